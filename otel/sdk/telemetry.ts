@@ -1,0 +1,41 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** One thing wrong with an `OTEL_*` variable; printed together with every other configuration problem. */
+export interface TelemetryProblem {
+  /** The variable. */
+  readonly where: string
+  readonly problem: string
+  readonly allowed?: string
+  readonly nearest?: string
+}
+
+export interface Diagnostic {
+  readonly level: 'error' | 'warn' | 'info' | 'debug'
+  readonly message: string
+}
+
+/** What the process may ask of its telemetry. `main.ts` alone holds it and hands on what others need. */
+export interface Telemetry {
+  /** False with `OTEL_SDK_DISABLED=true`, or when `problems` kept the SDK from starting. */
+  readonly enabled: boolean
+  /** Which exporters each signal leaves by, for the start-up line: `{ metrics: ['prometheus'], traces: [], logs: [] }`. */
+  readonly exporters: {
+    readonly metrics: readonly string[]
+    readonly traces: readonly string[]
+    readonly logs: readonly string[]
+  }
+  /** Wrong `OTEL_*` settings. With any, nothing was started. */
+  readonly problems: readonly TelemetryProblem[]
+  /** Modules that were loaded before they could be instrumented: their signals are missing. */
+  readonly loadedTooEarly: readonly string[]
+  /** Answers a scrape; 404 where no Prometheus exporter is configured. Never throws. */
+  handleMetricsRequest(request: IncomingMessage, response: ServerResponse): void
+  /** Says which route template the current request matched (`http.route` on its SERVER span and duration metric). */
+  setHttpRoute(route: string): void
+  /** Requests arriving on this local port are operations, not traffic: no span, no metric. */
+  ignorePort(port: number): void
+  /** Where the SDK's own complaints go. Those said before are delivered at once (the last 100 of them). */
+  onDiagnostic(sink: (diagnostic: Diagnostic) => void): void
+  /** Sends what is still buffered, within `timeoutMs`; resolves in every case, false when something was lost. */
+  shutdown(timeoutMs: number): Promise<boolean>
+}

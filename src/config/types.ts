@@ -1,0 +1,110 @@
+/**
+ * What the gateway is told: two types, because they change at different times. `Settings` come from the environment and
+ * hold for the life of the process; `GatewayConfig` comes from `gateway.yaml`. Both are parsed, checked and frozen
+ * before anything listens.
+ */
+
+/** Process settings, from the environment. `env.ts` is their only reader. */
+export interface Settings {
+  /** `PORT`, 0 for any free port; default 8000. */
+  readonly port: number
+  /** `HOST`, the address to listen on; default `0.0.0.0`. */
+  readonly host: string
+  /** `OPS_PORT`, else `OTEL_EXPORTER_PROMETHEUS_PORT`, 0 for any free port; default 9464. */
+  readonly opsPort: number
+  /** `OPS_HOST`, else `OTEL_EXPORTER_PROMETHEUS_HOST`; default `127.0.0.1`. */
+  readonly opsHost: string
+  /** `OPS_PUBLIC_URL`: where others reach the ops port; default made of host and port. */
+  readonly opsPublicUrl: string | undefined
+  /** `REDIS_URL` (`redis://` or `rediss://`); unset: limits are counted in memory. */
+  readonly redisUrl: string | undefined
+  /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */
+  readonly replicas: number
+  /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */
+  readonly configFile: string
+  /** `LOG_LEVEL` (`fatal`, `error`, `warn`, `info`, `debug`, `trace`, `silent`); default `info`. */
+  readonly logLevel: string
+  /** `METRICS_TOKEN`: bearer token that opens `/metrics` on the gateway port to any address. */
+  readonly metricsToken: string | undefined
+  /** `TELEMETRY_REQUIRED`: refuse to start when instrumentation is not fully active; default false. */
+  readonly telemetryRequired: boolean
+  /** `SHUTDOWN_TIMEOUT_MS`: how long requests in flight may take to finish after SIGTERM; default 10000. */
+  readonly shutdownTimeoutMs: number
+}
+
+/** What `gateway.yaml` says. */
+export interface GatewayConfig {
+  /** SHA-256 of the file's bytes, hexadecimal. */
+  readonly sha256: string
+  readonly entrypoint: EntrypointConfig
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly routes: readonly RouteConfig[]
+}
+
+export interface EntrypointConfig {
+  /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
+  readonly trustedProxies: readonly string[]
+  /** How long a client may take to send its header section. */
+  readonly headersTimeoutMs: number
+  /** How long a client may take to send a whole request, body included; 0 for no bound. */
+  readonly requestTimeoutMs: number
+  /** How long an idle connection is kept. */
+  readonly keepAliveTimeoutMs: number
+  /** Bytes of a request's header section, at the most. */
+  readonly maxHeaderBytes: number
+  /** Connections open at once, at the most. */
+  readonly maxConnections: number
+}
+
+export interface UpstreamConfig {
+  readonly name: string
+  /** Origins such as `http://127.0.0.1:9001`, without a path. */
+  readonly targets: readonly string[]
+  readonly timeouts: {
+    readonly connectMs: number
+    /** From the request's last byte to the response's header section, and between two chunks of its body. */
+    readonly responseMs: number
+  }
+  /** Connections per target, at the most; requests above it wait their turn. */
+  readonly maxConnections: number
+}
+
+export interface RouteConfig {
+  readonly name: string
+  readonly match: {
+    /** Segment-wise prefix such as `/api/orders` or `/users/:id`; becomes `http.route`. */
+    readonly path: string
+    /** Exact name or `*.suffix`, lower case; undefined for any host. */
+    readonly host: string | undefined
+    /** Upper case; undefined for any method. HEAD is allowed where GET is. */
+    readonly methods: readonly string[] | undefined
+  }
+  /** The name of an upstream in the same file. */
+  readonly upstream: string
+  readonly rewrite: { readonly stripPrefix: string | undefined }
+  readonly rateLimits: readonly RateLimitPolicy[]
+}
+
+export interface RateLimitPolicy {
+  /** `default` unless the file names it; label of metrics and name in the `RateLimit` headers. */
+  readonly name: string
+  /** Requests per window. */
+  readonly limit: number
+  readonly windowMs: number
+  /** What is counted: the client's address (IPv6 by its /56 block). */
+  readonly key: 'client'
+  /** When Redis fails: count here with this replica's share, let everything pass, or refuse. */
+  readonly onStoreFailure: 'local' | 'open' | 'closed'
+}
+
+/** One thing wrong with what the gateway was told. All of them are printed in one go. */
+export interface ConfigProblem {
+  /** Where it is: `gateway.yaml:12:7 routes[0].upstream`, or the name of a variable. */
+  readonly where: string
+  /** What was found and why it does not do, one sentence. */
+  readonly problem: string
+  /** What is allowed. */
+  readonly allowed?: string
+  /** The nearest valid name, when one is near. */
+  readonly nearest?: string
+}

@@ -1,0 +1,52 @@
+/**
+ * Why a request did not simply succeed: the one table. `docs/errors.md` explains each row to people, and a test holds
+ * the two against each other. The set is bounded, so a reason may be a metric label.
+ */
+
+/**
+ * How a request ended. `fault`: ours or the upstream's, the only one that burns an SLO. `refusal`: the client's request
+ * was turned down. `client_closed`: the client went away first.
+ */
+export type Outcome = 'ok' | 'fault' | 'refusal' | 'client_closed'
+
+interface ReasonRow {
+  readonly outcome: Exclude<Outcome, 'ok'>
+  /** HTTP status of the answer the gateway writes (RFC 9110 §15); 499 is only ever logged, nobody is there to read it. */
+  readonly status: number
+  /** Problem title (RFC 9457 §3.1.4): the same for every occurrence, and nothing of the inside in it. */
+  readonly title: string
+}
+
+export const REASONS = {
+  // The upstream could not be asked.
+  connect_refused: { outcome: 'fault', status: 502, title: 'The upstream refused the connection' },
+  connect_timeout: { outcome: 'fault', status: 504, title: 'The upstream could not be reached in time' },
+  dns: { outcome: 'fault', status: 502, title: 'The upstream could not be found' },
+  tls: { outcome: 'fault', status: 502, title: 'No secure connection to the upstream' },
+  // The upstream was asked and failed.
+  reset: { outcome: 'fault', status: 502, title: 'The upstream broke the connection' },
+  bad_response: { outcome: 'fault', status: 502, title: 'The upstream gave an invalid answer' },
+  response_timeout: { outcome: 'fault', status: 504, title: 'The upstream did not answer in time' },
+  /** The upstream's own 5xx, passed on as it came. */
+  upstream_5xx: { outcome: 'fault', status: 502, title: 'The upstream failed' },
+  // The gateway itself failed.
+  limiter_unavailable: { outcome: 'fault', status: 503, title: 'Rate limits cannot be checked at the moment' },
+  internal: { outcome: 'fault', status: 500, title: 'The gateway failed' },
+  // The request was turned down.
+  bad_request: { outcome: 'refusal', status: 400, title: 'The request is malformed' },
+  no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },
+  method_not_allowed: { outcome: 'refusal', status: 405, title: 'The method is not allowed here' },
+  forbidden: { outcome: 'refusal', status: 403, title: 'Not allowed from here' },
+  unauthenticated: { outcome: 'refusal', status: 401, title: 'Credentials are missing or not valid' },
+  limited: { outcome: 'refusal', status: 429, title: 'Too many requests' },
+  draining: { outcome: 'refusal', status: 503, title: 'The gateway is shutting down' },
+  // Nobody is waiting for the answer any more. 499 after nginx; RFC 9110 knows no code for it.
+  client_closed: { outcome: 'client_closed', status: 499, title: 'The client closed the connection' },
+} as const satisfies Readonly<Record<string, ReasonRow>>
+
+export type Reason = keyof typeof REASONS
+
+/** The reasons whose outcome is `fault`: their series exist with the value 0 from the start. */
+export const FAULT_REASONS: readonly Reason[] = (Object.keys(REASONS) as Reason[]).filter(
+  reason => REASONS[reason].outcome === 'fault',
+)

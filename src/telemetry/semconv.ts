@@ -1,0 +1,35 @@
+/**
+ * Every name under which the gateway speaks to the outside, in one place: rules, dashboards and tests stand on these.
+ *
+ * Names follow the OpenTelemetry semantic conventions (HTTP, database) where one exists; the gateway's own live under
+ * `gateway.`. No `_total` and no unit in a name: the exposition adds both.
+ */
+
+// Attributes of the conventions, as the gateway sets them itself.
+export const ATTR_HTTP_ROUTE = 'http.route'
+export const ATTR_HTTP_REQUEST_METHOD = 'http.request.method'
+export const ATTR_HTTP_RESPONSE_STATUS_CODE = 'http.response.status_code'
+export const ATTR_ERROR_TYPE = 'error.type'
+export const ATTR_CLIENT_ADDRESS = 'client.address'
+
+// The gateway's own attributes.
+export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
+export const ATTR_OUTCOME = 'gateway.outcome'
+export const ATTR_REASON = 'gateway.reason'
+export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
+export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
+export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
+
+/** Counter, `{request}`: every request the gateway answered or lost, by route, upstream, outcome and reason. */
+export const METRIC_REQUESTS = 'gateway.requests'
+/** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`) and store. */
+export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
+/** Gauge, 1 while limits are counted without Redis although one is configured, else 0. */
+export const METRIC_RATE_LIMITING_DEGRADED = 'gateway.rate_limiting.degraded'
+/** Gauge, always 1: the address of this replica's ops port, as attribute `url`. */
+export const METRIC_OPS_INFO = 'gateway.ops.info'
+/** Gauge, always 1: the checksum of the configuration in force, as attribute `sha256`. */
+export const METRIC_CONFIG_INFO = 'gateway.config.info'
+
+/** The instrumentation scope of everything the gateway records itself. */
+export const SCOPE_NAME = 'myesi-gateway'
