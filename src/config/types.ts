@@ -107,4 +107,6 @@ export interface ConfigProblem {
   readonly allowed?: string
   /** The nearest valid name, when one is near. */
   readonly nearest?: string
+  /** `warning`: worth saying, and the gateway starts all the same. Absent: an error. */
+  readonly severity?: 'warning'
 }
