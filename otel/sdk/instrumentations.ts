@@ -1,0 +1,101 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { getNodeAutoInstrumentations } from '@opentelemetry/auto-instrumentations-node'
+import type { Instrumentation } from '@opentelemetry/instrumentation'
+import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis'
+import { redactQuery, SECRET_PARAMETERS } from './redact'
+import type { TelemetrySettings } from './settings'
+
+/**
+ * The instrumentations of the gateway, each told what it must not do. Everything else in auto-instrumentations-node stays
+ * off: `router` beside `express` doubles the spans of a request, `net`, `dns` and `fs` bury them.
+ *
+ * @param ignoredPorts local ports whose requests are operations, not traffic; may grow later
+ */
+export function instrumentations(settings: TelemetrySettings, ignoredPorts: ReadonlySet<number>): Instrumentation[] {
+  const auto = settings.instrumentations.filter(name => name !== 'ioredis')
+  const found = withEnabled(auto, () =>
+    getNodeAutoInstrumentations({
+      '@opentelemetry/instrumentation-http': {
+        ignoreIncomingRequestHook: request => isOperations(request, ignoredPorts),
+        // Upstreams are called with undici; what is left are the OTLP exporters, which must not measure themselves.
+        disableOutgoingRequestInstrumentation: true,
+        redactedQueryParamsServer: SECRET_PARAMETERS,
+        responseHook: (_span, response) => markClientAbort(response),
+      },
+      '@opentelemetry/instrumentation-express': {
+        // Spans per layer double what a request costs; the route is found without them.
+        ignoreLayersType: ['middleware', 'router', 'request_handler'] as never,
+      },
+      '@opentelemetry/instrumentation-undici': {
+        // Health probes belong to no request: they are measured, but start no traces.
+        requireParentforSpans: true,
+        startSpanHook: request => redactedUrl(request.origin, request.path),
+      },
+      '@opentelemetry/instrumentation-pino': {
+        // Every line is parsed again to be sent: only where somebody receives it.
+        disableLogSending: settings.exporters.logs.length === 0,
+      },
+    }),
+  )
+  return settings.instrumentations.includes('ioredis') ? [...found, redisInstrumentation()] : found
+}
+
+function redisInstrumentation(): Instrumentation {
+  return new IORedisInstrumentation({
+    // Commands outside a request (health pings, the connection's own) start no traces.
+    requireParentSpan: true,
+    // The keys of rate limits hold client addresses and identities: the command's name says enough.
+    dbStatementSerializer: (command, parameters) => `${command} [${parameters.length} arguments]`,
+  })
+}
+
+/** Exactly the named ones: the library takes its choice from the environment only. */
+function withEnabled<Result>(names: readonly string[], build: () => Result): Result {
+  if (names.length === 0) return [] as Result
+  const variables = ['OTEL_NODE_ENABLED_INSTRUMENTATIONS', 'OTEL_NODE_DISABLED_INSTRUMENTATIONS'] as const
+  const before = variables.map(name => process.env[name])
+  process.env[variables[0]] = names.join(',')
+  delete process.env[variables[1]]
+  try {
+    return build()
+  } finally {
+    for (const [index, name] of variables.entries()) {
+      if (before[index] === undefined) delete process.env[name]
+      else process.env[name] = before[index]
+    }
+  }
+}
+
+/** A scrape, or anything on the operations port: it would count as traffic, and as very fast traffic at that. */
+function isOperations(request: IncomingMessage, ignoredPorts: ReadonlySet<number>): boolean {
+  const port = request.socket.localPort
+  if (port !== undefined && ignoredPorts.has(port)) return true
+  const url = request.url ?? ''
+  return url === '/metrics' || url.startsWith('/metrics?')
+}
+
+/**
+ * A response that ended before it was finished, and not by our own doing, is 499: the instrumentation would count it with
+ * the status that was on its way, mostly 200, and nobody would see that clients give up. It listens for `close` after this
+ * hook, so that span and metric get the changed status.
+ */
+function markClientAbort(response: unknown): void {
+  if (!isServerResponse(response)) return
+  response.on('close', () => {
+    // 5xx: the gateway broke the answer off after a fault and said so. errored: it passed the error to destroy().
+    const ours = response.statusCode >= 500 || response.errored !== null
+    if (!response.writableFinished && !ours) response.statusCode = 499
+  })
+}
+
+/** The hook is also called with what an outgoing request got back. */
+function isServerResponse(response: unknown): response is ServerResponse {
+  return typeof response === 'object' && response !== null && 'writeHead' in response
+}
+
+function redactedUrl(origin: string, path: string): Record<string, string> {
+  const start = path.indexOf('?')
+  if (start === -1) return {}
+  const query = redactQuery(path.slice(start))
+  return { 'url.full': `${origin}${path.slice(0, start)}${query}`, 'url.query': query }
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { getResourceDetectors } from '@opentelemetry/auto-instrumentations-node'
+import {
+  defaultResource,
+  envDetector,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+  type Resource,
+  type ResourceDetector,
+} from '@opentelemetry/resources'
+import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
+
+/** The name that rules and dashboards stand on; `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` say otherwise. */
+const SERVICE_NAME = 'myesi-api'
+
+/** Who is speaking, before the environment has its say. */
+export function baseResource(): Resource {
+  const version = packageVersion()
+  return defaultResource()
+    .merge(resourceFromAttributes(serviceInstanceIdDetector.detect().attributes ?? {}))
+    .merge(
+      resourceFromAttributes({
+        [ATTR_SERVICE_NAME]: SERVICE_NAME,
+        ...(version === undefined ? {} : { [ATTR_SERVICE_VERSION]: version }),
+      }),
+    )
+}
+
+/**
+ * Detectors whose findings go on top. Only the environment unless more are asked for: the SDK's defaults put the command
+ * line, with whatever secret is in it, on every span and into `target_info`, and those of the clouds wait for a network.
+ */
+export function detectors(named: readonly string[] | undefined): ResourceDetector[] {
+  return named === undefined ? [envDetector] : getResourceDetectors()
+}
+
+function packageVersion(): string | undefined {
+  try {
+    // From dist/otel/sdk/ to the project's own package.json.
+    const file: unknown = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8'))
+    const version = typeof file === 'object' && file !== null && 'version' in file ? file.version : undefined
+    return typeof version === 'string' ? version : undefined
+  } catch {
+    // Telemetry without a version is better than none.
+    return undefined
+  }
+}

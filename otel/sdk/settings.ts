@@ -1,0 +1,305 @@
+import { accessSync, constants } from 'node:fs'
+import { Environment } from './environment'
+import type { TelemetryProblem } from './telemetry'
+
+/**
+ * What the `OTEL_*` variables say, checked. The SDK itself falls back in silence when a value is wrong (an unknown exporter
+ * name leaves a program without metrics and without a word), so every variable is checked here first, also those that the
+ * SDK and the exporters then read for themselves: sampler, propagators, limits, OTLP endpoints and headers.
+ */
+export interface TelemetrySettings {
+  /** `OTEL_SDK_DISABLED`. */
+  readonly disabled: boolean
+  /** `OTEL_LOG_LEVEL`: how much of the SDK's own talk to pass on; default `warn`. */
+  readonly logLevel: LogLevel
+  readonly exporters: {
+    readonly metrics: readonly MetricsExporter[]
+    readonly traces: readonly PushExporter[]
+    readonly logs: readonly PushExporter[]
+  }
+  /** How OTLP travels, per signal. */
+  readonly protocols: { readonly metrics: OtlpProtocol; readonly traces: OtlpProtocol; readonly logs: OtlpProtocol }
+  /** Of exporters that push metrics (`otlp`, `console`); the timeout never exceeds the interval. */
+  readonly metricExport: { readonly intervalMs: number; readonly timeoutMs: number }
+  readonly spanBatches: BatchSettings
+  readonly logBatches: BatchSettings
+  /** `OTEL_NODE_RESOURCE_DETECTORS`; undefined: only `env`. */
+  readonly resourceDetectors: readonly string[] | undefined
+  /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
+  readonly instrumentations: readonly string[]
+}
+
+/** Bounds of a batch processor, as the SDK takes them; what is absent keeps the SDK's default. */
+export interface BatchSettings {
+  readonly maxQueueSize?: number
+  readonly scheduledDelayMillis?: number
+  readonly exportTimeoutMillis?: number
+  readonly maxExportBatchSize?: number
+}
+
+export type PushExporter = 'otlp' | 'console'
+export type MetricsExporter = PushExporter | 'prometheus'
+export type OtlpProtocol = (typeof PROTOCOLS)[number]
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
+const LOG_LEVELS = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all'] as const
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
+const PROPAGATORS = ['tracecontext', 'baggage', 'b3', 'b3multi', 'none'] as const
+const DETECTORS = [
+  'env',
+  'host',
+  'os',
+  'process',
+  'serviceinstance',
+  'container',
+  'alibaba',
+  'aws',
+  'azure',
+  'gcp',
+  'all',
+  'none',
+] as const
+const TEMPORALITIES = ['cumulative', 'delta', 'lowmemory'] as const
+const SIGNALS = ['TRACES', 'METRICS', 'LOGS'] as const
+const LIMITS = [
+  'OTEL_ATTRIBUTE_COUNT_LIMIT',
+  'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+  'OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT',
+  'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+  'OTEL_SPAN_EVENT_COUNT_LIMIT',
+  'OTEL_SPAN_LINK_COUNT_LIMIT',
+  'OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT',
+  'OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT',
+  'OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT',
+  'OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT',
+] as const
+
+/** Read by the SDK, by src/config or nowhere to be checked, and therefore not to be called misspelled. */
+const READ_BY_OTHERS = [
+  'OTEL_SERVICE_NAME',
+  'OTEL_TRACES_SAMPLER_ARG',
+  'OTEL_EXPORTER_PROMETHEUS_HOST',
+  'OTEL_EXPORTER_PROMETHEUS_PORT',
+  'OTEL_NODE_EXPERIMENTAL_SDK_METRICS',
+]
+
+/** Everything the gateway has a use for; the rest of auto-instrumentations-node stays off unless named. */
+export const INSTRUMENTATIONS = ['http', 'express', 'undici', 'ioredis', 'pino', 'runtime-node'] as const
+
+/** Reads every variable and says everything that is wrong with them; with any problem, nothing should start. */
+export function parseSettings(variables: Readonly<Record<string, string | undefined>>): {
+  readonly settings: TelemetrySettings
+  readonly problems: readonly TelemetryProblem[]
+  /** Variables that are probably misspelled: worth saying, no reason to refuse. */
+  readonly warnings: readonly string[]
+} {
+  const environment = new Environment(variables)
+  const disabled = environment.boolean('OTEL_SDK_DISABLED')
+  const settings: TelemetrySettings = {
+    disabled,
+    logLevel: environment.oneOf('OTEL_LOG_LEVEL', LOG_LEVELS, text => text.toLowerCase()) ?? 'warn',
+    exporters: {
+      metrics: exporters(environment, 'METRICS', ['otlp', 'console', 'prometheus'], ['prometheus']),
+      traces: exporters(environment, 'TRACES', ['otlp', 'console'], pushDefault(environment, 'TRACES')),
+      logs: exporters(environment, 'LOGS', ['otlp', 'console'], pushDefault(environment, 'LOGS')),
+    },
+    protocols: {
+      metrics: protocol(environment, 'METRICS'),
+      traces: protocol(environment, 'TRACES'),
+      logs: protocol(environment, 'LOGS'),
+    },
+    metricExport: metricExport(environment),
+    spanBatches: batches(environment, 'OTEL_BSP'),
+    logBatches: batches(environment, 'OTEL_BLRP'),
+    resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
+    instrumentations: instrumentations(environment),
+  }
+  checkConfigFile(environment)
+  checkOtlp(environment, settings)
+  checkSampler(environment)
+  checkPropagators(environment)
+  checkResource(environment)
+  for (const limit of LIMITS) environment.number(limit, 'attributes, events, links or characters', { min: 0 })
+  environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', TEMPORALITIES, text => text.toLowerCase())
+  // A disabled SDK is disabled: what else is said about it is not worth refusing to serve.
+  return { settings, problems: disabled ? [] : environment.problems, warnings: environment.misspelled(READ_BY_OTHERS) }
+}
+
+function exporters<Name extends string>(
+  environment: Environment,
+  signal: (typeof SIGNALS)[number],
+  allowed: readonly Name[],
+  unset: readonly Name[],
+): readonly Name[] {
+  const variable = `OTEL_${signal}_EXPORTER`
+  const names = environment.someOf<Name | 'none'>(variable, [...allowed, 'none'])
+  if (names === undefined) return unset
+  if (names.includes('none') && names.length > 1) {
+    // The SDK's two entry points disagree on what this means.
+    environment.complain({
+      where: variable,
+      problem: `"none" together with other exporters says two things: ${names.join(', ')}`,
+      allowed: `none, or any of ${allowed.join(', ')}`,
+    })
+  }
+  return names.filter((name): name is Name => name !== 'none')
+}
+
+/** Traces and logs have somewhere to go only where somebody named an OTLP receiver. */
+function pushDefault(environment: Environment, signal: 'TRACES' | 'LOGS'): readonly PushExporter[] {
+  const endpoint =
+    environment.text(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? environment.text('OTEL_EXPORTER_OTLP_ENDPOINT')
+  return endpoint === undefined ? [] : ['otlp']
+}
+
+function protocol(environment: Environment, signal: (typeof SIGNALS)[number]): OtlpProtocol {
+  // The general one is checked in checkOtlp: asking for it here would complain once per signal.
+  const general = PROTOCOLS.find(name => name === environment.text('OTEL_EXPORTER_OTLP_PROTOCOL'))
+  return environment.oneOf(`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`, PROTOCOLS) ?? general ?? 'http/protobuf'
+}
+
+function metricExport(environment: Environment): TelemetrySettings['metricExport'] {
+  const intervalMs = environment.number('OTEL_METRIC_EXPORT_INTERVAL', 'milliseconds', { min: 1 }) ?? 60_000
+  const timeoutMs = environment.number('OTEL_METRIC_EXPORT_TIMEOUT', 'milliseconds', { min: 1 })
+  if (timeoutMs !== undefined && timeoutMs > intervalMs) {
+    environment.complain({
+      where: 'OTEL_METRIC_EXPORT_TIMEOUT',
+      problem: `${timeoutMs} ms is longer than the interval between two exports, ${intervalMs} ms`,
+      allowed: 'at most OTEL_METRIC_EXPORT_INTERVAL',
+    })
+  }
+  return { intervalMs, timeoutMs: Math.min(timeoutMs ?? 30_000, intervalMs) }
+}
+
+function batches(environment: Environment, prefix: 'OTEL_BSP' | 'OTEL_BLRP'): BatchSettings {
+  const found = {
+    maxQueueSize: environment.number(`${prefix}_MAX_QUEUE_SIZE`, 'records', { min: 1 }),
+    scheduledDelayMillis: environment.number(`${prefix}_SCHEDULE_DELAY`, 'milliseconds', { min: 1 }),
+    exportTimeoutMillis: environment.number(`${prefix}_EXPORT_TIMEOUT`, 'milliseconds', { min: 1 }),
+    maxExportBatchSize: environment.number(`${prefix}_MAX_EXPORT_BATCH_SIZE`, 'records', { min: 1 }),
+  }
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
+}
+
+function instrumentations(environment: Environment): readonly string[] {
+  const enabled = environment.list('OTEL_NODE_ENABLED_INSTRUMENTATIONS') ?? INSTRUMENTATIONS
+  const disabled = environment.list('OTEL_NODE_DISABLED_INSTRUMENTATIONS') ?? []
+  return enabled.filter(name => !disabled.includes(name))
+}
+
+function checkConfigFile(environment: Environment): void {
+  if (environment.text('OTEL_CONFIG_FILE') === undefined) return
+  environment.complain({
+    where: 'OTEL_CONFIG_FILE',
+    problem:
+      'a configuration file would replace the exporters and /metrics that the gateway sets up, and loses all metrics of its instrumentations',
+    allowed: 'the OTEL_* variables of docs/telemetry.md',
+  })
+}
+
+function checkOtlp(environment: Environment, settings: TelemetrySettings): void {
+  environment.oneOf('OTEL_EXPORTER_OTLP_PROTOCOL', PROTOCOLS)
+  const allGrpc = Object.values(settings.protocols).every(name => name === 'grpc')
+  checkReceiver(environment, 'OTEL_EXPORTER_OTLP_', allGrpc)
+  for (const signal of SIGNALS) {
+    const name = signal.toLowerCase() as 'traces' | 'metrics' | 'logs'
+    checkReceiver(environment, `OTEL_EXPORTER_OTLP_${signal}_`, settings.protocols[name] === 'grpc')
+  }
+}
+
+function checkReceiver(environment: Environment, prefix: string, grpc: boolean): void {
+  checkEndpoint(environment, `${prefix}ENDPOINT`, grpc)
+  environment.number(`${prefix}TIMEOUT`, 'milliseconds', { min: 1 })
+  environment.oneOf(`${prefix}COMPRESSION`, ['gzip', 'none'])
+  environment.oneOf(`${prefix}INSECURE`, ['true', 'false'], text => text.toLowerCase())
+  checkPairs(environment, `${prefix}HEADERS`)
+  for (const file of ['CERTIFICATE', 'CLIENT_KEY', 'CLIENT_CERTIFICATE']) checkFile(environment, `${prefix}${file}`)
+}
+
+function checkEndpoint(environment: Environment, variable: string, grpc: boolean): void {
+  const value = environment.text(variable)
+  if (value === undefined) return
+  const allowed = grpc ? 'http://host:port, https://host:port or host:port' : 'http://host:port or https://host:port'
+  const url = grpc && !/^\w+:\/\//.test(value) ? `https://${value}` : value
+  if (!URL.canParse(url)) {
+    environment.complain({ where: variable, problem: `"${value}" is not a URL`, allowed })
+  } else if (!['http:', 'https:', ...(grpc ? ['unix:'] : [])].includes(new URL(url).protocol)) {
+    environment.complain({ where: variable, problem: `"${value}" is not an HTTP URL`, allowed })
+  }
+}
+
+/** `name=value,name=value`, percent-encoded. The values may be secrets: they are not repeated in the message. */
+function checkPairs(environment: Environment, variable: string): void {
+  for (const [index, pair] of (environment.text(variable) ?? '').split(',').entries()) {
+    if (pair.trim() === '') continue
+    const [key, ...value] = pair.split('=')
+    if (key!.trim() !== '' && value.length > 0 && decodes(pair)) continue
+    environment.complain({
+      where: variable,
+      problem: `entry ${index + 1} is not a percent-encoded name=value pair`,
+      allowed: 'name=value,name=value',
+    })
+  }
+}
+
+function decodes(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function checkFile(environment: Environment, variable: string): void {
+  const path = environment.text(variable)
+  if (path === undefined) return
+  try {
+    accessSync(path, constants.R_OK)
+  } catch {
+    // The exporter would go on without it and fail at every export with a TLS error that does not name the file.
+    environment.complain({ where: variable, problem: `the file "${path}" cannot be read` })
+  }
+}
+
+function checkSampler(environment: Environment): void {
+  const sampler = environment.oneOf('OTEL_TRACES_SAMPLER', SAMPLERS)
+  if (sampler?.endsWith('traceidratio')) {
+    environment.number('OTEL_TRACES_SAMPLER_ARG', 'traces to keep, as a fraction', { min: 0, max: 1, whole: false })
+  }
+}
+
+function checkPropagators(environment: Environment): void {
+  const names = environment.someOf('OTEL_PROPAGATORS', PROPAGATORS)
+  if (names !== undefined && names.length > 1 && names.includes('none')) {
+    environment.complain({
+      where: 'OTEL_PROPAGATORS',
+      problem: `"none" together with other propagators says two things: ${names.join(', ')}`,
+      allowed: 'none, or any of tracecontext, baggage, b3, b3multi',
+    })
+  }
+}
+
+/** The SDK drops the whole variable when one entry is wrong, and says so at debug level only. */
+function checkResource(environment: Environment): void {
+  const variable = 'OTEL_RESOURCE_ATTRIBUTES'
+  for (const pair of (environment.text(variable) ?? '').split(',')) {
+    if (pair.trim() === '') continue
+    const parts = pair.split('=')
+    if (parts.length === 2 && parts[0]!.trim() !== '' && decodes(pair) && parts.every(part => part.length <= 255))
+      continue
+    environment.complain({
+      where: variable,
+      problem: `"${pair.trim()}" is not a percent-encoded name=value pair of at most 255 characters each`,
+      allowed: 'name=value,name=value',
+    })
+  }
+}
