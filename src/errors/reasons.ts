@@ -20,6 +20,7 @@ interface ReasonRow {
 export const REASONS = {
   // The upstream could not be asked.
   connect_refused: { outcome: 'fault', status: 502, title: 'The upstream refused the connection' },
+  unreachable: { outcome: 'fault', status: 502, title: 'The upstream is out of reach' },
   connect_timeout: { outcome: 'fault', status: 504, title: 'The upstream could not be reached in time' },
   dns: { outcome: 'fault', status: 502, title: 'The upstream could not be found' },
   tls: { outcome: 'fault', status: 502, title: 'No secure connection to the upstream' },
@@ -34,6 +35,8 @@ export const REASONS = {
   internal: { outcome: 'fault', status: 500, title: 'The gateway failed' },
   // The request was turned down.
   bad_request: { outcome: 'refusal', status: 400, title: 'The request is malformed' },
+  header_too_large: { outcome: 'refusal', status: 431, title: 'The header section is too large' },
+  request_timeout: { outcome: 'refusal', status: 408, title: 'The request took too long to arrive' },
   no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },
   method_not_allowed: { outcome: 'refusal', status: 405, title: 'The method is not allowed here' },
   forbidden: { outcome: 'refusal', status: 403, title: 'Not allowed from here' },

@@ -1,0 +1,27 @@
+import { errorCode } from '../errors/error-code'
+import type { Exchange } from '../exchange'
+import type { Logger } from '../telemetry/logger'
+
+/** One line per request, written when its response closes. The query stays out: it may carry secrets. */
+export function logAccess(log: Logger, exchange: Exchange): void {
+  const { request, response, route, outcome, reason, cause } = exchange
+  const line = {
+    event: 'request',
+    method: request.method,
+    path: exchange.path,
+    route: route?.template,
+    upstream: route?.upstreamName,
+    status: outcome === 'client_closed' ? 499 : response.statusCode,
+    outcome,
+    reason,
+    client: exchange.clientAddress,
+    duration_ms: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
+  }
+  if (outcome !== 'fault') log.info(line, 'request')
+  else log.error({ ...line, target: exchange.target, error: describe(cause) }, 'request failed')
+}
+
+function describe(cause: unknown): { code: string | undefined; message: string } | undefined {
+  if (cause === undefined) return undefined
+  return { code: errorCode(cause), message: cause instanceof Error ? cause.message : String(cause) }
+}

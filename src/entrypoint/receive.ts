@@ -1,0 +1,62 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { context } from '@opentelemetry/api'
+import { Exchange } from '../exchange'
+import { GatewayError } from '../errors/gateway-error'
+import type { ClientOrigin } from './client-address'
+import { parseRequestTarget, type RequestTarget } from './request-target'
+import { expectsContinue } from './server'
+
+export interface ReceiveOptions {
+  readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  /** Called once per exchange, when its response is finished or lost. */
+  readonly onClose: (exchange: Exchange) => void
+}
+
+/** What arrived: the exchange, and the refusal where the request itself is not acceptable. */
+export interface Received {
+  readonly exchange: Exchange
+  readonly refusal: GatewayError | undefined
+}
+
+/** Turns bytes that Node accepted as a request into an exchange whose end will be seen. */
+export function receive(request: IncomingMessage, response: ServerResponse, options: ReceiveOptions): Received {
+  const { target, refusal } = readTarget(request)
+  const { address, peerIsTrusted } = options.clientOrigin(request)
+  const exchange = new Exchange(request, response, {
+    clientAddress: address,
+    peerIsTrusted,
+    path: target.path,
+    query: target.query,
+    host: target.host,
+    context: context.active(),
+  })
+  exchange.expectsContinue = expectsContinue(request)
+  // Before anything can wait: a client that is quickly gone is never seen otherwise.
+  response.once('close', () => {
+    if (!response.writableFinished) exchange.conclude('client_closed', 'client_closed')
+    context.with(exchange.context, options.onClose, undefined, exchange)
+  })
+  return { exchange, refusal }
+}
+
+const NO_TARGET: RequestTarget = { path: '', query: '', host: '' }
+
+function readTarget(request: IncomingMessage): { target: RequestTarget; refusal: GatewayError | undefined } {
+  try {
+    refuseSecondHost(request.rawHeaders)
+    return { target: parseRequestTarget(request.url ?? '/', request.headers.host), refusal: undefined }
+  } catch (error) {
+    if (error instanceof GatewayError) return { target: NO_TARGET, refusal: error }
+    throw error
+  }
+}
+
+/** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
+function refuseSecondHost(rawHeaders: readonly string[]): void {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  if (hosts > 1) throw new GatewayError('bad_request', { cause: new Error('more than one Host') })
+}

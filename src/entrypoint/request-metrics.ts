@@ -1,0 +1,61 @@
+import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
+import { FAULT_REASONS, type Outcome, type Reason } from '../errors/reasons'
+import type { Route } from '../routing/route'
+import {
+  ATTR_HTTP_ROUTE,
+  ATTR_OUTCOME,
+  ATTR_REASON,
+  ATTR_UPSTREAM_NAME,
+  METRIC_REQUESTS,
+  SCOPE_NAME,
+} from '../telemetry/semconv'
+
+/**
+ * Counts every request once, by how it ended. Label values come from the configuration and the table of reasons only, so
+ * clients cannot make series: at the most (routes + 1) × (reasons + 1).
+ */
+export class RequestMetrics {
+  readonly #requests: Counter
+  /** One attribute object per series, made once. */
+  readonly #series = new WeakMap<object, Map<string, Attributes>>()
+
+  constructor() {
+    this.#requests = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_REQUESTS, {
+      description: 'Requests by how they ended',
+      unit: '{request}',
+    })
+  }
+
+  /** A series that is born with its first fault hides it from `rate()`: all of them exist with 0 from the start. */
+  announce(routes: readonly Route[]): void {
+    for (const route of routes) {
+      this.#requests.add(0, this.#attributes(route, 'ok', undefined))
+      for (const reason of FAULT_REASONS) this.#requests.add(0, this.#attributes(route, 'fault', reason))
+    }
+  }
+
+  count(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): void {
+    this.#requests.add(1, this.#attributes(route, outcome, reason))
+  }
+
+  #attributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
+    const owner = route ?? NO_ROUTE
+    let byReason = this.#series.get(owner)
+    if (!byReason) this.#series.set(owner, (byReason = new Map()))
+    const key = reason ?? outcome
+    let attributes = byReason.get(key)
+    if (!attributes) byReason.set(key, (attributes = toAttributes(route, outcome, reason)))
+    return attributes
+  }
+}
+
+/** All requests that matched no route share one set of series. */
+const NO_ROUTE = {}
+
+function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
+  return {
+    ...(route && { [ATTR_HTTP_ROUTE]: route.template, [ATTR_UPSTREAM_NAME]: route.upstreamName }),
+    [ATTR_OUTCOME]: outcome,
+    ...(reason && { [ATTR_REASON]: reason }),
+  }
+}

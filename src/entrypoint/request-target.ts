@@ -1,0 +1,68 @@
+import { GatewayError } from '../errors/gateway-error'
+
+/** A request target (RFC 9112 §3.2), taken apart and made unambiguous. */
+export interface RequestTarget {
+  readonly path: string
+  /** With its `?`, or empty. */
+  readonly query: string
+  /** Host name without port, lower case; empty when the request named none. */
+  readonly host: string
+}
+
+const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i
+/** Anything that two servers could read differently; nearly no path has it, so nearly no path pays for the rest. */
+const NEEDS_CARE = /\/\/|\/\.|[%\\#\0]/
+/** Encoded slash, backslash or NUL: one server takes them for a separator, the next for a character. */
+const AMBIGUOUS_ESCAPE = /%(?:2f|5c|00)/i
+const ESCAPE = /%([0-9a-f]{2})?/gi
+const UNRESERVED = /[a-z0-9\-._~]/i
+
+/**
+ * One rule for paths: what is matched is what is forwarded. Escapes of unreserved characters are decoded (RFC 3986
+ * §6.2.2.2), repeated slashes become one; whatever two servers could read differently (`.` and `..` segments, `%2f`,
+ * `%5c`, `%00`, backslash, fragment, broken escapes) is refused, because a route's limits must not be walked around.
+ *
+ * @throws GatewayError `bad_request`
+ */
+export function parseRequestTarget(url: string, hostHeader: string | undefined): RequestTarget {
+  const host = parseHost(hostHeader)
+  const originForm = url.startsWith('/') ? url : toOriginForm(url, hostHeader)
+  const mark = originForm.indexOf('?')
+  const path = mark === -1 ? originForm : originForm.slice(0, mark)
+  const query = mark === -1 ? '' : originForm.slice(mark)
+  if (query.includes('#')) throw refuse('fragment in the request target')
+  return { path: NEEDS_CARE.test(path) ? normalise(path) : path, query, host }
+}
+
+function parseHost(header: string | undefined): string {
+  if (header === undefined || header === '') return ''
+  if (!HOST.test(header)) throw refuse('invalid Host')
+  const colon = header.lastIndexOf(':')
+  const name = colon > header.lastIndexOf(']') ? header.slice(0, colon) : header
+  return name.toLowerCase()
+}
+
+/** Absolute form (RFC 9112 §3.2.2) is what a client sends to a proxy; its authority must be the one it asked for. */
+function toOriginForm(url: string, hostHeader: string | undefined): string {
+  const match = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
+  if (!match) throw refuse('request target is neither a path nor an http URL')
+  const [, authority = '', rest = ''] = match
+  if (authority.toLowerCase() !== hostHeader?.toLowerCase()) throw refuse('request target and Host disagree')
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+function normalise(path: string): string {
+  if (/[\\#\0]/.test(path) || AMBIGUOUS_ESCAPE.test(path)) throw refuse('ambiguous path')
+  const decoded = path.replace(ESCAPE, (escape, hex: string | undefined) => {
+    if (hex === undefined) throw refuse('broken escape in the path')
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    return UNRESERVED.test(character) ? character : escape.toUpperCase()
+  })
+  const merged = decoded.replace(/\/{2,}/g, '/')
+  if (/\/\.{1,2}(?:\/|$)/.test(merged)) throw refuse('dot segment in the path')
+  return merged
+}
+
+function refuse(why: string): GatewayError {
+  return new GatewayError('bad_request', { cause: new Error(why) })
+}

@@ -1,0 +1,74 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Context } from '@opentelemetry/api'
+import type { Outcome, Reason } from './errors/reasons'
+import type { Route } from './routing/route'
+
+/**
+ * One request and its response on their way through the gateway (an "exchange" in the words of RFC 9110 §3.3). Made once
+ * by the entrypoint, filled in by each stage, read once more when the response closes.
+ */
+export class Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The client as the trusted proxies report it, else the peer of the connection. */
+  readonly clientAddress: string
+  /** Whether the peer is a trusted proxy, so that its forwarding headers are continued instead of replaced. */
+  readonly peerIsTrusted: boolean
+  /** Path without query, normalised once (`entrypoint/request-target.ts`): what is matched is what is forwarded. */
+  readonly path: string
+  /** Query with its `?`, or nothing, exactly as it came. */
+  readonly query: string
+  /** Name the client asked for, without port, lower case; empty when it named none. */
+  readonly host: string
+  /** The trace this request belongs to; callbacks of pooled connections run in other contexts. */
+  readonly context: Context
+  /** Milliseconds on the monotonic clock. */
+  readonly startedAt = performance.now()
+
+  route: Route | undefined
+  /** Origin of the target that was asked. */
+  target: string | undefined
+  outcome: Outcome = 'ok'
+  reason: Reason | undefined
+  /** What made it fail, for the log only. */
+  cause: unknown
+  /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
+  expectsContinue = false
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    origin: Pick<Exchange, 'clientAddress' | 'peerIsTrusted' | 'path' | 'query' | 'host' | 'context'>,
+  ) {
+    this.request = request
+    this.response = response
+    this.clientAddress = origin.clientAddress
+    this.peerIsTrusted = origin.peerIsTrusted
+    this.path = origin.path
+    this.query = origin.query
+    this.host = origin.host
+    this.context = origin.context
+  }
+
+  /** Whether the client still owes bytes of its body: the connection cannot be used again without reading them. */
+  get bodyIsPending(): boolean {
+    return hasBody(this.request) && !this.request.complete
+  }
+
+  /** Notes how it ended. The first verdict stands: what fails afterwards is a consequence. */
+  conclude(outcome: Outcome, reason: Reason, cause?: unknown): void {
+    if (this.outcome !== 'ok') return
+    this.outcome = outcome
+    this.reason = reason
+    this.cause = cause
+  }
+}
+
+/** Whether the request announces a body (RFC 9112 §6.3). */
+export function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers['content-length']
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+/** A step of the pipeline. Throws a `GatewayError` to end the exchange; returns a promise only when it must wait. */
+export type Stage = (exchange: Exchange) => void | Promise<void>

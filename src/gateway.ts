@@ -1,0 +1,145 @@
+import type { RequestListener } from 'node:http'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
+import { trace } from '@opentelemetry/api'
+import { limitRate } from './admission/rate-limit/limit-rate'
+import type { GatewayConfig } from './config/types'
+import { createClientOrigin } from './entrypoint/client-address'
+import { logAccess } from './entrypoint/access-log'
+import { receive, type ReceiveOptions } from './entrypoint/receive'
+import { RequestMetrics } from './entrypoint/request-metrics'
+import { handleError } from './errors/error-handler'
+import { GatewayError } from './errors/gateway-error'
+import type { Exchange, Stage } from './exchange'
+import type { RedisConnection } from './redis/connection'
+import { toRoute, type Route } from './routing/route'
+import { MethodNotAllowed, RouteTable } from './routing/route-table'
+import type { Logger } from './telemetry/logger'
+import { ATTR_CLIENT_ADDRESS, ATTR_UPSTREAM_NAME } from './telemetry/semconv'
+import { forward } from './upstream/forward'
+import { Upstream } from './upstream/upstream'
+import { VERSION } from './version'
+
+export interface GatewayOptions {
+  readonly config: GatewayConfig
+  readonly replicas: number
+  readonly redis: RedisConnection | undefined
+  readonly log: Logger
+  readonly metrics: RequestMetrics
+  /** Answers a scrape. */
+  readonly scrape: RequestListener
+  readonly mayScrape: (request: Request) => boolean
+  /** Puts the matched template on the current request's telemetry. */
+  readonly setHttpRoute: (template: string) => void
+  readonly isDraining: () => boolean
+}
+
+/** A route with the stages its requests pass. */
+interface StagedRoute extends Route {
+  readonly stages: readonly Stage[]
+}
+
+export interface Gateway {
+  readonly app: Express
+  close(): Promise<void>
+}
+
+/** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
+export function createGateway(options: GatewayOptions): Gateway {
+  const { config } = options
+  const upstreams = new Map(config.upstreams.map(upstream => [upstream.name, new Upstream(upstream)]))
+  const routes = config.routes.map(routeConfig => {
+    const route = toRoute(routeConfig)
+    return { ...route, stages: stagesOf(route, upstreams.get(route.upstreamName) as Upstream, options) }
+  })
+  options.metrics.announce(routes)
+
+  const app = express()
+  app.disable('x-powered-by') // says what we are made of, to whoever asks
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  app.set('query parser', false)
+
+  app.get('/metrics', answerScrape(options)) // before the entrypoint: a scrape is not traffic
+  app.use(enter(options))
+  app.get('/', about)
+  app.get('/metrics', refuseScrape)
+  app.use(proxy(new RouteTable(routes), options))
+  app.use(fail)
+
+  return {
+    app,
+    close: async () => {
+      await Promise.all([...upstreams.values()].map(upstream => upstream.close()))
+    },
+  }
+}
+
+/** What a request of this route passes, in this order. */
+function stagesOf(route: Route, upstream: Upstream, options: GatewayOptions): Stage[] {
+  const { replicas, redis, isDraining } = options
+  return [
+    ...route.config.rateLimits.map(policy => limitRate({ policy, route, replicas, redis })),
+    forward({ upstream, stripPrefix: route.config.rewrite.stripPrefix, onFailure: handleError, isDraining }),
+  ]
+}
+
+function enter({ config, log, metrics }: GatewayOptions): RequestHandler {
+  const options: ReceiveOptions = {
+    clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
+    onClose: exchange => {
+      metrics.count(exchange.route, exchange.outcome, exchange.reason)
+      logAccess(log, exchange)
+    },
+  }
+  return function enterGateway(request, response, next) {
+    const { exchange, refusal } = receive(request, response, options)
+    response.locals['exchange'] = exchange
+    next(refusal)
+  }
+}
+
+function proxy(table: RouteTable<StagedRoute>, { setHttpRoute }: GatewayOptions): RequestHandler {
+  return function proxyRequest(request, response) {
+    const exchange = response.locals['exchange'] as Exchange
+    const route = table.match(request.method, exchange.host, exchange.path)
+    if (route === undefined) throw new GatewayError('no_route')
+    if (route instanceof MethodNotAllowed) {
+      throw new GatewayError('method_not_allowed', { headers: ['Allow', route.allowed.join(', ')] })
+    }
+    exchange.route = route
+    setHttpRoute(route.template)
+    trace.getSpan(exchange.context)?.setAttributes({
+      [ATTR_UPSTREAM_NAME]: route.upstreamName,
+      [ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
+    })
+    return runStages(route.stages, exchange, 0)
+  }
+}
+
+/** Without a promise where no stage waits: most requests pass here a million times. */
+function runStages(stages: readonly Stage[], exchange: Exchange, from: number): void | Promise<void> {
+  for (let i = from; i < stages.length; i++) {
+    const waiting = (stages[i] as Stage)(exchange)
+    if (waiting) return waiting.then(() => runStages(stages, exchange, i + 1))
+  }
+}
+
+const about: RequestHandler = function about(_request, response) {
+  response.json({ name: 'myesi-gateway', version: VERSION, description: 'OpenTelemetry-first API gateway', status: 'ok' })
+}
+
+function answerScrape({ mayScrape, scrape }: GatewayOptions): RequestHandler {
+  return function answerMetrics(request, response, next) {
+    if (mayScrape(request)) scrape(request, response)
+    else next()
+  }
+}
+
+const refuseScrape: RequestHandler = function refuseScrape() {
+  throw new GatewayError('forbidden')
+}
+
+// Express knows an error handler by its four parameters.
+const fail: ErrorRequestHandler = function fail(error, _request, response, _next) {
+  handleError(response.locals['exchange'] as Exchange, error)
+}

@@ -1,0 +1,199 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { telemetry } from '../otel/sdk/register'
+import { reportDegradedLimits } from './admission/rate-limit/degraded-gauge'
+import { processEnv, readSettings } from './config/env'
+import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
+import { readGatewayFile } from './config/gateway-file'
+import { formatProblems, hasErrors } from './config/problems'
+import type { GatewayConfig, Settings } from './config/types'
+import { RequestMetrics } from './entrypoint/request-metrics'
+import { createEntrypointServer } from './entrypoint/server'
+import { createGateway, type Gateway } from './gateway'
+import { reportInfo } from './operations/info-metrics'
+import { createMetricsAccess } from './operations/metrics-access'
+import { createOpsServer } from './operations/ops-server'
+import { RedisConnection } from './redis/connection'
+import { createLogger, type ProcessLog } from './telemetry/logger'
+import { VERSION } from './version'
+
+/** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
+const REDIS_SETTLE_MS = 500
+/** How long the last spans, metrics and logs may take to leave. */
+const TELEMETRY_FLUSH_MS = 3_000
+
+async function main(): Promise<void> {
+  const { settings, config } = readConfiguration()
+  const { log, flush } = createLogger(settings.logLevel)
+  telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
+  log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
+  checkTelemetry(settings, log)
+
+  const redis = await connectRedis(settings, log)
+  reportDegradedLimits(redis)
+
+  let draining = false
+  const requestMetrics = new RequestMetrics()
+  const mayReadMetrics = createMetricsAccess(settings.metricsToken)
+  const gateway = createGateway({
+    config,
+    log,
+    redis,
+    replicas: settings.replicas,
+    metrics: requestMetrics,
+    scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
+    mayScrape: mayReadMetrics,
+    setHttpRoute: template => telemetry.setHttpRoute(template),
+    isDraining: () => draining,
+  })
+  log.info(
+    { event: 'startup', file: settings.configFile, routes: config.routes.length, upstreams: config.upstreams.length },
+    'routes loaded',
+  )
+
+  const server = createEntrypointServer({
+    config: config.entrypoint,
+    handle: gateway.app,
+    onRefused: reason => requestMetrics.count(undefined, 'refusal', reason),
+  })
+  const opsServer = createOpsServer({
+    metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
+    notReady: () => (draining ? 'draining' : undefined),
+  })
+
+  const opsPort = await listen(opsServer, settings.opsPort, settings.opsHost, 'OPS_PORT')
+  telemetry.ignorePort(opsPort)
+  const port = await listen(server, settings.port, settings.host, 'PORT')
+  reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort), configSha256: config.sha256 })
+
+  const stop = (signal: string): void => {
+    if (draining) {
+      // Asked twice: whoever asks does not want to wait.
+      log.warn({ event: 'shutdown', signal }, 'stopped without waiting')
+      flush()
+      process.exit(1)
+    }
+    draining = true
+    log.info({ event: 'shutdown', signal }, 'finishing the requests in flight')
+    void drain({ server, opsServer, gateway, redis, settings, log, flush }).then(() => process.exit(0))
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+  // Started by another process that is gone: nobody is left to stop this one.
+  process.once('disconnect', () => stop('disconnect'))
+
+  log.info({ event: 'listening', host: settings.host, port, ops_host: settings.opsHost, ops_port: opsPort }, 'listening')
+  process.send?.({ event: 'listening', port, opsPort })
+}
+
+/** Everything that is wrong with settings, file and telemetry variables is said at once, before anything listens. */
+function readConfiguration(): { settings: Settings; config: GatewayConfig } {
+  const env = processEnv()
+  const { settings, problems: settingProblems } = readSettings(env)
+  const configFile = settings?.configFile ?? env['GATEWAY_CONFIG'] ?? 'gateway.yaml'
+  const { config, problems: fileProblems } = readGatewayFile(configFile, env)
+  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
+  if (problems.length > 0) process.stderr.write(formatProblems(problems))
+  if (settings && config && !hasErrors(problems)) return { settings, config }
+  process.exit(EXIT_CONFIG)
+}
+
+function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
+  if (!telemetry.enabled) {
+    log.warn({ event: 'startup' }, 'telemetry is off')
+    return
+  }
+  log.info({ event: 'startup', exporters: telemetry.exporters }, 'telemetry started')
+  if (telemetry.loadedTooEarly.length === 0) return
+  const modules = telemetry.loadedTooEarly
+  log.error({ event: 'telemetry', modules }, 'loaded before they could be instrumented: their signals are missing')
+  if (!settings.telemetryRequired) return
+  process.stderr.write(`TELEMETRY_REQUIRED is set and not instrumented: ${modules.join(', ')}\n`)
+  process.exit(EXIT_CONFIG)
+}
+
+async function connectRedis(settings: Settings, log: ProcessLog['log']): Promise<RedisConnection | undefined> {
+  if (settings.redisUrl === undefined) {
+    log.info({ event: 'startup', store: 'memory' }, 'no REDIS_URL: rate limits are counted in memory')
+    return undefined
+  }
+  const redis = new RedisConnection(settings.redisUrl, log)
+  log.info({ event: 'startup', store: 'redis', redis: redis.address }, 'Redis client initialized')
+  await redis.settle(REDIS_SETTLE_MS)
+  return redis
+}
+
+function listen(server: Server, port: number, host: string, variable: string): Promise<number> {
+  return new Promise(resolve => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      process.stderr.write(`${listenProblem(error, port, host, variable)}\n`)
+      process.exit(EXIT_OS_ERROR)
+    })
+    server.listen(port, host, () => {
+      server.removeAllListeners('error')
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+function listenProblem(error: NodeJS.ErrnoException, port: number, host: string, variable: string): string {
+  const where = `myesi-gateway cannot listen on ${host}:${port} (${variable})`
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `${where}: the port is in use. Stop the process that has it, or set ${variable} to another port (0 takes any free one).`
+    case 'EACCES':
+      return `${where}: not permitted. Ports below 1024 need a privilege; set ${variable} to 1024 or more.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${where}: this machine has no such address. Set ${variable.replace('PORT', 'HOST')} to one it has (0.0.0.0 for all).`
+    case undefined:
+    default:
+      return `${where}: ${error.message}`
+  }
+}
+
+function opsUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+interface Draining {
+  readonly server: Server
+  readonly opsServer: Server
+  readonly gateway: Gateway
+  readonly redis: RedisConnection | undefined
+  readonly settings: Settings
+  readonly log: ProcessLog['log']
+  readonly flush: () => void
+}
+
+/** Traffic first, telemetry last, so that what happened while draining is told as well; each step has a bound. */
+async function drain({ server, opsServer, gateway, redis, settings, log, flush }: Draining): Promise<void> {
+  const finished = await closeWithin(server, settings.shutdownTimeoutMs)
+  if (!finished) log.warn({ event: 'shutdown' }, 'requests still in flight were cut off')
+  await gateway.close()
+  redis?.close()
+  const told = await telemetry.shutdown(TELEMETRY_FLUSH_MS)
+  if (!told) log.warn({ event: 'shutdown' }, 'the last telemetry could not be delivered')
+  opsServer.close()
+  opsServer.closeAllConnections()
+  log.info({ event: 'stopped' }, 'stopped')
+  flush()
+}
+
+function closeWithin(server: Server, timeoutMs: number): Promise<boolean> {
+  return new Promise(resolve => {
+    // A keep-alive connection that falls idle now would otherwise keep the server open until its own timeout.
+    const reaper = setInterval(() => server.closeIdleConnections(), 50)
+    const deadline = setTimeout(() => {
+      clearInterval(reaper)
+      server.closeAllConnections()
+      resolve(false)
+    }, timeoutMs)
+    server.close(() => {
+      clearInterval(reaper)
+      clearTimeout(deadline)
+      resolve(true)
+    })
+  })
+}
+
+void main()

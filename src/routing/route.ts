@@ -1,0 +1,22 @@
+import type { RouteConfig } from '../config/types'
+
+declare const template: unique symbol
+/** A route's path template. Branded, so that a raw path can never become a metric label. */
+export type RouteTemplate = string & { readonly [template]: true }
+
+/** What the rest of the gateway needs to know of the route a request matched. */
+export interface Route {
+  readonly name: string
+  readonly template: RouteTemplate
+  readonly upstreamName: string
+  readonly config: RouteConfig
+}
+
+export function toRoute(config: RouteConfig): Route {
+  return {
+    name: config.name,
+    template: config.match.path as RouteTemplate,
+    upstreamName: config.upstream,
+    config,
+  }
+}

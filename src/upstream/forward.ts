@@ -1,0 +1,171 @@
+import type { Dispatcher } from 'undici'
+import { context } from '@opentelemetry/api'
+import { hasBody, type Exchange, type Stage } from '../exchange'
+import { GatewayError } from '../errors/gateway-error'
+import { buildRequestHeaders } from './request-headers'
+import { buildResponseHeaders } from './response-headers'
+import { RequestBody } from './request-body'
+import { toGatewayError } from './upstream-errors'
+import type { Upstream } from './upstream'
+
+export interface ForwardOptions {
+  readonly upstream: Upstream
+  /** Removed from the front of the path; a whole number of segments. */
+  readonly stripPrefix: string | undefined
+  /** Called once when the call failed; answers the client if that is still possible. */
+  readonly onFailure: (exchange: Exchange, error: unknown) => void
+  /** True while the process is draining: clients are then asked to open no further request on the connection. */
+  readonly isDraining: () => boolean
+}
+
+/**
+ * The last stage: sends the request to a target and its response to the client, both as streams, nothing buffered.
+ *
+ * On undici's dispatch level, because its promises and streams cost as much again as the call itself
+ * (`docs/performance.md`).
+ */
+export function forward(options: ForwardOptions): Stage {
+  const { upstream, stripPrefix } = options
+  return function forwardToUpstream(exchange) {
+    const { request, response } = exchange
+    // The client may have left while an earlier stage waited; its 'close' would not be seen again.
+    if (response.destroyed) return
+    const target = upstream.pick()
+    exchange.target = target.origin
+    if (exchange.expectsContinue) response.writeContinue()
+    target.pool.dispatch(
+      {
+        path: stripped(exchange.path, stripPrefix) + exchange.query,
+        method: request.method as Dispatcher.HttpMethod,
+        headers: buildRequestHeaders(exchange),
+        body: hasBody(request) ? new RequestBody(request) : null,
+      },
+      new UpstreamCall(exchange, options),
+    )
+  }
+}
+
+function stripped(path: string, prefix: string | undefined): string {
+  if (prefix === undefined) return path
+  const rest = path.slice(prefix.length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
+class UpstreamCall implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange
+  readonly #options: ForwardOptions
+  #controller: Dispatcher.DispatchController | undefined
+  #settled = false
+  /** Bytes of the response body still to come; -1 when the upstream did not say. */
+  #remaining = -1
+  #bodyStarted = false
+
+  constructor(exchange: Exchange, options: ForwardOptions) {
+    this.#exchange = exchange
+    this.#options = options
+    exchange.response.once('close', this.#onClientClose)
+  }
+
+  /** The client went away: the upstream must not go on working for nobody. */
+  readonly #onClientClose = (): void => {
+    if (this.#settled) return
+    this.#settled = true
+    this.#exchange.conclude('client_closed', 'client_closed')
+    this.#controller?.abort(CLIENT_CLOSED)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // While the call waited for a free connection the client may have left.
+    if (this.#settled) controller.abort(CLIENT_CLOSED)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Record<string, string | string[] | undefined>,
+    statusMessage?: string,
+  ): void {
+    if (this.#settled) return
+    const { response } = this.#exchange
+    if (statusCode < 200) return this.#passInformation(statusCode, headers)
+    if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
+    const length = headers['content-length']
+    if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
+    const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
+    const fields = buildResponseHeaders(raw, joined(headers['connection']))
+    // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
+    if (this.#exchange.bodyIsPending || this.#options.isDraining()) fields.push('Connection', 'close')
+    response.writeHead(statusCode, statusMessage ?? '', fields)
+    // A stream may send its first byte much later; its header section must not wait for that.
+    process.nextTick(flushUnlessStarted, this)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return
+    this.#bodyStarted = true
+    const { response } = this.#exchange
+    if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
+      // The last chunk of a known length goes out with the end: one write less for nearly every response.
+      this.#settled = true
+      response.end(chunk)
+      return
+    }
+    if (!response.write(chunk)) {
+      controller.pause()
+      response.once('drain', () => controller.resume())
+    }
+  }
+
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[] | undefined>): void {
+    if (this.#settled) return
+    this.#settled = true
+    const { response } = this.#exchange
+    for (const name in trailers) {
+      // addTrailers is silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
+      response.addTrailers({ [name]: joined(trailers[name]) ?? '' })
+    }
+    response.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#settled) return
+    this.#settled = true
+    // The client broke off its own upload: undici reports the body's error as the call's.
+    if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
+      this.#exchange.conclude('client_closed', 'client_closed')
+      return
+    }
+    // undici calls back in the context of whoever opened the connection; logs and spans belong to this request.
+    context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, toGatewayError(error))
+  }
+
+  flushUnlessStarted(): void {
+    if (!this.#bodyStarted && !this.#settled) this.#exchange.response.flushHeaders()
+  }
+
+  /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
+  #passInformation(statusCode: number, headers: Record<string, string | string[] | undefined>): void {
+    const { request, response } = this.#exchange
+    if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
+    if (statusCode === 102) response.writeProcessing()
+    if (statusCode === 103 && headers['link'] !== undefined) {
+      try {
+        response.writeEarlyHints({ link: headers['link'] })
+      } catch {
+        // Node refuses Link values it cannot parse. Hints are optional: without them the page only loads later.
+      }
+    }
+  }
+}
+
+function flushUnlessStarted(call: UpstreamCall): void {
+  call.flushUnlessStarted()
+}
+
+function joined(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+const CLIENT_CLOSED = new GatewayError('client_closed')

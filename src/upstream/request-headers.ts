@@ -1,0 +1,91 @@
+import { propagation } from '@opentelemetry/api'
+import type { Exchange } from '../exchange'
+
+/** Fields that belong to one connection (RFC 9110 §7.6.1), or that the gateway writes or answers itself. */
+const NEVER_FORWARDED: ReadonlySet<string> = new Set([
+  'connection',
+  'expect', // answered here (RFC 9110 §10.1.1)
+  'host', // the target's own, the client's goes into X-Forwarded-Host
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer', // request trailers are not forwarded (RFC 9110 §6.5.1 allows dropping them)
+  'transfer-encoding',
+  'upgrade',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
+/**
+ * Makes the header section for the upstream, as flat name, value pairs.
+ *
+ * What the client names in `Connection` is removed from the inbound copy before anything of ours is added: the other way
+ * round, a client could have the gateway strip the very fields the upstream trusts (CVE-2026-33805).
+ */
+export function buildRequestHeaders(exchange: Exchange): string[] {
+  const { request } = exchange
+  const named = namedInConnection(request.headers.connection)
+  const ours = propagation.fields() // the client's own trace fields must not reach the upstream beside ours
+  const headers: string[] = []
+  const { rawHeaders } = request
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase()
+    if (NEVER_FORWARDED.has(name) || named?.has(name) || ours.includes(name)) continue
+    headers.push(name, rawHeaders[i + 1] as string)
+  }
+  addForwardingHeaders(headers, exchange)
+  return headers
+}
+
+const KEEP_ALIVE_ONLY = /^(?:keep-alive|close)$/i
+
+/** The fields a `Connection` header names, or nothing: nearly every client sends `keep-alive` and no more. */
+export function namedInConnection(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || KEEP_ALIVE_ONLY.test(connection)) return undefined
+  return new Set(connection.split(',').map(name => name.trim().toLowerCase()))
+}
+
+/** RFC 7239 and its de-facto forerunners. A peer that is not trusted is not continued but replaced. */
+function addForwardingHeaders(headers: string[], exchange: Exchange): void {
+  const { request, peerIsTrusted } = exchange
+  const inbound = request.headers
+  const peer = peerIsTrusted ? peerAddress(exchange) : exchange.clientAddress
+  const scheme = 'encrypted' in request.socket ? 'https' : 'http'
+  const host = inbound.host ?? ''
+  const trusted = (name: string): string | undefined => (peerIsTrusted ? join(inbound[name]) : undefined)
+
+  const element = `for=${forwardedNode(peer)};host="${host}";proto=${scheme}`
+  const forwarded = trusted('forwarded')
+  const forwardedFor = trusted('x-forwarded-for')
+  headers.push(
+    'forwarded',
+    forwarded === undefined ? element : `${forwarded}, ${element}`,
+    'x-forwarded-for',
+    forwardedFor === undefined ? peer : `${forwardedFor}, ${peer}`,
+    'x-forwarded-host',
+    trusted('x-forwarded-host') ?? host,
+    'x-forwarded-proto',
+    trusted('x-forwarded-proto') ?? scheme,
+    'via', // a gateway must say so (RFC 9110 §7.6.3); the name is a pseudonym, not a host
+    `${request.httpVersion} myesi-gateway`,
+  )
+}
+
+function peerAddress(exchange: Exchange): string {
+  const address = exchange.request.socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
+
+/** RFC 7239 §6: an IPv6 address goes into brackets, and those into quotes. */
+function forwardedNode(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address || 'unknown'
+}
+
+function join(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value
+}

@@ -1,0 +1,51 @@
+import type { Reason } from '../errors/reasons'
+import { errorCode } from '../errors/error-code'
+import { GatewayError } from '../errors/gateway-error'
+
+/** What undici, the resolver, the socket and the TLS layer call a failure, and what it means to a person. */
+const REASON_BY_CODE: Readonly<Record<string, Reason>> = {
+  ECONNREFUSED: 'connect_refused',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  EADDRNOTAVAIL: 'unreachable',
+  EACCES: 'unreachable',
+  ETIMEDOUT: 'connect_timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  EPROTO: 'tls',
+  ECONNRESET: 'reset',
+  EPIPE: 'reset',
+  UND_ERR_SOCKET: 'reset',
+  UND_ERR_HEADERS_TIMEOUT: 'response_timeout',
+  UND_ERR_BODY_TIMEOUT: 'response_timeout',
+  UND_ERR_HEADERS_OVERFLOW: 'bad_response',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'bad_response',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'bad_response',
+  // What the client sent cannot be put into a request at all.
+  UND_ERR_INVALID_ARG: 'bad_request',
+  UND_ERR_NOT_SUPPORTED: 'bad_request',
+  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'bad_request',
+  ERR_INVALID_CHAR: 'bad_response',
+  ERR_HTTP_INVALID_HEADER_VALUE: 'bad_response',
+}
+
+const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
+const PARSER_CODE = /^HPE_/
+
+/** Normalises a failed upstream call at the edge: one reason, with the original error kept as its cause. */
+export function toGatewayError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  return new GatewayError(reasonFor(errorCode(error)), { cause: error })
+}
+
+function reasonFor(code: string | undefined): Reason {
+  if (code === undefined) return 'internal'
+  const known = REASON_BY_CODE[code]
+  if (known) return known
+  if (TLS_CODE.test(code)) return 'tls'
+  if (PARSER_CODE.test(code)) return 'bad_response'
+  return 'internal'
+}

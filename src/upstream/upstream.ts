@@ -1,0 +1,44 @@
+import { Pool } from 'undici'
+import type { UpstreamConfig } from '../config/types'
+
+/** One origin of an upstream, with its keep-alive connections. */
+export interface Target {
+  readonly origin: string
+  readonly pool: Pool
+}
+
+/** A backend service: its targets, asked in turn. */
+export class Upstream {
+  readonly name: string
+  readonly #targets: readonly Target[]
+  #next = 0
+
+  constructor(config: UpstreamConfig) {
+    this.name = config.name
+    this.#targets = config.targets.map(origin => ({ origin, pool: createPool(origin, config) }))
+  }
+
+  /** The target whose turn it is. */
+  pick(): Target {
+    const target = this.#targets[this.#next] as Target
+    this.#next = (this.#next + 1) % this.#targets.length
+    return target
+  }
+
+  /** Lets calls in flight finish, then closes the connections. */
+  async close(): Promise<void> {
+    await Promise.all(this.#targets.map(({ pool }) => pool.close()))
+  }
+}
+
+function createPool(origin: string, { timeouts, maxConnections }: UpstreamConfig): Pool {
+  return new Pool(origin, {
+    connections: maxConnections,
+    pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
+    connect: { timeout: timeouts.connectMs },
+    headersTimeout: timeouts.responseMs,
+    bodyTimeout: timeouts.responseMs,
+    // Below the 5 s after which Node, the commonest upstream, closes an idle connection: else its close races our request.
+    keepAliveTimeout: 4_000,
+  })
+}
