@@ -1,0 +1,192 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Package to the programs wanted from it: our name, and where the package keeps it. */
+const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'redis-tools': { 'redis-cli': 'usr/bin/redis-cli' },
+  'redis-server': { 'redis-server': 'usr/bin/redis-server' },
+  'redis-sentinel': { 'redis-sentinel': 'usr/bin/redis-sentinel' },
+  prometheus: { prometheus: 'usr/bin/prometheus', promtool: 'usr/bin/promtool' },
+  'prometheus-alertmanager': { alertmanager: 'usr/bin/prometheus-alertmanager', amtool: 'usr/bin/amtool' },
+  'prometheus-redis-exporter': { redis_exporter: 'usr/bin/prometheus-redis-exporter' },
+}
+
+/** How long one step of apt may take. The network is the only slow part: about 45 MB in all. */
+const STEP_TIMEOUT_MS = 240_000
+
+/** `debian-12-x64` and the like, where apt and dpkg are to be had; undefined elsewhere. */
+export async function debianRelease(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return undefined
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  const field = (name: string): string => new RegExp(`^${name}="?([^"\n]*)"?$`, 'm').exec(text)?.[1] ?? ''
+  if (!`${field('ID')} ${field('ID_LIKE')}`.split(' ').includes('debian')) return undefined
+  return `${field('ID')}-${field('VERSION_ID') || 'rolling'}-${process.arch}`
+}
+
+/**
+ * Fetches the stack's programs from the system's own Debian sources and unpacks them into `folder`, with a start script
+ * for each in `folder/bin`. Needs no root and installs nothing. Any number of processes may call it at once: one does the
+ * work, the others wait for it.
+ */
+export async function fetchDebianTools(folder: string, log: (line: string) => void): Promise<void> {
+  await mkdir(dirname(folder), { recursive: true })
+  const release = await lock(`${folder}.lock`, log)
+  try {
+    if (await exists(folder)) return
+    // Unpacked beside and renamed: a folder of that name is always a complete one, whatever is killed when.
+    const draft = await mkdtemp(`${folder}.draft-`)
+    try {
+      await fetchInto(draft, log)
+      await rename(draft, folder).catch(async (error: unknown) => {
+        // A lock taken for dead was not: the other's result is as good as ours.
+        if (!(await exists(folder))) throw error
+      })
+    } finally {
+      await rm(draft, { recursive: true, force: true })
+    }
+  } finally {
+    await release()
+  }
+}
+
+async function fetchInto(draft: string, log: (line: string) => void): Promise<void> {
+  log(`Fetching ${Object.keys(PACKAGES).join(', ')} as Debian packages, once, into ${dirname(draft)}`)
+  const state = join(draft, 'apt')
+  const debs = join(state, 'debs')
+  await mkdir(join(state, 'state', 'lists', 'partial'), { recursive: true })
+  await mkdir(join(state, 'cache', 'archives', 'partial'), { recursive: true })
+  await mkdir(debs)
+  const apt = async (command: 'apt-get' | 'apt-cache', ...args: string[]): Promise<string> => {
+    const options = { cwd: debs, timeout: STEP_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 }
+    return (await run(command, [...privateApt(state), '-qq', ...args], options)).stdout
+  }
+  await apt('apt-get', 'update')
+  // An older release may lack one of them; what it has is still worth having, and findBinary names the rest.
+  const offered = await apt('apt-cache', 'madison', ...Object.keys(PACKAGES))
+  const names = Object.keys(PACKAGES).filter(name => new RegExp(`^\\s*${name} \\|`, 'm').test(offered))
+  const uris = await apt('apt-get', 'install', '--print-uris', '--no-install-recommends', ...names)
+  await apt('apt-get', 'download', ...names, ...missingLibraries(uris, names))
+  for (const deb of await readdir(debs)) await run('dpkg', ['-x', join(debs, deb), draft], { timeout: STEP_TIMEOUT_MS })
+  await rm(state, { recursive: true, force: true })
+  await writeStartScripts(draft)
+}
+
+/** Reads the system's sources and what is installed, writes only below `folder`: no root, no trace on the system. */
+function privateApt(folder: string): string[] {
+  const settings = [
+    `Dir::State=${join(folder, 'state')}`,
+    'Dir::State::status=/var/lib/dpkg/status',
+    `Dir::Cache=${join(folder, 'cache')}`,
+    'Acquire::Languages=none',
+    'Acquire::Retries=2',
+    'Acquire::http::Timeout=30',
+    // As root, apt would download as the user _apt, who may not enter a private folder.
+    'APT::Sandbox::User=root',
+  ]
+  return settings.flatMap(setting => ['-o', setting])
+}
+
+/** Of what apt would install, the packages with shared libraries: `_all` packages hold none. */
+function missingLibraries(uris: string, names: readonly string[]): string[] {
+  const files = [...uris.matchAll(/^'[^']*' ([^_ ]+)_[^_ ]+_([^_ ]+)\.deb /gm)]
+  return files
+    .filter(([, name, architecture]) => architecture !== 'all' && !names.includes(name ?? ''))
+    .map(([, name]) => name ?? '')
+}
+
+async function writeStartScripts(folder: string): Promise<void> {
+  await mkdir(join(folder, 'bin'))
+  const libraries = (await exists(join(folder, 'usr/lib')))
+    ? (await readdir(join(folder, 'usr/lib')))
+        .filter(entry => entry.includes('-linux-'))
+        .map(entry => `$root/usr/lib/${entry}`)
+    : []
+  const programs = Object.assign({}, ...Object.values(PACKAGES)) as Record<string, string>
+  for (const [name, program] of Object.entries(programs)) {
+    if (!(await exists(join(folder, program)))) continue
+    const lines = [
+      '#!/bin/sh',
+      '# Starts a program out of unpacked packages; exec keeps the process id, so that signals reach the program.',
+      'root=${0%/bin/*}',
+      ...(libraries.length === 0
+        ? []
+        : [`export LD_LIBRARY_PATH="${libraries.join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`]),
+      ...(await relocate(join(folder, program))),
+      `exec "$root/${program}" "$@"`,
+    ]
+    await writeFile(join(folder, 'bin', name), `${lines.join('\n')}\n`, { mode: 0o755 })
+  }
+}
+
+const COMPILED_IN = Buffer.from('/usr/share/prometheus/alertmanager')
+const RELOCATED = Buffer.from('/proc/self/fd/9'.padEnd(COMPILED_IN.length, '/'))
+
+/**
+ * Debian's Alertmanager reads its default templates from a path that is compiled in and has no flag; without them it
+ * refuses every configuration, and only root could put them there. So our private copy gets another path of the same
+ * length, through a file descriptor that the start script opens on the unpacked templates.
+ *
+ * @returns the start script's lines for it; none for programs without that path.
+ */
+async function relocate(program: string): Promise<string[]> {
+  if (basename(program) !== 'prometheus-alertmanager') return []
+  const bytes = await readFile(program)
+  let patched = 0
+  for (let at = bytes.indexOf(COMPILED_IN); at >= 0; at = bytes.indexOf(COMPILED_IN, at)) {
+    RELOCATED.copy(bytes, at)
+    patched++
+  }
+  if (patched === 0) return []
+  await writeFile(program, bytes)
+  await chmod(program, 0o755)
+  return [`exec 9<"$root${COMPILED_IN.toString()}"`]
+}
+
+/**
+ * Waits for and takes a lock file, which holds its owner's process id; one whose owner is dead is taken over. It only
+ * saves work: what is behind it stays correct without (see the rename above).
+ */
+async function lock(path: string, log: (line: string) => void): Promise<() => Promise<void>> {
+  const deadline = Date.now() + 2 * STEP_TIMEOUT_MS
+  for (let announced = false; ; announced = true) {
+    try {
+      const file = await open(path, 'wx')
+      await file.writeFile(String(process.pid))
+      await file.close()
+      return () => rm(path, { force: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    if (await isAbandoned(path)) await rm(path, { force: true })
+    else if (Date.now() > deadline) throw new Error(`${path} is still held; if nothing is fetching, delete it`)
+    else {
+      if (!announced) log(`Waiting for another process that is fetching the same (${path})`)
+      await delay(200)
+    }
+  }
+}
+
+async function isAbandoned(path: string): Promise<boolean> {
+  const [owner, info] = await Promise.all([readFile(path, 'utf8').catch(() => ''), stat(path).catch(() => undefined)])
+  if (info === undefined) return false
+  // Written in two steps: an empty lock is new, not abandoned, unless it stays empty.
+  if (owner === '') return Date.now() - info.mtimeMs > 10_000
+  try {
+    process.kill(Number(owner), 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
