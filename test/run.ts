@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { existsSync, globSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { join, relative, resolve, sep } from 'node:path'
+import { BINARY_NAMES, findBinary } from '../src/stack/binaries'
+import { until } from './support/until'
+import type { Summary } from './support/reporter'
+
+/**
+ * `npm test`: gets the programs that tests of the whole stack need, runs mocha on the compiled tests, and closes with the
+ * line `N passed, N failed`. Arguments go to mocha; files and folders may be named as sources or as built.
+ */
+
+/** Compiled, this file is dist/test/run.js. */
+const ROOT = resolve(__dirname, '../..')
+const CI = process.env['CI'] === 'true'
+/** Mocha ends by itself when nothing is open any more; a test that forgot to close something shows here. */
+const MOCHA_EXIT_TIMEOUT_MS = 15_000
+
+interface MochaResult {
+  readonly summary: Summary | undefined
+  readonly exitCode: number
+  readonly problems: readonly string[]
+}
+
+void main()
+
+async function main(): Promise<void> {
+  const missing = await findPrograms()
+  if (CI && missing.length > 0) return finish(undefined, [...missing, 'With CI=true nothing may be missing.'])
+  // Every process started in this run inherits it, so that those left behind can be told from others.
+  const runId = randomUUID()
+  const { summary, exitCode, problems } = await runMocha(mochaArguments(process.argv.slice(2)), runId)
+  const leftovers = await endLeftovers(runId)
+  if (missing.length > 0) print('\nNot everything could run here:', ...missing.map(line => `  ${line}`))
+  finish(summary, [...problems, ...leftovers], exitCode)
+}
+
+/** @returns one sentence for each program that cannot be had here. */
+async function findPrograms(): Promise<string[]> {
+  const missing: string[] = []
+  const versions: string[] = []
+  for (const name of BINARY_NAMES) {
+    try {
+      const { version } = await findBinary(name)
+      versions.push(`${name} ${version}`)
+    } catch (error) {
+      missing.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  print(`node ${process.versions.node}, ${versions.join(', ')}`)
+  for (const line of missing) print(line)
+  return missing
+}
+
+function mochaArguments(given: readonly string[]): string[] {
+  const named = given.filter(argument => !argument.startsWith('-') && existsSync(resolve(ROOT, argument)))
+  const options = given.filter(argument => !named.includes(argument))
+  const sources = named.length > 0 ? named.flatMap(testsIn) : testsIn('test')
+  return [
+    `--reporter=${join(ROOT, 'dist/test/support/reporter.js')}`,
+    ...(CI ? ['--forbid-only', '--forbid-pending'] : []),
+    ...options,
+    ...sources,
+  ]
+}
+
+/** Built tests, listed by their sources: a test that was renamed or deleted is not run from what an earlier build left. */
+function testsIn(path: string): string[] {
+  const source = relative(ROOT, resolve(ROOT, path))
+    .replace(/^dist[/\\]/, '')
+    .replace(/\.js$/, '.ts')
+  const absolute = join(ROOT, source)
+  const sources = statSync(absolute).isDirectory()
+    ? globSync('**/*.test.ts', { cwd: absolute }).map(file => join(source, file))
+    : [source]
+  return sources.sort().map(file => join('dist', file.replace(/\.ts$/, '.js')).split(sep).join('/'))
+}
+
+async function runMocha(args: readonly string[], runId: string): Promise<MochaResult> {
+  const mocha = spawn(process.execPath, [require.resolve('mocha/bin/mocha.js'), ...args], {
+    cwd: ROOT,
+    env: { ...process.env, TEST_RUN_ID: runId },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  // A terminal's Ctrl-C reaches mocha by itself; a signal sent to us alone has to be passed on.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => mocha.kill(signal))
+  const problems: string[] = []
+  let summary: Summary | undefined
+  let timer: NodeJS.Timeout | undefined
+  mocha.on('message', message => {
+    summary = message as Summary
+    timer = setTimeout(() => {
+      problems.push(`mocha was done but did not end within ${MOCHA_EXIT_TIMEOUT_MS} ms: a test left something open`)
+      mocha.kill('SIGKILL')
+    }, MOCHA_EXIT_TIMEOUT_MS)
+  })
+  return new Promise(resolve => {
+    mocha.once('error', error => problems.push(error.message))
+    mocha.once('close', code => {
+      clearTimeout(timer)
+      if (summary === undefined) problems.push('mocha ended before its tests did')
+      else if (summary.passed + summary.failed === 0) problems.push('no test ran')
+      resolve({ summary, exitCode: code ?? 1, problems })
+    })
+  })
+}
+
+/** Ends what the tests started and did not end. Read from /proc: on other systems than Linux nothing is checked. */
+async function endLeftovers(runId: string): Promise<string[]> {
+  // Processes that are just ending get the time to do so.
+  const gone = await until(() => processesOf(runId).length === 0, { what: 'no process left', timeoutMs: 3_000 }).catch(
+    () => false,
+  )
+  if (gone) return []
+  return processesOf(runId).map(({ pid, command }) => {
+    process.kill(pid, 'SIGKILL')
+    return `left running by a test, now killed: process ${pid}, ${command}`
+  })
+}
+
+function processesOf(runId: string): { pid: number; command: string }[] {
+  if (process.platform !== 'linux') return []
+  const marker = `TEST_RUN_ID=${runId}`
+  return readdirSync('/proc')
+    .filter(entry => /^\d+$/.test(entry))
+    .flatMap(entry => {
+      try {
+        if (!readFileSync(`/proc/${entry}/environ`, 'latin1').split('\0').includes(marker)) return []
+        const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+        return [{ pid: Number(entry), command }]
+      } catch {
+        // It ended meanwhile, or belongs to somebody else.
+        return []
+      }
+    })
+}
+
+/** The last line is the one that scripts read. */
+function finish(summary: Summary | undefined, problems: readonly string[], exitCode = 1): void {
+  for (const problem of problems) print(problem)
+  const { passed, failed, skipped } = summary ?? { passed: 0, failed: 0, skipped: 0 }
+  const failures = problems.length > 0 ? Math.max(failed, 1) : failed
+  print(`\n${passed} passed, ${failures} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  process.exitCode = problems.length > 0 ? 1 : exitCode
+}
+
+function print(...lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`)
+}

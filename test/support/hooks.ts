@@ -1,0 +1,15 @@
+import { processesAlive } from '../../src/stack/managed-process'
+import { stopUpstreams } from './start-upstream'
+import { removeTemporaryFolders } from './temporary-folder'
+
+// Stack traces name the sources. Here and not as an option of mocha's: for that it would start a second process.
+process.setSourceMapsEnabled(true)
+
+/** Mocha's root hooks: whatever a failed test left running ends here, so that it can neither linger nor keep mocha alive. */
+export const mochaHooks = {
+  async afterAll(): Promise<void> {
+    await Promise.all(processesAlive().map(async child => child.kill()))
+    await stopUpstreams()
+    removeTemporaryFolders()
+  },
+}

@@ -1,0 +1,24 @@
+import Mocha from 'mocha'
+
+/** What `test/run.ts` is told when mocha is done. */
+export interface Summary {
+  readonly event: 'summary'
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+/** Mocha's own spec output; the numbers also go to `test/run.ts`, which started mocha with a channel for messages. */
+class SummaryReporter extends Mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options)
+    runner.once('end', () => {
+      const { passes, failures, pending } = this.stats
+      const summary: Summary = { event: 'summary', passed: passes, failed: failures, skipped: pending }
+      process.send?.(summary, undefined, undefined, () => process.disconnect?.())
+    })
+  }
+}
+
+// Mocha loads a reporter with require and expects the class itself.
+module.exports = SummaryReporter
