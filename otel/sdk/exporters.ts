@@ -38,47 +38,32 @@ import type { OtlpProtocol, TelemetrySettings } from './settings'
 
 export function metricReaders(settings: TelemetrySettings): MetricReader[] {
   return settings.exporters.metrics.map(name => {
-    switch (name) {
-      case 'prometheus':
-        return new PrometheusExposition()
-      case 'otlp':
-        return periodic(otlpMetrics[settings.protocols.metrics](), settings)
-      case 'console':
-        return periodic(new ConsoleMetricExporter(), settings)
-    }
-  })
-}
-
-function periodic(exporter: PushMetricExporter, settings: TelemetrySettings): MetricReader {
-  return new PeriodicExportingMetricReader({
-    exporter,
-    exportIntervalMillis: settings.metricExport.intervalMs,
-    exportTimeoutMillis: settings.metricExport.timeoutMs,
+    if (name === 'prometheus') return new PrometheusExposition()
+    const exporter = name === 'otlp' ? otlpMetrics[settings.protocols.metrics]() : new ConsoleMetricExporter()
+    return new PeriodicExportingMetricReader({
+      exporter,
+      exportIntervalMillis: settings.metricExport.intervalMs,
+      exportTimeoutMillis: settings.metricExport.timeoutMs,
+    })
   })
 }
 
 /** Never empty: without a processor the SDK registers no tracer, and logs and answers would lose their trace ids. */
 export function spanProcessors(settings: TelemetrySettings): SpanProcessor[] {
-  const processors = settings.exporters.traces.map(name => {
-    switch (name) {
-      case 'otlp':
-        return new BatchSpanProcessor({ exporter: otlpTraces[settings.protocols.traces](), ...settings.spanBatches })
-      case 'console':
-        return new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() })
-    }
-  })
+  const processors = settings.exporters.traces.map(name =>
+    name === 'otlp'
+      ? new BatchSpanProcessor({ exporter: otlpTraces[settings.protocols.traces](), ...settings.spanBatches })
+      : new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() }),
+  )
   return processors.length === 0 ? [new NoopSpanProcessor()] : processors
 }
 
 export function logRecordProcessors(settings: TelemetrySettings): LogRecordProcessor[] {
-  return settings.exporters.logs.map(name => {
-    switch (name) {
-      case 'otlp':
-        return new BatchLogRecordProcessor({ exporter: otlpLogs[settings.protocols.logs](), ...settings.logBatches })
-      case 'console':
-        return new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() })
-    }
-  })
+  return settings.exporters.logs.map(name =>
+    name === 'otlp'
+      ? new BatchLogRecordProcessor({ exporter: otlpLogs[settings.protocols.logs](), ...settings.logBatches })
+      : new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() }),
+  )
 }
 
 const otlpMetrics: Record<OtlpProtocol, () => PushMetricExporter> = {

@@ -25,6 +25,8 @@ export interface TelemetrySettings {
   readonly logBatches: BatchSettings
   /** `OTEL_NODE_RESOURCE_DETECTORS`; undefined: only `env`. */
   readonly resourceDetectors: readonly string[] | undefined
+  /** `TELEMETRY_HTTP_INSTRUMENTATION`: who instruments the listener and the upstream calls; default `own`. */
+  readonly httpInstrumentation: HttpInstrumentation
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
   readonly instrumentations: readonly string[]
 }
@@ -40,8 +42,13 @@ export interface BatchSettings {
 export type PushExporter = 'otlp' | 'console'
 export type MetricsExporter = PushExporter | 'prometheus'
 export type OtlpProtocol = (typeof PROTOCOLS)[number]
+/** `own`: the gateway's own code, in place of the `stock` instrumentations of http, Express and undici. */
+export type HttpInstrumentation = (typeof HTTP_INSTRUMENTATIONS)[number]
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+const HTTP_INSTRUMENTATIONS = ['own', 'stock'] as const
+/** What the gateway's own instrumentation stands in for: both at once would count every request twice. */
+const STOCK_HTTP_INSTRUMENTATIONS: readonly string[] = ['http', 'express', 'undici']
 const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
 const LOG_LEVELS = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all'] as const
 const SAMPLERS = [
@@ -103,8 +110,11 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 } {
   const environment = new Environment(variables)
   const disabled = environment.boolean('OTEL_SDK_DISABLED')
+  const httpInstrumentation =
+    environment.oneOf('TELEMETRY_HTTP_INSTRUMENTATION', HTTP_INSTRUMENTATIONS, text => text.toLowerCase()) ?? 'own'
   const settings: TelemetrySettings = {
     disabled,
+    httpInstrumentation,
     logLevel: environment.oneOf('OTEL_LOG_LEVEL', LOG_LEVELS, text => text.toLowerCase()) ?? 'warn',
     exporters: {
       metrics: exporters(environment, 'METRICS', ['otlp', 'console', 'prometheus'], ['prometheus']),
@@ -120,7 +130,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     spanBatches: batches(environment, 'OTEL_BSP'),
     logBatches: batches(environment, 'OTEL_BLRP'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
-    instrumentations: instrumentations(environment),
+    instrumentations: instrumentations(environment, httpInstrumentation),
   }
   checkConfigFile(environment)
   checkOtlp(environment, settings)
@@ -189,10 +199,11 @@ function batches(environment: Environment, prefix: 'OTEL_BSP' | 'OTEL_BLRP'): Ba
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
 }
 
-function instrumentations(environment: Environment): readonly string[] {
+function instrumentations(environment: Environment, http: HttpInstrumentation): readonly string[] {
   const enabled = environment.list('OTEL_NODE_ENABLED_INSTRUMENTATIONS') ?? INSTRUMENTATIONS
   const disabled = environment.list('OTEL_NODE_DISABLED_INSTRUMENTATIONS') ?? []
-  return enabled.filter(name => !disabled.includes(name))
+  const replaced = http === 'own' ? STOCK_HTTP_INSTRUMENTATIONS : []
+  return enabled.filter(name => !disabled.includes(name) && !replaced.includes(name))
 }
 
 function checkConfigFile(environment: Environment): void {

@@ -47,6 +47,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
   return {
     enabled: false,
     exporters: { metrics: [], traces: [], logs: [] },
+    httpInstrumentation: 'own',
     problems: [],
     loadedTooEarly: [],
     handleMetricsRequest: answerNotFound,
@@ -88,6 +89,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
   return {
     enabled: true,
     exporters: settings.exporters,
+    httpInstrumentation: settings.httpInstrumentation,
     problems: [],
     loadedTooEarly: tooEarly,
     handleMetricsRequest: (request, response) => {

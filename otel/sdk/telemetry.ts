@@ -24,6 +24,11 @@ export interface Telemetry {
     readonly traces: readonly string[]
     readonly logs: readonly string[]
   }
+  /**
+   * Who instruments the listener and the upstream calls (`GATEWAY_HTTP_INSTRUMENTATION`): the gateway itself (`own`, the
+   * default), or the stock instrumentations of http, Express and undici (`stock`).
+   */
+  readonly httpInstrumentation: 'own' | 'stock'
   /** Wrong `OTEL_*` settings. With any, nothing was started. */
   readonly problems: readonly TelemetryProblem[]
   /** Modules that were loaded before they could be instrumented: their signals are missing. */

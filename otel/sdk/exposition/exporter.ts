@@ -1,13 +1,88 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { diag } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
+import { LabelCache } from './labels'
+import { acceptsGzip, CONTENT_TYPES, negotiateFormat, type Format } from './negotiation'
+import { Scrape, type Body } from './scrape'
 
-/** The Prometheus exporter without a port of its own. */
+/** An observable instrument that takes longer is left out of this scrape; Prometheus itself gives up after 10 s. */
+const COLLECT_TIMEOUT_MS = 5_000
+/** Different complaints that are said once each. */
+const MOST_COMPLAINTS = 100
+
+/**
+ * The Prometheus exporter with another voice: OpenMetrics where it is preferred, unit suffixes, gzip, and no scrape that
+ * holds the event loop, hangs, or answers 200 with nothing in it. It opens no port of its own.
+ */
 export class PrometheusExposition extends PrometheusExporter {
+  readonly #labels = new LabelCache()
+  readonly #complaints = new Set<string>()
+  #scrape: Scrape | undefined
+  #answering = 0
+
   constructor() {
     super({ preventServerStart: true })
   }
 
+  /** Answers in every case, and only through the response. */
   override getMetricsRequestHandler(request: IncomingMessage, response: ServerResponse): void {
-    super.getMetricsRequestHandler(request, response)
+    void this.#answer(request, response)
   }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const format = negotiateFormat(request.headers.accept)
+    const gzip = acceptsGzip(header(request, 'accept-encoding'))
+    try {
+      const body = await this.#body(format, gzip)
+      response.writeHead(200, {
+        'content-type': CONTENT_TYPES[format],
+        'content-length': body.reduce((bytes, piece) => bytes + piece.length, 0),
+        'cache-control': 'no-store',
+        vary: 'accept, accept-encoding',
+        ...(gzip ? { 'content-encoding': 'gzip' } : {}),
+      })
+      for (const piece of body) response.write(piece)
+      response.end()
+    } catch (error) {
+      this.#answerFailure(response, error)
+    }
+  }
+
+  /**
+   * Scrapes that overlap share one collection. Some instruments (event loop delay and utilization) report what happened
+   * since the last collection: a second one right behind the first would find nothing and say 0. It also keeps a crowd of
+   * scrapers from costing more than one. Whoever asks after the last of them was answered gets fresh numbers.
+   */
+  async #body(format: Format, gzip: boolean): Promise<Body> {
+    const scrape = (this.#scrape ??= new Scrape(
+      () => this.collect({ timeoutMillis: COLLECT_TIMEOUT_MS }),
+      this.#labels,
+      problem => this.#complainOnce(problem),
+    ))
+    this.#answering++
+    try {
+      return await scrape.body(format, gzip)
+    } finally {
+      if (--this.#answering === 0) this.#scrape = undefined
+    }
+  }
+
+  #answerFailure(response: ServerResponse, error: unknown): void {
+    diag.error('metrics could not be exposed', error)
+    if (response.headersSent || response.destroyed) return
+    const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : 'unknown'
+    response.writeHead(503, { 'content-type': CONTENT_TYPES.text, 'cache-control': 'no-store' })
+    response.end(`# metrics could not be collected: ${reason}\n`)
+  }
+
+  #complainOnce(problem: string): void {
+    if (this.#complaints.has(problem) || this.#complaints.size >= MOST_COMPLAINTS) return
+    this.#complaints.add(problem)
+    diag.warn(problem)
+  }
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join(',') : value
 }

@@ -1,0 +1,80 @@
+/** The two text formats that a scraper may ask for. */
+export type Format = 'text' | 'openmetrics'
+
+export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+}
+
+interface MediaRange {
+  readonly type: string
+  readonly version: string | undefined
+  readonly q: number
+}
+
+/**
+ * The format that the scraper prefers (RFC 9110 §12.5.1); text when it prefers none, and text also when it accepts neither:
+ * an answer that may be of use is better than 406.
+ */
+export function negotiateFormat(accept: string | undefined): Format {
+  const ranges = mediaRanges(accept ?? '')
+  const text = preference(ranges, 'text/plain', ['0.0.4'])
+  const openmetrics = preference(ranges, 'application/openmetrics-text', ['1.0.0'])
+  if (openmetrics.q !== text.q) return openmetrics.q > text.q ? 'openmetrics' : 'text'
+  // "application/openmetrics-text, */*": named is preferred to merely not excluded.
+  return openmetrics.q > 0 && openmetrics.specificity > text.specificity ? 'openmetrics' : 'text'
+}
+
+/** Whether the body may be gzipped (RFC 9110 §12.5.3). */
+export function acceptsGzip(acceptEncoding: string | undefined): boolean {
+  const codings = mediaRanges(acceptEncoding ?? '')
+  const gzip = codings.find(coding => coding.type === 'gzip' || coding.type === 'x-gzip')
+  const any = codings.find(coding => coding.type === '*')
+  return (gzip ?? any ?? { q: 0 }).q > 0
+}
+
+/** How much a media type is wanted, by the most specific range that it falls under; q 0 when it falls under none. */
+function preference(
+  ranges: readonly MediaRange[],
+  type: string,
+  versions: readonly string[],
+): { readonly q: number; readonly specificity: number } {
+  let best = { q: 0, specificity: -1 }
+  for (const range of ranges) {
+    const specificity = specificityOf(range, type, versions)
+    if (specificity > best.specificity) best = { q: range.q, specificity }
+  }
+  return best
+}
+
+/** -1: the range does not cover the type. Another version is another format: 0.0.1 of OpenMetrics is not what we write. */
+function specificityOf(range: MediaRange, type: string, versions: readonly string[]): number {
+  if (range.type === type) {
+    if (range.version === undefined) return 2
+    return versions.includes(range.version) ? 3 : -1
+  }
+  if (range.type === `${type.slice(0, type.indexOf('/'))}/*`) return 1
+  return range.type === '*/*' ? 0 : -1
+}
+
+function mediaRanges(header: string): MediaRange[] {
+  return header
+    .toLowerCase()
+    .split(',')
+    .map(entry => entry.split(';').map(part => part.trim()))
+    .filter(parts => parts[0] !== '')
+    .map(([type, ...parameters]) => {
+      const weight = Number(parameter(parameters, 'q') ?? 1)
+      return {
+        type: type!,
+        version: parameter(parameters, 'version'),
+        // A weight that cannot be read says nothing, and nothing means 1.
+        q: weight >= 0 && weight <= 1 ? weight : 1,
+      }
+    })
+}
+
+function parameter(parameters: readonly string[], name: string): string | undefined {
+  const found = parameters.find(entry => entry.startsWith(`${name}=`))
+  return found?.slice(name.length + 1).replace(/^"(.*)"$/, '$1')
+}

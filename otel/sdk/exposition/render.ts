@@ -1,0 +1,124 @@
+import type { HistogramMetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
+import { familiesOf, type Family, type WritableMetric } from './families'
+import { escapeHelp, escapeQuoted, labelPairs, type LabelCache } from './labels'
+import type { Format } from './negotiation'
+
+/** Characters per piece: small enough to stop after any of them, large enough to be worth a buffer. */
+const PIECE = 65_536
+
+/**
+ * Writes collected metrics as Prometheus text 0.0.4 or OpenMetrics 1.0, piece by piece, so that whoever asks can let
+ * others run in between.
+ *
+ * @param complain told of everything that is left out, at every scrape
+ */
+export function* render(
+  metrics: ResourceMetrics,
+  format: Format,
+  labels: LabelCache,
+  complain: (problem: string) => void,
+): Generator<string, void> {
+  let piece = targetInfo(metrics, format)
+  for (const family of familiesOf(metrics, complain)) {
+    for (const lines of familyLines(family, format, labels, complain)) {
+      piece += lines
+      if (piece.length < PIECE) continue
+      yield piece
+      piece = ''
+    }
+  }
+  yield format === 'openmetrics' ? `${piece}# EOF\n` : piece
+}
+
+/** Who is speaking: the resource, once, to be joined on `job` and `instance`. */
+function targetInfo(metrics: ResourceMetrics, format: Format): string {
+  const name = format === 'openmetrics' ? 'target' : 'target_info'
+  const type = format === 'openmetrics' ? 'info' : 'gauge'
+  const pairs = labelPairs(metrics.resource.attributes)
+  return `# HELP ${name} Target metadata\n# TYPE ${name} ${type}\ntarget_info{${pairs}} 1\n`
+}
+
+/** The lines of one series at a time. */
+function* familyLines(
+  family: Family,
+  format: Format,
+  labels: LabelCache,
+  complain: (problem: string) => void,
+): Generator<string, void> {
+  yield metadata(family, format)
+  // Series may become the same by the translation of their labels; a scraper would refuse the second one.
+  const written = new Set<string>()
+  for (const { metric, scopeLabels } of family.members) {
+    for (const point of metric.dataPoints) {
+      const ofPoint = labels.pairs(point.attributes)
+      const pairs = ofPoint === '' ? scopeLabels : scopeLabels === '' ? ofPoint : `${ofPoint},${scopeLabels}`
+      if (written.has(pairs)) {
+        complain(`a series of ${metric.descriptor.name} is left out of /metrics: its labels are those of another one`)
+        continue
+      }
+      written.add(pairs)
+      yield seriesLines(family, metric, point, pairs, format, complain)
+    }
+  }
+}
+
+function metadata(family: Family, format: Format): string {
+  const openmetrics = format === 'openmetrics'
+  const name = family.type === 'counter' && !openmetrics ? `${family.name}_total` : family.name
+  const escape = openmetrics ? escapeQuoted : escapeHelp
+  const help = family.help === '' ? '' : `# HELP ${name} ${escape(family.help)}\n`
+  const unit = openmetrics && family.unit !== undefined ? `# UNIT ${name} ${family.unit}\n` : ''
+  return `${help}# TYPE ${name} ${family.type}\n${unit}`
+}
+
+function seriesLines(
+  family: Family,
+  metric: WritableMetric,
+  point: WritableMetric['dataPoints'][number],
+  pairs: string,
+  format: Format,
+  complain: (problem: string) => void,
+): string {
+  const { value } = point
+  if (typeof value === 'object') return histogramLines(family.name, value, pairs, format)
+  if (family.type !== 'counter') return sample(family.name, pairs, number(value))
+  if (value >= 0) return sample(`${family.name}_total`, pairs, number(value))
+  complain(`a series of ${metric.descriptor.name} is left out of /metrics: a counter cannot be ${value}`)
+  return ''
+}
+
+/** Buckets are cumulative, and the last one, `+Inf`, is the count. */
+function histogramLines(
+  name: string,
+  { buckets: { boundaries, counts }, count, sum }: HistogramMetricData['dataPoints'][number]['value'],
+  pairs: string,
+  format: Format,
+): string {
+  const before = pairs === '' ? `${name}_bucket{le="` : `${name}_bucket{${pairs},le="`
+  let cumulative = 0
+  let lines = ''
+  for (const [index, boundary] of boundaries.entries()) {
+    cumulative += counts[index] ?? 0
+    lines += `${before}${bucketLabel(boundary, format)}"} ${cumulative}\n`
+  }
+  lines += `${before}+Inf"} ${count}\n`
+  // With buckets below zero a sum may fall; OpenMetrics then wants neither it nor the count.
+  const falling = format === 'openmetrics' && (boundaries[0] ?? 0) < 0
+  if (sum === undefined || falling) return lines
+  return lines + sample(`${name}_count`, pairs, String(count)) + sample(`${name}_sum`, pairs, number(sum))
+}
+
+function sample(name: string, pairs: string, value: string): string {
+  return pairs === '' ? `${name} ${value}\n` : `${name}{${pairs}} ${value}\n`
+}
+
+function number(value: number): string {
+  if (value === Infinity) return '+Inf'
+  return value === -Infinity ? '-Inf' : String(value)
+}
+
+/** OpenMetrics writes whole boundaries as `1.0`; the text format always wrote `1`. */
+function bucketLabel(boundary: number, format: Format): string {
+  const text = String(boundary)
+  return format === 'openmetrics' && /^-?\d+$/.test(text) ? `${text}.0` : text
+}
