@@ -35,6 +35,11 @@ export class Exchange {
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   expectsContinue = false
 
+  /** The response is a `text/event-stream`: meant to stay open, so never a slow request. */
+  isEventStream = false
+  /** Told once, when the verdict is in. */
+  onConclude: ((exchange: Exchange) => void) | undefined
+
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
@@ -61,6 +66,7 @@ export class Exchange {
     this.outcome = outcome
     this.reason = reason
     this.cause = cause
+    this.onConclude?.(this)
   }
 }
 

@@ -1,12 +1,13 @@
-import type { RequestListener } from 'node:http'
-import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
-import { trace } from '@opentelemetry/api'
+import type { IncomingMessage, RequestListener } from 'node:http'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import { context } from '@opentelemetry/api'
 import { limitRate } from './admission/rate-limit/limit-rate'
 import type { GatewayConfig } from './config/types'
 import { createClientOrigin } from './entrypoint/client-address'
 import { logAccess } from './entrypoint/access-log'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
-import { RequestMetrics } from './entrypoint/request-metrics'
+import type { RequestMetrics } from './entrypoint/request-metrics'
+import type { ServerTelemetry } from './entrypoint/server-telemetry'
 import { handleError } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Exchange, Stage } from './exchange'
@@ -14,7 +15,7 @@ import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed, RouteTable } from './routing/route-table'
 import type { Logger } from './telemetry/logger'
-import { ATTR_CLIENT_ADDRESS, ATTR_UPSTREAM_NAME } from './telemetry/semconv'
+import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
 import { Upstream } from './upstream/upstream'
 import { VERSION } from './version'
@@ -27,9 +28,9 @@ export interface GatewayOptions {
   readonly metrics: RequestMetrics
   /** Answers a scrape. */
   readonly scrape: RequestListener
-  readonly mayScrape: (request: Request) => boolean
-  /** Puts the matched template on the current request's telemetry. */
-  readonly setHttpRoute: (template: string) => void
+  readonly mayScrape: (request: IncomingMessage) => boolean
+  readonly serverTelemetry: ServerTelemetry
+  readonly clientTelemetry: ClientTelemetry
   readonly isDraining: () => boolean
 }
 
@@ -39,7 +40,7 @@ interface StagedRoute extends Route {
 }
 
 export interface Gateway {
-  readonly app: Express
+  readonly handle: RequestListener
   close(): Promise<void>
 }
 
@@ -59,15 +60,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.enable('strict routing')
   app.set('query parser', false)
 
-  app.get('/metrics', answerScrape(options)) // before the entrypoint: a scrape is not traffic
   app.use(enter(options))
-  app.get('/', about)
+  app.get('/', about(options))
   app.get('/metrics', refuseScrape)
   app.use(proxy(new RouteTable(routes), options))
   app.use(fail)
 
   return {
-    app,
+    handle: trace(app, options),
     close: async () => {
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()))
     },
@@ -76,18 +76,35 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 /** What a request of this route passes, in this order. */
 function stagesOf(route: Route, upstream: Upstream, options: GatewayOptions): Stage[] {
-  const { replicas, redis, isDraining } = options
+  const { replicas, redis, isDraining, clientTelemetry } = options
   return [
     ...route.config.rateLimits.map(policy => limitRate({ policy, route, replicas, redis })),
-    forward({ upstream, stripPrefix: route.config.rewrite.stripPrefix, onFailure: handleError, isDraining }),
+    forward({
+      upstream,
+      telemetry: clientTelemetry,
+      stripPrefix: route.config.rewrite.stripPrefix,
+      onFailure: handleError,
+      isDraining,
+    }),
   ]
 }
 
-function enter({ config, log, metrics }: GatewayOptions): RequestHandler {
+/** Before Express and everything else: a scrape is answered, everything else gets its trace. */
+function trace(app: RequestListener, { serverTelemetry, mayScrape, scrape }: GatewayOptions): RequestListener {
+  return function traceRequest(request, response) {
+    // A scrape is not traffic: no span, no metric, no log line.
+    if (request.url === '/metrics' && mayScrape(request)) scrape(request, response)
+    else context.with(serverTelemetry.begin(request), app, undefined, request, response)
+  }
+}
+
+function enter({ config, log, metrics, serverTelemetry }: GatewayOptions): RequestHandler {
   const options: ReceiveOptions = {
     clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
+    onConclude: exchange => serverTelemetry.concluded(exchange),
     onClose: exchange => {
-      metrics.count(exchange.route, exchange.outcome, exchange.reason)
+      serverTelemetry.end(exchange)
+      metrics.count(exchange)
       logAccess(log, exchange)
     },
   }
@@ -98,7 +115,7 @@ function enter({ config, log, metrics }: GatewayOptions): RequestHandler {
   }
 }
 
-function proxy(table: RouteTable<StagedRoute>, { setHttpRoute }: GatewayOptions): RequestHandler {
+function proxy(table: RouteTable<StagedRoute>, { serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
     const exchange = response.locals['exchange'] as Exchange
     const route = table.match(request.method, exchange.host, exchange.path)
@@ -107,11 +124,7 @@ function proxy(table: RouteTable<StagedRoute>, { setHttpRoute }: GatewayOptions)
       throw new GatewayError('method_not_allowed', { headers: ['Allow', route.allowed.join(', ')] })
     }
     exchange.route = route
-    setHttpRoute(route.template)
-    trace.getSpan(exchange.context)?.setAttributes({
-      [ATTR_UPSTREAM_NAME]: route.upstreamName,
-      [ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
-    })
+    serverTelemetry.matched(exchange, route)
     return runStages(route.stages, exchange, 0)
   }
 }
@@ -124,14 +137,26 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
   }
 }
 
-const about: RequestHandler = function about(_request, response) {
-  response.json({ name: 'myesi-gateway', version: VERSION, description: 'OpenTelemetry-first API gateway', status: 'ok' })
-}
+/** The gateway's own page: a route without an upstream. */
+const ABOUT: Route = toRoute({
+  name: 'about',
+  match: { path: '/', host: undefined, methods: undefined },
+  upstream: '',
+  rewrite: { stripPrefix: undefined },
+  rateLimits: [],
+})
 
-function answerScrape({ mayScrape, scrape }: GatewayOptions): RequestHandler {
-  return function answerMetrics(request, response, next) {
-    if (mayScrape(request)) scrape(request, response)
-    else next()
+function about({ serverTelemetry }: GatewayOptions): RequestHandler {
+  return function aboutGateway(_request, response) {
+    const exchange = response.locals['exchange'] as Exchange
+    exchange.route = ABOUT
+    serverTelemetry.matched(exchange, ABOUT)
+    response.json({
+      name: 'myesi-gateway',
+      version: VERSION,
+      description: 'OpenTelemetry-first API gateway',
+      status: 'ok',
+    })
   }
 }
 

@@ -9,12 +9,15 @@ import { formatProblems, hasErrors } from './config/problems'
 import type { GatewayConfig, Settings } from './config/types'
 import { RequestMetrics } from './entrypoint/request-metrics'
 import { createEntrypointServer } from './entrypoint/server'
+import { OwnServerTelemetry } from './entrypoint/server-telemetry'
+import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
 import { createGateway, type Gateway } from './gateway'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsServer } from './operations/ops-server'
 import { RedisConnection } from './redis/connection'
 import { createLogger, type ProcessLog } from './telemetry/logger'
+import { OwnClientTelemetry, StockClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './version'
 
 /** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
@@ -35,6 +38,7 @@ async function main(): Promise<void> {
   let draining = false
   const requestMetrics = new RequestMetrics()
   const mayReadMetrics = createMetricsAccess(settings.metricsToken)
+  const stock = telemetry.httpInstrumentation === 'stock'
   const gateway = createGateway({
     config,
     log,
@@ -43,7 +47,10 @@ async function main(): Promise<void> {
     metrics: requestMetrics,
     scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
     mayScrape: mayReadMetrics,
-    setHttpRoute: template => telemetry.setHttpRoute(template),
+    serverTelemetry: stock
+      ? new StockServerTelemetry(template => telemetry.setHttpRoute(template))
+      : new OwnServerTelemetry(),
+    clientTelemetry: stock ? new StockClientTelemetry() : new OwnClientTelemetry(),
     isDraining: () => draining,
   })
   log.info(
@@ -53,8 +60,8 @@ async function main(): Promise<void> {
 
   const server = createEntrypointServer({
     config: config.entrypoint,
-    handle: gateway.app,
-    onRefused: reason => requestMetrics.count(undefined, 'refusal', reason),
+    handle: gateway.handle,
+    onRefused: reason => requestMetrics.countRefused(reason),
   })
   const opsServer = createOpsServer({
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
@@ -81,7 +88,10 @@ async function main(): Promise<void> {
   // Started by another process that is gone: nobody is left to stop this one.
   process.once('disconnect', () => stop('disconnect'))
 
-  log.info({ event: 'listening', host: settings.host, port, ops_host: settings.opsHost, ops_port: opsPort }, 'listening')
+  log.info(
+    { event: 'listening', host: settings.host, port, ops_host: settings.opsHost, ops_port: opsPort },
+    'listening',
+  )
   process.send?.({ event: 'listening', port, opsPort })
 }
 
@@ -94,7 +104,7 @@ function readConfiguration(): { settings: Settings; config: GatewayConfig } {
   const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
   if (settings && config && !hasErrors(problems)) return { settings, config }
-  process.exit(EXIT_CONFIG)
+  return process.exit(EXIT_CONFIG)
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

@@ -1,4 +1,4 @@
-import { errorCode } from '../errors/error-code'
+import { errorCode, toError } from '../errors/error-code'
 import type { Exchange } from '../exchange'
 import type { Logger } from '../telemetry/logger'
 
@@ -23,5 +23,5 @@ export function logAccess(log: Logger, exchange: Exchange): void {
 
 function describe(cause: unknown): { code: string | undefined; message: string } | undefined {
   if (cause === undefined) return undefined
-  return { code: errorCode(cause), message: cause instanceof Error ? cause.message : String(cause) }
+  return { code: errorCode(cause), message: toError(cause).message }
 }

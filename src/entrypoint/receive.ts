@@ -8,6 +8,8 @@ import { expectsContinue } from './server'
 
 export interface ReceiveOptions {
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  /** Called once when the verdict on an exchange is anything but `ok`. */
+  readonly onConclude: (exchange: Exchange) => void
   /** Called once per exchange, when its response is finished or lost. */
   readonly onClose: (exchange: Exchange) => void
 }
@@ -30,6 +32,7 @@ export function receive(request: IncomingMessage, response: ServerResponse, opti
     host: target.host,
     context: context.active(),
   })
+  exchange.onConclude = options.onConclude
   exchange.expectsContinue = expectsContinue(request)
   // Before anything can wait: a client that is quickly gone is never seen otherwise.
   response.once('close', () => {

@@ -1,5 +1,6 @@
 import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
-import { FAULT_REASONS, type Outcome, type Reason } from '../errors/reasons'
+import { FAULT_REASONS, REASONS, type Outcome, type Reason } from '../errors/reasons'
+import type { Exchange } from '../exchange'
 import type { Route } from '../routing/route'
 import {
   ATTR_HTTP_ROUTE,
@@ -34,8 +35,13 @@ export class RequestMetrics {
     }
   }
 
-  count(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): void {
-    this.#requests.add(1, this.#attributes(route, outcome, reason))
+  count({ route, outcome, reason, context }: Exchange): void {
+    this.#requests.add(1, this.#attributes(route, outcome, reason), context)
+  }
+
+  /** What never became a request: malformed, too large, too slow. */
+  countRefused(reason: Reason): void {
+    this.#requests.add(1, this.#attributes(undefined, REASONS[reason].outcome, reason))
   }
 
   #attributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {

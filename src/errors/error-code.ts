@@ -5,3 +5,9 @@ export function errorCode(error: unknown): string | undefined {
   if (error instanceof AggregateError) return errorCode(error.errors.at(-1))
   return undefined
 }
+
+/** Whatever was thrown, as an error. */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  return new Error(typeof thrown === 'string' ? thrown : JSON.stringify(thrown))
+}

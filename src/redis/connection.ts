@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { errorCode } from '../errors/error-code'
+import { errorCode, toError } from '../errors/error-code'
 import type { Logger } from '../telemetry/logger'
 
 /** How long a request may wait for Redis. Above it the limiter decides alone. */
@@ -42,7 +42,7 @@ export class RedisConnection {
     })
     this.#redis.on('ready', () => void this.#recover())
     this.#redis.on('close', () => this.#fail('the connection is closed'))
-    this.#redis.on('error', (error: unknown) => this.#fail(errorCode(error) ?? String(error)))
+    this.#redis.on('error', (error: unknown) => this.#fail(errorCode(error) ?? toError(error).message))
   }
 
   /** False while Redis is away, silent or not yet prepared: commands would fail. */
@@ -82,7 +82,7 @@ export class RedisConnection {
         },
         (error: unknown) => {
           clearTimeout(timer)
-          reject(error instanceof Error ? error : new Error(String(error)))
+          reject(toError(error))
         },
       )
     })
@@ -112,7 +112,7 @@ export class RedisConnection {
       this.#state = 'usable'
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
-      this.#fail(String(error))
+      this.#fail(toError(error).message)
     } finally {
       this.#recovering = false
     }

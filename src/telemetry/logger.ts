@@ -9,7 +9,7 @@ const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 /** A logger and the way to empty it before the process ends. */
 export interface ProcessLog {
   readonly log: Logger
-  flush(): void
+  readonly flush: () => void
 }
 
 /**

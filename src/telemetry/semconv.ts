@@ -11,6 +11,15 @@ export const ATTR_HTTP_REQUEST_METHOD = 'http.request.method'
 export const ATTR_HTTP_RESPONSE_STATUS_CODE = 'http.response.status_code'
 export const ATTR_ERROR_TYPE = 'error.type'
 export const ATTR_CLIENT_ADDRESS = 'client.address'
+export const ATTR_HTTP_REQUEST_METHOD_ORIGINAL = 'http.request.method_original'
+export const ATTR_HTTP_REQUEST_RESEND_COUNT = 'http.request.resend_count'
+export const ATTR_NETWORK_PROTOCOL_VERSION = 'network.protocol.version'
+export const ATTR_SERVER_ADDRESS = 'server.address'
+export const ATTR_SERVER_PORT = 'server.port'
+export const ATTR_URL_FULL = 'url.full'
+export const ATTR_URL_PATH = 'url.path'
+export const ATTR_URL_SCHEME = 'url.scheme'
+export const ATTR_USER_AGENT_ORIGINAL = 'user_agent.original'
 
 // The gateway's own attributes.
 export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
@@ -20,6 +29,14 @@ export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
 export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
 export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
 
+/** Histogram, `s`: from the first byte of a request to the last of its response. Never an event stream or upgrade. */
+export const METRIC_HTTP_SERVER_REQUEST_DURATION = 'http.server.request.duration'
+/** UpDownCounter, `{request}`: requests being served at this moment. */
+export const METRIC_HTTP_SERVER_ACTIVE_REQUESTS = 'http.server.active_requests'
+/** Histogram, `s`: one call to one target of an upstream. */
+export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration'
+/** Histogram, `s`: how long event streams were open; they are meant to last, so they are no slow requests. */
+export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
 /** Counter, `{request}`: every request the gateway answered or lost, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
 /** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`) and store. */
@@ -30,6 +47,9 @@ export const METRIC_RATE_LIMITING_DEGRADED = 'gateway.rate_limiting.degraded'
 export const METRIC_OPS_INFO = 'gateway.ops.info'
 /** Gauge, always 1: the checksum of the configuration in force, as attribute `sha256`. */
 export const METRIC_CONFIG_INFO = 'gateway.config.info'
+
+/** Bucket boundaries in seconds that the conventions advise for HTTP durations. */
+export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
 /** The instrumentation scope of everything the gateway records itself. */
 export const SCOPE_NAME = 'myesi-gateway'

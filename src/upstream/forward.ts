@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
 import { hasBody, type Exchange, type Stage } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
+import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { buildRequestHeaders } from './request-headers'
 import { buildResponseHeaders } from './response-headers'
 import { RequestBody } from './request-body'
@@ -10,6 +11,7 @@ import type { Upstream } from './upstream'
 
 export interface ForwardOptions {
   readonly upstream: Upstream
+  readonly telemetry: ClientTelemetry
   /** Removed from the front of the path; a whole number of segments. */
   readonly stripPrefix: string | undefined
   /** Called once when the call failed; answers the client if that is still possible. */
@@ -25,22 +27,25 @@ export interface ForwardOptions {
  * (`docs/performance.md`).
  */
 export function forward(options: ForwardOptions): Stage {
-  const { upstream, stripPrefix } = options
+  const { upstream, telemetry, stripPrefix } = options
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
     if (response.destroyed) return
     const target = upstream.pick()
     exchange.target = target.origin
+    const path = stripped(exchange.path, stripPrefix)
+    const headers = buildRequestHeaders(exchange)
+    const call = telemetry.begin(exchange, target.attributes, path, headers)
     if (exchange.expectsContinue) response.writeContinue()
     target.pool.dispatch(
       {
-        path: stripped(exchange.path, stripPrefix) + exchange.query,
+        path: path + exchange.query,
         method: request.method as Dispatcher.HttpMethod,
-        headers: buildRequestHeaders(exchange),
+        headers,
         body: hasBody(request) ? new RequestBody(request) : null,
       },
-      new UpstreamCall(exchange, options),
+      new UpstreamCall(exchange, options, call),
     )
   }
 }
@@ -55,16 +60,20 @@ function stripped(path: string, prefix: string | undefined): string {
 class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #options: ForwardOptions
+  readonly #telemetry: CallTelemetry
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
+  #statusCode = 0
   /** Bytes of the response body still to come; -1 when the upstream did not say. */
   #remaining = -1
   #bodyStarted = false
 
-  constructor(exchange: Exchange, options: ForwardOptions) {
+  constructor(exchange: Exchange, options: ForwardOptions, telemetry: CallTelemetry) {
     this.#exchange = exchange
     this.#options = options
-    exchange.response.once('close', this.#onClientClose)
+    this.#telemetry = telemetry
+    // Before the entrypoint's own listener: the call's span must have ended when the request's does.
+    exchange.response.prependOnceListener('close', this.#onClientClose)
   }
 
   /** The client went away: the upstream must not go on working for nobody. */
@@ -72,6 +81,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     this.#settled = true
     this.#exchange.conclude('client_closed', 'client_closed')
+    this.#telemetry.failed('client_closed', undefined)
     this.#controller?.abort(CLIENT_CLOSED)
   }
 
@@ -90,6 +100,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     const { response } = this.#exchange
     if (statusCode < 200) return this.#passInformation(statusCode, headers)
+    this.#statusCode = statusCode
+    if (headers['content-type']?.includes('text/event-stream')) this.#exchange.isEventStream = true
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
@@ -109,6 +121,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
       // The last chunk of a known length goes out with the end: one write less for nearly every response.
       this.#settled = true
+      this.#telemetry.responded(this.#statusCode)
       response.end(chunk)
       return
     }
@@ -118,9 +131,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Record<string, string | string[] | undefined>): void {
+  onResponseEnd(
+    _controller: Dispatcher.DispatchController,
+    trailers: Record<string, string | string[] | undefined>,
+  ): void {
     if (this.#settled) return
     this.#settled = true
+    this.#telemetry.responded(this.#statusCode)
     const { response } = this.#exchange
     for (const name in trailers) {
       // addTrailers is silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
@@ -135,10 +152,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     // The client broke off its own upload: undici reports the body's error as the call's.
     if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
       this.#exchange.conclude('client_closed', 'client_closed')
+      this.#telemetry.failed('client_closed', undefined)
       return
     }
+    const failure = toGatewayError(error)
+    this.#telemetry.failed(failure.reason, failure.cause)
     // undici calls back in the context of whoever opened the connection; logs and spans belong to this request.
-    context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, toGatewayError(error))
+    context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
   }
 
   flushUnlessStarted(): void {

@@ -1,10 +1,12 @@
 import { Pool } from 'undici'
 import type { UpstreamConfig } from '../config/types'
+import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
 
 /** One origin of an upstream, with its keep-alive connections. */
 export interface Target {
   readonly origin: string
   readonly pool: Pool
+  readonly attributes: TargetAttributes
 }
 
 /** A backend service: its targets, asked in turn. */
@@ -15,7 +17,11 @@ export class Upstream {
 
   constructor(config: UpstreamConfig) {
     this.name = config.name
-    this.#targets = config.targets.map(origin => ({ origin, pool: createPool(origin, config) }))
+    this.#targets = config.targets.map(origin => ({
+      origin,
+      pool: createPool(origin, config),
+      attributes: toTargetAttributes(config.name, origin),
+    }))
   }
 
   /** The target whose turn it is. */

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import { ipKeyGenerator, rateLimit, type RateLimitInfo } from 'express-rate-limit'
 import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
 import type { RateLimitPolicy } from '../../config/types'
+import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange, Stage } from '../../exchange'
 import type { RedisConnection } from '../../redis/connection'
@@ -60,7 +61,7 @@ export function limitRate(options: LimitRateOptions): Stage {
         const result: Result = error === undefined ? 'allowed' : 'limited'
         if (request.rateLimit) decisions.count(result, store.answeredBy(request.rateLimit.resetTime))
         if (error === undefined) resolve()
-        else reject(error instanceof Error ? error : new Error(String(error)))
+        else reject(toError(error))
       })
     })
   }

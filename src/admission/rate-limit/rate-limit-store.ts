@@ -24,13 +24,17 @@ export class RateLimitStore implements Store {
   /** express-rate-limit hands on nothing of a store's answer but the reset time, so the answer is known by that. */
   readonly #answeredBy = new WeakMap<Date, AnsweringStore>()
 
-  constructor(policy: RateLimitPolicy, options: { prefix: string; replicas: number; redis: RedisConnection | undefined }) {
+  constructor(
+    policy: RateLimitPolicy,
+    options: { prefix: string; replicas: number; redis: RedisConnection | undefined },
+  ) {
     this.#policy = policy
     this.#replicas = options.replicas
     this.#redis = options.redis
     const { redis } = options
     this.#shared =
-      redis && new RedisStore({ prefix: options.prefix, sendCommand: (...args) => redis.command(args) as Promise<string> })
+      redis &&
+      new RedisStore({ prefix: options.prefix, sendCommand: (...args) => redis.command(args) as Promise<string> })
   }
 
   init(options: Options): void {

@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http'
+import { SpanStatusCode, type Attributes, type Span } from '@opentelemetry/api'
+import { REASONS } from '../errors/reasons'
+import type { Exchange } from '../exchange'
+import { OTHER_METHOD, spanMethod } from '../telemetry/http-method'
+import * as semconv from '../telemetry/semconv'
+
+/** Everything that is known of a request, on its SERVER span. */
+export function describe(span: Span, exchange: Exchange, method: string): void {
+  const { request, route } = exchange
+  if (route) span.updateName(`${spanMethod(method)} ${route.template}`)
+  const attributes: Attributes = {
+    [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
+    [semconv.ATTR_URL_PATH]: exchange.path,
+    [semconv.ATTR_URL_SCHEME]: scheme(request),
+    [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
+    [semconv.ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
+    [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: statusOf(exchange),
+  }
+  if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
+  if (route) {
+    attributes[semconv.ATTR_HTTP_ROUTE] = route.template
+    attributes[semconv.ATTR_UPSTREAM_NAME] = route.upstreamName
+  }
+  const userAgent = request.headers['user-agent']
+  if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent
+  if (method === OTHER_METHOD) attributes[semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL] = request.method ?? ''
+  span.setAttributes(attributes)
+  describeOutcome(span, exchange)
+}
+
+/** How it ended; only faults are errors. */
+export function describeOutcome(span: Span, { outcome, reason, cause }: Exchange): void {
+  span.setAttribute(semconv.ATTR_OUTCOME, outcome)
+  if (reason === undefined) return
+  span.setAttribute(semconv.ATTR_REASON, reason)
+  if (outcome !== 'fault') return // a refusal is the gateway working, an abort is the client's will: status stays unset
+  span.setAttribute(semconv.ATTR_ERROR_TYPE, reason)
+  span.setStatus({ code: SpanStatusCode.ERROR, message: REASONS[reason].title })
+  if (cause instanceof Error) span.recordException(cause)
+}
+
+/** 499 after nginx, where nobody was there to be answered. */
+export function statusOf({ outcome, response }: Exchange): number {
+  return outcome === 'client_closed' ? 499 : response.statusCode
+}
+
+export function scheme(request: IncomingMessage): 'http' | 'https' {
+  return 'encrypted' in request.socket ? 'https' : 'http'
+}

@@ -1,0 +1,144 @@
+import type { IncomingMessage } from 'node:http'
+import {
+  metrics,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  trace,
+  type Attributes,
+  type Context,
+  type Histogram,
+  type Tracer,
+  type UpDownCounter,
+} from '@opentelemetry/api'
+import type { Exchange } from '../exchange'
+import type { Route } from '../routing/route'
+import { methodLabel, spanMethod } from '../telemetry/http-method'
+import * as semconv from '../telemetry/semconv'
+import { describe, scheme, statusOf } from './server-span'
+
+/** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
+export interface ServerTelemetry {
+  /** Before anything else: the context in which the request is handled, its SERVER span in it. */
+  begin(request: IncomingMessage): Context
+  /** The request has a route. */
+  matched(exchange: Exchange, route: Route): void
+  /** The verdict is in. */
+  concluded(exchange: Exchange): void
+  /** The response is finished or lost. */
+  end(exchange: Exchange): void
+}
+
+/**
+ * One SERVER span, one duration and the number of active requests, by the stable HTTP conventions of OpenTelemetry.
+ * Attribute objects of metrics are made once per series; nothing is patched.
+ */
+export class OwnServerTelemetry implements ServerTelemetry {
+  readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  readonly #duration: Histogram
+  readonly #streamDuration: Histogram
+  readonly #active: UpDownCounter
+  readonly #series = new SeriesCache()
+  readonly #activeSeries = { http: new Map<string, Attributes>(), https: new Map<string, Attributes>() }
+  /** The fields that may carry a caller's trace, by the propagators in force. */
+  readonly #traceFields = propagation.fields()
+
+  constructor() {
+    const meter = metrics.getMeter(semconv.SCOPE_NAME)
+    const seconds = { unit: 's', advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S } }
+    this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
+      ...seconds,
+      description: 'Duration of HTTP server requests',
+    })
+    this.#streamDuration = meter.createHistogram(semconv.METRIC_STREAM_DURATION, {
+      unit: 's',
+      advice: { explicitBucketBoundaries: STREAM_BUCKETS_S },
+      description: 'How long event streams were open',
+    })
+    this.#active = meter.createUpDownCounter(semconv.METRIC_HTTP_SERVER_ACTIVE_REQUESTS, {
+      unit: '{request}',
+      description: 'Requests being served',
+    })
+  }
+
+  begin(request: IncomingMessage): Context {
+    const caller = this.#callerContext(request)
+    const method = methodLabel(request.method)
+    const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.SERVER }, caller)
+    this.#active.add(1, this.#activeAttributes(request, method))
+    return trace.setSpan(caller, span)
+  }
+
+  matched(_exchange: Exchange, _route: Route): void {
+    // Everything is said at the end, once.
+  }
+
+  concluded(_exchange: Exchange): void {
+    // Everything is said at the end, once.
+  }
+
+  end(exchange: Exchange): void {
+    const method = methodLabel(exchange.request.method)
+    const span = trace.getSpan(exchange.context)
+    if (span?.isRecording()) describe(span, exchange, method)
+    // The span first: what becomes of its trace is decided when it ends, and exemplars stand on that decision.
+    span?.end()
+    const seconds = (performance.now() - exchange.startedAt) / 1000
+    const histogram = exchange.isEventStream ? this.#streamDuration : this.#duration
+    histogram.record(seconds, this.#series.of(exchange, method), exchange.context)
+    this.#active.add(-1, this.#activeAttributes(exchange.request, method))
+  }
+
+  #callerContext({ headers }: IncomingMessage): Context {
+    for (const field of this.#traceFields) {
+      if (headers[field] !== undefined) return propagation.extract(ROOT_CONTEXT, headers)
+    }
+    return ROOT_CONTEXT
+  }
+
+  #activeAttributes(request: IncomingMessage, method: string): Attributes {
+    const series = this.#activeSeries[scheme(request)]
+    let attributes = series.get(method)
+    if (!attributes) {
+      attributes = { [semconv.ATTR_HTTP_REQUEST_METHOD]: method, [semconv.ATTR_URL_SCHEME]: scheme(request) }
+      series.set(method, attributes)
+    }
+    return attributes
+  }
+}
+
+/** An event stream is open for minutes by design. */
+const STREAM_BUCKETS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
+
+/**
+ * Attribute objects of the duration, one per series. Bounded by routes × methods × statuses × versions: a client chooses
+ * among them, and can add none.
+ */
+class SeriesCache {
+  readonly #byRoute = new WeakMap<object, Map<string, Attributes>>()
+
+  of(exchange: Exchange, method: string): Attributes {
+    const { request, route, reason, outcome } = exchange
+    const owner = route ?? NO_ROUTE
+    let series = this.#byRoute.get(owner)
+    if (!series) this.#byRoute.set(owner, (series = new Map()))
+    const status = statusOf(exchange)
+    const errorType = outcome === 'fault' ? reason : undefined
+    const key = `${method} ${status} ${request.httpVersion} ${errorType}`
+    let attributes = series.get(key)
+    if (!attributes) {
+      attributes = {
+        [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
+        [semconv.ATTR_URL_SCHEME]: scheme(request),
+        [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
+        [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: status,
+        ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
+        ...(errorType && { [semconv.ATTR_ERROR_TYPE]: errorType }),
+      }
+      series.set(key, attributes)
+    }
+    return attributes
+  }
+}
+
+const NO_ROUTE = {}

@@ -1,0 +1,158 @@
+import {
+  metrics,
+  propagation,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Histogram,
+  type Span,
+  type TextMapSetter,
+  type Tracer,
+} from '@opentelemetry/api'
+import type { Exchange } from '../exchange'
+import { methodLabel, spanMethod } from '../telemetry/http-method'
+import * as semconv from '../telemetry/semconv'
+
+/** What is said about calls to upstreams. Two ways to say it: the gateway's own, and the stock instrumentation. */
+export interface ClientTelemetry {
+  /** A call begins; adds the trace context to `headers` (flat name, value pairs). */
+  begin(exchange: Exchange, target: TargetAttributes, path: string, headers: string[]): CallTelemetry
+}
+
+/** One call under way. Exactly one of its methods is called, once. */
+export interface CallTelemetry {
+  /** The response came, with whatever status. */
+  responded(statusCode: number): void
+  /** No whole response came; `errorType` is a reason of `errors/reasons.ts`. */
+  failed(errorType: string, cause: unknown): void
+}
+
+/** The attributes that every call to a target shares, made once. */
+export interface TargetAttributes {
+  readonly upstreamName: string
+  readonly origin: string
+  readonly address: string
+  readonly port: number
+  readonly scheme: string
+  /** Attribute objects of the duration, one per method, status and error type: bounded by the tables they come from. */
+  readonly series: Map<string, Attributes>
+}
+
+export function toTargetAttributes(upstreamName: string, origin: string): TargetAttributes {
+  const { hostname, port, protocol } = new URL(origin)
+  const scheme = protocol.slice(0, -1)
+  return {
+    upstreamName,
+    origin,
+    address: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || (scheme === 'https' ? 443 : 80)),
+    scheme,
+    series: new Map(),
+  }
+}
+
+/** One CLIENT span and one duration per call, by the stable HTTP conventions of OpenTelemetry. */
+export class OwnClientTelemetry implements ClientTelemetry {
+  readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  readonly #duration: Histogram = metrics
+    .getMeter(semconv.SCOPE_NAME)
+    .createHistogram(semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION, {
+      unit: 's',
+      advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S },
+      description: 'Duration of calls to upstream targets',
+    })
+
+  begin(exchange: Exchange, target: TargetAttributes, path: string, headers: string[]): CallTelemetry {
+    const method = methodLabel(exchange.request.method)
+    const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.CLIENT }, exchange.context)
+    if (span.isRecording()) {
+      span.setAttributes({
+        [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
+        [semconv.ATTR_SERVER_ADDRESS]: target.address,
+        [semconv.ATTR_SERVER_PORT]: target.port,
+        [semconv.ATTR_URL_FULL]: target.origin + path, // without the query, which may carry secrets
+        [semconv.ATTR_UPSTREAM_NAME]: target.upstreamName,
+      })
+    }
+    propagation.inject(trace.setSpan(exchange.context, span), headers, PUSH)
+    return new OwnCall(span, this.#duration, target, method, exchange)
+  }
+}
+
+class OwnCall implements CallTelemetry {
+  readonly #span: Span
+  readonly #duration: Histogram
+  readonly #target: TargetAttributes
+  readonly #method: string
+  readonly #exchange: Exchange
+  readonly #startedAt = performance.now()
+
+  constructor(span: Span, duration: Histogram, target: TargetAttributes, method: string, exchange: Exchange) {
+    this.#span = span
+    this.#duration = duration
+    this.#target = target
+    this.#method = method
+    this.#exchange = exchange
+  }
+
+  responded(statusCode: number): void {
+    if (this.#span.isRecording()) {
+      this.#span.setAttribute(semconv.ATTR_HTTP_RESPONSE_STATUS_CODE, statusCode)
+      if (statusCode >= 400) {
+        this.#span.setAttribute(semconv.ATTR_ERROR_TYPE, String(statusCode))
+        this.#span.setStatus({ code: SpanStatusCode.ERROR })
+      }
+    }
+    this.#end(statusCode, statusCode >= 400 ? String(statusCode) : undefined)
+  }
+
+  failed(errorType: string, cause: unknown): void {
+    if (this.#span.isRecording() && errorType !== 'client_closed') {
+      this.#span.setAttribute(semconv.ATTR_ERROR_TYPE, errorType)
+      this.#span.setStatus({ code: SpanStatusCode.ERROR })
+      if (cause instanceof Error) this.#span.recordException(cause)
+    }
+    this.#end(undefined, errorType)
+  }
+
+  #end(statusCode: number | undefined, errorType: string | undefined): void {
+    this.#span.end()
+    const seconds = (performance.now() - this.#startedAt) / 1000
+    this.#duration.record(seconds, this.#attributes(statusCode, errorType), this.#exchange.context)
+  }
+
+  #attributes(statusCode: number | undefined, errorType: string | undefined): Attributes {
+    const target = this.#target
+    const key = `${this.#method} ${statusCode} ${errorType}`
+    let attributes = target.series.get(key)
+    if (!attributes) {
+      attributes = {
+        [semconv.ATTR_HTTP_REQUEST_METHOD]: this.#method,
+        [semconv.ATTR_SERVER_ADDRESS]: target.address,
+        [semconv.ATTR_SERVER_PORT]: target.port,
+        [semconv.ATTR_URL_SCHEME]: target.scheme,
+        [semconv.ATTR_UPSTREAM_NAME]: target.upstreamName,
+        ...(statusCode !== undefined && { [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: statusCode }),
+        ...(errorType !== undefined && { [semconv.ATTR_ERROR_TYPE]: errorType }),
+      }
+      target.series.set(key, attributes)
+    }
+    return attributes
+  }
+}
+
+/** undici's diagnostics channels carry the stock instrumentation; it injects the trace context as well. */
+export class StockClientTelemetry implements ClientTelemetry {
+  begin(): CallTelemetry {
+    return SILENT_CALL
+  }
+}
+
+const SILENT_CALL: CallTelemetry = { responded: () => undefined, failed: () => undefined }
+
+const PUSH: TextMapSetter<string[]> = {
+  set: (headers, name, value) => {
+    headers.push(name, value)
+  },
+}
