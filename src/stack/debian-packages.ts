@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { takeLock } from './lock-file'
 
 const run = promisify(execFile)
 
@@ -35,7 +35,7 @@ export async function debianRelease(): Promise<string | undefined> {
  */
 export async function fetchDebianTools(folder: string, log: (line: string) => void): Promise<void> {
   await mkdir(dirname(folder), { recursive: true })
-  const release = await lock(`${folder}.lock`, log)
+  const release = await takeLock(`${folder}.lock`, { timeoutMs: 2 * STEP_TIMEOUT_MS, log })
   try {
     if (await exists(folder)) return
     // Unpacked beside and renamed: a folder of that name is always a complete one, whatever is killed when.
@@ -145,43 +145,6 @@ async function relocate(program: string): Promise<string[]> {
   await writeFile(program, bytes)
   await chmod(program, 0o755)
   return [`exec 9<"$root${COMPILED_IN.toString()}"`]
-}
-
-/**
- * Waits for and takes a lock file, which holds its owner's process id; one whose owner is dead is taken over. It only
- * saves work: what is behind it stays correct without (see the rename above).
- */
-async function lock(path: string, log: (line: string) => void): Promise<() => Promise<void>> {
-  const deadline = Date.now() + 2 * STEP_TIMEOUT_MS
-  for (let announced = false; ; announced = true) {
-    try {
-      const file = await open(path, 'wx')
-      await file.writeFile(String(process.pid))
-      await file.close()
-      return () => rm(path, { force: true })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    if (await isAbandoned(path)) await rm(path, { force: true })
-    else if (Date.now() > deadline) throw new Error(`${path} is still held; if nothing is fetching, delete it`)
-    else {
-      if (!announced) log(`Waiting for another process that is fetching the same (${path})`)
-      await delay(200)
-    }
-  }
-}
-
-async function isAbandoned(path: string): Promise<boolean> {
-  const [owner, info] = await Promise.all([readFile(path, 'utf8').catch(() => ''), stat(path).catch(() => undefined)])
-  if (info === undefined) return false
-  // Written in two steps: an empty lock is new, not abandoned, unless it stays empty.
-  if (owner === '') return Date.now() - info.mtimeMs > 10_000
-  try {
-    process.kill(Number(owner), 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

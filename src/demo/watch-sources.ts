@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { watch } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface WatchedSources {
+  /** Resolves after the next change, once it is built; a change that does not compile is waited out. */
+  changed(): Promise<undefined>
+}
+
+/** Editors write a file in several steps, and "save all" writes several. */
+const SETTLE_MS = 150
+
+/** Watches the program's sources and the routes file. Changes between two calls of `changed` are not lost. */
+export function watchSources(root: string, configFile: string): WatchedSources {
+  let pending = false
+  let notice = (): void => {}
+  const note = (): void => {
+    pending = true
+    notice()
+  }
+  for (const folder of ['src', 'otel']) watch(join(root, folder), { recursive: true }, note)
+  // Its folder, not the file: an editor that saves by renaming leaves a watched file behind.
+  watch(dirname(configFile), (_event, file) => {
+    if (file === basename(configFile)) note()
+  })
+
+  return {
+    async changed() {
+      for (;;) {
+        if (!pending) await new Promise<void>(resolve => (notice = resolve))
+        await delay(SETTLE_MS)
+        pending = false
+        if (await build(root)) return undefined
+      }
+    },
+  }
+}
+
+/** TypeScript's own output says what is wrong; the gateway that runs keeps running. */
+async function build(root: string): Promise<boolean> {
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const child = spawn(process.execPath, [compiler, '--pretty'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code === 0
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { plainEnvironment, startProcess, type TestProcess } from '../support/start-process'
+import { startUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const ROOT = resolve(__dirname, '../../..')
+
+/** What `npm start` runs, on free ports. */
+function start(env: NodeJS.ProcessEnv = {}): TestProcess {
+  return startProcess({
+    name: 'npm start',
+    path: process.execPath,
+    args: [join(ROOT, 'dist/src/demo/start.js')],
+    env: plainEnvironment({ PORT: '0', OPS_PORT: '0', HOST: '127.0.0.1', ...env }),
+    cwd: ROOT,
+  })
+}
+
+async function urlOf(launcher: TestProcess): Promise<string> {
+  const { port } = await launcher.waitForLog('"listening"', entry => entry['event'] === 'listening')
+  return `http://127.0.0.1:${Number(port)}`
+}
+
+/** State and parent of a process, from /proc: these tests run on Linux. */
+function statusOf(pid: number | string): { state: string; parent: number } | undefined {
+  try {
+    // "PID (NAME) STATE PARENT …"; the name may hold anything, so what counts starts after its bracket.
+    const [state = '', parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+    return { state, parent: Number(parent) }
+  } catch {
+    return undefined
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const pids = readdirSync('/proc').filter(entry => /^\d+$/.test(entry))
+  return pids.filter(entry => statusOf(entry)?.parent === pid).map(Number)
+}
+
+/** A zombie has ended; that nobody has asked for its exit code yet is not its doing. */
+function isAlive(pid: number): boolean {
+  const status = statusOf(pid)
+  return status !== undefined && status.state !== 'Z'
+}
+
+describe('npm start', () => {
+  it('serves the demo upstream through the gateway, and says where', async () => {
+    const launcher = start()
+    const url = await urlOf(launcher)
+    const response = await fetch(`${url}/demo/status/200`)
+    assert.equal(response.status, 200)
+    assert.deepEqual(await response.json(), { status: 200 })
+    await launcher.waitForLine('the welcome', line => line.includes(`curl ${url}/demo/echo`))
+    await launcher.stop()
+  })
+
+  it('ends everything on SIGTERM, with the gateway’s exit code', async () => {
+    const launcher = start()
+    await urlOf(launcher)
+    const children = childrenOf(launcher.pid!)
+    assert.equal(children.length, 2, 'gateway and demo upstream')
+    assert.deepEqual(await launcher.stop(), { code: 0, signal: null })
+    assert.deepEqual(children.filter(isAlive), [])
+  })
+
+  it('lets a request finish that was under way when Ctrl-C came, even twice as npm sends it', async () => {
+    const launcher = start()
+    const url = await urlOf(launcher)
+    const slow = fetch(`${url}/demo/stream?chunks=4&interval=150`)
+    const response = await slow
+    launcher.signal('SIGINT')
+    launcher.signal('SIGINT')
+    assert.match(await response.text(), /chunk 4 of 4\n$/)
+    assert.deepEqual(await launcher.exited, { code: 0, signal: null })
+  })
+
+  it('leaves nothing behind when it is killed', async () => {
+    const launcher = start()
+    await urlOf(launcher)
+    const children = childrenOf(launcher.pid!)
+    assert.equal(children.length, 2, 'gateway and demo upstream')
+    await launcher.kill()
+    await until(() => !children.some(isAlive), { what: 'gateway and demo upstream are gone' })
+  })
+
+  it('ends with the gateway’s exit code when that cannot start', async () => {
+    const other = await startUpstream()
+    const launcher = start({ PORT: String(other.port) })
+    assert.deepEqual(await launcher.exited, { code: 71, signal: null })
+    await other.stop()
+  })
+
+  it('starts no demo upstream where another is named', async () => {
+    const upstream = await startUpstream((_request, response) => response.end('mine'))
+    const launcher = start({ DEMO_UPSTREAM_URL: upstream.url })
+    const response = await fetch(`${await urlOf(launcher)}/demo/anything`)
+    assert.equal(await response.text(), 'mine')
+    assert.equal(childrenOf(launcher.pid!).length, 1)
+    await launcher.stop()
+    await upstream.stop()
+  })
+})
