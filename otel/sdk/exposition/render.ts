@@ -82,8 +82,8 @@ function seriesLines(
   const { value } = point
   if (typeof value === 'object') return histogramLines(family.name, value, pairs, format)
   if (family.type !== 'counter') return sample(family.name, pairs, number(value))
-  if (value >= 0) return sample(`${family.name}_total`, pairs, number(value))
-  complain(`a series of ${metric.descriptor.name} is left out of /metrics: a counter cannot be ${value}`)
+  if (!Number.isNaN(value)) return sample(`${family.name}_total`, pairs, number(value))
+  complain(`a series of ${metric.descriptor.name} is left out of /metrics: an OpenMetrics counter cannot be NaN`)
   return ''
 }
 
@@ -102,10 +102,8 @@ function histogramLines(
     lines += `${before}${bucketLabel(boundary, format)}"} ${cumulative}\n`
   }
   lines += `${before}+Inf"} ${count}\n`
-  // With buckets below zero a sum may fall; OpenMetrics then wants neither it nor the count.
-  const falling = format === 'openmetrics' && (boundaries[0] ?? 0) < 0
-  if (sum === undefined || falling) return lines
-  return lines + sample(`${name}_count`, pairs, String(count)) + sample(`${name}_sum`, pairs, number(sum))
+  lines += sample(`${name}_count`, pairs, String(count))
+  return sum === undefined ? lines : lines + sample(`${name}_sum`, pairs, number(sum))
 }
 
 function sample(name: string, pairs: string, value: string): string {
