@@ -1,9 +1,20 @@
+import { z } from 'zod'
+import { hasErrors } from './problems'
 import type { ConfigProblem, Settings } from './types'
+import { unknownVariables } from './unknown-variables'
+import { parseBearerToken } from './values/bearer-token'
+import { choice, parseBoolean } from './values/choice'
+import { field, type IssueParams } from './values/field'
+import { parseListenHost } from './values/listen-host'
+import { mistake, refuse, type Mistake, type Parse } from './values/parsed'
+import { parsePublicUrl } from './values/public-url'
+import { parseRedisUrl } from './values/redis-url'
+import { wholeNumberText } from './values/whole-number'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ReadSettings {
-  /** Undefined when a problem is an error. */
+  /** Undefined when a problem is an error; frozen. */
   readonly settings: Settings | undefined
   readonly problems: readonly ConfigProblem[]
 }
@@ -13,22 +24,98 @@ export function processEnv(): Environment {
   return { ...process.env }
 }
 
+/** Where each setting comes from; of several variables, the first that is set. */
+export const VARIABLES = {
+  port: ['PORT'],
+  host: ['HOST'],
+  opsPort: ['OPS_PORT', 'OTEL_EXPORTER_PROMETHEUS_PORT'],
+  opsHost: ['OPS_HOST', 'OTEL_EXPORTER_PROMETHEUS_HOST'],
+  opsPublicUrl: ['OPS_PUBLIC_URL'],
+  redisUrl: ['REDIS_URL'],
+  replicas: ['REPLICAS'],
+  configFile: ['GATEWAY_CONFIG'],
+  logLevel: ['LOG_LEVEL'],
+  metricsToken: ['METRICS_TOKEN'],
+  telemetryRequired: ['TELEMETRY_REQUIRED'],
+  shutdownTimeoutMs: ['SHUTDOWN_TIMEOUT_MS'],
+} as const satisfies Readonly<Record<keyof Settings, readonly [string, ...string[]]>>
+
+/** Variables of the other processes of the project: known, and read elsewhere. */
+const VARIABLES_OF_OTHERS = ['INCIDENT_PUBLIC_URL', 'DEMO_UPSTREAM_URL']
+
+/** Never repeated in a message, because a password may stand in them. */
+const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'metricsToken'])
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+const LOG_LEVELS_MEANT = {
+  warning: 'warn',
+  critical: 'fatal',
+  verbose: 'debug',
+  off: 'silent',
+  none: 'silent',
+} as const
+
+const settingsSchema = z.object({
+  port: field(port(wholeNumberText({ atLeast: 0, atMost: 65_535 }))).prefault('8000'),
+  host: field(parseListenHost).prefault('0.0.0.0'),
+  opsPort: field(port(wholeNumberText({ atLeast: 0, atMost: 65_535 }))).prefault('9464'),
+  opsHost: field(parseListenHost).prefault('127.0.0.1'),
+  opsPublicUrl: field(parsePublicUrl).optional(),
+  redisUrl: field(parseRedisUrl).optional(),
+  replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
+  configFile: z.string().default('gateway.yaml'),
+  logLevel: field(choice(LOG_LEVELS, LOG_LEVELS_MEANT)).prefault('info'),
+  metricsToken: field(parseBearerToken).optional(),
+  telemetryRequired: field(parseBoolean).prefault('false'),
+  shutdownTimeoutMs: field(wholeNumberText({ atLeast: 0, atMost: 3_600_000 })).prefault('10000'),
+})
+
+/** Kubernetes sets `OPS_PORT=tcp://…` for a service named `ops`, and has done so to many a puzzled reader of logs. */
+function port(parse: Parse<number>): Parse<number> {
+  return function parsePort(found) {
+    if (!/^(?:tcp|udp):\/\//.test(String(found))) return parse(found)
+    return refuse(
+      'was set by Kubernetes for a service of this name',
+      'a port; enableServiceLinks: false in the pod keeps it away',
+    )
+  }
+}
+
 /** Process settings out of the environment; an empty variable counts as unset. Every problem in one go; never throws. */
 export function readSettings(env: Environment): ReadSettings {
-  const text = (name: string): string | undefined => env[name] || undefined
-  const settings: Settings = {
-    port: Number(text('PORT') ?? 8000),
-    host: text('HOST') ?? '0.0.0.0',
-    opsPort: Number(text('OPS_PORT') ?? text('OTEL_EXPORTER_PROMETHEUS_PORT') ?? 9464),
-    opsHost: text('OPS_HOST') ?? text('OTEL_EXPORTER_PROMETHEUS_HOST') ?? '127.0.0.1',
-    opsPublicUrl: text('OPS_PUBLIC_URL'),
-    redisUrl: text('REDIS_URL'),
-    replicas: Number(text('REPLICAS') ?? 1),
-    configFile: text('GATEWAY_CONFIG') ?? 'gateway.yaml',
-    logLevel: text('LOG_LEVEL') ?? 'info',
-    metricsToken: text('METRICS_TOKEN'),
-    telemetryRequired: text('TELEMETRY_REQUIRED') === 'true',
-    shutdownTimeoutMs: Number(text('SHUTDOWN_TIMEOUT_MS') ?? 10_000),
-  }
-  return { settings, problems: [] }
+  const settings = Object.keys(VARIABLES) as (keyof Settings)[]
+  const found = Object.fromEntries(settings.map(setting => [setting, env[variableOf(setting, env)] || undefined]))
+  const parsed = settingsSchema.safeParse(found)
+  const problems = [
+    ...(parsed.error?.issues ?? []).map(issue => problemOf(issue, env)),
+    ...checkPorts(found, env),
+    ...unknownVariables(env, [...Object.values(VARIABLES).flat(), ...VARIABLES_OF_OTHERS]),
+  ]
+  if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
+  const unset = { opsPublicUrl: undefined, redisUrl: undefined, metricsToken: undefined }
+  return { settings: Object.freeze({ ...unset, ...parsed.data }), problems }
+}
+
+function checkPorts(found: Readonly<Record<string, string | undefined>>, env: Environment): ConfigProblem[] {
+  const { data: port } = settingsSchema.shape.port.safeParse(found.port)
+  const { data: opsPort } = settingsSchema.shape.opsPort.safeParse(found.opsPort)
+  if (port === undefined || port === 0 || port !== opsPort) return []
+  const clash = mistake('is both the port of the gateway and the ops port', 'two ports, or 0 for any free one')
+  return [problemWith(found.opsPort === undefined ? 'port' : 'opsPort', clash, env)]
+}
+
+function problemOf(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {
+  const found = issue.code === 'custom' ? (issue.params as unknown as IssueParams).mistake : mistake(issue.message)
+  return problemWith(issue.path[0] as keyof Settings, found, env)
+}
+
+function variableOf(setting: keyof Settings, env: Environment): string {
+  const names: readonly string[] = VARIABLES[setting]
+  return names.find(name => env[name]) ?? names[0] ?? setting
+}
+
+function problemWith(setting: keyof Settings, { problem, ...hints }: Mistake, env: Environment): ConfigProblem {
+  const where = variableOf(setting, env)
+  const subject = SECRETS.has(setting) ? 'the value' : JSON.stringify(env[where])
+  return { where, problem: `${subject} ${problem}`, ...hints }
 }

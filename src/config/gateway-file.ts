@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { parseDocument } from 'yaml'
+import { readFileSync, statSync } from 'node:fs'
+import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
-import type { ConfigProblem, GatewayConfig, RateLimitPolicy } from './types'
+import { problemsOf } from './findings'
+import { hasErrors } from './problems'
+import { fileSchema, type FileContent } from './schema'
+import type { ConfigProblem, GatewayConfig, RateLimitPolicy, RouteConfig, UpstreamConfig } from './types'
+import { readYaml } from './yaml-source'
 
 export interface ReadGatewayFile {
   /** Undefined when a problem is an error; deeply frozen. */
@@ -10,55 +14,102 @@ export interface ReadGatewayFile {
   readonly problems: readonly ConfigProblem[]
 }
 
+/** A few thousand routes; what is larger is another file, given by mistake. */
+const MAX_FILE_BYTES = 1_048_576
+
 /** Reads and checks the routes file. Every problem in one go; never throws. */
 export function readGatewayFile(path: string, env: Environment): ReadGatewayFile {
-  return parseGatewayFile(readFileSync(path, 'utf8'), path, env)
+  const refuse = (problem: string, allowed: string): ReadGatewayFile => ({
+    config: undefined,
+    problems: [{ where: path, problem, allowed }],
+  })
+  try {
+    const stats = statSync(path)
+    if (stats.isDirectory()) return refuse('this is a directory', 'GATEWAY_CONFIG names a file, such as gateway.yaml')
+    if (stats.size > MAX_FILE_BYTES) return refuse(`the file has ${stats.size} bytes`, `at most ${MAX_FILE_BYTES}`)
+    return parseGatewayFile(
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path)),
+      path,
+      env,
+    )
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      return refuse('there is no such file', 'the path of the routes file, in GATEWAY_CONFIG')
+    if (code === 'EACCES' || code === 'EPERM')
+      return refuse('the file may not be read', 'a file that this user may read')
+    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return refuse('the file is not UTF-8', 'UTF-8 text')
+    return refuse(`the file cannot be read: ${message}`, 'a file that can be read')
+  }
 }
 
 /** The same for a text that is already here; `fileName` is what problems call it. */
 export function parseGatewayFile(text: string, fileName: string, env: Environment): ReadGatewayFile {
-  void fileName
-  const filled = text.replaceAll(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, other = '') => env[name] || other)
-  const raw = parseDocument(filled).toJS() as {
-    upstreams: Record<string, { targets: string[] }>
-    routes: {
-      name: string
-      match: { path: string; host?: string; methods?: string[] }
-      upstream: string
-      rewrite?: { stripPrefix?: string }
-      rateLimit?: { limit: number }
-    }[]
+  const { source, problems: yamlProblems } = readYaml(text, fileName, env)
+  if (source === undefined) return { config: undefined, problems: yamlProblems }
+  const parsed = fileSchema.safeParse(source.value)
+  const shapeProblems = parsed.success ? [] : problemsOf(parsed.error, fileSchema, source)
+  const problems = inFileOrder([...yamlProblems, ...shapeProblems, ...crossChecks(source)])
+  if (!parsed.success || hasErrors(problems)) return { config: undefined, problems }
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return { config: deepFreeze(toConfig(parsed.data, sha256)), problems }
+}
+
+function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const position = ({ where }: ConfigProblem): number => {
+    const [, line = 0, column = 0] = /:(\d+):(\d+)(?: |$)/.exec(where) ?? []
+    return Number(line) * 1e6 + Number(column)
   }
-  const policy = (limit: number): RateLimitPolicy => ({
-    name: 'default',
-    limit,
-    windowMs: 60_000,
-    key: 'client',
-    onStoreFailure: 'local',
-  })
-  const config: GatewayConfig = {
-    sha256: createHash('sha256').update(text).digest('hex'),
+  return problems.toSorted((a, b) => position(a) - position(b))
+}
+
+function toConfig({ entrypoint, upstreams, routes }: FileContent, sha256: string): GatewayConfig {
+  return {
+    sha256,
     entrypoint: {
-      trustedProxies: [],
-      headersTimeoutMs: 15_000,
-      requestTimeoutMs: 0,
-      keepAliveTimeoutMs: 65_000,
-      maxHeaderBytes: 16_384,
-      maxConnections: 10_000,
+      trustedProxies: entrypoint.trustedProxies,
+      headersTimeoutMs: entrypoint.headersTimeout,
+      requestTimeoutMs: entrypoint.requestTimeout,
+      keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
+      maxHeaderBytes: entrypoint.maxHeaderSize,
+      maxConnections: entrypoint.maxConnections,
     },
-    upstreams: Object.entries(raw.upstreams).map(([name, { targets }]) => ({
-      name,
-      targets,
-      timeouts: { connectMs: 1_000, responseMs: 30_000 },
-      maxConnections: 128,
-    })),
-    routes: raw.routes.map(({ name, match, upstream, rewrite, rateLimit }) => ({
-      name,
-      match: { path: match.path, host: match.host, methods: match.methods },
-      upstream,
-      rewrite: { stripPrefix: rewrite?.stripPrefix },
-      rateLimits: rateLimit === undefined ? [] : [policy(rateLimit.limit)],
-    })),
+    upstreams: Object.entries(upstreams).map(toUpstream),
+    routes: routes.map(toRoute),
   }
-  return { config, problems: [] }
+}
+
+function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {
+  return {
+    name,
+    targets: upstream.targets,
+    timeouts: { connectMs: upstream.timeouts.connect, responseMs: upstream.timeouts.response },
+    maxConnections: upstream.maxConnections,
+  }
+}
+
+function toRoute({ name, match, upstream, rewrite, rateLimit }: FileContent['routes'][number]): RouteConfig {
+  return {
+    name,
+    match: {
+      path: match.path,
+      host: match.host,
+      methods: match.methods && [...new Set(match.methods)],
+    },
+    upstream,
+    rewrite: { stripPrefix: rewrite.stripPrefix },
+    rateLimits: [rateLimit ?? []].flat().map(toPolicy),
+  }
+}
+
+function toPolicy({ window, ...policy }: Omit<RateLimitPolicy, 'windowMs'> & { window: number }): RateLimitPolicy {
+  return { ...policy, windowMs: window }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const inner of Object.values(value)) deepFreeze(inner)
+  }
+  return value
 }

@@ -5,7 +5,42 @@ export function hasErrors(problems: readonly ConfigProblem[]): boolean {
   return problems.some(problem => problem.severity !== 'warning')
 }
 
-/** The text for stderr, before exit code 78 or before a start with warnings. */
+/** The text for stderr, before exit code 78 or before a start with warnings. Empty when there is nothing to say. */
 export function formatProblems(problems: readonly ConfigProblem[]): string {
-  return problems.map(problem => `${problem.where}: ${problem.problem}\n`).join('')
+  if (problems.length === 0) return ''
+  const groups = Map.groupBy(problems, groupOf)
+  const lines = [headline(problems)]
+  for (const [group, members] of groups) {
+    lines.push('', group, ...members.flatMap(formatProblem))
+  }
+  lines.push('', 'Every variable and key, with its default: docs/configuration.md', '')
+  return lines.join('\n')
+}
+
+function headline(problems: readonly ConfigProblem[]): string {
+  const warnings = problems.filter(problem => problem.severity === 'warning').length
+  const errors = problems.length - warnings
+  if (errors === 0) return `myesi-gateway starts, with ${count(warnings, 'warning')} about its configuration.`
+  const also = warnings === 0 ? '' : ` and ${count(warnings, 'warning')}`
+  return `myesi-gateway does not start: ${count(errors, 'problem')}${also} in its configuration.`
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
+
+const ENVIRONMENT = 'Environment'
+
+function groupOf({ where }: ConfigProblem): string {
+  if (/^[A-Z][A-Z0-9_]*$/.test(where)) return ENVIRONMENT
+  return /^(.+?):\d+:\d+(?: |$)/.exec(where)?.[1] ?? where
+}
+
+function formatProblem({ where, problem, allowed, nearest, severity }: ConfigProblem): string[] {
+  return [
+    `  ${where}`,
+    `    ${severity === 'warning' ? 'warning: ' : ''}${problem}`,
+    ...(allowed === undefined ? [] : [`    allowed: ${allowed}`]),
+    ...(nearest === undefined ? [] : [`    did you mean: ${nearest}`]),
+  ]
 }

@@ -1,0 +1,202 @@
+import type { z } from 'zod'
+import { problemAt, problemAtKey } from './findings'
+import { nearestName } from './nearest-name'
+import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema } from './schema'
+import type { ConfigProblem } from './types'
+import { parseName } from './values/name'
+import { parseOrigin } from './values/origin'
+import { mistake } from './values/parsed'
+import { pathShape, segmentsOf } from './values/path-template'
+import type { Path } from './variables'
+import type { YamlSource } from './yaml-source'
+
+/**
+ * What must hold between keys. Works on whatever of the file can be understood, so that one wrong duration does not hide
+ * an unknown upstream: every problem in one go.
+ *
+ * No check for routes that can never be chosen: the most specific route wins whatever the order in the file, so that
+ * only an equal one or a reserved path could stand in front of a route, and both are errors of their own.
+ */
+export function crossChecks(source: YamlSource): ConfigProblem[] {
+  const upstreams = Object.keys(asMap(source.valueAt(['upstreams'])))
+  const routes = asList(source.valueAt(['routes'])).map((raw, index) => understand(asMap(raw), index))
+  return [
+    ...checkTimeouts(source),
+    ...checkUpstreams(upstreams, source),
+    ...checkRouteNames(routes, source),
+    ...checkRouteUpstreams(routes, upstreams, source),
+    ...checkAmbiguity(routes, source),
+    ...checkStripPrefixes(routes, source),
+    ...checkPolicyNames(routes, source),
+  ]
+}
+
+/** The part of a route that could be read; undefined where it could not, or was left out. */
+interface UnderstoodRoute {
+  readonly at: Path
+  readonly name: string | undefined
+  readonly upstream: string | undefined
+  readonly path: string | undefined
+  readonly stripPrefix: string | undefined
+  /** Undefined unless path, host and methods are all understood. */
+  readonly match: { readonly path: string; readonly host: string; readonly methods: readonly string[] } | undefined
+  readonly policyNames: readonly (string | undefined)[]
+}
+
+const ANY_HOST = 'any host'
+const ANY_METHOD = 'any method'
+
+function understand(raw: Readonly<Record<string, unknown>>, index: number): UnderstoodRoute {
+  const match = asMap(raw.match)
+  const path = read(matchSchema.shape.path, match.path)
+  const host = read(matchSchema.shape.host, match.host)
+  const methods = read(matchSchema.shape.methods, match.methods)
+  const isUnderstood =
+    (host === undefined) === (match.host === undefined) && (methods === undefined) === (match.methods === undefined)
+  return {
+    at: ['routes', index],
+    name: read(routeSchema.shape.name, raw.name),
+    upstream: read(routeSchema.shape.upstream, raw.upstream),
+    path,
+    stripPrefix: read(rewriteSchema.shape.stripPrefix, asMap(raw.rewrite).stripPrefix),
+    match:
+      path !== undefined && isUnderstood
+        ? { path, host: host ?? ANY_HOST, methods: methods ?? [ANY_METHOD] }
+        : undefined,
+    policyNames: asList(raw.rateLimit).map(policy => read(policySchema.shape.name, asMap(policy).name)),
+  }
+}
+
+/** Node refuses to start a server whose whole request must be in before its header section must. */
+function checkTimeouts(source: YamlSource): ConfigProblem[] {
+  const { headersTimeout, requestTimeout } = asMap(source.valueAt(['entrypoint']))
+  const headersMs = read(entrypointSchema.shape.headersTimeout, headersTimeout)
+  const requestMs = read(entrypointSchema.shape.requestTimeout, requestTimeout)
+  if (headersMs === undefined || requestMs === undefined || requestMs === 0 || requestMs >= headersMs) return []
+  const allowed = `at least headersTimeout, which is ${headersMs} ms, or 0s for no bound`
+  return [problemAt(['entrypoint', 'requestTimeout'], mistake('is shorter than headersTimeout', allowed), source)]
+}
+
+function checkUpstreams(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {
+  const found = source.valueAt(['upstreams'])
+  if (upstreams.length === 0 && found === asMap(found)) {
+    return [problemAtKey(['upstreams'], mistake('has nothing in it', 'at least one upstream'), source)]
+  }
+  return upstreams.flatMap(name => {
+    const at: Path = ['upstreams', name]
+    const parsed = parseName(name)
+    const problems = 'mistake' in parsed ? [problemAtKey(at, parsed.mistake, source)] : []
+    const seen = new Set<string>()
+    for (const [index, raw] of asList(source.valueAt([...at, 'targets'])).entries()) {
+      const target = parseOrigin(raw)
+      if (!('value' in target)) continue
+      const again = mistake('is here a second time', 'each target once')
+      if (seen.has(target.value)) problems.push(problemAt([...at, 'targets', index], again, source))
+      seen.add(target.value)
+    }
+    return problems
+  })
+}
+
+function checkRouteNames(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  const first = new Map<string, UnderstoodRoute>()
+  return routes.flatMap(route => {
+    if (route.name === undefined) return []
+    const earlier = first.get(route.name)
+    first.set(route.name, earlier ?? route)
+    if (earlier === undefined) return []
+    const again = mistake(`is the name of ${label(earlier, source)} too`, 'a name of its own for each route')
+    return [problemAt([...route.at, 'name'], again, source)]
+  })
+}
+
+function checkRouteUpstreams(
+  routes: readonly UnderstoodRoute[],
+  upstreams: readonly string[],
+  source: YamlSource,
+): ConfigProblem[] {
+  const unknown = routes.filter(({ upstream }) => upstream !== undefined && !upstreams.includes(upstream))
+  const problems = unknown.map(({ at, upstream = '' }) => {
+    const nearest = nearestName(upstream, upstreams)
+    return problemAt([...at, 'upstream'], mistake('is not an upstream of this file', list(upstreams), nearest), source)
+  })
+  // While a route's upstream is not understood, the one it means would be called unused.
+  if (unknown.length > 0 || routes.some(({ upstream }) => upstream === undefined)) return problems
+  const used = new Set(routes.map(({ upstream }) => upstream))
+  const unused = upstreams.filter(name => !used.has(name))
+  return unused.map(name => ({
+    ...problemAtKey(['upstreams', name], { problem: 'is used by no route' }, source),
+    severity: 'warning' as const,
+  }))
+}
+
+/** Two routes of the same host, path shape and method would match the same requests: none of them is more specific. */
+function checkAmbiguity(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  const first = new Map<string, UnderstoodRoute>()
+  return routes.flatMap(route => {
+    if (route.match === undefined) return []
+    const { path, host } = route.match
+    const shared = new Map<UnderstoodRoute, string[]>()
+    for (const method of new Set(route.match.methods)) {
+      const request = `${host} ${pathShape(path)} ${method}`
+      const earlier = first.get(request)
+      if (earlier) shared.set(earlier, [...(shared.get(earlier) ?? []), method])
+      else first.set(request, route)
+    }
+    return [...shared].map(([earlier, methods]) => ({
+      where: source.where([...route.at, 'match']),
+      problem: `the route matches the same requests as ${label(earlier, source)}: ${methods.join(', ')} on ${source.show([...route.at, 'match', 'path'])} at ${host}`,
+      allowed: 'one route for each host, path and method; the names of :parameters make no difference',
+    }))
+  })
+}
+
+function checkStripPrefixes(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  return routes.flatMap(({ at, path, stripPrefix }) => {
+    if (path === undefined || stripPrefix === undefined || `${path}/`.startsWith(`${stripPrefix}/`)) return []
+    const prefixes = literalPrefixes(path)
+    const allowed = prefixes.length > 0 ? list(prefixes) : 'nothing: the path begins with a parameter'
+    const wrong = mistake(`is not how the route's path begins`, allowed, nearestName(stripPrefix, prefixes))
+    return [problemAt([...at, 'rewrite', 'stripPrefix'], wrong, source)]
+  })
+}
+
+/** `/a/b/:c` → `/a`, `/a/b` */
+function literalPrefixes(path: string): string[] {
+  const segments = segmentsOf(path)
+  const end = segments.findIndex(segment => segment.startsWith(':'))
+  const literals = end === -1 ? segments : segments.slice(0, end)
+  return literals.map((_, index) => `/${literals.slice(0, index + 1).join('/')}`)
+}
+
+function checkPolicyNames(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  return routes.flatMap(({ at, policyNames }) =>
+    policyNames.flatMap((name, index) => {
+      if (name === undefined || policyNames.indexOf(name) === index) return []
+      const again = mistake('is the name of an earlier policy of this route', 'a name of its own for each policy')
+      return [problemAt([...at, 'rateLimit', index, 'name'], again, source)]
+    }),
+  )
+}
+
+function label({ at, name }: UnderstoodRoute, source: YamlSource): string {
+  return `routes[${String(at[1])}]${name === undefined ? '' : ` "${name}"`} (line ${source.line(at)})`
+}
+
+/** At most ten of them: what is allowed must stay readable. */
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 10).join(', ')
+  return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown
+}
+
+function read<T>(schema: z.ZodType<T>, found: unknown): T | undefined {
+  return schema.safeParse(found).data
+}
+
+function asMap(found: unknown): Readonly<Record<string, unknown>> {
+  return typeof found === 'object' && found !== null && !Array.isArray(found) ? (found as Record<string, unknown>) : {}
+}
+
+function asList(found: unknown): readonly unknown[] {
+  return Array.isArray(found) ? found : []
+}

@@ -1,0 +1,193 @@
+import { z } from 'zod'
+import { choice } from './values/choice'
+import { duration, DURATION_PATTERN } from './values/duration'
+import { field, notYet } from './values/field'
+import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
+import { parseMethod } from './values/method'
+import { NAME_PATTERN, parseName, parseReference } from './values/name'
+import { ORIGIN_PATTERN, parseOrigin } from './values/origin'
+import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
+import { size, SIZE_PATTERN } from './values/size'
+import { parseTrustedProxy } from './values/trusted-proxy'
+import { wholeNumber } from './values/whole-number'
+
+/**
+ * The shape of `gateway.yaml`: keys, defaults and descriptions, in the order of the file. What holds between keys is in
+ * `cross-checks.ts`. `npm run schema` writes the same as JSON Schema for editors.
+ */
+
+function durationField(description: string, bounds: { atLeast: string; atMost?: string }): z.ZodType<number> {
+  return field(duration(bounds), { description, type: 'string', pattern: DURATION_PATTERN })
+}
+
+function numberField(description: string, bounds: { atLeast: number; atMost: number }): z.ZodType<number> {
+  return field(wholeNumber(bounds), { description, type: 'integer', minimum: bounds.atLeast, maximum: bounds.atMost })
+}
+
+function nameField(description: string): z.ZodType<string> {
+  return field(parseName, { description, type: 'string', pattern: NAME_PATTERN })
+}
+
+const trustedProxy = field(parseTrustedProxy, {
+  description: 'An address or a CIDR block. Never a hop count: a client can make up as many hops as it likes.',
+  type: 'string',
+  examples: ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'],
+})
+
+export const entrypointSchema = z
+  .strictObject({
+    trustedProxies: z
+      .array(trustedProxy)
+      .prefault([])
+      .meta({ description: "Whose X-Forwarded-* and Forwarded headers are believed. Empty: nobody's." }),
+    headersTimeout: durationField('How long a client may take to send its header section.', {
+      atLeast: '1ms',
+      atMost: '1h',
+    }).prefault('15s'),
+    requestTimeout: durationField(
+      'How long a client may take to send a whole request, body included. 0s: no bound, for uploads and streams of any length.',
+      { atLeast: '0s' },
+    ).prefault('0s'),
+    keepAliveTimeout: durationField(
+      'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front, or it sends requests into connections that are just closing.',
+      { atLeast: '1ms' },
+    ).prefault('65s'),
+    maxHeaderSize: field(size({ atLeast: '1KiB', atMost: '1MiB' }), {
+      description: "Bytes of a request's header section, at the most; above it 431.",
+      type: 'string',
+      pattern: SIZE_PATTERN,
+    }).prefault('16KiB'),
+    maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
+      atLeast: 1,
+      atMost: 1_000_000,
+    }).prefault(10_000),
+  })
+  .meta({ description: 'The port clients connect to, and its limits.' })
+
+export const upstreamSchema = z
+  .strictObject({
+    targets: z
+      .array(
+        field(parseOrigin, {
+          description: 'Scheme, host and port; the path comes from the request.',
+          type: 'string',
+          pattern: ORIGIN_PATTERN,
+          examples: ['http://127.0.0.1:9001'],
+        }),
+      )
+      .min(1)
+      .meta({ description: 'The servers that answer; requests are spread over them.' }),
+    timeouts: z
+      .strictObject({
+        connect: durationField('How long opening a connection may take; above it 504 connect_timeout.', {
+          atLeast: '1ms',
+          atMost: '1h',
+        }).prefault('1s'),
+        response: durationField(
+          'From the last byte of the request to the header section of the response, and between two chunks of its body; above it 504 response_timeout.',
+          { atLeast: '1ms' },
+        ).prefault('30s'),
+      })
+      .prefault({})
+      .meta({ description: 'How long the upstream may take.' }),
+    maxConnections: numberField('Connections to each target, at the most; requests above it wait their turn.', {
+      atLeast: 1,
+      atMost: 10_000,
+    }).prefault(128),
+    healthCheck: notYet('targets would not be checked'),
+    retries: notYet('no call would be tried again'),
+    circuitBreaker: notYet('a failing target would be called on and on'),
+  })
+  .meta({ description: 'One backend: servers that can stand in for each other.' })
+
+const policyShape = {
+  limit: numberField('Requests per window.', { atLeast: 1, atMost: 1_000_000_000 }),
+  window: durationField('How long they are counted.', { atLeast: '1s' }),
+  key: field(choice(['client'], { ip: 'client', address: 'client', 'client.address': 'client' }), {
+    description: "What is counted: the client's address, IPv6 by its /56 block.",
+    type: 'string',
+    enum: ['client'],
+  }).prefault('client'),
+  onStoreFailure: field(choice(['local', 'open', 'closed']), {
+    description:
+      "When Redis fails: count here with this replica's share (local), let everything pass (open), or refuse (closed).",
+    type: 'string',
+    enum: ['local', 'open', 'closed'],
+  }).prefault('local'),
+}
+const POLICY_NAME = 'Label of metrics, and name in the RateLimit headers.'
+
+/** One of several policies; alone, it need not be named. */
+export const policySchema = z.strictObject({ name: nameField(POLICY_NAME), ...policyShape })
+
+const rateLimitSchema = z.union([
+  z.strictObject({ name: nameField(POLICY_NAME).prefault('default'), ...policyShape }),
+  z.array(policySchema).min(1),
+])
+
+export const matchSchema = z
+  .strictObject({
+    path: field(parsePathTemplate, {
+      description:
+        'Path that matches itself and everything below it, segment by segment; a segment may be a :parameter. The most specific route wins, whatever the order in the file. Becomes http.route.',
+      type: 'string',
+      pattern: PATH_PATTERN,
+      examples: ['/api/orders', '/users/:id'],
+    }),
+    host: field(parseHostPattern, {
+      description: 'Exact host name, or *.suffix for every name below it. Left out: any host.',
+      type: 'string',
+      pattern: HOST_PATTERN,
+      examples: ['shop.example', '*.shop.example'],
+    }).optional(),
+    methods: z
+      .array(
+        field(parseMethod, {
+          description: 'An HTTP method.',
+          type: 'string',
+          examples: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+        }),
+      )
+      .min(1)
+      .optional()
+      .meta({ description: 'Methods that are let through; GET includes HEAD. Left out: every method.' }),
+  })
+  .meta({ description: 'Which requests take this route.' })
+
+export const rewriteSchema = z
+  .strictObject({
+    stripPrefix: field(parseStripPrefix, {
+      description:
+        "Cut off the front of the path before it is forwarded: whole segments, as the route's path has them.",
+      type: 'string',
+      examples: ['/api'],
+    }).optional(),
+  })
+  .meta({ description: 'What is changed before the request is forwarded.' })
+
+export const routeSchema = z
+  .strictObject({
+    name: nameField('Name of the route in logs and on the status page.'),
+    match: matchSchema,
+    upstream: field(parseReference, { description: 'Name of an upstream in this file.', type: 'string' }),
+    rewrite: rewriteSchema.prefault({}),
+    rateLimit: rateLimitSchema.optional().meta({
+      description:
+        'How much one client may ask of this route: one policy, or a list of named ones that all must allow it.',
+    }),
+    auth: notYet('everybody would pass'),
+    slo: notYet('no rules would come of it'),
+  })
+  .meta({ description: 'Which requests go where, and under which limits.' })
+
+export const fileSchema = z
+  .strictObject({
+    entrypoint: entrypointSchema.prefault({}),
+    upstreams: z
+      .record(z.string(), upstreamSchema)
+      .meta({ description: 'Backends by name.', minProperties: 1, propertyNames: { pattern: NAME_PATTERN } }),
+    routes: z.array(routeSchema).min(1).meta({ description: 'Routes; their order does not matter.' }),
+  })
+  .meta({ title: 'gateway.yaml', description: 'Upstreams, routes and limits of the myesi-gateway.' })
+
+export type FileContent = z.output<typeof fileSchema>

@@ -1,0 +1,28 @@
+import { nearestName } from '../nearest-name'
+import { refuse, type Parse } from './parsed'
+
+/** One of a few words; `meant` says what people mean by other ones. */
+export function choice<const T extends string>(words: readonly T[], meant?: Readonly<Record<string, T>>): Parse<T> {
+  const allowed = words.join(', ')
+  return function parseChoice(found) {
+    if (found === undefined) return refuse('is missing', allowed)
+    if (found === null) return refuse('is empty', allowed)
+    const word = words.find(word => word === found)
+    if (word !== undefined) return { value: word }
+    const nearest = typeof found === 'string' ? (meant?.[found.toLowerCase()] ?? nearestName(found, words)) : undefined
+    return refuse('is not known here', allowed, nearest)
+  }
+}
+
+/** `true` or `false` out of an environment variable. */
+export const parseBoolean: Parse<boolean> = found => {
+  const text = String(found)
+  if (/^true$/i.test(text)) return { value: true }
+  if (/^false$/i.test(text)) return { value: false }
+  const nearest = /^(?:1|yes|y|on|enabled?)$/i.test(text)
+    ? 'true'
+    : /^(?:0|no|n|off|disabled?)$/i.test(text)
+      ? 'false'
+      : nearestName(text, ['true', 'false'])
+  return refuse('is neither true nor false', 'true or false', nearest)
+}

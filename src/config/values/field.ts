@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import type { Mistake, Parse } from './parsed'
+
+/** What JSON Schema says of a value; editors show it, `docs/gateway.schema.json` carries it. */
+export interface FieldMeta {
+  readonly description: string
+  readonly type: 'string' | 'integer'
+  readonly pattern?: string
+  readonly enum?: readonly string[]
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly examples?: readonly (string | number)[]
+}
+
+/** What a custom issue of ours carries. */
+export interface IssueParams {
+  readonly mistake: Mistake
+  /** The mistake is the key itself, not what it holds. */
+  readonly isAboutKey: boolean
+}
+
+/** A value of the schema that one of our own parsers reads: zod's messages know nothing of what we allow. */
+export function field<T>(parse: Parse<T>, meta?: FieldMeta): z.ZodType<T> {
+  const schema = z.unknown().transform((found, context): T => {
+    const parsed = parse(found)
+    if ('value' in parsed) return parsed.value
+    context.addIssue(issue({ mistake: parsed.mistake, isAboutKey: false }))
+    return z.NEVER
+  })
+  return meta === undefined ? schema : schema.meta({ ...meta })
+}
+
+/**
+ * A key that the file format knows and this version does not act on. It is refused: a gateway that reads `auth` and lets
+ * everybody pass is worse than one that does not start.
+ */
+export function notYet(consequence: string): z.ZodType {
+  const problem = `is part of the file format, but this version does not act on it yet (${consequence}): remove it`
+  return z
+    .unknown()
+    .superRefine((found, context) => {
+      if (found !== undefined) context.addIssue(issue({ mistake: { problem }, isAboutKey: true }))
+    })
+    .optional()
+    .meta({ description: `Not in this version: ${consequence}.`, not: {} })
+}
+
+function issue(params: IssueParams): { code: 'custom'; message: string; params: Record<string, unknown> } {
+  return { code: 'custom', message: params.mistake.problem, params: { ...params } }
+}

@@ -1,0 +1,23 @@
+import { refuse, notText, type Parsed } from './parsed'
+
+const ALLOWED = 'letters, digits, "-", "_" and ".", at most 64 of them, beginning with a letter or digit'
+
+export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'
+const NAME = new RegExp(NAME_PATTERN)
+
+/** The name of a route, an upstream or a policy: it becomes a metric label and part of the `RateLimit` headers. */
+export function parseName(found: unknown): Parsed<string> {
+  if (typeof found === 'number') return refuse('is a number, not a name', ALLOWED, `"${found}"`)
+  if (typeof found !== 'string') return notText(found, ALLOWED)
+  return NAME.test(found) ? { value: found } : refuse('cannot be a name', ALLOWED, respelled(found))
+}
+
+/** The name of something in the same file; whether it is there, a check between keys must say. */
+export function parseReference(found: unknown): Parsed<string> {
+  return typeof found === 'string' ? { value: found } : notText(found, 'the name of an upstream in this file')
+}
+
+function respelled(text: string): string | undefined {
+  const name = text.trim().replace(/[^A-Za-z0-9._-]+/g, '-')
+  return NAME.test(name) ? name : undefined
+}

@@ -1,0 +1,105 @@
+import { refuse, notText, type Parsed } from './parsed'
+
+/** What the gateway answers itself on its own port; `/metrics` also with everything below it. */
+export const RESERVED_PATHS: readonly string[] = ['/', '/metrics']
+
+const ALLOWED = 'a path such as /api/orders or /users/:id; it matches itself and everything below it'
+const PARAM = /^:[A-Za-z_][A-Za-z0-9_]*$/
+/** RFC 3986 §3.3, without what the brackets of other routers mean. */
+const LITERAL = /^(?:[A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})+$/
+
+export const PATH_PATTERN = '^(?:/(?::[A-Za-z_][A-Za-z0-9_]*|[^/:*?#\\s][^/*?#\\s]*))+$'
+
+/** A segment-wise prefix such as `/api/orders` or `/users/:id`, in the same normal form as the paths it is held against. */
+export function parsePathTemplate(found: unknown): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, ALLOWED)
+  const reserved = reservedPath(found)
+  if (reserved !== undefined) {
+    const catchAll = reserved === '/' ? '; a catch-all is written /:path' : ''
+    return refuse(`is taken: the gateway answers ${reserved} itself`, `any other path${catchAll}`)
+  }
+  const fault = formFault(found) ?? paramFault(found) ?? literalFault(found)
+  return fault === undefined ? { value: found } : refuse(fault, ALLOWED, respelled(found))
+}
+
+const STRIP_ALLOWED = "the first segments of the route's path, such as /api"
+
+/** What is cut off the front of a path before it is forwarded: literal segments, since a `:param` has no fixed length. */
+export function parseStripPrefix(found: unknown): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, STRIP_ALLOWED)
+  if (found === '/') return refuse('would strip nothing', `${STRIP_ALLOWED}; or leave "stripPrefix" out`)
+  const param = segmentsOf(found).find(segment => segment.startsWith(':'))
+  if (param !== undefined) return refuse(`has the parameter "${param}", which has no fixed length`, STRIP_ALLOWED)
+  const fault = formFault(found) ?? literalFault(found)
+  return fault === undefined ? { value: found } : refuse(fault, STRIP_ALLOWED, respelled(found))
+}
+
+export function segmentsOf(path: string): string[] {
+  return path.slice(1).split('/')
+}
+
+/** Two templates of one shape match the same paths: `/users/:id` and `/users/:name` are both `/users/:`. */
+export function pathShape(path: string): string {
+  return segmentsOf(path)
+    .map(segment => `/${segment.startsWith(':') ? ':' : segment}`)
+    .join('')
+}
+
+function reservedPath(path: string): string | undefined {
+  return RESERVED_PATHS.find(reserved => path === reserved || (reserved !== '/' && path.startsWith(`${reserved}/`)))
+}
+
+function formFault(path: string): string | undefined {
+  if (/^[a-z]+:\/\//i.test(path)) return 'is a URL: the host belongs under "host"'
+  if (!path.startsWith('/')) return 'does not begin with "/"'
+  if (/[?#]/.test(path)) return 'has a query or a fragment, which no route can match'
+  if (path.includes('*')) return 'has a wildcard: a path matches everything below it anyway'
+  if (path.endsWith('/')) return 'ends with "/"'
+  if (path.includes('//')) return 'has an empty segment'
+  return undefined
+}
+
+function paramFault(path: string): string | undefined {
+  const seen = new Set<string>()
+  for (const segment of segmentsOf(path).filter(segment => segment.startsWith(':'))) {
+    if (!PARAM.test(segment)) return `has "${segment}" in it: a parameter is ":" and a name, for a whole segment`
+    if (seen.has(segment)) return `has the parameter "${segment}" twice`
+    seen.add(segment)
+  }
+  return undefined
+}
+
+function literalFault(path: string): string | undefined {
+  for (const segment of segmentsOf(path).filter(segment => !segment.startsWith(':'))) {
+    if (segment === '.' || segment === '..') return `has the segment "${segment}", which is refused in every request`
+    if (/%(?:2f|5c|00)/i.test(segment)) return 'has an encoded slash, backslash or NUL, refused in every request'
+    if (segment !== normalEscapes(segment) || !LITERAL.test(segment)) {
+      return `has the segment "${segment}", which is not written as requests write it`
+    }
+  }
+  return undefined
+}
+
+/** The path that was most likely meant, when it would do. */
+function respelled(path: string): string | undefined {
+  const segments = path
+    .replace(/[?#].*$/, '')
+    .split('/')
+    .filter(segment => segment !== '' && !/^[.*]+$/.test(segment))
+    .map(segment => segment.replace(/^\{(\w+)\}$|^<(\w+)>$|^\[(\w+)\]$/, ':$1$2$3'))
+    .map(segment => (segment.startsWith(':') ? segment.replaceAll('-', '_') : normalEscapes(segment)))
+  const meant = `/${segments.join('/')}`
+  const fault = formFault(meant) ?? paramFault(meant) ?? literalFault(meant)
+  return fault === undefined && reservedPath(meant) === undefined ? meant : undefined
+}
+
+/** Escapes as requests carry them after normalisation: needed ones in upper case, those of unreserved characters gone. */
+function normalEscapes(segment: string): string {
+  return segment
+    .toWellFormed()
+    .replace(/[^\0-\x7f]+|[ "<>^`{|}]/gu, encodeURIComponent)
+    .replace(/%([0-9a-f]{2})/gi, (escape, hex: string) => {
+      const character = String.fromCharCode(Number.parseInt(hex, 16))
+      return /[A-Za-z0-9\-._~]/.test(character) ? character : escape.toUpperCase()
+    })
+}

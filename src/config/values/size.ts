@@ -1,0 +1,33 @@
+import { refuse, notText, type Parse } from './parsed'
+
+const UNITS = { B: 1, KiB: 1_024, MiB: 1_048_576 } as const
+const FORM = 'a number and its unit, such as 512B, 16KiB or 1MiB'
+
+export const SIZE_PATTERN = '^\\d+(?:B|KiB|MiB)$'
+
+/** Reads `512B`, `16KiB`, `1MiB` as bytes, both bounds included. */
+export function size(bounds: { atLeast: string; atMost: string }): Parse<number> {
+  const allowed = `${FORM}, from ${bounds.atLeast} to ${bounds.atMost}`
+  return function parseSize(found) {
+    if (typeof found === 'number') return refuse('has no unit', allowed, `${found}B`)
+    if (typeof found !== 'string') return notText(found, allowed)
+    if (/^\d+$/.test(found)) return refuse('has no unit', allowed, `${found}B`)
+    const bytes = toBytes(found)
+    if (bytes === undefined) return refuse('is not a size', allowed, respelled(found))
+    if (bytes < (toBytes(bounds.atLeast) ?? 0)) return refuse('is too small', allowed)
+    if (bytes > (toBytes(bounds.atMost) ?? 0)) return refuse('is too large', allowed)
+    return { value: bytes }
+  }
+}
+
+function toBytes(text: string): number | undefined {
+  const [, amount, unit] = /^(\d+)(B|KiB|MiB)$/.exec(text) ?? []
+  return unit === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
+}
+
+/** `16 kb` → `16KiB`. */
+function respelled(text: string): string | undefined {
+  const [, amount, letter] = /^\s*(\d+)\s*([bkm])i?b?\s*$/i.exec(text) ?? []
+  if (letter === undefined) return undefined
+  return `${amount}${{ b: 'B', k: 'KiB', m: 'MiB' }[letter.toLowerCase()]}`
+}

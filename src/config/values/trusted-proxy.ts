@@ -1,0 +1,35 @@
+import { isIP } from 'node:net'
+import { refuse, notText, type Parsed } from './parsed'
+
+const ALLOWED = 'an address or a CIDR block, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8'
+
+/** Names that other software knows; written out, so that the file says what it trusts. */
+const NAMES: Readonly<Record<string, string>> = {
+  loopback: '127.0.0.0/8',
+  localhost: '127.0.0.1',
+  linklocal: '169.254.0.0/16',
+  uniquelocal: '10.0.0.0/8',
+  private_ranges: '10.0.0.0/8',
+}
+
+/**
+ * An address or CIDR block whose forwarding headers are believed. Never "everyone" and never a hop count: a client can
+ * prepend as many addresses as it likes and so choose which of them is taken for its own.
+ */
+export function parseTrustedProxy(found: unknown): Parsed<string> {
+  if (typeof found === 'number')
+    return refuse('is a hop count, which a client can fill up with addresses of its own', ALLOWED)
+  if (found === true) return refuse('would believe every client about its own address', ALLOWED)
+  if (typeof found !== 'string') return notText(found, ALLOWED)
+  const [address = '', prefix, ...more] = found.split('/')
+  const version = isIP(address)
+  const name = Object.hasOwn(NAMES, found.toLowerCase()) ? NAMES[found.toLowerCase()] : undefined
+  if (version === 0 || more.length > 0 || address.includes('%')) return refuse('is not an address', ALLOWED, name)
+  if (prefix === undefined) return { value: address.toLowerCase() }
+  const longest = version === 4 ? 32 : 128
+  if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest) {
+    return refuse(`has no prefix length from 1 to ${longest} behind its "/"`, ALLOWED)
+  }
+  if (Number(prefix) === 0) return refuse('would believe every client about its own address', ALLOWED)
+  return { value: `${address.toLowerCase()}/${Number(prefix)}` }
+}

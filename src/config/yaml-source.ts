@@ -1,0 +1,187 @@
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
+import type { Alias, Document, Node, YAMLError } from 'yaml'
+import type { Environment } from './env'
+import type { ConfigProblem } from './types'
+import { fillVariables, type Filled, type Path } from './variables'
+
+export interface ReadYaml {
+  /** Undefined when the text is not YAML, so that nothing can be said about what is in it. */
+  readonly source: YamlSource | undefined
+  readonly problems: readonly ConfigProblem[]
+}
+
+/** Parses a YAML text and fills in its variables. Never throws. */
+export function readYaml(text: string, fileName: string, env: Environment): ReadYaml {
+  try {
+    const lines = new LineCounter()
+    const place = placesIn(fileName, lines)
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+    const fatal = document.errors.find(error => error.code !== 'DUPLICATE_KEY')
+    // Only the first: behind it the parser has lost its footing, and the rest is its stumbling.
+    if (fatal) return { source: undefined, problems: [syntaxProblem(fatal, text, place)] }
+    const aliases = unresolvedAliases(document).map(alias => aliasProblem(alias, place))
+    if (aliases.length > 0) return { source: undefined, problems: aliases }
+    if (document.contents === null) {
+      return {
+        source: undefined,
+        problems: [{ where: fileName, problem: 'the file says nothing', allowed: 'upstreams and routes' }],
+      }
+    }
+    const source = new YamlSource(document, fillVariables(document, env), fileName, lines)
+    const problems = [...document.errors, ...document.warnings].map(error => syntaxProblem(error, text, place))
+    return { source, problems: [...problems, ...source.unfilledProblems()] }
+  } catch (error) {
+    // Nested too deeply for the parser's stack, or more aliases than a person writes.
+    const why = error instanceof Error ? error.message : String(error)
+    return { source: undefined, problems: [{ where: fileName, problem: `the file cannot be read as YAML: ${why}` }] }
+  }
+}
+
+type Place = (offset: number) => string
+
+function placesIn(fileName: string, lines: LineCounter): Place {
+  return offset => {
+    const { line, col } = lines.linePos(offset)
+    return `${fileName}:${line}:${col}`
+  }
+}
+
+function syntaxProblem(error: YAMLError, text: string, place: Place): ConfigProblem {
+  const [start] = error.pos
+  const where = place(start)
+  if (error.code === 'DUPLICATE_KEY') {
+    const [key] = /^[^\s:]*/.exec(text.slice(start)) ?? ['']
+    return { where, problem: `the key "${key}" is here a second time`, allowed: 'each key once' }
+  }
+  if (error.code === 'MULTIPLE_DOCS') return { where, problem: 'a second document begins', allowed: 'one document' }
+  const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start)
+  const hint = /[[{,][^'"]*\$$/.test(before) ? { allowed: 'quotes around ${NAME} inside [ ] and { }: "${NAME}"' } : {}
+  return { where, problem: `this is not YAML: ${error.message}`, ...hint }
+}
+
+function unresolvedAliases(document: Document): Alias[] {
+  const found: Alias[] = []
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) === undefined) found.push(alias)
+    },
+  })
+  return found
+}
+
+function aliasProblem(alias: Alias, place: Place): ConfigProblem {
+  return {
+    where: place(alias.range?.[0] ?? 0),
+    problem: `"*${alias.source}" refers to an anchor that is not defined above it`,
+    allowed: `quotes around text that begins with "*": "*${alias.source}"`,
+  }
+}
+
+/** A YAML document as plain values, and the way back from each of them to its line, column and spelling. */
+export class YamlSource {
+  readonly value: unknown
+  readonly #document: Document
+  readonly #filled: Filled
+  readonly #lines: LineCounter
+  readonly #place: Place
+
+  constructor(document: Document, filled: Filled, fileName: string, lines: LineCounter) {
+    this.#document = document
+    this.#filled = filled
+    this.#lines = lines
+    this.#place = placesIn(fileName, lines)
+    this.value = document.toJS()
+  }
+
+  unfilledProblems(): ConfigProblem[] {
+    return [...this.#filled.unfilled.values()].map(({ path, offset, text, mistake: { problem, ...hints } }) => ({
+      where: `${this.#place(offset)} ${formatPath(path)}`,
+      problem: `${quoted(text)} ${problem}`,
+      ...hints,
+    }))
+  }
+
+  /** `gateway.yaml:12:7 routes[0].upstream`: the value, or its key, or the nearest thing around it that exists. */
+  where(path: Path, at: 'key' | 'value' = 'value'): string {
+    const { node, key } = this.#find(path)
+    const place = this.#place((at === 'key' ? key : node)?.range?.[0] ?? 0)
+    return path.length === 0 ? place : `${place} ${formatPath(path)}`
+  }
+
+  /** Line of the value, from 1. */
+  line(path: Path): number {
+    return this.#lines.linePos(this.#find(path).node?.range?.[0] ?? 0).line
+  }
+
+  /** What stands there, fit for a message: variables as they were written, URLs without credentials. */
+  show(path: Path): string {
+    const { node, found } = this.#find(path)
+    if (!found || (isScalar(node) && node.value === null)) return nameOf(path)
+    if (isMap(node)) return 'a map'
+    if (isSeq(node)) return 'a list'
+    if (!isScalar(node)) return 'this'
+    const text = this.#filled.scalars.has(node) ? (node.source ?? '') : node.value
+    if (typeof text !== 'string') return String(text)
+    return quoted(text)
+  }
+
+  valueAt(path: Path): unknown {
+    return path.reduce<unknown>((value, step) => {
+      return typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[step] : undefined
+    }, this.value)
+  }
+
+  /** True where a variable was filled in, so that nothing of the value may be repeated. */
+  isFilled(path: Path): boolean {
+    return this.#filled.scalars.has(this.#find(path).node)
+  }
+
+  /** True where a variable could not be filled in: that is reported, and anything else would be noise. */
+  isUnfilled(path: Path): boolean {
+    return this.#filled.unfilled.has(this.#find(path).node)
+  }
+
+  #find(path: Path): { node: Node | undefined; key: Node | undefined; found: boolean } {
+    let node = this.#resolved(this.#document.contents)
+    let key: Node | undefined
+    for (const step of path) {
+      let next: Node | undefined
+      if (isMap(node)) {
+        // The last of two equal keys is the one whose value counts.
+        const pair = node.items.findLast(({ key }) => isScalar(key) && String(key.value) === step)
+        next = this.#resolved(pair?.value)
+        if (isNode(pair?.key)) key = pair.key
+      } else if (isSeq(node) && typeof step === 'number') {
+        next = key = this.#resolved(node.items[step])
+      }
+      if (next === undefined) return { node: node, key: node, found: false }
+      node = next
+    }
+    return { node, key, found: true }
+  }
+
+  #resolved(node: unknown): Node | undefined {
+    if (isAlias(node)) return node.resolve(this.#document)
+    return isNode(node) ? node : undefined
+  }
+}
+
+function quoted(text: string): string {
+  const safe = text.replace(/\/\/[^/]*@/, '//…@')
+  return JSON.stringify(safe.length > 80 ? `${safe.slice(0, 79)}…` : safe)
+}
+
+/** `routes[0].match.path` */
+export function formatPath(path: Path): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`
+    const key = String(step)
+    if (!/^[\w-]+$/.test(key)) return `${text}[${JSON.stringify(key)}]`
+    return text === '' ? key : `${text}.${key}`
+  }, '')
+}
+
+function nameOf(path: Path): string {
+  const key = path.at(-1)
+  return key === undefined || typeof key === 'number' ? 'this entry' : JSON.stringify(String(key))
+}
