@@ -35,6 +35,8 @@ export class Exchange {
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   expectsContinue = false
 
+  /** What limiters decided; counted when the request's trace is decided on, so that exemplars can point at it. */
+  readonly limitDecisions: LimitDecision[] = []
   /** The response is a `text/event-stream`: meant to stay open, so never a slow request. */
   isEventStream = false
   /** Told once, when the verdict is in. */
@@ -74,6 +76,12 @@ export class Exchange {
 export function hasBody(request: IncomingMessage): boolean {
   const length = request.headers['content-length']
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+/** A limiter's decision about one request. */
+export interface LimitDecision {
+  /** Adds it to the limiter's counter. */
+  count(context: Context): void
 }
 
 /** A step of the pipeline. Throws a `GatewayError` to end the exchange; returns a promise only when it must wait. */

@@ -105,6 +105,7 @@ function enter({ config, log, metrics, serverTelemetry }: GatewayOptions): Reque
     onClose: exchange => {
       serverTelemetry.end(exchange)
       metrics.count(exchange)
+      for (const decision of exchange.limitDecisions) decision.count(exchange.context)
       logAccess(log, exchange)
     },
   }

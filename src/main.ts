@@ -65,6 +65,7 @@ async function main(): Promise<void> {
   })
   const opsServer = createOpsServer({
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
+    traces: telemetry.traces,
     notReady: () => (draining ? 'draining' : undefined),
   })
 

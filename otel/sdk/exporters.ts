@@ -7,6 +7,7 @@ import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exp
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import type { Resource } from '@opentelemetry/resources'
 import {
   BatchLogRecordProcessor,
   ConsoleLogRecordExporter,
@@ -16,6 +17,7 @@ import {
 } from '@opentelemetry/sdk-logs'
 import {
   ConsoleMetricExporter,
+  MeterProvider,
   PeriodicExportingMetricReader,
   type MetricReader,
   type PushMetricExporter,
@@ -23,63 +25,93 @@ import {
 import {
   BatchSpanProcessor,
   ConsoleSpanExporter,
-  NoopSpanProcessor,
   SimpleSpanProcessor,
   type SpanExporter,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
+import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
 import type { OtlpProtocol, TelemetrySettings } from './settings'
 
 /**
  * By which way each signal leaves. Every exporter reads its own `OTEL_EXPORTER_OTLP_*` variables (settings.ts has checked
- * them), and every queue is bounded: by default 2048 spans and 2048 log records, the rest is dropped and counted.
+ * them), and every queue is bounded: by default 2048 spans and 2048 log records. What is dropped or cannot be sent is
+ * counted in the SDK's own metrics, `otel.sdk.processor.*` and `otel.sdk.exporter.*`, which is what alerts stand on.
  */
 
-export function metricReaders(settings: TelemetrySettings): MetricReader[] {
-  return settings.exporters.metrics.map(name => {
-    if (name === 'prometheus') return new PrometheusExposition()
-    const exporter = name === 'otlp' ? otlpMetrics[settings.protocols.metrics]() : new ConsoleMetricExporter()
-    return new PeriodicExportingMetricReader({
-      exporter,
-      exportIntervalMillis: settings.metricExport.intervalMs,
-      exportTimeoutMillis: settings.metricExport.timeoutMs,
-    })
+/** @returns no provider without exporters: instruments then cost nothing */
+export function createMeterProvider(
+  settings: TelemetrySettings,
+  resource: Resource,
+  exemplars: ExemplarSource,
+): { readonly meterProvider: MeterProvider | undefined; readonly readers: readonly MetricReader[] } {
+  const ownMetrics: ((meterProvider: MeterProvider) => void)[] = []
+  const readers = settings.exporters.metrics.map(name => {
+    if (name === 'prometheus') return new PrometheusExposition(exemplars)
+    if (name === 'console') return periodic(new ConsoleMetricExporter(), settings)
+    const exporter = otlpMetrics[settings.protocols.metrics]()
+    ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
+    return periodic(exporter, settings)
+  })
+  if (readers.length === 0) return { meterProvider: undefined, readers }
+  const meterProvider = new MeterProvider({ resource, readers })
+  for (const observe of ownMetrics) observe(meterProvider)
+  return { meterProvider, readers }
+}
+
+function periodic(exporter: PushMetricExporter, settings: TelemetrySettings): MetricReader {
+  return new PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis: settings.metricExport.intervalMs,
+    exportTimeoutMillis: settings.metricExport.timeoutMs,
   })
 }
 
-/** Never empty: without a processor the SDK registers no tracer, and logs and answers would lose their trace ids. */
-export function spanProcessors(settings: TelemetrySettings): SpanProcessor[] {
-  const processors = settings.exporters.traces.map(name =>
+/** Where kept spans go; nowhere is allowed, the recorder still has them. */
+export function createSpanExports(settings: TelemetrySettings, ownMetrics: OwnMetrics): SpanProcessor[] {
+  return settings.exporters.traces.map(name =>
     name === 'otlp'
-      ? new BatchSpanProcessor({ exporter: otlpTraces[settings.protocols.traces](), ...settings.spanBatches })
+      ? new BatchSpanProcessor({
+          ...ownMetrics,
+          ...settings.spanBatches,
+          exporter: otlpTraces[settings.protocols.traces](ownMetrics),
+        })
       : new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() }),
   )
-  return processors.length === 0 ? [new NoopSpanProcessor()] : processors
 }
 
-export function logRecordProcessors(settings: TelemetrySettings): LogRecordProcessor[] {
+export function createLogRecordProcessors(settings: TelemetrySettings, ownMetrics: OwnMetrics): LogRecordProcessor[] {
   return settings.exporters.logs.map(name =>
     name === 'otlp'
-      ? new BatchLogRecordProcessor({ exporter: otlpLogs[settings.protocols.logs](), ...settings.logBatches })
+      ? new BatchLogRecordProcessor({
+          ...ownMetrics,
+          ...settings.logBatches,
+          exporter: otlpLogs[settings.protocols.logs](ownMetrics),
+        })
       : new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() }),
   )
 }
 
-const otlpMetrics: Record<OtlpProtocol, () => PushMetricExporter> = {
+/** Where processors and exporters count what they drop and fail to send. */
+export type OwnMetrics = { readonly selfObsMeterProvider?: MeterProvider }
+
+const otlpMetrics: Record<OtlpProtocol, () => OtlpMetricExporter> = {
   'http/protobuf': () => new ProtobufMetricExporter(),
   'http/json': () => new JsonMetricExporter(),
   grpc: () => new GrpcMetricExporter(),
 }
 
-const otlpTraces: Record<OtlpProtocol, () => SpanExporter> = {
-  'http/protobuf': () => new ProtobufTraceExporter(),
-  'http/json': () => new JsonTraceExporter(),
-  grpc: () => new GrpcTraceExporter(),
+/** The three have one method more than their common interface. */
+type OtlpMetricExporter = ProtobufMetricExporter | JsonMetricExporter | GrpcMetricExporter
+
+const otlpTraces: Record<OtlpProtocol, (ownMetrics: OwnMetrics) => SpanExporter> = {
+  'http/protobuf': ownMetrics => new ProtobufTraceExporter(ownMetrics),
+  'http/json': ownMetrics => new JsonTraceExporter(ownMetrics),
+  grpc: ownMetrics => new GrpcTraceExporter(ownMetrics),
 }
 
-const otlpLogs: Record<OtlpProtocol, () => LogRecordExporter> = {
-  'http/protobuf': () => new ProtobufLogExporter(),
-  'http/json': () => new JsonLogExporter(),
-  grpc: () => new GrpcLogExporter(),
+const otlpLogs: Record<OtlpProtocol, (ownMetrics: OwnMetrics) => LogRecordExporter> = {
+  'http/protobuf': ownMetrics => new ProtobufLogExporter(ownMetrics),
+  'http/json': ownMetrics => new JsonLogExporter(ownMetrics),
+  grpc: ownMetrics => new GrpcLogExporter(ownMetrics),
 }

@@ -3,19 +3,29 @@ import { join } from 'node:path'
 import { getResourceDetectors } from '@opentelemetry/auto-instrumentations-node'
 import {
   defaultResource,
+  detectResources,
   envDetector,
   resourceFromAttributes,
   serviceInstanceIdDetector,
   type Resource,
-  type ResourceDetector,
 } from '@opentelemetry/resources'
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
 
 /** The name that rules and dashboards stand on; `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` say otherwise. */
 const SERVICE_NAME = 'myesi-api'
 
-/** Who is speaking, before the environment has its say. */
-export function baseResource(): Resource {
+/**
+ * Who is speaking. Only the environment adds to it unless more detectors are asked for: the SDK's defaults put the command
+ * line, with whatever secret is in it, on every span and into `target_info`, and those of the clouds wait for a network.
+ *
+ * @param detectorNames `OTEL_NODE_RESOURCE_DETECTORS`
+ */
+export function createResource(detectorNames: readonly string[] | undefined): Resource {
+  const detectors = detectorNames === undefined ? [envDetector] : getResourceDetectors()
+  return ourselves().merge(detectResources({ detectors }))
+}
+
+function ourselves(): Resource {
   const version = packageVersion()
   return defaultResource()
     .merge(resourceFromAttributes(serviceInstanceIdDetector.detect().attributes ?? {}))
@@ -25,14 +35,6 @@ export function baseResource(): Resource {
         ...(version === undefined ? {} : { [ATTR_SERVICE_VERSION]: version }),
       }),
     )
-}
-
-/**
- * Detectors whose findings go on top. Only the environment unless more are asked for: the SDK's defaults put the command
- * line, with whatever secret is in it, on every span and into `target_info`, and those of the clouds wait for a network.
- */
-export function detectors(named: readonly string[] | undefined): ResourceDetector[] {
-  return named === undefined ? [envDetector] : getResourceDetectors()
 }
 
 function packageVersion(): string | undefined {

@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { Environment } from './environment'
+import type { SamplerSettings } from './sampler'
 import type { TelemetryProblem } from './telemetry'
 
 /**
@@ -25,6 +26,9 @@ export interface TelemetrySettings {
   readonly logBatches: BatchSettings
   /** `OTEL_NODE_RESOURCE_DETECTORS`; undefined: only `env`. */
   readonly resourceDetectors: readonly string[] | undefined
+  readonly sampler: SamplerSettings
+  /** `TRACES_SLOW_MS`, default 1000, and `TRACES_KEEP_PER_SECOND` for each route and reason, default 5. */
+  readonly keptTraces: { readonly slowMs: number; readonly perSecond: number }
   /** `TELEMETRY_HTTP_INSTRUMENTATION`: who instruments the listener and the upstream calls; default `own`. */
   readonly httpInstrumentation: HttpInstrumentation
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
@@ -95,7 +99,6 @@ const READ_BY_OTHERS = [
   'OTEL_TRACES_SAMPLER_ARG',
   'OTEL_EXPORTER_PROMETHEUS_HOST',
   'OTEL_EXPORTER_PROMETHEUS_PORT',
-  'OTEL_NODE_EXPERIMENTAL_SDK_METRICS',
 ]
 
 /** Everything the gateway has a use for; the rest of auto-instrumentations-node stays off unless named. */
@@ -115,6 +118,11 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
   const settings: TelemetrySettings = {
     disabled,
     httpInstrumentation,
+    sampler: sampler(environment),
+    keptTraces: {
+      slowMs: environment.number('TRACES_SLOW_MS', 'milliseconds', { min: 1 }) ?? 1_000,
+      perSecond: environment.number('TRACES_KEEP_PER_SECOND', 'traces per second', { min: 0, whole: false }) ?? 5,
+    },
     logLevel: environment.oneOf('OTEL_LOG_LEVEL', LOG_LEVELS, text => text.toLowerCase()) ?? 'warn',
     exporters: {
       metrics: exporters(environment, 'METRICS', ['otlp', 'console', 'prometheus'], ['prometheus']),
@@ -134,7 +142,6 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
   }
   checkConfigFile(environment)
   checkOtlp(environment, settings)
-  checkSampler(environment)
   checkPropagators(environment)
   checkResource(environment)
   for (const limit of LIMITS) environment.number(limit, 'attributes, events, links or characters', { min: 0 })
@@ -204,6 +211,13 @@ function instrumentations(environment: Environment, http: HttpInstrumentation): 
   const disabled = environment.list('OTEL_NODE_DISABLED_INSTRUMENTATIONS') ?? []
   const replaced = http === 'own' ? STOCK_HTTP_INSTRUMENTATIONS : []
   return enabled.filter(name => !disabled.includes(name) && !replaced.includes(name))
+}
+
+function sampler(environment: Environment): SamplerSettings {
+  const name = environment.oneOf('OTEL_TRACES_SAMPLER', SAMPLERS) ?? 'parentbased_always_on'
+  if (!name.endsWith('traceidratio')) return { name, ratio: 1 }
+  const unit = 'traces to keep, as a fraction'
+  return { name, ratio: environment.number('OTEL_TRACES_SAMPLER_ARG', unit, { min: 0, max: 1, whole: false }) ?? 1 }
 }
 
 function checkConfigFile(environment: Environment): void {
@@ -278,13 +292,6 @@ function checkFile(environment: Environment, variable: string): void {
   } catch {
     // The exporter would go on without it and fail at every export with a TLS error that does not name the file.
     environment.complain({ where: variable, problem: `the file "${path}" cannot be read` })
-  }
-}
-
-function checkSampler(environment: Environment): void {
-  const sampler = environment.oneOf('OTEL_TRACES_SAMPLER', SAMPLERS)
-  if (sampler?.endsWith('traceidratio')) {
-    environment.number('OTEL_TRACES_SAMPLER_ARG', 'traces to keep, as a fraction', { min: 0, max: 1, whole: false })
   }
 }
 

@@ -4,13 +4,17 @@ import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/c
 import { NodeSDK } from '@opentelemetry/sdk-node'
 import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
-import { logRecordProcessors, metricReaders, spanProcessors } from './exporters'
+import { Exemplars } from './exemplars'
+import { createLogRecordProcessors, createMeterProvider, createSpanExports } from './exporters'
 import { PrometheusExposition } from './exposition/exporter'
 import { instrumentations } from './instrumentations'
+import { KeptTraces } from './kept-traces/kept-traces'
+import { Recorder } from './kept-traces/recorder'
 import { loadedTooEarly } from './loaded-too-early'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
-import { baseResource, detectors } from './resource'
+import { createResource } from './resource'
+import { createSampler } from './sampler'
 import { parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
 import type { Telemetry } from './telemetry'
@@ -50,6 +54,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
     httpInstrumentation: 'own',
     problems: [],
     loadedTooEarly: [],
+    traces: { list: () => [], otlpJson: () => undefined },
     handleMetricsRequest: answerNotFound,
     setHttpRoute: () => {},
     ignorePort: () => {},
@@ -61,30 +66,40 @@ function silent(diagnostics: Diagnostics): Telemetry {
 function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry {
   const tooEarly = loadedTooEarly()
   const ignoredPorts = new Set<number>()
-  const parts = {
-    readers: metricReaders(settings),
-    spans: spanProcessors(settings),
-    logs: logRecordProcessors(settings),
-  }
-  const sdk = withoutOwnLogger(
-    () =>
-      new NodeSDK({
-        resource: baseResource(),
-        resourceDetectors: detectors(settings.resourceDetectors),
-        metricReaders: parts.readers,
-        spanProcessors: parts.spans,
-        logRecordProcessors: parts.logs,
-        instrumentations: instrumentations(settings, ignoredPorts),
-      }),
-  )
-  diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel], suppressOverrideMessage: true })
+  const recorder = new Recorder()
+  const exemplars = new Exemplars(traceId => recorder.has(traceId))
+  const resource = createResource(settings.resourceDetectors)
+  diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel] })
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))
-  sdk.start()
+
+  // Before the meter provider is in place: some register their callbacks once more when they are given it.
+  const instrumentation = instrumentations(settings, ignoredPorts)
+  // Not by NodeSDK, which makes it too late for the processors and exporters to count in it what they lose.
+  const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars)
+  if (meterProvider !== undefined) metrics.setGlobalMeterProvider(exemplars.watch(meterProvider))
+  const ownMetrics = meterProvider === undefined ? {} : { selfObsMeterProvider: meterProvider }
+  // Never without a processor: the SDK would register no tracer, and logs and answers would lose their trace ids.
+  const exports = createSpanExports(settings, ownMetrics)
+  const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
+  const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics)
+  withoutConsoleLogger(() => {
+    const sdk = new NodeSDK({
+      resource,
+      autoDetectResources: false,
+      metricReaders: [],
+      sampler: createSampler(settings.sampler),
+      spanProcessors: [keptTraces],
+      logRecordProcessors,
+      instrumentations: instrumentation,
+    })
+    sdk.start()
+  })
 
   const meter = metrics.getMeter(SCOPE_NAME)
   measureProcess(meter)
+  keptTraces.observe(meter)
   const stopMeasuringRedis = measureRedis(meter)
-  const exposition = parts.readers.find(reader => reader instanceof PrometheusExposition)
+  const exposition = readers.find(reader => reader instanceof PrometheusExposition)
 
   return {
     enabled: true,
@@ -92,6 +107,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
     httpInstrumentation: settings.httpInstrumentation,
     problems: [],
     loadedTooEarly: tooEarly,
+    traces: recorder,
     handleMetricsRequest: (request, response) => {
       if (exposition === undefined) answerNotFound(request, response)
       else exposition.getMetricsRequestHandler(request, response)
@@ -103,17 +119,17 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
     onDiagnostic: sink => diagnostics.onDiagnostic(sink),
     shutdown: timeoutMs => {
       stopMeasuringRedis()
-      return shutdownAll([...parts.spans, ...parts.logs, ...parts.readers], timeoutMs, diagnostics)
+      return shutdownAll([keptTraces, ...logRecordProcessors, ...readers], timeoutMs, diagnostics)
     },
   }
 }
 
 /** With `OTEL_LOG_LEVEL` set the SDK's constructor installs a logger that writes to the console, over ours. */
-function withoutOwnLogger<Result>(build: () => Result): Result {
+function withoutConsoleLogger(act: () => void): void {
   const level = process.env['OTEL_LOG_LEVEL']
   delete process.env['OTEL_LOG_LEVEL']
   try {
-    return build()
+    act()
   } finally {
     if (level !== undefined) process.env['OTEL_LOG_LEVEL'] = level
   }

@@ -14,6 +14,35 @@ export interface Diagnostic {
   readonly message: string
 }
 
+/** One line about a kept trace: the request at its root in this process. */
+export interface KeptTraceSummary {
+  readonly traceId: string
+  /** When the request came, milliseconds since the epoch. */
+  readonly timeMs: number
+  readonly method: string | undefined
+  readonly path: string | undefined
+  /** Template of the route. */
+  readonly route: string | undefined
+  readonly upstream: string | undefined
+  readonly status: number | undefined
+  readonly outcome: string | undefined
+  readonly reason: string | undefined
+  readonly durationMs: number
+  /** Why it was kept: `fault`, `limited`, `slow`, `unfinished` or `sampled`. */
+  readonly cause: string
+}
+
+/** Exact values; what is undefined does not matter. */
+export type KeptTraceFilter = { readonly [Key in keyof KeptTraceSummary]?: string | undefined }
+
+/** The traces that are still in memory. */
+export interface KeptTraceReader {
+  /** Newest first. */
+  list(filter: KeptTraceFilter, limit: number): readonly KeptTraceSummary[]
+  /** OTLP/JSON with `resourceSpans`; undefined when the trace is not (or no longer) kept. */
+  otlpJson(traceId: string): string | undefined
+}
+
 /** What the process may ask of its telemetry. `main.ts` alone holds it and hands on what others need. */
 export interface Telemetry {
   /** False with `OTEL_SDK_DISABLED=true`, or when `problems` kept the SDK from starting. */
@@ -25,7 +54,7 @@ export interface Telemetry {
     readonly logs: readonly string[]
   }
   /**
-   * Who instruments the listener and the upstream calls (`GATEWAY_HTTP_INSTRUMENTATION`): the gateway itself (`own`, the
+   * Who instruments the listener and the upstream calls (`TELEMETRY_HTTP_INSTRUMENTATION`): the gateway itself (`own`, the
    * default), or the stock instrumentations of http, Express and undici (`stock`).
    */
   readonly httpInstrumentation: 'own' | 'stock'
@@ -33,6 +62,7 @@ export interface Telemetry {
   readonly problems: readonly TelemetryProblem[]
   /** Modules that were loaded before they could be instrumented: their signals are missing. */
   readonly loadedTooEarly: readonly string[]
+  readonly traces: KeptTraceReader
   /** Answers a scrape; 404 where no Prometheus exporter is configured. Never throws. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): void
   /** Says which route template the current request matched (`http.route` on its SERVER span and duration metric). */

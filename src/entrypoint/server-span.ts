@@ -2,26 +2,37 @@ import type { IncomingMessage } from 'node:http'
 import { SpanStatusCode, type Attributes, type Span } from '@opentelemetry/api'
 import { REASONS } from '../errors/reasons'
 import type { Exchange } from '../exchange'
-import { OTHER_METHOD, spanMethod } from '../telemetry/http-method'
+import type { Route } from '../routing/route'
+import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 
-/** Everything that is known of a request, on its SERVER span. */
-export function describe(span: Span, exchange: Exchange, method: string): void {
-  const { request, route } = exchange
-  if (route) span.updateName(`${spanMethod(method)} ${route.template}`)
-  const attributes: Attributes = {
+/** Where the request goes, known as soon as it is matched. */
+export function describeRoute(span: Span, { request, path }: Exchange, route: Route): void {
+  const method = methodLabel(request.method)
+  span.updateName(`${spanMethod(method)} ${route.template}`)
+  span.setAttributes({
     [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
-    [semconv.ATTR_URL_PATH]: exchange.path,
+    [semconv.ATTR_HTTP_ROUTE]: route.template,
+    [semconv.ATTR_URL_PATH]: path,
+    [semconv.ATTR_UPSTREAM_NAME]: route.upstreamName,
+  })
+}
+
+/** Everything else, known when the response has closed. */
+export function describe(span: Span, exchange: Exchange, method: string): void {
+  const { request } = exchange
+  const attributes: Attributes = {
     [semconv.ATTR_URL_SCHEME]: scheme(request),
     [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
     [semconv.ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
     [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: statusOf(exchange),
   }
-  if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
-  if (route) {
-    attributes[semconv.ATTR_HTTP_ROUTE] = route.template
-    attributes[semconv.ATTR_UPSTREAM_NAME] = route.upstreamName
+  if (exchange.route === undefined) {
+    attributes[semconv.ATTR_HTTP_REQUEST_METHOD] = method
+    attributes[semconv.ATTR_URL_PATH] = exchange.path
   }
+  if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
+  if (exchange.isEventStream) attributes[semconv.ATTR_STREAM] = 'event_stream'
   const userAgent = request.headers['user-agent']
   if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent
   if (method === OTHER_METHOD) attributes[semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL] = request.method ?? ''

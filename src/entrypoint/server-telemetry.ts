@@ -15,7 +15,7 @@ import type { Exchange } from '../exchange'
 import type { Route } from '../routing/route'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
-import { describe, scheme, statusOf } from './server-span'
+import { describe, describeRoute, scheme, statusOf } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
 export interface ServerTelemetry {
@@ -69,8 +69,10 @@ export class OwnServerTelemetry implements ServerTelemetry {
     return trace.setSpan(caller, span)
   }
 
-  matched(_exchange: Exchange, _route: Route): void {
-    // Everything is said at the end, once.
+  /** The one thing said before the end, for requests that are told about before they have one. */
+  matched(exchange: Exchange, route: Route): void {
+    const span = trace.getSpan(exchange.context)
+    if (span?.isRecording()) describeRoute(span, exchange, route)
   }
 
   concluded(_exchange: Exchange): void {

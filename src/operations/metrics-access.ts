@@ -32,7 +32,9 @@ export function createMetricsAccess(token: string | undefined): (request: Incomi
 
 function isForwarded(request: IncomingMessage): boolean {
   const { headers } = request
-  return ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'].some(name => headers[name] !== undefined)
+  return ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'].some(
+    name => headers[name] !== undefined,
+  )
 }
 
 function isPrivate(address: string): boolean {

@@ -1,8 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { sendJson } from './send-json'
+import { listTraces, showTrace, type TraceReader } from './traces'
 
 export interface OpsServerOptions {
   /** Answers a scrape. */
   readonly metrics: RequestListener
+  readonly traces: TraceReader
   /** Undefined when the gateway takes requests, else why it does not. */
   readonly notReady: () => string | undefined
 }
@@ -12,6 +15,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
   const pages: Readonly<Record<string, RequestListener>> = {
     '/': (_request, response) => sendJson(response, 200, { service: 'myesi-gateway', endpoints: Object.keys(pages) }),
     '/metrics': options.metrics,
+    '/traces': (request, response) => listTraces(options.traces, request, response),
     // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),
     '/readyz': (_request, response) => {
@@ -21,7 +25,8 @@ export function createOpsServer(options: OpsServerOptions): Server {
     },
   }
   return createServer({ connectionsCheckingInterval: 1_000, requestTimeout: 10_000 }, (request, response) => {
-    const page = pages[pathOf(request)]
+    const path = pathOf(request)
+    const page = pages[path] ?? tracePage(path, options.traces)
     if (!page) sendJson(response, 404, { status: 'not found', endpoints: Object.keys(pages) })
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD')
@@ -30,13 +35,13 @@ export function createOpsServer(options: OpsServerOptions): Server {
   })
 }
 
+function tracePage(path: string, traces: TraceReader): RequestListener | undefined {
+  if (!path.startsWith('/traces/')) return undefined
+  return (_request, response) => showTrace(traces, path.slice('/traces/'.length), response)
+}
+
 function pathOf(request: IncomingMessage): string {
   const url = request.url ?? '/'
   const mark = url.indexOf('?')
   return mark === -1 ? url : url.slice(0, mark)
-}
-
-function sendJson(response: ServerResponse, status: number, value: object): void {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
-  response.end(`${JSON.stringify(value)}\n`)
 }

@@ -25,6 +25,8 @@ export const ATTR_USER_AGENT_ORIGINAL = 'user_agent.original'
 export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
+/** On the SERVER span of a response that is meant to stay open: `event_stream`. */
+export const ATTR_STREAM = 'gateway.stream'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
 export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
 export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'

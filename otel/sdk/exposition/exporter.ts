@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { diag } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
+import { NO_EXEMPLARS, type ExemplarSource } from '../exemplars'
 import { LabelCache } from './labels'
 import { acceptsGzip, CONTENT_TYPES, negotiateFormat, type Format } from './negotiation'
 import { Scrape, type Body } from './scrape'
@@ -20,8 +21,11 @@ export class PrometheusExposition extends PrometheusExporter {
   #scrape: Scrape | undefined
   #answering = 0
 
-  constructor() {
+  readonly #exemplars: ExemplarSource
+
+  constructor(exemplars: ExemplarSource = NO_EXEMPLARS) {
     super({ preventServerStart: true })
+    this.#exemplars = exemplars
   }
 
   /** Answers in every case, and only through the response. */
@@ -54,11 +58,11 @@ export class PrometheusExposition extends PrometheusExporter {
    * scrapers from costing more than one. Whoever asks after the last of them was answered gets fresh numbers.
    */
   async #body(format: Format, gzip: boolean): Promise<Body> {
-    const scrape = (this.#scrape ??= new Scrape(
-      () => this.collect({ timeoutMillis: COLLECT_TIMEOUT_MS }),
-      this.#labels,
-      problem => this.#complainOnce(problem),
-    ))
+    const scrape = (this.#scrape ??= new Scrape(() => this.collect({ timeoutMillis: COLLECT_TIMEOUT_MS }), {
+      labels: this.#labels,
+      exemplars: this.#exemplars,
+      complain: problem => this.#complainOnce(problem),
+    }))
     this.#answering++
     try {
       return await scrape.body(format, gzip)

@@ -1,4 +1,5 @@
 import type { HistogramMetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
+import type { Exemplar, ExemplarSource } from '../exemplars'
 import { familiesOf, type Family, type WritableMetric } from './families'
 import { escapeHelp, escapeQuoted, labelPairs, type LabelCache } from './labels'
 import type { Format } from './negotiation'
@@ -6,21 +7,22 @@ import type { Format } from './negotiation'
 /** Characters per piece: small enough to stop after any of them, large enough to be worth a buffer. */
 const PIECE = 65_536
 
+/** What rendering needs besides the numbers. */
+export interface Rendering {
+  readonly labels: LabelCache
+  readonly exemplars: ExemplarSource
+  /** Told of everything that is left out, at every scrape. */
+  readonly complain: (problem: string) => void
+}
+
 /**
  * Writes collected metrics as Prometheus text 0.0.4 or OpenMetrics 1.0, piece by piece, so that whoever asks can let
  * others run in between.
- *
- * @param complain told of everything that is left out, at every scrape
  */
-export function* render(
-  metrics: ResourceMetrics,
-  format: Format,
-  labels: LabelCache,
-  complain: (problem: string) => void,
-): Generator<string, void> {
+export function* render(metrics: ResourceMetrics, format: Format, rendering: Rendering): Generator<string, void> {
   let piece = targetInfo(metrics, format)
-  for (const family of familiesOf(metrics, complain)) {
-    for (const lines of familyLines(family, format, labels, complain)) {
+  for (const family of familiesOf(metrics, rendering.complain)) {
+    for (const lines of familyLines(family, format, rendering)) {
       piece += lines
       if (piece.length < PIECE) continue
       yield piece
@@ -39,12 +41,8 @@ function targetInfo(metrics: ResourceMetrics, format: Format): string {
 }
 
 /** The lines of one series at a time. */
-function* familyLines(
-  family: Family,
-  format: Format,
-  labels: LabelCache,
-  complain: (problem: string) => void,
-): Generator<string, void> {
+function* familyLines(family: Family, format: Format, rendering: Rendering): Generator<string, void> {
+  const { labels, complain } = rendering
   yield metadata(family, format)
   // Series may become the same by the translation of their labels; a scraper would refuse the second one.
   const written = new Set<string>()
@@ -57,7 +55,7 @@ function* familyLines(
         continue
       }
       written.add(pairs)
-      yield seriesLines(family, metric, point, pairs, format, complain)
+      yield seriesLines({ family, metric, point, pairs, format }, rendering)
     }
   }
 }
@@ -71,20 +69,31 @@ function metadata(family: Family, format: Format): string {
   return `${help}# TYPE ${name} ${family.type}\n${unit}`
 }
 
-function seriesLines(
-  family: Family,
-  metric: WritableMetric,
-  point: WritableMetric['dataPoints'][number],
-  pairs: string,
-  format: Format,
-  complain: (problem: string) => void,
-): string {
+interface Series {
+  readonly family: Family
+  readonly metric: WritableMetric
+  readonly point: WritableMetric['dataPoints'][number]
+  readonly pairs: string
+  readonly format: Format
+}
+
+function seriesLines(series: Series, { exemplars, complain }: Rendering): string {
+  const { family, metric, point, pairs, format } = series
   const { value } = point
-  if (typeof value === 'object') return histogramLines(family.name, value, pairs, format)
+  const exemplar = (bucket: number): string =>
+    format === 'openmetrics' ? suffix(exemplars.exemplar(metric.descriptor.name, point.attributes, bucket)) : ''
+  if (typeof value === 'object') return histogramLines(family.name, value, pairs, format, exemplar)
   if (family.type !== 'counter') return sample(family.name, pairs, number(value))
-  if (!Number.isNaN(value)) return sample(`${family.name}_total`, pairs, number(value))
-  complain(`a series of ${metric.descriptor.name} is left out of /metrics: an OpenMetrics counter cannot be NaN`)
+  if (value >= 0) return sample(`${family.name}_total`, pairs, number(value), exemplar(0))
+  complain(`a series of ${metric.descriptor.name} is left out of /metrics: a counter cannot be ${value}`)
   return ''
+}
+
+/** As OpenMetrics 1.0 writes an exemplar; its labels have 63 characters, of 128 that are allowed. */
+function suffix(exemplar: Exemplar | undefined): string {
+  if (exemplar === undefined) return ''
+  const { traceId, spanId, value, timeMs } = exemplar
+  return ` # {trace_id="${traceId}",span_id="${spanId}"} ${number(value)} ${(timeMs / 1_000).toFixed(3)}`
 }
 
 /** Buckets are cumulative, and the last one, `+Inf`, is the count. */
@@ -93,21 +102,22 @@ function histogramLines(
   { buckets: { boundaries, counts }, count, sum }: HistogramMetricData['dataPoints'][number]['value'],
   pairs: string,
   format: Format,
+  exemplar: (bucket: number) => string,
 ): string {
   const before = pairs === '' ? `${name}_bucket{le="` : `${name}_bucket{${pairs},le="`
   let cumulative = 0
   let lines = ''
   for (const [index, boundary] of boundaries.entries()) {
     cumulative += counts[index] ?? 0
-    lines += `${before}${bucketLabel(boundary, format)}"} ${cumulative}\n`
+    lines += `${before}${bucketLabel(boundary, format)}"} ${cumulative}${exemplar(index)}\n`
   }
-  lines += `${before}+Inf"} ${count}\n`
+  lines += `${before}+Inf"} ${count}${exemplar(boundaries.length)}\n`
   lines += sample(`${name}_count`, pairs, String(count))
   return sum === undefined ? lines : lines + sample(`${name}_sum`, pairs, number(sum))
 }
 
-function sample(name: string, pairs: string, value: string): string {
-  return pairs === '' ? `${name} ${value}\n` : `${name}{${pairs}} ${value}\n`
+function sample(name: string, pairs: string, value: string, exemplar = ''): string {
+  return pairs === '' ? `${name} ${value}${exemplar}\n` : `${name}{${pairs}} ${value}${exemplar}\n`
 }
 
 function number(value: number): string {

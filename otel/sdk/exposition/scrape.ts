@@ -3,9 +3,8 @@ import { setImmediate as nextTurn, setTimeout as after } from 'node:timers/promi
 import { constants, createGzip } from 'node:zlib'
 import { diag } from '@opentelemetry/api'
 import type { CollectionResult, ResourceMetrics } from '@opentelemetry/sdk-metrics'
-import type { LabelCache } from './labels'
 import type { Format } from './negotiation'
-import { render } from './render'
+import { render, type Rendering } from './render'
 
 /** How long rendering may hold the event loop before requests get their turn. */
 const SLICE_MS = 5
@@ -18,15 +17,13 @@ export type Body = readonly Buffer[]
 /** One collection, and its renderings, each made once for all who ask for it: two formats, plain and gzipped. */
 export class Scrape {
   readonly #metrics: Promise<ResourceMetrics>
-  readonly #labels: LabelCache
-  readonly #complain: (problem: string) => void
+  readonly #rendering: Rendering
   readonly #plain = new Map<Format, Promise<Body>>()
   readonly #gzipped = new Map<Format, Promise<Body>>()
 
-  constructor(collect: () => Promise<CollectionResult>, labels: LabelCache, complain: (problem: string) => void) {
+  constructor(collect: () => Promise<CollectionResult>, rendering: Rendering) {
     this.#metrics = collect().then(settled)
-    this.#labels = labels
-    this.#complain = complain
+    this.#rendering = rendering
   }
 
   /** @throws what the collection failed with */
@@ -42,7 +39,7 @@ export class Scrape {
     // The SDK has collected in one go; requests that came meanwhile do not wait for the first slice as well.
     await nextTurn()
     let sliceStart = performance.now()
-    for (const piece of render(metrics, format, this.#labels, this.#complain)) {
+    for (const piece of render(metrics, format, this.#rendering)) {
       pieces.push(Buffer.from(piece))
       if (performance.now() - sliceStart < SLICE_MS) continue
       await nextTurn()

@@ -4,7 +4,7 @@ import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
 import type { RateLimitPolicy } from '../../config/types'
 import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
-import type { Exchange, Stage } from '../../exchange'
+import type { Exchange, LimitDecision, Stage } from '../../exchange'
 import type { RedisConnection } from '../../redis/connection'
 import type { Route } from '../../routing/route'
 import {
@@ -59,7 +59,9 @@ export function limitRate(options: LimitRateOptions): Stage {
     return new Promise((resolve, reject) => {
       void limiter(request, exchange.response as Response, (error?: unknown) => {
         const result: Result = error === undefined ? 'allowed' : 'limited'
-        if (request.rateLimit) decisions.count(result, store.answeredBy(request.rateLimit.resetTime))
+        if (request.rateLimit) {
+          exchange.limitDecisions.push(decisions.of(result, store.answeredBy(request.rateLimit.resetTime)))
+        }
         if (error === undefined) resolve()
         else reject(toError(error))
       })
@@ -70,33 +72,34 @@ export function limitRate(options: LimitRateOptions): Stage {
 /** Counts decisions. Six series per policy at the most: two results, three stores. */
 class Decisions {
   static #counter: Counter | undefined
-  readonly #attributes: Record<Result, Record<AnsweringStore, Attributes>>
+  readonly #decisions: Record<Result, Record<AnsweringStore, LimitDecision>>
 
   constructor(route: Route, policy: RateLimitPolicy) {
-    const series = (result: Result, store: AnsweringStore): Attributes => ({
-      [ATTR_HTTP_ROUTE]: route.template,
-      [ATTR_RATE_LIMITING_POLICY]: policy.name,
-      [ATTR_RATE_LIMITING_RESULT]: result,
-      [ATTR_RATE_LIMITING_STORE]: store,
-    })
-    const byStore = (result: Result): Record<AnsweringStore, Attributes> => ({
-      redis: series(result, 'redis'),
-      local: series(result, 'local'),
-      none: series(result, 'none'),
-    })
-    this.#attributes = { allowed: byStore('allowed'), limited: byStore('limited') }
-    // Present with 0 from the start, so that `rate()` sees the first refusals of a fresh process.
-    for (const store of ['redis', 'local'] as const) {
-      this.count('allowed', store, 0)
-      this.count('limited', store, 0)
-    }
-  }
-
-  count(result: Result, store: AnsweringStore, requests = 1): void {
     Decisions.#counter ??= metrics.getMeter(SCOPE_NAME).createCounter(METRIC_RATE_LIMITING_REQUESTS, {
       description: 'Rate-limit decisions',
       unit: '{request}',
     })
-    Decisions.#counter.add(requests, this.#attributes[result][store])
+    const counter = Decisions.#counter
+    const decision = (result: Result, store: AnsweringStore): LimitDecision => {
+      const attributes: Attributes = {
+        [ATTR_HTTP_ROUTE]: route.template,
+        [ATTR_RATE_LIMITING_POLICY]: policy.name,
+        [ATTR_RATE_LIMITING_RESULT]: result,
+        [ATTR_RATE_LIMITING_STORE]: store,
+      }
+      // Present with 0 from the start, so that `rate()` sees the first refusals of a fresh process.
+      if (store !== 'none') counter.add(0, attributes)
+      return { count: context => counter.add(1, attributes, context) }
+    }
+    const byStore = (result: Result): Record<AnsweringStore, LimitDecision> => ({
+      redis: decision(result, 'redis'),
+      local: decision(result, 'local'),
+      none: decision(result, 'none'),
+    })
+    this.#decisions = { allowed: byStore('allowed'), limited: byStore('limited') }
+  }
+
+  of(result: Result, store: AnsweringStore): LimitDecision {
+    return this.#decisions[result][store]
   }
 }

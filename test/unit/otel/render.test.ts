@@ -3,6 +3,7 @@ import type { Attributes, Meter } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { AggregationType, MeterProvider, type ViewOptions } from '@opentelemetry/sdk-metrics'
 import { PrometheusExposition } from '../../../otel/sdk/exposition/exporter'
+import { NO_EXEMPLARS } from '../../../otel/sdk/exemplars'
 import { LabelCache } from '../../../otel/sdk/exposition/labels'
 import type { Format } from '../../../otel/sdk/exposition/negotiation'
 import { render } from '../../../otel/sdk/exposition/render'
@@ -28,7 +29,13 @@ async function rendered(
   record((scope = 'test', version = '1') => provider.getMeter(scope, version))
   const { resourceMetrics } = await reader.collect()
   const complaints: string[] = []
-  const pieces = [...render(resourceMetrics, format, new LabelCache(), problem => complaints.push(problem))]
+  const pieces = [
+    ...render(resourceMetrics, format, {
+      labels: new LabelCache(),
+      exemplars: NO_EXEMPLARS,
+      complain: problem => complaints.push(problem),
+    }),
+  ]
   // As it travels: what is not well-formed Unicode is replaced.
   const text = Buffer.from(pieces.join('')).toString()
   return { text, families: parseExposition(text, format), complaints }

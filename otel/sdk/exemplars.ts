@@ -1,0 +1,109 @@
+import {
+  trace,
+  type Attributes,
+  type Context,
+  type Counter,
+  type Histogram,
+  type Meter,
+  type MeterProvider,
+} from '@opentelemetry/api'
+
+/** The request that proves a number: which trace, what value, when. */
+export interface Exemplar {
+  readonly traceId: string
+  readonly spanId: string
+  readonly value: number
+  readonly timeMs: number
+}
+
+/** What the exposition asks for each line it writes; `bucket` is the index of a histogram's bucket, 0 for a counter. */
+export interface ExemplarSource {
+  exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined
+}
+
+export const NO_EXEMPLARS: ExemplarSource = { exemplar: () => undefined }
+
+/** The instruments whose numbers are recorded after their request's fate is known. */
+const WITH_EXEMPLARS: ReadonlySet<string> = new Set([
+  'http.server.request.duration',
+  'gateway.requests',
+  'gateway.rate_limiting.requests',
+])
+
+/**
+ * Exemplars, which the SDK does not have: the newest kept request of each bucket and counter. They point only at traces
+ * that are kept, and are no longer told when the trace is gone, so every exemplar that is exposed opens.
+ *
+ * Keyed by the attribute objects themselves: the gateway makes one per series and the SDK hands back the same object.
+ * Bounded by them, times buckets.
+ */
+export class Exemplars implements ExemplarSource {
+  readonly #isKept: (traceId: string) => boolean
+  readonly #byInstrument = new Map<string, WeakMap<Attributes, (Exemplar | undefined)[]>>()
+
+  constructor(isKept: (traceId: string) => boolean) {
+    this.#isKept = isKept
+  }
+
+  exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined {
+    const found = this.#byInstrument.get(instrument)?.get(attributes)?.[bucket]
+    return found && this.#isKept(found.traceId) ? found : undefined
+  }
+
+  /** A provider whose chosen instruments leave exemplars here; everything else is the given one's own. */
+  watch(provider: MeterProvider): MeterProvider {
+    return {
+      getMeter: (name, version, options) => this.#watchMeter(provider.getMeter(name, version, options)),
+    }
+  }
+
+  #watchMeter(meter: Meter): Meter {
+    // By delegation: a meter has nine more methods, none of which concerns us.
+    const watched = Object.create(meter) as Meter
+    watched.createHistogram = (name, options) => {
+      const histogram = meter.createHistogram(name, options)
+      const boundaries = options?.advice?.explicitBucketBoundaries
+      return WITH_EXEMPLARS.has(name) && boundaries ? this.#watchHistogram(name, histogram, boundaries) : histogram
+    }
+    watched.createCounter = (name, options) => {
+      const counter = meter.createCounter(name, options)
+      return WITH_EXEMPLARS.has(name) ? this.#watchCounter(name, counter) : counter
+    }
+    return watched
+  }
+
+  #watchHistogram(name: string, histogram: Histogram, boundaries: readonly number[]): Histogram {
+    return {
+      record: (value, attributes, context) => {
+        histogram.record(value, attributes, context)
+        if (context && attributes) this.#offer(name, attributes, bucketOf(value, boundaries), value, context)
+      },
+    }
+  }
+
+  #watchCounter(name: string, counter: Counter): Counter {
+    return {
+      add: (value, attributes, context) => {
+        counter.add(value, attributes, context)
+        if (context && attributes) this.#offer(name, attributes, 0, value, context)
+      },
+    }
+  }
+
+  #offer(name: string, attributes: Attributes, bucket: number, value: number, context: Context): void {
+    const span = trace.getSpanContext(context)
+    if (!span || !this.#isKept(span.traceId)) return
+    let series = this.#byInstrument.get(name)
+    if (!series) this.#byInstrument.set(name, (series = new WeakMap()))
+    let buckets = series.get(attributes)
+    if (!buckets) series.set(attributes, (buckets = []))
+    buckets[bucket] = { traceId: span.traceId, spanId: span.spanId, value, timeMs: Date.now() }
+  }
+}
+
+/** The first bucket whose upper boundary is not below the value; after the last boundary comes +Inf. */
+function bucketOf(value: number, boundaries: readonly number[]): number {
+  let index = 0
+  while (index < boundaries.length && value > (boundaries[index] as number)) index++
+  return index
+}
