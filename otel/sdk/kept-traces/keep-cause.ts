@@ -28,3 +28,9 @@ export function keepCause(
 export function durationMs(span: ReadableSpan): number {
   return span.duration[0] * 1e3 + span.duration[1] / 1e6
 }
+
+/** An attribute that is a string. */
+export function textOf({ attributes }: ReadableSpan, name: string): string | undefined {
+  const value = attributes[name]
+  return typeof value === 'string' ? value : undefined
+}

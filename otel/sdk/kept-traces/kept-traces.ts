@@ -1,8 +1,8 @@
 import { TraceFlags, type Attributes, type Context, type Meter } from '@opentelemetry/api'
 import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { KeepBudget } from './keep-budget'
-import { ATTR_REASON, ATTR_ROUTE, keepCause, type KeepCause } from './keep-cause'
-import { Recorder } from './recorder'
+import { ATTR_REASON, ATTR_ROUTE, keepCause, textOf, type KeepCause } from './keep-cause'
+import type { Recorder } from './recorder'
 
 export interface KeptTracesOptions {
   /** Requests that took longer are kept, in milliseconds. */
@@ -129,9 +129,8 @@ export class KeptTraces implements SpanProcessor {
   #verdict(root: ReadableSpan): KeepCause | undefined {
     const cause = keepCause(root, this.#options.slowMs)
     if (cause !== undefined) {
-      const { attributes } = root
-      const reason = String(attributes[ATTR_REASON] ?? cause)
-      if (this.#budget.take(String(attributes[ATTR_ROUTE] ?? ''), reason, performance.now())) return cause
+      const reason = textOf(root, ATTR_REASON) ?? cause
+      if (this.#budget.take(textOf(root, ATTR_ROUTE) ?? '', reason, performance.now())) return cause
       if (!isSampled(root)) this.#lose('rate')
     }
     return isSampled(root) ? 'sampled' : undefined

@@ -1,7 +1,7 @@
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { KeptTraceFilter, KeptTraceSummary } from '../telemetry'
-import { ATTR_OUTCOME, ATTR_REASON, ATTR_ROUTE, durationMs, type KeepCause } from './keep-cause'
+import { ATTR_OUTCOME, ATTR_REASON, ATTR_ROUTE, durationMs, textOf, type KeepCause } from './keep-cause'
 
 /** Bounds of the recorder, each of the two rings by itself. */
 export interface RecorderBounds {
@@ -148,27 +148,23 @@ class Ring {
 }
 
 /** Bounded like the table of reasons and the routes it is made of. */
-function pinKey({ attributes }: ReadableSpan): string {
-  return `${String(attributes[ATTR_ROUTE])}\0${String(attributes[ATTR_REASON])}`
+function pinKey(root: ReadableSpan): string {
+  return `${textOf(root, ATTR_ROUTE)}\0${textOf(root, ATTR_REASON)}`
 }
 
 function summarise(root: ReadableSpan, cause: KeepCause): KeptTraceSummary {
   const { attributes } = root
-  const text = (name: string): string | undefined => {
-    const value = attributes[name]
-    return typeof value === 'string' ? value : undefined
-  }
+  const status = attributes['http.response.status_code']
   return {
     traceId: root.spanContext().traceId,
     timeMs: root.startTime[0] * 1e3 + Math.floor(root.startTime[1] / 1e6),
-    method: text('http.request.method'),
-    path: text('url.path'),
-    route: text(ATTR_ROUTE),
-    upstream: text('gateway.upstream.name'),
-    status:
-      typeof attributes['http.response.status_code'] === 'number' ? attributes['http.response.status_code'] : undefined,
-    outcome: text(ATTR_OUTCOME),
-    reason: text(ATTR_REASON),
+    method: textOf(root, 'http.request.method'),
+    path: textOf(root, 'url.path'),
+    route: textOf(root, ATTR_ROUTE),
+    upstream: textOf(root, 'gateway.upstream.name'),
+    status: typeof status === 'number' ? status : undefined,
+    outcome: textOf(root, ATTR_OUTCOME),
+    reason: textOf(root, ATTR_REASON),
     durationMs: Math.round(durationMs(root) * 1e3) / 1e3,
     cause,
   }
