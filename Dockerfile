@@ -27,7 +27,7 @@ FROM ${NODE_IMAGE} AS runtime
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
-COPY package.json gateway.yaml ./
+COPY --chmod=644 package.json gateway.yaml ./
 
 # Nothing below /app belongs to this user and nothing is written: the root file system may be read-only.
 USER node
