@@ -12,10 +12,10 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
-COPY tsconfig.json ./
+COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY otel otel
-RUN node_modules/.bin/tsc
+RUN npm run build
 
 # The optional packages here would be a second Node.
 FROM ${NODE_IMAGE} AS dependencies
