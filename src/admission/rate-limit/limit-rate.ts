@@ -39,7 +39,7 @@ interface LimitedRequest extends Request {
 export function limitRate(options: LimitRateOptions): Stage {
   const { policy, route } = options
   const store = new RateLimitStore(policy, { ...options, prefix: `myesi:rl:${route.name}:${policy.name}:` })
-  const decisions = new Decisions(route, policy)
+  const decisions = new Decisions(route, policy, options.redis === undefined ? ['local'] : ['redis', 'local'])
   const limiter = rateLimit({
     windowMs: policy.windowMs,
     limit: policy.limit,
@@ -74,7 +74,7 @@ class Decisions {
   static #counter: Counter | undefined
   readonly #decisions: Record<Result, Record<AnsweringStore, LimitDecision>>
 
-  constructor(route: Route, policy: RateLimitPolicy) {
+  constructor(route: Route, policy: RateLimitPolicy, expected: readonly AnsweringStore[]) {
     Decisions.#counter ??= metrics.getMeter(SCOPE_NAME).createCounter(METRIC_RATE_LIMITING_REQUESTS, {
       description: 'Rate-limit decisions',
       unit: '{request}',
@@ -88,7 +88,7 @@ class Decisions {
         [ATTR_RATE_LIMITING_STORE]: store,
       }
       // Present with 0 from the start, so that `rate()` sees the first refusals of a fresh process.
-      if (store !== 'none') counter.add(0, attributes)
+      if (expected.includes(store)) counter.add(0, attributes)
       return { count: context => counter.add(1, attributes, context) }
     }
     const byStore = (result: Result): Record<AnsweringStore, LimitDecision> => ({
