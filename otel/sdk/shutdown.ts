@@ -14,7 +14,7 @@ export async function shutdownAll(
 ): Promise<boolean> {
   // Readers and log processors report a failed export to the error handler only, and resolve.
   const errorsBefore = diagnostics.errors
-  const closed = Promise.allSettled(parts.map(part => part.shutdown())).then(results => {
+  const closed = Promise.allSettled(parts.map(async part => part.shutdown())).then(results => {
     const failed = results.filter(result => result.status === 'rejected')
     for (const { reason } of failed) diagnostics.say('error', 'telemetry was not sent at shutdown', [reason])
     return failed.length === 0

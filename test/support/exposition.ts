@@ -7,7 +7,15 @@ export interface Sample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
+  readonly exemplar: SampleExemplar | undefined
   readonly line: number
+}
+
+export interface SampleExemplar {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+  /** Seconds since the epoch. */
+  readonly timestamp: number | undefined
 }
 
 export interface ExposedFamily {
@@ -104,12 +112,26 @@ function readSample(
   const suffix = name.slice(family.name.length)
   if (!suffixes.includes(suffix)) fail(`no sample of a ${family.type}`)
   const { labels, end } = readLabels(line, name.length, fail)
-  const [, value] = /^ (\S+)$/.exec(line.slice(end)) ?? fail('no value')
-  const sample = { name, labels, value: readNumber(value!, fail), line: number }
+  const [, value, rest] = /^ (\S+)(?: # (.+))?$/.exec(line.slice(end)) ?? fail('no value')
+  if (rest !== undefined && (format === 'text' || !['_total', '_bucket'].includes(suffix))) fail('an exemplar here')
+  const exemplar = rest === undefined ? undefined : readExemplar(rest, fail)
+  const sample = { name, labels, value: readNumber(value!, fail), exemplar, line: number }
   if (family.type === 'counter' && !(sample.value >= 0)) fail('a counter below zero')
   if ((suffix === '_bucket') !== (labels['le'] !== undefined)) fail('le where it does not belong, or missing')
   family.samples.push(sample)
   return family
+}
+
+function readExemplar(text: string, fail: (problem: string) => never): SampleExemplar {
+  const { labels, end } = readLabels(text, 0, fail)
+  const [, value, timestamp] = /^ (\S+)(?: (\d+(?:\.\d+)?))?$/.exec(text.slice(end)) ?? fail('a broken exemplar')
+  const characters = Object.entries(labels).flat().join('')
+  if (Array.from(characters).length > 128) fail('more than 128 characters of exemplar labels')
+  return {
+    labels,
+    value: readNumber(value!, fail),
+    timestamp: timestamp === undefined ? undefined : Number(timestamp),
+  }
 }
 
 function readLabels(

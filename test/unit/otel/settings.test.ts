@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import { parseSettings, type TelemetrySettings } from '../../../otel/sdk/settings'
+import type { TelemetryProblem } from '../../../otel/sdk/telemetry'
+
+type Variables = Readonly<Record<string, string>>
+
+function accepted(variables: Variables): TelemetrySettings {
+  const { settings, problems } = parseSettings(variables)
+  assert.deepEqual(problems, [])
+  return settings
+}
+
+/** The one thing wrong with them. */
+function problemOf(variables: Variables): TelemetryProblem {
+  const { problems } = parseSettings(variables)
+  assert.equal(problems.length, 1, JSON.stringify(problems))
+  return problems[0]!
+}
+
+describe('telemetry settings', () => {
+  describe('exporters', () => {
+    const ENDPOINT = 'http://127.0.0.1:4318'
+    for (const [what, variables, exporters] of [
+      ['nothing is set', {}, { metrics: ['prometheus'], traces: [], logs: [] }],
+      [
+        'variables are set but empty',
+        { OTEL_METRICS_EXPORTER: '', OTEL_TRACES_EXPORTER: ' ', OTEL_LOGS_EXPORTER: ',' },
+        {},
+      ],
+      ['an OTLP endpoint is set', { OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT }, { traces: ['otlp'], logs: ['otlp'] }],
+      ['an OTLP endpoint is set for traces', { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: ENDPOINT }, { traces: ['otlp'] }],
+      ['an OTLP endpoint is set for logs', { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: ENDPOINT }, { logs: ['otlp'] }],
+      ['an OTLP endpoint is set for metrics', { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: ENDPOINT }, {}],
+      [
+        'each is named',
+        { OTEL_METRICS_EXPORTER: 'otlp', OTEL_TRACES_EXPORTER: 'console', OTEL_LOGS_EXPORTER: 'otlp' },
+        { metrics: ['otlp'], traces: ['console'], logs: ['otlp'] },
+      ],
+      [
+        'several are named',
+        { OTEL_METRICS_EXPORTER: ' prometheus, otlp,console,otlp ', OTEL_TRACES_EXPORTER: 'otlp,console' },
+        { metrics: ['prometheus', 'otlp', 'console'], traces: ['otlp', 'console'] },
+      ],
+      [
+        'none is named, whatever the endpoint',
+        {
+          OTEL_METRICS_EXPORTER: 'none',
+          OTEL_TRACES_EXPORTER: 'none',
+          OTEL_LOGS_EXPORTER: 'none',
+          OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT,
+        },
+        { metrics: [], traces: [], logs: [] },
+      ],
+    ] as const satisfies readonly (readonly [string, Variables, Partial<TelemetrySettings['exporters']>])[]) {
+      it(`are as expected when ${what}`, () => {
+        const expected = { metrics: ['prometheus'], traces: [], logs: [], ...exporters }
+        assert.deepEqual(accepted(variables).exporters, expected)
+      })
+    }
+
+    for (const [variable, value, allowed, nearest] of [
+      ['OTEL_METRICS_EXPORTER', 'promethues', 'otlp, console, prometheus, none', 'prometheus'],
+      ['OTEL_METRICS_EXPORTER', 'statsd', 'otlp, console, prometheus, none', undefined],
+      ['OTEL_TRACES_EXPORTER', 'prometheus', 'otlp, console, none', undefined],
+      ['OTEL_TRACES_EXPORTER', 'oltp', 'otlp, console, none', 'otlp'],
+      ['OTEL_TRACES_EXPORTER', 'OTLP', 'otlp, console, none', 'otlp'],
+      ['OTEL_LOGS_EXPORTER', 'consol', 'otlp, console, none', 'console'],
+    ] as const) {
+      it(`refuse ${variable}=${value}${nearest === undefined ? '' : ` and point to ${nearest}`}`, () => {
+        assert.deepEqual(problemOf({ [variable]: value }), {
+          where: variable,
+          problem: `"${value}" is not known`,
+          allowed,
+          ...(nearest === undefined ? {} : { nearest }),
+        })
+      })
+    }
+
+    it('refuse none beside others, which the SDK takes now for one and now for the other', () => {
+      assert.equal(problemOf({ OTEL_TRACES_EXPORTER: 'none,otlp' }).where, 'OTEL_TRACES_EXPORTER')
+    })
+  })
+
+  it('take the protocol of a signal before the general one', () => {
+    const settings = accepted({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/json' })
+    assert.deepEqual(settings.protocols, { metrics: 'grpc', traces: 'grpc', logs: 'http/json' })
+    assert.equal(accepted({}).protocols.traces, 'http/protobuf')
+  })
+
+  it('keep the export timeout within the interval', () => {
+    assert.deepEqual(accepted({}).metricExport, { intervalMs: 60_000, timeoutMs: 30_000 })
+    assert.deepEqual(accepted({ OTEL_METRIC_EXPORT_INTERVAL: '500' }).metricExport, { intervalMs: 500, timeoutMs: 500 })
+  })
+
+  it('pass on the bounds of the batches, and only those that are set', () => {
+    const settings = accepted({ OTEL_BSP_MAX_QUEUE_SIZE: '10', OTEL_BLRP_SCHEDULE_DELAY: '200' })
+    assert.deepEqual(settings.spanBatches, { maxQueueSize: 10 })
+    assert.deepEqual(settings.logBatches, { scheduledDelayMillis: 200 })
+  })
+
+  it('leave http, express and undici to the gateway unless the stock instrumentations are asked for', () => {
+    assert.deepEqual(accepted({}).instrumentations, ['ioredis', 'pino', 'runtime-node'])
+    assert.deepEqual(accepted({ TELEMETRY_HTTP_INSTRUMENTATION: 'stock' }).instrumentations, [
+      'http',
+      'express',
+      'undici',
+      'ioredis',
+      'pino',
+      'runtime-node',
+    ])
+  })
+
+  it('switch instrumentations on and off by name', () => {
+    assert.deepEqual(accepted({ OTEL_NODE_DISABLED_INSTRUMENTATIONS: 'pino, ioredis' }).instrumentations, [
+      'runtime-node',
+    ])
+    assert.deepEqual(accepted({ OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'pino,dns' }).instrumentations, ['pino', 'dns'])
+  })
+
+  for (const [variable, value] of [
+    ['OTEL_SDK_DISABLED', 'yes'],
+    ['OTEL_LOG_LEVEL', 'chatty'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'http'],
+    ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'protobuf'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:70000'],
+    ['OTEL_EXPORTER_OTLP_METRICS_ENDPOINT', 'tcp://collector:4318'],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', '0'],
+    ['OTEL_EXPORTER_OTLP_LOGS_TIMEOUT', '10s'],
+    ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zstd'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization=50%'],
+    ['OTEL_EXPORTER_OTLP_INSECURE', '1'],
+    ['OTEL_EXPORTER_OTLP_CERTIFICATE', '/does/not/exist.pem'],
+    ['OTEL_METRIC_EXPORT_INTERVAL', '-1'],
+    ['OTEL_METRIC_EXPORT_INTERVAL', '1.5'],
+    ['OTEL_METRIC_EXPORT_TIMEOUT', '60001'],
+    ['OTEL_BSP_MAX_QUEUE_SIZE', 'many'],
+    ['OTEL_BLRP_MAX_EXPORT_BATCH_SIZE', '0'],
+    ['OTEL_SPAN_EVENT_COUNT_LIMIT', '-5'],
+    ['OTEL_TRACES_SAMPLER', 'traceidratio_parentbased'],
+    ['OTEL_PROPAGATORS', 'jaeger'],
+    ['OTEL_PROPAGATORS', 'none,tracecontext'],
+    ['OTEL_RESOURCE_ATTRIBUTES', 'deployment.environment'],
+    ['OTEL_RESOURCE_ATTRIBUTES', 'a=b=c'],
+    ['OTEL_NODE_RESOURCE_DETECTORS', 'kubernetes'],
+    ['OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', 'deltas'],
+    ['OTEL_CONFIG_FILE', 'otel.yaml'],
+    ['TELEMETRY_HTTP_INSTRUMENTATION', 'both'],
+  ] as const) {
+    it(`refuse ${variable}=${value}`, () => {
+      assert.equal(problemOf({ [variable]: value }).where, variable)
+    })
+  }
+
+  for (const ratio of ['-0.1', '1.1', 'half']) {
+    it(`refuse a sampler that keeps ${ratio} of all traces`, () => {
+      const variables = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: ratio }
+      assert.equal(problemOf(variables).where, 'OTEL_TRACES_SAMPLER_ARG')
+    })
+  }
+
+  it('allow for gRPC what is not a URL for HTTP', () => {
+    for (const endpoint of ['collector:4317', 'http://collector:4317', 'unix:///run/collector.sock']) {
+      accepted({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
+    }
+    accepted({ OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector:4317' })
+  })
+
+  it('name everything that is wrong at once', () => {
+    const { problems } = parseSettings({
+      OTEL_METRICS_EXPORTER: 'prometeus,otpl',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'nowhere',
+      OTEL_TRACES_SAMPLER: 'sometimes',
+      OTEL_BSP_SCHEDULE_DELAY: 'soon',
+    })
+    assert.deepEqual(problems.map(problem => problem.where).sort(), [
+      'OTEL_BSP_SCHEDULE_DELAY',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_METRICS_EXPORTER',
+      'OTEL_METRICS_EXPORTER',
+      'OTEL_TRACES_SAMPLER',
+    ])
+  })
+
+  it('complain about the general protocol once, not once per signal', () => {
+    assert.equal(problemOf({ OTEL_EXPORTER_OTLP_PROTOCOL: 'http' }).where, 'OTEL_EXPORTER_OTLP_PROTOCOL')
+  })
+
+  it('do not repeat the values of headers, which may be secrets', () => {
+    const { problem } = problemOf({ OTEL_EXPORTER_OTLP_HEADERS: 'x=1,top-secret' })
+    assert.doesNotMatch(problem, /top-secret/)
+    assert.match(problem, /entry 2/)
+  })
+
+  it('say nothing about a disabled SDK but that it is disabled', () => {
+    const { settings, problems } = parseSettings({ OTEL_SDK_DISABLED: 'TRUE', OTEL_TRACES_EXPORTER: 'nonsense' })
+    assert.equal(settings.disabled, true)
+    assert.deepEqual(problems, [])
+  })
+
+  it('warn of a misspelled variable, and of no other stranger', () => {
+    const { problems, warnings } = parseSettings({
+      OTEL_TRACE_EXPORTER: 'otlp',
+      OTEL_SERVICE_NAME: 'myesi-api',
+      OTEL_EXPORTER_PROMETHEUS_PORT: '9464',
+      OTEL_PYTHON_LOG_CORRELATION: 'true',
+      OTHER_TRACES_EXPORTER: 'x',
+    })
+    assert.deepEqual(problems, [])
+    assert.deepEqual(warnings, ['OTEL_TRACE_EXPORTER is not read by the gateway; did you mean OTEL_TRACES_EXPORTER?'])
+  })
+})
