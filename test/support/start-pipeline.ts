@@ -1,0 +1,154 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import pino from 'pino'
+import { parseGatewayFile } from '../../src/config/gateway-file'
+import { formatProblems } from '../../src/config/problems'
+import { RequestMetrics } from '../../src/entrypoint/request-metrics'
+import { createEntrypointServer } from '../../src/entrypoint/server'
+import { OwnServerTelemetry } from '../../src/entrypoint/server-telemetry'
+import type { Outcome, Reason } from '../../src/errors/reasons'
+import type { Exchange } from '../../src/exchange'
+import { createGateway } from '../../src/gateway'
+import { createMetricsAccess } from '../../src/operations/metrics-access'
+import { RedisConnection } from '../../src/redis/connection'
+import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
+import type { LogEntry } from './start-process'
+import { until } from './until'
+
+/** What `gateway.yaml` would say, as an object: JSON is YAML too. */
+export interface GatewayFile {
+  readonly entrypoint?: object
+  readonly upstreams: Readonly<Record<string, object>>
+  readonly routes: readonly object[]
+}
+
+export interface PipelineOptions {
+  readonly redisUrl?: string
+  readonly replicas?: number
+  readonly metricsToken?: string
+  /** Default `127.0.0.1`. */
+  readonly host?: string
+}
+
+/** How one request ended, as counted in `gateway_requests_total`. */
+export interface CountedRequest {
+  readonly route: string | undefined
+  readonly outcome: Outcome
+  readonly reason: Reason | undefined
+}
+
+export interface Pipeline {
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  readonly url: string
+  readonly port: number
+  readonly server: Server
+  readonly redis: RedisConnection | undefined
+  readonly logs: readonly LogEntry[]
+  /** In the order in which they ended. */
+  readonly counted: readonly CountedRequest[]
+  /** Client connections open now. */
+  connections(): Promise<number>
+  /** Waits until `requests` of them have ended. */
+  ended(requests: number): Promise<readonly CountedRequest[]>
+  /** As SIGTERM does: clients are asked to open no further request on their connections. */
+  drain(): void
+  stop(): Promise<void>
+}
+
+/** The whole pipeline on a real port, in the test's own process: faster than a child, and its inside can be looked at. */
+export async function startPipeline(file: GatewayFile, options: PipelineOptions = {}): Promise<Pipeline> {
+  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
+  if (!config) throw new Error(formatProblems(problems))
+  const { log, logs } = recordedLog()
+  const redis = options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log)
+  await redis?.settle(500)
+  const metrics = new RecordedRequestMetrics()
+  let draining = false
+  const gateway = createGateway({
+    config,
+    log,
+    redis,
+    replicas: options.replicas ?? 1,
+    metrics,
+    scrape: (_request, response) => response.end('# scraped\n'),
+    mayScrape: createMetricsAccess(options.metricsToken),
+    serverTelemetry: new OwnServerTelemetry(),
+    clientTelemetry: new OwnClientTelemetry(),
+    isDraining: () => draining,
+  })
+  const server = createEntrypointServer({
+    config: config.entrypoint,
+    handle: gateway.handle,
+    onRefused: reason => metrics.countRefused(reason),
+    onBroken: gateway.breakOff,
+  })
+  const host = options.host ?? '127.0.0.1'
+  server.listen(0, host)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    port,
+    server,
+    redis,
+    logs,
+    counted: metrics.counted,
+    connections: () => openConnections(server),
+    ended: async requests => {
+      const what = `${requests} requests have ended`
+      await until(() => metrics.counted.length >= requests, { what })
+      return metrics.counted
+    },
+    drain: () => (draining = true),
+    stop: async () => {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+      await gateway.close()
+      redis?.close()
+    },
+  }
+}
+
+/** One upstream, `app`, behind one route, `/app`: what most tests need. */
+export function proxyTo(
+  target: string,
+  { route, upstream, entrypoint }: { route?: object; upstream?: object; entrypoint?: object } = {},
+): GatewayFile {
+  return {
+    ...(entrypoint && { entrypoint }),
+    upstreams: { app: { targets: [target], ...upstream } },
+    routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app', ...route }],
+  }
+}
+
+/** Counts as ever, and keeps what it counted. */
+class RecordedRequestMetrics extends RequestMetrics {
+  readonly counted: CountedRequest[] = []
+
+  override count(exchange: Exchange): void {
+    super.count(exchange)
+    const { route, outcome, reason } = exchange
+    this.counted.push({ route: route?.template, outcome, reason })
+  }
+
+  override countRefused(reason: Reason): void {
+    super.countRefused(reason)
+    this.counted.push({ route: undefined, outcome: 'refusal', reason })
+  }
+}
+
+export function recordedLog(): { log: pino.Logger; logs: LogEntry[] } {
+  const logs: LogEntry[] = []
+  const formatters = { level: (label: string) => ({ level: label }) }
+  const write = (line: string): void => void logs.push(JSON.parse(line) as LogEntry)
+  return { log: pino({ base: null, level: 'debug', formatters }, { write }), logs }
+}
+
+export function openConnections(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
+  })
+}
