@@ -1,5 +1,5 @@
-import type { IncomingMessage, RequestListener } from 'node:http'
-import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
 import { limitRate } from './admission/rate-limit/limit-rate'
 import type { GatewayConfig } from './config/types'
@@ -10,6 +10,7 @@ import type { RequestMetrics } from './entrypoint/request-metrics'
 import type { ServerTelemetry } from './entrypoint/server-telemetry'
 import { handleError } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
+import type { Reason } from './errors/reasons'
 import type { Exchange, Stage } from './exchange'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
@@ -41,6 +42,8 @@ interface StagedRoute extends Route {
 
 export interface Gateway {
   readonly handle: RequestListener
+  /** Ends the handling of a request whose body turned out to be unacceptable. */
+  readonly breakOff: (response: ServerResponse, reason: Reason) => void
   close(): Promise<void>
 }
 
@@ -60,14 +63,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.enable('strict routing')
   app.set('query parser', false)
 
-  app.use(enter(options))
   app.get('/', about(options))
   app.get('/metrics', refuseScrape)
+  app.all(['/', '/metrics'], refuseMethod)
   app.use(proxy(new RouteTable(routes), options))
   app.use(fail)
 
   return {
-    handle: trace(app, options),
+    handle: enter(app, options),
+    breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
     close: async () => {
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()))
     },
@@ -89,17 +93,10 @@ function stagesOf(route: Route, upstream: Upstream, options: GatewayOptions): St
   ]
 }
 
-/** Before Express and everything else: a scrape is answered, everything else gets its trace. */
-function trace(app: RequestListener, { serverTelemetry, mayScrape, scrape }: GatewayOptions): RequestListener {
-  return function traceRequest(request, response) {
-    // A scrape is not traffic: no span, no metric, no log line.
-    if (request.url === '/metrics' && mayScrape(request)) scrape(request, response)
-    else context.with(serverTelemetry.begin(request), app, undefined, request, response)
-  }
-}
-
-function enter({ config, log, metrics, serverTelemetry }: GatewayOptions): RequestHandler {
-  const options: ReceiveOptions = {
+/** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
+function enter(app: RequestListener, options: GatewayOptions): RequestListener {
+  const { config, log, metrics, serverTelemetry, mayScrape, scrape } = options
+  const receiveOptions: ReceiveOptions = {
     clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
     onConclude: exchange => serverTelemetry.concluded(exchange),
     onClose: exchange => {
@@ -109,16 +106,33 @@ function enter({ config, log, metrics, serverTelemetry }: GatewayOptions): Reque
       logAccess(log, exchange)
     },
   }
-  return function enterGateway(request, response, next) {
-    const { exchange, refusal } = receive(request, response, options)
-    response.locals['exchange'] = exchange
-    next(refusal)
+  const receiveRequest: RequestListener = (request, response) => {
+    const { exchange, refusal } = receive(request, response, receiveOptions)
+    ;(response as Response).locals = { exchange }
+    if (refusal) return handleError(exchange, refusal)
+    // Express and the routes go by one path, or `//metrics` would not be `/metrics`, and no URL is left that Express
+    // cannot parse and would answer in its own words.
+    request.url = exchange.path + exchange.query
+    app(request, response)
   }
+  return function enterGateway(request, response) {
+    // A scrape is not traffic: no span, no metric, no log line.
+    if (isScrape(request) && mayScrape(request)) scrape(request, response)
+    else context.with(serverTelemetry.begin(request), receiveRequest, undefined, request, response)
+  }
+}
+
+function isScrape({ method, url }: IncomingMessage): boolean {
+  return (method === 'GET' || method === 'HEAD') && (url === '/metrics' || url?.startsWith('/metrics?') === true)
+}
+
+function exchangeOf(response: ServerResponse): Exchange {
+  return (response as Response).locals['exchange'] as Exchange
 }
 
 function proxy(table: RouteTable<StagedRoute>, { serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
-    const exchange = response.locals['exchange'] as Exchange
+    const exchange = exchangeOf(response)
     const route = table.match(request.method, exchange.host, exchange.path)
     if (route === undefined) throw new GatewayError('no_route')
     if (route instanceof MethodNotAllowed) {
@@ -149,7 +163,7 @@ const ABOUT: Route = toRoute({
 
 function about({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function aboutGateway(_request, response) {
-    const exchange = response.locals['exchange'] as Exchange
+    const exchange = exchangeOf(response)
     exchange.route = ABOUT
     serverTelemetry.matched(exchange, ABOUT)
     response.json({
@@ -165,7 +179,11 @@ const refuseScrape: RequestHandler = function refuseScrape() {
   throw new GatewayError('forbidden')
 }
 
+const refuseMethod: RequestHandler = function refuseMethod() {
+  throw new GatewayError('method_not_allowed', { headers: ['Allow', 'GET, HEAD'] })
+}
+
 // Express knows an error handler by its four parameters.
 const fail: ErrorRequestHandler = function fail(error, _request, response, _next) {
-  handleError(response.locals['exchange'] as Exchange, error)
+  handleError(exchangeOf(response), error)
 }

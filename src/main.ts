@@ -62,6 +62,7 @@ async function main(): Promise<void> {
     config: config.entrypoint,
     handle: gateway.handle,
     onRefused: reason => requestMetrics.countRefused(reason),
+    onBroken: gateway.breakOff,
   })
   const opsServer = createOpsServer({
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),

@@ -3,6 +3,7 @@ import { context } from '@opentelemetry/api'
 import { Exchange } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
+import { refuseFaulty } from './request-faults'
 import { parseRequestTarget, type RequestTarget } from './request-target'
 import { expectsContinue } from './server'
 
@@ -46,7 +47,7 @@ const NO_TARGET: RequestTarget = { path: '', query: '', host: '' }
 
 function readTarget(request: IncomingMessage): { target: RequestTarget; refusal: GatewayError | undefined } {
   try {
-    refuseSecondHost(request.rawHeaders)
+    refuseFaulty(request)
     return { target: parseRequestTarget(request.url ?? '/', request.headers.host), refusal: undefined }
   } catch (error) {
     if (error instanceof GatewayError) return { target: NO_TARGET, refusal: error }
@@ -54,12 +55,3 @@ function readTarget(request: IncomingMessage): { target: RequestTarget; refusal:
   }
 }
 
-/** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
-function refuseSecondHost(rawHeaders: readonly string[]): void {
-  let hosts = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
-  }
-  if (hosts > 1) throw new GatewayError('bad_request', { cause: new Error('more than one Host') })
-}

@@ -11,16 +11,21 @@ export interface RequestTarget {
 
 const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i
 /** Anything that two servers could read differently; nearly no path has it, so nearly no path pays for the rest. */
-const NEEDS_CARE = /\/\/|\/\.|[%\\#\0]/
+const NEEDS_CARE = /\/\/|\/\.|[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/
 /** Encoded slash, backslash or NUL: one server takes them for a separator, the next for a character. */
 const AMBIGUOUS_ESCAPE = /%(?:2f|5c|00)/i
 const ESCAPE = /%([0-9a-f]{2})?/gi
 const UNRESERVED = /[a-z0-9\-._~]/i
+/** What RFC 3986 does not allow in a path, and Node does. */
+const UNESCAPED = /[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g
+/** Also with a parameter: some servers cut `;…` off a segment before they look at it. */
+const DOT_SEGMENT = /\/\.{1,2}(?:[/;]|%3b|$)/i
 
 /**
  * One rule for paths: what is matched is what is forwarded. Escapes of unreserved characters are decoded (RFC 3986
- * §6.2.2.2), repeated slashes become one; whatever two servers could read differently (`.` and `..` segments, `%2f`,
- * `%5c`, `%00`, backslash, fragment, broken escapes) is refused, because a route's limits must not be walked around.
+ * §6.2.2.2), characters that need an escape get one, repeated slashes become one; whatever two servers could read
+ * differently (`.` and `..` segments, `%2f`, `%5c`, `%00`, backslash, fragment, broken escapes) is refused, because a
+ * route's limits must not be walked around.
  *
  * @throws GatewayError `bad_request`
  */
@@ -39,7 +44,8 @@ function parseHost(header: string | undefined): string {
   if (!HOST.test(header)) throw refuse('invalid Host')
   const colon = header.lastIndexOf(':')
   const name = colon > header.lastIndexOf(']') ? header.slice(0, colon) : header
-  return name.toLowerCase()
+  // `shop.example.` is the same host as `shop.example`, and must not be a way around its routes.
+  return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase()
 }
 
 /** Absolute form (RFC 9112 §3.2.2) is what a client sends to a proxy; its authority must be the one it asked for. */
@@ -59,8 +65,8 @@ function normalise(path: string): string {
     return UNRESERVED.test(character) ? character : escape.toUpperCase()
   })
   const merged = decoded.replace(/\/{2,}/g, '/')
-  if (/\/\.{1,2}(?:\/|$)/.test(merged)) throw refuse('dot segment in the path')
-  return merged
+  if (DOT_SEGMENT.test(merged)) throw refuse('dot segment in the path')
+  return merged.replace(UNESCAPED, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
 function refuse(why: string): GatewayError {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
 import { REASONS, type Reason } from '../errors/reasons'
@@ -15,10 +15,14 @@ export interface EntrypointServerOptions {
   readonly handle: RequestListener
   /** Called for what never became a request: malformed bytes, too large or too slow header sections. */
   readonly onRefused: (reason: Reason) => void
+  /** Called when the rest of a request that is already being handled turns out to be malformed or too slow. */
+  readonly onBroken: (response: ServerResponse, reason: Reason) => void
 }
 
 /** The HTTP server with its limits; nothing a client sends may hold it for ever. Does not listen yet. */
-export function createEntrypointServer({ config, handle, onRefused }: EntrypointServerOptions): Server {
+export function createEntrypointServer({ config, handle, onRefused, onBroken }: EntrypointServerOptions): Server {
+  /** The response to the newest request of each connection: what comes next on the connection is that request's body. */
+  const newest = new WeakMap<Socket, ServerResponse>()
   const server = createServer(
     {
       headersTimeout: config.headersTimeoutMs,
@@ -27,9 +31,12 @@ export function createEntrypointServer({ config, handle, onRefused }: Entrypoint
       maxHeaderSize: config.maxHeaderBytes,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
-      requireHostHeader: true,
+      requireHostHeader: false, // a missing one is refused like everything else, counted and in problem details
     },
-    handle,
+    (request, response) => {
+      newest.set(request.socket, response)
+      handle(request, response)
+    },
   )
   server.maxConnections = config.maxConnections
   // Node would answer 100 by itself, before anybody looked whether the request may pass at all.
@@ -37,16 +44,30 @@ export function createEntrypointServer({ config, handle, onRefused }: Entrypoint
     expectingContinue.add(request)
     server.emit('request', request, response)
   })
+  // Node would answer 417 by itself, and nobody would see it.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+  // Node would close the connection without a word.
+  server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const reason = reasonFor(error.code)
-    if (reason === undefined || !socket.writable) {
-      socket.destroy()
-      return
-    }
-    onRefused(reason)
-    socket.end(problemMessage(reason))
+    const response = newest.get(socket)
+    if (reason === undefined || !socket.writable) socket.destroy()
+    else if (response === undefined || isOver(response)) refuse(socket, reason)
+    else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
+    // Another answer here would end up in the middle of the one that is under way, or be taken for the next one.
+    else socket.destroy()
   })
+
+  function refuse(socket: Socket, reason: Reason): void {
+    onRefused(reason)
+    socket.on('error', () => socket.destroy()) // of a connection that Node has handed over nobody else listens
+    socket.end(problemMessage(reason))
+  }
   return server
+}
+
+function isOver(response: ServerResponse): boolean {
+  return response.writableFinished && response.req.complete
 }
 
 /** Undefined when it is the connection that failed, not the request. */

@@ -37,6 +37,7 @@ export const REASONS = {
   bad_request: { outcome: 'refusal', status: 400, title: 'The request is malformed' },
   header_too_large: { outcome: 'refusal', status: 431, title: 'The header section is too large' },
   request_timeout: { outcome: 'refusal', status: 408, title: 'The request took too long to arrive' },
+  expectation_failed: { outcome: 'refusal', status: 417, title: 'The expectation cannot be met' },
   no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },
   method_not_allowed: { outcome: 'refusal', status: 405, title: 'The method is not allowed here' },
   forbidden: { outcome: 'refusal', status: 403, title: 'Not allowed from here' },

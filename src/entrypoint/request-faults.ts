@@ -1,0 +1,46 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../errors/gateway-error'
+import { expectsContinue } from './server'
+
+/**
+ * Refuses what Node lets through although two servers could read it differently, or the gateway cannot do it.
+ *
+ * @throws GatewayError `bad_request`, `expectation_failed`
+ */
+export function refuseFaulty(request: IncomingMessage): void {
+  refuseHosts(request)
+  refuseTransferCodings(request)
+  refuseExpectations(request)
+}
+
+/** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
+function refuseHosts({ rawHeaders, httpVersionMinor }: IncomingMessage): void {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  if (hosts > 1) throw refuse('more than one Host')
+  if (hosts === 0 && httpVersionMinor > 0) throw refuse('no Host')
+}
+
+/**
+ * Node undoes `chunked` and drops the rest: the upstream would take a compressed body for a plain one (RFC 9112 §6.1).
+ * HTTP/1.0 knows no codings; whoever sends one there wants to be read in two ways.
+ */
+function refuseTransferCodings({ headers, httpVersionMinor }: IncomingMessage): void {
+  const coding = headers['transfer-encoding']
+  if (coding === undefined) return
+  if (coding.toLowerCase() !== 'chunked' || httpVersionMinor === 0) throw refuse(`Transfer-Encoding: ${coding}`)
+}
+
+/** `100-continue` is the only expectation there is (RFC 9110 §10.1.1). HTTP/1.0 has none, and is not to be disappointed. */
+function refuseExpectations(request: IncomingMessage): void {
+  const { expect } = request.headers
+  if (expect === undefined || request.httpVersionMinor === 0 || expectsContinue(request)) return
+  throw new GatewayError('expectation_failed', { cause: new Error(`Expect: ${expect}`) })
+}
+
+function refuse(why: string): GatewayError {
+  return new GatewayError('bad_request', { cause: new Error(why) })
+}
