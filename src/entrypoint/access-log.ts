@@ -16,9 +16,10 @@ export function logAccess(log: Logger, exchange: Exchange): void {
     reason,
     client: exchange.clientAddress,
     duration_ms: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
+    error: describe(cause),
   }
   if (outcome !== 'fault') log.info(line, 'request')
-  else log.error({ ...line, target: exchange.target, error: describe(cause) }, 'request failed')
+  else log.error({ ...line, target: exchange.target }, 'request failed')
 }
 
 function describe(cause: unknown): { code: string | undefined; message: string } | undefined {

@@ -54,4 +54,3 @@ function readTarget(request: IncomingMessage): { target: RequestTarget; refusal:
     throw error
   }
 }
-

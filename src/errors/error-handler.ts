@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import type { Exchange } from '../exchange'
 import { GatewayError } from './gateway-error'
@@ -13,8 +14,9 @@ export function handleError(exchange: Exchange, error: unknown): void {
   const { response } = exchange
   if (response.destroyed || response.writableEnded) return
   if (response.headersSent) {
-    // Too late for a status. A broken connection is the one way left to say that the response is not whole.
-    response.destroy()
+    // Too late for a status. A broken connection is the one way left to say that the response is not whole. With the
+    // error, so that the stock instrumentation does not take it for the client's doing.
+    response.destroy(failure)
     return
   }
   answer(exchange, failure)
@@ -42,7 +44,8 @@ function answer(exchange: Exchange, failure: GatewayError): void {
   ]
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
   if (exchange.bodyIsPending) headers.push('Connection', 'close')
-  response.writeHead(failure.status, headers)
+  // With its phrase: writeHead() would take the one of an upstream's answer that could not be written.
+  response.writeHead(failure.status, STATUS_CODES[failure.status], headers)
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 

@@ -4,7 +4,7 @@ import { hasBody, type Exchange, type Stage } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { buildRequestHeaders } from './request-headers'
-import { buildResponseHeaders } from './response-headers'
+import { buildResponseHeaders, buildTrailers, refuseTransferCodings } from './response-headers'
 import { RequestBody } from './request-body'
 import { toGatewayError } from './upstream-errors'
 import type { Upstream } from './upstream'
@@ -103,13 +103,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#statusCode = statusCode
     if (headers['content-type']?.includes('text/event-stream')) this.#exchange.isEventStream = true
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
+    refuseTransferCodings(joined(headers['transfer-encoding']))
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
     const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
-    const fields = buildResponseHeaders(raw, joined(headers['connection']))
+    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']))
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.bodyIsPending || this.#options.isDraining()) fields.push('Connection', 'close')
-    response.writeHead(statusCode, statusMessage ?? '', fields)
+    response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
     // A stream may send its first byte much later; its header section must not wait for that.
     process.nextTick(flushUnlessStarted, this)
   }
@@ -131,18 +132,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseEnd(
-    _controller: Dispatcher.DispatchController,
-    trailers: Record<string, string | string[] | undefined>,
-  ): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#settled) return
     this.#settled = true
     this.#telemetry.responded(this.#statusCode)
     const { response } = this.#exchange
-    for (const name in trailers) {
-      // addTrailers is silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
-      response.addTrailers({ [name]: joined(trailers[name]) ?? '' })
-    }
+    const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
+    // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
+    if (raw.length > 0) response.addTrailers(buildTrailers(raw))
     response.end()
   }
 
@@ -182,6 +179,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
 
 function flushUnlessStarted(call: UpstreamCall): void {
   call.flushUnlessStarted()
+}
+
+/** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
+function reasonPhrase(phrase: string | undefined): string {
+  return phrase !== undefined && /^[\t\x20-\x7e]*$/.test(phrase) ? phrase : ''
 }
 
 function joined(value: string | string[] | undefined): string | undefined {

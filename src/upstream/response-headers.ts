@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors/gateway-error'
 import { namedInConnection } from './request-headers'
 
 /** Fields that belong to the upstream's connection (RFC 9110 §7.6.1). Framing towards the client is Node's own. */
@@ -11,20 +12,49 @@ const NEVER_RETURNED: ReadonlySet<string> = new Set([
 ])
 
 /**
+ * Only `chunked` is undone on the way: a body that is compressed for the connection would reach the client without the
+ * field that says so (RFC 9112 §6.1).
+ *
+ * @throws GatewayError `bad_response`
+ */
+export function refuseTransferCodings(coding: string | undefined): void {
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return
+  throw new GatewayError('bad_response', { cause: new Error(`Transfer-Encoding: ${coding}`) })
+}
+
+/**
  * The upstream's header section for the client: flat name, value pairs, spelling and duplicates (`Set-Cookie`) kept.
  *
  * @param raw name, value pairs as undici read them, bytes in latin1
  */
-export function buildResponseHeaders(raw: readonly (Buffer | string)[], connection: string | undefined): string[] {
+export function buildResponseHeaders(
+  raw: readonly (Buffer | string)[],
+  statusCode: number,
+  connection: string | undefined,
+): string[] {
   const named = namedInConnection(connection)
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
     if (NEVER_RETURNED.has(lower) || named?.has(lower)) continue
+    // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
+    if (statusCode === 204 && lower === 'content-length') continue
     headers.push(name, text(raw[i + 1] as Buffer | string))
   }
   return headers
+}
+
+/** Trailer fields for the client, without those that could change where the message ends (RFC 9110 §6.5.1). */
+export function buildTrailers(raw: readonly (Buffer | string)[]): [string, string][] {
+  const trailers: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = text(raw[i] as Buffer | string)
+    const lower = name.toLowerCase()
+    if (NEVER_RETURNED.has(lower) || lower === 'content-length' || lower === 'trailer') continue
+    trailers.push([name, text(raw[i + 1] as Buffer | string)])
+  }
+  return trailers
 }
 
 function text(value: Buffer | string): string {

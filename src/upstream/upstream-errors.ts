@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import type { Reason } from '../errors/reasons'
 import { errorCode } from '../errors/error-code'
 import { GatewayError } from '../errors/gateway-error'
@@ -30,22 +31,28 @@ const REASON_BY_CODE: Readonly<Record<string, Reason>> = {
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'bad_request',
   ERR_INVALID_CHAR: 'bad_response',
   ERR_HTTP_INVALID_HEADER_VALUE: 'bad_response',
+  ERR_HTTP_INVALID_STATUS_CODE: 'bad_response',
+  // undici's own check of what it read, such as a status below 100.
+  ERR_ASSERTION: 'bad_response',
 }
 
 const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
-const PARSER_CODE = /^HPE_/
+/** A switch of protocols nobody asked for, or an answer before there was a request. */
+const UNASKED = /^bad (?:upgrade|response)$/
 
 /** Normalises a failed upstream call at the edge: one reason, with the original error kept as its cause. */
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
-  return new GatewayError(reasonFor(errorCode(error)), { cause: error })
+  return new GatewayError(reasonFor(error), { cause: error })
 }
 
-function reasonFor(code: string | undefined): Reason {
+function reasonFor(error: unknown): Reason {
+  // Its code is mostly missing.
+  if (error instanceof errors.HTTPParserError) return 'bad_response'
+  if (error instanceof errors.SocketError && UNASKED.test(error.message)) return 'bad_response'
+  const code = errorCode(error)
   if (code === undefined) return 'internal'
   const known = REASON_BY_CODE[code]
   if (known) return known
-  if (TLS_CODE.test(code)) return 'tls'
-  if (PARSER_CODE.test(code)) return 'bad_response'
-  return 'internal'
+  return TLS_CODE.test(code) ? 'tls' : 'internal'
 }

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { openRaw } from '../support/raw-http'
+import { problemOf, send } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startRawUpstream, type RawUpstream } from '../support/start-raw-upstream'
+
+const head = (...fields: string[]): string => `HTTP/1.1 200 OK\r\n${fields.map(field => `${field}\r\n`).join('')}\r\n`
+
+/** Answers that must not reach a client in any form: two readers could take them apart differently. */
+const INVALID: Readonly<Record<string, string>> = {
+  'no HTTP at all': 'SSH-2.0-OpenSSH_9.9\r\n\r\n',
+  'bare line feeds': 'HTTP/1.1 200 OK\nContent-Length: 0\n\n',
+  'a space in a field name': head('A b: c', 'Content-Length: 0'),
+  'a control character in a field': head('A: b\x01c', 'Content-Length: 0'),
+  'NUL in a field': head('A: b\0c', 'Content-Length: 0'),
+  'a carriage return in a field': head('A: b\rc', 'Content-Length: 0'),
+  'a folded field': head('A: b\r\n c', 'Content-Length: 0'),
+  'Content-Length and chunked': `${head('Content-Length: 3', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+  'chunked and Content-Length': `${head('Transfer-Encoding: chunked', 'Content-Length: 9')}5\r\nhello\r\n0\r\n\r\n`,
+  'two Content-Lengths': `${head('Content-Length: 5', 'Content-Length: 6')}hello!`,
+  'a Content-Length list': `${head('Content-Length: 5, 5')}hello`,
+  'a negative Content-Length': head('Content-Length: -1'),
+  'a Content-Length beyond all bounds': head('Content-Length: 99999999999999999999999'),
+  'a coding besides chunked': `${head('Transfer-Encoding: gzip, chunked')}5\r\nhello\r\n0\r\n\r\n`,
+  'a coding instead of chunked': `${head('Transfer-Encoding: gzip')}hello`,
+  'a status below 100': 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n',
+  'a change of protocol nobody asked for': 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+  'a header section over the limit': head(`X: ${'x'.repeat(20_000)}`, 'Content-Length: 0'),
+}
+
+describe('when the upstream answers', () => {
+  let bytes = ''
+  let upstream: RawUpstream
+  let pipeline: Pipeline
+
+  before(async () => {
+    upstream = await startRawUpstream(socket => socket.write(Buffer.from(bytes, 'latin1')))
+    pipeline = await startPipeline(proxyTo(upstream.url))
+  })
+  after(async () => {
+    await pipeline.stop()
+    await upstream.stop()
+  })
+
+  /** How the newest request ended, and what the log says of it. */
+  async function ending(): Promise<{ outcome: unknown; log: unknown }> {
+    const seen = pipeline.counted.length
+    const answer = await send(pipeline.port, '/app')
+    assert.equal(answer.status, 502)
+    assert.equal(problemOf(answer)['title'], 'The upstream gave an invalid answer')
+    return { outcome: (await pipeline.ended(seen + 1)).at(-1), log: pipeline.logs.at(-1) }
+  }
+
+  for (const [what, answer] of Object.entries(INVALID)) {
+    it(`with ${what}, the client gets 502 and nothing of it`, async () => {
+      bytes = answer
+      const { outcome, log } = await ending()
+      assert.deepEqual(outcome, { route: '/app', outcome: 'fault', reason: 'bad_response' })
+      assert.partialDeepStrictEqual(log, { level: 'error', status: 502, reason: 'bad_response', target: upstream.url })
+    })
+  }
+
+  it('with less than it announced, the client’s connection breaks, so that it does not take it for whole', async () => {
+    const short = await startRawUpstream(socket => socket.end(`${head('Content-Length: 9')}hello`))
+    const broken = await startPipeline(proxyTo(short.url))
+    const client = await openRaw(broken.port)
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match(await client.closed(), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nhello$/)
+    assert.deepEqual(await broken.ended(1), [{ route: '/app', outcome: 'fault', reason: 'reset' }])
+    assert.partialDeepStrictEqual(broken.logs.at(-1), { outcome: 'fault', reason: 'reset', target: short.url })
+    await broken.stop()
+    await short.stop()
+  })
+
+  it('with a broken chunk, the client’s connection breaks', async () => {
+    bytes = `${head('Transfer-Encoding: chunked')}5\r\nhello\r\nnonsense\r\n`
+    const seen = pipeline.counted.length
+    const client = await openRaw(pipeline.port)
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    const received = await client.closed()
+    assert.ok(received.endsWith('5\r\nhello\r\n'), 'no last chunk')
+    assert.deepEqual((await pipeline.ended(seen + 1)).at(-1)?.reason, 'bad_response')
+  })
+
+  it('with more than it announced, nobody gets the rest', async () => {
+    const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'
+    const good = `${head('Content-Length: 4')}good`
+    let calls = 0
+    const chatty = await startRawUpstream(socket => socket.write(++calls === 1 ? good + evil : good))
+    const proxy = await startPipeline(proxyTo(chatty.url))
+    const answers = [await send(proxy.port, '/app'), await send(proxy.port, '/app'), await send(proxy.port, '/app')]
+    assert.deepEqual(
+      answers.map(answer => answer.text),
+      ['good', 'good', 'good'],
+    )
+    await proxy.stop()
+    await chatty.stop()
+  })
+})
