@@ -40,8 +40,14 @@ export const VARIABLES = {
   shutdownTimeoutMs: ['SHUTDOWN_TIMEOUT_MS'],
 } as const satisfies Readonly<Record<keyof Settings, readonly [string, ...string[]]>>
 
-/** Variables of the other processes of the project: known, and read elsewhere. */
-const VARIABLES_OF_OTHERS = ['INCIDENT_PUBLIC_URL', 'DEMO_UPSTREAM_URL']
+/** Variables that are read elsewhere: by `otel/sdk`, by the demo and by the project's other processes. */
+export const VARIABLES_OF_OTHERS: readonly string[] = [
+  'DEMO_UPSTREAM_URL',
+  'INCIDENT_PUBLIC_URL',
+  'TELEMETRY_HTTP_INSTRUMENTATION',
+  'TRACES_KEEP_PER_SECOND',
+  'TRACES_SLOW_MS',
+]
 
 /** Never repeated in a message, because a password may stand in them. */
 const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'metricsToken'])

@@ -27,20 +27,19 @@ export function problemAtKey(path: Path, { problem, ...hints }: Mistake, source:
 function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, source: YamlSource): ConfigProblem[] {
   const path = [...base, ...issue.path]
   if (source.isUnfilled(path)) return []
-  const here = schemaAt(schema, issue.path)
   if (issue.code === 'custom') {
     const { mistake, isAboutKey } = issue.params as unknown as IssueParams
     return [isAboutKey ? problemAtKey(path, mistake, source) : problemAt(path, mistake, source)]
   }
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => problemAtKey([...path, key], unknownKey(key, keysOf(here)), source))
+    const valid = keysAt(schema, path)
+    return issue.keys.map(key => problemAtKey([...path, key], unknownKey(key, valid), source))
   }
   if (issue.code === 'invalid_union') {
     // Of the shapes a value may have, the one it has: an error in a list is not "not a map".
-    const fits = issue.errors.findIndex(issues => !issues.some(isAboutTheWhole))
-    const option = here instanceof z.ZodUnion ? here.options[fits] : undefined
-    if (option === undefined) return [problemAt(path, wrongKind('a map or a list', path, source), source)]
-    return (issue.errors[fits] ?? []).flatMap(inner => fromIssue(inner, path, option as z.ZodType, source))
+    const inner = issue.errors.find(issues => !issues.some(isAboutTheWhole))
+    if (inner === undefined) return [problemAt(path, wrongKind('a map or a list', path, source), source)]
+    return inner.flatMap(issue => fromIssue(issue, path, schema, source))
   }
   if (issue.code === 'too_small')
     return [problemAtKey(path, mistake('has nothing in it', 'at least one entry'), source)]
@@ -67,24 +66,29 @@ function unknownKey(key: string, valid: readonly string[]): Mistake {
 }
 
 /** The keys that do something; those that this version refuses are nothing to suggest. */
-function keysOf(schema: z.ZodType | undefined): string[] {
-  if (!(schema instanceof z.ZodObject)) return []
-  const shape = schema.shape as Record<string, z.ZodType>
-  return Object.keys(shape).filter(key => shape[key]?.meta()?.not === undefined)
+function keysAt(schema: z.ZodType, path: Path): string[] {
+  const here = path.reduce<z.ZodType | undefined>(step, schema)
+  const shape = here && shapeOf(here)
+  return Object.keys(shape ?? {}).filter(key => shape?.[key]?.meta()?.not === undefined)
 }
 
-function schemaAt(schema: z.ZodType, path: Path): z.ZodType | undefined {
-  let here: z.ZodType | undefined = unwrapped(schema)
-  for (const step of path) {
-    if (here instanceof z.ZodObject) here = unwrapped((here.shape as Record<string, z.ZodType>)[String(step)])
-    else if (here instanceof z.ZodRecord) here = unwrapped(here.valueType as z.ZodType)
-    else if (here instanceof z.ZodArray) here = unwrapped(here.element as z.ZodType)
-    else return undefined
+function step(schema: z.ZodType | undefined, key: PropertyKey): z.ZodType | undefined {
+  const here = schema && unwrapped(schema)
+  if (typeof key === 'number') {
+    const list = here instanceof z.ZodUnion ? here.options.find(option => option instanceof z.ZodArray) : here
+    return list instanceof z.ZodArray ? (list.element as z.ZodType) : undefined
   }
-  return here
+  if (here instanceof z.ZodRecord) return here.valueType as z.ZodType
+  return here && shapeOf(here)?.[String(key)]
 }
 
-function unwrapped(schema: z.ZodType | undefined): z.ZodType | undefined {
+function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
+  const here = unwrapped(schema)
+  const map = here instanceof z.ZodUnion ? here.options.find(option => option instanceof z.ZodObject) : here
+  return map instanceof z.ZodObject ? map.shape : undefined
+}
+
+function unwrapped(schema: z.ZodType): z.ZodType {
   let inner = schema
   while (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault) inner = inner.unwrap() as z.ZodType
   return inner

@@ -36,9 +36,11 @@ function groupOf({ where }: ConfigProblem): string {
   return /^(.+?):\d+:\d+(?: |$)/.exec(where)?.[1] ?? where
 }
 
-function formatProblem({ where, problem, allowed, nearest, severity }: ConfigProblem): string[] {
+function formatProblem(found: ConfigProblem): string[] {
+  const { where, problem, allowed, nearest, severity } = found
   return [
-    `  ${where}`,
+    // A problem with the file as a whole stands right under its name.
+    ...(where === groupOf(found) ? [] : [`  ${where}`]),
     `    ${severity === 'warning' ? 'warning: ' : ''}${problem}`,
     ...(allowed === undefined ? [] : [`    allowed: ${allowed}`]),
     ...(nearest === undefined ? [] : [`    did you mean: ${nearest}`]),

@@ -100,10 +100,12 @@ export const upstreamSchema = z
   })
   .meta({ description: 'One backend: servers that can stand in for each other.' })
 
+const CLIENT_SPELLINGS = { ip: 'client', address: 'client', 'client.address': 'client' } as const
+
 const policyShape = {
   limit: numberField('Requests per window.', { atLeast: 1, atMost: 1_000_000_000 }),
   window: durationField('How long they are counted.', { atLeast: '1s' }),
-  key: field(choice(['client'], { ip: 'client', address: 'client', 'client.address': 'client' }), {
+  key: field(choice(['client'], CLIENT_SPELLINGS, 'is nothing this version can count by'), {
     description: "What is counted: the client's address, IPv6 by its /56 block.",
     type: 'string',
     enum: ['client'],

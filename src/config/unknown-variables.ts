@@ -3,7 +3,7 @@ import { editDistance } from './nearest-name'
 import type { ConfigProblem } from './types'
 
 /** Prefixes that are ours and few others use; `PORT` and `HOST` have so many neighbours that no guess about them is worth making. */
-const PREFIX = /^(?:GATEWAY|OPS|REDIS|METRICS|TELEMETRY|SHUTDOWN|REPLICA|LOG|INCIDENT|DEMO)/
+const PREFIX = /^(?:GATEWAY|OPS|REDIS|METRICS|TELEMETRY|SHUTDOWN|REPLICA|LOG|INCIDENT|DEMO|TRACES)/
 /** What Kubernetes sets in every pod for every service, whatever the service is called. */
 const SERVICE_LINK = /_SERVICE_(?:HOST|PORT)|_PORT(?:_\d+_(?:TCP|UDP|SCTP).*)?$/
 

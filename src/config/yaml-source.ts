@@ -167,7 +167,7 @@ export class YamlSource {
 }
 
 function quoted(text: string): string {
-  const safe = text.replace(/\/\/[^/]*@/, '//…@')
+  const safe = text.replace(/\/\/.*@/s, '//…@')
   return JSON.stringify(safe.length > 80 ? `${safe.slice(0, 79)}…` : safe)
 }
 

@@ -2,15 +2,20 @@ import { nearestName } from '../nearest-name'
 import { refuse, type Parse } from './parsed'
 
 /** One of a few words; `meant` says what people mean by other ones. */
-export function choice<const T extends string>(words: readonly T[], meant?: Readonly<Record<string, T>>): Parse<T> {
+export function choice<const T extends string>(
+  words: readonly T[],
+  meant: Readonly<Record<string, T>> = {},
+  problem = 'is not known here',
+): Parse<T> {
   const allowed = words.join(', ')
   return function parseChoice(found) {
     if (found === undefined) return refuse('is missing', allowed)
     if (found === null) return refuse('is empty', allowed)
     const word = words.find(word => word === found)
     if (word !== undefined) return { value: word }
-    const nearest = typeof found === 'string' ? (meant?.[found.toLowerCase()] ?? nearestName(found, words)) : undefined
-    return refuse('is not known here', allowed, nearest)
+    if (typeof found !== 'string') return refuse(problem, allowed)
+    const text = found.toLowerCase()
+    return refuse(problem, allowed, Object.hasOwn(meant, text) ? meant[text] : nearestName(text, words))
   }
 }
 

@@ -83,7 +83,7 @@ function literalFault(path: string): string | undefined {
 /** The path that was most likely meant, when it would do. */
 function respelled(path: string): string | undefined {
   const segments = path
-    .replace(/[?#].*$/, '')
+    .replace(/^[a-z]+:\/\/[^/]*|[?#].*$/gi, '')
     .split('/')
     .filter(segment => segment !== '' && !/^[.*]+$/.test(segment))
     .map(segment => segment.replace(/^\{(\w+)\}$|^<(\w+)>$|^\[(\w+)\]$/, ':$1$2$3'))

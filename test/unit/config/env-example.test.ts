@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseSettings } from '../../../otel/sdk/settings'
+import { readSettings, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/env'
+
+const TEXT = readFileSync(join(__dirname, '../../../..', '.env.example'), 'utf8')
+const EXAMPLES = [...TEXT.matchAll(/^#?([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(
+  ([, name = '', value = '']) => [name, value] as const,
+)
+const NAMES = EXAMPLES.map(([name]) => name)
+const OURS: readonly string[] = Object.values(VARIABLES).flat()
+/** What stands there as an example, because the variable has no default. */
+const WITHOUT_DEFAULT = ['OPS_PUBLIC_URL', 'REDIS_URL', 'METRICS_TOKEN']
+
+describe('.env.example', () => {
+  it('has every variable that is a setting', () => {
+    assert.deepEqual(
+      OURS.filter(name => !NAMES.includes(name)),
+      [],
+    )
+  })
+
+  it('has no variable twice', () => {
+    assert.equal(new Set(NAMES).size, NAMES.length)
+  })
+
+  it('has no variable that nothing reads', () => {
+    const asked = new Set<string>(['OTEL_SERVICE_NAME'])
+    const asking = new Proxy<Record<string, string>>(
+      { OTEL_TRACES_SAMPLER: 'traceidratio' },
+      {
+        get: (variables, name: string) => {
+          asked.add(name)
+          return variables[name]
+        },
+      },
+    )
+    parseSettings(asking)
+    assert.deepEqual(
+      NAMES.filter(name => !OURS.includes(name) && !VARIABLES_OF_OTHERS.includes(name) && !asked.has(name)),
+      [],
+    )
+  })
+
+  it('has values that are all valid, together', () => {
+    const env = Object.fromEntries(EXAMPLES)
+    const { settings, problems } = readSettings(env)
+    assert.ok(settings)
+    assert.deepEqual(problems, [])
+    const telemetry = parseSettings(env)
+    assert.deepEqual(telemetry.problems, [])
+    assert.deepEqual(telemetry.warnings, [])
+  })
+
+  it('shows the default of every setting that has one', () => {
+    const env = Object.fromEntries(EXAMPLES.filter(([name]) => !WITHOUT_DEFAULT.includes(name)))
+    assert.deepEqual(readSettings(env).settings, readSettings({}).settings)
+  })
+
+  it('changes nothing as it is', () => {
+    assert.deepEqual(
+      TEXT.split('\n').filter(line => line !== '' && !line.startsWith('#')),
+      [],
+    )
+  })
+
+  it('says what each variable means, in the line above it', () => {
+    const lines = TEXT.split('\n')
+    const unexplained = lines.filter((line, index) => {
+      const above = lines[index - 1] ?? ''
+      return (
+        /^#[A-Z][A-Z0-9_]*=/.test(line) && !/^# \S/.test(above) && !above.startsWith('#OTEL_EXPORTER_PROMETHEUS_PORT=')
+      )
+    })
+    assert.deepEqual(unexplained, [])
+  })
+})

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readGatewayFile } from '../../../src/config/gateway-file'
+import type { ConfigProblem } from '../../../src/config/types'
+import { temporaryFolder } from '../../support/temporary-folder'
+import { problemsIn } from './gateway-yaml'
+
+describe('a routes file that cannot be read', () => {
+  let file: string
+
+  beforeEach(() => {
+    file = join(temporaryFolder(), 'gateway.yaml')
+  })
+
+  function onlyProblem(path: string): ConfigProblem {
+    const { config, problems } = readGatewayFile(path, {})
+    assert.equal(config, undefined)
+    assert.equal(problems.length, 1)
+    assert.equal(problems[0]?.where, path)
+    return problems[0]
+  }
+
+  it('is missing', () => {
+    assert.equal(onlyProblem(file).problem, 'there is no such file')
+    assert.equal(onlyProblem(join(file, 'below')).problem, 'there is no such file')
+  })
+
+  it('is a directory', () => {
+    mkdirSync(file)
+    assert.equal(onlyProblem(file).problem, 'this is a directory')
+  })
+
+  it('is not for this user to read', function () {
+    writeFileSync(file, '')
+    chmodSync(file, 0o000)
+    const isReadableAnyway = process.platform === 'win32' || process.getuid?.() === 0
+    const { problem } = onlyProblem(file)
+    assert.equal(problem, isReadableAnyway ? 'the file says nothing' : 'the file may not be read')
+  })
+
+  for (const [what, text] of [
+    ['empty', ''],
+    ['only comments', '# upstreams:\n'],
+    ['only white space', ' \n\n'],
+  ] as const) {
+    it(`is ${what}`, () => {
+      writeFileSync(file, text)
+      assert.equal(onlyProblem(file).problem, 'the file says nothing')
+    })
+  }
+
+  it('is not UTF-8', () => {
+    writeFileSync(file, Buffer.from('upstreams: caf\xe9\n', 'latin1'))
+    assert.equal(onlyProblem(file).problem, 'the file is not UTF-8')
+  })
+
+  it('is too large to be one', () => {
+    writeFileSync(file, '#'.repeat(1_048_577))
+    assert.equal(onlyProblem(file).problem, 'the file has 1048577 bytes')
+  })
+})
+
+describe('a text that is not gateway.yaml', () => {
+  const rows: readonly (readonly [string, string, string, RegExp])[] = [
+    ['a tab', 'upstreams:\n\ta: 1\n', 'gateway.yaml:2:1', /^this is not YAML: Tabs are not allowed/],
+    ['a bracket left open', 'upstreams: [\n', 'gateway.yaml:2:1', /^this is not YAML: /],
+    ['a mapping in a mapping', 'a: b: c\n', 'gateway.yaml:1:4', /^this is not YAML: Nested mappings/],
+    ['two documents', 'a: 1\n---\nb: 2\n', 'gateway.yaml:2:1', /^a second document begins$/],
+    ['an unknown anchor', 'routes: *nowhere\n', 'gateway.yaml:1:9', /^"\*nowhere" refers to an anchor/],
+    ['brackets without end', '['.repeat(20_000), 'gateway.yaml', /cannot be read as YAML|not YAML/],
+    ['a list', '- a\n', 'gateway.yaml:1:1', /^a list is not a map$/],
+    ['a word', 'hello\n', 'gateway.yaml:1:1', /^"hello" is not a map$/],
+  ]
+  for (const [what, text, where, problem] of rows) {
+    it(`is refused once, at its place: ${what}`, () => {
+      const problems = problemsIn(text)
+      assert.equal(problems.length, 1)
+      assert.ok(problems[0]?.where.startsWith(where), problems[0]?.where)
+      assert.match(problems[0]?.problem ?? '', problem)
+    })
+  }
+
+  it('is refused before a few aliases become a great many values', () => {
+    const lines = ['a0: &a0 [x]']
+    for (let level = 1; level < 12; level++) lines.push(`a${level}: &a${level} [${`*a${level - 1},`.repeat(9)}]`)
+    assert.match(problemsIn(lines.join('\n'))[0]?.problem ?? '', /alias/)
+  })
+
+  it('is refused with a tag of its own', () => {
+    const problems = problemsIn('upstreams: { a: !vault { targets: [http://h] } }\nroutes: []\n')
+    const problem = problems.find(({ where }) => where === 'gateway.yaml:1:17')
+    assert.match(problem?.problem ?? '', /^this is not YAML: Unresolved tag: !vault/)
+  })
+})

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readGatewayFile } from '../../../src/config/gateway-file'
+import type { GatewayConfig } from '../../../src/config/types'
+import { configOf, gatewayYaml } from './gateway-yaml'
+
+const ROOT = join(__dirname, '../../../..')
+
+const SMALLEST = `
+upstreams:
+  orders: { targets: [http://127.0.0.1:9001] }
+routes:
+  - { name: orders, upstream: orders, match: { path: /orders } }
+`
+
+const LARGEST = `
+entrypoint:
+  trustedProxies: [10.0.0.0/8, "FD00::/8", 192.0.2.7]
+  headersTimeout: 500ms
+  requestTimeout: 1.5h
+  keepAliveTimeout: 1d
+  maxHeaderSize: 1MiB
+  maxConnections: 1000000
+upstreams:
+  orders:
+    targets: [http://127.0.0.1:9001/, "HTTPS://Orders.Example:443"]
+    timeouts: { connect: 250ms, response: 1m }
+    maxConnections: 1
+  users.v2: { targets: ["http://[::1]:9002"] }
+routes:
+  - name: orders
+    match: { path: /v1/orders:batch/:id, host: "*.Shop.Example", methods: [get, POST, Get] }
+    upstream: orders
+    rewrite: { stripPrefix: /v1 }
+    rateLimit:
+      - { name: burst, limit: 5, window: 1s }
+      - { name: steady, limit: 100, window: 1m, key: client, onStoreFailure: closed }
+  - name: everything-else
+    match: { path: /:path, host: shop.example }
+    upstream: users.v2
+    rateLimit: { limit: 1000000000, window: 24d, onStoreFailure: open }
+`
+
+describe('a valid gateway.yaml', () => {
+  it('needs upstreams and routes, and has safe defaults for the rest', () => {
+    const expected: GatewayConfig = {
+      sha256: createHash('sha256').update(SMALLEST).digest('hex'),
+      entrypoint: {
+        trustedProxies: [],
+        headersTimeoutMs: 15_000,
+        requestTimeoutMs: 0,
+        keepAliveTimeoutMs: 65_000,
+        maxHeaderBytes: 16_384,
+        maxConnections: 10_000,
+      },
+      upstreams: [
+        {
+          name: 'orders',
+          targets: ['http://127.0.0.1:9001'],
+          timeouts: { connectMs: 1_000, responseMs: 30_000 },
+          maxConnections: 128,
+        },
+      ],
+      routes: [
+        {
+          name: 'orders',
+          match: { path: '/orders', host: undefined, methods: undefined },
+          upstream: 'orders',
+          rewrite: { stripPrefix: undefined },
+          rateLimits: [],
+        },
+      ],
+    }
+    assert.deepEqual(configOf(SMALLEST), expected)
+  })
+
+  it('comes out in milliseconds, bytes, upper-case methods and lower-case hosts', () => {
+    const { entrypoint, upstreams, routes } = configOf(LARGEST)
+    assert.deepEqual(entrypoint, {
+      trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.7'],
+      headersTimeoutMs: 500,
+      requestTimeoutMs: 5_400_000,
+      keepAliveTimeoutMs: 86_400_000,
+      maxHeaderBytes: 1_048_576,
+      maxConnections: 1_000_000,
+    })
+    assert.deepEqual(
+      upstreams.map(({ name, targets, timeouts, maxConnections }) => ({ name, targets, ...timeouts, maxConnections })),
+      [
+        {
+          name: 'orders',
+          targets: ['http://127.0.0.1:9001', 'https://orders.example'],
+          connectMs: 250,
+          responseMs: 60_000,
+          maxConnections: 1,
+        },
+        { name: 'users.v2', targets: ['http://[::1]:9002'], connectMs: 1_000, responseMs: 30_000, maxConnections: 128 },
+      ],
+    )
+    assert.deepEqual(routes, [
+      {
+        name: 'orders',
+        match: { path: '/v1/orders:batch/:id', host: '*.shop.example', methods: ['GET', 'POST'] },
+        upstream: 'orders',
+        rewrite: { stripPrefix: '/v1' },
+        rateLimits: [
+          { name: 'burst', limit: 5, windowMs: 1_000, key: 'client', onStoreFailure: 'local' },
+          { name: 'steady', limit: 100, windowMs: 60_000, key: 'client', onStoreFailure: 'closed' },
+        ],
+      },
+      {
+        name: 'everything-else',
+        match: { path: '/:path', host: 'shop.example', methods: undefined },
+        upstream: 'users.v2',
+        rewrite: { stripPrefix: undefined },
+        rateLimits: [
+          { name: 'default', limit: 1_000_000_000, windowMs: 2_073_600_000, key: 'client', onStoreFailure: 'open' },
+        ],
+      },
+    ])
+  })
+
+  it('calls a policy that stands alone "default", or as it is named', () => {
+    const nameOf = (rateLimit: string): string | undefined =>
+      configOf(gatewayYaml({ route: `rateLimit: ${rateLimit}` })).routes[0]?.rateLimits[0]?.name
+    assert.equal(nameOf('{ limit: 5, window: 1s }'), 'default')
+    assert.equal(nameOf('{ name: burst, limit: 5, window: 1s }'), 'burst')
+  })
+
+  it('may repeat itself with anchors', () => {
+    const { routes } = configOf(`
+upstreams:
+  a: { targets: [http://h] }
+routes:
+  - { name: a, upstream: a, match: { path: /a }, rateLimit: &usual { limit: 5, window: 1s } }
+  - { name: b, upstream: a, match: { path: /b }, rateLimit: *usual }
+`)
+    assert.deepEqual(routes[1]?.rateLimits, routes[0]?.rateLimits)
+  })
+
+  for (const [ending, text] of [
+    ['a byte order mark', `\ufeff${SMALLEST}`],
+    ['the line ends of Windows', SMALLEST.replaceAll('\n', '\r\n')],
+  ] as const) {
+    it(`may have ${ending}`, () => {
+      assert.deepEqual(configOf(text).routes, configOf(SMALLEST).routes)
+    })
+  }
+
+  it('is frozen to the bottom', () => {
+    const walk = (value: unknown, path: string): void => {
+      if (typeof value !== 'object' || value === null) return
+      assert.ok(Object.isFrozen(value), `${path} can be changed`)
+      for (const [key, inner] of Object.entries(value)) walk(inner, `${path}.${key}`)
+    }
+    walk(configOf(LARGEST), 'config')
+  })
+
+  it('may hold a few thousand routes', () => {
+    const routes = Array.from(
+      { length: 3_000 },
+      (_, index) => `  - { name: r${index}, upstream: a, match: { path: /r${index} } }`,
+    )
+    const text = `upstreams:\n  a: { targets: [http://h] }\nroutes:\n${routes.join('\n')}\n`
+    assert.equal(configOf(text).routes.length, 3_000)
+  })
+})
+
+describe('the gateway.yaml in this repository', () => {
+  const file = join(ROOT, 'gateway.yaml')
+
+  it('is valid without any variable set', () => {
+    const { config, problems } = readGatewayFile(file, {})
+    assert.deepEqual(problems, [])
+    assert.deepEqual(config?.upstreams[0]?.targets, ['http://127.0.0.1:9001'])
+    assert.equal(config?.sha256, createHash('sha256').update(readFileSync(file)).digest('hex'))
+  })
+
+  it('takes the demo upstream from DEMO_UPSTREAM_URL', () => {
+    const { config } = readGatewayFile(file, { DEMO_UPSTREAM_URL: 'http://127.0.0.1:9' })
+    assert.deepEqual(config?.upstreams[0]?.targets, ['http://127.0.0.1:9'])
+  })
+
+  it('shows two limits that differ', () => {
+    const { config } = readGatewayFile(file, {})
+    assert.deepEqual(
+      config?.routes.map(({ match, rateLimits }) => [match.path, rateLimits[0]?.limit, rateLimits[0]?.windowMs]),
+      [
+        ['/demo', 100, 60_000],
+        ['/api/orders', 20, 60_000],
+      ],
+    )
+  })
+})

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { gatewayJsonSchema } from '../../../src/config/json-schema'
+import { configOf, gatewayYaml, problemsIn, type Additions } from './gateway-yaml'
+
+const ROOT = join(__dirname, '../../../..')
+const PUBLISHED = readFileSync(join(ROOT, 'docs/gateway.schema.json'), 'utf8')
+
+describe('docs/gateway.schema.json', () => {
+  const schema = z.fromJSONSchema(JSON.parse(PUBLISHED) as z.core.JSONSchema.JSONSchema)
+
+  it('is what `npm run schema` writes', () => {
+    assert.equal(PUBLISHED, gatewayJsonSchema(), 'run: npm run schema')
+  })
+
+  it('is named by the gateway.yaml in this repository, and takes it', () => {
+    const text = readFileSync(join(ROOT, 'gateway.yaml'), 'utf8')
+    assert.match(text, /^# yaml-language-server: \$schema=docs\/gateway\.schema\.json\n/)
+    assert.equal(schema.safeParse(parse(text)).error, undefined)
+  })
+
+  const valid: readonly Additions[] = [
+    {},
+    { entrypoint: 'headersTimeout: 1.5s, maxHeaderSize: 64KiB, maxConnections: 5, trustedProxies: [10.0.0.0/8]' },
+    { entrypoint: 'headersTimeout: "${T:-5s}", maxConnections: "${N:-5}"' },
+    { upstream: 'timeouts: { connect: 250ms }, maxConnections: 1' },
+    { match: 'path: /a:b/:c, host: "*.a.example", methods: [get]' },
+    { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: open }' },
+    { route: 'rateLimit: [{ name: a, limit: 1, window: 1s, key: client }]' },
+    { route: 'rewrite: { stripPrefix: /orders }' },
+  ]
+  for (const additions of valid) {
+    it(`takes what the gateway takes: ${JSON.stringify(additions)}`, () => {
+      const text = gatewayYaml(additions)
+      assert.equal(schema.safeParse(parse(text)).error, undefined)
+      if (!text.includes('${')) configOf(text)
+    })
+  }
+
+  const invalid: readonly Additions[] = [
+    { entrypoint: 'headersTimeout: 5' },
+    { entrypoint: 'headersTimeout: 5 sec' },
+    { entrypoint: 'maxHeaderSize: 16k' },
+    { entrypoint: 'maxConnections: 0' },
+    { entrypoint: 'trustedProxies: [1]' },
+    { entrypoint: 'unknown: 1' },
+    { upstream: 'retries: {}' },
+    { upstreams: '  b: { targets: [] }' },
+    { upstreams: '  b: { targets: [http://h/path] }' },
+    { upstreams: '  "a b": { targets: [http://h] }' },
+    { route: 'auth: {}' },
+    { route: 'rateLimit: { limit: 1 }' },
+    { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: maybe }' },
+    { route: 'rateLimit: [{ limit: 1, window: 1s }]' },
+    { match: 'host: a.example' },
+    { match: 'path: a' },
+    { match: 'path: /a/' },
+    { match: 'path: /a/*' },
+    { match: 'path: /a, host: "http://a"' },
+    { match: 'path: /a, methods: []' },
+  ]
+  for (const additions of invalid) {
+    it(`refuses in the editor what the gateway refuses: ${JSON.stringify(additions)}`, () => {
+      const text = gatewayYaml(additions)
+      assert.ok(problemsIn(text).length > 0)
+      assert.equal(schema.safeParse(parse(text)).success, false)
+    })
+  }
+
+  it('describes every key, and has the default of every key that may be left out', () => {
+    const undescribed: string[] = []
+    const withoutDefault: string[] = []
+    const walk = (node: unknown, path: string): void => {
+      if (typeof node !== 'object' || node === null) return
+      const { properties, required = [] } = node as {
+        properties?: Record<string, Record<string, unknown>>
+        required?: string[]
+      }
+      for (const [key, value] of Object.entries(properties ?? {})) {
+        if (typeof value.description !== 'string') undescribed.push(`${path}.${key}`)
+        const isOptional = !required.includes(key) && value.not === undefined
+        if (isOptional && value.default === undefined) withoutDefault.push(key)
+      }
+      for (const [key, value] of Object.entries(node)) walk(value, `${path}.${key}`)
+    }
+    walk(JSON.parse(PUBLISHED), '$')
+    assert.deepEqual(undescribed, [])
+    // Where leaving the key out means that there is none.
+    assert.deepEqual(withoutDefault.toSorted(), ['host', 'methods', 'rateLimit', 'stripPrefix'])
+  })
+})
