@@ -20,12 +20,13 @@ export class PrometheusExposition extends PrometheusExporter {
   readonly #complaints = new Set<string>()
   #scrape: Scrape | undefined
   #answering = 0
-
   readonly #exemplars: ExemplarSource
+  readonly #collectTimeoutMs: number
 
-  constructor(exemplars: ExemplarSource = NO_EXEMPLARS) {
+  constructor(exemplars: ExemplarSource = NO_EXEMPLARS, collectTimeoutMs = COLLECT_TIMEOUT_MS) {
     super({ preventServerStart: true })
     this.#exemplars = exemplars
+    this.#collectTimeoutMs = collectTimeoutMs
   }
 
   /** Answers in every case, and only through the response. */
@@ -54,11 +55,11 @@ export class PrometheusExposition extends PrometheusExporter {
 
   /**
    * Scrapes that overlap share one collection. Some instruments (event loop delay and utilization) report what happened
-   * since the last collection: a second one right behind the first would find nothing and say 0. It also keeps a crowd of
+   * since the last collection: a second one right behind the first would find next to nothing. It also keeps a crowd of
    * scrapers from costing more than one. Whoever asks after the last of them was answered gets fresh numbers.
    */
   async #body(format: Format, gzip: boolean): Promise<Body> {
-    const scrape = (this.#scrape ??= new Scrape(() => this.collect({ timeoutMillis: COLLECT_TIMEOUT_MS }), {
+    const scrape = (this.#scrape ??= new Scrape(() => this.collect({ timeoutMillis: this.#collectTimeoutMs }), {
       labels: this.#labels,
       exemplars: this.#exemplars,
       complain: problem => this.#complainOnce(problem),

@@ -1,0 +1,317 @@
+import assert from 'node:assert/strict'
+import { OtlpReceiver } from '../support/otlp-receiver'
+import { parseExposition, sampleValue } from '../support/exposition'
+import { startInstrumented, type InstrumentedProgram } from '../support/start-instrumented'
+import { until } from '../support/until'
+
+const PROMETHEUS = { accept: 'application/openmetrics-text' }
+
+/** Everything leaves soon instead of after seconds. */
+const IMPATIENT = {
+  OTEL_METRIC_EXPORT_INTERVAL: '200',
+  OTEL_BSP_SCHEDULE_DELAY: '50',
+  OTEL_BLRP_SCHEDULE_DELAY: '50',
+}
+const ALL_OTLP = { OTEL_METRICS_EXPORTER: 'otlp', OTEL_TRACES_EXPORTER: 'otlp', OTEL_LOGS_EXPORTER: 'otlp' }
+
+describe('exporters', () => {
+  let receiver: OtlpReceiver
+  let program: InstrumentedProgram | undefined
+
+  beforeEach(async () => {
+    receiver = await OtlpReceiver.start()
+  })
+
+  afterEach(async () => {
+    await program?.process.kill()
+    program = undefined
+    await receiver.stop()
+  })
+
+  async function start(settings: NodeJS.ProcessEnv, preload?: readonly string[]): Promise<InstrumentedProgram> {
+    return (program = await startInstrumented({ ...IMPATIENT, ...settings }, preload))
+  }
+
+  /** One request through everything, and what arrived of it. */
+  async function sendOne(url: string): Promise<void> {
+    const response = await fetch(`${url}/hello/world`)
+    assert.equal(await response.text(), 'up')
+  }
+
+  async function untilAllArrived(): Promise<void> {
+    await until(() => receiver.spans.length >= 3, { what: 'three spans' })
+    await until(() => receiver.logs.some(record => record.body === 'hello'), { what: 'the log record' })
+    await until(() => receiver.metrics.some(metric => metric.name === 'http.server.request.duration'), {
+      what: 'the metric',
+    })
+  }
+
+  for (const [protocol, endpoint, requests] of [
+    [
+      'http/protobuf',
+      'httpUrl',
+      [
+        'POST /v1/logs application/x-protobuf gzip',
+        'POST /v1/metrics application/x-protobuf gzip',
+        'POST /v1/traces application/x-protobuf gzip',
+      ],
+    ],
+    [
+      'http/json',
+      'httpUrl',
+      [
+        'POST /v1/logs application/json gzip',
+        'POST /v1/metrics application/json gzip',
+        'POST /v1/traces application/json gzip',
+      ],
+    ],
+    ['grpc', 'grpcUrl', ['grpc logs', 'grpc metrics', 'grpc traces']],
+  ] as const) {
+    it(`send traces, metrics and logs by OTLP over ${protocol}`, async () => {
+      const { url, start: said } = await start({
+        ...ALL_OTLP,
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver[endpoint],
+        OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+      })
+      assert.deepEqual(said['exporters'], { metrics: ['otlp'], traces: ['otlp'], logs: ['otlp'] })
+      await sendOne(url)
+      await untilAllArrived()
+      assert.deepEqual([...new Set(receiver.requests)].sort(), requests)
+
+      const root = receiver.spans.find(span => span.name === 'GET /hello/:name')
+      const client = receiver.spans.find(span => span.kind === 3)
+      const upstream = receiver.spans.find(span => span.name === 'GET /upstream')
+      assert.ok(root && client && upstream)
+      assert.equal(root.parentSpanId, '')
+      assert.equal(root.attributes['http.route'], '/hello/:name')
+      assert.deepEqual([client.traceId, client.parentSpanId], [root.traceId, root.spanId])
+      assert.deepEqual([upstream.traceId, upstream.parentSpanId], [root.traceId, client.spanId])
+
+      const line = receiver.logs.find(record => record.body === 'hello')
+      assert.equal(line?.traceId, root.traceId)
+      assert.equal(line.attributes['who'], 'world')
+
+      const duration = receiver.metrics.find(metric => metric.name === 'http.server.request.duration')
+      assert.equal(duration?.unit, 's')
+      assert.ok(duration.points.some(attributes => attributes['http.route'] === '/hello/:name'))
+    })
+  }
+
+  it('send each signal by its own protocol to its own receiver', async () => {
+    const { url } = await start({
+      ...ALL_OTLP,
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: receiver.grpcUrl,
+      OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/json',
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${receiver.httpUrl}/v1/metrics`,
+      OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${receiver.httpUrl}/v1/logs`,
+    })
+    await sendOne(url)
+    await untilAllArrived()
+    assert.deepEqual([...new Set(receiver.requests)].sort(), [
+      'POST /v1/logs application/x-protobuf',
+      'POST /v1/metrics application/json',
+      'grpc traces',
+    ])
+  })
+
+  it('say who is speaking, and not how it was started', async () => {
+    const { url } = await start({
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,service.instance.id=one',
+    })
+    await sendOne(url)
+    await until(() => receiver.spans.length > 0, { what: 'spans' })
+    const [resource] = receiver.resources
+    assert.deepEqual(Object.keys(resource ?? {}).sort(), [
+      'deployment.environment.name',
+      'service.instance.id',
+      'service.name',
+      'service.version',
+      'telemetry.sdk.language',
+      'telemetry.sdk.name',
+      'telemetry.sdk.version',
+    ])
+    assert.equal(resource?.['service.name'], 'myesi-api')
+    assert.equal(resource['service.instance.id'], 'one')
+    assert.match(String(resource['service.version']), /^\d+\.\d+\.\d+/)
+  })
+
+  it('expose metrics to Prometheus and send nothing when nothing is set', async () => {
+    const { url, start: said, scrape, stop } = await start({})
+    assert.deepEqual(said['exporters'], { metrics: ['prometheus'], traces: [], logs: [] })
+    await sendOne(url)
+    const { text } = await scrape(PROMETHEUS)
+    const families = parseExposition(text, 'openmetrics')
+    assert.equal(sampleValue(families, 'http_server_request_duration_seconds_count', { http_route: '/hello/:name' }), 1)
+    assert.equal(sampleValue(families, 'http_client_request_duration_seconds_count'), 1)
+    assert.equal((await stop())['complete'], true)
+    assert.deepEqual(receiver.requests, [])
+  })
+
+  it('send traces and logs, and expose metrics, when only an OTLP endpoint is set', async () => {
+    const { url, scrape } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl })
+    await sendOne(url)
+    await until(() => receiver.spans.length >= 3 && receiver.logs.length > 0, { what: 'spans and logs' })
+    assert.equal((await scrape()).status, 200)
+    assert.deepEqual(receiver.metrics, [])
+  })
+
+  it('write to the console what is asked to go there', async () => {
+    const { url, process, scrape } = await start({
+      OTEL_METRICS_EXPORTER: 'console',
+      OTEL_TRACES_EXPORTER: 'console',
+      OTEL_LOGS_EXPORTER: 'console',
+    })
+    await sendOne(url)
+    await process.waitForLine('a span', line => line.includes("name: 'GET /hello/:name'"))
+    await process.waitForLine('a metric', line => line.includes("name: 'http.server.request.duration'"))
+    await process.waitForLine('a log record', line => line.includes("body: 'hello'"))
+    assert.equal((await scrape()).status, 404)
+  })
+
+  it('send by several ways at once', async () => {
+    const { url, process, scrape } = await start({
+      OTEL_METRICS_EXPORTER: 'prometheus,otlp,console',
+      OTEL_TRACES_EXPORTER: 'otlp,console',
+      OTEL_LOGS_EXPORTER: 'console,otlp',
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
+    })
+    await sendOne(url)
+    await untilAllArrived()
+    const families = parseExposition((await scrape(PROMETHEUS)).text, 'openmetrics')
+    assert.equal(sampleValue(families, 'http_server_request_duration_seconds_count', { http_route: '/hello/:name' }), 1)
+    await process.waitForLine('a span', line => line.includes("name: 'GET /hello/:name'"))
+    await process.waitForLine('a metric', line => line.includes("name: 'http.server.request.duration'"))
+    await process.waitForLine('a log record', line => line.includes("body: 'hello'"))
+  })
+
+  it('leave trace ids in the log even when every exporter is none', async () => {
+    const { url, process, scrape, stop } = await start({
+      OTEL_METRICS_EXPORTER: 'none',
+      OTEL_TRACES_EXPORTER: 'none',
+      OTEL_LOGS_EXPORTER: 'none',
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
+    })
+    await sendOne(url)
+    const line = await process.waitForLog('the line', entry => entry['event'] === 'hello')
+    assert.match(String(line['trace_id']), /^(?!0{32})[0-9a-f]{32}$/)
+    assert.equal((await scrape()).status, 404)
+    assert.equal((await stop())['complete'], true)
+    assert.deepEqual(receiver.requests, [])
+  })
+
+  it('start nothing when the SDK is disabled', async () => {
+    const {
+      url,
+      start: said,
+      process,
+      scrape,
+      stop,
+    } = await start({
+      ...ALL_OTLP,
+      OTEL_SDK_DISABLED: 'true',
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
+    })
+    assert.equal(said['enabled'], false)
+    await sendOne(url)
+    const line = await process.waitForLog('the line', entry => entry['event'] === 'hello')
+    assert.equal(line['trace_id'], undefined)
+    assert.equal((await scrape()).status, 404)
+    assert.equal((await stop())['complete'], true)
+    assert.deepEqual(receiver.requests, [])
+  })
+
+  it('start nothing when a setting is wrong, and say what is wrong', async () => {
+    const { url, start: said, scrape } = await start({ OTEL_METRICS_EXPORTER: 'promethues' })
+    assert.equal(said['enabled'], false)
+    assert.deepEqual(said['problems'], [
+      {
+        where: 'OTEL_METRICS_EXPORTER',
+        problem: '"promethues" is not known',
+        allowed: 'otlp, console, prometheus, none',
+        nearest: 'prometheus',
+      },
+    ])
+    await sendOne(url)
+    assert.equal((await scrape()).status, 404)
+  })
+
+  it('say which modules were loaded before they could be instrumented', async () => {
+    assert.deepEqual((await start({})).start['loadedTooEarly'], [])
+    await program?.process.kill()
+    const { start: said } = await start({}, [require.resolve('express')])
+    assert.deepEqual(said['loadedTooEarly'], ['express'])
+  })
+
+  it('keep secrets in URLs to themselves', async () => {
+    const { url } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl })
+    await fetch(`${url}/hello/world?token=very-secret&y=2`).then(async response => response.text())
+    await until(() => receiver.spans.length >= 3, { what: 'three spans' })
+    const attributes = receiver.spans.map(span => span.attributes)
+    assert.doesNotMatch(JSON.stringify(attributes), /very-secret/)
+    assert.match(JSON.stringify(attributes), /token=REDACTED/)
+    assert.match(JSON.stringify(attributes), /y=2/)
+  })
+
+  describe('when the collector is down', () => {
+    /** A port that nobody listens on. */
+    const NOBODY = { ...ALL_OTLP, OTEL_METRICS_EXPORTER: 'prometheus,otlp', OTEL_EXPORTER_OTLP_TIMEOUT: '300' }
+
+    for (const protocol of ['http/protobuf', 'grpc'] as const) {
+      it(`serve on, count what is lost and say so once, over ${protocol}`, async () => {
+        await receiver.stop()
+        const { url, process, scrape } = await start({
+          ...NOBODY,
+          OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+          OTEL_EXPORTER_OTLP_ENDPOINT: protocol === 'grpc' ? receiver.grpcUrl : receiver.httpUrl,
+        })
+        for (const signal of ['span', 'log', 'metric_data_point']) {
+          await until(
+            async () => {
+              await sendOne(url)
+              const { text } = await scrape(PROMETHEUS)
+              const exported = parseExposition(text, 'openmetrics').get(`otel_sdk_exporter_${signal}_exported`)
+              return exported?.samples.some(sample => sample.value > 0 && sample.labels['error_type'] !== undefined)
+            },
+            { what: `a count of lost ${signal}s` },
+          )
+        }
+        const complaints = process.logs.filter(entry => entry['event'] === 'telemetry').map(entry => entry['msg'])
+        assert.ok(complaints.length > 0)
+        assert.equal(new Set(complaints).size, complaints.length, complaints.join('\n'))
+      })
+    }
+
+    it('shut down in the time that was given, and admit the loss', async () => {
+      await receiver.stop()
+      const { url, stop } = await start({
+        ...NOBODY,
+        OTEL_EXPORTER_OTLP_TIMEOUT: '30000',
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
+        SHUTDOWN_MS: '400',
+      })
+      await sendOne(url)
+      const { complete, took_ms: took } = await stop()
+      assert.equal(complete, false)
+      assert.ok(Number(took) < 3_000, `${String(took)} ms`)
+    })
+  })
+
+  it('send what is still buffered at shutdown', async () => {
+    const { url, stop } = await start({
+      ...ALL_OTLP,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
+      OTEL_METRIC_EXPORT_INTERVAL: '600000',
+      OTEL_BSP_SCHEDULE_DELAY: '600000',
+      OTEL_BLRP_SCHEDULE_DELAY: '600000',
+    })
+    await sendOne(url)
+    assert.deepEqual(receiver.requests, [])
+    assert.equal((await stop())['complete'], true)
+    assert.equal(receiver.spans.length, 3)
+    assert.ok(receiver.logs.some(record => record.body === 'hello'))
+    assert.ok(receiver.metrics.some(metric => metric.name === 'http.server.request.duration'))
+  })
+})
