@@ -18,7 +18,7 @@ createServer((request, response) => {
 })
   .listen(Number(process.env.PORT ?? 8026), process.env.HOST ?? '0.0.0.0')
   .on('listening', function () {
-    console.log(JSON.stringify({ event: 'listening', port: this.address().port }))
+    process.stdout.write(`${JSON.stringify({ event: 'listening', port: this.address().port })}\n`)
   })
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0))

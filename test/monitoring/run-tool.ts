@@ -1,0 +1,13 @@
+import assert from 'node:assert/strict'
+import { findBinary, type BinaryName } from '../../src/stack/binaries'
+import { runProcess } from '../support/start-process'
+import { ROOT } from './monitoring-files'
+
+/** Runs a checking program from the root of the repository. @returns what it wrote; throws that when it fails. */
+export async function runTool(name: BinaryName, ...args: readonly string[]): Promise<string> {
+  const { path } = await findBinary(name)
+  const { exit, lines } = await runProcess({ name, path, args, cwd: ROOT })
+  const output = lines.join('\n')
+  assert.equal(exit?.code, 0, `${name} ${args.join(' ')}\n${output}`)
+  return output
+}
