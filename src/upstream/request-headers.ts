@@ -22,13 +22,19 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
 ])
 
 /**
+ * What only a proxy may say of a client: believed by many an upstream, whoever wrote it. With `_` too, because CGI and its
+ * heirs (WSGI, Rack, PHP) read `X_Forwarded_For` as `X-Forwarded-For`.
+ */
+const SAID_BY_PROXIES = /^(?:x[-_]forwarded[-_]|x[-_]real[-_]ip$)/
+
+/**
  * Makes the header section for the upstream, as flat name, value pairs.
  *
  * What the client names in `Connection` is removed from the inbound copy before anything of ours is added: the other way
  * round, a client could have the gateway strip the very fields the upstream trusts (CVE-2026-33805).
  */
 export function buildRequestHeaders(exchange: Exchange): string[] {
-  const { request } = exchange
+  const { request, peerIsTrusted } = exchange
   const named = namedInConnection(request.headers.connection)
   const ours = propagation.fields() // the client's own trace fields must not reach the upstream beside ours
   const headers: string[] = []
@@ -36,6 +42,7 @@ export function buildRequestHeaders(exchange: Exchange): string[] {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (NEVER_FORWARDED.has(name) || named?.has(name) || ours.includes(name)) continue
+    if (!peerIsTrusted && SAID_BY_PROXIES.test(name)) continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
   addForwardingHeaders(headers, exchange)
@@ -56,24 +63,23 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
   const inbound = request.headers
   const peer = peerIsTrusted ? peerAddress(exchange) : exchange.clientAddress
   const scheme = 'encrypted' in request.socket ? 'https' : 'http'
-  const host = inbound.host ?? ''
   const trusted = (name: string): string | undefined => (peerIsTrusted ? join(inbound[name]) : undefined)
 
-  const element = `for=${forwardedNode(peer)};host="${host}";proto=${scheme}`
+  const element = `for=${forwardedNode(peer)}${inbound.host ? `;host="${inbound.host}"` : ''};proto=${scheme}`
   const forwarded = trusted('forwarded')
   const forwardedFor = trusted('x-forwarded-for')
+  const forwardedHost = trusted('x-forwarded-host') ?? inbound.host
   headers.push(
     'forwarded',
     forwarded === undefined ? element : `${forwarded}, ${element}`,
     'x-forwarded-for',
     forwardedFor === undefined ? peer : `${forwardedFor}, ${peer}`,
-    'x-forwarded-host',
-    trusted('x-forwarded-host') ?? host,
     'x-forwarded-proto',
     trusted('x-forwarded-proto') ?? scheme,
     'via', // a gateway must say so (RFC 9110 §7.6.3); the name is a pseudonym, not a host
     `${request.httpVersion} myesi-gateway`,
   )
+  if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // HTTP/1.0 may name none
 }
 
 function peerAddress(exchange: Exchange): string {

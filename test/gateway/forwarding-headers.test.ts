@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import type { IncomingHttpHeaders } from 'node:http'
+import { openRaw, type RawConnection } from '../support/raw-http'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+
+const FORGED = [
+  'X-Forwarded-For: 203.0.113.7',
+  'X-Forwarded-Host: forged.example',
+  'X-Forwarded-Proto: https',
+  'X-Forwarded-Port: 443',
+  'X-Forwarded-Prefix: /forged',
+  'X-Forwarded-Ssl: on',
+  'X-Real-IP: 203.0.113.7',
+  'X_Forwarded_For: 203.0.113.7',
+  'X-Forwarded_Proto: https',
+  'Forwarded: for=203.0.113.7;proto=https;host=forged.example',
+]
+
+describe('what the upstream learns of the client', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+
+  before(async () => {
+    upstream = await startUpstream()
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+
+  async function trusting(trustedProxies: readonly string[], host = '127.0.0.1'): Promise<void> {
+    pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint: { trustedProxies } }), { host })
+  }
+
+  async function forward(fields: readonly string[], peer = '127.0.0.1'): Promise<IncomingHttpHeaders> {
+    const client: RawConnection = await openRaw(pipeline.port, peer)
+    client.send(`GET /app HTTP/1.1\r\nHost: shop.example:81\r\n${fields.map(field => `${field}\r\n`).join('')}\r\n`)
+    await client.waitFor('\r\n\r\nok')
+    client.destroy()
+    return upstream.requests.at(-1)!.headers
+  }
+  const loggedClient = (): unknown => pipeline.logs.findLast(entry => entry['event'] === 'request')?.['client']
+
+  it('is the peer’s address, the host it asked for, the scheme and the hop', async () => {
+    await trusting([])
+    const headers = await forward([])
+    assert.equal(headers['x-forwarded-for'], '127.0.0.1')
+    assert.equal(headers['x-forwarded-host'], 'shop.example:81')
+    assert.equal(headers['x-forwarded-proto'], 'http')
+    assert.equal(headers['forwarded'], 'for=127.0.0.1;host="shop.example:81";proto=http')
+    assert.equal(headers['via'], '1.1 myesi-gateway')
+  })
+
+  it('is nothing that a client says of itself', async () => {
+    await trusting([])
+    const headers = await forward(FORGED)
+    assert.equal(headers['x-forwarded-for'], '127.0.0.1')
+    assert.equal(headers['forwarded'], 'for=127.0.0.1;host="shop.example:81";proto=http')
+    assert.equal(headers['x-forwarded-host'], 'shop.example:81')
+    assert.equal(headers['x-forwarded-proto'], 'http')
+    const others = ['port', 'prefix', 'ssl'].map(name => `x-forwarded-${name}`)
+    for (const name of [...others, 'x-real-ip', 'x_forwarded_for', 'x-forwarded_proto']) {
+      assert.equal(headers[name], undefined, name)
+    }
+    assert.equal(loggedClient(), '127.0.0.1')
+  })
+
+  it('is continued where a trusted proxy began it', async () => {
+    await trusting(['127.0.0.1'])
+    const headers = await forward(FORGED.filter(field => !field.includes('_')))
+    assert.equal(headers['x-forwarded-for'], '203.0.113.7, 127.0.0.1')
+    assert.equal(
+      headers['forwarded'],
+      'for=203.0.113.7;proto=https;host=forged.example, for=127.0.0.1;host="shop.example:81";proto=http',
+    )
+    assert.equal(headers['x-forwarded-host'], 'forged.example')
+    assert.equal(headers['x-forwarded-proto'], 'https')
+    assert.equal(headers['x-forwarded-port'], '443')
+    assert.equal(headers['x-real-ip'], '203.0.113.7')
+    assert.equal(loggedClient(), '203.0.113.7')
+  })
+
+  it('stops at the first proxy that is not trusted, so that nobody can prepend addresses', async () => {
+    await trusting(['127.0.0.0/8', '10.0.0.0/8'])
+    const headers = await forward(['X-Forwarded-For: 1.1.1.1, 198.51.100.9, 10.1.2.3', 'X-Forwarded-For: 10.9.9.9'])
+    assert.equal(headers['x-forwarded-for'], '1.1.1.1, 198.51.100.9, 10.1.2.3, 10.9.9.9, 127.0.0.1')
+    assert.equal(loggedClient(), '198.51.100.9')
+  })
+
+  it('survives nonsense in the list of a trusted proxy', async () => {
+    await trusting(['127.0.0.1'])
+    await forward(['X-Forwarded-For: , "nonsense", ::ffff:999.1.1.1,,'])
+    assert.equal(typeof loggedClient(), 'string')
+  })
+
+  it('is an IPv6 address in brackets', async () => {
+    await trusting([], '::1')
+    const headers = await forward([], '::1')
+    assert.equal(headers['x-forwarded-for'], '::1')
+    assert.equal(headers['forwarded'], 'for="[::1]";host="shop.example:81";proto=http')
+  })
+
+  it('is continued for an IPv6 block', async () => {
+    await trusting(['::/64'], '::1')
+    await forward(['X-Forwarded-For: 2001:db8::7'], '::1')
+    assert.equal(loggedClient(), '2001:db8::7')
+  })
+
+  it('is one address, whichever way an IPv4 client reaches a dual-stack port', async () => {
+    await trusting([], '::')
+    const headers = await forward([], '127.0.0.1')
+    assert.equal(headers['x-forwarded-for'], '127.0.0.1')
+    assert.equal(headers['forwarded'], 'for=127.0.0.1;host="shop.example:81";proto=http')
+  })
+
+  it('is no empty host where the client named none', async () => {
+    await trusting([])
+    const client = await openRaw(pipeline.port)
+    client.send('GET /app HTTP/1.0\r\n\r\n')
+    await client.closed()
+    const { headers } = upstream.requests.at(-1)!
+    assert.equal(headers['x-forwarded-host'], undefined)
+    assert.equal(headers['forwarded'], 'for=127.0.0.1;proto=http')
+    assert.equal(headers['via'], '1.0 myesi-gateway')
+  })
+
+  it('keeps the hops that others named in Via', async () => {
+    await trusting([])
+    assert.equal((await forward(['Via: 1.0 cdn'])).via, '1.0 cdn, 1.1 myesi-gateway')
+  })
+})
