@@ -41,7 +41,6 @@ export function createLogger(level: string): ProcessLog {
 
 function activeTrace(): object {
   const span = trace.getActiveSpan()?.spanContext()
-  return span && isSpanContextValid(span) ? { trace_id: span.traceId, span_id: span.spanId } : NO_TRACE
+  // A new object each time: pino adds the line's own fields to it.
+  return span && isSpanContextValid(span) ? { trace_id: span.traceId, span_id: span.spanId } : {}
 }
-
-const NO_TRACE = Object.freeze({})
