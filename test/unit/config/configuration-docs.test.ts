@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readSettings, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/env'
+import { parseGatewayFile } from '../../../src/config/gateway-file'
+import { formatProblems } from '../../../src/config/problems'
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly required?: readonly string[]
+  readonly items?: JsonSchema
+  readonly additionalProperties?: JsonSchema | false
+  readonly anyOf?: readonly JsonSchema[]
+  readonly default?: unknown
+  readonly not?: unknown
+}
+
+const DOCS = join(__dirname, '../../../..', 'docs')
+const TEXT = readFileSync(join(DOCS, 'configuration.md'), 'utf8')
+const SCHEMA = JSON.parse(readFileSync(join(DOCS, 'gateway.schema.json'), 'utf8')) as JsonSchema
+
+/** First column to default column, of the tables with four columns. */
+const ROWS = new Map(
+  [...TEXT.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([^|]+) \| .+ \|$/gm)].map(([, key = '', standard = '']) => [
+    key,
+    standard,
+  ]),
+)
+const CODE_BLOCKS = [...TEXT.matchAll(/^```(yaml|text)\n(.*?)^```$/gms)].map(([, language, code = '']) => ({
+  language,
+  code,
+}))
+
+/** Every key that holds a value or may hold a whole one of several shapes, with what the docs should call its default. */
+function keys(schema: JsonSchema, path: string): [string, string][] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, value]): [string, string][] => {
+    if (value.not !== undefined) return []
+    const here = path === '' ? key : `${path}.${key}`
+    const isRequired = schema.required?.includes(key) ?? false
+    const standard = isRequired ? 'required' : value.default === undefined ? 'none' : `\`${asYaml(value.default)}\``
+    const [alone] = (value.anyOf ?? []).filter(option => option.properties !== undefined)
+    if (alone) return [[here, standard], ...keys(alone, here)]
+    if (value.additionalProperties) return keys(value.additionalProperties, `${here}.<name>`)
+    if (value.items?.properties) return keys(value.items, `${here}[]`)
+    return value.properties ? keys(value, here) : [[here, standard]]
+  })
+}
+
+function asYaml(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+describe('docs/configuration.md', () => {
+  for (const [key, standard] of keys(SCHEMA, '')) {
+    it(`has the key ${key} and its default`, () => {
+      assert.equal(ROWS.get(key), standard)
+    })
+  }
+
+  it('has no key and no variable that does not exist', () => {
+    const known = new Set<string>([
+      ...keys(SCHEMA, '').map(([key]) => key),
+      ...Object.values(VARIABLES).map(([name]) => name),
+    ])
+    assert.deepEqual(
+      [...ROWS.keys()].filter(key => !known.has(key)),
+      [],
+    )
+  })
+
+  it('has every variable with its default', () => {
+    const { settings } = readSettings({})
+    for (const [setting, [name, ...others]] of Object.entries(VARIABLES)) {
+      const standard = settings?.[setting as keyof typeof VARIABLES]
+      const expected =
+        setting === 'opsPublicUrl' ? 'made of host and port' : standard === undefined ? 'none' : `\`${standard}\``
+      assert.equal(ROWS.get(name), expected, name)
+      for (const other of others) assert.ok(TEXT.includes(`\`${other}\``), other)
+    }
+    for (const name of VARIABLES_OF_OTHERS.filter(name => name !== 'INCIDENT_PUBLIC_URL')) {
+      assert.ok(TEXT.includes(`\`${name}\``), name)
+    }
+  })
+
+  it('has an example that the gateway takes', () => {
+    const example = CODE_BLOCKS.find(({ language }) => language === 'yaml')
+    assert.deepEqual(parseGatewayFile(example?.code ?? '', 'gateway.yaml', {}).problems, [])
+  })
+
+  it('shows the output that a wrong file and wrong settings really have', () => {
+    const [, wrong, output] = CODE_BLOCKS
+    const env = { PORT: '80a', REDIS_URL: 'redis://:s3cr/et@redis.example' }
+    for (const [name, value] of Object.entries(env)) assert.ok(TEXT.includes(`\`${name}=${value}\``))
+    const problems = [
+      ...readSettings(env).problems,
+      ...parseGatewayFile(wrong?.code ?? '', 'gateway.yaml', env).problems,
+    ]
+    assert.equal(output?.code, formatProblems(problems))
+  })
+})
