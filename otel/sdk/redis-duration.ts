@@ -36,7 +36,7 @@ export function measureRedis(meter: Meter): () => void {
 
   const start = (message: unknown): void => {
     const event = message as CommandEvent
-    if (!NOISE.has(event.command)) event[started] = performance.now()
+    if (!NOISE.has(event.command.toLowerCase())) event[started] = performance.now()
   }
   const end = (message: unknown): void => {
     const event = message as CommandEvent
@@ -60,7 +60,7 @@ function record(
 ): void {
   duration.record((performance.now() - startedAt) / 1000, {
     'db.system.name': 'redis',
-    'db.operation.name': operationName(event.command),
+    'db.operation.name': operationName(event.command.toLowerCase()),
     'server.address': event.serverAddress,
     ...(event.serverPort === undefined ? {} : { 'server.port': event.serverPort }),
     ...(event.error === undefined ? {} : { 'error.type': errorType(typeOf(event.error)) }),
