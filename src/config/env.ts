@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { hasErrors } from './problems'
+import { quoted } from './quoted'
 import type { ConfigProblem, Settings } from './types'
 import { unknownVariables } from './unknown-variables'
 import { parseBearerToken } from './values/bearer-token'
@@ -122,6 +123,6 @@ function variableOf(setting: keyof Settings, env: Environment): string {
 
 function problemWith(setting: keyof Settings, { problem, ...hints }: Mistake, env: Environment): ConfigProblem {
   const where = variableOf(setting, env)
-  const subject = SECRETS.has(setting) ? 'the value' : JSON.stringify(env[where])
+  const subject = SECRETS.has(setting) ? 'the value' : quoted(env[where] ?? '')
   return { where, problem: `${subject} ${problem}`, ...hints }
 }

@@ -1,6 +1,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 import type { Alias, Document, Node, YAMLError } from 'yaml'
 import type { Environment } from './env'
+import { quoted } from './quoted'
 import type { ConfigProblem } from './types'
 import { fillVariables, type Filled, type Path } from './variables'
 
@@ -50,8 +51,12 @@ function syntaxProblem(error: YAMLError, text: string, place: Place): ConfigProb
   const [start] = error.pos
   const where = place(start)
   if (error.code === 'DUPLICATE_KEY') {
-    const [key] = /^[^\s:]*/.exec(text.slice(start)) ?? ['']
-    return { where, problem: `the key "${key}" is here a second time`, allowed: 'each key once' }
+    const [, double, single, plain = ''] = /^(?:"([^"]*)"|'([^']*)'|([^\s:]*))/.exec(text.slice(start)) ?? []
+    return {
+      where,
+      problem: `the key ${quoted(double ?? single ?? plain)} is here a second time`,
+      allowed: 'each key once',
+    }
   }
   if (error.code === 'MULTIPLE_DOCS') return { where, problem: 'a second document begins', allowed: 'one document' }
   const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start)
@@ -164,11 +169,6 @@ export class YamlSource {
     if (isAlias(node)) return node.resolve(this.#document)
     return isNode(node) ? node : undefined
   }
-}
-
-function quoted(text: string): string {
-  const safe = text.replace(/\/\/.*@/s, '//…@')
-  return JSON.stringify(safe.length > 80 ? `${safe.slice(0, 79)}…` : safe)
 }
 
 /** `routes[0].match.path` */

@@ -114,6 +114,7 @@ describe('a variable that will not do', () => {
     ['OPS_PUBLIC_URL', 'ops.example:9464', '"ops.example:9464" has no scheme', 'http://ops.example:9464'],
     ['OPS_PUBLIC_URL', 'ops', '"ops" is not a URL'],
     ['OPS_PUBLIC_URL', 'ftp://ops', '"ftp://ops" is neither http nor https'],
+    ['OPS_PUBLIC_URL', 'http://me:hunter2@ops', '"http://…@ops" has credentials in it'],
     ['OPS_PUBLIC_URL', 'http://ops?a', '"http://ops?a" has a query or a fragment', 'http://ops/'],
     ['REPLICAS', '0', '"0" is too small'],
     ['REPLICAS', 'two', '"two" is not a whole number'],

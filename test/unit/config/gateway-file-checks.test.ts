@@ -105,6 +105,13 @@ describe('what must hold between the keys of gateway.yaml', () => {
     ])
   })
 
+  it('names a key that is there twice without its quotes', () => {
+    for (const key of ['"a: b"', "'a: b'"]) {
+      const [again] = problemsIn(`${key}: 1\n${key}: 2\n`).filter(({ where }) => where === 'gateway.yaml:2:1')
+      assert.equal(again?.problem, 'the key "a: b" is here a second time')
+    }
+  })
+
   it('refuses two policies of one name on a route', () => {
     const policy = '{ name: a, limit: 5, window: 1s }'
     const text = gatewayYaml({ route: `rateLimit: [${policy}, ${policy}]` })
