@@ -6,6 +6,7 @@ import {
   type Histogram,
   type Meter,
   type MeterProvider,
+  type SpanContext,
 } from '@opentelemetry/api'
 
 /** The request that proves a number: which trace, what value, when. */
@@ -31,23 +32,24 @@ const WITH_EXEMPLARS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Exemplars, which the SDK does not have: the newest kept request of each bucket and counter. They point only at traces
- * that are kept, and are no longer told when the trace is gone, so every exemplar that is exposed opens.
+ * Exemplars, which the SDK does not have: the newest kept request of each bucket and counter. They point only at requests
+ * that are kept, and are no longer told when the request is gone, so every exemplar that is exposed opens.
  *
  * Keyed by the attribute objects themselves: the gateway makes one per series and the SDK hands back the same object.
  * Bounded by them, times buckets.
  */
 export class Exemplars implements ExemplarSource {
-  readonly #isKept: (traceId: string) => boolean
+  readonly #isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean
   readonly #byInstrument = new Map<string, WeakMap<Attributes, (Exemplar | undefined)[]>>()
 
-  constructor(isKept: (traceId: string) => boolean) {
+  /** @param isKept whether the request with this SERVER span can still be looked at */
+  constructor(isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean) {
     this.#isKept = isKept
   }
 
   exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined {
     const found = this.#byInstrument.get(instrument)?.get(attributes)?.[bucket]
-    return found && this.#isKept(found.traceId) ? found : undefined
+    return found && this.#isKept(found) ? found : undefined
   }
 
   /** A provider whose chosen instruments leave exemplars here; everything else is the given one's own. */
@@ -92,7 +94,7 @@ export class Exemplars implements ExemplarSource {
 
   #offer(name: string, attributes: Attributes, bucket: number, value: number, context: Context): void {
     const span = trace.getSpanContext(context)
-    if (!span || !this.#isKept(span.traceId)) return
+    if (!span || !this.#isKept(span)) return
     let series = this.#byInstrument.get(name)
     if (!series) this.#byInstrument.set(name, (series = new WeakMap()))
     let buckets = series.get(attributes)

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { context, diag, DiagLogLevel, metrics } from '@opentelemetry/api'
 import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/core'
 import { NodeSDK } from '@opentelemetry/sdk-node'
+import type { SpanLimits } from '@opentelemetry/sdk-trace'
 import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
 import { Exemplars } from './exemplars'
@@ -67,7 +68,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
   const tooEarly = loadedTooEarly()
   const ignoredPorts = new Set<number>()
   const recorder = new Recorder()
-  const exemplars = new Exemplars(traceId => recorder.has(traceId))
+  const exemplars = new Exemplars(span => recorder.has(span))
   const resource = createResource(settings.resourceDetectors)
   diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel] })
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))
@@ -89,6 +90,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
       metricReaders: [],
       sampler: createSampler(settings.sampler),
       spanProcessors: [keptTraces],
+      spanLimits: spanLimits(),
       logRecordProcessors,
       instrumentations: instrumentation,
     })
@@ -122,6 +124,16 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
       return shutdownAll([keptTraces, ...logRecordProcessors, ...readers], timeoutMs, diagnostics)
     },
   }
+}
+
+/** Characters of one attribute. The SDK sets no bound, and clients choose paths and user agents. */
+const MAX_ATTRIBUTE_LENGTH = 4_096
+
+/** Nothing where the environment says it: what is passed here would win. */
+function spanLimits(): Pick<SpanLimits, 'attributeValueLengthLimit'> {
+  const variables = ['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', 'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT']
+  const isSet = variables.some(variable => Boolean(process.env[variable]?.trim()))
+  return isSet ? {} : { attributeValueLengthLimit: MAX_ATTRIBUTE_LENGTH }
 }
 
 /** With `OTEL_LOG_LEVEL` set the SDK's constructor installs a logger that writes to the console, over ours. */

@@ -1,8 +1,8 @@
-import { TraceFlags, type Attributes, type Context, type Meter } from '@opentelemetry/api'
+import { trace, TraceFlags, type Attributes, type Context, type Meter } from '@opentelemetry/api'
 import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { KeepBudget } from './keep-budget'
-import { ATTR_REASON, ATTR_ROUTE, keepCause, textOf, type KeepCause } from './keep-cause'
-import type { Recorder } from './recorder'
+import { ATTR_REASON, ATTR_ROUTE, ATTR_STREAM, keepCause, textOf, type KeepCause } from './keep-cause'
+import type { KeptRequest, Recorder } from './recorder'
 
 export interface KeptTracesOptions {
   /** Requests that took longer are kept, in milliseconds. */
@@ -12,24 +12,47 @@ export interface KeptTracesOptions {
   /** Where kept spans leave: batch processors and the like. */
   readonly exports: readonly SpanProcessor[]
   readonly recorder: Recorder
+  readonly bounds?: Partial<KeptTracesBounds>
+  /** Milliseconds of any monotonic clock. */
+  readonly now?: () => number
 }
 
-/** Requests under way whose spans are held; above it spans go the ordinary way and only sampled ones are exported. */
-const MAX_GROUPS = 10_000
-/** Spans held for one request; a request that makes more loses the later ones. */
-const MAX_SPANS_PER_GROUP = 128
-/** A request that is still open after so long is told about as it is, marked as unfinished. */
-const MAX_AGE_MS = 10 * 60_000
+/**
+ * What may wait in memory for its request to end. A span's own size is bounded by the limit on the length of its
+ * attributes (`start.ts`), so that the number of spans bounds the bytes: some 2 kB each as a rule.
+ */
+export interface KeptTracesBounds {
+  /** Requests under way whose spans are held. Of those above it only the SERVER span can be kept. */
+  readonly maxGroups: number
+  /** Spans held for one request; later ones go the ordinary way, so that only sampled ones leave. */
+  readonly maxSpansPerGroup: number
+  /** Spans held for all requests together. */
+  readonly maxSpans: number
+  /** A request that is still open after so many milliseconds is told about as it is, marked as unfinished. */
+  readonly maxAgeMs: number
+}
+
+const BOUNDS: KeptTracesBounds = { maxGroups: 10_000, maxSpansPerGroup: 128, maxSpans: 50_000, maxAgeMs: 10 * 60_000 }
 const SWEEP_INTERVAL_MS = 10_000
+
+/** Attribute of a root that was told about before it ended. */
+export const ATTR_UNFINISHED = 'gateway.trace.unfinished'
 
 /** The spans of one request in this process: its local root and everything below. */
 interface Group {
   readonly root: ReadableSpan
   readonly startedAt: number
-  readonly spans: ReadableSpan[]
-  open: number
-  cause: KeepCause | undefined
-  decided: boolean
+  /** Those that have ended; emptied when the group is given up. */
+  spans: ReadableSpan[]
+  /** `released`: held for too long, its spans go the ordinary way from now on. */
+  state: 'undecided' | 'decided' | 'released'
+  kept: KeptRequest | undefined
+}
+
+/** On the span objects themselves: a map by span id would keep what never ends for ever. */
+const GROUP = Symbol('group')
+interface Grouped {
+  [GROUP]?: Group
 }
 
 /**
@@ -41,27 +64,32 @@ interface Group {
  */
 export class KeptTraces implements SpanProcessor {
   readonly #options: KeptTracesOptions
+  readonly #bounds: KeptTracesBounds
+  readonly #now: () => number
   readonly #budget: KeepBudget
-  /** Each open span's group, by span id. */
-  readonly #open = new Map<string, Group>()
   /** Undecided groups, oldest first. */
   readonly #groups = new Set<Group>()
+  /** Spans of undecided groups. */
+  #held = 0
   readonly #sweeper: NodeJS.Timeout
-  readonly #counts = { kept: new Map<KeepCause, number>(), lost: new Map<string, number>() }
+  readonly #counts = { kept: new Map<KeepCause, number>(), lost: new Map<Loss, number>() }
 
   constructor(options: KeptTracesOptions) {
     this.#options = options
+    this.#bounds = { ...BOUNDS, ...options.bounds }
+    this.#now = options.now ?? (() => performance.now())
     this.#budget = new KeepBudget(options.perSecond)
-    this.#sweeper = setInterval(() => this.#flushOlderThan(MAX_AGE_MS), SWEEP_INTERVAL_MS).unref()
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS).unref()
   }
 
-  onStart(span: Span, _parent: Context): void {
-    const parent = span.parentSpanContext
-    const isLocalRoot = parent === undefined || parent.isRemote === true
-    const group = isLocalRoot ? this.#newGroup(span) : this.#open.get(parent.spanId)
-    if (!group) return
-    group.open++
-    this.#open.set(span.spanContext().spanId, group)
+  /** What waits at this moment. */
+  get pending(): { readonly groups: number; readonly spans: number } {
+    return { groups: this.#groups.size, spans: this.#held }
+  }
+
+  onStart(span: Span, context: Context): void {
+    const group = isLocalRoot(span) ? this.#newGroup(span) : groupOf(trace.getSpan(context))
+    if (group) (span as Grouped)[GROUP] = group
   }
 
   onEnding(): void {
@@ -69,15 +97,11 @@ export class KeptTraces implements SpanProcessor {
   }
 
   onEnd(span: ReadableSpan): void {
-    const { spanId } = span.spanContext()
-    const group = this.#open.get(spanId)
-    if (!group) return this.#export(span, isSampled(span))
-    this.#open.delete(spanId)
-    group.open--
-    if (group.decided) this.#addLate(group, span)
-    else if (group.spans.length < MAX_SPANS_PER_GROUP || span === group.root) group.spans.push(span)
-    else this.#lose('spans')
-    if (span === group.root && !group.decided) this.#decide(group, span, this.#verdict(span))
+    const group = groupOf(span)
+    if (group === undefined || group.state === 'released') this.#endAlone(span)
+    else if (group.state === 'decided') this.#endLate(group, span)
+    else if (span === group.root) this.#endRequest(group)
+    else this.#hold(group, span)
   }
 
   async forceFlush(): Promise<void> {
@@ -86,8 +110,17 @@ export class KeptTraces implements SpanProcessor {
 
   async shutdown(): Promise<void> {
     clearInterval(this.#sweeper)
-    this.#flushOlderThan(0)
+    for (const group of this.#groups) this.#tellUnfinished(group)
     await Promise.all(this.#options.exports.map(processor => processor.shutdown()))
+  }
+
+  /** Lets go of what has been under way for too long. */
+  sweep(): void {
+    const now = this.#now()
+    for (const group of this.#groups) {
+      if (now - group.startedAt < this.#bounds.maxAgeMs) return
+      this.#tellUnfinished(group)
+    }
   }
 
   /** How many traces were kept and why, and how much was lost. */
@@ -110,67 +143,115 @@ export class KeptTraces implements SpanProcessor {
   }
 
   #newGroup(root: ReadableSpan): Group | undefined {
-    if (this.#groups.size >= MAX_GROUPS) {
+    if (this.#groups.size >= this.#bounds.maxGroups) {
       this.#lose('groups')
       return undefined
     }
-    const group: Group = {
-      root,
-      startedAt: performance.now(),
-      spans: [],
-      open: 0,
-      cause: undefined,
-      decided: false,
-    }
+    const group: Group = { root, startedAt: this.#now(), spans: [], state: 'undecided', kept: undefined }
     this.#groups.add(group)
     return group
   }
 
+  #hold(group: Group, span: ReadableSpan): void {
+    if (group.spans.length < this.#bounds.maxSpansPerGroup && this.#held < this.#bounds.maxSpans) {
+      group.spans.push(span)
+      this.#held++
+      return
+    }
+    if (isSampled(span)) this.#export(span)
+    else this.#lose('spans')
+  }
+
+  #endRequest(group: Group): void {
+    this.#leave(group)
+    group.state = 'decided'
+    const cause = this.#verdict(group.root)
+    if (cause === undefined) {
+      group.spans = NO_SPANS
+      return
+    }
+    group.spans.push(group.root)
+    group.kept = this.#keep(group.root, group.spans, cause)
+  }
+
+  /** A span that ended after its root, as a redis command of an aborted request may. */
+  #endLate({ kept }: Group, span: ReadableSpan): void {
+    if (kept === undefined) return
+    this.#options.recorder.addLate(kept, span)
+    this.#export(span)
+  }
+
+  /** A span whose group could not be held, or not for so long. A request is still judged, by its root alone. */
+  #endAlone(span: ReadableSpan): void {
+    const cause = isLocalRoot(span) ? this.#verdict(span) : undefined
+    if (cause !== undefined) this.#keep(span, [span], cause)
+    else if (isSampled(span)) this.#export(span)
+  }
+
   #verdict(root: ReadableSpan): KeepCause | undefined {
     const cause = keepCause(root, this.#options.slowMs)
-    if (cause !== undefined) {
-      const reason = textOf(root, ATTR_REASON) ?? cause
-      if (this.#budget.take(textOf(root, ATTR_ROUTE) ?? '', reason, performance.now())) return cause
-      if (!isSampled(root)) this.#lose('rate')
-    }
+    if (cause !== undefined && this.#isWithinRate(root, cause)) return cause
     return isSampled(root) ? 'sampled' : undefined
   }
 
-  #decide(group: Group, root: ReadableSpan, cause: KeepCause | undefined): void {
-    group.decided = true
-    group.cause = cause
-    this.#groups.delete(group)
-    if (cause === undefined) return
+  #isWithinRate(root: ReadableSpan, cause: KeepCause): boolean {
+    const reason = textOf(root, ATTR_REASON) ?? cause
+    if (this.#budget.take(textOf(root, ATTR_ROUTE) ?? '', reason, this.#now())) return true
+    if (!isSampled(root)) this.#lose('rate')
+    return false
+  }
+
+  #keep(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest {
     this.#counts.kept.set(cause, (this.#counts.kept.get(cause) ?? 0) + 1)
-    this.#options.recorder.add(root, group.spans, cause)
-    for (const span of group.spans) this.#export(span, true)
+    for (const span of spans) this.#export(span)
+    return this.#options.recorder.add(root, spans, cause)
   }
 
-  #addLate(group: Group, span: ReadableSpan): void {
-    if (group.cause === undefined) return
-    this.#options.recorder.addLate(span)
-    this.#export(span, true)
+  /**
+   * Tells what is known so far of a request that does not end, and holds nothing of it any longer. Its end, should it come,
+   * is judged like any other. A stream is meant to last: only what was sampled is told.
+   */
+  #tellUnfinished(group: Group): void {
+    this.#leave(group)
+    group.state = 'released'
+    const { root, spans } = group
+    group.spans = NO_SPANS
+    const isStream = root.attributes[ATTR_STREAM] !== undefined
+    if (!isStream && this.#isWithinRate(root, 'unfinished')) {
+      const soFar = asUnfinished(root)
+      this.#keep(soFar, [...spans, soFar], 'unfinished')
+    } else if (isSampled(root)) for (const span of spans) this.#export(span)
   }
 
-  #export(span: ReadableSpan, wanted: boolean): void {
-    if (!wanted) return
+  #leave(group: Group): void {
+    this.#groups.delete(group)
+    this.#held -= group.spans.length
+  }
+
+  #export(span: ReadableSpan): void {
+    const { exports } = this.#options
+    if (exports.length === 0) return
     const exported = isSampled(span) ? span : asSampled(span)
-    for (const processor of this.#options.exports) processor.onEnd(exported)
+    for (const processor of exports) processor.onEnd(exported)
   }
 
-  #flushOlderThan(ageMs: number): void {
-    const now = performance.now()
-    for (const group of this.#groups) {
-      if (now - group.startedAt < ageMs) return
-      const soFar = asUnfinished(group.root)
-      group.spans.push(soFar)
-      this.#decide(group, soFar, 'unfinished')
-    }
-  }
-
-  #lose(what: 'rate' | 'groups' | 'spans'): void {
+  #lose(what: Loss): void {
     this.#counts.lost.set(what, (this.#counts.lost.get(what) ?? 0) + 1)
   }
+}
+
+/** `rate`: over the rate of its route and reason; `groups`, `spans`: over those bounds. */
+type Loss = 'rate' | 'groups' | 'spans'
+
+const NO_SPANS: ReadableSpan[] = []
+
+function groupOf(span: object | undefined): Group | undefined {
+  const grouped: Grouped | undefined = span
+  return grouped?.[GROUP]
+}
+
+function isLocalRoot({ parentSpanContext }: ReadableSpan): boolean {
+  return parentSpanContext === undefined || parentSpanContext.isRemote === true
 }
 
 function isSampled(span: ReadableSpan): boolean {
@@ -191,7 +272,7 @@ function asUnfinished(span: ReadableSpan): ReadableSpan {
     endTime: { value: [Math.floor(now / 1e3), (now % 1e3) * 1e6] },
     duration: { value: [Math.floor(elapsedMs / 1e3), Math.floor((elapsedMs % 1e3) * 1e6)] },
     ended: { value: true },
-    attributes: { value: { ...span.attributes, 'gateway.trace.unfinished': true } },
+    attributes: { value: { ...span.attributes, [ATTR_UNFINISHED]: true } },
   }) as ReadableSpan
 }
 

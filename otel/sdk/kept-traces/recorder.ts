@@ -5,23 +5,26 @@ import { ATTR_OUTCOME, ATTR_REASON, ATTR_ROUTE, durationMs, textOf, type KeepCau
 
 /** Bounds of the recorder, each of the two rings by itself. */
 export interface RecorderBounds {
-  readonly maxTraces: number
+  readonly maxRequests: number
   readonly maxBytes: number
 }
 
-interface Entry {
-  readonly summary: KeptTraceSummary
-  readonly spans: ReadableSpan[]
-  bytes: number
-}
+const BOUNDS: RecorderBounds = { maxRequests: 1_000, maxBytes: 16 * 1024 * 1024 }
+/** Spans of one request, with those that ended after it. */
+const MAX_SPANS_PER_REQUEST = 256
 
-const BOUNDS: RecorderBounds = { maxTraces: 1_000, maxBytes: 16 * 1024 * 1024 }
+/** What is kept of one request. A trace may have several, when its caller asked more than once. */
+export interface KeptRequest {
+  readonly root: ReadableSpan
+  readonly spans: readonly ReadableSpan[]
+  readonly cause: KeepCause
+}
 
 /**
  * The kept traces of the last minutes, in memory, so that a trace id resolves without any trace backend.
  *
  * Two rings, because at 100 % sampling the many good requests would push out the few failing ones. In the ring of the
- * notable ones the newest trace of each route and reason outlives all others: an alert may still point at it.
+ * notable ones the newest request of each route and reason outlives all others: an alert may still point at it.
  */
 export class Recorder {
   readonly #notable: Ring
@@ -32,23 +35,29 @@ export class Recorder {
     this.#sampled = new Ring(bounds)
   }
 
-  /** Takes one request's spans; `root` is its SERVER span. Several requests of one trace share an entry. */
-  add(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): void {
+  /** Takes one request's spans; `root` is its SERVER span. One that was told about before it ended is told anew. */
+  add(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest {
+    const { spanId } = root.spanContext()
+    const before = this.#notable.take(spanId) ?? this.#sampled.take(spanId)
+    const earlier = before?.spans.filter(span => span.spanContext().spanId !== spanId) ?? []
+    const request: Entry = { root, spans: [...earlier, ...spans], cause, bytes: 0 }
     const ring = cause === 'sampled' ? this.#sampled : this.#notable
-    ring.add(root, spans, cause)
+    ring.add(request)
+    return request
   }
 
-  /** A span that ended after its root, as a redis command of an aborted request may. */
-  addLate(span: ReadableSpan): void {
-    const { traceId } = span.spanContext()
-    const ring = this.#notable.has(traceId) ? this.#notable : this.#sampled
-    ring.append(traceId, [span])
+  /** A span that ended after its request. */
+  addLate(request: KeptRequest, span: ReadableSpan): void {
+    if (request.spans.length < MAX_SPANS_PER_REQUEST)
+      this.#ringOf(request.root.spanContext().spanId)?.append(request, span)
   }
 
-  has(traceId: string): boolean {
-    return this.#notable.has(traceId) || this.#sampled.has(traceId)
+  /** Whether the request with this SERVER span is still here. */
+  has({ spanId }: { readonly spanId: string }): boolean {
+    return this.#ringOf(spanId) !== undefined
   }
 
+  /** Requests. */
   get size(): number {
     return this.#notable.size + this.#sampled.size
   }
@@ -56,17 +65,31 @@ export class Recorder {
   /** Newest first. */
   list(filter: KeptTraceFilter, limit: number): KeptTraceSummary[] {
     const found: KeptTraceSummary[] = []
-    for (const ring of [this.#notable, this.#sampled]) {
-      for (const summary of ring.summaries()) if (matches(summary, filter)) found.push(summary)
+    for (const request of this.#requests()) {
+      const summary = summarise(request)
+      if (matches(summary, filter)) found.push(summary)
     }
     return found.sort((a, b) => b.timeMs - a.timeMs).slice(0, limit)
   }
 
-  /** The trace as OTLP/JSON (`resourceSpans`), or undefined when it is gone. */
+  /** Every kept request of the trace as OTLP/JSON (`resourceSpans`), or undefined when the trace is gone. */
   otlpJson(traceId: string): string | undefined {
-    const spans = [...this.#notable.spans(traceId), ...this.#sampled.spans(traceId)]
+    const spans: ReadableSpan[] = []
+    for (const request of this.#requests()) {
+      if (request.root.spanContext().traceId === traceId) spans.push(...request.spans)
+    }
     if (spans.length === 0) return undefined
     return new TextDecoder().decode(JsonTraceSerializer.serializeRequest(spans))
+  }
+
+  #ringOf(spanId: string): Ring | undefined {
+    if (this.#notable.has(spanId)) return this.#notable
+    return this.#sampled.has(spanId) ? this.#sampled : undefined
+  }
+
+  *#requests(): Iterable<KeptRequest> {
+    yield* this.#notable.requests()
+    yield* this.#sampled.requests()
   }
 }
 
@@ -77,15 +100,17 @@ function matches(summary: KeptTraceSummary, filter: KeptTraceFilter): boolean {
   return true
 }
 
-/** Spans one entry may hold, however many requests share its trace id. */
-const MAX_SPANS_PER_TRACE = 256
+interface Entry extends KeptRequest {
+  readonly spans: ReadableSpan[]
+  bytes: number
+}
 
-/** A bounded map in the order of arrival. */
+/** A bounded map of requests by the id of their SERVER span, in the order of arrival. */
 class Ring {
   readonly #bounds: RecorderBounds
   readonly #entries = new Map<string, Entry>()
-  /** The newest trace per route and reason. */
-  readonly #newest = new Map<string, string>()
+  /** The newest notable request of each route and reason: bounded by the tables those come from. */
+  readonly #newest = new Map<string, Entry>()
   #bytes = 0
 
   constructor(bounds: RecorderBounds) {
@@ -96,63 +121,63 @@ class Ring {
     return this.#entries.size
   }
 
-  has(traceId: string): boolean {
-    return this.#entries.has(traceId)
+  has(spanId: string): boolean {
+    return this.#entries.has(spanId)
   }
 
-  spans(traceId: string): readonly ReadableSpan[] {
-    return this.#entries.get(traceId)?.spans ?? []
+  requests(): Iterable<KeptRequest> {
+    return this.#entries.values()
   }
 
-  *summaries(): Iterable<KeptTraceSummary> {
-    for (const { summary } of this.#entries.values()) yield summary
-  }
-
-  add(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): void {
-    const { traceId } = root.spanContext()
-    if (!this.append(traceId, spans)) {
-      const bytes = sizeOf(spans)
-      this.#entries.set(traceId, { summary: summarise(root, cause), spans: [...spans], bytes })
-      this.#bytes += bytes
-    }
-    if (cause !== 'sampled') this.#newest.set(pinKey(root), traceId)
+  add(entry: Entry): void {
+    entry.bytes = sizeOf(entry.spans)
+    this.#entries.set(entry.root.spanContext().spanId, entry)
+    this.#bytes += entry.bytes
+    if (entry.cause !== 'sampled') this.#newest.set(kindOf(entry), entry)
     this.#evict()
   }
 
-  /** @returns false when there is no such trace (any more) */
-  append(traceId: string, spans: readonly ReadableSpan[]): boolean {
-    const entry = this.#entries.get(traceId)
-    if (!entry) return false
-    const room = MAX_SPANS_PER_TRACE - entry.spans.length
-    const added = spans.slice(0, Math.max(0, room))
-    const bytes = sizeOf(added)
-    entry.spans.push(...added)
+  /** Does nothing for a request that is gone. */
+  append(request: KeptRequest, span: ReadableSpan): void {
+    const entry = this.#entries.get(request.root.spanContext().spanId)
+    if (entry !== request) return
+    const bytes = sizeOf([span])
+    entry.spans.push(span)
     entry.bytes += bytes
     this.#bytes += bytes
-    return true
+    this.#evict()
+  }
+
+  /** Removes a request and returns it. */
+  take(spanId: string): Entry | undefined {
+    const entry = this.#entries.get(spanId)
+    if (entry === undefined) return undefined
+    this.#entries.delete(spanId)
+    this.#bytes -= entry.bytes
+    if (this.#isNewest(entry)) this.#newest.delete(kindOf(entry))
+    return entry
   }
 
   #evict(): void {
-    const isFull = (): boolean => this.#entries.size > this.#bounds.maxTraces || this.#bytes > this.#bounds.maxBytes
-    if (!isFull()) return
-    const pinned = new Set(this.#newest.values())
-    for (const evenPinned of [false, true]) {
-      for (const [traceId, { bytes }] of this.#entries) {
-        if (!isFull()) return
-        if (pinned.has(traceId) && !evenPinned) continue
-        this.#entries.delete(traceId)
-        this.#bytes -= bytes
+    for (const evenNewest of [false, true]) {
+      for (const [spanId, entry] of this.#entries) {
+        if (this.#entries.size <= this.#bounds.maxRequests && this.#bytes <= this.#bounds.maxBytes) return
+        if (evenNewest || !this.#isNewest(entry)) this.take(spanId)
       }
     }
   }
+
+  #isNewest(entry: Entry): boolean {
+    return entry.cause !== 'sampled' && this.#newest.get(kindOf(entry)) === entry
+  }
 }
 
-/** Bounded like the table of reasons and the routes it is made of. */
-function pinKey(root: ReadableSpan): string {
-  return `${textOf(root, ATTR_ROUTE)}\0${textOf(root, ATTR_REASON)}`
+/** Slow requests have no reason. */
+function kindOf({ root, cause }: Entry): string {
+  return `${textOf(root, ATTR_ROUTE)}\0${textOf(root, ATTR_REASON) ?? cause}`
 }
 
-function summarise(root: ReadableSpan, cause: KeepCause): KeptTraceSummary {
+function summarise({ root, cause }: KeptRequest): KeptTraceSummary {
   const { attributes } = root
   const status = attributes['http.response.status_code']
   return {
