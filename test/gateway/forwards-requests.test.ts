@@ -92,9 +92,8 @@ describe('a request', () => {
     client.destroy()
     const { rawHeaders } = seen()
     const start = rawHeaders.indexOf('x-two')
-    assert.deepEqual(rawHeaders.slice(start, start + 10), [
-      ...['x-two', '1', 'cookie', 'a=b', 'x-two', '2', 'x-name', 'caf\xe9\xff', 'x-empty', ''],
-    ])
+    const fields = ['x-two', '1', 'cookie', 'a=b', 'x-two', '2', 'x-name', 'caf\xe9\xff', 'x-empty', '']
+    assert.deepEqual(rawHeaders.slice(start, start + fields.length), fields)
   })
 
   it('has the target as its Host, so that virtual hosts of the upstream work', async () => {
