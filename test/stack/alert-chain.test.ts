@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Redis } from 'ioredis'
+import type { ParsedMail } from 'mailparser'
+import { startMailServer, type MailServer } from '../support/mail-server'
+import { needs } from '../support/needs'
+import { shortened, takeDurations } from '../support/shortened'
+import { startSlackStandIn, type SlackMessage, type SlackStandIn } from '../support/slack-stand-in'
+import { startAlerting, type RunningAlerting } from '../support/start-alerting'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { startRedis, type RunningRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+/** What takes two minutes takes ten seconds; every duration of the shipped files divides by it into whole milliseconds. */
+const FACTOR = 12.5
+const SHIPPED = resolve(__dirname, '../../../monitoring')
+
+describe('the alert chain, from the first 500 to the delivered mail', function () {
+  this.timeout(110_000)
+  let upstream: RunningUpstream
+  let redis: RunningRedis
+  let gateway: RunningGateway
+  let slack: SlackStandIn
+  let mail: MailServer
+  let alerting: RunningAlerting
+  let failing: Sending
+  let hammering: Sending
+
+  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
+
+  before(async () => {
+    upstream = await startUpstream((request, response) => {
+      response.statusCode = request.url?.startsWith('/fails') === true ? 500 : 200
+      response.end()
+    })
+    redis = await startRedis(['--maxmemory', '8mb', '--maxmemory-policy', 'noeviction'])
+    gateway = await startGateway({ config: configuration(upstream.url), env: { REDIS_URL: redis.url } })
+    slack = await startSlackStandIn()
+    mail = await startMailServer()
+    alerting = await startAlerting({
+      gatewayOpsPort: gateway.opsPort,
+      redisPort: redis.port,
+      slackUrl: slack.url,
+      mailPort: mail.port,
+      factor: FACTOR,
+    })
+    // All at once, so that the tests wait for the slowest alert and not for their sum.
+    failing = keepSending(`${gateway.url}/api/orders/fails`)
+    hammering = keepSending(`${gateway.url}/limited`)
+    await fill(redis)
+  })
+
+  after(async () => {
+    await slack?.stop()
+    await mail?.stop()
+  })
+
+  it('runs the shipped rules and routes with nothing changed but durations, all by one factor, and addresses', () => {
+    for (const file of ['alert_rules.yml', 'prometheus.yml', 'alertmanager.yml']) {
+      const original = takeDurations(readFileSync(join(SHIPPED, file), 'utf8'))
+      const run = takeDurations(readFileSync(join(alerting.folder, file), 'utf8'))
+      assert.ok(original.durations.length > 3, `${file} has durations to shorten`)
+      assert.deepEqual(
+        run.durations,
+        original.durations.map(duration => duration / FACTOR),
+        file,
+      )
+      assert.deepEqual(withoutAddresses(run.rest), withoutAddresses(original.rest), file)
+    }
+    assert.throws(() => shortened('for: 1s', 3_000), /cannot be divided/)
+  })
+
+  it('tells of a burst of 500s by Slack and by mail, with route, upstream and reason', async () => {
+    const told = await firing('GatewayHttp500Spike')
+    await failing.stop()
+    for (const text of [told.slack.text, told.mail.text ?? '']) {
+      assert.match(text, /Route:\*? \/api\/orders/)
+      assert.match(text, /Upstream:\*? orders/)
+      assert.match(text, /Reason:\*? upstream_5xx/)
+      assert.match(text, /GatewayHttp500Spike\.md/)
+    }
+    assert.match(told.slack.title, /^\[CRITICAL\] GatewayHttp500Spike \/api\/orders/)
+    assert.equal(told.mail.subject, told.slack.title)
+  })
+
+  it('tells of a client that keeps running into its limit', async () => {
+    const told = await firing('GatewayRateLimitSurge')
+    await hammering.stop()
+    assert.match(told.mail.text ?? '', /Route: \/limited/)
+    assert.match(told.mail.text ?? '', /policy\s+default/)
+  })
+
+  it('tells of a Redis that is nearly full, and goes on answering', async () => {
+    const told = await firing('RedisMemoryHigh')
+    assert.match(told.mail.text ?? '', /uses \d+(\.\d+)?% of maxmemory/)
+  })
+
+  it('tells of a Redis that is gone, while requests are still answered', async () => {
+    await redis.kill()
+    const answering = keepSending(`${gateway.url}/api/orders/1`)
+    const told = await firing('RedisDown')
+    const statuses = await answering.stop()
+    assert.match(told.slack.title, /^\[CRITICAL\] RedisDown/)
+    assert.deepEqual([...statuses], [200], 'every request was answered')
+    assert.equal(
+      mail.mails.some(({ subject }) => subject?.includes('GatewayRateLimitDegraded')),
+      false,
+      'the consequence is silenced by its cause',
+    )
+  })
+
+  it('tells when the 500s are over', async () => {
+    const over = await messages(title => title.startsWith('[RESOLVED] GatewayHttp500Spike'))
+    assert.match(over.slack.text, /Over after \d+s/)
+  })
+
+  function firing(alert: string): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
+    return messages(title => title.includes(`] ${alert}`) && !title.startsWith('[RESOLVED]'))
+  }
+
+  /** The first message by each way whose title fits. */
+  async function messages(fits: (title: string) => boolean): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
+    const options = { timeoutMs: 90_000, intervalMs: 50 }
+    const inSlack = await until(() => slack.messages.find(({ title }) => fits(title)), {
+      ...options,
+      what: `a Slack message; there are ${JSON.stringify(slack.messages.map(({ title }) => title))}`,
+    })
+    const inMail = await until(() => mail.mails.find(({ subject }) => fits(subject ?? '')), {
+      ...options,
+      what: 'a mail',
+    })
+    return { slack: inSlack, mail: inMail }
+  }
+})
+
+function configuration(upstreamUrl: string): string {
+  return `
+upstreams:
+  orders: { targets: ['${upstreamUrl}'] }
+routes:
+  - { name: orders, match: { path: /api/orders }, upstream: orders, rewrite: { stripPrefix: /api/orders }, rateLimit: { limit: 100000, window: 1m } }
+  - { name: limited, match: { path: /limited }, upstream: orders, rateLimit: { limit: 5, window: 1h } }
+`
+}
+
+/** Puts into Redis what fits, and a little of what does not. */
+async function fill({ port }: RunningRedis): Promise<void> {
+  const client = new Redis(port, '127.0.0.1')
+  const values = Array.from({ length: 80 }, (_, i) => client.set(`filler:${i}`, 'x'.repeat(100_000)))
+  const results = await Promise.allSettled(values)
+  assert.ok(
+    results.some(({ status }) => status === 'rejected'),
+    'Redis is full',
+  )
+  client.disconnect()
+}
+
+interface Sending {
+  /** @returns the statuses that came */
+  stop(): Promise<ReadonlySet<number>>
+}
+
+/** One request after the other, at the most 50 a second, until it is stopped. */
+function keepSending(url: string): Sending {
+  const statuses = new Set<number>()
+  const stopping = new AbortController()
+  const sending = (async () => {
+    while (!stopping.signal.aborted) {
+      const response = await fetch(url)
+      await response.arrayBuffer()
+      statuses.add(response.status)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  })()
+  return {
+    stop: async () => {
+      stopping.abort()
+      await sending
+      return statuses
+    },
+  }
+}
+
+function withoutAddresses(text: string): string {
+  return text
+    .replaceAll(/127\.0\.0\.1:\d+|(?:gateway|redis-exporter|localhost|alertmanager|mail):\d+/g, '<address>')
+    .replaceAll(/\S*\/(slack_api_url|smtp_password)/g, '<folder>/$1')
+}
