@@ -32,7 +32,6 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
     attributes[semconv.ATTR_URL_PATH] = exchange.path
   }
   if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
-  if (exchange.isEventStream) attributes[semconv.ATTR_STREAM] = 'event_stream'
   const userAgent = request.headers['user-agent']
   if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent
   if (method === OTHER_METHOD) attributes[semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL] = request.method ?? ''

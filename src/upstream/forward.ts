@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici'
-import { context } from '@opentelemetry/api'
+import { context, trace } from '@opentelemetry/api'
 import { hasBody, type Exchange, type Stage } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
+import { ATTR_STREAM } from '../telemetry/semconv'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { buildRequestHeaders } from './request-headers'
 import { buildResponseHeaders, buildTrailers, refuseTransferCodings } from './response-headers'
@@ -101,7 +102,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     const { response } = this.#exchange
     if (statusCode < 200) return this.#passInformation(statusCode, headers)
     this.#statusCode = statusCode
-    if (headers['content-type']?.includes('text/event-stream')) this.#exchange.isEventStream = true
+    if (headers['content-type']?.includes('text/event-stream')) markEventStream(this.#exchange)
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
     refuseTransferCodings(joined(headers['transfer-encoding']))
     const length = headers['content-length']
@@ -175,6 +176,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
       }
     }
   }
+}
+
+/** Said on the span at once: whoever finds it open after minutes must know that it is meant to be. */
+function markEventStream(exchange: Exchange): void {
+  exchange.isEventStream = true
+  trace.getSpan(exchange.context)?.setAttribute(ATTR_STREAM, 'event_stream')
 }
 
 function flushUnlessStarted(call: UpstreamCall): void {

@@ -137,9 +137,14 @@ export class KeptTraces implements SpanProcessor {
       unit: '{trace}',
       description: 'Traces in the recorder',
     })
+    const pending = meter.createObservableGauge('gateway.traces.pending', {
+      unit: '{trace}',
+      description: 'Requests under way whose spans are held until it is known how they end',
+    })
     kept.addCallback(result => observeAll(this.#counts.kept, (n, cause) => result.observe(n, attributesOf(cause))))
     lost.addCallback(result => observeAll(this.#counts.lost, (n, why) => result.observe(n, attributesOf(why))))
     held.addCallback(result => result.observe(this.#options.recorder.size))
+    pending.addCallback(result => result.observe(this.#groups.size))
   }
 
   #newGroup(root: ReadableSpan): Group | undefined {

@@ -145,6 +145,7 @@ describe('the rate of kept traces', () => {
       ['gateway.traces.kept', 'fault', 2],
       ['gateway.traces.lost', 'rate', 3],
       ['gateway.traces.recorded', undefined, 2],
+      ['gateway.traces.pending', undefined, 0],
     ])
   })
 })
