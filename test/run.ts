@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, globSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
-import { BINARY_NAMES, findBinary } from '../src/stack/binaries'
+import { BINARY_NAMES, findBinary, type Binary } from '../src/stack/binaries'
+import { findCollector } from '../src/stack/collector'
 import { until } from './support/until'
 import type { Summary } from './support/reporter'
 
@@ -26,23 +27,29 @@ interface MochaResult {
 void main()
 
 async function main(): Promise<void> {
-  const missing = await findPrograms()
+  const given = process.argv.slice(2)
+  const missing = await findPrograms(given)
   if (CI && missing.length > 0) return finish(undefined, [...missing, 'With CI=true nothing may be missing.'])
   // Every process started in this run inherits it, so that those left behind can be told from others.
   const runId = randomUUID()
-  const { summary, exitCode, problems } = await runMocha(mochaArguments(process.argv.slice(2)), runId)
+  const { summary, exitCode, problems } = await runMocha(mochaArguments(given), runId)
   const leftovers = await endLeftovers(runId)
   if (missing.length > 0) print('\nNot everything could run here:', ...missing.map(line => `  ${line}`))
   finish(summary, [...problems, ...leftovers], exitCode)
 }
 
 /** @returns one sentence for each program that cannot be had here. */
-async function findPrograms(): Promise<string[]> {
+async function findPrograms(given: readonly string[]): Promise<string[]> {
+  const finders: (() => Promise<Pick<Binary, 'version'> & { readonly name: string }>)[] = [
+    ...BINARY_NAMES.map(name => async () => findBinary(name)),
+    // Minutes to build where it never was: tests that are named one by one look for it themselves, if they need it.
+    ...(namedTests(given).length === 0 ? [async () => findCollector()] : []),
+  ]
   const missing: string[] = []
   const versions: string[] = []
-  for (const name of BINARY_NAMES) {
+  for (const find of finders) {
     try {
-      const { version } = await findBinary(name)
+      const { name, version } = await find()
       versions.push(`${name} ${version}`)
     } catch (error) {
       missing.push(error instanceof Error ? error.message : String(error))
@@ -53,8 +60,12 @@ async function findPrograms(): Promise<string[]> {
   return missing
 }
 
+function namedTests(given: readonly string[]): readonly string[] {
+  return given.filter(argument => !argument.startsWith('-') && existsSync(resolve(ROOT, argument)))
+}
+
 function mochaArguments(given: readonly string[]): string[] {
-  const named = given.filter(argument => !argument.startsWith('-') && existsSync(resolve(ROOT, argument)))
+  const named = namedTests(given)
   const options = given.filter(argument => !named.includes(argument))
   const sources = named.length > 0 ? named.flatMap(testsIn) : testsIn('test')
   return [

@@ -92,8 +92,8 @@ describe('traces through the Collector', () => {
   it('keeps a bounded number of them in a surge', async () => {
     const surge = Array.from({ length: 500 }, () => [{ attributes: { 'http.response.status_code': 429 } }])
     const kept = (await received(...surge)).filter(spans => spans.length > 0).length
-    // 50 a second, and twice that in a burst; the surge is decided within the second or two of the wait.
-    assert.ok(kept >= 50 && kept <= 250, `kept ${kept} of 500`)
+    // 50 a second and twice that in a burst: 100 if all is decided at once, some more on a machine that takes seconds for it.
+    assert.ok(kept >= 50 && kept <= 400, `kept ${kept} of 500`)
   })
 
   it('lets late spans follow the decision', async () => {
