@@ -74,6 +74,7 @@ function isOver(response: ServerResponse): boolean {
 function reasonFor(code: string | undefined): Reason | undefined {
   if (code === 'HPE_HEADER_OVERFLOW') return 'header_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
+  if (code === 'HPE_INVALID_EOF_STATE') return undefined // the client left in the middle of it
   return code?.startsWith('HPE_') ? 'bad_request' : undefined
 }
 

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import type { RequestListener } from 'node:http'
+import { openRaw, type RawConnection } from '../support/raw-http'
+import { send } from '../support/send'
+import { openConnections, proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const GET = 'GET /app HTTP/1.1\r\nHost: a\r\n\r\n'
+const CLOSED = { route: '/app', outcome: 'client_closed', reason: 'client_closed' }
+
+describe('when the client goes away', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+  let client: RawConnection
+  /** Calls that the upstream lost before it had answered them. */
+  let aborted = 0
+
+  const watch =
+    (handler: RequestListener): RequestListener =>
+    (request, response) => {
+      response.on('close', () => {
+        if (!response.writableFinished) aborted++
+      })
+      handler(request, response)
+    }
+
+  async function start(handler: RequestListener, upstreamOptions: object = {}): Promise<void> {
+    aborted = 0
+    upstream = await startUpstream(watch(handler))
+    pipeline = await startPipeline(proxyTo(upstream.url, { upstream: upstreamOptions }))
+    client = await openRaw(pipeline.port)
+  }
+  afterEach(async () => {
+    client.destroy()
+    await pipeline.stop()
+    await upstream.stop()
+  })
+
+  async function expectCancelled(calls = 1): Promise<void> {
+    await until(() => aborted === calls, { what: 'the upstream has lost the call' })
+    const counted = await pipeline.ended(calls)
+    assert.deepEqual(
+      counted,
+      Array.from({ length: calls }, () => CLOSED),
+    )
+    const line = pipeline.logs.at(-1)
+    assert.partialDeepStrictEqual(line, { event: 'request', status: 499, outcome: 'client_closed', level: 'info' })
+    const idle = async (): Promise<boolean> => (await openConnections(upstream.server)) === 0
+    await until(idle, { what: 'no connection of a cancelled call is left' })
+  }
+
+  it('before the upstream has answered, the call is cancelled', async () => {
+    await start(() => undefined)
+    client.send(GET)
+    await until(() => upstream.requests.length === 1, { what: 'the call' })
+    client.destroy()
+    await expectCancelled()
+  })
+
+  it('in the middle of the response, the call is cancelled', async () => {
+    await start((_request, response) => response.write('begun'))
+    client.send(GET)
+    await client.waitFor('begun')
+    client.destroy()
+    await expectCancelled()
+  })
+
+  it('in the middle of a response of known length, the call is cancelled', async () => {
+    await start((_request, response) => response.writeHead(200, { 'Content-Length': '99' }).write('begun'))
+    client.send(GET)
+    await client.waitFor('begun')
+    client.destroy()
+    await expectCancelled()
+  })
+
+  it('while it does not read what the upstream sends, the call is cancelled', async () => {
+    await start((_request, response) => {
+      const chunk = Buffer.alloc(64 * 1024)
+      const write = (): void => {
+        while (!response.destroyed && response.write(chunk));
+        if (!response.destroyed) response.once('drain', write)
+      }
+      write()
+    })
+    client.socket.pause()
+    client.send(GET)
+    await until(() => upstream.requests.length === 1, { what: 'the call' })
+    client.destroy()
+    await expectCancelled()
+  })
+
+  for (const framing of ['Content-Length: 99\r\n\r\nhe', 'Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n']) {
+    it(`in the middle of its upload, the call is cancelled: ${framing.split('\r\n')[0]}`, async () => {
+      await start(request => request.resume())
+      client.send(`POST /app HTTP/1.1\r\nHost: a\r\n${framing}`)
+      await until(() => upstream.requests.length === 1, { what: 'the call' })
+      client.destroy()
+      await expectCancelled()
+    })
+  }
+
+  it('only half, it is gone as well: who says nothing more is not waited for', async () => {
+    await start(() => undefined)
+    client.send(GET)
+    await until(() => upstream.requests.length === 1, { what: 'the call' })
+    client.socket.end()
+    await client.closed()
+    await expectCancelled()
+  })
+
+  it('while several of its requests are under way, each call is cancelled and counted', async () => {
+    await start(() => undefined)
+    client.send(GET + GET + GET)
+    await until(() => upstream.requests.length === 3, { what: 'the calls' })
+    client.destroy()
+    await expectCancelled(3)
+  })
+
+  it('while its request waits for a connection, the upstream never hears of it', async () => {
+    await start((_request, response) => response.write('begun'), { maxConnections: 1 })
+    const first = await openRaw(pipeline.port)
+    first.send(GET)
+    await first.waitFor('begun')
+    client.send(GET)
+    await until(async () => (await pipeline.connections()) === 2, { what: 'both are here' })
+    client.destroy()
+    assert.deepEqual((await pipeline.ended(1)).at(-1), CLOSED)
+    first.destroy()
+    await pipeline.ended(2)
+    upstream.handler = (_request, response) => response.end('still alive')
+    assert.equal((await send(pipeline.port, '/app')).text, 'still alive')
+    assert.equal(upstream.requests.length, 2, 'the one that was waiting is not among them')
+  })
+
+  it('the next client gets an answer over the connections that are left', async () => {
+    await start(() => undefined, { maxConnections: 2 })
+    for (let i = 0; i < 6; i++) {
+      const impatient = await openRaw(pipeline.port)
+      impatient.send(GET)
+      const calls = i + 1
+      await until(() => upstream.requests.length === calls, { what: 'the call' })
+      impatient.destroy()
+    }
+    await pipeline.ended(6)
+    upstream.handler = (_request, response) => response.end('served')
+    assert.equal((await send(pipeline.port, '/app')).text, 'served')
+  })
+
+  it('after the whole response was sent, the request has succeeded', async () => {
+    await start((_request, response) => response.end('whole'))
+    client.send(GET)
+    await client.waitFor('whole')
+    client.destroy()
+    assert.deepEqual((await pipeline.ended(1)).at(-1)?.outcome, 'ok')
+  })
+})
