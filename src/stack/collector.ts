@@ -32,7 +32,8 @@ export interface FindCollectorOptions {
   readonly log?: (line: string) => void
 }
 
-let found: CollectorBinary | undefined
+/** A failure is remembered too: a build that takes minutes to fail is not tried again for each test file. */
+let found: Promise<CollectorBinary> | undefined
 
 /**
  * An OpenTelemetry Collector for otel/collector: one on the `PATH` that accepts our configuration, else the one we built,
@@ -42,12 +43,12 @@ let found: CollectorBinary | undefined
  * @throws {BinaryMissing} when it cannot be had here; the message says how to get it.
  */
 export async function findCollector(options: FindCollectorOptions = {}): Promise<CollectorBinary> {
+  const search = async (): Promise<CollectorBinary> =>
+    (await findOnPath(options.searchPath)) ?? (await findInCache(options))
   // Only the default places are remembered: whoever names others asks for a fresh look.
-  const usesDefaults = Object.keys(options).every(key => key === 'log')
-  if (usesDefaults && found !== undefined) return found
-  const collector = (await findOnPath(options.searchPath)) ?? (await findInCache(options))
-  if (usesDefaults) found = collector
-  return collector
+  if (Object.keys(options).some(key => key !== 'log')) return search()
+  found ??= search()
+  return found
 }
 
 async function findOnPath(searchPath: string | undefined): Promise<CollectorBinary | undefined> {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { bodyOf, startUpstream } from './start-upstream'
 
@@ -15,6 +16,11 @@ export interface ReceivedLog {
   readonly attributes: Readonly<Record<string, unknown>>
 }
 
+export interface ReceivedRequest {
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+}
+
 /** A backend that takes OTLP/JSON over HTTP, and remembers. */
 export interface OtlpSink {
   readonly url: string
@@ -22,8 +28,8 @@ export interface OtlpSink {
   readonly logs: ReceivedLog[]
   /** Name of each metric to the values of `service.instance.id` it came from. */
   readonly metrics: Map<string, Set<unknown>>
-  /** Sizes of the requests, unpacked, in bytes. */
-  readonly requestBytes: number[]
+  /** Path and headers of each request. */
+  readonly requests: ReceivedRequest[]
   /** Stops listening; what was received stays. */
   stop(): Promise<void>
   /** After `stop`: listens again, on the same port. */
@@ -38,15 +44,16 @@ export async function startOtlpSink(): Promise<OtlpSink> {
     spans: [] as ReceivedSpan[],
     logs: [] as ReceivedLog[],
     metrics: new Map<string, Set<unknown>>(),
-    requestBytes: [] as number[],
+    requests: [] as ReceivedRequest[],
   }
   const listen = async (port = 0): ReturnType<typeof startUpstream> =>
     startUpstream(
       (request, response) => {
+        const { url = '', headers } = request
+        received.requests.push({ path: url, headers })
         bodyOf(request).then(
           body => {
             const bytes = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
-            received.requestBytes.push(bytes.length)
             remember(JSON.parse(bytes.toString()) as OtlpRequest, received)
             response.setHeader('content-type', 'application/json').end('{}')
           },
