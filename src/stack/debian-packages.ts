@@ -16,16 +16,19 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'prometheus-redis-exporter': { redis_exporter: 'usr/bin/prometheus-redis-exporter' },
 }
 
+/** Raised when what is fetched, or how it is laid out, changes: folders of an earlier layout are not used any more. */
+const LAYOUT = 2
+
 /** How long one step of apt may take. The network is the only slow part: about 45 MB in all. */
 const STEP_TIMEOUT_MS = 240_000
 
-/** `debian-12-x64` and the like, where apt and dpkg are to be had; undefined elsewhere. */
+/** The folder's name for this release, `debian-12-x64-2` and the like, where apt and dpkg are to be had; undefined elsewhere. */
 export async function debianRelease(): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
   const field = (name: string): string => new RegExp(`^${name}="?([^"\n]*)"?$`, 'm').exec(text)?.[1] ?? ''
   if (!`${field('ID')} ${field('ID_LIKE')}`.split(' ').includes('debian')) return undefined
-  return `${field('ID')}-${field('VERSION_ID') || 'rolling'}-${process.arch}`
+  return `${field('ID')}-${field('VERSION_ID') || 'rolling'}-${process.arch}-${LAYOUT}`
 }
 
 /**
@@ -70,7 +73,8 @@ async function fetchInto(draft: string, log: (line: string) => void): Promise<vo
   const offered = await apt('apt-cache', 'madison', ...Object.keys(PACKAGES))
   const names = Object.keys(PACKAGES).filter(name => new RegExp(`^\\s*${name} \\|`, 'm').test(offered))
   const uris = await apt('apt-get', 'install', '--print-uris', '--no-install-recommends', ...names)
-  await apt('apt-get', 'download', ...names, ...missingLibraries(uris, names))
+  const needs = await apt('apt-cache', 'depends', '--recurse', '--important', 'prometheus')
+  await apt('apt-get', 'download', ...names, ...missingLibraries(uris, names), ...pageParts(needs))
   for (const deb of await readdir(debs)) await run('dpkg', ['-x', join(debs, deb), draft], { timeout: STEP_TIMEOUT_MS })
   await rm(state, { recursive: true, force: true })
   await writeStartScripts(draft)
@@ -99,6 +103,11 @@ function missingLibraries(uris: string, names: readonly string[]): string[] {
     .map(([, name]) => name ?? '')
 }
 
+/** Of what Prometheus needs, what its pages are made of; also where the system has it, for they are linked relatively. */
+function pageParts(dependencies: string): string[] {
+  return dependencies.split('\n').filter(name => /^(libjs|fonts-glyphicons)-/.test(name))
+}
+
 async function writeStartScripts(folder: string): Promise<void> {
   await mkdir(join(folder, 'bin'))
   const libraries = (await exists(join(folder, 'usr/lib')))
@@ -123,18 +132,19 @@ async function writeStartScripts(folder: string): Promise<void> {
   }
 }
 
-const COMPILED_IN = Buffer.from('/usr/share/prometheus/alertmanager')
+const COMPILED_IN = Buffer.from('/usr/share/prometheus')
 const RELOCATED = Buffer.from('/proc/self/fd/9'.padEnd(COMPILED_IN.length, '/'))
 
 /**
- * Debian's Alertmanager reads its default templates from a path that is compiled in and has no flag; without them it
- * refuses every configuration, and only root could put them there. So our private copy gets another path of the same
- * length, through a file descriptor that the start script opens on the unpacked templates.
+ * Debian's Alertmanager reads its default templates, and its Prometheus its pages, from a path that is compiled in and has
+ * no flag. Without the templates Alertmanager refuses every configuration, and only root could put them there. So our
+ * private copies get another path of the same length, through a file descriptor that the start script opens on the
+ * unpacked folder.
  *
  * @returns the start script's lines for it; none for programs without that path.
  */
 async function relocate(program: string): Promise<string[]> {
-  if (basename(program) !== 'prometheus-alertmanager') return []
+  if (!['prometheus', 'prometheus-alertmanager'].includes(basename(program))) return []
   const bytes = await readFile(program)
   let patched = 0
   for (let at = bytes.indexOf(COMPILED_IN); at >= 0; at = bytes.indexOf(COMPILED_IN, at)) {

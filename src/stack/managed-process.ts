@@ -14,6 +14,8 @@ export interface ProcessCommand {
   readonly cwd?: string
   /** Opens a channel for messages; a Node child notices through it when we are gone. */
   readonly ipc?: boolean
+  /** Out of the terminal's reach: Ctrl-C comes to it through us alone, in our order. */
+  readonly detached?: boolean
   /** Every line of its output is also written to this file. */
   readonly logFile?: string
 }
@@ -51,6 +53,8 @@ export class ManagedProcess {
       ...(command.env === undefined ? {} : { env: command.env }),
       ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
       stdio: command.ipc === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+      // On Windows it would get a window of its own.
+      detached: command.detached === true && process.platform !== 'win32',
       windowsHide: true,
     })
     alive.add(this)

@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { simpleParser, type ParsedMail } from 'mailparser'
+import { SMTPServer } from 'smtp-server'
+import { mailPage } from './mail-page'
+
+export interface MailCatcher {
+  readonly smtpPort: number
+  /** The page that shows the mails; `/mails` gives them as JSON. */
+  readonly url: string
+  /** Newest first; the last 100. */
+  readonly mails: readonly CaughtMail[]
+  stop(): Promise<void>
+}
+
+export interface CaughtMail {
+  readonly from: string
+  readonly to: string
+  readonly subject: string
+  readonly date: Date
+  readonly text: string
+  readonly html: string
+}
+
+const KEPT_MAILS = 100
+const MAX_MAIL_BYTES = 1024 * 1024
+
+/** Takes every mail that is sent to it on the loopback interface, delivers none, and shows them on a page. */
+export async function startMailCatcher(ports: { smtp: number; http: number }): Promise<MailCatcher> {
+  const mails: CaughtMail[] = []
+  const smtp = new SMTPServer({
+    // Alertmanager sends its password only where TLS is; there is nothing to protect between two local processes.
+    authOptional: true,
+    disabledCommands: ['STARTTLS', 'AUTH'],
+    size: MAX_MAIL_BYTES,
+    onData(stream, _session, done) {
+      const finish = (problem?: string): void => {
+        if (stream.sizeExceeded || problem !== undefined) done(new Error(problem ?? 'the mail is too big'))
+        else done()
+      }
+      simpleParser(stream).then(
+        mail => {
+          if (!stream.sizeExceeded) mails.unshift(caught(mail))
+          mails.length = Math.min(mails.length, KEPT_MAILS)
+          finish()
+        },
+        () => finish('the mail cannot be read'),
+      )
+    },
+  })
+  // A sender that leaves in the middle of a mail is its own affair.
+  smtp.on('error', () => {})
+  const pages = createServer((request, response) => {
+    const asJson = request.url === '/mails'
+    response.writeHead(200, {
+      'content-type': asJson ? 'application/json' : 'text/html; charset=utf-8',
+      // What a mail holds is a stranger's: it may be looked at, and do nothing.
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'",
+    })
+    response.end(asJson ? JSON.stringify(mails) : mailPage(mails))
+  })
+  await Promise.all([
+    new Promise<void>((resolve, reject) => {
+      smtp.server.once('error', reject)
+      smtp.listen(ports.smtp, '127.0.0.1', resolve)
+    }),
+    once(pages.listen(ports.http, '127.0.0.1'), 'listening'),
+  ])
+  return {
+    smtpPort: (smtp.server.address() as AddressInfo).port,
+    url: `http://127.0.0.1:${(pages.address() as AddressInfo).port}`,
+    mails,
+    stop: async () => {
+      const closed = once(pages.close(), 'close')
+      pages.closeAllConnections()
+      await Promise.all([closed, new Promise<void>(resolve => smtp.close(resolve))])
+    },
+  }
+}
+
+function caught(mail: ParsedMail): CaughtMail {
+  const to = [mail.to ?? []].flat().map(address => address.text)
+  return {
+    from: mail.from?.text ?? '',
+    to: to.join(', '),
+    subject: mail.subject ?? '',
+    date: mail.date ?? new Date(),
+    text: mail.text ?? '',
+    html: mail.html || '',
+  }
+}

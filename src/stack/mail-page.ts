@@ -1,0 +1,37 @@
+import type { CaughtMail } from './mail-catcher'
+
+/** All mails on one page, newest first; it asks for itself again while somebody looks. */
+export function mailPage(mails: readonly CaughtMail[]): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="5">
+<title>Mail (${mails.length})</title>
+<style>
+  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
+  article { border: 1px solid #ccc; border-radius: 6px; margin: 1rem 0; padding: 0 1rem 1rem }
+  iframe { border: 0; height: 26rem; width: 100% }
+  pre { white-space: pre-wrap }
+  small { color: #666 }
+</style>
+<h1>Mail</h1>
+<p>What alerts sent by mail. Nothing was delivered.</p>
+${mails.length === 0 ? '<p><em>None yet.</em></p>' : mails.map(article).join('\n')}
+</html>
+`
+}
+
+function article({ from, to, subject, date, text, html }: CaughtMail): string {
+  // Sandboxed without any permission: no script, no form, no navigation.
+  const body =
+    html === '' ? `<pre>${escaped(text)}</pre>` : `<iframe sandbox title="the mail" srcdoc="${escaped(html)}"></iframe>`
+  return `<article>
+<h2>${escaped(subject)}</h2>
+<p><small>${escaped(from)} to ${escaped(to)}, ${date.toISOString()}</small></p>
+${body}
+</article>`
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+}

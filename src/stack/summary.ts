@@ -1,0 +1,36 @@
+import { relative } from 'node:path'
+import type { Stack, StackPorts } from './stack'
+
+/** Where everything is, and what to try, once the stack is up. */
+export function summary(ports: StackPorts, stack: Stack, logs: string): string {
+  const gateway = `http://127.0.0.1:${ports.gateway}`
+  const redis = stack.components.find(({ name }) => name === 'redis')?.process.pid
+  const nowhere = process.platform === 'win32' ? 'NUL' : '/dev/null'
+  const load = (path: string): string => `curl -s -o ${nowhere} "${gateway}${path}?n=[1-500]"`
+  const places = [
+    ['gateway', gateway],
+    ['operations', `http://127.0.0.1:${ports.gatewayOps}`],
+    ['Prometheus', `http://127.0.0.1:${ports.prometheus}`],
+    ['Alertmanager', `http://127.0.0.1:${ports.alertmanager}`],
+    ['mail that alerts sent', stack.mail.url],
+    ['what Slack would get', `http://127.0.0.1:${ports.slackCatcher}`],
+    ['logs', relative(process.cwd(), logs)],
+  ] as const
+  const tries = [
+    ['500s, until an alert', load('/demo/status/500')],
+    ['a client over its limit', load('/api/orders')],
+    ['no Redis for a while', `kill -STOP ${redis}   and back: kill -CONT ${redis}`],
+  ] as const
+  return [
+    '',
+    '  The stack is up',
+    '',
+    ...places.map(([what, where]) => `    ${what.padEnd(24)} ${where}`),
+    '',
+    '  Try, and watch the alerts and the mail:',
+    ...tries.map(([what, command]) => `    ${what.padEnd(24)} ${command}`),
+    '',
+    '  Ctrl-C stops all of it.',
+    '',
+  ].join('\n')
+}
