@@ -8,7 +8,9 @@ import { startGateway } from '../support/start-gateway'
 import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('when the trace backend is down', () => {
+describe('when the trace backend is down', function () {
+  // Starts up to three Collectors and moves megabytes through them; seconds on an idle machine.
+  this.timeout(60_000)
   let sink: OtlpSink
   let collector: RunningCollector
 
@@ -35,7 +37,7 @@ describe('when the trace backend is down', () => {
     const sampled = { sampled: 'true' }
     const metric = 'otelcol_processor_tail_sampling_global_count_traces_sampled_total'
     const decided = async (): Promise<boolean> => (await to.ownMetric(metric, sampled)) >= count
-    await until(decided, { what: 'all traces are decided' })
+    await until(decided, { what: 'all traces are decided', timeoutMs: 20_000 })
     return ids
   }
 
@@ -44,7 +46,7 @@ describe('when the trace backend is down', () => {
       const there = new Set(sink.spans.map(span => span.traceId))
       return ids.filter(id => !there.has(id))
     }
-    await until(() => missing().length === 0, { what: 'every trace arrives', timeoutMs: 15_000 })
+    await until(() => missing().length === 0, { what: 'every trace arrives', timeoutMs: 20_000 })
   }
 
   it('keeps every trace until it is back, and then sends no more at once than gRPC takes', async () => {
@@ -57,7 +59,7 @@ describe('when the trace backend is down', () => {
       env: { TRACES_EXPORTERS: '[otlp_grpc/traces]', TRACES_OTLP_GRPC_ENDPOINT: backend.grpcAddress },
     })
     await backend.kill()
-    const ids = await sendTraces(sender, 5_000)
+    const ids = await sendTraces(sender, 3_000)
     await backend.startAgain()
     await arrived(ids)
     assert.equal(await sender.ownMetric('otelcol_exporter_send_failed_spans_total'), 0)
