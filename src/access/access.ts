@@ -1,0 +1,43 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+
+/** Loopback, private and link-local addresses (RFC 1918, RFC 4193, RFC 3927, RFC 4291). */
+const PRIVATE = new BlockList()
+for (const [network, prefix] of [
+  ['127.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['169.254.0.0', 16],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, 'ipv4')
+}
+PRIVATE.addAddress('::1', 'ipv6')
+PRIVATE.addSubnet('fc00::', 7, 'ipv6')
+PRIVATE.addSubnet('fe80::', 10, 'ipv6')
+
+/** A direct request from this machine or network. A forwarding header means that somebody else is behind the peer. */
+export function isNear({ headers, socket }: IncomingMessage): boolean {
+  const isForwarded = FORWARDING_HEADERS.some(name => headers[name] !== undefined)
+  const address = socket.remoteAddress ?? ''
+  const family = isIP(address)
+  return !isForwarded && family !== 0 && PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+const FORWARDING_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'] as const
+
+/** Whether a request shows the token (`Authorization: Bearer`, RFC 6750 §2.1); without a token none does. */
+export function createTokenCheck(token: string | undefined): (request: IncomingMessage) => boolean {
+  if (token === undefined) return () => false
+  const expected = digest(token)
+  return function hasToken({ headers }) {
+    const shown = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
+    return shown !== undefined && timingSafeEqual(digest(shown), expected)
+  }
+}
+
+/** Of equal length whatever was sent, as a comparison in constant time needs it. */
+function digest(value: string): Buffer {
+  return createHash('sha256').update(value).digest()
+}
