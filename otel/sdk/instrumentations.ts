@@ -82,7 +82,7 @@ function isOperations(request: IncomingMessage, ignoredPorts: ReadonlySet<number
 function markClientAbort(response: unknown): void {
   if (!isServerResponse(response)) return
   response.on('close', () => {
-    // 5xx: the gateway broke the answer off after a fault and said so. errored: it passed the error to destroy().
+    // 5xx: the gateway cut the connection after a fault and said so. errored: it called destroy(), with an error or without.
     const ours = response.statusCode >= 500 || response.errored !== null
     if (!response.writableFinished && !ours) response.statusCode = 499
   })

@@ -252,13 +252,18 @@ describe('exposition of a program with traffic', () => {
     })
   })
 
-  it('keeps the status that the program gave an answer it broke off itself', async () => {
-    await assert.rejects(async () => (await fetch(`${program.url}/broken`)).text())
-    await until(async () => (await countOf({ http_response_status_code: '502', http_route: '/broken' })) === 1, {
-      what: 'a request with status 502',
+  for (const [route, status] of [
+    ['/cut/by-socket', '502'],
+    ['/cut/by-response', '206'],
+  ] as const) {
+    it(`keeps the status that the program gave an answer which it broke off itself, as ${route} does`, async () => {
+      await assert.rejects(async () => (await fetch(`${program.url}${route}`)).text())
+      await until(async () => (await countOf({ http_response_status_code: status, http_route: route })) === 1, {
+        what: `a request with status ${status}`,
+      })
+      assert.equal(await countOf({ http_response_status_code: '499' }), undefined)
     })
-    assert.equal(await countOf({ http_response_status_code: '499' }), undefined)
-  })
+  }
 
   describe('as promtool reads it', () => {
     before(needs('promtool'))
