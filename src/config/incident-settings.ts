@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import type { Environment } from './env'
+import { quoted } from './quoted'
+import type { ConfigProblem } from './types'
+import { parseBearerToken } from './values/bearer-token'
+import { choice, parseBoolean } from './values/choice'
+import { field, type IssueParams } from './values/field'
+import { parseListenHost } from './values/listen-host'
+import { refuse, type Parsed } from './values/parsed'
+import { parsePublicUrl } from './values/public-url'
+import { parseRedisUrl } from './values/redis-url'
+import { wholeNumberText } from './values/whole-number'
+
+/** Settings of the incident service, from the environment. */
+export interface IncidentSettings {
+  /** `INCIDENTS_PORT`, 0 for any free port; default 9095. */
+  readonly port: number
+  /** `INCIDENTS_HOST`; default `127.0.0.1`. */
+  readonly host: string
+  /** `INCIDENT_PUBLIC_URL`: where people reach the pages, so that links in messages open; default made of host and port. */
+  readonly publicUrl: string | undefined
+  /** `PROMETHEUS_URL`; default `http://127.0.0.1:9090`. */
+  readonly prometheusUrl: string
+  /** `ALERTMANAGER_URLS`, separated by commas; default `http://127.0.0.1:9093`. */
+  readonly alertmanagerUrls: readonly string[]
+  /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): asked for traces that no gateway has any more. */
+  readonly jaegerUrl: string | undefined
+  readonly tempoUrl: string | undefined
+  /** `OPS_TOKEN`: opens the gateways' ops ports where they are open to more than loopback. */
+  readonly opsToken: string | undefined
+  /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from far away. */
+  readonly token: string | undefined
+  /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
+  readonly redisUrl: string | undefined
+  readonly folder: string
+  /** `INCIDENTS_SHOW_CLIENTS`: whether client addresses and user agents may stand in records and pages; default false. */
+  readonly showClients: boolean
+  readonly logLevel: string
+}
+
+const VARIABLES = {
+  port: 'INCIDENTS_PORT',
+  host: 'INCIDENTS_HOST',
+  publicUrl: 'INCIDENT_PUBLIC_URL',
+  prometheusUrl: 'PROMETHEUS_URL',
+  alertmanagerUrls: 'ALERTMANAGER_URLS',
+  jaegerUrl: 'JAEGER_URL',
+  tempoUrl: 'TEMPO_URL',
+  opsToken: 'OPS_TOKEN',
+  token: 'INCIDENTS_TOKEN',
+  redisUrl: 'REDIS_URL',
+  folder: 'INCIDENTS_FOLDER',
+  showClients: 'INCIDENTS_SHOW_CLIENTS',
+  logLevel: 'LOG_LEVEL',
+} as const satisfies Readonly<Record<keyof IncidentSettings, string>>
+
+/** Never repeated in a message. */
+const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl'])
+
+const schema = z.object({
+  port: field(wholeNumberText({ atLeast: 0, atMost: 65_535 })).prefault('9095'),
+  host: field(parseListenHost).prefault('127.0.0.1'),
+  publicUrl: field(parsePublicUrl).optional(),
+  prometheusUrl: field(parsePublicUrl).prefault('http://127.0.0.1:9090'),
+  alertmanagerUrls: field(parseUrls).prefault('http://127.0.0.1:9093'),
+  jaegerUrl: field(parsePublicUrl).optional(),
+  tempoUrl: field(parsePublicUrl).optional(),
+  opsToken: field(parseBearerToken).optional(),
+  token: field(parseBearerToken).optional(),
+  redisUrl: field(parseRedisUrl).optional(),
+  folder: z.string().default('.incidents'),
+  showClients: field(parseBoolean).prefault('false'),
+  logLevel: field(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {})).prefault('info'),
+})
+
+/** Reads them out of the environment; an empty variable counts as unset. Every problem in one go; never throws. */
+export function readIncidentSettings(env: Environment): {
+  readonly settings: IncidentSettings | undefined
+  readonly problems: readonly ConfigProblem[]
+} {
+  const found = Object.fromEntries(
+    Object.entries(VARIABLES).map(([name, variable]) => [name, env[variable] || undefined]),
+  )
+  const parsed = schema.safeParse(found)
+  if (parsed.success) {
+    const unset = {
+      publicUrl: undefined,
+      jaegerUrl: undefined,
+      tempoUrl: undefined,
+      opsToken: undefined,
+      token: undefined,
+    }
+    return { settings: Object.freeze({ ...unset, redisUrl: undefined, ...parsed.data }), problems: [] }
+  }
+  return { settings: undefined, problems: parsed.error.issues.map(issue => toProblem(issue, env)) }
+}
+
+function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {
+  const name = issue.path[0] as keyof typeof VARIABLES
+  const where = VARIABLES[name]
+  const subject = SECRETS.has(name) ? 'the value' : quoted(env[where] ?? '')
+  if (issue.code !== 'custom') return { where, problem: `${subject} ${issue.message}` }
+  const { problem, ...hints } = (issue.params as unknown as IssueParams).mistake
+  return { where, problem: `${subject} ${problem}`, ...hints }
+}
+
+function parseUrls(found: unknown): Parsed<readonly string[]> {
+  const urls: string[] = []
+  for (const text of String(found).split(',')) {
+    const parsed = parsePublicUrl(text.trim())
+    if ('mistake' in parsed) return parsed
+    urls.push(parsed.value)
+  }
+  return new Set(urls).size === urls.length ? { value: urls } : refuse('names the same address twice')
+}

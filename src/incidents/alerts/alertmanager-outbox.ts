@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Alert } from './alert'
+
+export interface OutboxOptions {
+  /** Base address of one Alertmanager. */
+  readonly url: string
+  /** Told of each POST, for metrics and the log. */
+  readonly onResult: (url: string, error: unknown) => void
+}
+
+/**
+ * Prometheus posts the plain alert to Alertmanager at the same moment as to us, and the newest copy wins. So long we wait,
+ * that ours is the newer one.
+ */
+const AFTER_THE_PLAIN_ONE_MS = 200
+const POST_TIMEOUT_MS = 5_000
+const RETRY_MS = 1_000
+/** Alerts in one POST; Prometheus itself sends 64. */
+const BATCH = 64
+
+/**
+ * What has still to be said to one Alertmanager: for each alert the newest word only, one POST at a time, so that an older
+ * word can never arrive after a newer one. Bounded by the number of alerts the relay keeps track of.
+ */
+export class AlertmanagerOutbox {
+  readonly #options: OutboxOptions
+  readonly #waiting = new Map<string, Alert>()
+  readonly #closing = new AbortController()
+  #sending: Promise<void> | undefined
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  put(fingerprint: string, alert: Alert): void {
+    this.#waiting.set(fingerprint, alert)
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined
+    })
+  }
+
+  /** Says what is left to say, once. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#sending
+  }
+
+  async #send(): Promise<void> {
+    await this.#pause(AFTER_THE_PLAIN_ONE_MS)
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting].slice(0, BATCH)
+      const error = await this.#post(batch.map(([, alert]) => alert))
+      this.#options.onResult(this.#options.url, error)
+      if (error === undefined) this.#forget(batch)
+      else if (this.#closing.signal.aborted) return
+      else await this.#pause(RETRY_MS)
+      this.#forgetExpired()
+    }
+  }
+
+  /** What was replaced by a newer word meanwhile has still to be said. */
+  #forget(batch: readonly [string, Alert][]): void {
+    for (const [fingerprint, alert] of batch) {
+      if (this.#waiting.get(fingerprint) === alert) this.#waiting.delete(fingerprint)
+    }
+  }
+
+  /** A firing alert that was not repeated is over for Alertmanager too: said late, it would be news of yesterday. */
+  #forgetExpired(): void {
+    const tooOld = Date.now() - 15 * 60_000
+    for (const [fingerprint, { endsAt }] of this.#waiting) {
+      if (endsAt !== undefined && Date.parse(endsAt) < tooOld) this.#waiting.delete(fingerprint)
+    }
+  }
+
+  async #post(alerts: readonly Alert[]): Promise<unknown> {
+    try {
+      const response = await fetch(`${this.#options.url}/api/v2/alerts`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(alerts),
+        signal: AbortSignal.timeout(POST_TIMEOUT_MS),
+      })
+      const text = await response.text()
+      if (response.ok) return undefined
+      // Refused as a whole or in part: saying it again changes nothing.
+      if (response.status === 400) this.#options.onResult(this.#options.url, new Error(text.slice(0, 200)))
+      return response.status === 400 ? undefined : new Error(`${response.status} ${text.slice(0, 200)}`)
+    } catch (error) {
+      return error
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+  }
+}

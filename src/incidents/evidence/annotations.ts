@@ -1,0 +1,47 @@
+import type { Labels } from '../alerts/alert'
+import type { Evidence, ProvingTrace } from './evidence'
+import { signatureLine } from './signatures'
+
+/** Characters of the evidence in a message: a phone's screen or two. */
+const MAX_CHARACTERS = 1_500
+const MAX_TRACE_LINES = 3
+
+/**
+ * The evidence as annotations that any receiver can show. Labels and paths come from clients: they are cut to length and
+ * freed of control characters here, and escaped by each template for its own format.
+ */
+export function toAnnotations(evidence: Evidence, incidentUrl: string | undefined): Labels {
+  const lines = [
+    ...evidence.signatures.slice(0, 4).map(signatureLine),
+    ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
+    ...turnLine(evidence),
+    ...evidence.changes.slice(-3).map(({ timeMs, what }) => `Before: ${what} at ${clock(timeMs)}`),
+    ...(evidence.missing.length > 0 ? [`Not found out: ${evidence.missing.join('; ')}`] : []),
+  ]
+  const text = lines.map(clean).join('\n').slice(0, MAX_CHARACTERS)
+  return {
+    ...(text !== '' && { evidence: text }),
+    ...(evidence.traces.length > 0 && { trace_ids: evidence.traces.map(({ traceId }) => traceId).join(' ') }),
+    ...(incidentUrl !== undefined && { incident_url: incidentUrl }),
+  }
+}
+
+/** "Trace 4bf92f35…: GET /api/orders/17 502 in 12 ms". */
+function traceLine({ traceId, method, path, status, durationMs, source }: ProvingTrace): string {
+  const request = [method, path, status].filter(part => part !== undefined).join(' ')
+  return `Trace ${traceId}: ${request} in ${Math.round(durationMs)} ms${source === undefined ? ' (not verified)' : ''}`
+}
+
+function turnLine({ firstBadMs, lastGoodMs }: Evidence): string[] {
+  if (firstBadMs === undefined) return []
+  const good = lastGoodMs === undefined ? '' : `, nothing failed until ${clock(lastGoodMs)}`
+  return [`First failure at ${clock(firstBadMs)}${good}`]
+}
+
+function clock(timeMs: number): string {
+  return `${new Date(timeMs).toISOString().slice(11, 19)} UTC`
+}
+
+function clean(line: string): string {
+  return line.replaceAll(/\p{C}/gu, ' ').slice(0, 300)
+}

@@ -1,0 +1,53 @@
+import type { TraceSpan } from './otlp-trace'
+
+/** What is known about an alert besides that it fires. Written to the incident record, and in short into the message. */
+export interface Evidence {
+  /** Which numbers fall in this time: milliseconds since the epoch. */
+  readonly window: { readonly startMs: number; readonly endMs: number }
+  /** Most frequent first. */
+  readonly signatures: readonly Signature[]
+  /** Requests that prove it, newest first. */
+  readonly traces: readonly ProvingTrace[]
+  readonly firstBadMs: number | undefined
+  readonly lastGoodMs: number | undefined
+  /** What changed shortly before, oldest first. */
+  readonly changes: readonly Change[]
+  /** What could not be asked, and why: evidence is then partial. */
+  readonly missing: readonly string[]
+}
+
+/** One way in which requests fail. */
+export interface Signature {
+  readonly route: string
+  readonly upstream: string
+  readonly reason: string
+  /** `address:port` that was asked, where the traces agree on one. */
+  readonly target: string | undefined
+  /** What the failing call said, with numbers and ids taken out. */
+  readonly message: string | undefined
+  /** Requests of this signature in the window, by the counters. */
+  readonly count: number
+  /** All requests of the alert's selection that failed in the window, by the counters. */
+  readonly total: number
+}
+
+export interface ProvingTrace {
+  readonly traceId: string
+  readonly timeMs: number
+  readonly durationMs: number
+  readonly method: string | undefined
+  readonly path: string | undefined
+  readonly route: string | undefined
+  readonly upstream: string | undefined
+  readonly status: string | undefined
+  readonly reason: string | undefined
+  /** Where it was opened; undefined when it is only known by its exemplar. */
+  readonly source: string | undefined
+  readonly spans: readonly TraceSpan[]
+}
+
+export interface Change {
+  readonly timeMs: number
+  /** One line: "configuration 3f2a91 came into force on 10.0.0.5:9464". */
+  readonly what: string
+}

@@ -1,0 +1,226 @@
+import type { Alert } from '../alerts/alert'
+import { findChanges } from './changes'
+import type { Evidence, ProvingTrace } from './evidence'
+import { readSpans, type TraceSpan } from './otlp-trace'
+import { quoted, type FoundExemplar, type PrometheusClient, type Sample } from './prometheus'
+import { findSignatures } from './signatures'
+import { findReplicas, gatewayReplica, type TraceSource } from './trace-sources'
+
+export interface GatherOptions {
+  readonly prometheus: PrometheusClient
+  /** Trace backends to ask when no replica has the trace (any more). */
+  readonly backends: readonly TraceSource[]
+  /** For ops ports that are open to more than loopback. */
+  readonly opsToken: string | undefined
+  /** Whether client addresses and user agents may stand in the evidence. */
+  readonly showClients: boolean
+}
+
+/** All there is time for: a page must not wait for its evidence, and Alertmanager's group wait is longer than this. */
+const BUDGET_MS = 5_000
+/** How far back from the start of an alert its cause is looked for: rules look at several minutes at once. */
+const LOOK_BACK_MS = 5 * 60_000
+const CHANGES_LOOK_BACK_MS = 30 * 60_000
+/** Traces opened for one alert. */
+const MAX_TRACES = 10
+
+/** Asks everybody who may know something about an alert. Never rejects: what could not be asked is named. */
+export async function gatherEvidence(alert: Alert, options: GatherOptions, now = Date.now()): Promise<Evidence> {
+  const signal = AbortSignal.timeout(BUDGET_MS)
+  const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs: now }
+  const missing: string[] = []
+  const attempt = async <Value>(what: string, found: Promise<Value>, otherwise: Value): Promise<Value> => {
+    try {
+      return await found
+    } catch (error) {
+      missing.push(`${what}: ${signal.aborted ? 'no answer in time' : briefly(error)}`)
+      return otherwise
+    }
+  }
+  const [traces, counts, turn, changes] = await Promise.all([
+    attempt('traces', findTraces(alert, window, options, signal), []),
+    attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+    attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+    attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+  ])
+  if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
+  return {
+    window,
+    traces,
+    changes,
+    missing,
+    signatures: findSignatures(counts, traces),
+    firstBadMs: earliest([
+      turn.firstBadMs,
+      ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
+    ]),
+    lastGoodMs: turn.lastGoodMs,
+  }
+}
+
+/** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */
+async function findTraces(
+  alert: Alert,
+  { startMs, endMs }: Evidence['window'],
+  { prometheus, backends, opsToken, showClients }: GatherOptions,
+  signal: AbortSignal,
+): Promise<ProvingTrace[]> {
+  const selector = alert.annotations['exemplar_query']
+  if (selector === undefined || selector === '') return []
+  const [exemplars, replicas] = await Promise.all([
+    prometheus.queryExemplars(selector, startMs, endMs, signal),
+    findReplicas(prometheus, { timeMs: endMs, signal }),
+  ])
+  return Promise.all(
+    choose(exemplars).map(exemplar => {
+      const own = replicas.get(exemplar.series['instance'] ?? '')
+      const others = [...replicas.values()].filter(url => url !== own)
+      const sources = [...(own === undefined ? [] : [own]), ...others].map(url => gatewayReplica(url, opsToken))
+      return openTrace(exemplar, [...sources, ...backends], { signal, showClients })
+    }),
+  )
+}
+
+/** The newest of each series first, so that every kind of failure is among them; then the newest of all. */
+function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
+  const newest = [
+    ...new Map([...exemplars].sort((a, b) => a.timeMs - b.timeMs).map(e => [e.traceId, e])).values(),
+  ].toReversed()
+  const firstOfSeries = new Map<string, FoundExemplar>()
+  for (const exemplar of newest) {
+    const { le: _le, ...series } = exemplar.series
+    const key = JSON.stringify(series)
+    if (!firstOfSeries.has(key)) firstOfSeries.set(key, exemplar)
+  }
+  return [...new Set([...firstOfSeries.values(), ...newest])].slice(0, MAX_TRACES)
+}
+
+async function openTrace(
+  exemplar: FoundExemplar,
+  sources: readonly TraceSource[],
+  { signal, showClients }: { readonly signal: AbortSignal; readonly showClients: boolean },
+): Promise<ProvingTrace> {
+  for (const source of sources) {
+    const found = await source.fetch(exemplar.traceId, signal).catch(() => undefined)
+    if (found === undefined) continue
+    const spans = showClients ? readSpans(found) : readSpans(found).map(withoutClient)
+    if (spans.length > 0) return toProvingTrace(exemplar, source.name, spans)
+  }
+  return toProvingTrace(exemplar, undefined, [])
+}
+
+/** Who it was is nobody's business who looks after the service, unless the setting says so. */
+function withoutClient(span: TraceSpan): TraceSpan {
+  const { 'client.address': _address, 'user_agent.original': _userAgent, ...attributes } = span.attributes
+  return { ...span, attributes }
+}
+
+function toProvingTrace(
+  exemplar: FoundExemplar,
+  source: string | undefined,
+  spans: readonly TraceSpan[],
+): ProvingTrace {
+  const { series } = exemplar
+  const root = spans.find(({ kind, attributes }) => kind === 'server' && attributes['gateway.outcome'] !== undefined)
+  const said = root?.attributes ?? {}
+  return {
+    traceId: exemplar.traceId,
+    timeMs: root?.startMs ?? exemplar.timeMs,
+    durationMs: root?.durationMs ?? exemplar.value * 1_000,
+    method: said['http.request.method'] ?? series['http_request_method'],
+    path: said['url.path'],
+    route: said['http.route'] ?? series['http_route'],
+    upstream: said['gateway.upstream.name'] ?? series['gateway_upstream_name'],
+    status: said['http.response.status_code'] ?? series['http_response_status_code'],
+    reason: said['gateway.reason'] ?? series['error_type'],
+    source,
+    spans,
+  }
+}
+
+/** Failed requests of the alert's selection by route, upstream and reason, over the window: end minus beginning. */
+async function countFailures(
+  alert: Alert,
+  { startMs, endMs }: Evidence['window'],
+  prometheus: PrometheusClient,
+  signal: AbortSignal,
+): Promise<Sample[]> {
+  const selector = failureSelector(alert)
+  if (selector === undefined) return []
+  // increase() extrapolates to the window's edges and would say 41.3 of 40 requests.
+  const sum = `sum by (http_route, gateway_upstream_name, gateway_reason) (gateway_requests_total{${selector}})`
+  const [atEnd, atStart] = await Promise.all([
+    prometheus.query(sum, endMs, signal),
+    prometheus.query(sum, startMs, signal),
+  ])
+  const before = new Map(atStart.map(({ labels, value }) => [JSON.stringify(labels), value]))
+  return atEnd.map(({ labels, value }) => {
+    const start = before.get(JSON.stringify(labels)) ?? 0
+    return { labels, value: value >= start ? value - start : value } // smaller: a restart began at 0
+  })
+}
+
+/** The failures an alert is about: faults, or refusals, of its own route and upstream where it names them. */
+function failureSelector({ labels }: Alert): string | undefined {
+  if (labels['component'] !== 'gateway') return undefined
+  const family = labels['family']
+  const kind =
+    family === 'faults'
+      ? 'gateway_outcome="fault"'
+      : family === 'rate-limit'
+        ? 'gateway_reason="limited"'
+        : family === 'refusals'
+          ? 'gateway_outcome=~"refusal|client_closed",gateway_reason!="limited"'
+          : undefined
+  if (kind === undefined) return undefined
+  const own = ['job', 'http_route', 'gateway_upstream_name'].flatMap(name => {
+    const value = labels[name]
+    return value === undefined ? [] : [`${name}=${quoted(value)}`]
+  })
+  return [kind, ...own].join(',')
+}
+
+interface Turn {
+  readonly firstBadMs: number | undefined
+  readonly lastGoodMs: number | undefined
+}
+
+const NO_TURN: Turn = { firstBadMs: undefined, lastGoodMs: undefined }
+const TURN_STEP_MS = 1_000
+
+/** When it turned: the last moment at which nothing had failed yet, and the first at which something had. */
+async function findTurn(
+  alert: Alert,
+  { startMs, endMs }: Evidence['window'],
+  prometheus: PrometheusClient,
+  signal: AbortSignal,
+): Promise<Turn> {
+  const selector = failureSelector(alert)
+  if (selector === undefined) return NO_TURN
+  const range = { startMs, endMs, stepMs: Math.max(TURN_STEP_MS, (endMs - startMs) / 1_000) }
+  const [series] = await prometheus.queryRange(`sum(gateway_requests_total{${selector}})`, range, signal)
+  const points = series?.points ?? []
+  const turn = points.findIndex(([, value], index) => index > 0 && value > (points[index - 1]?.[1] ?? value))
+  if (turn === -1) return NO_TURN
+  return { firstBadMs: (points[turn]?.[0] ?? 0) * 1_000, lastGoodMs: (points[turn - 1]?.[0] ?? 0) * 1_000 }
+}
+
+function changesRange({ startMs, endMs }: Evidence['window']): {
+  readonly startMs: number
+  readonly endMs: number
+  readonly stepMs: number
+} {
+  const from = startMs - CHANGES_LOOK_BACK_MS
+  return { startMs: from, endMs, stepMs: Math.max(5_000, (endMs - from) / 1_000) }
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter(time => time !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
+}
+
+function briefly(error: unknown): string {
+  const message = error instanceof Error ? error.message : 'unknown'
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : ''
+  return `${message}${cause}`.slice(0, 200)
+}

@@ -1,0 +1,99 @@
+import type { Labels } from '../alerts/alert'
+
+export interface Sample {
+  readonly labels: Labels
+  readonly value: number
+}
+
+export interface Series {
+  readonly labels: Labels
+  /** Seconds since the epoch, value. */
+  readonly points: readonly (readonly [number, number])[]
+}
+
+/** The request that proves a number, as Prometheus keeps it. */
+export interface FoundExemplar {
+  /** Of the series it hangs on; `instance` says which replica. */
+  readonly series: Labels
+  readonly traceId: string
+  readonly value: number
+  readonly timeMs: number
+}
+
+/** The few questions that evidence asks of Prometheus (HTTP API v1). Every answer is bounded by the caller's signal. */
+export class PrometheusClient {
+  readonly #url: string
+
+  constructor(url: string) {
+    this.#url = url.replace(/\/$/, '')
+  }
+
+  /** @param timeMs when; milliseconds since the epoch */
+  async query(expression: string, timeMs: number, signal: AbortSignal): Promise<Sample[]> {
+    const { result } = (await this.#get('query', { query: expression, time: seconds(timeMs) }, signal)) as {
+      result: { metric: Labels; value: [number, string] }[]
+    }
+    return result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }))
+  }
+
+  async queryRange(
+    expression: string,
+    range: { readonly startMs: number; readonly endMs: number; readonly stepMs: number },
+    signal: AbortSignal,
+  ): Promise<Series[]> {
+    const parameters = {
+      query: expression,
+      start: seconds(range.startMs),
+      end: seconds(range.endMs),
+      step: seconds(range.stepMs),
+    }
+    const { result } = (await this.#get('query_range', parameters, signal)) as {
+      result: { metric: Labels; values: [number, string][] }[]
+    }
+    return result.map(({ metric, values }) => ({
+      labels: metric,
+      points: values.map(([time, value]) => [time, Number(value)] as const),
+    }))
+  }
+
+  /** @param selector exemplars hang on plain series: an expression with functions finds none */
+  async queryExemplars(
+    selector: string,
+    startMs: number,
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<FoundExemplar[]> {
+    const parameters = { query: selector, start: seconds(startMs), end: seconds(endMs) }
+    const data = (await this.#get('query_exemplars', parameters, signal)) as {
+      seriesLabels: Labels
+      exemplars: { labels: Labels; value: string; timestamp: number }[]
+    }[]
+    return data.flatMap(({ seriesLabels, exemplars }) =>
+      exemplars.flatMap(({ labels, value, timestamp }) => {
+        const traceId = labels['trace_id']
+        if (traceId === undefined || !/^[0-9a-f]{32}$/.test(traceId)) return []
+        return [{ series: seriesLabels, traceId, value: Number(value), timeMs: timestamp * 1_000 }]
+      }),
+    )
+  }
+
+  async #get(path: string, parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
+    const response = await fetch(`${this.#url}/api/v1/${path}`, {
+      method: 'POST',
+      body: new URLSearchParams(parameters),
+      signal,
+    })
+    const answer = (await response.json()) as { status: string; data: unknown; error?: string }
+    if (answer.status !== 'success') throw new Error(`Prometheus refused ${path}: ${answer.error ?? response.status}`)
+    return answer.data
+  }
+}
+
+/** A string in a PromQL selector, so that a label value cannot end it. */
+export function quoted(value: string): string {
+  return JSON.stringify(value)
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(3)
+}

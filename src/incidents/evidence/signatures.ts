@@ -1,0 +1,83 @@
+import type { Signature } from './evidence'
+import type { ProvingTrace } from './evidence'
+import type { Sample } from './prometheus'
+import type { TraceSpan } from './otlp-trace'
+
+/** Signatures told of one alert; an outage has a few causes, the rest is noise of it. */
+const MAX_SIGNATURES = 8
+
+/**
+ * Groups failures by what they have in common. How many there are comes from the counters, which saw every request; what
+ * they look like comes from the traces, which are a sample.
+ *
+ * @param counts failed requests by route, upstream and reason
+ */
+export function findSignatures(counts: readonly Sample[], traces: readonly ProvingTrace[]): Signature[] {
+  const total = Math.round(counts.reduce((sum, { value }) => sum + value, 0))
+  return counts
+    .filter(({ value }) => Math.round(value) > 0)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, MAX_SIGNATURES)
+    .map(({ labels, value }) => {
+      const route = labels['http_route'] ?? ''
+      const reason = labels['gateway_reason'] ?? ''
+      const calls = traces.filter(trace => trace.route === route && trace.reason === reason).flatMap(failingCall)
+      return {
+        route,
+        reason,
+        upstream: labels['gateway_upstream_name'] ?? '',
+        target: mostFrequent(calls.map(targetOf)),
+        message: mostFrequent(calls.map(({ exception }) => exception && normalise(exception))),
+        count: Math.round(value),
+        total,
+      }
+    })
+}
+
+function failingCall({ spans }: ProvingTrace): TraceSpan[] {
+  return spans.filter(({ kind, isError }) => kind === 'client' && isError).slice(-1)
+}
+
+function targetOf({ attributes }: TraceSpan): string | undefined {
+  const address = attributes['server.address']
+  const port = attributes['server.port']
+  return address === undefined ? undefined : port === undefined ? address : `${address}:${port}`
+}
+
+function mostFrequent(values: readonly (string | undefined)[]): string | undefined {
+  const counts = new Map<string, number>()
+  for (const value of values) if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0]
+}
+
+/** The same failure said with other numbers, addresses or ids is the same signature. */
+export function normalise(message: string): string {
+  return message
+    .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '<id>')
+    .replaceAll(/\b[0-9a-f]{16,}\b/gi, '<id>')
+    .replaceAll(/\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b/g, '<address>')
+    .replaceAll(/\b\d+\b/g, '<n>')
+    .slice(0, 200)
+}
+
+/** What a reason means, said of an upstream. */
+const SAID: Readonly<Record<string, string>> = {
+  connect_refused: 'refused the connection',
+  unreachable: 'is out of reach',
+  connect_timeout: 'could not be reached in time',
+  dns: 'has a name that cannot be resolved',
+  tls: 'gave no secure connection',
+  reset: 'broke the connection',
+  bad_response: 'gave an invalid answer',
+  response_timeout: 'did not answer in time',
+  upstream_5xx: 'answered with a 5xx',
+  limited: 'was over the rate limit',
+}
+
+/** "37 of 40: orders → 10.0.0.7:9001 refused the connection". */
+export function signatureLine({ route, upstream, target, reason, count, total, message }: Signature): string {
+  const where = target === undefined ? upstream : `${upstream} → ${target}`
+  const said = SAID[reason] ?? `failed (${reason})`
+  const detail = message === undefined || reason === 'connect_refused' ? '' : ` ("${message}")`
+  return `${count} of ${total}: ${where === '' ? 'the gateway' : where} ${said}${detail}, route ${route === '' ? 'none' : route}`
+}

@@ -1,0 +1,147 @@
+import './preload'
+import { telemetry } from '../../otel/sdk/register'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { processEnv } from '../config/env'
+import { EXIT_CONFIG, EXIT_OS_ERROR } from '../config/exit-codes'
+import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
+import { formatProblems } from '../config/problems'
+import { createLogger, type Logger } from '../telemetry/logger'
+import type { Alert, Labels } from './alerts/alert'
+import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
+import { Relay } from './alerts/relay'
+import { toAnnotations } from './evidence/annotations'
+import { gatherEvidence, type GatherOptions } from './evidence/gather'
+import { PrometheusClient } from './evidence/prometheus'
+import { jaeger, tempo } from './evidence/trace-sources'
+import { createPages } from './page/pages'
+import { FileIncidentStore } from './record/file-incident-store'
+import { IncidentLog } from './record/incident-log'
+import type { IncidentStore } from './record/incident-store'
+import { RedisIncidentStore } from './record/redis-incident-store'
+import { createIncidentServer } from './server'
+import { IncidentMetrics } from './telemetry'
+
+const TELEMETRY_FLUSH_MS = 3_000
+
+async function main(): Promise<void> {
+  const settings = readSettings()
+  const { log, flush } = createLogger(settings.logLevel)
+  telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
+  const incidents = new IncidentLog(createStore(settings, log), onceInAWhile(log, 'incidents cannot be remembered'))
+  await incidents.restore()
+
+  const outboxes = settings.alertmanagerUrls.map(url => new AlertmanagerOutbox({ url, onResult: onPosted }))
+  const complainPost = onceInAWhile(log, 'an Alertmanager does not take alerts')
+  function onPosted(url: string, error: unknown): void {
+    metrics.posted(url, error !== undefined)
+    if (error !== undefined) complainPost(error)
+  }
+
+  const gatherOptions: GatherOptions = {
+    prometheus: new PrometheusClient(settings.prometheusUrl),
+    backends: [
+      ...(settings.jaegerUrl === undefined ? [] : [jaeger(settings.jaegerUrl)]),
+      ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl)]),
+    ],
+    opsToken: settings.opsToken,
+    showClients: settings.showClients,
+  }
+  let publicUrl = settings.publicUrl ?? ''
+
+  const relay = new Relay({
+    gather: async alert => {
+      const incident = incidents.fire(alert, Date.now())
+      const url = `${publicUrl}/incidents/${incident.id}`
+      return enrich(alert, url)
+    },
+    tell: (fingerprint, alert) => {
+      for (const outbox of outboxes) outbox.put(fingerprint, alert)
+    },
+    onResolved: alert => incidents.resolve(alert),
+    onOverload: () => metrics.gathered('overload'),
+  })
+  const metrics = new IncidentMetrics(() => ({
+    ...relay.state,
+    unsaid: outboxes.reduce((sum, outbox) => sum + outbox.size, 0),
+  }))
+  metrics.announce(settings.alertmanagerUrls)
+
+  async function enrich(alert: Alert, url: string): Promise<Labels> {
+    if (alert.labels['alertname'] === 'Watchdog') return {}
+    const startedAt = performance.now()
+    const evidence = await gatherEvidence(alert, gatherOptions)
+    incidents.addEvidence(alert, evidence)
+    const found = evidence.signatures.length + evidence.traces.length > 0
+    const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
+    metrics.gathered(result, (performance.now() - startedAt) / 1_000)
+    log.info({ event: 'evidence', alert: alert.labels, result, missing: evidence.missing, url }, 'evidence gathered')
+    return toAnnotations(evidence, url)
+  }
+
+  const server = createIncidentServer({
+    token: settings.token,
+    receive: (alerts, invalid) => {
+      metrics.received(alerts.length, invalid)
+      relay.receive(alerts)
+    },
+    pages: createPages({ incidents, prometheus: gatherOptions.prometheus }),
+    metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
+  })
+  const port = await listen(server, settings)
+  publicUrl ||= `http://${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${port}`
+  log.info({ event: 'listening', host: settings.host, port, url: `${publicUrl}/incidents` }, 'listening')
+
+  const stop = async (signal: string): Promise<void> => {
+    log.info({ event: 'shutdown', signal }, 'handing on what is left')
+    server.close()
+    await Promise.all(outboxes.map(outbox => outbox.close()))
+    await incidents.close()
+    server.closeAllConnections()
+    await telemetry.shutdown(TELEMETRY_FLUSH_MS)
+    flush()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => void stop(signal))
+  process.once('disconnect', () => void stop('disconnect'))
+  process.send?.({ event: 'listening', port })
+}
+
+function readSettings(): IncidentSettings {
+  const { settings, problems } = readIncidentSettings(processEnv())
+  const all = [...problems, ...telemetry.problems]
+  if (settings && all.length === 0) return settings
+  process.stderr.write(formatProblems(all))
+  return process.exit(EXIT_CONFIG)
+}
+
+function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
+  if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
+  return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'))
+}
+
+const COMPLAIN_EVERY_MS = 60_000
+
+/** Says something that goes on at most once a minute. */
+function onceInAWhile(log: Logger, message: string): (error: unknown) => void {
+  let last = -Infinity
+  return error => {
+    const now = performance.now()
+    if (now - last < COMPLAIN_EVERY_MS) return
+    last = now
+    log.warn({ event: 'trouble', error: error instanceof Error ? error.message : 'unknown' }, message)
+  }
+}
+
+function listen(server: Server, { host, port }: IncidentSettings): Promise<number> {
+  return new Promise(resolve => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const hint = error.code === 'EADDRINUSE' ? 'the port is in use; set INCIDENTS_PORT to another one' : error.message
+      process.stderr.write(`the incident service cannot listen on ${host}:${port}: ${hint}\n`)
+      process.exit(EXIT_OS_ERROR)
+    })
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port))
+  })
+}
+
+void main()

@@ -1,0 +1,67 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Incident } from './incident'
+import { isIncidentId, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
+
+/** One JSON file per incident in a folder; ids sort by time, so the folder's listing is the index. */
+export class FileIncidentStore implements IncidentStore {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  async put(incident: Incident): Promise<void> {
+    await mkdir(this.#folder, { recursive: true })
+    const path = this.#path(incident.id)
+    // Written beside and renamed: whoever reads meanwhile sees the old one or the new one, never half of one.
+    await writeFile(`${path}.new`, JSON.stringify(incident))
+    await rename(`${path}.new`, path)
+    await this.#forgetOld()
+  }
+
+  async get(id: string): Promise<Incident | undefined> {
+    if (!isIncidentId(id)) return undefined
+    try {
+      return JSON.parse(await readFile(this.#path(id), 'utf8')) as Incident
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async list(limit: number): Promise<Incident[]> {
+    const ids = (await this.#ids()).slice(0, limit)
+    const incidents = await Promise.all(ids.map(id => this.get(id)))
+    return incidents.filter(incident => incident !== undefined)
+  }
+
+  async close(): Promise<void> {
+    // Nothing is held open.
+  }
+
+  async #forgetOld(): Promise<void> {
+    const tooOld = Date.now() - MAX_AGE_MS
+    const ids = await this.#ids()
+    const old = ids.filter((id, index) => index >= MAX_INCIDENTS || openedAt(id) < tooOld)
+    await Promise.all(old.map(id => rm(this.#path(id), { force: true })))
+  }
+
+  /** Newest first. */
+  async #ids(): Promise<string[]> {
+    const files = await readdir(this.#folder).catch(() => [])
+    return files
+      .filter(file => file.endsWith('.json'))
+      .map(file => file.slice(0, -'.json'.length))
+      .filter(isIncidentId)
+      .sort((a, b) => openedAt(b) - openedAt(a))
+  }
+
+  #path(id: string): string {
+    return join(this.#folder, `${id}.json`)
+  }
+}
+
+function openedAt(id: string): number {
+  return Number.parseInt(id, 36)
+}

@@ -1,0 +1,69 @@
+import type { Alert, Labels } from '../alerts/alert'
+import type { Evidence } from '../evidence/evidence'
+
+/** What is remembered of one cause, so that the evidence outlives the traces. */
+export interface Incident {
+  readonly id: string
+  /** What alerts must have in common to belong here. */
+  readonly cause: string
+  readonly title: string
+  readonly openedAtMs: number
+  /** Set when the last of its alerts is resolved. */
+  readonly closedAtMs: number | undefined
+  readonly alerts: readonly IncidentAlert[]
+}
+
+export interface IncidentAlert {
+  readonly fingerprint: string
+  readonly labels: Labels
+  readonly annotations: Labels
+  readonly startsAtMs: number
+  readonly endsAtMs: number | undefined
+  readonly evidence: Evidence | undefined
+}
+
+/** Alerts remembered in one incident; a flapping alert must not make it grow for ever. */
+const MAX_ALERTS = 50
+
+/**
+ * Alerts with the same cause belong together: one upstream takes several routes along, and a Redis that is gone is behind
+ * everything that is said about Redis and about limits counted without it.
+ */
+export function causeOf({ labels }: Alert): string {
+  const { component, family, gateway_upstream_name: upstream, alertname = 'alert' } = labels
+  if (upstream !== undefined && upstream !== '') return `upstream ${upstream}`
+  if (component === 'redis' || family === 'rate-limit-store') return 'redis'
+  return `${component ?? ''} ${family ?? alertname}`.trim()
+}
+
+export function openIncident(alert: Alert, now: number): Incident {
+  // Sorts by time, and cannot be guessed from outside.
+  const id = `${now.toString(36)}-${crypto.randomUUID().slice(0, 8)}`
+  const { alertname = 'alert', http_route: route, gateway_upstream_name: upstream } = alert.labels
+  const title = [alertname, route, upstream && `(${upstream})`].filter(Boolean).join(' ')
+  return { id, cause: causeOf(alert), title, openedAtMs: now, closedAtMs: undefined, alerts: [] }
+}
+
+/** The incident with what is now known about one of its alerts. */
+export function withAlert(
+  incident: Incident,
+  fingerprint: string,
+  alert: Alert,
+  known: { readonly endsAtMs?: number; readonly evidence?: Evidence },
+): Incident {
+  const startsAtMs = Date.parse(alert.startsAt)
+  const isSame = (other: IncidentAlert): boolean => other.fingerprint === fingerprint && other.startsAtMs === startsAtMs
+  const before = incident.alerts.find(isSame)
+  const after: IncidentAlert = {
+    fingerprint,
+    labels: alert.labels,
+    annotations: alert.annotations,
+    startsAtMs,
+    endsAtMs: known.endsAtMs ?? before?.endsAtMs,
+    evidence: known.evidence ?? before?.evidence,
+  }
+  const alerts = [...incident.alerts.filter(other => !isSame(other)), after].slice(-MAX_ALERTS)
+  const isOver = alerts.every(({ endsAtMs }) => endsAtMs !== undefined)
+  const closedAtMs = isOver ? Math.max(...alerts.map(({ endsAtMs }) => endsAtMs ?? 0)) : undefined
+  return { ...incident, alerts, closedAtMs }
+}

@@ -1,0 +1,60 @@
+import { Redis } from 'ioredis'
+import type { Incident } from './incident'
+import { isIncidentId, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
+
+const INDEX = 'myesi:incidents'
+const KEY_PREFIX = 'myesi:incident:'
+const COMMAND_TIMEOUT_MS = 1_000
+
+/** One JSON string per incident, found by a sorted set of ids in the order of their opening. */
+export class RedisIncidentStore implements IncidentStore {
+  readonly #redis: Redis
+
+  constructor(url: string, onError: (error: unknown) => void) {
+    this.#redis = new Redis(url, {
+      connectionName: 'myesi-incidents',
+      commandTimeout: COMMAND_TIMEOUT_MS,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: attempt => Math.min(100 * 2 ** attempt, 2_000),
+    })
+    this.#redis.on('error', onError)
+  }
+
+  async put(incident: Incident): Promise<void> {
+    const transaction = this.#redis
+      .multi()
+      .set(KEY_PREFIX + incident.id, JSON.stringify(incident), 'PX', MAX_AGE_MS)
+      .zadd(INDEX, incident.openedAtMs, incident.id)
+      .zremrangebyscore(INDEX, '-inf', Date.now() - MAX_AGE_MS)
+    const results = await transaction.exec()
+    const failed = results?.find(([error]) => error !== null)?.[0]
+    if (failed) throw failed
+    await this.#forgetTooMany()
+  }
+
+  async get(id: string): Promise<Incident | undefined> {
+    if (!isIncidentId(id)) return undefined
+    const json = await this.#redis.get(KEY_PREFIX + id)
+    return json === null ? undefined : (JSON.parse(json) as Incident)
+  }
+
+  async list(limit: number): Promise<Incident[]> {
+    const ids = await this.#redis.zrevrange(INDEX, 0, limit - 1)
+    if (ids.length === 0) return []
+    const found = await this.#redis.mget(ids.map(id => KEY_PREFIX + id))
+    return found.flatMap(json => (json === null ? [] : [JSON.parse(json) as Incident]))
+  }
+
+  async close(): Promise<void> {
+    this.#redis.disconnect()
+    await Promise.resolve()
+  }
+
+  async #forgetTooMany(): Promise<void> {
+    const tooMany = await this.#redis.zrange(INDEX, 0, String(-MAX_INCIDENTS - 1))
+    if (tooMany.length === 0) return
+    await this.#redis.zrem(INDEX, ...tooMany)
+    await this.#redis.del(...tooMany.map(id => KEY_PREFIX + id))
+  }
+}

@@ -1,0 +1,86 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createTokenCheck, isNear } from '../access/access'
+import { parseAlerts, type Alert } from './alerts/alert'
+
+export interface IncidentServerOptions {
+  readonly token: string | undefined
+  /** Takes alerts; must return at once. */
+  readonly receive: (alerts: readonly Alert[], invalid: number) => void
+  /** Pages for people and programs, below `/incidents`. */
+  readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<void>
+  readonly metrics: RequestListener
+}
+
+/** A POST of Prometheus has at most 256 alerts of a few kilobytes. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024
+
+/**
+ * Speaks as much of Alertmanager's API v2 as Prometheus needs to post alerts, and serves the incident pages. Writing takes
+ * the token where there is one, and else a near address; reading takes either.
+ */
+export function createIncidentServer(options: IncidentServerOptions): Server {
+  const hasToken = createTokenCheck(options.token)
+  const mayWrite = (request: IncomingMessage): boolean =>
+    options.token === undefined ? isNear(request) : hasToken(request)
+  const mayRead = (request: IncomingMessage): boolean => hasToken(request) || isNear(request)
+
+  return createServer({ requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
+    const path = new URL(request.url ?? '/', 'http://incidents').pathname
+    if (path === '/-/healthy' || path === '/-/ready') return answer(response, 200, 'OK')
+    if (path === '/api/v2/alerts') {
+      if (request.method !== 'POST') return answer(response, 405, 'alerts are posted here')
+      if (!mayWrite(request)) return answer(response, 401, 'a bearer token is needed')
+      return void takeAlerts(request, response, options.receive)
+    }
+    if (!mayRead(request)) return answer(response, 401, 'a bearer token is needed')
+    if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'pages are read')
+    if (path === '/metrics') return options.metrics(request, response)
+    void options.pages(request, response, path).catch(() => fail(response))
+  })
+}
+
+async function takeAlerts(
+  request: IncomingMessage,
+  response: ServerResponse,
+  receive: IncidentServerOptions['receive'],
+): Promise<void> {
+  try {
+    const body = await readBody(request)
+    if (body === undefined) return answer(response, 413, `more than ${MAX_BODY_BYTES} bytes`)
+    const { alerts, problems } = parseAlerts(parseJson(body), new Date())
+    receive(alerts, problems.length)
+    if (problems.length === 0) answer(response, 200, '')
+    else answer(response, 400, problems.slice(0, 20).join('; '))
+  } catch {
+    response.destroy() // the client broke off: nobody is left to be answered
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > MAX_BODY_BYTES) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
+  response.end(text)
+}
+
+function fail(response: ServerResponse): void {
+  if (response.headersSent) response.destroy()
+  else answer(response, 500, 'the page could not be made')
+}
