@@ -107,7 +107,7 @@ function toPolicy({ window, ...policy }: Omit<RateLimitPolicy, 'windowMs'> & { w
 }
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+  if (typeof value === 'object' && value !== null) {
     Object.freeze(value)
     for (const inner of Object.values(value)) deepFreeze(inner)
   }

@@ -76,9 +76,8 @@ function lookUp(reference: string, env: Environment): Parsed<string> {
 }
 
 /** As YAML would have read the text without quotes, so that `limit: ${LIMIT:-100}` is a number. */
-function typed(text: string): string | number | boolean {
-  if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text)) return Number(text)
-  return text === 'true' || text === 'false' ? text === 'true' : text
+function typed(text: string): string | number {
+  return /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text) ? Number(text) : text
 }
 
 function pathOf(nodes: readonly unknown[]): Path {

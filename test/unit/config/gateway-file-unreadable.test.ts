@@ -63,7 +63,7 @@ describe('a routes file that cannot be read', () => {
 
 describe('a text that is not gateway.yaml', () => {
   const rows: readonly (readonly [string, string, string, RegExp])[] = [
-    ['a tab', 'upstreams:\n\ta: 1\n', 'gateway.yaml:2:1', /^this is not YAML: Tabs are not allowed/],
+    ['a tab', 'upstreams:\n\ta: 1\n', 'gateway.yaml:2:1', /^this is not YAML: Tabs are not allowed as indentation$/],
     ['a bracket left open', 'upstreams: [\n', 'gateway.yaml:2:1', /^this is not YAML: /],
     ['a mapping in a mapping', 'a: b: c\n', 'gateway.yaml:1:4', /^this is not YAML: Nested mappings/],
     ['two documents', 'a: 1\n---\nb: 2\n', 'gateway.yaml:2:1', /^a second document begins$/],

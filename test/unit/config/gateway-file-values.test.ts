@@ -9,6 +9,8 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ['entrypoint', 'headersTimeout: 5', 'entrypoint.headersTimeout', '5', '5 has no unit', '5s'],
     ['entrypoint', 'headersTimeout: 5000', 'entrypoint.headersTimeout', '5000', '5000 has no unit', '5000ms'],
     ['entrypoint', 'headersTimeout: "5"', 'entrypoint.headersTimeout', '"5"', '"5" has no unit', '5s'],
+    ['entrypoint', 'headersTimeout: "1000"', 'entrypoint.headersTimeout', '"1000"', '"1000" has no unit', '1000ms'],
+    ['entrypoint', 'headersTimeout: 999', 'entrypoint.headersTimeout', '999', '999 has no unit', '999s'],
     ['entrypoint', 'headersTimeout: 5 sec', 'entrypoint.headersTimeout', '5 sec', '"5 sec" is not a duration', '5s'],
     ['entrypoint', 'headersTimeout: 5S', 'entrypoint.headersTimeout', '5S', '"5S" is not a duration', '5s'],
     ['entrypoint', 'requestTimeout: 1m30s', 'entrypoint.requestTimeout', '1m30s', '"1m30s" is not a duration', '90s'],
@@ -107,6 +109,20 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ],
     [
       'entrypoint',
+      'trustedProxies: [10.0.0.0/8/8]',
+      'entrypoint.trustedProxies[0]',
+      '10.0.0.0/8/8',
+      '"10.0.0.0/8/8" is not an address',
+    ],
+    [
+      'entrypoint',
+      'trustedProxies: ["fe80::1%eth0"]',
+      'entrypoint.trustedProxies[0]',
+      '"fe80::1%eth0"',
+      '"fe80::1%eth0" is not an address',
+    ],
+    [
+      'entrypoint',
       'trustedProxies: [loopback]',
       'entrypoint.trustedProxies[0]',
       'loopback',
@@ -169,6 +185,14 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       'upstreams.b.targets[0]',
       '"http://h',
       '"http://h#x" has a query or a fragment',
+      'http://h',
+    ],
+    [
+      'upstreams',
+      '  b: { targets: ["http://me@h"] }',
+      'upstreams.b.targets[0]',
+      '"http://me@h"',
+      '"http://…@h" has credentials in it',
       'http://h',
     ],
     [
@@ -431,6 +455,8 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ['match', 'path: /a, methods: [GTE]', 'routes[0].match.methods[0]', 'GTE', '"GTE" is not a method', 'GET'],
     ['match', 'path: /a, methods: [GET, fetch]', 'routes[0].match.methods[1]', 'fetch', '"fetch" is not a method'],
     ['match', 'path: /a, methods: ["*"]', 'routes[0].match.methods[0]', '"*"', '"*" is not a method'],
+    ['match', 'path: /a, methods: [any]', 'routes[0].match.methods[0]', 'any', '"any" is not a method'],
+    ['match', 'path: /a, methods: [7]', 'routes[0].match.methods[0]', '7', '7 is not text'],
     [
       'match',
       'path: /a, methods: [CONNECT]',

@@ -17,7 +17,7 @@ routes:
 
 const LARGEST = `
 entrypoint:
-  trustedProxies: [10.0.0.0/8, "FD00::/8", 192.0.2.7]
+  trustedProxies: [10.0.0.0/8, "FD00::/8", 192.0.2.7/32, "::1/128", 10.0.0.0/1]
   headersTimeout: 500ms
   requestTimeout: 1.5h
   keepAliveTimeout: 1d
@@ -79,7 +79,7 @@ describe('a valid gateway.yaml', () => {
   it('comes out in milliseconds, bytes, upper-case methods and lower-case hosts', () => {
     const { entrypoint, upstreams, routes } = configOf(LARGEST)
     assert.deepEqual(entrypoint, {
-      trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.7'],
+      trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.7/32', '::1/128', '10.0.0.0/1'],
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
       keepAliveTimeoutMs: 86_400_000,
