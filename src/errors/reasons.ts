@@ -46,6 +46,7 @@ export const REASONS = {
   draining: { outcome: 'refusal', status: 503, title: 'The gateway is shutting down' },
   // Nobody is waiting for the answer any more. 499 after nginx; RFC 9110 knows no code for it.
   client_closed: { outcome: 'client_closed', status: 499, title: 'The client closed the connection' },
+  client_stalled: { outcome: 'client_closed', status: 499, title: 'The client stopped reading' },
 } as const satisfies Readonly<Record<string, ReasonRow>>
 
 export type Reason = keyof typeof REASONS

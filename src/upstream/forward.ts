@@ -3,12 +3,16 @@ import { context, trace } from '@opentelemetry/api'
 import { hasBody, type Exchange, type Stage } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import { ATTR_STREAM } from '../telemetry/semconv'
+import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { buildRequestHeaders } from './request-headers'
 import { buildResponseHeaders, buildTrailers, refuseTransferCodings } from './response-headers'
 import { RequestBody } from './request-body'
 import { toGatewayError } from './upstream-errors'
 import type { Upstream } from './upstream'
+
+/** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
+const SILENT_CLIENT_MS = 60_000
 
 export interface ForwardOptions {
   readonly upstream: Upstream
@@ -39,14 +43,15 @@ export function forward(options: ForwardOptions): Stage {
     const headers = buildRequestHeaders(exchange)
     const call = telemetry.begin(exchange, target.attributes, path, headers)
     if (exchange.expectsContinue) response.writeContinue()
+    const body = hasBody(request) ? new RequestBody(request) : null
     target.pool.dispatch(
       {
         path: path + exchange.query,
         method: request.method as Dispatcher.HttpMethod,
         headers,
-        body: hasBody(request) ? new RequestBody(request) : null,
+        body,
       },
-      new UpstreamCall(exchange, options, call),
+      new UpstreamCall(exchange, body, options, call),
     )
   }
 }
@@ -58,10 +63,12 @@ function stripped(path: string, prefix: string | undefined): string {
 }
 
 /** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
-class UpstreamCall implements Dispatcher.DispatchHandler {
+class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   readonly #exchange: Exchange
+  readonly #body: RequestBody | null
   readonly #options: ForwardOptions
   readonly #telemetry: CallTelemetry
+  readonly #timer: CallTimer
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
   #statusCode = 0
@@ -69,10 +76,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
   #remaining = -1
   #bodyStarted = false
 
-  constructor(exchange: Exchange, options: ForwardOptions, telemetry: CallTelemetry) {
+  constructor(exchange: Exchange, body: RequestBody | null, options: ForwardOptions, telemetry: CallTelemetry) {
     this.#exchange = exchange
+    this.#body = body
     this.#options = options
     this.#telemetry = telemetry
+    this.#timer = new CallTimer(this, { upstreamMs: options.upstream.responseTimeoutMs, clientMs: SILENT_CLIENT_MS })
     // Before the entrypoint's own listener: the call's span must have ended when the request's does.
     exchange.response.prependOnceListener('close', this.#onClientClose)
   }
@@ -80,7 +89,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
   /** The client went away: the upstream must not go on working for nobody. */
   readonly #onClientClose = (): void => {
     if (this.#settled) return
-    this.#settled = true
+    this.#settle()
     this.#exchange.conclude('client_closed', 'client_closed')
     this.#telemetry.failed('client_closed', undefined)
     this.#controller?.abort(CLIENT_CLOSED)
@@ -90,6 +99,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#controller = controller
     // While the call waited for a free connection the client may have left.
     if (this.#settled) controller.abort(CLIENT_CLOSED)
+    else this.#timer.start()
+  }
+
+  onBodySent(): void {
+    this.#timer.moved()
+  }
+
+  onRequestSent(): void {
+    this.#timer.moved()
   }
 
   onResponseStart(
@@ -99,6 +117,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     statusMessage?: string,
   ): void {
     if (this.#settled) return
+    this.#timer.moved()
     const { response } = this.#exchange
     if (statusCode < 200) return this.#passInformation(statusCode, headers)
     this.#statusCode = statusCode
@@ -118,24 +137,28 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
+    this.#timer.moved()
     this.#bodyStarted = true
     const { response } = this.#exchange
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
       // The last chunk of a known length goes out with the end: one write less for nearly every response.
-      this.#settled = true
+      this.#settle()
       this.#telemetry.responded(this.#statusCode)
       response.end(chunk)
       return
     }
     if (!response.write(chunk)) {
       controller.pause()
-      response.once('drain', () => controller.resume())
+      response.once('drain', () => {
+        this.#timer.moved()
+        controller.resume()
+      })
     }
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#settled) return
-    this.#settled = true
+    this.#settle()
     this.#telemetry.responded(this.#statusCode)
     const { response } = this.#exchange
     const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
@@ -146,7 +169,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#settled) return
-    this.#settled = true
+    this.#settle()
+    // undici leaves the body of a call that never began alone, and the client's connection would stand still.
+    this.#body?.destroy()
     // The client broke off its own upload: undici reports the body's error as the call's.
     if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
       this.#exchange.conclude('client_closed', 'client_closed')
@@ -159,8 +184,24 @@ class UpstreamCall implements Dispatcher.DispatchHandler {
     context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
   }
 
+  get isClientsTurn(): boolean {
+    if (this.#controller?.paused) return true
+    return this.#body !== null && !this.#exchange.request.complete && this.#body.readableLength === 0
+  }
+
+  onSilence(who: 'client' | 'upstream'): void {
+    const client = this.#controller?.paused ? 'client_stalled' : 'request_timeout'
+    this.#controller?.abort(new GatewayError(who === 'upstream' ? 'response_timeout' : client))
+  }
+
   flushUnlessStarted(): void {
     if (!this.#bodyStarted && !this.#settled) this.#exchange.response.flushHeaders()
+  }
+
+  /** Nothing more is expected of the upstream, and nothing it does is looked at any more. */
+  #settle(): void {
+    this.#settled = true
+    this.#timer.stop()
   }
 
   /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */

@@ -1,6 +1,7 @@
 import { Pool } from 'undici'
 import type { UpstreamConfig } from '../config/types'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+import { createConnector } from './connector'
 
 /** One origin of an upstream, with its keep-alive connections. */
 export interface Target {
@@ -12,11 +13,14 @@ export interface Target {
 /** A backend service: its targets, asked in turn. */
 export class Upstream {
   readonly name: string
+  /** How long a target may keep silent when it is its turn. */
+  readonly responseTimeoutMs: number
   readonly #targets: readonly Target[]
   #next = 0
 
   constructor(config: UpstreamConfig) {
     this.name = config.name
+    this.responseTimeoutMs = config.timeouts.responseMs
     this.#targets = config.targets.map(origin => ({
       origin,
       pool: createPool(origin, config),
@@ -41,9 +45,10 @@ function createPool(origin: string, { timeouts, maxConnections }: UpstreamConfig
   return new Pool(origin, {
     connections: maxConnections,
     pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
-    connect: { timeout: timeouts.connectMs },
-    headersTimeout: timeouts.responseMs,
-    bodyTimeout: timeouts.responseMs,
+    connect: createConnector(timeouts.connectMs),
+    // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).
+    headersTimeout: 0,
+    bodyTimeout: 0,
     // Below the 5 s after which Node, the commonest upstream, closes an idle connection: else its close races our request.
     keepAliveTimeout: 4_000,
   })

@@ -1,0 +1,55 @@
+/** A call whose silence is watched. */
+export interface TimedCall {
+  /** The client owes the next bytes: it has not sent the rest of its body, or does not read what is there for it. */
+  readonly isClientsTurn: boolean
+  onSilence(who: 'client' | 'upstream'): void
+}
+
+export interface SilenceLimits {
+  /** How long the upstream may keep silent when it is its turn. */
+  readonly upstreamMs: number
+  /** How long the client may, looked at every `upstreamMs`. */
+  readonly clientMs: number
+}
+
+/**
+ * Ends a call in which nothing moves any more. Not undici's timeouts: those look every half second at the soonest, and take
+ * a client that uploads slowly for an upstream that does not answer.
+ */
+export class CallTimer {
+  readonly #call: TimedCall
+  readonly #limits: SilenceLimits
+  #timer: NodeJS.Timeout | undefined
+  #clientSilentMs = 0
+
+  constructor(call: TimedCall, limits: SilenceLimits) {
+    this.#call = call
+    this.#limits = limits
+  }
+
+  start(): void {
+    this.#timer = setTimeout(look, this.#limits.upstreamMs, this)
+  }
+
+  /** Bytes went one way or the other. */
+  moved(): void {
+    this.#clientSilentMs = 0
+    this.#timer?.refresh()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  look(): void {
+    if (!this.#call.isClientsTurn) return this.#call.onSilence('upstream')
+    this.#clientSilentMs += this.#limits.upstreamMs
+    if (this.#clientSilentMs >= this.#limits.clientMs) return this.#call.onSilence('client')
+    this.#timer?.refresh()
+  }
+}
+
+function look(timer: CallTimer): void {
+  timer.look()
+}
