@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
 import { REASONS, type Reason } from '../errors/reasons'
+import { isLingering, lingerAfterEarlyAnswer } from './lingering-close'
 
 /** Requests whose client waits for `100 Continue`. */
 const expectingContinue = new WeakSet<IncomingMessage>()
@@ -34,7 +35,9 @@ export function createEntrypointServer({ config, handle, onRefused, onBroken }: 
       requireHostHeader: false, // a missing one is refused like everything else, counted and in problem details
     },
     (request, response) => {
+      if (isLingering(request.socket)) return void request.socket.destroy()
       newest.set(request.socket, response)
+      lingerAfterEarlyAnswer(request, response)
       handle(request, response)
     },
   )
