@@ -9,6 +9,7 @@ import { request as call } from 'undici'
 import { NO_EXEMPLARS } from '../../otel/sdk/exemplars'
 import { PrometheusExposition } from '../../otel/sdk/exposition/exporter'
 import { findBinary } from '../../src/stack/binaries'
+import { namesInTelemetryDocs } from '../support/documented-names'
 import { parseExposition, sampleValue, type ExposedFamily } from '../support/exposition'
 import { needs } from '../support/needs'
 import { openRaw } from '../support/raw-http'
@@ -191,7 +192,7 @@ describe('exposition of a program with traffic', () => {
     return sampleValue(await families(), 'http_server_request_duration_seconds_count', labels)
   }
 
-  it('has a name, a unit and a description for everything', async () => {
+  it('has a name, a unit, a description and a line in docs/telemetry.md for everything', async () => {
     await fetch(`${program.url}/hello/world`)
     // The runtime has a delay to tell of only after some turns of its clock.
     const found = await until(
@@ -217,6 +218,12 @@ describe('exposition of a program with traffic', () => {
     }
     const undescribed = [...found.values()].filter(family => family.help === undefined).map(family => family.name)
     assert.deepEqual(undescribed, [])
+    const documented = namesInTelemetryDocs()
+    const names = [...found.values()].map(({ name, type }) => (type === 'counter' ? `${name}_total` : name))
+    assert.deepEqual(
+      names.filter(name => name !== 'target' && !documented.has(name)),
+      [],
+    )
   })
 
   it('says how much the process uses', async () => {

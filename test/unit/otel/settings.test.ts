@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { parseSettings, type TelemetrySettings } from '../../../otel/sdk/settings'
 import type { TelemetryProblem } from '../../../otel/sdk/telemetry'
+import { namesInTelemetryDocs } from '../../support/documented-names'
 
 type Variables = Readonly<Record<string, string>>
 
@@ -210,5 +211,25 @@ describe('telemetry settings', () => {
     })
     assert.deepEqual(problems, [])
     assert.deepEqual(warnings, ['OTEL_TRACE_EXPORTER is not read by the gateway; did you mean OTEL_TRACES_EXPORTER?'])
+  })
+
+  it('are all in docs/telemetry.md', () => {
+    const asked = new Set<string>()
+    const watching = new Proxy<Record<string, string | undefined>>(
+      { OTEL_TRACES_SAMPLER: 'traceidratio' },
+      {
+        get: (variables, name: string) => {
+          asked.add(name)
+          return variables[name]
+        },
+      },
+    )
+    parseSettings(watching)
+    assert.ok(asked.size > 50, `${asked.size} variables`)
+    const documented = namesInTelemetryDocs()
+    assert.deepEqual(
+      [...asked].filter(name => !documented.has(name)),
+      [],
+    )
   })
 })
