@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
   checkTelemetry(settings, log)
 
-  const redis = await connectRedis(settings, log)
+  const redis = connectRedis(settings, log)
   reportDegradedLimits(redis)
 
   let draining = false
@@ -53,6 +53,8 @@ async function main(): Promise<void> {
     clientTelemetry: stock ? new StockClientTelemetry() : new OwnClientTelemetry(),
     isDraining: () => draining,
   })
+  // Now that the limiters have said what they need of it.
+  await redis?.settle(REDIS_SETTLE_MS)
   log.info(
     { event: 'startup', file: settings.configFile, routes: config.routes.length, upstreams: config.upstreams.length },
     'routes loaded',
@@ -101,7 +103,7 @@ async function main(): Promise<void> {
 function readConfiguration(): { settings: Settings; config: GatewayConfig } {
   const env = processEnv()
   const { settings, problems: settingProblems } = readSettings(env)
-  const configFile = settings?.configFile ?? env['GATEWAY_CONFIG'] ?? 'gateway.yaml'
+  const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
   const { config, problems: fileProblems } = readGatewayFile(configFile, env)
   const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
@@ -123,14 +125,13 @@ function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
   process.exit(EXIT_CONFIG)
 }
 
-async function connectRedis(settings: Settings, log: ProcessLog['log']): Promise<RedisConnection | undefined> {
+function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnection | undefined {
   if (settings.redisUrl === undefined) {
     log.info({ event: 'startup', store: 'memory' }, 'no REDIS_URL: rate limits are counted in memory')
     return undefined
   }
   const redis = new RedisConnection(settings.redisUrl, log)
   log.info({ event: 'startup', store: 'redis', redis: redis.address }, 'Redis client initialized')
-  await redis.settle(REDIS_SETTLE_MS)
   return redis
 }
 

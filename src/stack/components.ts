@@ -106,6 +106,30 @@ export function gatewayPlan(port: number, opsPort: number, env: Environment): Co
   }
 }
 
+/** @param env its whole environment; where it listens and whom it asks are set here */
+export function incidentsPlan(
+  port: number,
+  ports: { readonly prometheus: number; readonly alertmanager: number },
+  env: Environment,
+): ComponentPlan {
+  const url = `http://127.0.0.1:${port}`
+  return {
+    name: 'incidents',
+    path: process.execPath,
+    args: ['--enable-source-maps', join(ROOT, 'dist/src/incidents/main.js')],
+    env: {
+      ...env,
+      INCIDENTS_PORT: `${port}`,
+      PROMETHEUS_URL: `http://127.0.0.1:${ports.prometheus}`,
+      ALERTMANAGER_URLS: `http://127.0.0.1:${ports.alertmanager}`,
+    },
+    cwd: ROOT,
+    ipc: true,
+    address: `${url}/incidents`,
+    isReady: () => answers(`${url}/-/ready`),
+  }
+}
+
 /** Takes what Alertmanager would post to Slack. */
 export function slackCatcherPlan(port: number): ComponentPlan {
   const url = `http://127.0.0.1:${port}`

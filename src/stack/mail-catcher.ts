@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { simpleParser, type ParsedMail } from 'mailparser'
-import { SMTPServer } from 'smtp-server'
+import { SMTPServer, type SMTPServerDataStream } from 'smtp-server'
 import { mailPage } from './mail-page'
 
 export interface MailCatcher {
@@ -32,21 +32,14 @@ export async function startMailCatcher(ports: { smtp: number; http: number }): P
   const smtp = new SMTPServer({
     // Alertmanager sends its password only where TLS is; there is nothing to protect between two local processes.
     authOptional: true,
+    // Nobody asks a name server who 127.0.0.1 is.
+    disableReverseLookup: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
     size: MAX_MAIL_BYTES,
+    // For senders that are still connected when it stops.
+    closeTimeout: 1_000,
     onData(stream, _session, done) {
-      const finish = (problem?: string): void => {
-        if (stream.sizeExceeded || problem !== undefined) done(new Error(problem ?? 'the mail is too big'))
-        else done()
-      }
-      simpleParser(stream).then(
-        mail => {
-          if (!stream.sizeExceeded) mails.unshift(caught(mail))
-          mails.length = Math.min(mails.length, KEPT_MAILS)
-          finish()
-        },
-        () => finish('the mail cannot be read'),
-      )
+      void (async () => done(await keep(stream, mails)))()
     },
   })
   // A sender that leaves in the middle of a mail is its own affair.
@@ -77,6 +70,16 @@ export async function startMailCatcher(ports: { smtp: number; http: number }): P
       await Promise.all([closed, new Promise<void>(resolve => smtp.close(resolve))])
     },
   }
+}
+
+/** @returns why the mail is not kept; with a code, for 450 would have the sender try again and again */
+async function keep(stream: SMTPServerDataStream, mails: CaughtMail[]): Promise<Error | undefined> {
+  const mail = await simpleParser(stream).catch(() => undefined)
+  if (mail === undefined) return Object.assign(new Error('the mail cannot be read'), { responseCode: 554 })
+  if (stream.sizeExceeded) return Object.assign(new Error('the mail is too big'), { responseCode: 552 })
+  mails.unshift(caught(mail))
+  mails.length = Math.min(mails.length, KEPT_MAILS)
+  return undefined
 }
 
 function caught(mail: ParsedMail): CaughtMail {

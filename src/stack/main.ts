@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { processEnv } from '../config/env'
 import { findBinary, type BinaryName } from './binaries'
 import { findCollector, type CollectorBinary } from './collector'
@@ -11,11 +12,12 @@ import { summary } from './summary'
 
 /**
  * `npm run stack`: docker-compose.yml without Docker. Redis, redis_exporter, Prometheus, Alertmanager, catchers for mail and
- * Slack, the demo upstream and the gateway as processes of this machine, until Ctrl-C. Data and logs are in `.run/`.
+ * Slack, the demo upstream and the gateway as processes of this machine, until Ctrl-C. Data and logs are in `.run/`, or in
+ * the folder that `--folder` names.
  */
 
 /** Compiled, this file is dist/src/stack/main.js. */
-const RUN = resolve(__dirname, '../../../.run')
+const { values } = parseArgs({ options: { folder: { type: 'string', default: resolve(__dirname, '../../../.run') } } })
 const NEEDED: readonly BinaryName[] = ['redis-server', 'redis_exporter', 'prometheus', 'alertmanager']
 /** One Ctrl-C arrives twice, for npm passes it on; one that comes later than this means: do not wait. */
 const SAME_REQUEST_MS = 1_000
@@ -34,11 +36,11 @@ async function main(): Promise<void> {
   const stopRequested = listenForSignals()
   await checkBinaries()
   const collector = await findBuiltCollector()
-  mkdirSync(RUN, { recursive: true })
+  mkdirSync(values.folder, { recursive: true })
   // Two runs in one checkout would remove each other's data.
-  const unlock = await takeLock(join(RUN, 'stack.lock'), { timeoutMs: 0, log: say })
+  const unlock = await takeLock(join(values.folder, 'stack.lock'), { timeoutMs: 0, log: say })
   try {
-    const folder = makeRunFolder(join(RUN, 'stack'))
+    const folder = makeRunFolder(join(values.folder, 'stack'))
     const ports = await choosePorts()
     const stack = await startStack({ ports, folder, env, collector, onReady: sayReady })
     say(summary(ports, stack, folder.logs))
@@ -107,6 +109,7 @@ async function choosePorts(): Promise<StackPorts> {
     redisExporter: await choose('redis_exporter', 9121),
     prometheus: await choose('Prometheus', 9090),
     alertmanager: await choose('Alertmanager', 9093),
+    incidents: await choose('the incident service', 9095),
     smtp: await choose('the mail catcher', 1025),
     mailPage: await choose('its page', 8025),
     slackCatcher: await choose('the Slack catcher', 8026),

@@ -33,6 +33,7 @@ export interface MonitoringPorts {
   readonly redisExporter: number
   readonly prometheus: number
   readonly alertmanager: number
+  readonly incidents: number
   readonly smtp: number
   readonly slackCatcher: number
   /** Undefined: no Collector runs. */
@@ -50,6 +51,7 @@ export function writeMonitoring(folder: string, ports: MonitoringPorts, env: Env
     'redis-exporter:9121': `127.0.0.1:${ports.redisExporter}`,
     'localhost:9090': `127.0.0.1:${ports.prometheus}`,
     'alertmanager:9093': `127.0.0.1:${ports.alertmanager}`,
+    'incidents:9095': `127.0.0.1:${ports.incidents}`,
   }
   // A smarthost of your own, or secrets somewhere else, are yours to keep.
   const ofCatchers = {

@@ -6,6 +6,7 @@ import {
   collectorPlan,
   demoUpstreamPlan,
   gatewayPlan,
+  incidentsPlan,
   prometheusPlan,
   redisExporterPlan,
   redisPlan,
@@ -26,6 +27,7 @@ export interface StackPorts {
   readonly redisExporter: number
   readonly prometheus: number
   readonly alertmanager: number
+  readonly incidents: number
   readonly smtp: number
   readonly mailPage: number
   readonly slackCatcher: number
@@ -96,6 +98,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await start(await redisExporterPlan(ports.redisExporter, ports.redis))
     await start(slackCatcherPlan(ports.slackCatcher))
     await start(await alertmanagerPlan(ports.alertmanager, folder.monitoring, folder.data('alertmanager')))
+    await start(incidentsPlan(ports.incidents, ports, incidentsEnv(options)))
     await start(await prometheusPlan(ports.prometheus, folder.monitoring, folder.data('prometheus')))
     if (collector !== undefined) await start(collectorPlan(collector, ports.collector, folder.data('collector'), env))
     await start(demoUpstreamPlan(ports.demo))
@@ -105,6 +108,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     throw error
   }
   return { components, mail, stop }
+}
+
+function incidentsEnv({ ports, env }: StackOptions): Environment {
+  return { ...env, REDIS_URL: `redis://127.0.0.1:${ports.redis}` }
 }
 
 /** Your own settings win over these, but for where things are. */

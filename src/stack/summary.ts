@@ -12,6 +12,7 @@ export function summary(ports: StackPorts, stack: Stack, logs: string): string {
     ['operations', `http://127.0.0.1:${ports.gatewayOps}`],
     ['Prometheus', `http://127.0.0.1:${ports.prometheus}`],
     ['Alertmanager', `http://127.0.0.1:${ports.alertmanager}`],
+    ['incidents', `http://127.0.0.1:${ports.incidents}/incidents`],
     ['mail that alerts sent', stack.mail.url],
     ['what Slack would get', `http://127.0.0.1:${ports.slackCatcher}`],
     ['logs', relative(process.cwd(), logs)],

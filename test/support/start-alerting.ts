@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { findBinary } from '../../src/stack/binaries'
 import { copyMonitoring } from '../../src/stack/monitoring-copy'
 import { freePort } from './free-port'
 import { shortened } from './shortened'
-import { startProcess } from './start-process'
+import { plainEnvironment, startProcess, type TestProcess } from './start-process'
 import { temporaryFolder } from './temporary-folder'
 import { until } from './until'
 
@@ -13,6 +13,8 @@ export interface AlertingOptions {
   readonly redisPort: number
   readonly slackUrl: string
   readonly mailPort: number
+  /** The incident service runs too, with these settings beside its addresses; undefined: it is down. */
+  readonly incidents?: NodeJS.ProcessEnv | undefined
   /** By which every duration of the shipped files is divided. */
   readonly factor: number
 }
@@ -20,13 +22,20 @@ export interface AlertingOptions {
 export interface RunningAlerting {
   readonly prometheusUrl: string
   readonly alertmanagerUrl: string
+  readonly incidentsUrl: string
+  readonly incidents: TestProcess | undefined
   /** The copy of the shipped files that the two run with. */
   readonly folder: string
 }
 
 /** redis_exporter, Prometheus and Alertmanager as real processes, with the shipped files; ready when all targets are up. */
 export async function startAlerting(options: AlertingOptions): Promise<RunningAlerting> {
-  const [prometheusPort, alertmanagerPort, exporterPort] = await Promise.all([freePort(), freePort(), freePort()])
+  const [prometheusPort, alertmanagerPort, incidentsPort, exporterPort] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ])
   const folder = temporaryFolder()
   const secrets = temporaryFolder()
   writeFileSync(join(secrets, 'slack_api_url'), options.slackUrl)
@@ -38,6 +47,7 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
       'redis-exporter:9121': `127.0.0.1:${exporterPort}`,
       'localhost:9090': `127.0.0.1:${prometheusPort}`,
       'alertmanager:9093': `127.0.0.1:${alertmanagerPort}`,
+      'incidents:9095': `127.0.0.1:${incidentsPort}`,
       'mail:1025': `127.0.0.1:${options.mailPort}`,
       '/run/secrets': secrets,
     },
@@ -45,10 +55,23 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
   })
   await startExporter(exporterPort, options.redisPort)
   await startAlertmanager(alertmanagerPort, folder)
-  await startPrometheus(prometheusPort, folder)
   const prometheusUrl = `http://127.0.0.1:${prometheusPort}`
-  await until(() => allTargetsUp(prometheusUrl), { what: 'all targets are up', timeoutMs: 30_000, intervalMs: 100 })
-  return { prometheusUrl, alertmanagerUrl: `http://127.0.0.1:${alertmanagerPort}`, folder }
+  const alertmanagerUrl = `http://127.0.0.1:${alertmanagerPort}`
+  const incidents =
+    options.incidents &&
+    (await startIncidents(incidentsPort, {
+      PROMETHEUS_URL: prometheusUrl,
+      ALERTMANAGER_URLS: alertmanagerUrl,
+      INCIDENTS_FOLDER: temporaryFolder(),
+      ...options.incidents,
+    }))
+  await startPrometheus(prometheusPort, folder)
+  await until(() => allTargetsUp(prometheusUrl, incidents !== undefined), {
+    what: 'all targets are up',
+    timeoutMs: 30_000,
+    intervalMs: 100,
+  })
+  return { prometheusUrl, alertmanagerUrl, incidentsUrl: `http://127.0.0.1:${incidentsPort}`, incidents, folder }
 }
 
 async function startExporter(port: number, redisPort: number): Promise<void> {
@@ -76,6 +99,17 @@ async function startAlertmanager(port: number, folder: string): Promise<void> {
   await answers(`http://127.0.0.1:${port}/-/ready`)
 }
 
+async function startIncidents(port: number, env: NodeJS.ProcessEnv): Promise<TestProcess> {
+  const service = startProcess({
+    name: 'incidents',
+    path: process.execPath,
+    args: ['--enable-source-maps', resolve(__dirname, '../../src/incidents/main.js')],
+    env: plainEnvironment({ INCIDENTS_PORT: `${port}`, ...env }),
+  })
+  await answers(`http://127.0.0.1:${port}/-/ready`)
+  return service
+}
+
 async function startPrometheus(port: number, folder: string): Promise<void> {
   const { path } = await findBinary('prometheus')
   startProcess({
@@ -96,10 +130,10 @@ async function answers(url: string): Promise<void> {
 }
 
 /** Those with an address here: the Collector's are found by name, and there is none in this run. */
-async function allTargetsUp(prometheusUrl: string): Promise<boolean> {
+async function allTargetsUp(prometheusUrl: string, withIncidents: boolean): Promise<boolean> {
   const response = await fetch(`${prometheusUrl}/api/v1/targets?state=active`)
   const { data } = (await response.json()) as { data: { activeTargets: { health: string; labels: { job: string } }[] } }
-  const jobs = new Set(data.activeTargets.map(target => target.labels.job))
-  const expected = ['alertmanager', 'myesi-api', 'prometheus', 'redis']
-  return expected.every(job => jobs.has(job)) && data.activeTargets.every(target => target.health === 'up')
+  const up = new Set(data.activeTargets.filter(({ health }) => health === 'up').map(({ labels }) => labels.job))
+  const expected = ['alertmanager', 'myesi-api', 'prometheus', 'redis', ...(withIncidents ? ['incidents'] : [])]
+  return expected.every(job => up.has(job))
 }

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import type { ParsedMail } from 'mailparser'
+import { startMailServer, type MailServer } from '../support/mail-server'
+import { freePort } from '../support/free-port'
+import { needs } from '../support/needs'
+import { startSlackStandIn, type SlackMessage, type SlackStandIn } from '../support/slack-stand-in'
+import { startAlerting, type RunningAlerting } from '../support/start-alerting'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { startRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { TracedClient } from '../support/traced-client'
+import { until } from '../support/until'
+
+const FACTOR = 12.5
+/** How often each kind of failure happens; chosen at random, so that no figure can be hard-coded. */
+const FAILED = { refused: 20 + random(20), broken: 12 + random(8), answered: 11 + random(5) }
+
+describe('the message that wakes you contains the evidence', function () {
+  this.timeout(110_000)
+  const client = new TracedClient()
+  let upstream: RunningUpstream
+  let gateway: RunningGateway
+  let slack: SlackStandIn
+  let mail: MailServer
+  let alerting: RunningAlerting
+
+  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
+
+  before(async () => {
+    upstream = await startUpstream((request, response) => {
+      if (request.url?.startsWith('/broken') === true) request.socket.destroy()
+      else response.writeHead(request.url?.startsWith('/answered') === true ? 503 : 200).end()
+    })
+    const redis = await startRedis()
+    const config = configuration(upstream.url, `http://127.0.0.1:${await freePort()}`)
+    // 1 %: nearly nothing of this would be kept by chance.
+    const sampling = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }
+    gateway = await startGateway({ config, env: { REDIS_URL: redis.url, ...sampling } })
+    slack = await startSlackStandIn()
+    mail = await startMailServer()
+    alerting = await startAlerting({
+      gatewayOpsPort: gateway.opsPort,
+      redisPort: redis.port,
+      slackUrl: slack.url,
+      mailPort: mail.port,
+      factor: FACTOR,
+      incidents: { REDIS_URL: redis.url },
+    })
+    const requests = [
+      ...times(FAILED.refused, '/payments/1'),
+      ...times(FAILED.broken, '/orders/broken'),
+      ...times(FAILED.answered, '/orders/answered'),
+      ...times(30, '/orders/fine'),
+    ]
+    for (const path of shuffled(requests)) await client.get(gateway.url + path)
+  })
+
+  after(async () => {
+    await slack?.stop()
+    await mail?.stop()
+  })
+
+  it('names the traces that the client saw fail, each kind of failure with its share, and a page', async () => {
+    const payments = await messages('/payments')
+    const orders = await messages('/orders')
+    const { refused, broken, answered } = FAILED
+    for (const text of [payments.slack.text, payments.mail.text ?? '']) {
+      assert.match(text, new RegExp(`${refused} of ${refused}: payments → 127\\.0\\.0\\.1:\\d+ refused the connection`))
+      assertTraces(text)
+    }
+    for (const text of [orders.slack.text, orders.mail.text ?? '']) {
+      assert.match(text, new RegExp(`${broken} of ${broken + answered}: orders → 127.0.0.1:\\d+ broke the connection`))
+      assert.match(text, new RegExp(`${answered} of ${broken + answered}: orders → 127.0.0.1:\\d+ answered with a 5xx`))
+      assert.match(text, /First failure at \d\d:\d\d:\d\d UTC/)
+      assertTraces(text)
+    }
+    assert.match(payments.mail.text ?? '', /Incident: http:\/\/127\.0\.0\.1:\d+\/incidents\/\S+/)
+  })
+
+  it('links to an incident that holds the same traces, opened in the replica that kept them', async () => {
+    const { mail: told } = await messages('/orders')
+    const url = /Incident: (\S+)/.exec(told.text ?? '')?.[1] ?? ''
+    const response = await fetch(url, { headers: { accept: 'application/json' } })
+    assert.equal(response.status, 200)
+    const incident = (await response.json()) as Incident
+    const traces = incident.alerts.flatMap(({ evidence }) => evidence?.traces ?? [])
+    assert.ok(traces.length >= 2)
+    for (const { traceId, source, spans } of traces) {
+      assert.equal(client.failed().has(traceId), true, `${traceId} is one that failed`)
+      assert.equal(source, gateway.opsUrl)
+      assert.ok(spans.some(({ kind }) => kind === 'client'))
+    }
+    assert.deepEqual(new Set(traces.map(({ reason }) => reason)), new Set(['reset', 'upstream_5xx']))
+  })
+
+  it('says the same once more when it is over, and closes the incident', async () => {
+    const isOver = ({ title }: SlackMessage): boolean => title.startsWith('[RESOLVED] GatewayHttp500Spike')
+    await until(() => slack.messages.find(isOver), { what: 'the end', timeoutMs: 90_000, intervalMs: 50 })
+    await until(() => anyClosed(), { what: 'a closed incident', timeoutMs: 30_000 })
+  })
+
+  async function anyClosed(): Promise<boolean> {
+    const response = await fetch(`${alerting.incidentsUrl}/incidents`, { headers: { accept: 'application/json' } })
+    const { incidents } = (await response.json()) as { incidents: { closedAtMs?: number }[] }
+    return incidents.some(({ closedAtMs }) => closedAtMs !== undefined)
+  }
+
+  /** Every trace id in the message is one that the client saw fail, and there is at least one. */
+  function assertTraces(text: string): void {
+    const ids = [...text.matchAll(/Trace ([0-9a-f]{32})/g)].map(([, id]) => id ?? '')
+    assert.ok(ids.length > 0, text)
+    for (const id of ids) assert.equal(client.failed().has(id), true, `${id} failed`)
+  }
+
+  async function messages(route: string): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
+    const fits = (title: string): boolean => title === `[CRITICAL] GatewayHttp500Spike ${route}`
+    const options = { timeoutMs: 60_000, intervalMs: 50 }
+    return {
+      slack: await until(() => slack.messages.find(({ title }) => fits(title)), {
+        ...options,
+        what: `Slack: ${route}`,
+      }),
+      mail: await until(() => mail.mails.find(({ subject }) => fits(subject ?? '')), { ...options, what: 'a mail' }),
+    }
+  }
+})
+
+interface Incident {
+  readonly alerts: readonly {
+    readonly evidence?: {
+      readonly traces: readonly {
+        readonly traceId: string
+        readonly source?: string
+        readonly reason?: string
+        readonly spans: readonly { readonly kind: string }[]
+      }[]
+    }
+  }[]
+}
+
+function configuration(ordersUrl: string, nobodyUrl: string): string {
+  return `
+upstreams:
+  orders: { targets: ['${ordersUrl}'] }
+  payments: { targets: ['${nobodyUrl}'] }
+routes:
+  - { name: orders, match: { path: /orders }, upstream: orders, rewrite: { stripPrefix: /orders } }
+  - { name: payments, match: { path: /payments }, upstream: payments }
+`
+}
+
+function random(below: number): number {
+  return Math.floor(Math.random() * below)
+}
+
+function times(count: number, path: string): string[] {
+  return Array.from({ length: count }, () => path)
+}
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  return items
+    .map(item => ({ item, key: Math.random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item)
+}
