@@ -1,4 +1,4 @@
-import { parseExposition, type ExposedFamily, type Sample } from './exposition'
+import { parseExposition, type ExposedFamily, type Sample, type SampleExemplar } from './exposition'
 
 /** One line of `GET /traces`. */
 export interface ListedTrace {
@@ -51,10 +51,14 @@ export async function scrape(opsUrl: string): Promise<Map<string, ExposedFamily>
   return parseExposition(await response.text(), 'openmetrics')
 }
 
+export interface SampleWithExemplar extends Sample {
+  readonly exemplar: SampleExemplar
+}
+
 /** Every sample with an exemplar. */
-export function withExemplars(families: ReadonlyMap<string, ExposedFamily>): (Sample & { exemplar: object })[] {
+export function withExemplars(families: ReadonlyMap<string, ExposedFamily>): SampleWithExemplar[] {
   const samples = [...families.values()].flatMap(family => family.samples)
-  return samples.filter((sample): sample is Sample & { exemplar: object } => sample.exemplar !== undefined)
+  return samples.filter((sample): sample is SampleWithExemplar => sample.exemplar !== undefined)
 }
 
 interface OtlpTraces {

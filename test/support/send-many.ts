@@ -12,7 +12,7 @@ export async function sendMany(
   const worker = async (): Promise<void> => {
     for (let index = next++; index < count; index = next++) {
       const { path, method = 'GET', headers = {} } = request(index)
-      const { statusCode, body } = await pool.request({ path, method: method as 'GET', headers })
+      const { statusCode, body } = await pool.request({ path, method, headers })
       await body.dump()
       statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1)
     }
