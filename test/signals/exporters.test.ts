@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { OtlpReceiver } from '../support/otlp-receiver'
 import { parseExposition, sampleValue } from '../support/exposition'
 import { startInstrumented, type InstrumentedProgram } from '../support/start-instrumented'
+import type { LogEntry } from '../support/start-process'
 import { until } from '../support/until'
 
 const PROMETHEUS = { accept: 'application/openmetrics-text' }
@@ -236,6 +237,17 @@ describe('exporters', () => {
     ])
     await sendOne(url)
     assert.equal((await scrape()).status, 404)
+  })
+
+  it('leave the console to the log, whatever they are told to say', async () => {
+    const { url, process } = await start({ OTEL_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl })
+    await sendOne(url)
+    const isDebug = (entry: LogEntry): boolean => entry['event'] === 'telemetry' && entry['level'] === 20
+    await process.waitForLog('what the SDK says at debug level', isDebug)
+    assert.deepEqual(
+      process.lines.filter(line => !line.startsWith('{')),
+      [],
+    )
   })
 
   it('say which modules were loaded before they could be instrumented', async () => {
