@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { childrenOf, isAlive } from '../support/process-status'
 import { plainEnvironment, startProcess, type TestProcess } from '../support/start-process'
 import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
@@ -21,28 +21,6 @@ function start(env: NodeJS.ProcessEnv = {}): TestProcess {
 async function urlOf(launcher: TestProcess): Promise<string> {
   const { port } = await launcher.waitForLog('"listening"', entry => entry['event'] === 'listening')
   return `http://127.0.0.1:${Number(port)}`
-}
-
-/** State and parent of a process, from /proc: these tests run on Linux. */
-function statusOf(pid: number | string): { state: string; parent: number } | undefined {
-  try {
-    // "PID (NAME) STATE PARENT …"; the name may hold anything, so what counts starts after its bracket.
-    const [state = '', parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
-    return { state, parent: Number(parent) }
-  } catch {
-    return undefined
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  const pids = readdirSync('/proc').filter(entry => /^\d+$/.test(entry))
-  return pids.filter(entry => statusOf(entry)?.parent === pid).map(Number)
-}
-
-/** A zombie has ended; that nobody has asked for its exit code yet is not its doing. */
-function isAlive(pid: number): boolean {
-  const status = statusOf(pid)
-  return status !== undefined && status.state !== 'Z'
 }
 
 describe('npm start', () => {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { RedisConnection } from '../../src/redis/connection'
+import { needs } from '../support/needs'
+import { recordedLog } from '../support/start-pipeline'
+import { startRedis, type RunningRedis } from '../support/start-redis'
+import { until } from '../support/until'
+
+describe('the connection to Redis', () => {
+  let server: RunningRedis
+  let redis: RedisConnection
+
+  before(needs('redis-server'))
+
+  beforeEach(async () => {
+    server = await startRedis()
+    redis = new RedisConnection(server.url, recordedLog().log)
+  })
+
+  afterEach(async () => {
+    redis.close()
+    await server.stop()
+  })
+
+  it('runs a preparation that is asked for after it was made, and is usable again', async () => {
+    assert.equal(await redis.settle(5_000), true)
+    let prepared = 0
+    redis.prepareWith(async () => void prepared++)
+    await until(() => redis.isUsable, { what: 'usable' })
+    assert.equal(prepared, 1)
+  })
+
+  it('runs every preparation again when Redis is a new one', async () => {
+    let prepared = 0
+    redis.prepareWith(async () => void prepared++)
+    assert.equal(await redis.settle(5_000), true)
+    await server.kill()
+    await until(() => !redis.isUsable, { what: 'the loss is noticed' })
+    await server.startAgain()
+    await until(() => redis.isUsable, { what: 'usable again' })
+    assert.equal(prepared, 2)
+  })
+})
