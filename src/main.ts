@@ -6,10 +6,11 @@ import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
 import { readGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
-import type { GatewayConfig, Settings } from './config/types'
+import type { ConfigProblem, GatewayConfig, Settings } from './config/types'
 import { RequestMetrics } from './entrypoint/request-metrics'
 import { createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './entrypoint/server-telemetry'
+import { createTraceTrust } from './entrypoint/trace-trust'
 import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
 import { createGateway, type Gateway } from './gateway'
 import { reportInfo } from './operations/info-metrics'
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
     mayScrape: mayReadMetrics,
     serverTelemetry: stock
       ? new StockServerTelemetry(template => telemetry.setHttpRoute(template))
-      : new OwnServerTelemetry(),
+      : new OwnServerTelemetry(createTraceTrust(config.entrypoint)),
     clientTelemetry: stock ? new StockClientTelemetry() : new OwnClientTelemetry(),
     isDraining: () => draining,
   })
@@ -105,10 +106,17 @@ function readConfiguration(): { settings: Settings; config: GatewayConfig } {
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
   const { config, problems: fileProblems } = readGatewayFile(configFile, env)
-  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
+  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems, ...stockProblems(config)]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
   if (settings && config && !hasErrors(problems)) return { settings, config }
   return process.exit(EXIT_CONFIG)
+}
+
+/** The stock instrumentation continues every trace before anybody is asked. */
+function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
+  if (telemetry.httpInstrumentation !== 'stock' || (config?.entrypoint.traceContext ?? 'all') === 'all') return []
+  const problem = `"stock" continues every trace, and entrypoint.traceContext is "${config?.entrypoint.traceContext}"`
+  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own, or entrypoint.traceContext: all' }]
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

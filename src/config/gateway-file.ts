@@ -68,6 +68,7 @@ function toConfig({ entrypoint, upstreams, routes }: FileContent, sha256: string
     sha256,
     entrypoint: {
       trustedProxies: entrypoint.trustedProxies,
+      traceContext: entrypoint.traceContext,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       keepAliveTimeoutMs: entrypoint.keepAliveTimeout,

@@ -40,6 +40,12 @@ export const entrypointSchema = z
       .array(trustedProxy)
       .prefault([])
       .meta({ description: "Whose X-Forwarded-* and Forwarded headers are believed. Empty: nobody's." }),
+    traceContext: field(choice(['all', 'trusted', 'none']), {
+      description:
+        "Whose trace is continued, with its baggage and its wish to be sampled: every caller's (all), that of trustedProxies (trusted), or nobody's (none). Of all others a new one begins.",
+      type: 'string',
+      enum: ['all', 'trusted', 'none'],
+    }).prefault('all'),
     headersTimeout: durationField('How long a client may take to send its header section.', {
       atLeast: '1ms',
       atMost: '1h',

@@ -44,6 +44,8 @@ export interface GatewayConfig {
 export interface EntrypointConfig {
   /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
   readonly trustedProxies: readonly string[]
+  /** Whose trace (`traceparent`, baggage, …) is continued: everybody's, that of `trustedProxies`, or nobody's. */
+  readonly traceContext: 'all' | 'trusted' | 'none'
   /** How long a client may take to send its header section. */
   readonly headersTimeoutMs: number
   /** How long a client may take to send a whole request, body included; 0 for no bound. */

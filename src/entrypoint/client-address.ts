@@ -15,10 +15,21 @@ export interface ClientOrigin {
  */
 export function createClientOrigin(trustedProxies: readonly string[]): (request: IncomingMessage) => ClientOrigin {
   const isTrusted = proxyaddr.compile([...trustedProxies])
+  const trustsPeer = createPeerTrust(trustedProxies)
   return function clientOrigin(request) {
-    const peer = plainAddress(request.socket.remoteAddress ?? '')
-    const peerIsTrusted = trustedProxies.length > 0 && peer !== '' && isTrusted(peer, 0)
-    return { address: peerIsTrusted ? plainAddress(proxyaddr(request, isTrusted)) : peer, peerIsTrusted }
+    const peerIsTrusted = trustsPeer(request)
+    const address = peerIsTrusted ? proxyaddr(request, isTrusted) : (request.socket.remoteAddress ?? '')
+    return { address: plainAddress(address), peerIsTrusted }
+  }
+}
+
+/** Whether whoever opened the connection is a trusted proxy. */
+export function createPeerTrust(trustedProxies: readonly string[]): (request: IncomingMessage) => boolean {
+  if (trustedProxies.length === 0) return () => false
+  const isTrusted = proxyaddr.compile([...trustedProxies])
+  return function trustsPeer({ socket }) {
+    const peer = plainAddress(socket.remoteAddress ?? '')
+    return peer !== '' && isTrusted(peer, 0)
   }
 }
 

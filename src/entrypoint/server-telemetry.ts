@@ -15,6 +15,7 @@ import type { Exchange } from '../exchange'
 import type { Route } from '../routing/route'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
+import { readTraceFields } from '../telemetry/trace-fields'
 import { describe, describeRoute, scheme, statusOf } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
@@ -41,9 +42,12 @@ export class OwnServerTelemetry implements ServerTelemetry {
   readonly #series = new SeriesCache()
   readonly #activeSeries = { http: new Map<string, Attributes>(), https: new Map<string, Attributes>() }
   /** The fields that may carry a caller's trace, by the propagators in force. */
-  readonly #traceFields = propagation.fields()
+  readonly #traceFields = readTraceFields()
+  readonly #continuesTrace: (request: IncomingMessage) => boolean
 
-  constructor() {
+  /** @param continuesTrace whose trace is continued; all others begin one of their own */
+  constructor(continuesTrace: (request: IncomingMessage) => boolean = () => true) {
+    this.#continuesTrace = continuesTrace
     const meter = metrics.getMeter(semconv.SCOPE_NAME)
     const seconds = { unit: 's', advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S } }
     this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
@@ -91,9 +95,11 @@ export class OwnServerTelemetry implements ServerTelemetry {
     this.#active.add(-1, this.#activeAttributes(exchange.request, method))
   }
 
-  #callerContext({ headers }: IncomingMessage): Context {
+  #callerContext(request: IncomingMessage): Context {
+    const { headers } = request
     for (const field of this.#traceFields) {
-      if (headers[field] !== undefined) return propagation.extract(ROOT_CONTEXT, headers)
+      if (headers[field] === undefined) continue
+      return this.#continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
     }
     return ROOT_CONTEXT
   }

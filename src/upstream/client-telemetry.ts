@@ -153,6 +153,7 @@ const SILENT_CALL: CallTelemetry = { responded: () => undefined, failed: () => u
 
 const PUSH: TextMapSetter<string[]> = {
   set: (headers, name, value) => {
-    headers.push(name, value)
+    // A tracestate whose every member was dropped is nothing to send.
+    if (value !== '') headers.push(name, value)
   },
 }

@@ -5,6 +5,7 @@ import { GatewayError } from '../errors/gateway-error'
 import { ATTR_STREAM } from '../telemetry/semconv'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
+import { replacedTraceFields } from '../telemetry/trace-fields'
 import { buildRequestHeaders } from './request-headers'
 import { buildResponseHeaders, buildTrailers, refuseTransferCodings } from './response-headers'
 import { RequestBody } from './request-body'
@@ -33,6 +34,7 @@ export interface ForwardOptions {
  */
 export function forward(options: ForwardOptions): Stage {
   const { upstream, telemetry, stripPrefix } = options
+  const replaced = replacedTraceFields()
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
@@ -40,7 +42,7 @@ export function forward(options: ForwardOptions): Stage {
     const target = upstream.pick()
     exchange.target = target.origin
     const path = stripped(exchange.path, stripPrefix)
-    const headers = buildRequestHeaders(exchange)
+    const headers = buildRequestHeaders(exchange, replaced)
     const call = telemetry.begin(exchange, target.attributes, path, headers)
     if (exchange.expectsContinue) response.writeContinue()
     const body = hasBody(request) ? new RequestBody(request) : null

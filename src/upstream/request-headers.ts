@@ -1,5 +1,5 @@
-import { propagation } from '@opentelemetry/api'
 import type { Exchange } from '../exchange'
+import { replacedTraceFields } from '../telemetry/trace-fields'
 
 /** Fields that belong to one connection (RFC 9110 §7.6.1), or that the gateway writes or answers itself. */
 const NEVER_FORWARDED: ReadonlySet<string> = new Set([
@@ -32,16 +32,17 @@ const SAID_BY_PROXIES = /^(?:x[-_]forwarded[-_]|x[-_]real[-_]ip$)/
  *
  * What the client names in `Connection` is removed from the inbound copy before anything of ours is added: the other way
  * round, a client could have the gateway strip the very fields the upstream trusts (CVE-2026-33805).
+ *
+ * @param replaced trace fields that are written anew afterwards; the client's own must not stand beside them
  */
-export function buildRequestHeaders(exchange: Exchange): string[] {
+export function buildRequestHeaders(exchange: Exchange, replaced = replacedTraceFields()): string[] {
   const { request, peerIsTrusted } = exchange
   const named = namedInConnection(request.headers.connection)
-  const ours = propagation.fields() // the client's own trace fields must not reach the upstream beside ours
   const headers: string[] = []
   const { rawHeaders } = request
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
-    if (NEVER_FORWARDED.has(name) || named?.has(name) || ours.includes(name)) continue
+    if (NEVER_FORWARDED.has(name) || named?.has(name) || replaced.has(name)) continue
     if (!peerIsTrusted && SAID_BY_PROXIES.test(name)) continue
     headers.push(name, rawHeaders[i + 1] as string)
   }

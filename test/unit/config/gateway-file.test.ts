@@ -49,6 +49,7 @@ describe('a valid gateway.yaml', () => {
       sha256: createHash('sha256').update(SMALLEST).digest('hex'),
       entrypoint: {
         trustedProxies: [],
+        traceContext: 'all',
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
         keepAliveTimeoutMs: 65_000,
@@ -80,6 +81,7 @@ describe('a valid gateway.yaml', () => {
     const { entrypoint, upstreams, routes } = configOf(LARGEST)
     assert.deepEqual(entrypoint, {
       trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.7/32', '::1/128', '10.0.0.0/1'],
+      traceContext: 'all',
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
       keepAliveTimeoutMs: 86_400_000,

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict'
+import { listTraces, openTrace } from '../support/ops-port'
+import { rawExchange } from '../support/raw-http'
+import { launchGateway, startGateway, type RunningGateway } from '../support/start-gateway'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
+const SPAN_ID = '00f067aa0ba902b7'
+const TRACEPARENT = `traceparent: 00-${TRACE_ID}-${SPAN_ID}-01`
+const TRACE_FIELDS = /^(?:traceparent|tracestate|baggage|b3|x-b3-.*)$/
+
+/** Name and value of each trace field that the upstream got, in order, duplicates and all. */
+type Fields = readonly (readonly [string, string])[]
+
+describe('the trace of a caller', () => {
+  let upstream: RunningUpstream
+  let gateway: RunningGateway
+
+  before(async () => {
+    upstream = await startUpstream()
+  })
+
+  after(async () => {
+    await upstream.stop()
+  })
+
+  async function start({ entrypoint = {}, env = {} }: { entrypoint?: object; env?: NodeJS.ProcessEnv }): Promise<void> {
+    gateway = await startGateway({ config: configWith(entrypoint), env })
+  }
+
+  function configWith(entrypoint: object): string {
+    return JSON.stringify({
+      entrypoint,
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
+    })
+  }
+
+  /** Sends a request with these header lines and tells what the upstream got of any trace. */
+  async function send(...lines: readonly string[]): Promise<Fields> {
+    const head = ['GET /app HTTP/1.1', 'Host: gateway', 'Connection: close', ...lines, '', '']
+    const answer = await rawExchange(gateway.port, head.join('\r\n'))
+    assert.match(answer, /^HTTP\/1\.1 200 /)
+    const { rawHeaders } = upstream.requests.at(-1)!
+    const fields: [string, string][] = []
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]!.toLowerCase()
+      if (TRACE_FIELDS.test(name)) fields.push([name, rawHeaders[i + 1]!])
+    }
+    return fields
+  }
+
+  function valueOf(fields: Fields, name: string): string | undefined {
+    const values = fields.filter(([field]) => field === name).map(([, value]) => value)
+    assert.ok(values.length <= 1, `${name} came ${values.length} times: ${values.join(' and ')}`)
+    return values[0]
+  }
+
+  /** A trace of the gateway's own, and nothing of the caller's. */
+  function assertNew(fields: Fields): void {
+    assert.deepEqual(
+      fields.map(([name]) => name),
+      ['traceparent'],
+    )
+    const [, value] = fields[0]!
+    assert.match(value, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+    assert.ok(!value.includes(TRACE_ID))
+  }
+
+  describe('by default', () => {
+    before(() => start({}))
+    after(() => gateway.stop())
+
+    it('is continued, and the upstream sees the gateway as its parent', async () => {
+      const fields = await send(TRACEPARENT, 'tracestate: vendor=1,other=2', 'baggage: tenant=a,user=b')
+      assert.deepEqual(
+        fields.map(([name]) => name).sort((a, b) => a.localeCompare(b)),
+        ['baggage', 'traceparent', 'tracestate'],
+      )
+      const [, traceId, spanId, flags] = valueOf(fields, 'traceparent')!.split('-')
+      assert.deepEqual([traceId, flags], [TRACE_ID, '01'])
+      assert.notEqual(spanId, SPAN_ID)
+      assert.equal(valueOf(fields, 'tracestate'), 'vendor=1,other=2')
+      assert.equal(valueOf(fields, 'baggage'), 'tenant=a,user=b')
+      const spans = await until(() => openTrace(gateway.opsUrl, TRACE_ID), { what: 'the trace' })
+      const [server, client] = [2, 3].map(kind => spans.find(span => span.kind === kind))
+      assert.equal(server?.parentSpanId, SPAN_ID)
+      assert.equal(client?.parentSpanId, server.spanId)
+      assert.equal(client.spanId, spanId)
+    })
+
+    it('keeps its wish not to be sampled', async () => {
+      const fields = await send(TRACEPARENT.replace(/01$/, '00'))
+      assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-00$`))
+    })
+
+    for (const [what, line] of [
+      ['the trace id is all zeros', `traceparent: 00-${'0'.repeat(32)}-${SPAN_ID}-01`],
+      ['the span id is all zeros', `traceparent: 00-${TRACE_ID}-${'0'.repeat(16)}-01`],
+      ['it has capitals', `traceparent: 00-${TRACE_ID.toUpperCase()}-${SPAN_ID}-01`],
+      ['it is too short', `traceparent: 00-${TRACE_ID}-01`],
+      ['it has more than version 00 allows', `${TRACEPARENT}-more`],
+      ['its version is ff', TRACEPARENT.replace(': 00', ': ff')],
+      ['it is empty', 'traceparent: '],
+      ['it comes twice', `${TRACEPARENT}\r\ntraceparent: 00-${'1'.repeat(32)}-${SPAN_ID}-01`],
+      ['it is no traceparent at all', 'traceparent: \u00e9"><script>'],
+    ] as const) {
+      it(`is not continued when ${what}, and takes its tracestate with it`, async () => {
+        assertNew(await send(line, 'tracestate: vendor=1'))
+      })
+    }
+
+    it('is not made of a tracestate alone', async () => {
+      assertNew(await send('tracestate: vendor=1', 'tracestate: other=2'))
+    })
+
+    it('joins a tracestate that comes in several fields', async () => {
+      assert.equal(valueOf(await send(TRACEPARENT, 'tracestate: a=1', 'Tracestate: b=2'), 'tracestate'), 'a=1,b=2')
+    })
+
+    it('has no tracestate when nothing in it is valid', async () => {
+      const fields = await send(TRACEPARENT, 'tracestate: =,;,not valid')
+      assert.deepEqual(
+        fields.map(([name]) => name),
+        ['traceparent'],
+      )
+    })
+
+    it('may be baggage alone', async () => {
+      const fields = await send('baggage: tenant=a')
+      assert.equal(valueOf(fields, 'baggage'), 'tenant=a')
+      assert.match(valueOf(fields, 'traceparent')!, /^00-/)
+    })
+
+    it('in the format of Zipkin is not sent on beside ours', async () => {
+      assertNew(
+        await send(
+          `b3: ${TRACE_ID}-${SPAN_ID}-1`,
+          `X-B3-TraceId: ${TRACE_ID}`,
+          `X-B3-SpanId: ${SPAN_ID}`,
+          'X-B3-ParentSpanId: 05e3ac9a4f6e3b90',
+          'X-B3-Sampled: 1',
+          'X-B3-Flags: 1',
+        ),
+      )
+    })
+
+    it('cannot be stripped from what the upstream gets by naming it in Connection', async () => {
+      const fields = await send('Connection: traceparent, baggage', TRACEPARENT, 'baggage: tenant=a')
+      assert.match(valueOf(fields, 'traceparent')!, new RegExp(TRACE_ID))
+    })
+
+    it('is told apart in the list of kept traces', async () => {
+      const listed = await listTraces(gateway.opsUrl, `traceId=${TRACE_ID}`)
+      assert.ok(listed.length >= 1)
+      assert.ok(listed.every(({ traceId }) => traceId === TRACE_ID))
+    })
+  })
+
+  describe('with traceContext: none', () => {
+    before(() => start({ entrypoint: { traceContext: 'none', trustedProxies: ['127.0.0.1'] } }))
+    after(() => gateway.stop())
+
+    it('is not continued, and nothing of it reaches the upstream', async () => {
+      assertNew(await send(TRACEPARENT, 'tracestate: vendor=1', 'baggage: tenant=a', `b3: ${TRACE_ID}-${SPAN_ID}-1`))
+    })
+  })
+
+  describe('with traceContext: trusted', () => {
+    after(() => gateway.stop())
+
+    it('is continued for trusted proxies only', async () => {
+      await start({ entrypoint: { traceContext: 'trusted', trustedProxies: ['127.0.0.0/8'] } })
+      assert.match(valueOf(await send(TRACEPARENT, 'baggage: a=1'), 'traceparent')!, new RegExp(TRACE_ID))
+      await gateway.stop()
+      await start({ entrypoint: { traceContext: 'trusted', trustedProxies: ['10.0.0.0/8'] } })
+      assertNew(await send(TRACEPARENT, 'baggage: a=1', 'X-Forwarded-For: 10.0.0.1'))
+    })
+  })
+
+  describe('with OTEL_PROPAGATORS=b3', () => {
+    before(() => start({ env: { OTEL_PROPAGATORS: 'b3' } }))
+    after(() => gateway.stop())
+
+    it('comes in one field and goes on in one', async () => {
+      const fields = await send(`b3: ${TRACE_ID}-${SPAN_ID}-1`)
+      assert.match(valueOf(fields, 'b3')!, new RegExp(`^${TRACE_ID}-(?!${SPAN_ID})[0-9a-f]{16}-1$`))
+      assert.equal(fields.length, 1)
+    })
+
+    it('comes in several fields and goes on in one', async () => {
+      const fields = await send(`X-B3-TraceId: ${TRACE_ID}`, `X-B3-SpanId: ${SPAN_ID}`, 'X-B3-Sampled: 1')
+      assert.match(valueOf(fields, 'b3')!, new RegExp(`^${TRACE_ID}-[0-9a-f]{16}-1$`))
+      assert.equal(fields.length, 1)
+    })
+
+    it('is not that of a traceparent, which does not go on beside it', async () => {
+      const fields = await send(TRACEPARENT, 'tracestate: vendor=1')
+      assert.deepEqual(
+        fields.map(([name]) => name),
+        ['b3'],
+      )
+      assert.doesNotMatch(valueOf(fields, 'b3')!, new RegExp(TRACE_ID))
+    })
+  })
+
+  describe('with OTEL_PROPAGATORS=tracecontext,b3multi', () => {
+    before(() => start({ env: { OTEL_PROPAGATORS: 'tracecontext,b3multi' } }))
+    after(() => gateway.stop())
+
+    it('goes on in both formats, which say the same', async () => {
+      const fields = await send(`X-B3-TraceId: ${TRACE_ID}`, `X-B3-SpanId: ${SPAN_ID}`, 'X-B3-Sampled: 1')
+      const spanId = valueOf(fields, 'x-b3-spanid')
+      assert.equal(valueOf(fields, 'x-b3-traceid'), TRACE_ID)
+      assert.equal(valueOf(fields, 'traceparent'), `00-${TRACE_ID}-${spanId}-01`)
+    })
+  })
+
+  for (const [title, env] of [
+    ['without telemetry', { OTEL_SDK_DISABLED: 'true' }],
+    ['with OTEL_PROPAGATORS=none', { OTEL_PROPAGATORS: 'none' }],
+  ] as const) {
+    describe(title, () => {
+      before(() => start({ env }))
+      after(() => gateway.stop())
+
+      it('passes through as it came', async () => {
+        const sent = [TRACEPARENT, 'tracestate: vendor=1', 'baggage: tenant=a', `b3: ${TRACE_ID}-${SPAN_ID}-1`]
+        const fields = await send(...sent)
+        assert.deepEqual(
+          fields.map(([name, value]) => `${name}: ${value}`),
+          sent,
+        )
+      })
+    })
+  }
+
+  it('cannot be refused with the stock instrumentations: the gateway says so and does not start', async () => {
+    const { child } = launchGateway({
+      config: configWith({ traceContext: 'none' }),
+      env: { TELEMETRY_HTTP_INSTRUMENTATION: 'stock' },
+    })
+    assert.deepEqual(await child.exited, { code: 78, signal: null })
+    assert.match(child.lines.join('\n'), /TELEMETRY_HTTP_INSTRUMENTATION[^]*entrypoint\.traceContext is "none"/)
+  })
+})
