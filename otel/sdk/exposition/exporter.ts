@@ -35,9 +35,9 @@ export class PrometheusExposition extends PrometheusExporter {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const format = negotiateFormat(request.headers.accept)
-    const gzip = acceptsGzip(header(request, 'accept-encoding'))
     try {
+      const format = negotiateFormat(request.headers.accept)
+      const gzip = acceptsGzip(header(request, 'accept-encoding'))
       const body = await this.#body(format, gzip)
       response.writeHead(200, {
         'content-type': CONTENT_TYPES[format],
@@ -74,7 +74,11 @@ export class PrometheusExposition extends PrometheusExporter {
 
   #answerFailure(response: ServerResponse, error: unknown): void {
     diag.error('metrics could not be exposed', error)
-    if (response.headersSent || response.destroyed) return
+    if (response.headersSent || response.destroyed) {
+      // Half an answer cannot become another one; cut, it is at least not taken for a whole one.
+      response.destroy()
+      return
+    }
     const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : 'unknown'
     response.writeHead(503, { 'content-type': CONTENT_TYPES.text, 'cache-control': 'no-store' })
     response.end(`# metrics could not be collected: ${reason}\n`)
