@@ -185,6 +185,6 @@ function keepSending(url: string): Sending {
 
 function withoutAddresses(text: string): string {
   return text
-    .replaceAll(/127\.0\.0\.1:\d+|(?:gateway|redis-exporter|localhost|alertmanager|mail):\d+/g, '<address>')
+    .replaceAll(/127\.0\.0\.1:\d+|(?:gateway|redis-exporter|localhost|alertmanager|incidents|mail):\d+/g, '<address>')
     .replaceAll(/\S*\/(slack_api_url|smtp_password)/g, '<folder>/$1')
 }
