@@ -25,13 +25,18 @@ export async function startComponent(
 ): Promise<ManagedProcess> {
   const child = new ManagedProcess(plan)
   started(child)
+  await untilReady(child, plan)
+  return child
+}
+
+/** The same for one that was started already. */
+export async function untilReady(child: ManagedProcess, plan: ComponentPlan): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS
   while (!(await plan.isReady().catch(() => false))) {
     if (child.exit !== undefined) throw child.failure('ended before it was ready')
     if (Date.now() > deadline) throw child.failure(`not ready within ${READY_TIMEOUT_MS / 1000} s`)
     await delay(50)
   }
-  return child
 }
 
 /** Whether a GET is answered with 2xx within a second. */

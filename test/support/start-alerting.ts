@@ -1,10 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { findBinary } from '../../src/stack/binaries'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { alertmanagerPlan, incidentsPlan, prometheusPlan, redisExporterPlan } from '../../src/stack/components'
 import { copyMonitoring } from '../../src/stack/monitoring-copy'
 import { freePort } from './free-port'
 import { shortened } from './shortened'
-import { plainEnvironment, startProcess, type TestProcess } from './start-process'
+import { startPlanned } from './start-planned'
+import type { TestProcess } from './start-process'
 import { temporaryFolder } from './temporary-folder'
 import { until } from './until'
 
@@ -53,80 +54,20 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
     },
     transform: text => shortened(text, options.factor),
   })
-  await startExporter(exporterPort, options.redisPort)
-  await startAlertmanager(alertmanagerPort, folder)
+  await startPlanned(await redisExporterPlan(exporterPort, options.redisPort))
+  await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
+  const ports = { prometheus: prometheusPort, alertmanager: alertmanagerPort }
+  const incidentsEnv = { INCIDENTS_FOLDER: temporaryFolder(), ...options.incidents }
+  const incidents = options.incidents && (await startPlanned(incidentsPlan(incidentsPort, ports, incidentsEnv)))
+  await startPlanned(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
   const prometheusUrl = `http://127.0.0.1:${prometheusPort}`
   const alertmanagerUrl = `http://127.0.0.1:${alertmanagerPort}`
-  const incidents =
-    options.incidents &&
-    (await startIncidents(incidentsPort, {
-      PROMETHEUS_URL: prometheusUrl,
-      ALERTMANAGER_URLS: alertmanagerUrl,
-      INCIDENTS_FOLDER: temporaryFolder(),
-      ...options.incidents,
-    }))
-  await startPrometheus(prometheusPort, folder)
   await until(() => allTargetsUp(prometheusUrl, incidents !== undefined), {
     what: 'all targets are up',
     timeoutMs: 30_000,
     intervalMs: 100,
   })
   return { prometheusUrl, alertmanagerUrl, incidentsUrl: `http://127.0.0.1:${incidentsPort}`, incidents, folder }
-}
-
-async function startExporter(port: number, redisPort: number): Promise<void> {
-  const { path } = await findBinary('redis_exporter')
-  const address = ['-redis.addr', `redis://127.0.0.1:${redisPort}`]
-  startProcess({ name: 'redis_exporter', path, args: [...address, '-web.listen-address', `127.0.0.1:${port}`] })
-  await answers(`http://127.0.0.1:${port}/health`)
-}
-
-async function startAlertmanager(port: number, folder: string): Promise<void> {
-  const { path } = await findBinary('alertmanager')
-  const data = join(folder, 'alertmanager-data')
-  mkdirSync(data)
-  startProcess({
-    name: 'alertmanager',
-    path,
-    args: [
-      `--config.file=${join(folder, 'alertmanager.yml')}`,
-      `--storage.path=${data}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      `--web.external-url=http://127.0.0.1:${port}`,
-      '--cluster.listen-address=',
-    ],
-  })
-  await answers(`http://127.0.0.1:${port}/-/ready`)
-}
-
-async function startIncidents(port: number, env: NodeJS.ProcessEnv): Promise<TestProcess> {
-  const service = startProcess({
-    name: 'incidents',
-    path: process.execPath,
-    args: ['--enable-source-maps', resolve(__dirname, '../../src/incidents/main.js')],
-    env: plainEnvironment({ INCIDENTS_PORT: `${port}`, ...env }),
-  })
-  await answers(`http://127.0.0.1:${port}/-/ready`)
-  return service
-}
-
-async function startPrometheus(port: number, folder: string): Promise<void> {
-  const { path } = await findBinary('prometheus')
-  startProcess({
-    name: 'prometheus',
-    path,
-    args: [
-      `--config.file=${join(folder, 'prometheus.yml')}`,
-      `--storage.tsdb.path=${join(folder, 'prometheus-data')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--enable-feature=exemplar-storage',
-    ],
-  })
-  await answers(`http://127.0.0.1:${port}/-/ready`)
-}
-
-async function answers(url: string): Promise<void> {
-  await until(async () => (await fetch(url)).ok, { what: `${url} answers`, timeoutMs: 20_000, intervalMs: 50 })
 }
 
 /** Those with an address here: the Collector's are found by name, and there is none in this run. */
