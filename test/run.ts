@@ -94,8 +94,9 @@ async function runMocha(args: readonly string[], runId: string): Promise<MochaRe
     env: { ...process.env, TEST_RUN_ID: runId },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
-  // A terminal's Ctrl-C reaches mocha by itself; a signal sent to us alone has to be passed on.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => mocha.kill(signal))
+  process.on('SIGTERM', () => mocha.kill('SIGTERM'))
+  // Ctrl-C reaches mocha by itself, and a second one would have it stop without tidying up: wait for its end.
+  process.on('SIGINT', () => {})
   const problems: string[] = []
   let summary: Summary | undefined
   let timer: NodeJS.Timeout | undefined

@@ -15,7 +15,7 @@ class SummaryReporter extends Mocha.reporters.Spec {
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats
       const summary: Summary = { event: 'summary', passed: passes, failed: failures, skipped: pending }
-      process.send?.(summary, undefined, undefined, () => process.disconnect?.())
+      process.send?.(summary, undefined, undefined, () => process.channel?.unref())
     })
   }
 }
