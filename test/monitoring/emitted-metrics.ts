@@ -51,8 +51,12 @@ const ALERT_PATH = [
   'alertmanager_config_last_reload_successful',
   'alertmanager_notifications_failed_total',
   'prometheus_config_last_reload_successful',
+  'prometheus_notifications_errors_total',
   'prometheus_rule_evaluation_failures_total',
 ] as const
+
+/** Of the incident service, seen on its own port. */
+const INCIDENTS = ['incidents_alertmanager_posts_total', 'incidents_evidence_total'] as const
 
 /** Made by Prometheus for every target and alert. */
 const SYNTHETIC = ['ALERTS', 'up'] as const
@@ -62,5 +66,6 @@ export const EMITTED_METRICS: ReadonlySet<string> = new Set<string>([
   ...GATEWAY.others,
   ...REDIS_EXPORTER,
   ...ALERT_PATH,
+  ...INCIDENTS,
   ...SYNTHETIC,
 ])
