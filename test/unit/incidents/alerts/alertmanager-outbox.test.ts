@@ -20,8 +20,8 @@ describe('what is said to an Alertmanager', () => {
     const outbox = new AlertmanagerOutbox({ url: alertmanager.url, onResult: () => undefined })
     for (let i = 0; i < 100; i++) outbox.put(`a${i % 10}`, alert(`word ${i}`))
     await until(() => outbox.size === 0, { what: 'everything is said' })
-    const words = posts.flat().map(({ annotations }) => annotations['word'])
-    assert.deepEqual(words.sort(), Array.from({ length: 10 }, (_, i) => `word ${90 + i}`).sort())
+    const words = new Set(posts.flat().map(({ annotations }) => annotations['word']))
+    assert.deepEqual(words, new Set(Array.from({ length: 10 }, (_, i) => `word ${90 + i}`)))
     assert.equal(most, 1)
   })
 

@@ -55,7 +55,7 @@ describe('evidence in a message', () => {
       undefined,
     )
     assert.ok(evidence.length <= 1_500)
-    assert.doesNotMatch(evidence, /\r|\u0000|\u202e/)
+    assert.doesNotMatch(evidence, /[^\P{C}\n]/u)
     assert.equal(
       evidence.split('\n').some(line => line.startsWith('Subject:')),
       false,
