@@ -5,7 +5,7 @@ export function mailPage(mails: readonly CaughtMail[]): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta http-equiv="refresh" content="5">
+<meta http-equiv="refresh" content="10">
 <title>Mail (${mails.length})</title>
 <style>
   body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
@@ -22,9 +22,11 @@ ${mails.length === 0 ? '<p><em>None yet.</em></p>' : mails.map(article).join('\n
 }
 
 function article({ from, to, subject, date, text, html }: CaughtMail): string {
-  // Sandboxed without any permission: no script, no form, no navigation.
+  // Sandboxed: no script and no form. Links open in a tab of their own, as in any mail program.
+  const sandbox = 'sandbox="allow-popups allow-popups-to-escape-sandbox"'
+  const page = escaped(`<base target="_blank">${html}`)
   const body =
-    html === '' ? `<pre>${escaped(text)}</pre>` : `<iframe sandbox title="the mail" srcdoc="${escaped(html)}"></iframe>`
+    html === '' ? `<pre>${escaped(text)}</pre>` : `<iframe ${sandbox} title="the mail" srcdoc="${page}"></iframe>`
   return `<article>
 <h2>${escaped(subject)}</h2>
 <p><small>${escaped(from)} to ${escaped(to)}, ${date.toISOString()}</small></p>

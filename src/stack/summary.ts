@@ -18,7 +18,7 @@ export function summary(ports: StackPorts, stack: Stack, logs: string): string {
     ['logs', relative(process.cwd(), logs)],
   ] as const
   const tries = [
-    ['500s, until an alert', load('/demo/status/500')],
+    ['500s: mail in 90 s', load('/demo/status/500')],
     ['a client over its limit', load('/api/orders')],
     ['no Redis for a while', `kill -STOP ${redis}   and back: kill -CONT ${redis}`],
   ] as const
