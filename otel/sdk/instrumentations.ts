@@ -12,9 +12,9 @@ import type { TelemetrySettings } from './settings'
  * @param ignoredPorts local ports whose requests are operations, not traffic; may grow later
  */
 export function instrumentations(settings: TelemetrySettings, ignoredPorts: ReadonlySet<number>): Instrumentation[] {
-  const auto = settings.instrumentations.filter(name => name !== 'ioredis')
-  const found = withEnabled(auto, () =>
-    getNodeAutoInstrumentations({
+  const auto = autoInstrumentations(
+    settings.instrumentations.filter(name => name !== 'ioredis'),
+    {
       '@opentelemetry/instrumentation-http': {
         ignoreIncomingRequestHook: request => isOperations(request, ignoredPorts),
         // Upstreams are called with undici; what is left are the OTLP exporters, which must not measure themselves.
@@ -23,7 +23,8 @@ export function instrumentations(settings: TelemetrySettings, ignoredPorts: Read
         responseHook: (_span, response) => markClientAbort(response),
       },
       '@opentelemetry/instrumentation-express': {
-        // Spans per layer double what a request costs; the route is found without them.
+        // Spans per layer double what a request costs; the route is found without them. (An enum of a package that only
+        // auto-instrumentations-node depends on; these are its values.)
         ignoreLayersType: ['middleware', 'router', 'request_handler'] as never,
       },
       '@opentelemetry/instrumentation-undici': {
@@ -35,9 +36,9 @@ export function instrumentations(settings: TelemetrySettings, ignoredPorts: Read
         // Every line is parsed again to be sent: only where somebody receives it.
         disableLogSending: settings.exporters.logs.length === 0,
       },
-    }),
+    },
   )
-  return settings.instrumentations.includes('ioredis') ? [...found, redisInstrumentation()] : found
+  return settings.instrumentations.includes('ioredis') ? [...auto, redisInstrumentation()] : auto
 }
 
 function redisInstrumentation(): Instrumentation {
@@ -49,21 +50,27 @@ function redisInstrumentation(): Instrumentation {
   })
 }
 
-/** Exactly the named ones: the library takes its choice from the environment only. */
-function withEnabled<Result>(names: readonly string[], build: () => Result): Result {
-  if (names.length === 0) return [] as Result
-  const variables = ['OTEL_NODE_ENABLED_INSTRUMENTATIONS', 'OTEL_NODE_DISABLED_INSTRUMENTATIONS'] as const
-  const before = variables.map(name => process.env[name])
-  process.env[variables[0]] = names.join(',')
-  delete process.env[variables[1]]
+/** Exactly the named ones: the library takes that choice from the environment only. */
+function autoInstrumentations(
+  names: readonly string[],
+  configs: Parameters<typeof getNodeAutoInstrumentations>[0],
+): Instrumentation[] {
+  // It would take an empty list for no list, and load all of them.
+  if (names.length === 0) return []
+  const { OTEL_NODE_ENABLED_INSTRUMENTATIONS: enabled, OTEL_NODE_DISABLED_INSTRUMENTATIONS: disabled } = process.env
+  process.env['OTEL_NODE_ENABLED_INSTRUMENTATIONS'] = names.join(',')
+  delete process.env['OTEL_NODE_DISABLED_INSTRUMENTATIONS']
   try {
-    return build()
+    return getNodeAutoInstrumentations(configs)
   } finally {
-    for (const [index, name] of variables.entries()) {
-      if (before[index] === undefined) delete process.env[name]
-      else process.env[name] = before[index]
-    }
+    restore('OTEL_NODE_ENABLED_INSTRUMENTATIONS', enabled)
+    restore('OTEL_NODE_DISABLED_INSTRUMENTATIONS', disabled)
   }
+}
+
+function restore(variable: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[variable]
+  else process.env[variable] = value
 }
 
 /** A scrape, or anything on the operations port: it would count as traffic, and as very fast traffic at that. */

@@ -15,7 +15,10 @@ const IMPATIENT = {
 }
 const ALL_OTLP = { OTEL_METRICS_EXPORTER: 'otlp', OTEL_TRACES_EXPORTER: 'otlp', OTEL_LOGS_EXPORTER: 'otlp' }
 
-describe('exporters', () => {
+describe('exporters', function () {
+  // Each test starts a program; on a busy machine that alone takes seconds.
+  this.timeout(60_000)
+
   let receiver: OtlpReceiver
   let program: InstrumentedProgram | undefined
 

@@ -6,7 +6,10 @@ import { startInstrumented, type InstrumentedProgram } from '../support/start-in
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { until } from '../support/until'
 
-describe('signals of Redis commands', () => {
+describe('signals of Redis commands', function () {
+  // Each test starts a program; on a busy machine that alone takes seconds.
+  this.timeout(60_000)
+
   before(needs('redis-server'))
 
   let redis: RunningRedis

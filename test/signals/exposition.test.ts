@@ -172,7 +172,10 @@ describe('exposition', () => {
   })
 })
 
-describe('exposition of a program with traffic', () => {
+describe('exposition of a program with traffic', function () {
+  // Each test starts a program; on a busy machine that alone takes seconds.
+  this.timeout(60_000)
+
   let program: InstrumentedProgram
 
   beforeEach(async () => {
