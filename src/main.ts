@@ -15,6 +15,7 @@ import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
 import { createGateway, type Gateway } from './gateway'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
+import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
 import { RedisConnection } from './redis/connection'
 import { createLogger, type ProcessLog } from './telemetry/logger'
@@ -70,6 +71,7 @@ async function main(): Promise<void> {
   const opsServer = createOpsServer({
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
     traces: telemetry.traces,
+    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
     notReady: () => (draining ? 'draining' : undefined),
   })
 

@@ -27,14 +27,25 @@ export function isNear({ headers, socket }: IncomingMessage): boolean {
 
 const FORWARDING_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'] as const
 
-/** Whether a request shows the token (`Authorization: Bearer`, RFC 6750 §2.1); without a token none does. */
+/**
+ * Whether a request shows the token: `Authorization: Bearer` (RFC 6750 §2.1), or `Basic` with the token as password under any
+ * name, which is what a browser can be asked for (RFC 7617 §2). Without a token none does.
+ */
 export function createTokenCheck(token: string | undefined): (request: IncomingMessage) => boolean {
   if (token === undefined) return () => false
   const expected = digest(token)
   return function hasToken({ headers }) {
-    const shown = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
+    const shown = shownToken(headers.authorization ?? '')
     return shown !== undefined && timingSafeEqual(digest(shown), expected)
   }
+}
+
+function shownToken(authorization: string): string | undefined {
+  const [, scheme = '', credentials = ''] = /^(Bearer|Basic) +(.+)$/i.exec(authorization) ?? []
+  if (scheme.toLowerCase() !== 'basic') return credentials === '' ? undefined : credentials
+  const pair = Buffer.from(credentials, 'base64').toString()
+  const colon = pair.indexOf(':')
+  return colon === -1 ? undefined : pair.slice(colon + 1)
 }
 
 /** Of equal length whatever was sent, as a comparison in constant time needs it. */

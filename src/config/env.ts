@@ -32,6 +32,7 @@ export const VARIABLES = {
   opsPort: ['OPS_PORT', 'OTEL_EXPORTER_PROMETHEUS_PORT'],
   opsHost: ['OPS_HOST', 'OTEL_EXPORTER_PROMETHEUS_HOST'],
   opsPublicUrl: ['OPS_PUBLIC_URL'],
+  opsToken: ['OPS_TOKEN'],
   redisUrl: ['REDIS_URL'],
   replicas: ['REPLICAS'],
   configFile: ['GATEWAY_CONFIG'],
@@ -51,7 +52,7 @@ export const VARIABLES_OF_OTHERS: readonly string[] = [
 ]
 
 /** Never repeated in a message, because a password may stand in them. */
-const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'metricsToken'])
+const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'metricsToken', 'opsToken'])
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const LOG_LEVELS_MEANT = {
@@ -68,6 +69,7 @@ const settingsSchema = z.object({
   opsPort: field(port(wholeNumberText({ atLeast: 0, atMost: 65_535 }))).prefault('9464'),
   opsHost: field(parseListenHost).prefault('127.0.0.1'),
   opsPublicUrl: field(parsePublicUrl).optional(),
+  opsToken: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
   replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
   configFile: z.string().default('gateway.yaml'),
@@ -99,7 +101,7 @@ export function readSettings(env: Environment): ReadSettings {
     ...unknownVariables(env, [...Object.values(VARIABLES).flat(), ...VARIABLES_OF_OTHERS]),
   ]
   if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
-  const unset = { opsPublicUrl: undefined, redisUrl: undefined, metricsToken: undefined }
+  const unset = { opsPublicUrl: undefined, opsToken: undefined, redisUrl: undefined, metricsToken: undefined }
   return { settings: Object.freeze({ ...unset, ...parsed.data }), problems }
 }
 

@@ -16,6 +16,8 @@ export interface Settings {
   readonly opsHost: string
   /** `OPS_PUBLIC_URL`: where others reach the ops port; default made of host and port. */
   readonly opsPublicUrl: string | undefined
+  /** `OPS_TOKEN`: opens the ops port beyond health and metrics where it listens on more than loopback. */
+  readonly opsToken: string | undefined
   /** `REDIS_URL` (`redis://` or `rediss://`); unset: limits are counted in memory. */
   readonly redisUrl: string | undefined
   /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */

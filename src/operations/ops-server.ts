@@ -1,4 +1,7 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { indexPage } from './index-page'
+import type { OpsAccess } from './ops-access'
+import { sendPage, wantsHtml } from './page'
 import { sendJson } from './send-json'
 import { listTraces, showTrace, type TraceReader } from './traces'
 
@@ -8,12 +11,16 @@ export interface OpsServerOptions {
   readonly traces: TraceReader
   /** Undefined when the gateway takes requests, else why it does not. */
   readonly notReady: () => string | undefined
+  readonly access: (request: IncomingMessage, path: string) => OpsAccess
 }
 
 /** The port for operators and machines, beside the traffic. Does not listen yet. */
 export function createOpsServer(options: OpsServerOptions): Server {
   const pages: Readonly<Record<string, RequestListener>> = {
-    '/': (_request, response) => sendJson(response, 200, { service: 'myesi-gateway', endpoints: Object.keys(pages) }),
+    '/': (request, response) => {
+      if (wantsHtml(request)) sendPage(response, 200, 'Operations', indexPage(options.notReady()))
+      else sendJson(response, 200, { service: 'myesi-gateway', endpoints: Object.keys(pages) })
+    },
     '/metrics': options.metrics,
     '/traces': (request, response) => listTraces(options.traces, request, response),
     // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
@@ -26,7 +33,9 @@ export function createOpsServer(options: OpsServerOptions): Server {
   }
   return createServer({ connectionsCheckingInterval: 1_000, requestTimeout: 10_000 }, (request, response) => {
     const path = pathOf(request)
-    const page = pages[path] ?? tracePage(path, options.traces)
+    const access = options.access(request, path)
+    if (access !== 'granted') return refuse(access, response)
+    const page = Object.hasOwn(pages, path) ? pages[path] : tracePage(path, options.traces)
     if (!page) sendJson(response, 404, { status: 'not found', endpoints: Object.keys(pages) })
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD')
@@ -35,9 +44,23 @@ export function createOpsServer(options: OpsServerOptions): Server {
   })
 }
 
+function refuse(access: Exclude<OpsAccess, 'granted'>, response: ServerResponse): void {
+  if (access === 'forbidden') {
+    sendJson(response, 403, {
+      status: 'forbidden',
+      reason:
+        'the ops port listens on more than loopback and no OPS_TOKEN is set: only /livez, /readyz and /metrics are open',
+    })
+    return
+  }
+  // A browser asks for a name and a password: the token is the password, under any name.
+  response.setHeader('WWW-Authenticate', ['Bearer realm="myesi-gateway"', 'Basic realm="myesi-gateway"'])
+  sendJson(response, 401, { status: 'unauthenticated', reason: 'needs the token: Authorization: Bearer' })
+}
+
 function tracePage(path: string, traces: TraceReader): RequestListener | undefined {
   if (!path.startsWith('/traces/')) return undefined
-  return (_request, response) => showTrace(traces, path.slice('/traces/'.length), response)
+  return (request, response) => showTrace(traces, path.slice('/traces/'.length), request, response)
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -11,7 +11,7 @@ const EXAMPLES = [...TEXT.matchAll(/^#?([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(
 const NAMES = EXAMPLES.map(([name]) => name)
 const OURS: readonly string[] = Object.values(VARIABLES).flat()
 /** What stands there as an example, because the variable has no default. */
-const WITHOUT_DEFAULT = ['OPS_PUBLIC_URL', 'REDIS_URL', 'METRICS_TOKEN']
+const WITHOUT_DEFAULT = ['OPS_PUBLIC_URL', 'OPS_TOKEN', 'REDIS_URL', 'METRICS_TOKEN']
 
 describe('.env.example', () => {
   it('has every variable that is a setting', () => {

@@ -8,6 +8,7 @@ const DEFAULTS: Settings = {
   opsPort: 9464,
   opsHost: '127.0.0.1',
   opsPublicUrl: undefined,
+  opsToken: undefined,
   redisUrl: undefined,
   replicas: 1,
   configFile: 'gateway.yaml',
@@ -36,8 +37,8 @@ describe('settings from the environment', () => {
   })
 
   it('have the same defaults where variables are empty', () => {
-    const names = ['PORT', 'HOST', 'OPS_PORT', 'OPS_HOST', 'OPS_PUBLIC_URL', 'REDIS_URL', 'REPLICAS', 'GATEWAY_CONFIG']
-    const others = ['LOG_LEVEL', 'METRICS_TOKEN', 'TELEMETRY_REQUIRED', 'SHUTDOWN_TIMEOUT_MS']
+    const names = ['PORT', 'HOST', 'OPS_PORT', 'OPS_HOST', 'OPS_PUBLIC_URL', 'OPS_TOKEN', 'REDIS_URL', 'REPLICAS']
+    const others = ['GATEWAY_CONFIG', 'LOG_LEVEL', 'METRICS_TOKEN', 'TELEMETRY_REQUIRED', 'SHUTDOWN_TIMEOUT_MS']
     assert.deepEqual(settingsOf(Object.fromEntries([...names, ...others].map(name => [name, '']))), DEFAULTS)
   })
 
@@ -48,6 +49,7 @@ describe('settings from the environment', () => {
       OPS_PORT: '81',
       OPS_HOST: 'localhost',
       OPS_PUBLIC_URL: 'https://ops.example/gateway-1/',
+      OPS_TOKEN: 'fedcba9876543210',
       REDIS_URL: 'rediss://user:p%40ss@redis.example:6380/3',
       REPLICAS: '3',
       GATEWAY_CONFIG: '/etc/gateway/routes.yaml',
@@ -62,6 +64,7 @@ describe('settings from the environment', () => {
       opsPort: 81,
       opsHost: 'localhost',
       opsPublicUrl: 'https://ops.example/gateway-1',
+      opsToken: 'fedcba9876543210',
       redisUrl: 'rediss://user:p%40ss@redis.example:6380/3',
       replicas: 3,
       configFile: '/etc/gateway/routes.yaml',

@@ -1,0 +1,116 @@
+/** A span of OTLP/JSON as the pages show it. */
+export interface ShownSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string | undefined
+  readonly name: string
+  readonly kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer'
+  /** `service.name` of its resource, and the instrumentation that made it. */
+  readonly service: string
+  readonly scope: string
+  /** Milliseconds since the epoch, with their fraction. */
+  readonly startMs: number
+  readonly durationMs: number
+  readonly isError: boolean
+  readonly statusMessage: string | undefined
+  readonly attributes: readonly ShownAttribute[]
+  readonly events: readonly ShownEvent[]
+}
+
+export interface ShownEvent {
+  readonly name: string
+  readonly atMs: number
+  readonly attributes: readonly ShownAttribute[]
+}
+
+/** Name and value, both as text. */
+export type ShownAttribute = readonly [string, string]
+
+const KINDS = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'] as const
+const STATUS_ERROR = 2
+
+/** What our own recorder wrote; whatever is missing in it is left out. */
+export function readSpans(otlpJson: string): ShownSpan[] {
+  const { resourceSpans = [] } = JSON.parse(otlpJson) as OtlpTraces
+  return resourceSpans.flatMap(({ resource, scopeSpans = [] }) => {
+    const service = attribute(toAttributes(resource?.attributes), 'service.name') ?? ''
+    return scopeSpans.flatMap(({ scope, spans = [] }) => spans.map(span => toSpan(span, service, scope?.name ?? '')))
+  })
+}
+
+export function attribute(attributes: readonly ShownAttribute[], name: string): string | undefined {
+  return attributes.find(([key]) => key === name)?.[1]
+}
+
+function toSpan(span: OtlpSpan, service: string, scope: string): ShownSpan {
+  const startMs = milliseconds(span.startTimeUnixNano)
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    parentSpanId: span.parentSpanId || undefined,
+    name: span.name,
+    kind: KINDS[span.kind] ?? 'internal',
+    service,
+    scope,
+    startMs,
+    durationMs: Math.max(0, milliseconds(span.endTimeUnixNano) - startMs),
+    isError: span.status?.code === STATUS_ERROR,
+    statusMessage: span.status?.message,
+    attributes: toAttributes(span.attributes),
+    events: (span.events ?? []).map(({ name, timeUnixNano, attributes }) => ({
+      name,
+      atMs: milliseconds(timeUnixNano),
+      attributes: toAttributes(attributes),
+    })),
+  }
+}
+
+/** Whole nanoseconds since the epoch do not fit into a number. */
+function milliseconds(nanoseconds: string | number | undefined): number {
+  const value = BigInt(nanoseconds ?? 0)
+  return Number(value / 1_000_000n) + Number(value % 1_000_000n) / 1e6
+}
+
+function toAttributes(attributes: readonly OtlpAttribute[] = []): ShownAttribute[] {
+  return attributes.map(({ key, value }): ShownAttribute => [key, toText(value)]).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+function toText(value: OtlpValue): string {
+  const [content] = Object.values(value)
+  return typeof content === 'string' ? content : JSON.stringify(content)
+}
+
+interface OtlpTraces {
+  readonly resourceSpans?: readonly {
+    readonly resource?: { readonly attributes?: readonly OtlpAttribute[] }
+    readonly scopeSpans?: readonly {
+      readonly scope?: { readonly name?: string }
+      readonly spans?: readonly OtlpSpan[]
+    }[]
+  }[]
+}
+
+interface OtlpSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
+  readonly name: string
+  readonly kind: number
+  readonly startTimeUnixNano: string
+  readonly endTimeUnixNano: string
+  readonly status?: { readonly code?: number; readonly message?: string }
+  readonly attributes?: readonly OtlpAttribute[]
+  readonly events?: readonly {
+    readonly name: string
+    readonly timeUnixNano: string
+    readonly attributes?: readonly OtlpAttribute[]
+  }[]
+}
+
+interface OtlpAttribute {
+  readonly key: string
+  readonly value: OtlpValue
+}
+
+/** `{ stringValue: … }` and its siblings. */
+type OtlpValue = Readonly<Record<string, unknown>>

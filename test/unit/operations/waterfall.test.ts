@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { readSpans, type ShownSpan } from '../../../src/operations/otlp-spans'
+import { duration, waterfall } from '../../../src/operations/waterfall'
+
+const SPAN: ShownSpan = {
+  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+  spanId: 'root',
+  parentSpanId: undefined,
+  name: 'GET /orders',
+  kind: 'server',
+  service: 'myesi-api',
+  scope: 'myesi-gateway',
+  startMs: 1_000,
+  durationMs: 100,
+  isError: false,
+  statusMessage: undefined,
+  attributes: [],
+  events: [],
+}
+
+/** Names of the spans in the order of their rows, each with its depth. */
+function rows(spans: readonly ShownSpan[]): string[] {
+  const markup = waterfall(spans).toString()
+  return [...markup.matchAll(/<details class="span (depth-\d)">[^]*?<span class="name">\s*([^<]*?)\s*</g)].map(
+    ([, depth, name]) => `${depth} ${name}`,
+  )
+}
+
+describe('the waterfall', () => {
+  it('shows children below their parent, siblings by time', () => {
+    assert.deepEqual(
+      rows([
+        { ...SPAN, spanId: 'b', parentSpanId: 'root', name: 'second', startMs: 1_050 },
+        { ...SPAN, spanId: 'c', parentSpanId: 'b', name: 'inner', startMs: 1_060 },
+        { ...SPAN, spanId: 'a', parentSpanId: 'root', name: 'first', startMs: 1_010 },
+        SPAN,
+      ]),
+      ['depth-0 GET /orders', 'depth-1 first', 'depth-1 second', 'depth-2 inner'],
+    )
+  })
+
+  it('shows a span whose parent is elsewhere at the top', () => {
+    assert.deepEqual(rows([{ ...SPAN, parentSpanId: 'of another service' }]), ['depth-0 GET /orders'])
+  })
+
+  it('ends, and shows each span once, whatever they say of each other', () => {
+    const twice = [
+      SPAN,
+      { ...SPAN, name: 'the same id' },
+      { ...SPAN, spanId: 'child', parentSpanId: 'root', name: 'child' },
+    ]
+    assert.equal(rows(twice).length, 3)
+    assert.deepEqual(rows([{ ...SPAN, parentSpanId: 'root' }]), ['depth-0 GET /orders'])
+  })
+
+  it('puts bars where they belong on the time axis', () => {
+    const markup = waterfall([
+      SPAN,
+      { ...SPAN, spanId: 'a', parentSpanId: 'root', startMs: 1_025, durationMs: 50 },
+    ]).toString()
+    const bars = [...markup.matchAll(/<rect[^>]*?x="([^"]+)"[^>]*?width="([^"]+)"/g)].map(([, x, width]) => [x, width])
+    assert.deepEqual(bars, [
+      ['0%', '100%'],
+      ['25%', '50%'],
+    ])
+    assert.deepEqual(
+      [...markup.matchAll(/<span>([\d.]+(?: ms)?)<\/span>/g)].map(([, tick]) => tick),
+      ['0', '25 ms', '50 ms', '75 ms', '100 ms'],
+    )
+  })
+
+  it('shows a span without duration, alone', () => {
+    assert.match(waterfall([{ ...SPAN, durationMs: 0 }]).toString(), /width="100%"/)
+  })
+
+  it('says what failed, with the message of the exception', () => {
+    const failed: ShownSpan = {
+      ...SPAN,
+      isError: true,
+      statusMessage: 'The upstream refused the connection',
+      attributes: [['error.type', 'connect_refused']],
+      events: [{ name: 'exception', atMs: 1_090, attributes: [['exception.message', 'connect ECONNREFUSED']] }],
+    }
+    const markup = waterfall([failed]).toString()
+    assert.match(markup, /The upstream refused the connection · connect_refused · connect ECONNREFUSED/)
+    assert.match(markup, /exception, after 90 ms/)
+  })
+
+  it('escapes everything a client can choose', () => {
+    const hostile = `"><script>alert(1)</script>'`
+    const markup = waterfall([
+      {
+        ...SPAN,
+        name: hostile,
+        service: hostile,
+        isError: true,
+        statusMessage: hostile,
+        attributes: [[hostile, hostile]],
+        events: [{ name: hostile, atMs: 1_000, attributes: [[hostile, hostile]] }],
+      },
+    ]).toString()
+    assert.doesNotMatch(markup, /<script|alert\(1\)<\//)
+    assert.ok(markup.includes('&#34;&#62;&#60;script&#62;'))
+  })
+
+  it('shows a part of a trace with thousands of spans, and says so', () => {
+    const many = Array.from({ length: 600 }, (_, index) => ({ ...SPAN, spanId: String(index) }))
+    const markup = waterfall(many).toString()
+    assert.equal(rows(many).length, 500)
+    assert.match(markup, /100 more spans/)
+  })
+})
+
+describe('a duration', () => {
+  for (const [ms, text] of [
+    [0, '0'],
+    [0.0421, '0.0421 ms'],
+    [17.345, '17.3 ms'],
+    [999, '999 ms'],
+    [2_049, '2.05 s'],
+    [119_000, '119 s'],
+    [600_000, '10 min'],
+  ] as const) {
+    it(`of ${ms} ms is written ${text}`, () => assert.equal(duration(ms), text))
+  }
+})
+
+describe('spans of OTLP/JSON', () => {
+  it('keep their nanoseconds', () => {
+    const times = { startTimeUnixNano: '1763915882258123456', endTimeUnixNano: '1763915882258623456' }
+    const span = { traceId: 'a', spanId: 'b', name: 'GET', kind: 3, ...times }
+    const [read] = readSpans(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))
+    assert.equal(read?.durationMs.toFixed(3), '0.500')
+    assert.equal(read.kind, 'client')
+    assert.deepEqual([read.service, read.attributes, read.events, read.parentSpanId], ['', [], [], undefined])
+  })
+
+  it('have attributes of every kind as text', () => {
+    const values = [{ stringValue: 'a' }, { intValue: 7 }, { boolValue: true }, { arrayValue: { values: [] } }]
+    const attributes = values.map((value, index) => ({ key: `k${index}`, value }))
+    const span = {
+      traceId: 'a',
+      spanId: 'b',
+      name: '',
+      kind: 0,
+      startTimeUnixNano: '0',
+      endTimeUnixNano: '0',
+      attributes,
+    }
+    const [read] = readSpans(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))
+    assert.deepEqual(
+      read?.attributes.map(([, value]) => value),
+      ['a', '7', 'true', '{"values":[]}'],
+    )
+  })
+})
