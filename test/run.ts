@@ -1,3 +1,4 @@
+import '../src/stack/require-node'
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, globSync, readFileSync, readdirSync, statSync } from 'node:fs'

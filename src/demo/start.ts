@@ -1,3 +1,4 @@
+import '../stack/require-node'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
