@@ -9,7 +9,7 @@ const PROMETHEUS = { accept: 'application/openmetrics-text' }
 
 /** Everything leaves soon instead of after seconds. */
 const IMPATIENT = {
-  OTEL_METRIC_EXPORT_INTERVAL: '200',
+  OTEL_METRIC_EXPORT_INTERVAL: '500',
   OTEL_BSP_SCHEDULE_DELAY: '50',
   OTEL_BLRP_SCHEDULE_DELAY: '50',
 }
