@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { processEnv } from '../config/env'
 import { findBinary, type BinaryName } from './binaries'
 import { findCollector, type CollectorBinary } from './collector'
+import { firstScrape } from './first-scrape'
 import { freePort } from './free-port'
 import { takeLock } from './lock-file'
 import { makeRunFolder } from './run-folder'
@@ -44,6 +45,11 @@ async function main(): Promise<void> {
     const folder = makeRunFolder(join(values.folder, 'stack'))
     const ports = await choosePorts()
     const stack = await startStack({ ports, folder, env, collector, onReady: sayReady })
+    say('Waiting for Prometheus to look at everything once …')
+    const stopping = new AbortController()
+    void stopRequested.then(() => stopping.abort())
+    const down = await firstScrape(`http://127.0.0.1:${ports.prometheus}`, stopping.signal)
+    if (down.length > 0) say(`Prometheus cannot scrape: ${down.join(', ')}`)
     say(summary(ports, stack, folder.logs))
     void sayWhoEnds(stack, stopRequested)
     await stopRequested
