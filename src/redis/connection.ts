@@ -10,12 +10,16 @@ const FROZEN_CONNECTION_MS = 5_000
 const CONNECT_TIMEOUT_MS = 2_000
 /** Back within 2 s of Redis' return; jitter, so that replicas do not all come at once. */
 const MAX_RECONNECT_DELAY_MS = 1_000
+/** How often a Redis that is connected but of no use is tried again. */
+const PROBE_INTERVAL_MS = 500
+/** Written, because a Redis that is full, or has become a replica, still answers PING. */
+const PROBE: readonly string[] = ['SET', 'myesi:probe', '1', 'PX', '1000']
 
 /**
  * The one connection to Redis, and whether it can be relied on at this moment.
  *
- * Nothing waits in it: while Redis is away or silent, commands fail at once, so that a dead or frozen Redis costs one
- * request 200 ms and the following ones nothing. It comes back by itself, also when Redis was down at boot.
+ * Nothing waits in it: while Redis is away, silent or refusing, it is not to be asked, so that a dead or frozen Redis costs
+ * the requests under way 200 ms and the following ones nothing. It comes back by itself, also when Redis was down at boot.
  */
 export class RedisConnection {
   /** For logs: where Redis is, without credentials. */
@@ -26,6 +30,7 @@ export class RedisConnection {
   readonly #preparations: (() => Promise<void>)[] = []
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
+  #probeTimer: NodeJS.Timeout | undefined
 
   constructor(url: string, log: Logger) {
     this.#log = log
@@ -53,6 +58,8 @@ export class RedisConnection {
   /** Has `prepare` run at each connection, before it counts as usable: a restarted Redis has forgotten its scripts. */
   prepareWith(prepare: () => Promise<void>): void {
     this.#preparations.push(prepare)
+    // Connected before whoever asks: without this, what needs the preparation would fail until the next reconnect.
+    if (this.isUsable) prepare().catch((error: unknown) => this.#fail(toError(error).message))
   }
 
   /** Waits for the first connection, at most `timeoutMs`; true when Redis is usable. */
@@ -69,37 +76,30 @@ export class RedisConnection {
    */
   command(args: readonly string[]): Promise<unknown> {
     const [name = '', ...rest] = args
-    const reply = this.#redis.call(name, ...rest)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
+        this.#fail('no answer in time')
         reject(new Error(`Redis did not answer within ${COMMAND_TIMEOUT_MS} ms`))
-        this.#freeze(reply)
       }, COMMAND_TIMEOUT_MS)
-      reply.then(
+      this.#redis.call(name, ...rest).then(
         value => {
           clearTimeout(timer)
           resolve(value)
         },
-        (error: unknown) => {
+        (reason: unknown) => {
           clearTimeout(timer)
-          reject(toError(error))
+          const error = toError(reason)
+          if (isRefusal(error)) this.#fail(error.message)
+          reject(error)
         },
       )
     })
   }
 
   close(): void {
+    clearTimeout(this.#probeTimer)
     this.#redis.removeAllListeners('close')
     this.#redis.disconnect()
-  }
-
-  /** Silent but connected. The late answer to the very same command is the news that Redis may be back. */
-  #freeze(reply: Promise<unknown>): void {
-    this.#fail('no answer in time')
-    reply.then(
-      () => void this.#recover(),
-      () => undefined, // the connection broke meanwhile: 'ready' will tell
-    )
   }
 
   /** Tried off the request path: a Redis that answers, but too slowly, is not taken back to slow requests down again. */
@@ -107,7 +107,7 @@ export class RedisConnection {
     if (this.isUsable || this.#recovering || this.#redis.status !== 'ready') return
     this.#recovering = true
     try {
-      await this.command(['PING'])
+      await this.command(PROBE)
       await Promise.all(this.#preparations.map(prepare => prepare()))
       this.#state = 'usable'
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
@@ -120,8 +120,20 @@ export class RedisConnection {
 
   /** Logged once per outage. */
   #fail(reason: string): void {
+    this.#probeSoon()
     if (this.#state === 'unusable') return
     this.#state = 'unusable'
     this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
   }
+
+  /** A new connection is tried when it is there; this is for the one that stays and is of no use. */
+  #probeSoon(): void {
+    clearTimeout(this.#probeTimer)
+    this.#probeTimer = setTimeout(() => void this.#recover(), PROBE_INTERVAL_MS).unref()
+  }
+}
+
+/** Redis answered, and said no: out of memory, read-only, loading, not permitted. A missing script is merely loaded again. */
+function isRefusal(error: Error): boolean {
+  return error.name === 'ReplyError' && !error.message.startsWith('NOSCRIPT')
 }

@@ -56,6 +56,13 @@ export interface Pipeline {
   stop(): Promise<void>
 }
 
+const running = new Set<Pipeline>()
+
+// A test that failed before it could stop its pipeline must not keep mocha alive.
+after(async () => {
+  await Promise.all([...running].map(pipeline => pipeline.stop()))
+})
+
 /** The whole pipeline on a real port, in the test's own process: faster than a child, and its inside can be looked at. */
 export async function startPipeline(file: GatewayFile, options: PipelineOptions = {}): Promise<Pipeline> {
   const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
@@ -87,7 +94,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   server.listen(0, host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return {
+  const pipeline: Pipeline = {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
     server,
@@ -102,6 +109,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     },
     drain: () => (draining = true),
     stop: async () => {
+      if (!running.delete(pipeline)) return
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()
@@ -110,6 +118,8 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       redis?.close()
     },
   }
+  running.add(pipeline)
+  return pipeline
 }
 
 /** One upstream, `app`, behind one route, `/app`: what most tests need. */

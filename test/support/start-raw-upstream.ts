@@ -14,6 +14,13 @@ export interface RawUpstream {
   stop(): Promise<void>
 }
 
+const running = new Set<RawUpstream>()
+
+// A test that failed before it could stop its upstream must not keep mocha alive.
+after(async () => {
+  await Promise.all([...running].map(upstream => upstream.stop()))
+})
+
 /**
  * An upstream that speaks bytes: for answers no HTTP server would give. `answer` is called with every header section that
  * is complete; its number on this connection counts from 1.
@@ -43,7 +50,7 @@ export async function startRawUpstream(answer: (socket: Socket, requestNumber: n
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  return {
+  const upstream: RawUpstream = {
     url: `http://127.0.0.1:${port}`,
     port,
     received,
@@ -54,10 +61,13 @@ export async function startRawUpstream(answer: (socket: Socket, requestNumber: n
       return open.size
     },
     stop: async () => {
+      if (!running.delete(upstream)) return
       const closed = once(server, 'close')
       server.close()
       for (const socket of open) socket.destroy()
       await closed
     },
   }
+  running.add(upstream)
+  return upstream
 }

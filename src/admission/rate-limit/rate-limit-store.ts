@@ -82,12 +82,16 @@ export class RateLimitStore implements Store {
     this.#local.shutdown()
   }
 
-  /** Hits of this process, as if every replica had the same: so the whole fleet keeps to the limit (limit ÷ replicas). */
+  /**
+   * Hits of this process, as if every replica had the same: so the whole fleet keeps to the limit (limit ÷ replicas). One
+   * request per window always passes, or with more replicas than requests nobody would get through at all.
+   */
   async #countLocally(key: string): Promise<ClientRateLimitInfo> {
     const clients = this.#local.current.size + this.#local.previous.size
     const isNew = clients >= MAX_LOCAL_CLIENTS && (await this.#local.get(key)) === undefined
     const { totalHits, resetTime } = await this.#local.increment(isNew ? OVERFLOW_KEY : key)
-    return { totalHits: totalHits * this.#replicas, resetTime }
+    const { limit } = this.#policy
+    return { totalHits: totalHits === 1 ? Math.min(this.#replicas, limit) : totalHits * this.#replicas, resetTime }
   }
 
   #answer(store: AnsweringStore, info: ClientRateLimitInfo): ClientRateLimitInfo {

@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { Redis } from 'ioredis'
+import { freePort } from '../support/free-port'
+import { needs } from '../support/needs'
+import { problemOf, send, type Answer } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline, type PipelineOptions } from '../support/start-pipeline'
+import { startRedis, type RunningRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+/** What a request may take that waits for Redis in vain: 200 ms, and what a busy machine adds. */
+const WORST_MS = 450
+/** Less than it takes to ask Redis in vain: it was not asked. */
+const QUICK_MS = 190
+const BACK_WITHIN_MS = 2_000
+
+describe('when Redis', () => {
+  let upstream: RunningUpstream
+  let redis: RunningRedis
+  let pipeline: Pipeline
+
+  before(needs('redis-server'))
+  before(async () => {
+    upstream = await startUpstream()
+  })
+  beforeEach(async () => {
+    redis = await startRedis()
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+    await redis.kill()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+
+  async function start(rateLimit: object = {}, options: PipelineOptions = {}): Promise<void> {
+    const route = { rateLimit: { limit: 1_000, window: '1h', ...rateLimit } }
+    pipeline = await startPipeline(proxyTo(upstream.url, { route }), { redisUrl: redis.url, ...options })
+  }
+
+  async function timed(): Promise<Answer & { ms: number }> {
+    const started = performance.now()
+    const answer = await send(pipeline.port, '/app')
+    return { ...answer, ms: performance.now() - started }
+  }
+  /** What the limiter says is left, which tells who counted. */
+  const left = (answer: Answer): number => Number(/; r=(\d+)/.exec(String(answer.headers['ratelimit']))?.[1])
+  const logged = (event: string): number => pipeline.logs.filter(entry => entry['event'] === event).length
+
+  async function expectServed(requests: number, withinMs: number): Promise<void> {
+    for (let i = 0; i < requests; i++) {
+      const { status, ms } = await timed()
+      assert.equal(status, 200)
+      assert.ok(ms < withinMs, `request ${i} took ${ms} ms`)
+    }
+  }
+
+  async function expectBack(since: number): Promise<void> {
+    await until(() => pipeline.redis?.isUsable, { what: 'Redis is used again', intervalMs: 5 })
+    const took = performance.now() - since
+    assert.ok(took < BACK_WITHIN_MS, `back after ${took} ms`)
+  }
+
+  /** The keys of the limiter are in Redis, which was empty before. */
+  async function expectCountedInRedis(): Promise<void> {
+    const before = left(await timed())
+    assert.equal(left(await timed()), before - 1)
+    await asking(redis, async client => {
+      const keys = await client.keys('*')
+      assert.equal(keys.filter(key => key !== 'myesi:probe').length, 1, keys.join(' '))
+    })
+  }
+
+  it('is there, it counts from the first request on', async () => {
+    await start()
+    const other = await startPipeline(proxyTo(upstream.url, { route: { rateLimit: { limit: 1_000, window: '1h' } } }), {
+      redisUrl: redis.url,
+    })
+    const lefts = []
+    for (const { port } of [pipeline, other, pipeline, other]) lefts.push(left(await send(port, '/app')))
+    await other.stop()
+    assert.deepEqual(lefts, [999, 998, 997, 996])
+  })
+
+  it('is killed, every request is served and counted here, and a new Redis is used within 2 s', async () => {
+    await start()
+    await expectServed(5, WORST_MS)
+    await redis.kill()
+    await expectServed(1, WORST_MS)
+    await expectServed(20, QUICK_MS)
+    assert.equal(left(await timed()), 1_000 - 27, 'it had counted along')
+    await redis.startAgain()
+    await expectBack(performance.now())
+    await expectCountedInRedis()
+    assert.equal(logged('redis_unavailable'), 1)
+  })
+
+  it('freezes, requests under way wait 200 ms at the most and the others not at all', async () => {
+    await start()
+    await expectServed(1, WORST_MS)
+    redis.freeze()
+    const first = await Promise.all(Array.from({ length: 50 }, timed))
+    assert.deepEqual([...new Set(first.map(({ status }) => status))], [200])
+    assert.ok(
+      first.every(({ ms }) => ms >= 190),
+      'they had asked',
+    )
+    const slowest = Math.max(...first.map(({ ms }) => ms))
+    assert.ok(slowest < 2 * WORST_MS, `the slowest of 50 at once took ${slowest} ms`)
+    await expectServed(30, QUICK_MS)
+    redis.thaw()
+    await expectBack(performance.now())
+    assert.equal(logged('redis_unavailable'), 1)
+    await expectServed(1, QUICK_MS)
+  })
+
+  it('freezes for longer than its connection is kept, it is used again as soon', async () => {
+    await start()
+    await expectServed(1, WORST_MS)
+    redis.freeze()
+    const frozenAt = performance.now()
+    await until(
+      async () => {
+        await expectServed(1, WORST_MS)
+        return performance.now() - frozenAt > 8_000
+      },
+      { what: 'a long time', intervalMs: 200 },
+    )
+    redis.thaw()
+    await expectBack(performance.now())
+    assert.equal(logged('redis_unavailable'), 1)
+  })
+
+  it('answers too slowly, requests do not wait for it, and it is used again when it is quick', async () => {
+    const proxy = await startDelayingProxy(redis.port)
+    await start({}, { redisUrl: proxy.url })
+    await expectServed(3, WORST_MS)
+    proxy.delayMs = 600
+    await expectServed(1, WORST_MS)
+    await expectServed(20, QUICK_MS)
+    await until(() => proxy.delayed > 2, { what: 'it was tried again meanwhile' })
+    assert.equal(pipeline.redis?.isUsable, false)
+    proxy.delayMs = 0
+    await expectBack(performance.now())
+    assert.equal(logged('redis_unavailable'), 1)
+    await proxy.stop()
+  })
+
+  it('is slow but quick enough, it is used', async () => {
+    const proxy = await startDelayingProxy(redis.port)
+    await start({}, { redisUrl: proxy.url })
+    proxy.delayMs = 100
+    await expectServed(3, WORST_MS)
+    assert.equal(pipeline.redis?.isUsable, true)
+    await proxy.stop()
+  })
+
+  it('is down at boot, requests are served, and it is used within 2 s once it is there', async () => {
+    await redis.kill()
+    await start()
+    await expectServed(10, QUICK_MS)
+    await redis.startAgain()
+    await expectBack(performance.now())
+    await expectCountedInRedis()
+  })
+
+  it('has never been there, requests are served', async () => {
+    await start({}, { redisUrl: `redis://127.0.0.1:${await freePort()}` })
+    await expectServed(10, QUICK_MS)
+    assert.equal(logged('redis_unavailable'), 1)
+  })
+
+  it('loses its scripts, they are loaded again and no count is lost', async () => {
+    await start()
+    await expectServed(2, WORST_MS)
+    await asking(redis, client => client.script('FLUSH'))
+    assert.equal(left(await timed()), 997)
+    assert.equal(logged('redis_unavailable'), 0)
+  })
+
+  const REFUSING: Readonly<
+    Record<string, { refuse: (client: Redis) => Promise<unknown>; allow: (client: Redis) => Promise<unknown> }>
+  > = {
+    'is full': {
+      refuse: client => client.config('SET', 'maxmemory', '1'),
+      allow: client => client.config('SET', 'maxmemory', '0'),
+    },
+    'has become a replica': {
+      refuse: client => client.replicaof('127.0.0.1', 1),
+      allow: client => client.replicaof('NO', 'ONE'),
+    },
+  }
+  for (const [what, { refuse, allow }] of Object.entries(REFUSING)) {
+    it(`${what}, requests are served and counted here, it is said once, and over as soon as Redis writes again`, async () => {
+      await start()
+      await expectServed(2, WORST_MS)
+      await asking(redis, refuse)
+      await expectServed(10, QUICK_MS)
+      assert.equal(left(await timed()), 1_000 - 13)
+      assert.equal(pipeline.redis?.isUsable, false)
+      await asking(redis, allow)
+      await expectBack(performance.now())
+      assert.equal(logged('redis_unavailable'), 1)
+      await expectServed(1, QUICK_MS)
+    })
+  }
+
+  it('wants another password, requests are served and the log says why', async () => {
+    await asking(redis, client => client.config('SET', 'requirepass', 'secret'))
+    await start()
+    await expectServed(5, QUICK_MS)
+    const line = pipeline.logs.find(entry => entry['event'] === 'redis_unavailable')
+    assert.match(String(line?.['reason']), /NOAUTH/)
+  })
+
+  describe('is away', () => {
+    const refusedOf = async (requests: number): Promise<number> => {
+      const answers = []
+      for (let i = 0; i < requests; i++) answers.push(await send(pipeline.port, '/app'))
+      return answers.filter(({ status }) => status === 429).length
+    }
+
+    it('the limit still holds', async () => {
+      await redis.kill()
+      await start({ limit: 10 })
+      assert.equal(await refusedOf(15), 5)
+    })
+
+    it('each of the replicas keeps to its share, so that all of them keep to the limit', async () => {
+      await redis.kill()
+      await start({ limit: 10 }, { replicas: 3 })
+      assert.equal(await refusedOf(15), 12)
+    })
+
+    it('a share is never nothing', async () => {
+      await redis.kill()
+      await start({ limit: 2 }, { replicas: 5 })
+      assert.equal(await refusedOf(5), 4)
+    })
+
+    it('the share is what the headers tell', async () => {
+      await redis.kill()
+      await start({ limit: 10 }, { replicas: 3 })
+      const lefts = []
+      for (let i = 0; i < 3; i++) lefts.push(left(await timed()))
+      assert.deepEqual(lefts, [7, 4, 1])
+      assert.equal((await timed()).status, 429)
+    })
+
+    it('a policy that fails open lets everything through', async () => {
+      await start({ limit: 3, onStoreFailure: 'open' })
+      assert.equal(await refusedOf(5), 2)
+      await redis.kill()
+      assert.equal(await refusedOf(10), 0)
+      await redis.startAgain()
+      await expectBack(performance.now())
+      assert.equal(await refusedOf(5), 2)
+    })
+
+    it('a policy that fails closed refuses everything, as a fault of ours, and soon lets through again', async () => {
+      await start({ limit: 1_000, onStoreFailure: 'closed' })
+      await expectServed(1, WORST_MS)
+      await redis.kill()
+      const { ms, ...answer } = await timed()
+      assert.ok(ms < WORST_MS)
+      assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '1'])
+      assert.partialDeepStrictEqual(problemOf(answer), { outcome: 'fault', reason: 'limiter_unavailable' })
+      assert.equal((await pipeline.ended(2)).at(-1)?.reason, 'limiter_unavailable')
+      await redis.startAgain()
+      await expectBack(performance.now())
+      await expectServed(3, WORST_MS)
+    })
+  })
+})
+
+async function asking(redis: RunningRedis, command: (client: Redis) => Promise<unknown>): Promise<void> {
+  const client = new Redis(redis.url)
+  await command(client)
+  client.disconnect()
+}
+
+interface DelayingProxy {
+  readonly url: string
+  /** How long the answers of Redis are held back; those that are under way already are not. */
+  delayMs: number
+  /** Answers that were held back so far. */
+  delayed: number
+  stop(): Promise<void>
+}
+
+/** Stands between the gateway and Redis, and holds back what Redis says. */
+async function startDelayingProxy(port: number): Promise<DelayingProxy> {
+  const sockets = new Set<Socket>()
+  const server: Server = createServer(client => {
+    const redis = connect(port, '127.0.0.1')
+    for (const socket of [client, redis]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined) // one side may be gone already
+      socket.on('close', () => {
+        client.destroy()
+        redis.destroy()
+      })
+    }
+    client.pipe(redis)
+    redis.on('data', chunk => {
+      if (proxy.delayMs === 0) return void client.write(chunk)
+      proxy.delayed++
+      setTimeout(() => client.write(chunk), proxy.delayMs)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const proxy: DelayingProxy = {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    delayMs: 0,
+    delayed: 0,
+    stop: async () => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+      await once(server, 'close')
+    },
+  }
+  return proxy
+}
