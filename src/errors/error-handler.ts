@@ -19,12 +19,15 @@ export function handleError(exchange: Exchange, error: unknown): void {
     response.destroy(failure)
     return
   }
-  answer(exchange, failure)
+  // A small body mostly came with its header section and is only not parsed yet: a moment later the connection can stay.
+  if (exchange.bodyIsPending) setImmediate(answer, exchange, failure)
+  else answer(exchange, failure)
 }
 
 /** Problem details (RFC 9457): says what happened and under which trace, and nothing of what is behind the gateway. */
 function answer(exchange: Exchange, failure: GatewayError): void {
   const { request, response } = exchange
+  if (response.destroyed || response.headersSent) return
   const body = JSON.stringify({
     type: `urn:myesi-gateway:problem:${failure.reason}`,
     title: REASONS[failure.reason].title,

@@ -7,7 +7,7 @@ import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import { buildRequestHeaders } from './request-headers'
-import { buildResponseHeaders, buildTrailers, refuseTransferCodings } from './response-headers'
+import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings } from './response-headers'
 import { RequestBody } from './request-body'
 import { toGatewayError } from './upstream-errors'
 import type { Upstream } from './upstream'
@@ -130,6 +130,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
     const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
     const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']))
+    fields.push(...ownLimits(response, headers))
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.bodyIsPending || this.#options.isDraining()) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)

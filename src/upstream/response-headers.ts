@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../errors/gateway-error'
 import { namedInConnection } from './request-headers'
 
@@ -43,6 +44,21 @@ export function buildResponseHeaders(
     headers.push(name, text(raw[i + 1] as Buffer | string))
   }
   return headers
+}
+
+const LIMITS = ['ratelimit', 'ratelimit-policy'] as const
+
+/**
+ * The gateway's own limits where the upstream tells of its own: both are lists, and the client is to know of both.
+ * `writeHead()` would put the upstream's in place of ours.
+ */
+export function ownLimits(response: ServerResponse, upstreamHeaders: Readonly<Record<string, unknown>>): string[] {
+  const fields: string[] = []
+  for (const name of LIMITS) {
+    if (upstreamHeaders[name] === undefined) continue
+    for (const value of [response.getHeader(name) ?? []].flat()) fields.push(name, String(value))
+  }
+  return fields
 }
 
 /** Trailer fields for the client, without those that could change where the message ends (RFC 9110 §6.5.1). */
