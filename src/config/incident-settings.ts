@@ -33,6 +33,12 @@ export interface IncidentSettings {
   /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
   readonly redisUrl: string | undefined
   readonly folder: string
+  /** `GRAFANA_URL`: where people reach Grafana; unset, pages have no links to dashboards. */
+  readonly grafanaUrl: string | undefined
+  /** `REPOSITORY_URL`: where this repository can be read; unset, pages name a runbook and do not link to it. */
+  readonly repositoryUrl: string | undefined
+  /** `ALERTMANAGER_PUBLIC_URL`: where people reach Alertmanager; default: the first of `ALERTMANAGER_URLS`. */
+  readonly alertmanagerPublicUrl: string | undefined
   /** `INCIDENTS_SHOW_CLIENTS`: whether client addresses and user agents may stand in records and pages; default false. */
   readonly showClients: boolean
   readonly logLevel: string
@@ -50,6 +56,9 @@ const VARIABLES = {
   token: 'INCIDENTS_TOKEN',
   redisUrl: 'REDIS_URL',
   folder: 'INCIDENTS_FOLDER',
+  grafanaUrl: 'GRAFANA_URL',
+  repositoryUrl: 'REPOSITORY_URL',
+  alertmanagerPublicUrl: 'ALERTMANAGER_PUBLIC_URL',
   showClients: 'INCIDENTS_SHOW_CLIENTS',
   logLevel: 'LOG_LEVEL',
 } as const satisfies Readonly<Record<keyof IncidentSettings, string>>
@@ -69,6 +78,9 @@ const schema = z.object({
   token: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
   folder: z.string().default('.incidents'),
+  grafanaUrl: field(parsePublicUrl).optional(),
+  repositoryUrl: field(parsePublicUrl).optional(),
+  alertmanagerPublicUrl: field(parsePublicUrl).optional(),
   showClients: field(parseBoolean).prefault('false'),
   logLevel: field(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {})).prefault('info'),
 })
@@ -89,8 +101,12 @@ export function readIncidentSettings(env: Environment): {
       tempoUrl: undefined,
       opsToken: undefined,
       token: undefined,
+      redisUrl: undefined,
+      grafanaUrl: undefined,
+      repositoryUrl: undefined,
+      alertmanagerPublicUrl: undefined,
     }
-    return { settings: Object.freeze({ ...unset, redisUrl: undefined, ...parsed.data }), problems: [] }
+    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: [] }
   }
   return { settings: undefined, problems: parsed.error.issues.map(issue => toProblem(issue, env)) }
 }

@@ -14,6 +14,7 @@ import { toAnnotations } from './evidence/annotations'
 import { gatherEvidence, type GatherOptions } from './evidence/gather'
 import { PrometheusClient } from './evidence/prometheus'
 import { jaeger, tempo } from './evidence/trace-sources'
+import type { Places } from './page/links'
 import { createPages } from './page/pages'
 import { FileIncidentStore } from './record/file-incident-store'
 import { IncidentLog } from './record/incident-log'
@@ -86,7 +87,11 @@ async function main(): Promise<void> {
       metrics.received(alerts.length, invalid)
       relay.receive(alerts)
     },
-    pages: createPages({ incidents, prometheus: gatherOptions.prometheus }),
+    pages: createPages({
+      incidents,
+      prometheus: gatherOptions.prometheus,
+      places: placesOf(settings),
+    }),
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
   })
   const port = await listen(server, settings)
@@ -119,6 +124,18 @@ function readSettings(): IncidentSettings {
 function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
   if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
   return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'))
+}
+
+/** What pages link to. */
+function placesOf(settings: IncidentSettings): Places {
+  const { grafanaUrl, repositoryUrl, jaegerUrl, tempoUrl, alertmanagerPublicUrl, alertmanagerUrls } = settings
+  return {
+    grafanaUrl,
+    repositoryUrl,
+    jaegerUrl,
+    tempoUrl,
+    alertmanagerUrl: alertmanagerPublicUrl ?? alertmanagerUrls[0],
+  }
 }
 
 const COMPLAIN_EVERY_MS = 60_000

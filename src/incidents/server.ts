@@ -25,7 +25,7 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
   const mayRead = (request: IncomingMessage): boolean => hasToken(request) || isNear(request)
 
   return createServer({ requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
-    const path = new URL(request.url ?? '/', 'http://incidents').pathname
+    const path = pathOf(request)
     if (path === '/-/healthy' || path === '/-/ready') return answer(response, 200, 'OK')
     if (path === '/api/v2/alerts') {
       if (request.method !== 'POST') return answer(response, 405, 'alerts are posted here')
@@ -37,6 +37,12 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
     if (path === '/metrics') return options.metrics(request, response)
     void options.pages(request, response, path).catch(() => fail(response))
   })
+}
+
+/** Not by `new URL`: it throws at `//`, which anybody may ask for. */
+function pathOf({ url = '/' }: IncomingMessage): string {
+  const path = url.split('?', 1)[0] ?? '/'
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
 }
 
 async function takeAlerts(

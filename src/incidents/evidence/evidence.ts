@@ -1,3 +1,4 @@
+import type { Curve } from './curve'
 import type { TraceSpan } from './otlp-trace'
 
 /** What is known about an alert besides that it fires. Written to the incident record, and in short into the message. */
@@ -12,6 +13,8 @@ export interface Evidence {
   readonly lastGoodMs: number | undefined
   /** What changed shortly before, oldest first. */
   readonly changes: readonly Change[]
+  /** What it looked like when the evidence was gathered: Prometheus forgets. Undefined where an alert has none. */
+  readonly curve: Curve | undefined
   /** What could not be asked, and why: evidence is then partial. */
   readonly missing: readonly string[]
 }

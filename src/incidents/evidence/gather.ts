@@ -1,8 +1,10 @@
 import type { Alert } from '../alerts/alert'
 import { findChanges } from './changes'
+import { fetchCurve } from './curve'
 import type { Evidence, ProvingTrace } from './evidence'
 import { readSpans, type TraceSpan } from './otlp-trace'
-import { quoted, type FoundExemplar, type PrometheusClient, type Sample } from './prometheus'
+import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
+import { failureSelector } from './selection'
 import { findSignatures } from './signatures'
 import { findReplicas, gatewayReplica, type TraceSource } from './trace-sources'
 
@@ -37,11 +39,12 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       return otherwise
     }
   }
-  const [traces, counts, turn, changes] = await Promise.all([
+  const [traces, counts, turn, changes, curve] = await Promise.all([
     attempt('traces', findTraces(alert, window, options, signal), []),
     attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
     attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
     attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+    attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
   ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
@@ -55,6 +58,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
     ]),
     lastGoodMs: turn.lastGoodMs,
+    curve,
   }
 }
 
@@ -160,26 +164,6 @@ async function countFailures(
   })
 }
 
-/** The failures an alert is about: faults, or refusals, of its own route and upstream where it names them. */
-function failureSelector({ labels }: Alert): string | undefined {
-  if (labels['component'] !== 'gateway') return undefined
-  const family = labels['family']
-  const kind =
-    family === 'faults'
-      ? 'gateway_outcome="fault"'
-      : family === 'rate-limit'
-        ? 'gateway_reason="limited"'
-        : family === 'refusals'
-          ? 'gateway_outcome=~"refusal|client_closed",gateway_reason!="limited"'
-          : undefined
-  if (kind === undefined) return undefined
-  const own = ['job', 'http_route', 'gateway_upstream_name'].flatMap(name => {
-    const value = labels[name]
-    return value === undefined ? [] : [`${name}=${quoted(value)}`]
-  })
-  return [kind, ...own].join(',')
-}
-
 interface Turn {
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
@@ -202,7 +186,11 @@ async function findTurn(
   const points = series?.points ?? []
   const turn = points.findIndex(([, value], index) => index > 0 && value > (points[index - 1]?.[1] ?? value))
   if (turn === -1) return NO_TURN
-  return { firstBadMs: (points[turn]?.[0] ?? 0) * 1_000, lastGoodMs: (points[turn - 1]?.[0] ?? 0) * 1_000 }
+  // Between two scrapes a range query repeats the older one: nothing is known to have been good after that scrape itself.
+  const lastGoodMs = (points[turn - 1]?.[0] ?? 0) * 1_000
+  const scrapes = `min(timestamp(gateway_requests_total{${selector}})) * 1000`
+  const [scrape] = await prometheus.query(scrapes, lastGoodMs, signal)
+  return { firstBadMs: (points[turn]?.[0] ?? 0) * 1_000, lastGoodMs: scrape?.value ?? lastGoodMs }
 }
 
 function changesRange({ startMs, endMs }: Evidence['window']): {
@@ -212,6 +200,11 @@ function changesRange({ startMs, endMs }: Evidence['window']): {
 } {
   const from = startMs - CHANGES_LOOK_BACK_MS
   return { startMs: from, endMs, stepMs: Math.max(5_000, (endMs - from) / 1_000) }
+}
+
+/** Some time before the window too: what is normal has to be in the picture. */
+function curveRange({ startMs, endMs }: Evidence['window']): { readonly startMs: number; readonly endMs: number } {
+  return { startMs: startMs - LOOK_BACK_MS, endMs }
 }
 
 function earliest(times: readonly (number | undefined)[]): number | undefined {

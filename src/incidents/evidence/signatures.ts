@@ -60,24 +60,52 @@ export function normalise(message: string): string {
     .slice(0, 200)
 }
 
-/** What a reason means, said of an upstream. */
-const SAID: Readonly<Record<string, string>> = {
-  connect_refused: 'refused the connection',
-  unreachable: 'is out of reach',
-  connect_timeout: 'could not be reached in time',
-  dns: 'has a name that cannot be resolved',
-  tls: 'gave no secure connection',
-  reset: 'broke the connection',
-  bad_response: 'gave an invalid answer',
-  response_timeout: 'did not answer in time',
-  upstream_5xx: 'answered with a 5xx',
-  limited: 'was over the rate limit',
+/** Who did what, by reason. Reasons that are not here are said as they are. */
+const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients', string]>> = {
+  connect_refused: ['upstream', 'refused the connection'],
+  unreachable: ['upstream', 'is out of reach'],
+  connect_timeout: ['upstream', 'could not be reached in time'],
+  dns: ['upstream', 'has a name that cannot be resolved'],
+  tls: ['upstream', 'gave no secure connection'],
+  reset: ['upstream', 'broke the connection'],
+  bad_response: ['upstream', 'gave an invalid answer'],
+  response_timeout: ['upstream', 'did not answer in time'],
+  upstream_5xx: ['upstream', 'answered with a 5xx'],
+  limiter_unavailable: ['gateway', 'could not check its rate limits'],
+  internal: ['gateway', 'failed by itself'],
+  draining: ['gateway', 'was shutting down'],
+  limited: ['clients', 'were over their rate limit'],
+  no_route: ['clients', 'asked for what no route matches'],
+  method_not_allowed: ['clients', 'used a method that is not allowed'],
+  unauthenticated: ['clients', 'showed no valid credentials'],
+  forbidden: ['clients', 'came from where it is not allowed'],
+  bad_request: ['clients', 'sent malformed requests'],
+  header_too_large: ['clients', 'sent too many headers'],
+  request_timeout: ['clients', 'took too long to send their request'],
+  client_closed: ['clients', 'went away before the answer'],
+  client_stalled: ['clients', 'stopped reading the answer'],
 }
 
 /** "37 of 40: orders → 10.0.0.7:9001 refused the connection". */
-export function signatureLine({ route, upstream, target, reason, count, total, message }: Signature): string {
-  const where = target === undefined ? upstream : `${upstream} → ${target}`
-  const said = SAID[reason] ?? `failed (${reason})`
+export function signatureLine(signature: Signature): string {
+  const { route, reason, message, count, total } = signature
   const detail = message === undefined || reason === 'connect_refused' ? '' : ` ("${message}")`
-  return `${count} of ${total}: ${where === '' ? 'the gateway' : where} ${said}${detail}, route ${route === '' ? 'none' : route}`
+  return `${count} of ${total}: ${placeOf(signature)} ${saidOf(signature)}${detail}, route ${route === '' ? 'none' : route}`
+}
+
+/** Who failed: "orders → 10.0.0.7:9001". */
+export function placeOf({ upstream, target, reason }: Signature): string {
+  const [who] = said(reason)
+  if (who === 'clients') return 'clients'
+  if (who === 'gateway' || upstream === '') return 'the gateway'
+  return target === undefined ? upstream : `${upstream} → ${target}`
+}
+
+/** What it did: "refused the connection". */
+export function saidOf({ reason }: Signature): string {
+  return said(reason)[1]
+}
+
+function said(reason: string): readonly ['upstream' | 'gateway' | 'clients', string] {
+  return (Object.hasOwn(SAID, reason) ? SAID[reason] : undefined) ?? ['upstream', `failed (${reason})`]
 }

@@ -1,29 +1,59 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { COMMON_HEADERS, sendPage } from '../../page/send-page'
+import { wantsHtml } from '../../page/wants-html'
 import type { PrometheusClient } from '../evidence/prometheus'
+import type { Incident } from '../record/incident'
 import type { IncidentLog } from '../record/incident-log'
+import { curvesOf } from './curves'
+import { incidentPage } from './incident-page'
+import type { Places } from './links'
+import { listPage, notFoundPage } from './list-page'
+import { firstLine, tell } from './story'
 
 export interface PagesOptions {
-  readonly incidents: IncidentLog
+  readonly incidents: Pick<IncidentLog, 'get' | 'list'>
   /** For the curve of the affected series; the page is made without it when Prometheus does not answer. */
   readonly prometheus: PrometheusClient
+  readonly places: Places
 }
 
+/** Incidents on the list: those that are open, and the newest others. */
 const LISTED = 100
+const GONE = 'No such incident is remembered (any more).'
 
-/** `GET /incidents` and `GET /incidents/{id}`. */
-export function createPages({ incidents }: PagesOptions) {
-  return async function servePage(_request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+/** `GET /incidents` and `GET /incidents/{id}`: as a page for browsers, as JSON for everybody else. */
+export function createPages({ incidents, prometheus, places }: PagesOptions) {
+  return async function servePage(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const now = Date.now()
+    const isForPeople = wantsHtml(request)
     if (path === '/' || path === '/incidents') {
-      return sendJson(response, 200, { incidents: await incidents.list(LISTED) })
+      const found = await incidents.list(LISTED)
+      if (isForPeople) sendPage(response, 200, listPage(found, now))
+      else sendJson(response, 200, { incidents: found.map(incident => summary(incident, now)) })
+      return
     }
     const id = /^\/incidents\/([^/]+)$/.exec(path)?.[1]
     const incident = id === undefined ? undefined : await incidents.get(id)
-    if (incident) sendJson(response, 200, incident)
-    else sendJson(response, 404, { error: 'no such incident is remembered (any more)' })
+    if (incident === undefined) {
+      if (isForPeople) sendPage(response, 404, notFoundPage(id === undefined ? 'There is no such page.' : GONE))
+      else sendJson(response, 404, { error: GONE })
+    } else if (isForPeople) {
+      const story = tell(incident, now)
+      const curves = await curvesOf(incident, story.sinceMs, prometheus, now)
+      sendPage(response, 200, incidentPage({ incident, story, curves, places, now }))
+    } else sendJson(response, 200, incident)
   }
 }
 
+/** An incident on the list: the whole of it, with every span, is at its own address. */
+function summary(incident: Incident, now: number): object {
+  const { id, title, cause, openedAtMs, closedAtMs, alerts } = incident
+  const story = tell(incident, now)
+  const { severity, sinceMs } = story
+  return { id, title, cause, severity, sinceMs, openedAtMs, closedAtMs, alerts: alerts.length, line: firstLine(story) }
+}
+
 function sendJson(response: ServerResponse, status: number, value: object): void {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
+  response.writeHead(status, { 'Content-Type': 'application/json', ...COMMON_HEADERS })
   response.end(`${JSON.stringify(value)}\n`)
 }

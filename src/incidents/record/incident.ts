@@ -17,6 +17,8 @@ export interface IncidentAlert {
   readonly fingerprint: string
   readonly labels: Labels
   readonly annotations: Labels
+  /** Where the alert's rule can be seen in Prometheus. Comes from outside, as labels and annotations do. */
+  readonly generatorURL: string
   readonly startsAtMs: number
   readonly endsAtMs: number | undefined
   readonly evidence: Evidence | undefined
@@ -58,6 +60,7 @@ export function withAlert(
     fingerprint,
     labels: alert.labels,
     annotations: alert.annotations,
+    generatorURL: alert.generatorURL,
     startsAtMs,
     endsAtMs: known.endsAtMs ?? before?.endsAtMs,
     evidence: known.evidence ?? before?.evidence,

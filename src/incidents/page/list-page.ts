@@ -1,0 +1,68 @@
+import { BASE_STYLE } from '../../page/base-style'
+import { html, type Html } from '../../page/html'
+import type { Page } from '../../page/send-page'
+import { styleSheet } from '../../page/style-sheet'
+import { clock, dateAndClock, lasted, timeElement } from '../../page/times'
+import type { Incident } from '../record/incident'
+import { severityPill, statePill } from './incident-page'
+import { firstLine, tell } from './story'
+import { INCIDENT_STYLE } from './style'
+
+const STYLE = styleSheet(BASE_STYLE, INCIDENT_STYLE)
+
+/** The incidents that are remembered, in the order given. */
+export function listPage(incidents: readonly Incident[], now: number): Page {
+  const open = incidents.filter(({ closedAtMs }) => closedAtMs === undefined).length
+  return {
+    title: open > 0 ? `${open} open · Incidents` : 'Incidents',
+    mark: open > 0 ? 'bad' : 'good',
+    style: STYLE,
+    body: html`<main>
+      <h1>Incidents</h1>
+      <p class="muted">
+        ${open === 0 ? 'None is open.' : `${open} open.`} Times are UTC; this page was made at ${clock(now)}.
+      </p>
+      ${
+        incidents.length === 0
+          ? html`<p class="empty">Nothing has happened yet. Incidents appear here when Prometheus fires an alert.</p>`
+          : html`<ul class="incidents">
+              ${incidents.map(incident => listItem(incident, now))}
+            </ul>`
+      }
+    </main>`,
+  }
+}
+
+function listItem(incident: Incident, now: number): Html {
+  const story = tell(incident, now)
+  const { isOpen, sinceMs, untilMs } = story
+  const line = firstLine(story)
+  const count = incident.alerts.length
+  return html`<li class="${isOpen ? 'open' : 'over'}">
+    <p>${statePill(isOpen)} ${severityPill(story.severity)}</p>
+    <h2><a href="incidents/${incident.id}">${incident.title}</a></h2>
+    ${line !== '' && html`<p>${line}</p>`}
+    <p class="muted small">
+      ${isOpen ? 'since' : ''}
+      ${timeElement(sinceMs, dateAndClock(sinceMs))}${
+        untilMs === undefined
+          ? `, for ${lasted(now - sinceMs)} now`
+          : ` to ${clock(untilMs)}, for ${lasted(untilMs - sinceMs)}`
+      }
+      · ${incident.cause} · ${count} ${count === 1 ? 'alert' : 'alerts'}
+    </p>
+  </li>`
+}
+
+/** For an address that leads to nothing. */
+export function notFoundPage(what: string): Page {
+  return {
+    title: 'Not found',
+    style: STYLE,
+    body: html`<main>
+      <h1>Not found</h1>
+      <p class="empty">${what}</p>
+      <p><a href="/incidents">All incidents</a></p>
+    </main>`,
+  }
+}

@@ -1,0 +1,192 @@
+import type { Change, ProvingTrace, Signature } from '../evidence/evidence'
+import { placeOf, saidOf } from '../evidence/signatures'
+import type { Incident, IncidentAlert } from '../record/incident'
+import { clock, dateAndClock, lasted } from '../../page/times'
+
+/** An incident as it is told: what the alerts of one cause say together. */
+export interface Story {
+  readonly isOpen: boolean
+  readonly severity: string
+  /** The alert that says most: firing before over, critical before warning, the first before later ones. */
+  readonly main: IncidentAlert | undefined
+  /** When it began to go wrong, as far as is known: before the first alert. Milliseconds since the epoch. */
+  readonly sinceMs: number
+  readonly untilMs: number | undefined
+  /** What broke, where, since when, and why: two sentences. */
+  readonly what: string
+  readonly why: string
+  /** Most frequent first; `total` is all failures of the incident. */
+  readonly signatures: readonly Signature[]
+  /** As they happened. */
+  readonly traces: readonly ProvingTrace[]
+  readonly timeline: readonly Moment[]
+  readonly missing: readonly string[]
+}
+
+export interface Moment {
+  readonly timeMs: number
+  readonly kind: 'change' | 'good' | 'bad' | 'fired' | 'resolved'
+  readonly what: string
+}
+
+export function tell(incident: Incident, now: number): Story {
+  const alerts = [...incident.alerts].sort(byWeight)
+  const main = alerts[0]
+  const isOpen = incident.closedAtMs === undefined
+  const firstBadMs = earliest(alerts.map(({ evidence }) => evidence?.firstBadMs))
+  const sinceMs = Math.round(
+    earliest([firstBadMs, ...alerts.map(({ startsAtMs }) => startsAtMs)]) ?? incident.openedAtMs,
+  )
+  const signatures = mergeSignatures(alerts)
+  return {
+    isOpen,
+    main,
+    sinceMs,
+    signatures,
+    severity: main?.labels['severity'] ?? 'none',
+    untilMs: incident.closedAtMs,
+    what: `${whatBroke(main, signatures, isOpen)} ${when(sinceMs, incident.closedAtMs, now)}`,
+    why: whyItBroke(main, signatures),
+    traces: mergeTraces(alerts),
+    timeline: toTimeline(alerts, now),
+    missing: [...new Set(alerts.flatMap(({ evidence }) => evidence?.missing ?? []))],
+  }
+}
+
+/** The first line of what is known, for a list. */
+export function firstLine({ signatures: [first], why }: Story): string {
+  return first === undefined ? why : `${first.count} of ${first.total}: ${placeOf(first)} ${saidOf(first)}`
+}
+
+const SEVERITIES = ['critical', 'warning', 'info', 'none']
+
+function byWeight(a: IncidentAlert, b: IncidentAlert): number {
+  const over = Number(a.endsAtMs !== undefined) - Number(b.endsAtMs !== undefined)
+  return over || rank(a) - rank(b) || a.startsAtMs - b.startsAtMs
+}
+
+function rank({ labels }: IncidentAlert): number {
+  const index = SEVERITIES.indexOf(labels['severity'] ?? 'none')
+  return index === -1 ? SEVERITIES.length : index
+}
+
+/** Of one incident, the same signature may stand in the evidence of several alerts; the one that saw most of it counts. */
+function mergeSignatures(alerts: readonly IncidentAlert[]): Signature[] {
+  const merged = new Map<string, Signature>()
+  const found = alerts.flatMap(({ evidence }) => evidence?.signatures ?? [])
+  for (const signature of found) {
+    const key = JSON.stringify([signature.route, signature.upstream, signature.reason])
+    const known = merged.get(key)
+    if (known === undefined || signature.count > known.count) merged.set(key, signature)
+  }
+  const sum = [...merged.values()].reduce((all, { count }) => all + count, 0)
+  const total = Math.max(sum, ...found.map(signature => signature.total))
+  return [...merged.values()].sort((a, b) => b.count - a.count).map(signature => ({ ...signature, total }))
+}
+
+function mergeTraces(alerts: readonly IncidentAlert[]): ProvingTrace[] {
+  const traces = new Map<string, ProvingTrace>()
+  for (const trace of alerts.flatMap(({ evidence }) => evidence?.traces ?? [])) {
+    // The same trace may have been opened for one alert and been out of reach for another.
+    if (trace.source !== undefined || !traces.has(trace.traceId)) traces.set(trace.traceId, trace)
+  }
+  return [...traces.values()].sort((a, b) => a.timeMs - b.timeMs)
+}
+
+const FAILING: Readonly<Record<string, readonly [string, string]>> = {
+  faults: ['fail', 'failed'],
+  'rate-limit': ['are over their rate limit', 'were over their rate limit'],
+  refusals: ['are turned down', 'were turned down'],
+}
+
+function whatBroke(main: IncidentAlert | undefined, signatures: readonly Signature[], isOpen: boolean): string {
+  const verbs = FAILING[main?.labels['family'] ?? '']
+  if (main === undefined || verbs === undefined) return main?.annotations['summary'] ?? nameOf(main)
+  const own = main.labels['http_route']
+  const routes = [...new Set(signatures.map(({ route }) => route))]
+  const places = routes.length > 0 ? routes : own === undefined ? [] : [own]
+  return `${requestsTo(places)} ${isOpen ? verbs[0] : verbs[1]}`
+}
+
+/** Routes named in the sentence; the table below it has all. */
+const MAX_ROUTES = 3
+
+function requestsTo(routes: readonly string[]): string {
+  const named = routes.filter(route => route !== '')
+  if (named.length === 0) return 'Requests'
+  const others = named.length - MAX_ROUTES
+  const list = [...named.slice(0, MAX_ROUTES), ...(others > 0 ? [`${others} more`] : [])]
+  return `Requests to ${inWords(list)}`
+}
+
+function when(sinceMs: number, untilMs: number | undefined, now: number): string {
+  if (untilMs === undefined) return `since ${dateAndClock(sinceMs)} UTC, for ${lasted(now - sinceMs)} now.`
+  return `from ${dateAndClock(sinceMs)} to ${clock(untilMs)} UTC, for ${lasted(untilMs - sinceMs)}.`
+}
+
+/** Causes named in the sentence. */
+const MAX_CAUSES = 3
+
+function whyItBroke(main: IncidentAlert | undefined, signatures: readonly Signature[]): string {
+  const causes = signatures.slice(0, MAX_CAUSES)
+  if (causes.length === 0) return main?.annotations['description'] ?? ''
+  const byPlace = [...Map.groupBy(causes, placeOf)].map(([place, said]) => {
+    const ways = said.map(signature => `${saidOf(signature)} in ${signature.count} of ${signature.total}`)
+    return `${place} ${inWords(ways)}`
+  })
+  const others = signatures.length - causes.length
+  return `${byPlace.join('; ')}${others > 0 ? `; and ${others} more below` : ''}.`
+}
+
+function toTimeline(alerts: readonly IncidentAlert[], now: number): Moment[] {
+  const moments: Moment[] = []
+  const firstBad = alerts
+    .map(({ evidence }) => evidence)
+    .filter(evidence => evidence?.firstBadMs !== undefined)
+    .sort((a, b) => (a?.firstBadMs ?? 0) - (b?.firstBadMs ?? 0))[0]
+  const { firstBadMs, lastGoodMs } = firstBad ?? {}
+  if (lastGoodMs !== undefined && lastGoodMs <= (firstBadMs ?? 0)) {
+    moments.push({ timeMs: lastGoodMs, kind: 'good', what: 'Last scrape without a failure' })
+  }
+  if (firstBadMs !== undefined) moments.push({ timeMs: firstBadMs, kind: 'bad', what: 'First failure' })
+  for (const alert of alerts) {
+    moments.push({ timeMs: alert.startsAtMs, kind: 'fired', what: `${nameOf(alert)} fired` })
+    if (alert.endsAtMs === undefined) continue
+    moments.push({ timeMs: alert.endsAtMs, kind: 'resolved', what: `${nameOf(alert)} resolved` })
+  }
+  for (const { timeMs, what } of distinctChanges(alerts))
+    moments.push({ timeMs, kind: 'change', what: capitalised(what) })
+  return moments.filter(({ timeMs }) => timeMs <= now).sort((a, b) => a.timeMs - b.timeMs)
+}
+
+/** Each alert looked at another grid of seconds: the same change, found at nearly the same time, is one. */
+const SAME_CHANGE_MS = 60_000
+
+function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
+  const distinct: Change[] = []
+  const found = alerts.flatMap(({ evidence }) => evidence?.changes ?? []).sort((a, b) => a.timeMs - b.timeMs)
+  for (const change of found) {
+    const isKnown = distinct.some(({ what, timeMs }) => what === change.what && change.timeMs - timeMs < SAME_CHANGE_MS)
+    if (!isKnown) distinct.push(change)
+  }
+  return distinct
+}
+
+/** Which alert, and where: `GatewayHttp500Spike /api/orders`. */
+export function nameOf(alert: IncidentAlert | undefined): string {
+  const { alertname = 'alert', http_route: route, instance, gateway_rate_limiting_policy: policy } = alert?.labels ?? {}
+  return [alertname, route ?? instance, policy && `(policy ${policy})`].filter(Boolean).join(' ')
+}
+
+function inWords(items: readonly string[]): string {
+  return items.length < 2 ? (items[0] ?? '') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter(time => time !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
+}

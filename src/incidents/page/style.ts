@@ -1,0 +1,49 @@
+/** What only the incident pages have. */
+export const INCIDENT_STYLE = `
+main > nav { margin-bottom: .75rem; }
+.heading { border-left: 6px solid var(--bad); padding: .25rem 0 .25rem 1rem; }
+.heading.over { border-color: var(--good); }
+.heading h1 { margin: .5rem 0 .35rem; }
+.lead { font-size: 1.125rem; max-width: 46rem; }
+.lead + .lead { margin-top: .15rem; }
+.heading .links { margin-top: .9rem; }
+.note { color: var(--warn); background: var(--warn-soft); border-radius: 6px; padding: .35rem .6rem; margin-top: .5rem; }
+.signatures td:first-child, .signatures th:first-child { width: 30%; min-width: 8.5rem; }
+.signatures tbody th { color: var(--ink); font-size: 1rem; }
+.signatures tbody th p { font-weight: 400; }
+.signatures .bar { margin-top: .35rem; }
+.signatures .track { fill: var(--raised); } .signatures .share { fill: var(--bad); }
+.message { background: var(--raised); border-radius: 6px; padding: .3rem .5rem; margin-top: .35rem; white-space: pre-wrap; font-size: .8125rem; }
+.traces > li { border-top: 1px solid var(--line); padding: .5rem 0; }
+.traces > li:first-child { border-top: 0; padding-top: 0; }
+.traces summary time { color: var(--muted); margin-right: .35rem; }
+.traces details > p { margin: .35rem 0; }
+.traces p:target { background: var(--warn-soft); border-radius: 6px; padding: .35rem .6rem; }
+.timeline { border-left: 2px solid var(--line); margin-left: .35rem; }
+.timeline li { position: relative; display: flex; gap: .9rem; padding: .25rem 0 .25rem 1.1rem; }
+.timeline li::before {
+  content: ""; position: absolute; left: -6px; top: .75em; width: 10px; height: 10px; border-radius: 50%;
+  background: var(--calm); border: 2px solid var(--surface);
+}
+.timeline .bad::before { background: var(--bad); } .timeline .fired::before { background: var(--warn); }
+.timeline .good::before, .timeline .resolved::before { background: var(--good); }
+.timeline time { color: var(--muted); flex: none; }
+.timeline .bad span { color: var(--bad); font-weight: 600; }
+.alerts > li { border-top: 1px solid var(--line); padding: .75rem 0; }
+.alerts > li:first-child { border-top: 0; padding-top: 0; }
+.alerts .links { margin: .5rem 0; }
+.labels { display: flex; flex-wrap: wrap; gap: .25rem .5rem; margin-top: .35rem; }
+.labels code { background: var(--raised); border-radius: 5px; padding: .05rem .4rem; }
+.missing { list-style: disc; padding-left: 1.25rem; }
+footer { margin-top: 1.25rem; }
+.incidents > li { background: var(--surface); border: 1px solid var(--line); border-left: 6px solid var(--good); border-radius: 10px; padding: .8rem 1rem; margin-top: .75rem; }
+.incidents > li.open { border-left-color: var(--bad); }
+.incidents h2 { margin: .35rem 0 .15rem; font-size: 1.125rem; }
+.empty { margin-top: 1.5rem; }
+@media (max-width: 40rem) {
+  h1 { font-size: 1.3rem; }
+  .lead { font-size: 1.0625rem; }
+  .signatures td:first-child, .signatures th:first-child { width: 8.5rem; }
+}
+@media print { .traces details:not([open]) { display: none; } }
+`

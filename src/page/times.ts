@@ -1,0 +1,49 @@
+import { html, type Html } from './html'
+
+/** `16:02:11`, in UTC as all times on a page. */
+export function clock(timeMs: number): string {
+  return isoText(timeMs).slice(11, 19)
+}
+
+/** `2026-11-23 16:02:11`. */
+export function dateAndClock(timeMs: number): string {
+  return isoText(timeMs).slice(0, 19).replace('T', ' ')
+}
+
+/** The same for machines too. */
+export function timeElement(timeMs: number, text = clock(timeMs)): Html {
+  return html`<time datetime="${isoText(timeMs)}" title="${dateAndClock(timeMs)} UTC">${text}</time>`
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['min', 60],
+  ['s', 1],
+] as const
+
+/** How long something lasted, in its two greatest units: `2 h 5 min`, `3 min 50 s`, `12 s`. */
+export function lasted(ms: number): string {
+  let seconds = Math.max(0, Math.round(ms / 1_000))
+  const parts: string[] = []
+  for (const [unit, size] of UNITS) {
+    const count = Math.floor(seconds / size)
+    seconds -= count * size
+    if (count > 0 || parts.length > 0) parts.push(count > 0 ? `${count} ${unit}` : '')
+    if (parts.length === 2) break
+  }
+  return parts.filter(part => part !== '').join(' ') || '0 s'
+}
+
+/** How long a request or a part of it took: `0.4 ms`, `12 ms`, `1.25 s`. */
+export function took(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`
+  if (ms >= 1_000) return `${(ms / 1_000).toFixed(2)} s`
+  return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`
+}
+
+/** Times come from records and spans: one that is no date must not cost the page. */
+function isoText(timeMs: number): string {
+  const date = new Date(timeMs)
+  return Number.isNaN(date.getTime()) ? '????-??-??T??:??:??' : date.toISOString()
+}
