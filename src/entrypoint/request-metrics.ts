@@ -60,7 +60,8 @@ const NO_ROUTE = {}
 
 function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
   return {
-    ...(route && { [ATTR_HTTP_ROUTE]: route.template, [ATTR_UPSTREAM_NAME]: route.upstreamName }),
+    ...(route && { [ATTR_HTTP_ROUTE]: route.template }),
+    ...(route && route.upstreamName !== '' && { [ATTR_UPSTREAM_NAME]: route.upstreamName }),
     [ATTR_OUTCOME]: outcome,
     ...(reason && { [ATTR_REASON]: reason }),
   }

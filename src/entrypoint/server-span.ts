@@ -14,8 +14,9 @@ export function describeRoute(span: Span, { request, path }: Exchange, route: Ro
     [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
     [semconv.ATTR_HTTP_ROUTE]: route.template,
     [semconv.ATTR_URL_PATH]: path,
-    [semconv.ATTR_UPSTREAM_NAME]: route.upstreamName,
   })
+  // The gateway's own page has none.
+  if (route.upstreamName !== '') span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
 }
 
 /** Everything else, known when the response has closed. */

@@ -19,10 +19,9 @@ export class StockServerTelemetry implements ServerTelemetry {
 
   matched(exchange: Exchange, route: Route): void {
     this.#setHttpRoute(route.template)
-    trace.getSpan(exchange.context)?.setAttributes({
-      [semconv.ATTR_UPSTREAM_NAME]: route.upstreamName,
-      [semconv.ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
-    })
+    const span = trace.getSpan(exchange.context)
+    span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
+    if (route.upstreamName !== '') span?.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
   }
 
   /** At once, because the stock span ends before our own 'close' listener is called. */

@@ -11,7 +11,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api'
 import type { Exchange } from '../exchange'
-import { methodLabel, spanMethod } from '../telemetry/http-method'
+import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 
 /** What is said about calls to upstreams. Two ways to say it: the gateway's own, and the stock instrumentation. */
@@ -24,8 +24,8 @@ export interface ClientTelemetry {
 export interface CallTelemetry {
   /** The response came, with whatever status. */
   responded(statusCode: number): void
-  /** No whole response came; `errorType` is a reason of `errors/reasons.ts`. */
-  failed(errorType: string, cause: unknown): void
+  /** No whole response came; `errorType` is a reason of `errors/reasons.ts`, `statusCode` what had come of one. */
+  failed(errorType: string, cause: unknown, statusCode: number | undefined): void
 }
 
 /** The attributes that every call to a target shares, made once. */
@@ -74,6 +74,9 @@ export class OwnClientTelemetry implements ClientTelemetry {
         [semconv.ATTR_URL_FULL]: target.origin + path, // without the query, which may carry secrets
         [semconv.ATTR_UPSTREAM_NAME]: target.upstreamName,
       })
+      if (method === OTHER_METHOD) {
+        span.setAttribute(semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL, exchange.request.method ?? '')
+      }
     }
     propagation.inject(trace.setSpan(exchange.context, span), headers, PUSH)
     return new OwnCall(span, this.#duration, target, method, exchange)
@@ -107,7 +110,10 @@ class OwnCall implements CallTelemetry {
     this.#end(statusCode, statusCode >= 400 ? String(statusCode) : undefined)
   }
 
-  failed(errorType: string, cause: unknown): void {
+  failed(errorType: string, cause: unknown, statusCode: number | undefined): void {
+    if (statusCode !== undefined && this.#span.isRecording()) {
+      this.#span.setAttribute(semconv.ATTR_HTTP_RESPONSE_STATUS_CODE, statusCode)
+    }
     if (this.#span.isRecording() && errorType !== 'client_closed') {
       this.#span.setAttribute(semconv.ATTR_ERROR_TYPE, errorType)
       this.#span.setStatus({ code: SpanStatusCode.ERROR })

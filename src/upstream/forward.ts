@@ -73,7 +73,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   readonly #timer: CallTimer
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
-  #statusCode = 0
+  #statusCode: number | undefined
   /** Bytes of the response body still to come; -1 when the upstream did not say. */
   #remaining = -1
   #bodyStarted = false
@@ -93,7 +93,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#settled) return
     this.#settle()
     this.#exchange.conclude('client_closed', 'client_closed')
-    this.#telemetry.failed('client_closed', undefined)
+    this.#telemetry.failed('client_closed', undefined, this.#statusCode)
     this.#controller?.abort(CLIENT_CLOSED)
   }
 
@@ -146,7 +146,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
       // The last chunk of a known length goes out with the end: one write less for nearly every response.
       this.#settle()
-      this.#telemetry.responded(this.#statusCode)
+      this.#telemetry.responded(this.#statusCode as number)
       response.end(chunk)
       return
     }
@@ -162,7 +162,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#settled) return
     this.#settle()
-    this.#telemetry.responded(this.#statusCode)
+    this.#telemetry.responded(this.#statusCode as number)
     const { response } = this.#exchange
     const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
     // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
@@ -178,11 +178,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     // The client broke off its own upload: undici reports the body's error as the call's.
     if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
       this.#exchange.conclude('client_closed', 'client_closed')
-      this.#telemetry.failed('client_closed', undefined)
+      this.#telemetry.failed('client_closed', undefined, this.#statusCode)
       return
     }
     const failure = toGatewayError(error)
-    this.#telemetry.failed(failure.reason, failure.cause)
+    this.#telemetry.failed(failure.reason, failure.cause, this.#statusCode)
     // undici calls back in the context of whoever opened the connection; logs and spans belong to this request.
     context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
   }
