@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
-import { limitRate } from './admission/rate-limit/limit-rate'
+import { createRateLimiter, type RateLimiter } from './admission/rate-limit/limit-rate'
+import type { PolicyOffenders } from './admission/rate-limit/offenders'
 import type { GatewayConfig } from './config/types'
 import { createClientOrigin } from './entrypoint/client-address'
 import { logAccess } from './entrypoint/access-log'
@@ -38,12 +39,15 @@ export interface GatewayOptions {
 /** A route with the stages its requests pass. */
 interface StagedRoute extends Route {
   readonly stages: readonly Stage[]
+  readonly limiter: RateLimiter
 }
 
 export interface Gateway {
   readonly handle: RequestListener
   /** Ends the handling of a request whose body turned out to be unacceptable. */
   readonly breakOff: (response: ServerResponse, reason: Reason) => void
+  /** Who runs into the limits, policy by policy. */
+  readonly offenders: () => PolicyOffenders[]
   close(): Promise<void>
 }
 
@@ -51,9 +55,12 @@ export interface Gateway {
 export function createGateway(options: GatewayOptions): Gateway {
   const { config } = options
   const upstreams = new Map(config.upstreams.map(upstream => [upstream.name, new Upstream(upstream)]))
-  const routes = config.routes.map(routeConfig => {
+  const { replicas, redis } = options
+  const routes = config.routes.map((routeConfig): StagedRoute => {
     const route = toRoute(routeConfig)
-    return { ...route, stages: stagesOf(route, upstreams.get(route.upstreamName) as Upstream, options) }
+    const limiter = createRateLimiter({ route, replicas, redis })
+    const upstream = upstreams.get(route.upstreamName) as Upstream
+    return { ...route, limiter, stages: stagesOf(route, limiter, upstream, options) }
   })
   options.metrics.announce(routes)
 
@@ -72,17 +79,19 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     handle: enter(app, options),
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
+    offenders: () => routes.flatMap(({ limiter }) => limiter.offenders()),
     close: async () => {
+      for (const { limiter } of routes) limiter.close()
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()))
     },
   }
 }
 
 /** What a request of this route passes, in this order. */
-function stagesOf(route: Route, upstream: Upstream, options: GatewayOptions): Stage[] {
-  const { replicas, redis, isDraining, clientTelemetry } = options
+function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, options: GatewayOptions): Stage[] {
+  const { isDraining, clientTelemetry } = options
   return [
-    ...route.config.rateLimits.map(policy => limitRate({ policy, route, replicas, redis })),
+    ...(route.config.rateLimits.length > 0 ? [limiter.stage] : []),
     forward({
       upstream,
       telemetry: clientTelemetry,

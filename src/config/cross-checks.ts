@@ -28,6 +28,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkAmbiguity(routes, source),
     ...checkStripPrefixes(routes, source),
     ...checkPolicyNames(routes, source),
+    ...checkCosts(routes, source),
   ]
 }
 
@@ -177,6 +178,27 @@ function checkPolicyNames(routes: readonly UnderstoodRoute[], source: YamlSource
       return [problemAt([...at, 'rateLimit', index, 'name'], again, source)]
     }),
   )
+}
+
+/** A request that counts for more than the whole limit would never pass. */
+function checkCosts(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  return routes.flatMap(({ at }) => {
+    const here: Path = [...at, 'rateLimit']
+    const found = source.valueAt(here)
+    const paths: Path[] = Array.isArray(found) ? found.map((_, index) => [...here, index]) : [here]
+    return paths.flatMap(path => {
+      const policy = asMap(source.valueAt(path))
+      const limit = read(policySchema.shape.limit, policy.limit)
+      const cost = policy.cost === undefined ? undefined : read(policySchema.shape.cost, policy.cost)
+      if (limit === undefined || cost === undefined) return []
+      if (Math.max(cost.standard, ...Object.values(cost.methods)) <= limit) return []
+      const never = mistake(
+        'is more than the limit: such a request would never pass',
+        `at most limit, which is ${limit}`,
+      )
+      return [problemAt([...path, 'cost'], never, source)]
+    })
+  })
 }
 
 function label({ at, name }: UnderstoodRoute, source: YamlSource): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { choice } from './values/choice'
+import { choice, parseFlag } from './values/choice'
+import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { field, notYet } from './values/field'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
@@ -7,8 +8,9 @@ import { parseMethod } from './values/method'
 import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import { ORIGIN_PATTERN, parseOrigin } from './values/origin'
 import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
+import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
 import { size, SIZE_PATTERN } from './values/size'
-import { parseTrustedProxy } from './values/trusted-proxy'
+import { parseBypass, parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
 
 /**
@@ -106,16 +108,60 @@ export const upstreamSchema = z
   })
   .meta({ description: 'One backend: servers that can stand in for each other.' })
 
-const CLIENT_SPELLINGS = { ip: 'client', address: 'client', 'client.address': 'client' } as const
+const ALGORITHM_SPELLINGS = {
+  fixed: 'fixed-window',
+  window: 'fixed-window',
+  sliding: 'gcra',
+  'sliding-window': 'gcra',
+  'token-bucket': 'gcra',
+  'leaky-bucket': 'gcra',
+} as const
+
+const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
+const COST = { type: 'integer', minimum: 1, maximum: MAX_COST }
 
 const policyShape = {
   limit: numberField('Requests per window.', { atLeast: 1, atMost: 1_000_000_000 }),
   window: durationField('How long they are counted.', { atLeast: '1s' }),
-  key: field(choice(['client'], CLIENT_SPELLINGS, 'is nothing this version can count by'), {
-    description: "What is counted: the client's address, IPv6 by its /56 block.",
+  algorithm: field(choice(['fixed-window', 'gcra'], ALGORITHM_SPELLINGS), {
+    description:
+      'fixed-window: the window begins with the first request and ends all at once. gcra: what is used comes back evenly, so that there is no double burst at the edge of a window.',
     type: 'string',
-    enum: ['client'],
+    enum: ['fixed-window', 'gcra'],
+  }).prefault('fixed-window'),
+  key: field(parseRateLimitKey, {
+    description:
+      "What is counted: the client's address (IPv6 by its /56 block), header:NAME, or a list whose combination counts. Without the header, the client's address.",
+    anyOf: [KEY_PART, { type: 'array', items: KEY_PART, minItems: 1 }],
+    examples: ['client', 'header:x-tenant', ['client', 'header:x-tenant']],
   }).prefault('client'),
+  cost: field(parseCost, {
+    description: 'What a request counts for: a number, or a map of methods to numbers; methods not named count for 1.',
+    anyOf: [COST, { type: 'object', additionalProperties: COST }, { type: 'string', pattern: '\\$\\{' }],
+  }).prefault(1),
+  bypass: z
+    .array(
+      field(parseBypass, {
+        description: 'An address or a CIDR block.',
+        type: 'string',
+        examples: ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'],
+      }),
+    )
+    .prefault([])
+    .meta({ description: 'Clients that are not limited and not counted.' }),
+  dryRun: field(parseFlag, {
+    description: 'Counts and reports what it would limit, but never refuses: for finding the right limit.',
+    type: 'boolean',
+  }).prefault(false),
+  legacyHeaders: field(parseFlag, {
+    description: 'Send X-RateLimit-Limit, -Remaining and -Reset too, for clients that know nothing newer.',
+    type: 'boolean',
+  }).prefault(false),
+  offenders: field(choice(['hashed', 'clear']), {
+    description: 'How /offenders on the ops port shows whom this policy limits: as digests, or in clear.',
+    type: 'string',
+    enum: ['hashed', 'clear'],
+  }).prefault('hashed'),
   onStoreFailure: field(choice(['local', 'open', 'closed']), {
     description:
       "When Redis fails: count here with this replica's share (local), let everything pass (open), or refuse (closed).",

@@ -18,7 +18,7 @@ export interface Settings {
   readonly opsPublicUrl: string | undefined
   /** `OPS_TOKEN`: opens the ops port beyond health and metrics where it listens on more than loopback. */
   readonly opsToken: string | undefined
-  /** `REDIS_URL` (`redis://` or `rediss://`); unset: limits are counted in memory. */
+  /** `REDIS_URL` (`redis://`, `rediss://`, with `+sentinel` or `+cluster`); unset: limits are counted in memory. */
   readonly redisUrl: string | undefined
   /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */
   readonly replicas: number
@@ -89,14 +89,28 @@ export interface RouteConfig {
   readonly rateLimits: readonly RateLimitPolicy[]
 }
 
+/** What is counted: the client's address (IPv6 by its /56 block), the value of a field, or a combination. */
+export type RateLimitKey = readonly ('client' | `header:${string}`)[]
+
 export interface RateLimitPolicy {
   /** `default` unless the file names it; label of metrics and name in the `RateLimit` headers. */
   readonly name: string
   /** Requests per window. */
   readonly limit: number
   readonly windowMs: number
-  /** What is counted: the client's address (IPv6 by its /56 block). */
-  readonly key: 'client'
+  /** How it is counted: in windows that begin with the first request, or evenly (GCRA). */
+  readonly algorithm: 'fixed-window' | 'gcra'
+  readonly key: RateLimitKey
+  /** What a request counts for: as a rule, and by method. */
+  readonly cost: { readonly standard: number; readonly methods: Readonly<Record<string, number>> }
+  /** Addresses and CIDR blocks of clients that are not limited. */
+  readonly bypass: readonly string[]
+  /** Counts and says what it would do, but never refuses. */
+  readonly dryRun: boolean
+  /** Sends `X-RateLimit-*` too. */
+  readonly legacyHeaders: boolean
+  /** How `/offenders` shows whom the policy limits. */
+  readonly offenders: 'hashed' | 'clear'
   /** When Redis fails: count here with this replica's share, let everything pass, or refuse. */
   readonly onStoreFailure: 'local' | 'open' | 'closed'
 }

@@ -1,19 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
+import { redisTarget } from '../config/values/redis-url'
 import { errorCode, toError } from '../errors/error-code'
 import type { Logger } from '../telemetry/logger'
+import { addressOf, createRedisClient } from './client'
 
 /** How long a request may wait for Redis. Above it the limiter decides alone. */
 const COMMAND_TIMEOUT_MS = 200
-/** A connection that answers nothing for so long is given up: behind a dead network it would never report its end. */
-const FROZEN_CONNECTION_MS = 5_000
-const CONNECT_TIMEOUT_MS = 2_000
-/** Back within 2 s of Redis' return; jitter, so that replicas do not all come at once. */
-const MAX_RECONNECT_DELAY_MS = 1_000
 /** How often a Redis that is connected but of no use is tried again. */
 const PROBE_INTERVAL_MS = 500
-/** Written, because a Redis that is full, or has become a replica, still answers PING. */
-const PROBE: readonly string[] = ['SET', 'myesi:probe', '1', 'PX', '1000']
+/** Keys that are tried in a cluster: so many that each of its masters has some of them. */
+const CLUSTER_PROBES = 32
+
+/** Runs a script on keys of one slot. Fails as `command` does. */
+export type RedisScript = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
+
+type ScriptCommand = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>
 
 /**
  * The one connection to Redis, and whether it can be relied on at this moment.
@@ -24,27 +26,20 @@ const PROBE: readonly string[] = ['SET', 'myesi:probe', '1', 'PX', '1000']
 export class RedisConnection {
   /** For logs: where Redis is, without credentials. */
   readonly address: string
-  readonly #redis: Redis
+  readonly #redis: Redis | Cluster
   readonly #log: Logger
   /** What must be done on each new connection before it is used, for example loading scripts. */
-  readonly #preparations: (() => Promise<void>)[] = []
+  readonly #preparations: (() => Promise<unknown>)[] = []
+  readonly #scripts = new Map<string, RedisScript>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
+  #closed = false
   #probeTimer: NodeJS.Timeout | undefined
 
   constructor(url: string, log: Logger) {
     this.#log = log
-    const { hostname, port } = new URL(url)
-    this.address = `${hostname}:${port || '6379'}`
-    this.#redis = new Redis(url, {
-      connectionName: 'myesi-gateway',
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: FROZEN_CONNECTION_MS,
-      enableOfflineQueue: false, // else a request waits for as long as Redis is away
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false, // else a reconnect counts requests twice
-      retryStrategy: attempt => Math.min(50 * 2 ** attempt, MAX_RECONNECT_DELAY_MS) * (0.5 + Math.random() / 2),
-    })
+    this.address = addressOf(redisTarget(url))
+    this.#redis = createRedisClient(url, 'myesi-gateway')
     this.#redis.on('ready', () => void this.#recover())
     this.#redis.on('close', () => this.#fail('the connection is closed'))
     this.#redis.on('error', (error: unknown) => this.#fail(errorCode(error) ?? toError(error).message))
@@ -56,7 +51,7 @@ export class RedisConnection {
   }
 
   /** Has `prepare` run at each connection, before it counts as usable: a restarted Redis has forgotten its scripts. */
-  prepareWith(prepare: () => Promise<void>): void {
+  prepareWith(prepare: () => Promise<unknown>): void {
     this.#preparations.push(prepare)
     // Connected before whoever asks: without this, what needs the preparation would fail until the next reconnect.
     if (this.isUsable) prepare().catch((error: unknown) => this.#fail(toError(error).message))
@@ -70,18 +65,44 @@ export class RedisConnection {
   }
 
   /**
-   * Sends one command.
+   * Sends one command; a script is loaded on every master of a cluster.
    *
    * @throws Error when Redis is away, refuses the command, or has not answered within 200 ms
    */
   command(args: readonly string[]): Promise<unknown> {
     const [name = '', ...rest] = args
+    const redis = this.#redis
+    if (redis instanceof Cluster && name === 'SCRIPT') {
+      return this.#timed(Promise.all(redis.nodes('master').map(node => node.call(name, ...rest))).then(([sha]) => sha))
+    }
+    return this.#timed(redis.call(name, ...rest))
+  }
+
+  /** A script by its name: sent once, then called by its digest. The same name is the same script. */
+  script(name: string, lua: string): RedisScript {
+    const known = this.#scripts.get(name)
+    if (known !== undefined) return known
+    this.#redis.defineCommand(name, { lua })
+    const run = (Reflect.get(this.#redis, name) as ScriptCommand).bind(this.#redis)
+    const script: RedisScript = (keys, args) => this.#timed(run(keys.length, ...keys, ...args))
+    this.#scripts.set(name, script)
+    return script
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#probeTimer)
+    this.#redis.removeAllListeners('close')
+    this.#redis.disconnect()
+  }
+
+  #timed(reply: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#fail('no answer in time')
         reject(new Error(`Redis did not answer within ${COMMAND_TIMEOUT_MS} ms`))
       }, COMMAND_TIMEOUT_MS)
-      this.#redis.call(name, ...rest).then(
+      reply.then(
         value => {
           clearTimeout(timer)
           resolve(value)
@@ -89,17 +110,11 @@ export class RedisConnection {
         (reason: unknown) => {
           clearTimeout(timer)
           const error = toError(reason)
-          if (isRefusal(error)) this.#fail(error.message)
+          if (!isMissingScript(error)) this.#fail(error.message)
           reject(error)
         },
       )
     })
-  }
-
-  close(): void {
-    clearTimeout(this.#probeTimer)
-    this.#redis.removeAllListeners('close')
-    this.#redis.disconnect()
   }
 
   /** Tried off the request path: a Redis that answers, but too slowly, is not taken back to slow requests down again. */
@@ -107,8 +122,8 @@ export class RedisConnection {
     if (this.isUsable || this.#recovering || this.#redis.status !== 'ready') return
     this.#recovering = true
     try {
-      await this.command(PROBE)
-      await Promise.all(this.#preparations.map(prepare => prepare()))
+      await this.#probe()
+      await this.#prepare()
       this.#state = 'usable'
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
@@ -118,8 +133,26 @@ export class RedisConnection {
     }
   }
 
+  /** Written, because a Redis that is full, or has become a replica, still answers PING. */
+  async #probe(): Promise<void> {
+    const probes = this.#redis instanceof Cluster ? CLUSTER_PROBES : 1
+    const keys = Array.from({ length: probes }, (_, i) => (i === 0 ? 'myesi:probe' : `myesi:probe:${i}`))
+    await Promise.all(keys.map(key => this.command(['SET', key, '1', 'PX', '1000'])))
+  }
+
+  /** Those that are added meanwhile too. */
+  async #prepare(): Promise<void> {
+    let prepared = 0
+    while (prepared < this.#preparations.length) {
+      const next = this.#preparations.slice(prepared)
+      prepared = this.#preparations.length
+      await Promise.all(next.map(prepare => prepare()))
+    }
+  }
+
   /** Logged once per outage. */
   #fail(reason: string): void {
+    if (this.#closed) return
     this.#probeSoon()
     if (this.#state === 'unusable') return
     this.#state = 'unusable'
@@ -133,7 +166,7 @@ export class RedisConnection {
   }
 }
 
-/** Redis answered, and said no: out of memory, read-only, loading, not permitted. A missing script is merely loaded again. */
-function isRefusal(error: Error): boolean {
-  return error.name === 'ReplyError' && !error.message.startsWith('NOSCRIPT')
+/** It is merely loaded again; any other failure says that Redis cannot be relied on: full, read-only, loading, gone. */
+function isMissingScript(error: Error): boolean {
+  return error.message.startsWith('NOSCRIPT')
 }

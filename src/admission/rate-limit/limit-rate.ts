@@ -1,105 +1,158 @@
-import type { Request, Response } from 'express'
-import { ipKeyGenerator, rateLimit, type RateLimitInfo } from 'express-rate-limit'
-import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
 import type { RateLimitPolicy } from '../../config/types'
-import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
-import type { Exchange, LimitDecision, Stage } from '../../exchange'
+import type { Exchange, Stage } from '../../exchange'
 import type { RedisConnection } from '../../redis/connection'
 import type { Route } from '../../routing/route'
-import {
-  ATTR_HTTP_ROUTE,
-  ATTR_RATE_LIMITING_POLICY,
-  ATTR_RATE_LIMITING_RESULT,
-  ATTR_RATE_LIMITING_STORE,
-  METRIC_RATE_LIMITING_REQUESTS,
-  SCOPE_NAME,
-} from '../../telemetry/semconv'
-import { RateLimitStore, type AnsweringStore } from './rate-limit-store'
+import { createBypass } from './bypass'
+import { Decisions } from './decisions'
+import { TopOffenders, type PolicyOffenders } from './offenders'
+import { PolicyGroup, retryAfterMs, type Verdict } from './policy-group'
+import { createKeyOf } from './rate-limit-key'
+import { DEGRADED_HEADER, limitItem, policyItem, seconds, setLegacyHeaders } from './rate-limit-headers'
+import type { Standing } from './rate-limit-store'
 
 export interface LimitRateOptions {
-  readonly policy: RateLimitPolicy
   readonly route: Route
   readonly replicas: number
   readonly redis: RedisConnection | undefined
 }
 
-type Result = 'allowed' | 'limited'
-
-/** The limiter reads and writes these of Express' request; the gateway hands it the exchange the same way. */
-interface LimitedRequest extends Request {
-  exchange: Exchange
-  rateLimit?: RateLimitInfo | undefined
+export interface RateLimiter {
+  /**
+   * Refuses a client that is over a policy's limit: 429 with `Retry-After`, and on every answer `RateLimit` and
+   * `RateLimit-Policy`.
+   */
+  readonly stage: Stage
+  /** Who is limited, policy by policy. */
+  offenders(): PolicyOffenders[]
+  close(): void
 }
 
-/**
- * Refuses a client that is over the policy's limit: 429 with `Retry-After`, and on every answer `RateLimit` and
- * `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-08, the newest that express-rate-limit speaks).
- */
-export function limitRate(options: LimitRateOptions): Stage {
-  const { policy, route } = options
-  const store = new RateLimitStore(policy, { ...options, prefix: `myesi:rl:${route.name}:${policy.name}:` })
-  const decisions = new Decisions(route, policy, options.redis === undefined ? ['local'] : ['redis', 'local'])
-  const limiter = rateLimit({
-    windowMs: policy.windowMs,
-    limit: policy.limit,
-    identifier: policy.name,
-    standardHeaders: 'draft-8',
-    legacyHeaders: false,
-    store,
-    keyGenerator: request => ipKeyGenerator((request as LimitedRequest).exchange.clientAddress),
-    handler: (_request, _response, next) => next(new GatewayError('limited')),
-    validate: false, // the configuration is checked by our own schema; the library's checks run in the request
-  })
-
-  return function limitClientRate(exchange) {
-    const request = exchange.request as LimitedRequest
-    request.exchange = exchange
-    request.rateLimit = undefined // an earlier policy's answer must not be counted as this one's
-    return new Promise((resolve, reject) => {
-      void limiter(request, exchange.response as Response, (error?: unknown) => {
-        const result: Result = error === undefined ? 'allowed' : 'limited'
-        if (request.rateLimit) {
-          exchange.limitDecisions.push(decisions.of(result, store.answeredBy(request.rateLimit.resetTime)))
-        }
-        if (error === undefined) resolve()
-        else reject(toError(error))
-      })
-    })
-  }
+/** What is known of one policy beside its count. */
+interface Limited {
+  readonly policy: RateLimitPolicy
+  readonly item: string
+  readonly decisions: Decisions
+  readonly offenders: TopOffenders
 }
 
-/** Counts decisions. Six series per policy at the most: two results, three stores. */
-class Decisions {
-  static #counter: Counter | undefined
-  readonly #decisions: Record<Result, Record<AnsweringStore, LimitDecision>>
+/** Policies that are counted together. */
+interface LimitedGroup {
+  readonly keyOf: (exchange: Exchange) => string
+  readonly bypasses: (exchange: Exchange) => boolean
+  readonly costsOf: (method: string) => readonly number[]
+  readonly policies: readonly RateLimitPolicy[]
+  readonly limited: readonly Limited[]
+  readonly counts: PolicyGroup
+}
 
-  constructor(route: Route, policy: RateLimitPolicy, expected: readonly AnsweringStore[]) {
-    Decisions.#counter ??= metrics.getMeter(SCOPE_NAME).createCounter(METRIC_RATE_LIMITING_REQUESTS, {
-      description: 'Rate-limit decisions',
-      unit: '{request}',
-    })
-    const counter = Decisions.#counter
-    const decision = (result: Result, store: AnsweringStore): LimitDecision => {
-      const attributes: Attributes = {
-        [ATTR_HTTP_ROUTE]: route.template,
-        [ATTR_RATE_LIMITING_POLICY]: policy.name,
-        [ATTR_RATE_LIMITING_RESULT]: result,
-        [ATTR_RATE_LIMITING_STORE]: store,
-      }
-      // Present with 0 from the start, so that `rate()` sees the first refusals of a fresh process.
-      if (expected.includes(store)) counter.add(0, attributes)
-      return { count: context => counter.add(1, attributes, context) }
+/** All policies of one route. */
+export function createRateLimiter({ route, replicas, redis }: LimitRateOptions): RateLimiter {
+  const routeName = route.name
+  const stores = redis === undefined ? (['local'] as const) : (['redis', 'local'] as const)
+  const groups = grouped(route.config.rateLimits).map((policies): LimitedGroup => {
+    const [{ key, bypass }] = policies
+    return {
+      keyOf: createKeyOf(key),
+      bypasses: createBypass(bypass),
+      costsOf: createCostsOf(policies),
+      policies,
+      limited: policies.map(policy => ({
+        policy,
+        item: policyItem(policy),
+        decisions: new Decisions(route, policy, stores),
+        offenders: new TopOffenders(routeName, policy),
+      })),
+      counts: new PolicyGroup({ routeName, policies, replicas, redis }),
     }
-    const byStore = (result: Result): Record<AnsweringStore, LimitDecision> => ({
-      redis: decision(result, 'redis'),
-      local: decision(result, 'local'),
-      none: decision(result, 'none'),
-    })
-    this.#decisions = { allowed: byStore('allowed'), limited: byStore('limited') }
+  })
+  return {
+    stage: createStage(groups),
+    offenders: () => groups.flatMap(({ limited }) => limited.map(({ offenders }) => offenders.list())),
+    close: () => {
+      for (const { counts } of groups) counts.close()
+    },
   }
+}
 
-  of(result: Result, store: AnsweringStore): LimitDecision {
-    return this.#decisions[result][store]
+/** What is counted together, in the order of the file: by the same key, for the same clients, with the same way out. */
+function grouped(policies: readonly RateLimitPolicy[]): [RateLimitPolicy, ...RateLimitPolicy[]][] {
+  const groups = new Map<string, [RateLimitPolicy, ...RateLimitPolicy[]]>()
+  for (const policy of policies) {
+    const { key, bypass, onStoreFailure } = policy
+    const together = JSON.stringify([key, bypass, onStoreFailure])
+    const group = groups.get(together)
+    if (group === undefined) groups.set(together, [policy])
+    else group.push(policy)
   }
+  return [...groups.values()]
+}
+
+function createCostsOf(policies: readonly RateLimitPolicy[]): (method: string) => readonly number[] {
+  const standard = policies.map(({ cost }) => cost.standard)
+  const methods = new Set(policies.flatMap(({ cost }) => Object.keys(cost.methods)))
+  if (methods.size === 0) return () => standard
+  const byMethod = new Map(
+    [...methods].map(method => [method, policies.map(({ cost }) => cost.methods[method] ?? cost.standard)]),
+  )
+  return method => byMethod.get(method) ?? standard
+}
+
+/** One request in one group. */
+interface Judgement {
+  readonly group: LimitedGroup
+  readonly key: string
+  readonly verdict: Verdict | Promise<Verdict>
+}
+
+function createStage(groups: readonly LimitedGroup[]): Stage {
+  return function limitRate(exchange) {
+    const judgements: Judgement[] = []
+    let waits = false
+    for (const group of groups) {
+      if (group.bypasses(exchange)) continue
+      const key = group.keyOf(exchange)
+      // All are asked before the first is waited for.
+      const verdict = group.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))
+      if (verdict instanceof Promise) waits = true
+      judgements.push({ group, key, verdict })
+    }
+    if (judgements.length === 0) return undefined
+    if (!waits) return conclude(exchange, judgements, judgements.map(({ verdict }) => verdict) as Verdict[])
+    return Promise.all(judgements.map(async ({ verdict }) => verdict)).then(verdicts =>
+      conclude(exchange, judgements, verdicts),
+    )
+  }
+}
+
+/** Tells the client how it stands, notes the decisions, and refuses. */
+function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts: readonly Verdict[]): void {
+  const { response } = exchange
+  const policyItems: string[] = []
+  const limitItems: string[] = []
+  let retryMs = 0
+  let legacy: { readonly policy: RateLimitPolicy; readonly standing: Standing } | undefined
+  for (const [g, { group, key }] of judgements.entries()) {
+    const { store, standings, degraded } = verdicts[g] as Verdict
+    if (degraded !== undefined) response.setHeader(DEGRADED_HEADER, degraded)
+    if (degraded === 'closed') throw new GatewayError('limiter_unavailable', { headers: ['Retry-After', '1'] })
+    if (standings !== undefined) retryMs = Math.max(retryMs, retryAfterMs(group.policies, standings))
+    for (const [i, { policy, item, decisions, offenders }] of group.limited.entries()) {
+      const standing = standings?.[i]
+      exchange.limitDecisions.push(decisions.of(standing?.allowed !== false, store))
+      if (standing?.allowed === false) offenders.note(key)
+      // A dry run is nobody's business but the operator's.
+      if (policy.dryRun) continue
+      policyItems.push(item)
+      if (standing === undefined) continue
+      limitItems.push(limitItem(policy, standing))
+      if (policy.legacyHeaders && standing.remaining < (legacy?.standing.remaining ?? Infinity)) {
+        legacy = { policy, standing }
+      }
+    }
+  }
+  if (policyItems.length > 0) response.setHeader('RateLimit-Policy', policyItems)
+  if (limitItems.length > 0) response.setHeader('RateLimit', limitItems)
+  if (legacy !== undefined) setLegacyHeaders(response, legacy.policy, legacy.standing)
+  if (retryMs > 0) throw new GatewayError('limited', { headers: ['Retry-After', String(seconds(retryMs))] })
 }

@@ -31,3 +31,15 @@ export const parseBoolean: Parse<boolean> = found => {
       : nearestName(text, ['true', 'false'])
   return refuse('is neither true nor false', 'true or false', nearest)
 }
+
+/** `true` or `false` in the file. */
+export const parseFlag: Parse<boolean> = found => {
+  if (typeof found === 'boolean') return { value: found }
+  if (found === undefined || found === null) return refuse('is empty', 'true or false')
+  const nearest = parseBoolean(found)
+  return refuse(
+    'is neither true nor false',
+    'true or false',
+    'value' in nearest ? String(nearest.value) : nearest.mistake.nearest,
+  )
+}

@@ -4,12 +4,14 @@ import type { Mistake, Parse } from './parsed'
 /** What JSON Schema says of a value; editors show it, `docs/gateway.schema.json` carries it. */
 export interface FieldMeta {
   readonly description: string
-  readonly type: 'string' | 'integer'
+  /** In place of a type, where several kinds of values will do. */
+  readonly anyOf?: readonly object[]
+  readonly type?: 'string' | 'integer' | 'boolean'
   readonly pattern?: string
   readonly enum?: readonly string[]
   readonly minimum?: number
   readonly maximum?: number
-  readonly examples?: readonly (string | number)[]
+  readonly examples?: readonly (string | number | readonly string[])[]
 }
 
 /** What a custom issue of ours carries. */

@@ -20,6 +20,20 @@ export function parseTrustedProxy(found: unknown): Parsed<string> {
   if (typeof found === 'number')
     return refuse('is a hop count, which a client can fill up with addresses of its own', ALLOWED)
   if (found === true) return refuse('would believe every client about its own address', ALLOWED)
+  const parsed = parseBlock(found)
+  if ('value' in parsed && parsed.value.endsWith('/0')) {
+    return refuse('would believe every client about its own address', ALLOWED)
+  }
+  return parsed
+}
+
+/** An address or CIDR block whose clients are not limited. */
+export function parseBypass(found: unknown): Parsed<string> {
+  const parsed = parseBlock(found)
+  return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would let everybody pass', ALLOWED) : parsed
+}
+
+function parseBlock(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   const [address = '', prefix, ...more] = found.split('/')
   const version = isIP(address)
@@ -30,6 +44,5 @@ export function parseTrustedProxy(found: unknown): Parsed<string> {
   if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest) {
     return refuse(`has no prefix length from 1 to ${longest} behind its "/"`, ALLOWED)
   }
-  if (Number(prefix) === 0) return refuse('would believe every client about its own address', ALLOWED)
   return { value: `${address.toLowerCase()}/${Number(prefix)}` }
 }

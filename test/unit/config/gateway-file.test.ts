@@ -8,6 +8,17 @@ import { configOf, gatewayYaml } from './gateway-yaml'
 
 const ROOT = join(__dirname, '../../../..')
 
+const LIMIT_DEFAULTS = {
+  algorithm: 'fixed-window',
+  key: ['client'],
+  cost: { standard: 1, methods: {} },
+  bypass: [],
+  dryRun: false,
+  legacyHeaders: false,
+  offenders: 'hashed',
+  onStoreFailure: 'local',
+}
+
 const SMALLEST = `
 upstreams:
   orders: { targets: [http://127.0.0.1:9001] }
@@ -36,7 +47,17 @@ routes:
     rewrite: { stripPrefix: /v1 }
     rateLimit:
       - { name: burst, limit: 5, window: 1s }
-      - { name: steady, limit: 100, window: 1m, key: client, onStoreFailure: closed }
+      - name: steady
+        limit: 100
+        window: 1m
+        algorithm: gcra
+        key: [client, "header:X-Tenant"]
+        cost: { post: 5 }
+        bypass: [10.0.0.0/8, "FD00::/8"]
+        dryRun: true
+        legacyHeaders: true
+        offenders: clear
+        onStoreFailure: closed
   - name: everything-else
     match: { path: /:path, host: shop.example }
     upstream: users.v2
@@ -108,8 +129,20 @@ describe('a valid gateway.yaml', () => {
         upstream: 'orders',
         rewrite: { stripPrefix: '/v1' },
         rateLimits: [
-          { name: 'burst', limit: 5, windowMs: 1_000, key: 'client', onStoreFailure: 'local' },
-          { name: 'steady', limit: 100, windowMs: 60_000, key: 'client', onStoreFailure: 'closed' },
+          { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
+          {
+            name: 'steady',
+            limit: 100,
+            windowMs: 60_000,
+            algorithm: 'gcra',
+            key: ['client', 'header:x-tenant'],
+            cost: { standard: 1, methods: { POST: 5 } },
+            bypass: ['10.0.0.0/8', 'fd00::/8'],
+            dryRun: true,
+            legacyHeaders: true,
+            offenders: 'clear',
+            onStoreFailure: 'closed',
+          },
         ],
       },
       {
@@ -118,7 +151,13 @@ describe('a valid gateway.yaml', () => {
         upstream: 'users.v2',
         rewrite: { stripPrefix: undefined },
         rateLimits: [
-          { name: 'default', limit: 1_000_000_000, windowMs: 2_073_600_000, key: 'client', onStoreFailure: 'open' },
+          {
+            ...LIMIT_DEFAULTS,
+            name: 'default',
+            limit: 1_000_000_000,
+            windowMs: 2_073_600_000,
+            onStoreFailure: 'open',
+          },
         ],
       },
     ])

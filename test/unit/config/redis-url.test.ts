@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readSettings } from '../../../src/config/env'
+import { redisTarget } from '../../../src/config/values/redis-url'
 
 describe('REDIS_URL', () => {
   for (const url of [
@@ -14,6 +15,11 @@ describe('REDIS_URL', () => {
     'redis://[::1]:6379/1',
     'redis://my_redis',
     'REDIS://h',
+    'redis+sentinel://h/mymaster',
+    'rediss+sentinel://user:p%40ss@h:26379,[::1]:26380,i/my-master.1/3',
+    'redis+cluster://h',
+    'rediss+cluster://:p@h:7000,10.0.0.1:7001/',
+    'redis+cluster://h,i/0',
   ]) {
     it(`takes ${url}`, () => {
       const { settings, problems } = readSettings({ REDIS_URL: url })
@@ -30,7 +36,15 @@ describe('REDIS_URL', () => {
     ['redis:h', 'has no scheme'],
     ['http://h:6379', 'has a scheme that is neither redis nor rediss', 'redis://h:6379'],
     ['tcp://10.0.0.1:6379', 'has a scheme that is neither redis nor rediss', 'redis://10.0.0.1:6379'],
-    ['redis+sentinel://h', 'has a scheme that is neither redis nor rediss'],
+    ['redis+sentinel://h', 'has no name of the master behind its sentinels'],
+    ['redis+sentinel://h/', 'has no name of the master behind its sentinels'],
+    ['redis+sentinel://h/a/b', 'has no name of the master behind its sentinels'],
+    ['redis+sentinel://h,/a', 'has no host'],
+    ['redis+sentinel://h:x,i/a', 'has a port that is not a number'],
+    ['redis+cluster://h,i/1', 'has a database: a cluster has only one'],
+    ['redis+cluster://h,i/a', 'has a database that is not a number'],
+    ['redis+cluster://hunter2@h,i@j', 'has an "@" in its user name or password: write it as %40'],
+    ['redis+unix://h', 'has a scheme that is neither redis nor rediss'],
     ['user:hunter2@h:6379', 'has no scheme'],
     ['http://user:hunter2@h:6379', 'has a scheme that is neither redis nor rediss'],
     ['redis://', 'has no host'],
@@ -56,7 +70,7 @@ describe('REDIS_URL', () => {
     ['redis://[::1', 'has a host that is no host name'],
     ['redis://[::x]', 'has a host that is no host name'],
     ['redis://[hunter2]', 'has a host that is no host name'],
-    ['redis://h1,h2:6379', 'has a host that is no host name'],
+    ['redis://h1,h2:6379', 'has several hosts: that is redis+sentinel or redis+cluster'],
     ['redis://h :6379', 'has white space in it'],
     ['redis://h\n', 'has white space in it'],
   ]
@@ -73,4 +87,34 @@ describe('REDIS_URL', () => {
       assert.doesNotMatch(JSON.stringify(problems), /hun\/|hunt@|er2/)
     })
   }
+
+  it('says everything there is to know of a single server', () => {
+    assert.deepEqual(redisTarget('rediss://us%40er:p%2Fs@[::1]:7/3'), {
+      topology: 'single',
+      tls: true,
+      hosts: [{ host: '::1', port: 7 }],
+      username: 'us@er',
+      password: 'p/s',
+      masterName: undefined,
+      database: 3,
+    })
+  })
+
+  it('has default ports, of sentinels another one', () => {
+    const ports = (url: string): number[] => redisTarget(url).hosts.map(({ port }) => port)
+    assert.deepEqual(ports('redis://h'), [6379])
+    assert.deepEqual(ports('redis+sentinel://h,i:1/m'), [26379, 1])
+    assert.deepEqual(ports('redis+cluster://h,i:1'), [6379, 1])
+  })
+
+  it('names the master and the database behind sentinels', () => {
+    assert.partialDeepStrictEqual(redisTarget('redis+sentinel://:secret@h,i/my-master/2'), {
+      topology: 'sentinel',
+      tls: false,
+      username: undefined,
+      password: 'secret',
+      masterName: 'my-master',
+      database: 2,
+    })
+  })
 })

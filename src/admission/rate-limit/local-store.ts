@@ -1,0 +1,54 @@
+import type { RateLimitPolicy } from '../../config/types'
+import { LocalGcra } from './local-gcra'
+import { LocalWindow } from './local-window'
+import type { RateLimitStore, Standing } from './rate-limit-store'
+
+/** The count of one policy in this process. Never waits. */
+export interface LocalCounter {
+  take(key: string, cost: number): Standing
+  /** Counts what Redis let through: the count must be there when Redis is not. */
+  note(key: string, cost: number, resetMs: number): void
+  /** Takes back what was just counted; returns what is left of the limit. */
+  undo(key: string, cost: number): number
+  /** What this process has let through that still counts. */
+  inUse(key: string): { readonly cost: number; readonly resetMs: number }
+  close(): void
+}
+
+/** Counts in the memory of this process, with its share of the limits: all there is without Redis, and the stand-in for it. */
+export class LocalStore implements RateLimitStore {
+  readonly #policies: readonly RateLimitPolicy[]
+  readonly #counters: readonly LocalCounter[]
+
+  constructor(policies: readonly RateLimitPolicy[], replicas: number) {
+    this.#policies = policies
+    this.#counters = policies.map(policy =>
+      policy.algorithm === 'gcra' ? new LocalGcra(policy, replicas) : new LocalWindow(policy, replicas),
+    )
+  }
+
+  take(key: string, costs: readonly number[]): Standing[] {
+    const standings = this.#counters.map((counter, i) => counter.take(key, costs[i] as number))
+    if (!standings.some(({ allowed }, i) => !allowed && !this.#policies[i]?.dryRun)) return standings
+    return standings.map((standing, i) => {
+      if (!standing.allowed) return standing
+      return { ...standing, remaining: this.#counters[i]?.undo(key, costs[i] as number) ?? 0 }
+    })
+  }
+
+  /** Counts along what Redis decided, so that one outage within a window never lets more than twice the limit pass. */
+  note(key: string, costs: readonly number[], standings: readonly Standing[]): void {
+    for (let i = 0; i < standings.length; i++) {
+      const { allowed, resetMs } = standings[i] as Standing
+      if (allowed) this.#counters[i]?.note(key, costs[i] as number, resetMs)
+    }
+  }
+
+  inUse(key: string): readonly { readonly cost: number; readonly resetMs: number }[] {
+    return this.#counters.map(counter => counter.inUse(key))
+  }
+
+  close(): void {
+    for (const counter of this.#counters) counter.close()
+  }
+}

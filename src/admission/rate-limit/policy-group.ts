@@ -1,0 +1,104 @@
+import type { RateLimitPolicy } from '../../config/types'
+import type { RedisConnection } from '../../redis/connection'
+import { LocalStore } from './local-store'
+import { OutageCounts } from './outage-counts'
+import type { AnsweringStore, RateLimitStore, Standing } from './rate-limit-store'
+import { RedisScriptStore, RedisWindowStore } from './redis-stores'
+import { Refusals } from './refusals'
+
+/** What became of one request in one group. */
+export interface Verdict {
+  readonly store: AnsweringStore
+  /** Undefined when nobody counted. */
+  readonly standings: readonly Standing[] | undefined
+  /** What is done in place of counting in Redis; undefined when all is well. */
+  readonly degraded: RateLimitPolicy['onStoreFailure'] | undefined
+}
+
+export interface PolicyGroupOptions {
+  readonly routeName: string
+  /** Policies that count by the same key and do the same when Redis fails. */
+  readonly policies: readonly [RateLimitPolicy, ...RateLimitPolicy[]]
+  readonly replicas: number
+  readonly redis: RedisConnection | undefined
+}
+
+/**
+ * Counts in Redis, and in this process along with it, so that the local count is ready when Redis fails. What then
+ * happens is the policies' `onStoreFailure`. Takes Redis back by itself, and tells it what it has missed.
+ */
+export class PolicyGroup {
+  readonly #policies: readonly RateLimitPolicy[]
+  readonly #onStoreFailure: RateLimitPolicy['onStoreFailure']
+  readonly #local: LocalStore
+  readonly #redis: RedisConnection | undefined
+  readonly #shared: RateLimitStore | undefined
+  readonly #refusals = new Refusals()
+  readonly #owed = new OutageCounts()
+
+  constructor({ routeName, policies, replicas, redis }: PolicyGroupOptions) {
+    this.#policies = policies
+    this.#onStoreFailure = policies[0].onStoreFailure
+    this.#local = new LocalStore(policies, replicas)
+    this.#redis = redis
+    if (redis === undefined) return
+    const scripts = new RedisScriptStore(routeName, policies, redis)
+    this.#shared = isPlainWindow(policies) ? new RedisWindowStore(routeName, policies[0], redis) : scripts
+    redis.prepareWith(async () => {
+      this.#refusals.clear()
+      await this.#owed.handBack(this.#local, scripts)
+    })
+  }
+
+  /** Never throws, and its promise never rejects. */
+  take(key: string, costs: readonly number[]): Verdict | Promise<Verdict> {
+    if (this.#shared === undefined)
+      return { store: 'local', standings: this.#local.take(key, costs), degraded: undefined }
+    if (this.#redis?.isUsable !== true) return this.#withoutRedis(key, costs)
+    const refused = this.#refusals.recall(key, costs)
+    if (refused !== undefined) return { store: 'redis', standings: refused, degraded: undefined }
+    return (this.#shared.take(key, costs) as Promise<readonly Standing[]>).then(
+      standings => this.#fromRedis(key, costs, standings),
+      // The connection has noted and logged it.
+      () => this.#withoutRedis(key, costs),
+    )
+  }
+
+  close(): void {
+    this.#local.close()
+  }
+
+  #fromRedis(key: string, costs: readonly number[], standings: readonly Standing[]): Verdict {
+    const retryMs = retryAfterMs(this.#policies, standings)
+    if (retryMs > 0) this.#refusals.remember(key, costs, standings, retryMs)
+    else if (this.#onStoreFailure === 'local') this.#local.note(key, costs, standings)
+    return { store: 'redis', standings, degraded: undefined }
+  }
+
+  #withoutRedis(key: string, costs: readonly number[]): Verdict {
+    const degraded = this.#onStoreFailure
+    if (degraded !== 'local') return { store: 'none', standings: undefined, degraded }
+    const standings = this.#local.take(key, costs)
+    if (retryAfterMs(this.#policies, standings) === 0) this.#owed.add(key, costs)
+    return { store: 'local', standings, degraded }
+  }
+}
+
+/** Milliseconds until no policy would refuse the request any more; 0 when none does. A dry run never refuses. */
+export function retryAfterMs(policies: readonly RateLimitPolicy[], standings: readonly Standing[]): number {
+  let longest = 0
+  for (let i = 0; i < standings.length; i++) {
+    const { allowed, retryMs } = standings[i] as Standing
+    if (!allowed && policies[i]?.dryRun !== true) longest = Math.max(longest, retryMs, 1)
+  }
+  return longest
+}
+
+function isPlainWindow(policies: readonly RateLimitPolicy[]): boolean {
+  const [policy, ...others] = policies
+  return others.length === 0 && policy?.algorithm === 'fixed-window' && costsOne(policy)
+}
+
+function costsOne({ cost }: RateLimitPolicy): boolean {
+  return cost.standard === 1 && Object.keys(cost.methods).length === 0
+}

@@ -1,0 +1,31 @@
+import type { ServerResponse } from 'node:http'
+import type { RateLimitPolicy } from '../../config/types'
+import type { Standing } from './rate-limit-store'
+
+/** Says on an answer what is done in place of counting in Redis: `local`, `open` or `closed`. */
+export const DEGRADED_HEADER = 'X-RateLimit-Degraded'
+
+/**
+ * `RateLimit-Policy` of a policy (draft-ietf-httpapi-ratelimit-headers-10): an item with parameters (RFC 9651 §3.3), here
+ * one field line of the list each. It never changes.
+ */
+export function policyItem({ name, limit, windowMs }: RateLimitPolicy): string {
+  return `"${name}"; q=${limit}; w=${seconds(windowMs)}`
+}
+
+/** `RateLimit` of the same: what is left, and in how many seconds all of it is there again. */
+export function limitItem({ name }: RateLimitPolicy, { remaining, resetMs }: Standing): string {
+  return `"${name}"; r=${remaining}; t=${seconds(resetMs)}`
+}
+
+/** Whole seconds, upwards: after so many it is true. */
+export function seconds(ms: number): number {
+  return Math.ceil(ms / 1000)
+}
+
+/** The fields before there was a draft: of one policy, with the moment of the reset in seconds since 1970. */
+export function setLegacyHeaders(response: ServerResponse, { limit }: RateLimitPolicy, standing: Standing): void {
+  response.setHeader('X-RateLimit-Limit', limit)
+  response.setHeader('X-RateLimit-Remaining', standing.remaining)
+  response.setHeader('X-RateLimit-Reset', seconds(Date.now() + standing.resetMs))
+}

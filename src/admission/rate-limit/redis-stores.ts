@@ -1,0 +1,92 @@
+import type { Options } from 'express-rate-limit'
+import { RedisStore } from 'rate-limit-redis'
+import type { RateLimitPolicy } from '../../config/types'
+import type { RedisConnection, RedisScript } from '../../redis/connection'
+import type { RateLimitStore, Standing } from './rate-limit-store'
+import { HAND_BACK, TAKE } from './redis-scripts'
+
+/**
+ * The key of a policy's count. What is in braces decides in which slot of a cluster it is: all counts of one request are in
+ * one, as one script must find them there.
+ */
+export function redisKey(prefix: string, key: string): string {
+  return `${prefix}{${key}}`
+}
+
+export function redisPrefix(routeName: string, policy: RateLimitPolicy): string {
+  return `myesi:${policy.algorithm === 'gcra' ? 'gcra' : 'rl'}:${routeName}:${policy.name}:`
+}
+
+/** One fixed window in which every request counts for one: the store of rate-limit-redis. */
+export class RedisWindowStore implements RateLimitStore {
+  readonly #policy: RateLimitPolicy
+  readonly #store: RedisStore
+
+  constructor(routeName: string, policy: RateLimitPolicy, redis: RedisConnection) {
+    this.#policy = policy
+    this.#store = new RedisStore({
+      prefix: redisPrefix(routeName, policy),
+      sendCommand: (...args) => redis.command(args) as Promise<string>,
+    })
+    // At each connection, not once: it keeps a failed SCRIPT LOAD for ever, and the limiter would never come back.
+    redis.prepareWith(() => this.#store.init({ windowMs: policy.windowMs } as Options))
+  }
+
+  take(key: string): Promise<Standing[]> {
+    return this.#store.increment(redisKey('', key)).then(({ totalHits, resetTime }) => {
+      const { limit, windowMs } = this.#policy
+      const allowed = totalHits <= limit
+      const resetMs = Math.max(0, (resetTime?.getTime() ?? Date.now() + windowMs) - Date.now())
+      return [{ allowed, remaining: Math.max(0, limit - totalHits), resetMs, retryMs: allowed ? 0 : resetMs }]
+    })
+  }
+}
+
+/** Everything else: several policies, GCRA, requests that count for more. One script, one round trip. */
+export class RedisScriptStore implements RateLimitStore {
+  readonly #policies: readonly RateLimitPolicy[]
+  readonly #prefixes: readonly string[]
+  readonly #take: RedisScript
+  readonly #handBack: RedisScript
+
+  constructor(routeName: string, policies: readonly RateLimitPolicy[], redis: RedisConnection) {
+    this.#policies = policies
+    this.#prefixes = policies.map(policy => redisPrefix(routeName, policy))
+    this.#take = redis.script('takeRateLimit', TAKE)
+    this.#handBack = redis.script('handBackRateLimit', HAND_BACK)
+  }
+
+  take(key: string, costs: readonly number[]): Promise<Standing[]> {
+    const keys = this.#prefixes.map(prefix => redisKey(prefix, key))
+    const args: (string | number)[] = []
+    for (let i = 0; i < this.#policies.length; i++) {
+      const { algorithm, limit, windowMs, dryRun } = this.#policies[i] as RateLimitPolicy
+      args.push(algorithm, limit, windowMs, costs[i] as number, dryRun ? 0 : 1)
+    }
+    return this.#take(keys, args).then(readStandings)
+  }
+
+  /** Counts what was let through while Redis was away; `costs` and the rest of the window for each policy. */
+  async handBack(key: string, counts: readonly { readonly cost: number; readonly resetMs: number }[]): Promise<void> {
+    await Promise.all(
+      this.#policies.map(async ({ algorithm, limit, windowMs }, i) => {
+        const { cost = 0, resetMs = 0 } = counts[i] ?? {}
+        if (cost <= 0 || resetMs <= 0) return
+        const args = [algorithm, limit, windowMs, cost, Math.ceil(resetMs)]
+        await this.#handBack([redisKey(this.#prefixes[i] as string, key)], args)
+      }),
+    )
+  }
+}
+
+const FIELDS = 4
+
+function readStandings(reply: unknown): Standing[] {
+  const numbers = reply as readonly number[]
+  const standings: Standing[] = []
+  for (let i = 0; i + FIELDS <= numbers.length; i += FIELDS) {
+    const [allowed, remaining, resetMs, retryMs] = numbers.slice(i, i + FIELDS) as [number, number, number, number]
+    standings.push({ allowed: allowed === 1, remaining, resetMs, retryMs })
+  }
+  return standings
+}

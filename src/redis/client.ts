@@ -1,0 +1,72 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { redisTarget, type RedisTarget } from '../config/values/redis-url'
+
+/** A connection that answers nothing for so long is given up: behind a dead network it would never report its end. */
+const FROZEN_CONNECTION_MS = 5_000
+const CONNECT_TIMEOUT_MS = 2_000
+/** Back within 2 s of Redis' return; jitter, so that replicas do not all come at once. */
+const MAX_RECONNECT_DELAY_MS = 1_000
+/** How long a sentinel may take to say where the master is, and a node which slots it has. */
+const LOOKUP_TIMEOUT_MS = 500
+/** How long a cluster may go without being asked who has which slots: a node that died is noticed then at the latest. */
+const SLOTS_REFRESH_MS = 2_000
+
+type Options = Omit<RedisOptions, 'replyMapping'>
+
+/** A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails. */
+export function createRedisClient(url: string, connectionName: string): Redis | Cluster {
+  const target = redisTarget(url)
+  const { tls, hosts, username, password, masterName, database } = target
+  const options: Options = {
+    connectionName,
+    db: database,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: FROZEN_CONNECTION_MS,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false, // else a reconnect counts requests twice
+    // A master that has become a replica does not close its connections; another one may be found behind the name.
+    reconnectOnError: error => error.message.startsWith('READONLY'),
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }), // certificates by the system's authorities and those in NODE_EXTRA_CA_CERTS
+  }
+  // Else a request waits for as long as Redis is away.
+  const alone: Options = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay }
+  switch (target.topology) {
+    case 'single':
+      return new Redis({ ...alone, ...hosts[0] })
+    case 'sentinel':
+      return new Redis({
+        ...alone,
+        sentinels: [...hosts],
+        ...(masterName !== undefined && { name: masterName }),
+        sentinelRetryStrategy: reconnectDelay,
+        sentinelCommandTimeout: LOOKUP_TIMEOUT_MS,
+        failoverDetector: true, // a master that was replaced may stay reachable
+        enableTLSForSentinelMode: tls,
+      })
+    case 'cluster':
+      return new Cluster([...hosts], {
+        redisOptions: options,
+        enableOfflineQueue: false,
+        clusterRetryStrategy: reconnectDelay,
+        clusterNodeRetryStrategy: reconnectDelay,
+        slotsRefreshTimeout: LOOKUP_TIMEOUT_MS,
+        slotsRefreshInterval: SLOTS_REFRESH_MS,
+        // Nobody waits longer than a moment for an answer: what comes later would only be counted twice.
+        maxRedirections: 2,
+        retryDelayOnFailover: 50,
+        retryDelayOnClusterDown: 50,
+      })
+  }
+}
+
+/** For logs: where Redis is, without credentials. */
+export function addressOf({ hosts, masterName }: RedisTarget): string {
+  const list = hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',')
+  return masterName === undefined ? list : `${list}/${masterName}`
+}
+
+function reconnectDelay(attempt: number): number {
+  return Math.min(50 * 2 ** attempt, MAX_RECONNECT_DELAY_MS) * (0.5 + Math.random() / 2)
+}
