@@ -19,13 +19,15 @@ PRIVATE.addSubnet('fe80::', 10, 'ipv6')
 
 /** A direct request from this machine or network. A forwarding header means that somebody else is behind the peer. */
 export function isNear({ headers, socket }: IncomingMessage): boolean {
-  const isForwarded = FORWARDING_HEADERS.some(name => headers[name] !== undefined)
+  const isForwarded = Object.keys(headers).some(name => FORWARDING_HEADER.test(name))
   const address = socket.remoteAddress ?? ''
   const family = isIP(address)
   return !isForwarded && family !== 0 && PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-const FORWARDING_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'] as const
+/** RFC 7239, RFC 9110 §7.6.3, and what reverse proxies, load balancers and content delivery networks write instead. */
+const FORWARDING_HEADER =
+  /^(?:forwarded|via|x-(?:original-)?forwarded(?:-.*)?|x-real-ip|x-(?:cluster-)?client-ip|(?:true|cf|fastly)-(?:client|connecting)-ip|x-envoy-external-address)$/
 
 /**
  * Whether a request shows the token: `Authorization: Bearer` (RFC 6750 §2.1), or `Basic` with the token as password under any

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { problemOf, send } from '../support/send'
+import { openRaw } from '../support/raw-http'
+import { startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+
+const TOKEN = 'a-token-that-is-long-enough'
+
+describe('the gateway’s own pages', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+
+  before(async () => {
+    upstream = await startUpstream()
+    pipeline = await startPipeline(
+      {
+        upstreams: { app: { targets: [upstream.url] } },
+        routes: [{ name: 'all', match: { path: '/:path' }, upstream: 'app' }],
+      },
+      { metricsToken: TOKEN },
+    )
+  })
+  afterEach(() => {
+    assert.deepEqual(upstream.requests, [], 'they are never the upstream’s')
+  })
+  after(async () => {
+    await pipeline.stop()
+    await upstream.stop()
+  })
+
+  describe('/', () => {
+    it('says what this is', async () => {
+      const answer = await send(pipeline.port, '/')
+      assert.equal(answer.status, 200)
+      assert.match(answer.headers['content-type'] ?? '', /^application\/json/)
+      const { version, ...about } = JSON.parse(answer.text) as Record<string, unknown>
+      assert.match(String(version), /^\d+\.\d+\.\d+/)
+      assert.deepEqual(about, {
+        name: 'myesi-gateway',
+        description: 'OpenTelemetry-first API gateway',
+        status: 'ok',
+      })
+      assert.equal(answer.headers['x-powered-by'], undefined)
+    })
+
+    it('is the same with a query, and to HEAD without a body', async () => {
+      assert.equal((await send(pipeline.port, '/?x=1')).status, 200)
+      const head = await send(pipeline.port, { method: 'HEAD', path: '/' })
+      assert.deepEqual([head.status, head.text], [200, ''])
+    })
+
+    it('is not written to', async () => {
+      const answer = await send(pipeline.port, { method: 'POST', path: '/', body: 'hello' })
+      assert.deepEqual([answer.status, answer.headers.allow], [405, 'GET, HEAD'])
+      assert.equal(problemOf(answer)['reason'], 'method_not_allowed')
+    })
+  })
+
+  describe('/metrics', () => {
+    const statusWith = async (headers: Record<string, string>, path = '/metrics'): Promise<number> =>
+      (await send(pipeline.port, { path, headers })).status
+
+    it('is shown to direct requests from near, and is no traffic', async () => {
+      const before = pipeline.counted.length
+      const lines = pipeline.logs.length
+      const answer = await send(pipeline.port, '/metrics')
+      assert.deepEqual([answer.status, answer.text], [200, '# scraped\n'])
+      assert.equal(await statusWith({}, '/metrics?name[]=up'), 200)
+      await send(pipeline.port, '/')
+      assert.equal((await pipeline.ended(before + 1)).length, before + 1)
+      assert.equal(pipeline.logs.length, lines + 1)
+    })
+
+    it('is not shown to a request that somebody forwarded', async () => {
+      for (const name of ['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP', 'X-Forwarded-Proto']) {
+        const answer = await send(pipeline.port, { path: '/metrics', headers: { [name]: '127.0.0.1' } })
+        assert.equal(answer.status, 403, name)
+        assert.equal(problemOf(answer)['reason'], 'forbidden')
+      }
+    })
+
+    it('is shown to whoever has the token, from wherever', async () => {
+      const forwarded = { 'X-Forwarded-For': '203.0.113.7' }
+      assert.equal(await statusWith({ ...forwarded, Authorization: `Bearer ${TOKEN}` }), 200)
+      assert.equal(await statusWith({ ...forwarded, Authorization: `bearer ${TOKEN}` }), 200)
+      for (const wrong of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer ', 'Bearer undefined', TOKEN]) {
+        assert.equal(await statusWith({ ...forwarded, Authorization: wrong }), 403, wrong)
+      }
+    })
+
+    it('is not written to', async () => {
+      const answer = await send(pipeline.port, { method: 'POST', path: '/metrics' })
+      assert.deepEqual([answer.status, answer.headers.allow], [405, 'GET, HEAD'])
+    })
+
+    for (const target of ['//metrics', '/%6Detrics', '/%6d%65trics?x', 'http://a/metrics']) {
+      it(`has no second way in: ${target}`, async () => {
+        const client = await openRaw(pipeline.port)
+        client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+        assert.match(await client.waitFor('\r\n\r\n'), /^HTTP\/1\.1 403 /)
+        client.destroy()
+      })
+    }
+  })
+})
