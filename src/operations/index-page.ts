@@ -1,5 +1,5 @@
 import { VERSION } from '../version'
-import { html, type Html } from './html'
+import { html, type Html } from '../page/html'
 
 const LINKS: readonly (readonly [string, string])[] = [
   ['/traces', 'Kept traces, newest first: faults, slow and limited requests, and what was sampled.'],
@@ -21,10 +21,10 @@ export function indexPage(notReady: string | undefined): Html {
           : html`<span class="outcome fault">not ready: ${notReady}</span>`
       }
     </p>
-    <ul class="links">
-      ${LINKS.map(([path, what]) => html`<li><a href="${path}">${path}</a> <span class="faint">${what}</span></li>`)}
+    <ul class="entries">
+      ${LINKS.map(([path, what]) => html`<li><a href="${path}">${path}</a> <span class="muted">${what}</span></li>`)}
     </ul>
-    <p class="faint">
+    <p class="muted">
       Programs get JSON from the same addresses; <code>?format=json</code> shows it in a browser, and
       <code>?format=html</code> brings the page back.
     </p>`

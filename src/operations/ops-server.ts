@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { indexPage } from './index-page'
 import type { OpsAccess } from './ops-access'
-import { sendPage, wantsHtml } from './page'
+import { wantsHtml } from '../page/wants-html'
+import { sendOpsPage } from './page'
+import { listOffenders, type OffenderReader } from './offenders'
 import { sendJson } from './send-json'
 import { listTraces, showTrace, type TraceReader } from './traces'
 
@@ -9,6 +11,8 @@ export interface OpsServerOptions {
   /** Answers a scrape. */
   readonly metrics: RequestListener
   readonly traces: TraceReader
+  /** Who runs into the rate limits. */
+  readonly offenders: OffenderReader
   /** Undefined when the gateway takes requests, else why it does not. */
   readonly notReady: () => string | undefined
   readonly access: (request: IncomingMessage, path: string) => OpsAccess
@@ -18,11 +22,12 @@ export interface OpsServerOptions {
 export function createOpsServer(options: OpsServerOptions): Server {
   const pages: Readonly<Record<string, RequestListener>> = {
     '/': (request, response) => {
-      if (wantsHtml(request)) sendPage(response, 200, 'Operations', indexPage(options.notReady()))
+      if (wantsHtml(request)) sendOpsPage(response, 200, 'Operations', indexPage(options.notReady()))
       else sendJson(response, 200, { service: 'myesi-gateway', endpoints: Object.keys(pages) })
     },
     '/metrics': options.metrics,
     '/traces': (request, response) => listTraces(options.traces, request, response),
+    '/offenders': (request, response) => listOffenders(options.offenders, request, response),
     // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),
     '/readyz': (_request, response) => {

@@ -1,30 +1,4 @@
-/** A span of OTLP/JSON as the pages show it. */
-export interface ShownSpan {
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId: string | undefined
-  readonly name: string
-  readonly kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer'
-  /** `service.name` of its resource, and the instrumentation that made it. */
-  readonly service: string
-  readonly scope: string
-  /** Milliseconds since the epoch, with their fraction. */
-  readonly startMs: number
-  readonly durationMs: number
-  readonly isError: boolean
-  readonly statusMessage: string | undefined
-  readonly attributes: readonly ShownAttribute[]
-  readonly events: readonly ShownEvent[]
-}
-
-export interface ShownEvent {
-  readonly name: string
-  readonly atMs: number
-  readonly attributes: readonly ShownAttribute[]
-}
-
-/** Name and value, both as text. */
-export type ShownAttribute = readonly [string, string]
+import { attribute, type ShownAttribute, type ShownSpan } from '../page/shown-span'
 
 const KINDS = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'] as const
 const STATUS_ERROR = 2
@@ -38,14 +12,9 @@ export function readSpans(otlpJson: string): ShownSpan[] {
   })
 }
 
-export function attribute(attributes: readonly ShownAttribute[], name: string): string | undefined {
-  return attributes.find(([key]) => key === name)?.[1]
-}
-
 function toSpan(span: OtlpSpan, service: string, scope: string): ShownSpan {
   const startMs = milliseconds(span.startTimeUnixNano)
   return {
-    traceId: span.traceId,
     spanId: span.spanId,
     parentSpanId: span.parentSpanId || undefined,
     name: span.name,
@@ -91,7 +60,6 @@ interface OtlpTraces {
 }
 
 interface OtlpSpan {
-  readonly traceId: string
   readonly spanId: string
   readonly parentSpanId?: string
   readonly name: string

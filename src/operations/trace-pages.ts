@@ -1,7 +1,8 @@
-import { html, type Content, type Html } from './html'
+import { html, type Content, type Html } from '../page/html'
 import { readSpans } from './otlp-spans'
 import type { TraceFilter, TraceSummary } from './traces'
-import { duration, waterfall } from './waterfall'
+import { duration } from '../page/times'
+import { waterfall } from '../page/waterfall'
 
 /** What can be chosen from in the list; all other filters are typed or come by a link. */
 const CHOICES = ['outcome', 'reason', 'route', 'upstream', 'status', 'method', 'cause'] as const
@@ -20,7 +21,7 @@ export function tracesPage(found: readonly TraceSummary[], all: readonly TraceSu
       <a href="/traces">All</a>
     </form>
     ${found.length === 0 ? emptyList(all.length) : table(found, filter)}
-    <p class="faint">
+    <p class="muted">
       ${found.length} of ${all.length}. Faults, slow and limited requests are kept, up to a rate per route and reason,
       and what was sampled.
     </p>`
@@ -93,7 +94,7 @@ export function tracePage(traceId: string, requests: readonly TraceSummary[], ot
   const [first] = requests.toSorted((a, b) => a.timeMs - b.timeMs)
   return html`<h1>${first?.method} ${first?.path ?? traceId}</h1>
     ${requests.map(summary)}
-    <p class="mono faint">trace ${traceId} · <a href="/traces/${traceId}?format=json">JSON</a></p>
+    <p class="mono muted">trace ${traceId} · <a href="/traces/${traceId}?format=json">JSON</a></p>
     ${waterfall(readSpans(otlpJson))}`
 }
 
@@ -105,7 +106,7 @@ function summary(request: TraceSummary): Html {
     html`<span>${duration(request.durationMs)}</span>`,
     request.route !== undefined && html`<span>route ${request.route}</span>`,
     request.upstream !== undefined && html`<span>upstream ${request.upstream}</span>`,
-    html`<span class="faint">${time(request.timeMs)} UTC, kept as ${request.cause}</span>`,
+    html`<span class="muted">${time(request.timeMs)} UTC, kept as ${request.cause}</span>`,
   ]
   return html`<p class="facts">${parts}</p>`
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { html } from './html'
-import { sendPage, wantsHtml } from './page'
+import { html } from '../page/html'
+import { wantsHtml } from '../page/wants-html'
+import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
 import { tracePage, tracesPage } from './trace-pages'
 
@@ -40,13 +41,13 @@ export function listTraces(traces: TraceReader, request: IncomingMessage, respon
   const query = parseQuery(request.url ?? '/')
   if ('problem' in query) {
     const { problem, ...rest } = query
-    if (wantsHtml(request)) sendPage(response, 400, 'Not understood', html`<h1>${problem}</h1>`)
+    if (wantsHtml(request)) sendOpsPage(response, 400, 'Not understood', html`<h1>${problem}</h1>`)
     else sendJson(response, 400, { error: problem, ...rest })
     return
   }
   const found = traces.list(query.filter, query.limit)
   if (wantsHtml(request)) {
-    sendPage(response, 200, 'Kept traces', tracesPage(found, traces.list({}, MAX_LIMIT), query.filter))
+    sendOpsPage(response, 200, 'Kept traces', tracesPage(found, traces.list({}, MAX_LIMIT), query.filter))
     return
   }
   sendJson(response, 200, { traces: found.map(({ timeMs, ...rest }) => ({ time: new Date(timeMs), ...rest })) })
@@ -81,7 +82,7 @@ export function showTrace(
   if (json === undefined) {
     const problem = 'no such trace is kept here (any more)'
     if (wantsHtml(request))
-      sendPage(
+      sendOpsPage(
         response,
         404,
         'Gone',
@@ -93,7 +94,7 @@ export function showTrace(
   }
   if (wantsHtml(request)) {
     const content = tracePage(traceId, traces.list({ traceId }, MAX_LIMIT), json)
-    sendPage(response, 200, `Trace ${traceId.slice(0, 8)}`, content)
+    sendOpsPage(response, 200, `Trace ${traceId.slice(0, 8)}`, content)
     return
   }
   response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', Vary: 'Accept' })

@@ -9,6 +9,7 @@ export const BASE_STYLE = `
   --ink: #17202a; --muted: #55606c; --link: #0a56b8;
   --bad: #b3151f; --bad-soft: #fbe9e9; --good: #12692f; --good-soft: #e2f3e7;
   --warn: #855300; --warn-soft: #fdf1d8; --calm: #3f6fa8;
+  --server: #4169b8; --client: #5c7a2c; --other: #7d60a6;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -16,6 +17,7 @@ export const BASE_STYLE = `
     --ink: #e7edf3; --muted: #a3b0bd; --link: #83bcff;
     --bad: #ff8780; --bad-soft: #3a1a1d; --good: #67d58b; --good-soft: #12301e;
     --warn: #f0bd57; --warn-soft: #35290f; --calm: #7fa8dc;
+    --server: #6f98e8; --client: #9cc35a; --other: #b79be0;
   }
 }
 * { box-sizing: border-box; }
@@ -35,13 +37,15 @@ a:focus-visible, summary:focus-visible { outline: 3px solid var(--link); outline
 code, .mono { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .9em; }
 .muted { color: var(--muted); }
 .small { font-size: .875rem; }
-.bad-text { color: var(--bad); }
-section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: 1rem; margin-top: 1rem; }
+.bad-text { color: var(--bad); } .warn-text { color: var(--warn); }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; font-size: .875rem; color: var(--muted); }
 th, td { padding: .5rem .75rem .5rem 0; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { border-top: 0; padding-top: 0; }
 ul, ol { margin: 0; padding: 0; list-style: none; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1rem; margin: 0; }
+dt { color: var(--muted); }
+dd { margin: 0; white-space: pre-wrap; }
 summary { cursor: pointer; }
 .pill {
   display: inline-block; padding: .1rem .6rem; border-radius: 99px; font-size: .8125rem; font-weight: 700; letter-spacing: .02em;
@@ -57,11 +61,11 @@ summary { cursor: pointer; }
 }
 .links a:hover { border-color: var(--link); }
 svg { display: block; }
+@media (max-width: 48rem) { dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .3rem; } }
 @media print {
   :root { color-scheme: light; --ground: #fff; --surface: #fff; --raised: #fff; }
   body { font-size: 11pt; }
   main { max-width: none; padding: 0; }
-  section { border: 0; padding: 0; break-inside: avoid-page; }
   .links a[href^="http"]::after { content: " " attr(href); font-weight: 400; font-size: .75rem; }
 }
 `

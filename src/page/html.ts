@@ -29,14 +29,6 @@ function toText(value: Content): string {
   return escapeHtml(String(value))
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
 /**
  * Control characters, halves of surrogate pairs, and what turns the direction of writing round: a path that has one would
  * make the text after it read backwards, and a trace id look like another.
@@ -46,5 +38,5 @@ const UNSEEN = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 function escapeHtml(text: string): string {
   return text
     .replaceAll(UNSEEN, character => (character === '\n' || character === '\t' ? character : '\ufffd'))
-    .replaceAll(/[&<>"']/g, character => ENTITIES[character] ?? '')
+    .replaceAll(/[&<>"'`]/g, character => `&#${character.charCodeAt(0)};`)
 }

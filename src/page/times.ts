@@ -35,11 +35,15 @@ export function lasted(ms: number): string {
   return parts.filter(part => part !== '').join(' ') || '0 s'
 }
 
-/** How long a request or a part of it took: `0.4 ms`, `12 ms`, `1.25 s`. */
-export function took(ms: number): string {
-  if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`
-  if (ms >= 1_000) return `${(ms / 1_000).toFixed(2)} s`
-  return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`
+/** Three digits at the most where that is enough: `0.42 ms`, `17.3 ms`, `2.05 s`, `12 min`. */
+export function duration(ms: number): string {
+  if (ms >= 120_000) return `${Math.round(ms / 60_000)} min`
+  if (ms >= 1_000) return `${digits(ms / 1_000)} s`
+  return ms === 0 ? '0' : `${digits(ms)} ms`
+}
+
+function digits(value: number): string {
+  return String(Number(value.toPrecision(3)))
 }
 
 /** Times come from records and spans: one that is no date must not cost the page. */

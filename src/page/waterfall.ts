@@ -1,150 +1,177 @@
 import { html, type Html } from './html'
-import { took } from './times'
+import { attribute, type ShownAttribute, type ShownSpan } from './shown-span'
+import { duration } from './times'
 
-/** A span as a page shows it. */
-export interface WaterfallSpan {
-  readonly spanId: string
-  readonly parentSpanId: string | undefined
-  readonly service: string
-  readonly name: string
-  readonly kind: string
-  readonly startMs: number
-  readonly durationMs: number
-  readonly isError: boolean
-  readonly attributes: Readonly<Record<string, string>>
-  /** Message of the first recorded exception. */
-  readonly exception: string | undefined
-}
-
-/** Rows of one waterfall: more are nothing a person reads. */
-const MAX_ROWS = 64
-/** Deeper ones are indented no further: on a phone there would be nothing left of them. */
-const MAX_DEPTH = 6
-/** Of the whole width; shorter calls would not be seen at all. */
-const MIN_BAR_PERCENT = 0.5
-
-/** The spans of a trace under each other, each with its place in time. Needs no script: bars are SVG. */
-export function waterfall(spans: readonly WaterfallSpan[]): Html {
-  const rows = inOrderOfCalls(spans)
-  const startMs = Math.min(...spans.map(span => span.startMs))
-  const totalMs = Math.max(...spans.map(span => span.startMs + span.durationMs)) - startMs
-  if (rows.length === 0) return html`<p class="muted">The trace has no spans.</p>`
-  return html`<p class="waterfall-scale muted small"><span>0</span> <span>${took(totalMs)}</span></p>
-    <ol class="waterfall">
-      ${rows.slice(0, MAX_ROWS).map(row => toRow(row, startMs, totalMs))}
-    </ol>
-    ${rows.length > MAX_ROWS && html`<p class="muted small">and ${rows.length - MAX_ROWS} more spans</p>`}`
-}
+/** Rows of one page. A trace id that a client uses for everything may have thousands. */
+const MAX_ROWS = 500
+const DEEPEST_INDENT = 6
+const TICKS = [0, 0.25, 0.5, 0.75, 1]
 
 interface Row {
-  readonly span: WaterfallSpan
+  readonly span: ShownSpan
   readonly depth: number
 }
 
-/** Each span before those it called, as they began. A span whose caller is not there stands at the left. */
-function inOrderOfCalls(spans: readonly WaterfallSpan[]): Row[] {
-  const sorted = [...spans].sort((a, b) => a.startMs - b.startMs)
-  const ids = new Set(sorted.map(({ spanId }) => spanId))
-  const children = Map.groupBy(sorted, ({ parentSpanId }) =>
-    parentSpanId !== undefined && ids.has(parentSpanId) ? parentSpanId : undefined,
+/** The spans of a trace as bars on one time axis, each below its parent; a click opens what else it says. */
+export function waterfall(spans: readonly ShownSpan[]): Html {
+  const rows = nested(spans)
+  const startMs = Math.min(...spans.map(span => span.startMs))
+  const totalMs = Math.max(...spans.map(span => span.startMs + span.durationMs)) - startMs
+  const left = rows.length - MAX_ROWS
+  return html`<div class="waterfall">
+    <div class="axis">
+      <span></span>
+      <span class="ticks">${TICKS.map(part => html`<span>${duration(totalMs * part)}</span>`)}</span>
+      <span></span>
+    </div>
+    ${rows.slice(0, MAX_ROWS).map(row => line(row, startMs, totalMs))}
+    ${left > 0 && html`<p class="muted">${left} more spans are in the JSON.</p>`}
+  </div>`
+}
+
+/** Parents before their children, siblings by time; a span whose parent is elsewhere stands at the top. */
+function nested(spans: readonly ShownSpan[]): Row[] {
+  const known = new Set(spans.map(({ spanId }) => spanId))
+  const children = Map.groupBy(spans, ({ parentSpanId, spanId }) =>
+    parentSpanId !== undefined && parentSpanId !== spanId && known.has(parentSpanId) ? parentSpanId : '',
   )
   const rows: Row[] = []
-  const seen = new Set<WaterfallSpan>()
-  const visit = (span: WaterfallSpan, depth: number): void => {
-    if (seen.has(span)) return // a span that is its own ancestor comes from a broken or hostile client
-    seen.add(span)
-    rows.push({ span, depth: Math.min(depth, MAX_DEPTH) })
-    for (const child of children.get(span.spanId) ?? []) visit(child, depth + 1)
+  const waiting: Row[] = []
+  const add = (parent: string, depth: number): void => {
+    const latestFirst = (children.get(parent) ?? []).toSorted((a, b) => b.startMs - a.startMs)
+    waiting.push(...latestFirst.map(span => ({ span, depth })))
+    children.delete(parent) // each once, whatever two spans say of each other
   }
-  for (const root of children.get(undefined) ?? []) visit(root, 0)
-  for (const left of sorted) visit(left, 0)
+  const addAll = (): void => {
+    for (let row = waiting.pop(); row !== undefined; row = waiting.pop()) {
+      rows.push(row)
+      add(row.span.spanId, row.depth + 1)
+    }
+  }
+  add('', 0)
+  addAll()
+  // Spans that say they are each other's parents hang below none of those.
+  for (const parent of children.keys()) {
+    add(parent, 0)
+    addAll()
+  }
   return rows
 }
 
-function toRow({ span, depth }: Row, startMs: number, totalMs: number): Html {
-  const from = totalMs > 0 ? ((span.startMs - startMs) / totalMs) * 100 : 0
-  const width = totalMs > 0 ? (span.durationMs / totalMs) * 100 : 100
-  const x = Math.min(from, 100 - MIN_BAR_PERCENT)
-  return html`<li class="depth-${depth}${span.isError && ' failed'}">
-    <div class="what">
-      <strong>${span.name}</strong>
-      <span class="muted small">${facts(span).join(' · ')}</span>
-      ${span.isError && html`<p class="bad-text small">failed${whyFailed(span)}</p>`}
-    </div>
-    <svg class="bar" width="100%" height="12" aria-hidden="true">
-      <rect class="track" width="100%" height="12" rx="3" />
-      <rect
-        class="took"
-        x="${x.toFixed(2)}%"
-        width="${Math.max(MIN_BAR_PERCENT, width).toFixed(2)}%"
-        height="12"
-        rx="3"
-      />
-    </svg>
-    <span class="took small">${took(span.durationMs)}</span>
-    ${attributeList(span)}
-  </li>`
-}
-
-function facts({ service, kind, attributes }: WaterfallSpan): string[] {
-  const status = attributes['http.response.status_code']
-  const address = attributes['server.address']
-  const port = attributes['server.port']
-  const target = address === undefined ? undefined : port === undefined ? address : `${address}:${port}`
-  const called = kind === 'client' && target !== undefined ? `to ${target}` : undefined
-  return [service, kind === 'other' ? undefined : kind, called, status].filter(fact => fact !== undefined)
-}
-
-function whyFailed({ exception, attributes }: WaterfallSpan): string {
-  const why = exception ?? attributes['error.type']
-  return why === undefined || why === '' ? '' : `: ${why}`
-}
-
-/** Attributes shown of one span. */
-const MAX_ATTRIBUTES = 64
-const MAX_VALUE_CHARACTERS = 500
-
-function attributeList({ attributes }: WaterfallSpan): Html | undefined {
-  const entries = Object.entries(attributes).slice(0, MAX_ATTRIBUTES)
-  if (entries.length === 0) return undefined
-  return html`<details class="attributes small">
-    <summary class="muted">attributes</summary>
-    <dl>
-      ${entries.map(
-        ([name, value]) =>
-          html`<dt class="mono">${name}</dt>
-            <dd>${value.slice(0, MAX_VALUE_CHARACTERS)}</dd>`,
-      )}
-    </dl>
+function line({ span, depth }: Row, startMs: number, totalMs: number): Html {
+  return html`<details class="span depth-${Math.min(depth, DEEPEST_INDENT)}">
+    <summary>
+      <span class="name">${span.name} ${whereTo(span)} ${whatFailed(span)}</span>
+      ${bar(span, startMs, totalMs)}
+      <span class="took">${duration(span.durationMs)} ${status(span)}</span>
+    </summary>
+    <div class="inside">${inside(span, startMs)}</div>
   </details>`
 }
 
+/** The service, and what it called. */
+function whereTo({ service, kind, attributes }: ShownSpan): Html {
+  const upstream = attribute(attributes, 'gateway.upstream.name')
+  const address = attribute(attributes, 'server.address')
+  const port = attribute(attributes, 'server.port')
+  const called = [upstream, address === undefined ? undefined : port === undefined ? address : `${address}:${port}`]
+  const target = kind === 'client' ? called.filter(part => part !== undefined).join(', ') : ''
+  return html`<small>${service} · ${kind}${target !== '' && ` → ${target}`}</small>`
+}
+
+/** In a colour and in words: status, error type, and what the exception said. */
+function whatFailed({ isError, statusMessage, attributes, events }: ShownSpan): Html | undefined {
+  const outcome = attribute(attributes, 'gateway.outcome')
+  const reason = attribute(attributes, 'gateway.reason')
+  if (!isError) return outcome === 'refusal' ? html`<span class="warn-text">${reason}</span>` : undefined
+  const exceptions = events.map(event => attribute(event.attributes, 'exception.message'))
+  const said = [statusMessage, attribute(attributes, 'error.type'), ...exceptions]
+  return html`<span class="bad-text">${said.filter(text => text !== undefined && text !== '').join(' · ')}</span>`
+}
+
+function bar({ startMs: from, durationMs, kind, isError, name }: ShownSpan, startMs: number, totalMs: number): Html {
+  const x = totalMs === 0 ? 0 : ((from - startMs) / totalMs) * 100
+  const width = totalMs === 0 ? 100 : (durationMs / totalMs) * 100
+  const colour = isError ? 'failed' : kind === 'server' || kind === 'client' ? kind : 'other'
+  const label = `${name}: begins after ${duration(from - startMs)}, takes ${duration(durationMs)}`
+  // Geometry in attributes, because the pages allow no inline style.
+  return html`<svg class="bar" role="img" aria-label="${label}">
+    ${TICKS.slice(1, -1).map(part => html`<line class="grid" x1="${part * 100}%" x2="${part * 100}%" y1="0" y2="100%" />`)}
+    <rect
+      class="${colour}"
+      x="${percent(Math.min(x, 99.6))}"
+      width="${percent(Math.max(width, 0.4))}"
+      y="20%"
+      height="60%"
+      rx="2"
+    />
+  </svg>`
+}
+
+function status({ attributes }: ShownSpan): Html | undefined {
+  const code = attribute(attributes, 'http.response.status_code')
+  return code === undefined ? undefined : html`<strong>${code}</strong>`
+}
+
+function inside({ attributes, events, spanId, parentSpanId, scope, ...span }: ShownSpan, startMs: number): Html {
+  const ids: ShownAttribute[] = [
+    ['begins after', duration(span.startMs - startMs)],
+    ['span id', spanId],
+    ['parent', parentSpanId ?? 'none'],
+    ...(scope === undefined ? [] : [['made by', scope] as const]),
+  ]
+  return html`${list(ids)}
+    <h3>Attributes</h3>
+    ${list(attributes)}
+    ${events.map(
+      event =>
+        html`<h3>${event.name}, after ${duration(event.atMs - startMs)}</h3>
+          ${list(event.attributes)}`,
+    )}`
+}
+
+function list(attributes: readonly ShownAttribute[]): Html {
+  return html`<dl>
+    ${attributes.map(
+      ([name, value]) =>
+        html`<dt>${name}</dt>
+          <dd class="mono">${value}</dd>`,
+    )}
+  </dl>`
+}
+
+function percent(value: number): string {
+  return `${Number(value.toFixed(3))}%`
+}
+
 export const WATERFALL_STYLE = `
-.waterfall-scale { display: flex; justify-content: space-between; margin: .5rem 5rem 0 40%; padding-left: .75rem; }
-.waterfall li {
-  display: grid; grid-template-columns: 40% minmax(0, 1fr) 5rem; column-gap: .75rem; align-items: start;
-  padding: .4rem 0; border-top: 1px solid var(--line);
+.axis, .span > summary { display: grid; grid-template-columns: minmax(14rem, 24rem) 1fr 9rem; gap: .8rem; align-items: center; }
+.axis { color: var(--muted); font-size: .8rem; padding: 0 0 .2rem; }
+.ticks { display: flex; justify-content: space-between; }
+.span { border-top: 1px solid var(--line); }
+.span > summary { padding: .3rem 0; cursor: pointer; list-style: none; }
+.span > summary::-webkit-details-marker { display: none; }
+.span > summary:hover, .span[open] > summary { background: var(--raised); }
+.name::before { content: "\\25B8"; color: var(--muted); display: inline-block; width: 1em; }
+.span[open] .name::before { content: "\\25BE"; }
+.name { overflow-wrap: anywhere; }
+.name small { color: var(--muted); display: block; padding-left: 1.2em; }
+.name .bad-text, .name .warn-text { display: block; padding-left: 1.1em; font-size: .88rem; }
+.depth-1 .name { padding-left: 1.2rem; } .depth-2 .name { padding-left: 2.4rem; } .depth-3 .name { padding-left: 3.6rem; }
+.depth-4 .name { padding-left: 4.8rem; } .depth-5 .name { padding-left: 6rem; } .depth-6 .name { padding-left: 7.2rem; }
+.bar { display: block; width: 100%; height: 1.1rem; background: var(--raised); border-radius: 2px; }
+.bar .grid { stroke: var(--line); stroke-width: 1px; }
+.bar .server { fill: var(--server); } .bar .client { fill: var(--client); } .bar .other { fill: var(--other); }
+.bar .failed { fill: var(--bad); }
+.took { text-align: right; white-space: nowrap; }
+.inside { padding: .6rem 1rem 1rem 1.2rem; background: var(--raised); }
+.inside h3 { font-size: .9rem; margin: .8rem 0 .2rem; } .inside h3:first-child { margin-top: 0; }
+
+@media print { .span:not([open]) > .inside { display: none; } }
+@media (max-width: 48rem) {
+  .axis { display: none; }
+  .span > summary { grid-template-columns: 1fr auto; }
+  .span > summary .bar { grid-column: 1 / -1; grid-row: 2; }
+  .inside { padding-left: .6rem; }
 }
-.waterfall svg.bar { margin-top: .4rem; }
-.waterfall .track { fill: var(--raised); }
-.waterfall rect.took { fill: var(--calm); }
-.waterfall .failed > svg rect.took { fill: var(--bad); }
-.waterfall span.took { text-align: right; white-space: nowrap; }
-.waterfall .depth-1 .what { padding-left: 1rem; } .waterfall .depth-2 .what { padding-left: 2rem; }
-.waterfall .depth-3 .what { padding-left: 3rem; } .waterfall .depth-4 .what { padding-left: 4rem; }
-.waterfall .depth-5 .what { padding-left: 5rem; } .waterfall .depth-6 .what { padding-left: 6rem; }
-.attributes { grid-column: 1 / -1; }
-.attributes dl { display: grid; grid-template-columns: minmax(8rem, 16rem) minmax(0, 1fr); gap: .15rem .75rem; margin: .4rem 0; }
-.attributes dd { margin: 0; }
-@media (max-width: 40rem) {
-  .waterfall-scale { margin-left: 0; margin-right: 0; padding-left: 0; }
-  .waterfall li { grid-template-columns: minmax(0, 1fr) auto; }
-  .waterfall svg.bar { grid-row: 2; grid-column: 1 / -1; margin-top: .25rem; }
-  .waterfall .depth-1 .what { padding-left: .6rem; } .waterfall .depth-2 .what { padding-left: 1.2rem; }
-  .waterfall .depth-3 .what { padding-left: 1.8rem; } .waterfall .depth-4 .what { padding-left: 2.4rem; }
-  .waterfall .depth-5 .what, .waterfall .depth-6 .what { padding-left: 3rem; }
-  .attributes dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
-  .attributes dd { margin: 0 0 .35rem; }
-}
-@media print { .attributes:not([open]) { display: none; } }
 `

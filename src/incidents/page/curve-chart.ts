@@ -2,7 +2,7 @@ import { scaleLinear, scaleUtc } from 'd3-scale'
 import { area, line } from 'd3-shape'
 import type { Curve, CurveLine } from '../evidence/curve'
 import { html, type Html } from '../../page/html'
-import { clock, took } from '../../page/times'
+import { clock, duration } from '../../page/times'
 
 /** A request that proves the curve. */
 export interface Dot {
@@ -173,7 +173,7 @@ function valueText(value: number, unit: Curve['unit']): string {
     case 'per second':
       return `${Number(value.toPrecision(3))}/s`
     case 'seconds':
-      return value === 0 ? '0' : took(value * 1_000)
+      return value === 0 ? '0' : duration(value * 1_000)
     case 'share':
       return `${Math.round(value * 100)} %`
     case 'on or off':

@@ -3,7 +3,7 @@ import { html, type Html } from '../../page/html'
 import { safeUrl } from '../../page/safe-url'
 import type { Page } from '../../page/send-page'
 import { styleSheet } from '../../page/style-sheet'
-import { clock, dateAndClock, lasted, timeElement, took } from '../../page/times'
+import { clock, dateAndClock, lasted, timeElement, duration } from '../../page/times'
 import { waterfall, WATERFALL_STYLE } from '../../page/waterfall'
 import type { ProvingTrace, Signature } from '../evidence/evidence'
 import { placeOf, saidOf } from '../evidence/signatures'
@@ -11,6 +11,7 @@ import type { Incident, IncidentAlert } from '../record/incident'
 import { CHART_STYLE, chartLegend, curveChart, type Chart, type Dot, type Mark } from './curve-chart'
 import { curveRange, type AlertCurve } from './curves'
 import { linksOf, runbookPath, traceUrl, type Link, type Places } from './links'
+import { toShownSpan } from './shown-spans'
 import { nameOf, type Story } from './story'
 import { INCIDENT_STYLE } from './style'
 
@@ -111,7 +112,7 @@ function dotsOf({ alerts, exemplars }: Pick<AlertCurve, 'alerts' | 'exemplars'>,
       timeMs: trace.timeMs,
       durationMs: trace.durationMs,
       href: `#trace-${trace.traceId}`,
-      label: `${clock(trace.timeMs)} ${requestOf(trace)}, ${took(trace.durationMs)}`,
+      label: `${clock(trace.timeMs)} ${requestOf(trace)}, ${duration(trace.durationMs)}`,
     }))
   const others = exemplars
     .filter(({ traceId }) => !own.has(traceId))
@@ -119,7 +120,7 @@ function dotsOf({ alerts, exemplars }: Pick<AlertCurve, 'alerts' | 'exemplars'>,
       timeMs,
       durationMs: value * 1_000,
       href: replicaUrl === undefined ? undefined : safeUrl(`${replicaUrl}/traces/${traceId}`),
-      label: `${clock(timeMs)} trace ${traceId}, ${took(value * 1_000)}`,
+      label: `${clock(timeMs)} trace ${traceId}, ${duration(value * 1_000)}`,
     }))
   return [...others, ...recorded]
 }
@@ -207,7 +208,7 @@ function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
     <details ${isOpen ? OPEN : undefined}>
       <summary>
         ${timeElement(trace.timeMs)} <strong>${requestOf(trace)}</strong>
-        <span class="muted small">${[trace.reason, took(trace.durationMs)].filter(Boolean).join(' · ')}</span>
+        <span class="muted small">${[trace.reason, duration(trace.durationMs)].filter(Boolean).join(' · ')}</span>
       </summary>
       <p class="small" id="trace-${trace.traceId}">
         Trace <code>${trace.traceId}</code>${
@@ -216,7 +217,7 @@ function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
       </p>
       ${
         trace.spans.length > 0
-          ? waterfall(trace.spans)
+          ? waterfall(trace.spans.map(toShownSpan))
           : html`<p class="note small">Known by its exemplar only: nobody had the trace when it was asked for.</p>`
       }
     </details>

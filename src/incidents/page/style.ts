@@ -1,5 +1,6 @@
 /** What only the incident pages have. */
 export const INCIDENT_STYLE = `
+section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: 1rem; margin-top: 1rem; }
 main > nav { margin-bottom: .75rem; }
 .heading { border-left: 6px solid var(--bad); padding: .25rem 0 .25rem 1rem; }
 .heading.over { border-color: var(--good); }
@@ -45,5 +46,8 @@ footer { margin-top: 1.25rem; }
   .lead { font-size: 1.0625rem; }
   .signatures td:first-child, .signatures th:first-child { width: 8.5rem; }
 }
-@media print { .traces details:not([open]) { display: none; } }
+@media print {
+  section { border: 0; padding: 0; }
+  .traces details:not([open]) { display: none; }
+}
 `

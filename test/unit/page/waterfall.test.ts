@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { readSpans, type ShownSpan } from '../../../src/operations/otlp-spans'
-import { duration, waterfall } from '../../../src/operations/waterfall'
+import type { ShownSpan } from '../../../src/page/shown-span'
+import { waterfall } from '../../../src/page/waterfall'
 
 const SPAN: ShownSpan = {
-  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
   spanId: 'root',
   parentSpanId: undefined,
   name: 'GET /orders',
@@ -108,49 +107,5 @@ describe('the waterfall', () => {
     const markup = waterfall(many).toString()
     assert.equal(rows(many).length, 500)
     assert.match(markup, /100 more spans/)
-  })
-})
-
-describe('a duration', () => {
-  for (const [ms, text] of [
-    [0, '0'],
-    [0.0421, '0.0421 ms'],
-    [17.345, '17.3 ms'],
-    [999, '999 ms'],
-    [2_049, '2.05 s'],
-    [119_000, '119 s'],
-    [600_000, '10 min'],
-  ] as const) {
-    it(`of ${ms} ms is written ${text}`, () => assert.equal(duration(ms), text))
-  }
-})
-
-describe('spans of OTLP/JSON', () => {
-  it('keep their nanoseconds', () => {
-    const times = { startTimeUnixNano: '1763915882258123456', endTimeUnixNano: '1763915882258623456' }
-    const span = { traceId: 'a', spanId: 'b', name: 'GET', kind: 3, ...times }
-    const [read] = readSpans(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))
-    assert.equal(read?.durationMs.toFixed(3), '0.500')
-    assert.equal(read.kind, 'client')
-    assert.deepEqual([read.service, read.attributes, read.events, read.parentSpanId], ['', [], [], undefined])
-  })
-
-  it('have attributes of every kind as text', () => {
-    const values = [{ stringValue: 'a' }, { intValue: 7 }, { boolValue: true }, { arrayValue: { values: [] } }]
-    const attributes = values.map((value, index) => ({ key: `k${index}`, value }))
-    const span = {
-      traceId: 'a',
-      spanId: 'b',
-      name: '',
-      kind: 0,
-      startTimeUnixNano: '0',
-      endTimeUnixNano: '0',
-      attributes,
-    }
-    const [read] = readSpans(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }))
-    assert.deepEqual(
-      read?.attributes.map(([, value]) => value),
-      ['a', '7', 'true', '{"values":[]}'],
-    )
   })
 })

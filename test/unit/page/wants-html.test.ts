@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
-import { wantsHtml } from '../../../src/operations/page'
+import { wantsHtml } from '../../../src/page/wants-html'
 
 function asks(accept: string | undefined, url = '/traces'): boolean {
-  return wantsHtml({ headers: { accept }, url } as IncomingMessage)
+  return wantsHtml({ headers: { accept }, url })
 }
 
 describe('whether a page is wanted', () => {

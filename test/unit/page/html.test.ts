@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { html } from '../../../src/operations/html'
+import { html } from '../../../src/page/html'
 
 describe('html``', () => {
   it('escapes what could end a text or a quoted attribute', () => {

@@ -1,0 +1,15 @@
+import type { ShownSpan } from '../../page/shown-span'
+import type { TraceSpan } from '../evidence/otlp-trace'
+
+/** A span of the record as a page shows it. */
+export function toShownSpan({ kind, exception, attributes, ...span }: TraceSpan): ShownSpan {
+  const event = { name: 'exception', atMs: span.startMs + span.durationMs }
+  return {
+    ...span,
+    kind: kind === 'other' ? 'internal' : kind,
+    scope: undefined,
+    statusMessage: undefined,
+    attributes: Object.entries(attributes),
+    events: exception === undefined ? [] : [{ ...event, attributes: [['exception.message', exception]] }],
+  }
+}
