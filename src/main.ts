@@ -71,6 +71,7 @@ async function main(): Promise<void> {
   const opsServer = createOpsServer({
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
     traces: telemetry.traces,
+    offenders: gateway.offenders,
     access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
     notReady: () => (draining ? 'draining' : undefined),
   })

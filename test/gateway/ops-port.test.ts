@@ -45,6 +45,12 @@ const OTLP = JSON.stringify({
     },
   ],
 })
+const OFFENDERS = ['burst', 'daily'].map(policy => ({
+  route: 'orders',
+  policy,
+  limited: 7,
+  offenders: [{ client: 'a1b2c3d4e5f6', count: 7, error: 0 }],
+}))
 const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' }
 const ASK = { redirect: 'manual' } as const
 
@@ -58,6 +64,7 @@ describe('the ops port', () => {
     asked.length = 0
     notReady = undefined
     server = createOpsServer({
+      offenders: () => OFFENDERS,
       metrics: (_request, response) => response.end('# EOF\n'),
       traces: {
         list: (filter, limit) => {
