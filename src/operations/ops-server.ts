@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { indexPage } from './index-page'
 import type { OpsAccess } from './ops-access'
-import { sendPage, wantsHtml } from './page'
+import { wantsHtml } from '../page/wants-html'
+import { sendOpsPage } from './page'
 import { listOffenders, type OffenderReader } from './offenders'
 import { sendJson } from './send-json'
 import { listTraces, showTrace, type TraceReader } from './traces'
@@ -21,7 +22,7 @@ export interface OpsServerOptions {
 export function createOpsServer(options: OpsServerOptions): Server {
   const pages: Readonly<Record<string, RequestListener>> = {
     '/': (request, response) => {
-      if (wantsHtml(request)) sendPage(response, 200, 'Operations', indexPage(options.notReady()))
+      if (wantsHtml(request)) sendOpsPage(response, 200, 'Operations', indexPage(options.notReady()))
       else sendJson(response, 200, { service: 'myesi-gateway', endpoints: Object.keys(pages) })
     },
     '/metrics': options.metrics,
