@@ -34,7 +34,8 @@ function traceLine({ traceId, method, path, status, durationMs, source }: Provin
 
 function turnLine({ firstBadMs, lastGoodMs }: Evidence): string[] {
   if (firstBadMs === undefined) return []
-  const good = lastGoodMs === undefined ? '' : `, nothing failed until ${clock(lastGoodMs)}`
+  // Counters are looked at every few seconds, traces know the millisecond: the later one of the two is not news.
+  const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, nothing failed until ${clock(lastGoodMs)}`
   return [`First failure at ${clock(firstBadMs)}${good}`]
 }
 

@@ -10,11 +10,15 @@ interface Range {
 /** Changes told of one alert. */
 const MAX_CHANGES = 10
 
+/** Of the gateways themselves: a Collector tells of the same resource under a name of its own. */
+const RELEASES =
+  'max by (instance, service_version) (target_info{job="myesi-api"} and on (instance) gateway_ops_info{job="myesi-api"})'
+
 /** What changed in the time before: configurations, releases, restarts, Redis. */
 export async function findChanges(prometheus: PrometheusClient, range: Range, signal: AbortSignal): Promise<Change[]> {
   const [configurations, releases, restarts, redis] = await Promise.all([
     prometheus.queryRange('max by (instance, sha256) (gateway_config_info)', range, signal),
-    prometheus.queryRange('max by (instance, service_version) (target_info{job="myesi-api"})', range, signal),
+    prometheus.queryRange(RELEASES, range, signal),
     prometheus.queryRange('time() - max by (instance) (process_uptime_seconds{job="myesi-api"})', range, signal),
     prometheus.queryRange('min(redis_up)', range, signal),
   ])
@@ -30,12 +34,13 @@ export async function findChanges(prometheus: PrometheusClient, range: Range, si
     .slice(-MAX_CHANGES)
 }
 
-/** Series that were not there when the range began. */
-function appeared(series: readonly Series[], { startMs, stepMs }: Range, say: (series: Series) => string): Change[] {
-  return series.flatMap(one => {
-    const first = one.points[0]
-    if (first === undefined || first[0] * 1_000 <= startMs + stepMs) return []
-    return [{ timeMs: first[0] * 1_000, what: say(one) }]
+/** Series that came after another one of their kind: the very first of all is a beginning and no change. */
+function appeared(series: readonly Series[], { stepMs }: Range, say: (series: Series) => string): Change[] {
+  const begins = series.map(({ points }) => (points[0]?.[0] ?? 0) * 1_000)
+  const earliest = Math.min(...begins)
+  return series.flatMap((one, index) => {
+    const timeMs = begins[index] ?? 0
+    return timeMs <= earliest + stepMs ? [] : [{ timeMs, what: say(one) }]
   })
 }
 
