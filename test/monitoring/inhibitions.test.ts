@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { needs } from '../support/needs'
+import { until } from '../support/until'
+import { fired, keyOf, startAlertmanager, type RunningAlertmanager } from './start-alertmanager'
+
+const route = { job: 'myesi-api', http_route: '/api/orders', gateway_upstream_name: 'orders' }
+const redis = { job: 'redis', instance: 'redis-exporter:9121' }
+const gateway = { job: 'myesi-api', instance: 'gateway:9464' }
+
+/** What fires, what follows from it and is not told, and what is told all the same. */
+const CASES = [
+  {
+    title: 'a page about a route says it all about its faults, and nothing about others or other symptoms',
+    source: fired('GatewayHttp500Spike', route),
+    silenced: [fired('GatewayRequestsFailing', route)],
+    told: [
+      fired('GatewayRequestsFailing', { ...route, http_route: '/api/users' }),
+      fired('GatewayRateLimitSurge', route),
+      fired('GatewayLatencyHigh', { job: 'myesi-api', http_route: '/api/orders' }),
+    ],
+  },
+  {
+    title: 'without Redis the gateway counts by itself, which is no second message; what users feel is',
+    source: fired('RedisDown', redis),
+    silenced: [
+      fired('GatewayRateLimitDegraded', gateway),
+      fired('RedisMemoryHigh', redis),
+      fired('RedisConnectionsHigh', redis),
+    ],
+    told: [
+      fired('GatewayHttp500Spike', { ...route, http_route: '/api/closed' }),
+      fired('RedisMemoryHigh', { ...redis, instance: 'other:9121' }),
+    ],
+  },
+  {
+    title: 'connections that are refused are more than connections that become few',
+    source: fired('RedisRejectedConnections', redis),
+    silenced: [fired('RedisConnectionsHigh', redis)],
+    told: [fired('RedisMemoryHigh', redis), fired('RedisConnectionsHigh', { ...redis, instance: 'other:9121' })],
+  },
+  {
+    title: 'no gateway at all means that none of its targets is up',
+    source: fired('GatewayAbsent', { job: 'myesi-api' }),
+    silenced: [fired('TargetDown', gateway)],
+    told: [fired('TargetDown', redis)],
+  },
+]
+
+describe('Alertmanager with the shipped configuration', () => {
+  let alertmanager: RunningAlertmanager
+
+  before(needs('alertmanager'))
+
+  beforeEach(async () => {
+    // Nobody listens at these addresses: what is told is not of interest here.
+    alertmanager = await startAlertmanager({ slackUrl: 'http://127.0.0.1:9/', mailPort: 9 })
+  })
+
+  afterEach(() => alertmanager.stop())
+
+  for (const { title, source, silenced, told } of CASES) {
+    it(title, async () => {
+      await alertmanager.post([source, ...silenced, ...told].map(labels => ({ labels })))
+      const states = await until(
+        async () => {
+          const now = await alertmanager.states()
+          return silenced.every(labels => now.get(keyOf(labels)) === 'suppressed') && now
+        },
+        { what: `${silenced.map(({ alertname }) => alertname).join(', ')} silenced` },
+      )
+      for (const labels of [source, ...told]) assert.equal(states.get(keyOf(labels)), 'active', labels['alertname'])
+    })
+  }
+})

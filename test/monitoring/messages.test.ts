@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import type { ParsedMail } from 'mailparser'
+import { startMailServer, type MailServer } from '../support/mail-server'
+import { needs } from '../support/needs'
+import { startSlackStandIn, type SlackMessage, type SlackStandIn } from '../support/slack-stand-in'
+import { until } from '../support/until'
+import { fired, startAlertmanager, type PostedAlert, type RunningAlertmanager } from './start-alertmanager'
+
+describe('messages about alerts', () => {
+  let slack: SlackStandIn
+  let mailServer: MailServer
+  let alertmanager: RunningAlertmanager
+
+  before(needs('alertmanager'))
+
+  beforeEach(async () => {
+    slack = await startSlackStandIn()
+    mailServer = await startMailServer()
+    alertmanager = await startAlertmanager({ slackUrl: slack.url, mailPort: mailServer.port })
+  })
+
+  afterEach(async () => {
+    await alertmanager.stop()
+    await Promise.all([slack.stop(), mailServer.stop()])
+  })
+
+  it('say which alert, where, why and since when, and lead to the dashboard, the runbook and a silence', async () => {
+    await alertmanager.post([spike({ http_route: '/api/orders', gateway_upstream_name: 'orders' })])
+    const { message, mail } = await nextMessages()
+
+    assert.equal(message.title, '[CRITICAL] GatewayHttp500Spike /api/orders')
+    assert.equal(message.color, '#d0021b')
+    assert.equal(message.titleLink, `${alertmanager.url}/#/alerts?receiver=page`)
+    for (const line of [
+      '*Many requests fail*',
+      '*Route:* /api/orders',
+      '*Upstream:* orders',
+      '*Reason:* connect_refused (38), reset (2)',
+      '12.5% of the requests failed.',
+      'Since 2026-11-23 10:00:00 UTC · <http://localhost:3000/d/myesi-gateway?var-route=%2Fapi%2Forders|Dashboard>',
+      '*Runbook:* monitoring/runbooks/GatewayHttp500Spike.md',
+    ]) {
+      assert.ok(message.text.split('\n').includes(line), `${line}\nis not in\n${message.text}`)
+    }
+
+    assert.equal(mail.subject, '[CRITICAL] GatewayHttp500Spike /api/orders')
+    const text = mail.text ?? ''
+    for (const line of [
+      'Route: /api/orders',
+      'Upstream: orders',
+      'Reason: connect_refused (38), reset (2)',
+      'Dashboard: http://localhost:3000/d/myesi-gateway?var-route=%2Fapi%2Forders',
+      'Runbook: monitoring/runbooks/GatewayHttp500Spike.md',
+    ]) {
+      assert.ok(text.split('\n').includes(line), `${line}\nis not in\n${text}`)
+    }
+    const html = String(mail.html)
+    assert.match(html, /href="http:\/\/localhost:3000\/d\/myesi-gateway\?var-route=%2Fapi%2Forders"/)
+    assert.match(html, /href="http:\/\/localhost:9090\/graph\?g0\.expr=up"/)
+  })
+
+  it('carry text from outside as text: no markup of Slack, no HTML, no second header', async () => {
+    const evil = '/a/<!channel>&<b>"x"</b>\r\nBcc: x@example.com'
+    await alertmanager.post([spike({ http_route: evil, gateway_upstream_name: '<https://evil.example|up>' })])
+    const { message, mail } = await nextMessages()
+
+    assert.doesNotMatch(message.text, /<!channel>|<https:\/\/evil/)
+    assert.doesNotMatch(message.title, /<!channel>/)
+    assert.match(message.text, /&lt;!channel&gt;&amp;&lt;b&gt;/)
+    const html = String(mail.html)
+    assert.doesNotMatch(html, /<b>"x"|<!channel>/)
+    assert.match(html, /&lt;b&gt;/)
+    assert.equal(mail.headers.has('bcc'), false)
+  })
+
+  it('fill in the silence with what the alerts have in common, whatever stands in it', async () => {
+    await alertmanager.post([spike({ http_route: '/a b/c+d/&e', gateway_upstream_name: 'orders' })])
+    const { message, mail } = await nextMessages()
+
+    const inSlack = /<([^|>]+)\|Silence>/.exec(message.text)?.[1] ?? ''
+    const inMail = /href="([^"]+)">Silence</.exec(String(mail.html))?.[1] ?? ''
+    for (const link of [inSlack, inMail.replaceAll('&amp;', '&')]) {
+      const [place, filter = ''] = link.split('?filter=')
+      assert.equal(place, `${alertmanager.url}/#/silences/new`)
+      assert.match(
+        decodeURIComponent(filter),
+        /^\{alertname="GatewayHttp500Spike",.*http_route="\/a b\/c\+d\/&e",.*\}$/,
+      )
+    }
+  })
+
+  it('tell of all routes of an upstream at once, and of no more than fit', async () => {
+    const routes = Array.from({ length: 12 }, (_, index) => `/api/route-${String(index).padStart(2, '0')}`)
+    await alertmanager.post(routes.map(http_route => spike({ http_route, gateway_upstream_name: 'orders' })))
+    const { message, mail } = await nextMessages()
+
+    assert.equal(message.title, '[CRITICAL x12] GatewayHttp500Spike upstream orders')
+    assert.equal(mail.subject, '[CRITICAL x12] GatewayHttp500Spike upstream orders')
+    assert.deepEqual(
+      [...message.text.matchAll(/\*Route:\* (\S+)/g)].map(([, route]) => route),
+      routes.slice(0, 10),
+    )
+    assert.match(message.text, /^Only 10 of 12 are shown\.$/m)
+    assert.deepEqual(
+      [...(mail.text ?? '').matchAll(/^Route: (\S+)/gm)].map(([, route]) => route),
+      routes,
+    )
+  })
+
+  it('say when it is over, and how long it lasted', async () => {
+    const alert = spike({ http_route: '/api/orders', gateway_upstream_name: 'orders' })
+    await alertmanager.post([alert])
+    await nextMessages()
+    await alertmanager.post([{ ...alert, endsAt: '2026-11-23T10:12:34Z' }])
+    const { message, mail } = await nextMessages(2)
+
+    assert.equal(message.title, '[RESOLVED] GatewayHttp500Spike /api/orders')
+    assert.equal(message.color, '#2eb67d')
+    assert.match(message.text, /^Over after 12m34s\.$/m)
+    assert.doesNotMatch(message.text, /Runbook|Silence|failed/)
+    assert.equal(mail.subject, '[RESOLVED] GatewayHttp500Spike /api/orders')
+    assert.match(mail.text ?? '', /^Over after 12m34s\.$/m)
+  })
+
+  it('go to the team for a warning, and to nobody for information', async () => {
+    const redis = { job: 'redis', instance: 'redis-exporter:9121' }
+    const annotations = { summary: 'About memory', description: 'It is nearly full.' }
+    await alertmanager.post([
+      { labels: fired('RedisMaxmemoryUnset', redis), annotations },
+      { labels: fired('RedisMemoryHigh', redis), annotations },
+    ])
+    const { message, mail } = await nextMessages()
+
+    assert.equal(message.title, '[WARNING] RedisMemoryHigh redis-exporter:9121')
+    assert.equal(message.color, '#f5a623')
+    assert.deepEqual(mail.to, { ...mail.to, text: 'team@example.com' })
+    // The information came first and in a group of its own: were it told, it would be here by now.
+    assert.equal(slack.messages.length, 1)
+  })
+
+  /** The newest message by each way, once there are so many of them. */
+  async function nextMessages(count = 1): Promise<{ message: SlackMessage; mail: ParsedMail }> {
+    await until(() => slack.messages.length >= count && mailServer.mails.length >= count, {
+      what: `${count} messages by Slack and by mail`,
+    })
+    return { message: slack.messages.at(-1)!, mail: mailServer.mails.at(-1)! }
+  }
+})
+
+function spike(labels: { http_route: string; gateway_upstream_name: string }): PostedAlert {
+  return {
+    labels: fired('GatewayHttp500Spike', { job: 'myesi-api', ...labels }),
+    annotations: {
+      summary: 'Many requests fail',
+      description: '12.5% of the requests failed.',
+      reason: 'connect_refused (38), reset (2)',
+      runbook_url: 'monitoring/runbooks/GatewayHttp500Spike.md',
+      dashboard_url: '/d/myesi-gateway?var-route=%2Fapi%2Forders',
+    },
+    startsAt: '2026-11-23T10:00:00Z',
+    // Far away: without it, the shortened resolve_timeout would end the alert before it is told.
+    endsAt: '2126-11-23T10:00:00Z',
+    generatorURL: 'http://localhost:9090/graph?g0.expr=up',
+  }
+}
