@@ -125,14 +125,18 @@ function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
   if (!telemetry.enabled) {
     log.warn({ event: 'startup' }, 'telemetry is off')
-    return
+    return refuseWithout(settings, 'telemetry is off')
   }
   log.info({ event: 'startup', exporters: telemetry.exporters }, 'telemetry started')
-  if (telemetry.loadedTooEarly.length === 0) return
-  const modules = telemetry.loadedTooEarly
-  log.error({ event: 'telemetry', modules }, 'loaded before they could be instrumented: their signals are missing')
+  const modules = telemetry.notInstrumented()
+  if (modules.length === 0) return
+  log.error({ event: 'telemetry', modules }, 'not instrumented: the signals of these are missing')
+  refuseWithout(settings, `not instrumented: ${modules.join(', ')}`)
+}
+
+function refuseWithout(settings: Settings, problem: string): void {
   if (!settings.telemetryRequired) return
-  process.stderr.write(`TELEMETRY_REQUIRED is set and not instrumented: ${modules.join(', ')}\n`)
+  process.stderr.write(`TELEMETRY_REQUIRED is set and ${problem}\n`)
   process.exit(EXIT_CONFIG)
 }
 

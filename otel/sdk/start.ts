@@ -8,10 +8,10 @@ import { Diagnostics } from './diagnostics'
 import { Exemplars } from './exemplars'
 import { createLogRecordProcessors, createMeterProvider, createSpanExports } from './exporters'
 import { PrometheusExposition } from './exposition/exporter'
+import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
 import { KeptTraces } from './kept-traces/kept-traces'
 import { Recorder } from './kept-traces/recorder'
-import { loadedTooEarly } from './loaded-too-early'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
 import { createResource } from './resource'
@@ -54,7 +54,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
     exporters: { metrics: [], traces: [], logs: [] },
     httpInstrumentation: 'own',
     problems: [],
-    loadedTooEarly: [],
+    notInstrumented: () => [],
     traces: { list: () => [], otlpJson: () => undefined },
     handleMetricsRequest: answerNotFound,
     setHttpRoute: () => {},
@@ -65,7 +65,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
 }
 
 function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry {
-  const tooEarly = loadedTooEarly()
+  const modules = new InstrumentedModules(settings.instrumentations)
   const ignoredPorts = new Set<number>()
   const recorder = new Recorder()
   const exemplars = new Exemplars(span => recorder.has(span))
@@ -100,6 +100,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
   const meter = metrics.getMeter(SCOPE_NAME)
   measureProcess(meter)
   keptTraces.observe(meter)
+  modules.observe(meter)
   const stopMeasuringRedis = measureRedis(meter)
   const exposition = readers.find(reader => reader instanceof PrometheusExposition)
 
@@ -108,7 +109,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
     exporters: settings.exporters,
     httpInstrumentation: settings.httpInstrumentation,
     problems: [],
-    loadedTooEarly: tooEarly,
+    notInstrumented: () => modules.missing(),
     traces: recorder,
     handleMetricsRequest: (request, response) => {
       if (exposition === undefined) answerNotFound(request, response)

@@ -60,8 +60,8 @@ export interface Telemetry {
   readonly httpInstrumentation: 'own' | 'stock'
   /** Wrong `OTEL_*` settings. With any, nothing was started. */
   readonly problems: readonly TelemetryProblem[]
-  /** Modules that were loaded before they could be instrumented: their signals are missing. */
-  readonly loadedTooEarly: readonly string[]
+  /** Modules that are loaded by now and whose instrumentation did not take hold: their signals are missing. */
+  notInstrumented(): readonly string[]
   readonly traces: KeptTraceReader
   /** Answers a scrape; 404 where no Prometheus exporter is configured. Never throws. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): void

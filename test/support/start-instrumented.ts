@@ -6,7 +6,7 @@ export interface InstrumentedProgram {
   readonly url: string
   readonly opsUrl: string
   readonly process: TestProcess
-  /** What it said when it listened: `enabled`, `exporters`, `problems`, `loadedTooEarly`. */
+  /** What it said when it listened: `enabled`, `exporters`, `problems`, `notInstrumented`. */
   readonly start: LogEntry
   /** The exposition, asked for with these headers. */
   readonly scrape: (
