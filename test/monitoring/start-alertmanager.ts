@@ -60,7 +60,11 @@ export async function startAlertmanager(options: { slackUrl: string; mailPort: n
 
 /** The same for the same labels in whichever order. */
 export function keyOf(labels: Labels): string {
-  return JSON.stringify(Object.entries(labels).sort())
+  return JSON.stringify(
+    Object.entries(labels)
+      .map(pair => pair.join('='))
+      .sort(),
+  )
 }
 
 /** The labels of an alert as it arrives: its rule's and its series'. */
