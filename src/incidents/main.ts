@@ -29,7 +29,9 @@ async function main(): Promise<void> {
   const settings = readSettings()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
-  const incidents = new IncidentLog(createStore(settings, log), onceInAWhile(log, 'incidents cannot be remembered'))
+  const incidents = new IncidentLog(createStore(settings, log), {
+    onStoreFailure: onceInAWhile(log, 'incidents cannot be remembered'),
+  })
   await incidents.restore()
 
   const outboxes = settings.alertmanagerUrls.map(url => new AlertmanagerOutbox({ url, onResult: onPosted }))

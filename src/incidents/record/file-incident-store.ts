@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Incident } from './incident'
-import { isIncidentId, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
+import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
 /** One JSON file per incident in a folder; ids sort by time, so the folder's listing is the index. */
 export class FileIncidentStore implements IncidentStore {
@@ -23,7 +23,7 @@ export class FileIncidentStore implements IncidentStore {
   async get(id: string): Promise<Incident | undefined> {
     if (!isIncidentId(id)) return undefined
     try {
-      return JSON.parse(await readFile(this.#path(id), 'utf8')) as Incident
+      return parseIncident(await readFile(this.#path(id), 'utf8'))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
@@ -49,7 +49,7 @@ export class FileIncidentStore implements IncidentStore {
 
   /** Newest first. */
   async #ids(): Promise<string[]> {
-    const files = await readdir(this.#folder).catch(() => [])
+    const files = await readdir(this.#folder).catch(nothingYet)
     return files
       .filter(file => file.endsWith('.json'))
       .map(file => file.slice(0, -'.json'.length))
@@ -60,6 +60,12 @@ export class FileIncidentStore implements IncidentStore {
   #path(id: string): string {
     return join(this.#folder, `${id}.json`)
   }
+}
+
+/** The folder is made with the first incident. */
+function nothingYet(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return []
+  throw error
 }
 
 function openedAt(id: string): number {

@@ -19,3 +19,13 @@ const ID = /^[0-9a-z]{1,16}-[0-9a-f]{8}$/
 export function isIncidentId(id: string): boolean {
   return ID.test(id)
 }
+
+/** What a store gave back; undefined when it is no incident: a file that somebody edited must not cost the whole list. */
+export function parseIncident(json: string): Incident | undefined {
+  try {
+    const found = JSON.parse(json) as Partial<Incident> | null
+    return typeof found?.id === 'string' && Array.isArray(found.alerts) ? (found as Incident) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import type { Incident } from './incident'
-import { isIncidentId, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
+import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
 const INDEX = 'myesi:incidents'
 const KEY_PREFIX = 'myesi:incident:'
@@ -9,6 +10,8 @@ const COMMAND_TIMEOUT_MS = 1_000
 /** One JSON string per incident, found by a sorted set of ids in the order of their opening. */
 export class RedisIncidentStore implements IncidentStore {
   readonly #redis: Redis
+  /** One for all who wait. */
+  #connecting: Promise<unknown> | undefined
 
   constructor(url: string, onError: (error: unknown) => void) {
     this.#redis = new Redis(url, {
@@ -22,6 +25,7 @@ export class RedisIncidentStore implements IncidentStore {
   }
 
   async put(incident: Incident): Promise<void> {
+    await this.#connected()
     const transaction = this.#redis
       .multi()
       .set(KEY_PREFIX + incident.id, JSON.stringify(incident), 'PX', MAX_AGE_MS)
@@ -35,20 +39,38 @@ export class RedisIncidentStore implements IncidentStore {
 
   async get(id: string): Promise<Incident | undefined> {
     if (!isIncidentId(id)) return undefined
+    await this.#connected()
     const json = await this.#redis.get(KEY_PREFIX + id)
-    return json === null ? undefined : (JSON.parse(json) as Incident)
+    return json === null ? undefined : parseIncident(json)
   }
 
   async list(limit: number): Promise<Incident[]> {
+    await this.#connected()
     const ids = await this.#redis.zrevrange(INDEX, 0, limit - 1)
     if (ids.length === 0) return []
     const found = await this.#redis.mget(ids.map(id => KEY_PREFIX + id))
-    return found.flatMap(json => (json === null ? [] : [JSON.parse(json) as Incident]))
+    return found.flatMap(json => (json === null ? undefined : parseIncident(json)) ?? [])
   }
 
   async close(): Promise<void> {
     this.#redis.disconnect()
     await Promise.resolve()
+  }
+
+  /**
+   * A command that is given before the connection stands is refused, and the first is given at the start: to learn which
+   * incidents are open.
+   */
+  async #connected(): Promise<void> {
+    if (this.#redis.status === 'ready') return
+    this.#connecting ??= once(this.#redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS) })
+    try {
+      await this.#connecting
+    } catch (cause) {
+      throw new Error('Redis is not connected', { cause })
+    } finally {
+      this.#connecting = undefined
+    }
   }
 
   async #forgetTooMany(): Promise<void> {
