@@ -29,14 +29,21 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
     if (path === '/-/healthy' || path === '/-/ready') return answer(response, 200, 'OK')
     if (path === '/api/v2/alerts') {
       if (request.method !== 'POST') return answer(response, 405, 'alerts are posted here')
-      if (!mayWrite(request)) return answer(response, 401, 'a bearer token is needed')
+      if (!mayWrite(request)) return refuse(response, options.token)
       return void takeAlerts(request, response, options.receive)
     }
-    if (!mayRead(request)) return answer(response, 401, 'a bearer token is needed')
+    if (!mayRead(request)) return refuse(response, options.token)
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'pages are read')
     if (path === '/metrics') return options.metrics(request, response)
     void options.pages(request, response, path).catch(() => fail(response))
   })
+}
+
+/** A browser asks for a name and a password: the token is the password, under any name, so that pages open on a phone. */
+function refuse(response: ServerResponse, token: string | undefined): void {
+  if (token === undefined) return answer(response, 403, 'only near addresses, as INCIDENTS_TOKEN is not set')
+  response.setHeader('WWW-Authenticate', ['Bearer realm="incidents"', 'Basic realm="incidents", charset="UTF-8"'])
+  answer(response, 401, 'the token is needed')
 }
 
 /** Not by `new URL`: it throws at `//`, which anybody may ask for. */

@@ -10,6 +10,15 @@ export function dateAndClock(timeMs: number): string {
   return isoText(timeMs).slice(0, 19).replace('T', ' ')
 }
 
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** `16:02:11` if that is today, else with its day: `23 Nov 2026 16:02:11`. */
+export function clockOrDate(timeMs: number, now: number): string {
+  const [year = '', month = '', day = ''] = isoText(timeMs).slice(0, 10).split('-')
+  if (isoText(now).startsWith(`${year}-${month}-${day}`)) return clock(timeMs)
+  return `${Number(day)} ${MONTHS[Number(month) - 1]} ${year} ${clock(timeMs)}`
+}
+
 /** The same for machines too. */
 export function timeElement(timeMs: number, text = clock(timeMs)): Html {
   return html`<time datetime="${isoText(timeMs)}" title="${dateAndClock(timeMs)} UTC">${text}</time>`
@@ -49,5 +58,5 @@ function digits(value: number): string {
 /** Times come from records and spans: one that is no date must not cost the page. */
 function isoText(timeMs: number): string {
   const date = new Date(timeMs)
-  return Number.isNaN(date.getTime()) ? '????-??-??T??:??:??' : date.toISOString()
+  return Number.isNaN(date.getTime()) ? '0000-00-00T00:00:00' : date.toISOString()
 }

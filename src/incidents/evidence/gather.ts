@@ -85,7 +85,7 @@ async function findTraces(
   )
 }
 
-/** The newest of each series first, so that every kind of failure is among them; then the newest of all. */
+/** The newest of each series, so that every kind of failure is among them; the very first, for how it began; then the newest. */
 function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
   const newest = [
     ...new Map([...exemplars].sort((a, b) => a.timeMs - b.timeMs).map(e => [e.traceId, e])).values(),
@@ -96,7 +96,8 @@ function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
     const key = JSON.stringify(series)
     if (!firstOfSeries.has(key)) firstOfSeries.set(key, exemplar)
   }
-  return [...new Set([...firstOfSeries.values(), ...newest])].slice(0, MAX_TRACES)
+  const kinds = [...firstOfSeries.values()].slice(0, MAX_TRACES - 1)
+  return [...new Set([...kinds, ...newest.slice(-1), ...newest])].slice(0, MAX_TRACES)
 }
 
 async function openTrace(

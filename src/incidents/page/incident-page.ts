@@ -3,7 +3,7 @@ import { html, type Html } from '../../page/html'
 import { safeUrl } from '../../page/safe-url'
 import type { Page } from '../../page/send-page'
 import { styleSheet } from '../../page/style-sheet'
-import { clock, dateAndClock, lasted, timeElement, duration } from '../../page/times'
+import { clock, clockOrDate, lasted, timeElement, duration } from '../../page/times'
 import { waterfall, WATERFALL_STYLE } from '../../page/waterfall'
 import type { ProvingTrace, Signature } from '../evidence/evidence'
 import { placeOf, saidOf } from '../evidence/signatures'
@@ -160,8 +160,8 @@ function signatureRow(signature: Signature): Html {
   const share = total > 0 ? Math.min(100, (count / total) * 100) : 0
   return html`<tr>
     <td>
-      <strong>${count}</strong> of ${total} <span class="muted">· ${Math.round(share)} %</span>
-      <svg class="bar" width="100%" height="10" aria-hidden="true">
+      <strong>${inPercent(share)}</strong> <span class="muted small">${count} of ${total}</span>
+      <svg class="share-bar" width="100%" height="10" aria-hidden="true">
         <rect class="track" width="100%" height="10" rx="3" />
         <rect class="share" width="${share.toFixed(1)}%" height="10" rx="3" />
       </svg>
@@ -194,6 +194,12 @@ function traceSection({ story, places }: IncidentView): Html | undefined {
       </details>`
     }
   </section>`
+}
+
+/** What is there is never 0 %, and all but a few is not everything. */
+function inPercent(share: number): string {
+  if (share > 0 && share < 1) return '< 1 %'
+  return share > 99 && share < 100 ? '> 99 %' : `${Math.round(share)} %`
 }
 
 function traceList(traces: readonly ProvingTrace[], first: ProvingTrace | undefined, places: Places): Html {
@@ -266,11 +272,11 @@ function alertItem(alert: IncidentAlert, { incident, story, now, places }: Incid
     <p>${(annotations['description'] ?? annotations['summary'] ?? '').slice(0, MAX_TEXT)}</p>
     <p class="muted small">
       fired
-      ${dateAndClock(startsAtMs)}${
-        endsAtMs === undefined ? '' : `, resolved ${clock(endsAtMs)} after ${lasted(endsAtMs - startsAtMs)}`
+      ${clockOrDate(startsAtMs, now)}${
+        endsAtMs === undefined ? '' : `, resolved ${clockOrDate(endsAtMs, now)} after ${lasted(endsAtMs - startsAtMs)}`
       }${runbook !== undefined && html` · runbook <code>${runbook.slice(0, MAX_TEXT)}</code>`}
     </p>
-    ${linkList(linksOf(alert, curveRange(incident, story.sinceMs, now), places))}
+    ${alert !== story.main && linkList(linksOf(alert, curveRange(incident, story.sinceMs, now), places))}
     <details class="small">
       <summary class="muted">labels</summary>
       <ul class="labels">

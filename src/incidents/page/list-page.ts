@@ -2,7 +2,7 @@ import { BASE_STYLE } from '../../page/base-style'
 import { html, type Html } from '../../page/html'
 import type { Page } from '../../page/send-page'
 import { styleSheet } from '../../page/style-sheet'
-import { clock, dateAndClock, lasted, timeElement } from '../../page/times'
+import { clock, clockOrDate, lasted, timeElement } from '../../page/times'
 import type { Incident } from '../record/incident'
 import { severityPill, statePill } from './incident-page'
 import { firstLine, tell } from './story'
@@ -44,10 +44,10 @@ function listItem(incident: Incident, now: number): Html {
     ${line !== '' && html`<p>${line}</p>`}
     <p class="muted small">
       ${isOpen ? 'since' : ''}
-      ${timeElement(sinceMs, dateAndClock(sinceMs))}${
+      ${timeElement(sinceMs, clockOrDate(sinceMs, now))}${
         untilMs === undefined
           ? `, for ${lasted(now - sinceMs)} now`
-          : ` to ${clock(untilMs)}, for ${lasted(untilMs - sinceMs)}`
+          : ` to ${clockOrDate(untilMs, now)}, for ${lasted(untilMs - sinceMs)}`
       }
       · ${incident.cause} · ${count} ${count === 1 ? 'alert' : 'alerts'}
     </p>

@@ -1,7 +1,7 @@
 import type { Change, ProvingTrace, Signature } from '../evidence/evidence'
 import { placeOf, saidOf } from '../evidence/signatures'
 import type { Incident, IncidentAlert } from '../record/incident'
-import { clock, dateAndClock, lasted } from '../../page/times'
+import { clockOrDate, lasted } from '../../page/times'
 
 /** An incident as it is told: what the alerts of one cause say together. */
 export interface Story {
@@ -120,8 +120,8 @@ function requestsTo(routes: readonly string[]): string {
 }
 
 function when(sinceMs: number, untilMs: number | undefined, now: number): string {
-  if (untilMs === undefined) return `since ${dateAndClock(sinceMs)} UTC, for ${lasted(now - sinceMs)} now.`
-  return `from ${dateAndClock(sinceMs)} to ${clock(untilMs)} UTC, for ${lasted(untilMs - sinceMs)}.`
+  if (untilMs === undefined) return `since ${clockOrDate(sinceMs, now)} UTC, for ${lasted(now - sinceMs)} now.`
+  return `from ${clockOrDate(sinceMs, now)} to ${clockOrDate(untilMs, now)} UTC, for ${lasted(untilMs - sinceMs)}.`
 }
 
 /** Causes named in the sentence. */

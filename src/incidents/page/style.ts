@@ -12,8 +12,8 @@ main > nav { margin-bottom: .75rem; }
 .signatures td:first-child, .signatures th:first-child { width: 30%; min-width: 8.5rem; }
 .signatures tbody th { color: var(--ink); font-size: 1rem; }
 .signatures tbody th p { font-weight: 400; }
-.signatures .bar { margin-top: .35rem; }
-.signatures .track { fill: var(--raised); } .signatures .share { fill: var(--bad); }
+.share-bar { margin-top: .35rem; }
+.share-bar .track { fill: var(--raised); } .share-bar .share { fill: var(--bad); }
 .message { background: var(--raised); border-radius: 6px; padding: .3rem .5rem; margin-top: .35rem; white-space: pre-wrap; font-size: .8125rem; }
 .traces > li { border-top: 1px solid var(--line); padding: .5rem 0; }
 .traces > li:first-child { border-top: 0; padding-top: 0; }
@@ -44,7 +44,8 @@ footer { margin-top: 1.25rem; }
 @media (max-width: 40rem) {
   h1 { font-size: 1.3rem; }
   .lead { font-size: 1.0625rem; }
-  .signatures td:first-child, .signatures th:first-child { width: 8.5rem; }
+  .signatures td:first-child, .signatures th:first-child { width: 6.5rem; min-width: 6.5rem; }
+  .signatures td > span { display: block; }
 }
 @media print {
   section { border: 0; padding: 0; }
