@@ -9,13 +9,15 @@ import {
   type Context,
   type Histogram,
   type Tracer,
-  type UpDownCounter,
 } from '@opentelemetry/api'
+import { REASONS } from '../errors/reasons'
 import type { Exchange } from '../exchange'
 import type { Route } from '../routing/route'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
+import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
+import { ActiveRequests } from './active-requests'
 import { describe, describeRoute, scheme, statusOf } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
@@ -38,9 +40,8 @@ export class OwnServerTelemetry implements ServerTelemetry {
   readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
   readonly #duration: Histogram
   readonly #streamDuration: Histogram
-  readonly #active: UpDownCounter
+  readonly #active: ActiveRequests
   readonly #series = new SeriesCache()
-  readonly #activeSeries = { http: new Map<string, Attributes>(), https: new Map<string, Attributes>() }
   /** The fields that may carry a caller's trace, by the propagators in force. */
   readonly #traceFields = readTraceFields()
   readonly #continuesTrace: (request: IncomingMessage) => boolean
@@ -59,17 +60,14 @@ export class OwnServerTelemetry implements ServerTelemetry {
       advice: { explicitBucketBoundaries: STREAM_BUCKETS_S },
       description: 'How long event streams were open',
     })
-    this.#active = meter.createUpDownCounter(semconv.METRIC_HTTP_SERVER_ACTIVE_REQUESTS, {
-      unit: '{request}',
-      description: 'Requests being served',
-    })
+    this.#active = new ActiveRequests(meter)
   }
 
   begin(request: IncomingMessage): Context {
     const caller = this.#callerContext(request)
     const method = methodLabel(request.method)
     const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.SERVER }, caller)
-    this.#active.add(1, this.#activeAttributes(request, method))
+    this.#active.began(request)
     return trace.setSpan(caller, span)
   }
 
@@ -92,7 +90,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
     const seconds = (performance.now() - exchange.startedAt) / 1000
     const histogram = exchange.isEventStream ? this.#streamDuration : this.#duration
     histogram.record(seconds, this.#series.of(exchange, method), exchange.context)
-    this.#active.add(-1, this.#activeAttributes(exchange.request, method))
+    this.#active.ended(exchange.request)
   }
 
   #callerContext(request: IncomingMessage): Context {
@@ -102,16 +100,6 @@ export class OwnServerTelemetry implements ServerTelemetry {
       return this.#continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
     }
     return ROOT_CONTEXT
-  }
-
-  #activeAttributes(request: IncomingMessage, method: string): Attributes {
-    const series = this.#activeSeries[scheme(request)]
-    let attributes = series.get(method)
-    if (!attributes) {
-      attributes = { [semconv.ATTR_HTTP_REQUEST_METHOD]: method, [semconv.ATTR_URL_SCHEME]: scheme(request) }
-      series.set(method, attributes)
-    }
-    return attributes
   }
 }
 
@@ -130,7 +118,7 @@ class SeriesCache {
     const owner = route ?? NO_ROUTE
     let series = this.#byRoute.get(owner)
     if (!series) this.#byRoute.set(owner, (series = new Map()))
-    const status = statusOf(exchange)
+    const status = statusOfSeries(exchange)
     const errorType = outcome === 'fault' ? reason : undefined
     const key = `${method} ${status} ${request.httpVersion} ${errorType}`
     let attributes = series.get(key)
@@ -150,3 +138,12 @@ class SeriesCache {
 }
 
 const NO_ROUTE = {}
+
+/** What was sent before a response broke off may be any status; times every reason it would make too many series. */
+function statusOfSeries(exchange: Exchange): number {
+  const { outcome, reason } = exchange
+  const status = statusOf(exchange)
+  const hasBrokenOff =
+    outcome === 'fault' && reason !== undefined && reason !== 'upstream_5xx' && status !== REASONS[reason].status
+  return hasBrokenOff ? statusClass(status) : statusLabel(status)
+}
