@@ -46,6 +46,8 @@ export interface Gateway {
   readonly handle: RequestListener
   /** Ends the handling of a request whose body turned out to be unacceptable. */
   readonly breakOff: (response: ServerResponse, reason: Reason) => void
+  /** Ends the handling of everything that is still in flight: the process cannot wait for it any longer. */
+  readonly cutOff: () => void
   /** Who runs into the limits, policy by policy. */
   readonly offenders: () => PolicyOffenders[]
   close(): Promise<void>
@@ -76,8 +78,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use(proxy(new RouteTable(routes), options))
   app.use(fail)
 
+  const inFlight = new Set<Exchange>()
   return {
-    handle: enter(app, options),
+    handle: enter(app, inFlight, options),
+    cutOff: () => {
+      for (const exchange of inFlight) handleError(exchange, new GatewayError('draining'))
+    },
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
     offenders: () => routes.flatMap(({ limiter }) => limiter.offenders()),
     close: async () => {
@@ -103,12 +109,13 @@ function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, option
 }
 
 /** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
-function enter(app: RequestListener, options: GatewayOptions): RequestListener {
+function enter(app: RequestListener, inFlight: Set<Exchange>, options: GatewayOptions): RequestListener {
   const { config, log, metrics, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
     clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
     onConclude: exchange => serverTelemetry.concluded(exchange),
     onClose: exchange => {
+      inFlight.delete(exchange)
       serverTelemetry.end(exchange)
       metrics.count(exchange)
       for (const decision of exchange.limitDecisions) decision.count(exchange.context)
@@ -117,6 +124,7 @@ function enter(app: RequestListener, options: GatewayOptions): RequestListener {
   }
   const receiveRequest: RequestListener = (request, response) => {
     const { exchange, refusal } = receive(request, response, receiveOptions)
+    inFlight.add(exchange)
     ;(response as Response).locals = { exchange }
     if (refusal) return handleError(exchange, refusal)
     // Express and the routes go by one path, or `//metrics` would not be `/metrics`, and no URL is left that Express

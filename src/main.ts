@@ -26,6 +26,8 @@ import { VERSION } from './version'
 const REDIS_SETTLE_MS = 500
 /** How long the last spans, metrics and logs may take to leave. */
 const TELEMETRY_FLUSH_MS = 3_000
+/** How long clients that were cut off may take to read that they were. */
+const CUT_OFF_MS = 200
 
 async function main(): Promise<void> {
   const { settings, config } = readConfiguration()
@@ -195,7 +197,7 @@ interface Draining {
 
 /** Traffic first, telemetry last, so that what happened while draining is told as well; each step has a bound. */
 async function drain({ server, opsServer, gateway, redis, settings, log, flush }: Draining): Promise<void> {
-  const finished = await closeWithin(server, settings.shutdownTimeoutMs)
+  const finished = await closeWithin(server, settings.shutdownTimeoutMs, gateway.cutOff)
   if (!finished) log.warn({ event: 'shutdown' }, 'requests still in flight were cut off')
   await gateway.close()
   redis?.close()
@@ -207,20 +209,27 @@ async function drain({ server, opsServer, gateway, redis, settings, log, flush }
   flush()
 }
 
-function closeWithin(server: Server, timeoutMs: number): Promise<boolean> {
+/** @returns false when what was still in flight after `timeoutMs` had to be cut off. */
+function closeWithin(server: Server, timeoutMs: number, cutOff: () => void): Promise<boolean> {
   return new Promise(resolve => {
     // A keep-alive connection that falls idle now would otherwise keep the server open until its own timeout.
     const reaper = setInterval(() => server.closeIdleConnections(), 50)
-    const deadline = setTimeout(() => {
-      clearInterval(reaper)
-      server.closeAllConnections()
-      resolve(false)
-    }, timeoutMs)
-    server.close(() => {
+    const settle = (finished: boolean): void => {
       clearInterval(reaper)
       clearTimeout(deadline)
-      resolve(true)
-    })
+      // The last responses close a turn after their connections, and are only then logged and counted.
+      setTimeout(() => resolve(finished), 1)
+    }
+    let finished = true
+    const deadline = setTimeout(() => {
+      finished = false
+      cutOff()
+      setTimeout(() => {
+        server.closeAllConnections()
+        settle(false)
+      }, CUT_OFF_MS)
+    }, timeoutMs)
+    server.close(() => settle(finished))
   })
 }
 

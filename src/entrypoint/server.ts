@@ -64,7 +64,8 @@ export function createEntrypointServer({ config, handle, onRefused, onBroken }: 
   function refuse(socket: Socket, reason: Reason): void {
     onRefused(reason)
     socket.on('error', () => socket.destroy()) // of a connection that Node has handed over nobody else listens
-    socket.end(problemMessage(reason))
+    socket.write(problemMessage(reason))
+    socket.destroySoon() // nor does anybody else close it
   }
   return server
 }

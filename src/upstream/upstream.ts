@@ -35,9 +35,9 @@ export class Upstream {
     return target
   }
 
-  /** Lets calls in flight finish, then closes the connections. */
+  /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
   async close(): Promise<void> {
-    await Promise.all(this.#targets.map(({ pool }) => pool.close()))
+    await Promise.all(this.#targets.map(({ pool }) => pool.destroy()))
   }
 }
 

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { openRaw } from '../support/raw-http'
+import { answerOf, open, problemOf, responseTo, send } from '../support/send'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { proxyTo } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const GET = 'GET /app HTTP/1.1\r\nHost: a\r\n\r\n'
+
+describe('a gateway that is told to stop', () => {
+  let upstream: RunningUpstream
+  let gateway: RunningGateway
+  /** Responses of the upstream that have not ended yet. */
+  let pending: ServerResponse[] = []
+
+  beforeEach(async () => {
+    pending = []
+    upstream = await startUpstream((_request, response) => pending.push(response))
+  })
+  afterEach(async () => {
+    await gateway.kill()
+    await upstream.stop()
+  })
+
+  async function start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    gateway = await startGateway({ config: JSON.stringify(proxyTo(upstream.url)), env })
+  }
+  const isCalled = (calls: number): Promise<unknown> =>
+    until(() => pending.length === calls, { what: `${calls} calls` })
+  const isDraining = (): Promise<unknown> =>
+    gateway.process.waitForLog('shutdown', entry => entry['event'] === 'shutdown')
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    it(`finishes what is in flight, takes nothing new, and ends with 0: ${signal}`, async () => {
+      await start()
+      const begun = open(gateway.port, { path: '/app' })
+      begun.end()
+      await isCalled(1)
+      pending[0]?.write('begun, ')
+      const streaming = await responseTo(begun)
+      const waiting = send(gateway.port, '/app')
+      await isCalled(2)
+
+      gateway.process.signal(signal)
+      await isDraining()
+      const ready = await fetch(`${gateway.opsUrl}/readyz`)
+      assert.deepEqual([ready.status, await ready.json()], [503, { status: 'unavailable', reason: 'draining' }])
+      assert.equal((await fetch(`${gateway.opsUrl}/livez`)).status, 200)
+      await assert.rejects(send(gateway.port, '/app'), { code: 'ECONNREFUSED' })
+
+      for (const response of pending) response.end('done')
+      assert.equal((await answerOf(streaming)).text, 'begun, done')
+      const { status, text, headers } = await waiting
+      assert.deepEqual([status, text, headers.connection], [200, 'done', 'close'])
+      assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+      assert.equal(gateway.logs.at(-1)?.['event'], 'stopped')
+      assert.equal(gateway.logs.filter(entry => entry['event'] === 'request').length, 2)
+    })
+  }
+
+  it('closes idle connections at once', async () => {
+    await start()
+    const idle = await openRaw(gateway.port)
+    idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await idle.waitFor('"ok"}')
+    const started = performance.now()
+    gateway.process.signal('SIGTERM')
+    await idle.closed()
+    assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+    assert.ok(performance.now() - started < 5_000)
+  })
+
+  it('cuts off what hangs when its time is over, tells the clients, and ends with 0', async () => {
+    await start({ SHUTDOWN_TIMEOUT_MS: '500' })
+    const waiting = send(gateway.port, '/app')
+    const reading = await openRaw(gateway.port)
+    await isCalled(1)
+    reading.send(GET)
+    await isCalled(2)
+    pending[1]?.write('begun')
+    await reading.waitFor('begun')
+    const tunnel = await openRaw(gateway.port)
+    tunnel.send('CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n')
+    await tunnel.waitFor('"bad_request"')
+    const started = performance.now()
+    gateway.process.signal('SIGTERM')
+    const answer = await waiting
+    assert.deepEqual([answer.status, problemOf(answer)['reason']], [503, 'draining'])
+    assert.ok(!(await reading.closed()).includes('\r\n0\r\n'), 'not taken for whole')
+    assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+    const took = performance.now() - started
+    assert.ok(took >= 450 && took < 6_000, `${took} ms`)
+    assert.ok(gateway.logs.some(entry => entry['msg'] === 'requests still in flight were cut off'))
+    const ends = gateway.logs.filter(entry => entry['path'] === '/app').map(entry => entry['reason'])
+    assert.deepEqual(ends, ['draining', 'draining'])
+    tunnel.destroy()
+  })
+
+  it('ends at once when it is told twice', async () => {
+    await start()
+    const client = await openRaw(gateway.port)
+    client.send(GET)
+    await isCalled(1)
+    gateway.process.signal('SIGTERM')
+    await isDraining()
+    gateway.process.signal('SIGTERM')
+    assert.deepEqual(await gateway.process.exited, { code: 1, signal: null })
+    assert.equal(gateway.logs.at(-1)?.['msg'], 'stopped without waiting')
+    client.destroy()
+  })
+
+  it('ends although a client sends nothing on its connection', async () => {
+    await start({ SHUTDOWN_TIMEOUT_MS: '500' })
+    const silent = await openRaw(gateway.port)
+    const half = await openRaw(gateway.port)
+    half.send('GET /app HTTP/1.1\r\nHost')
+    const started = performance.now()
+    gateway.process.signal('SIGTERM')
+    assert.equal((await gateway.process.exited).code, 0)
+    assert.ok(performance.now() - started < 6_000)
+    silent.destroy()
+    half.destroy()
+  })
+
+  it('cancels the calls of clients that leave meanwhile', async () => {
+    await start()
+    const client = await openRaw(gateway.port)
+    client.send(GET)
+    await isCalled(1)
+    gateway.process.signal('SIGTERM')
+    await isDraining()
+    const lost = once(pending[0]!, 'close')
+    client.destroy()
+    await lost
+    assert.equal((await gateway.process.exited).code, 0)
+  })
+})
