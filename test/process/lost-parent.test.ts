@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { send } from '../support/send'
+import { plainEnvironment } from '../support/start-process'
+import { proxyTo } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { temporaryFolder } from '../support/temporary-folder'
+import { until } from '../support/until'
+
+const DIST = resolve(__dirname, '../..')
+
+describe('a gateway started by another program', () => {
+  let upstream: RunningUpstream
+  let child: ChildProcess
+  let port = 0
+  let opsPort = 0
+
+  /** With a channel for messages, over which it says where it listens. */
+  beforeEach(async () => {
+    upstream = await startUpstream()
+    const configFile = join(temporaryFolder(), 'gateway.yaml')
+    writeFileSync(configFile, JSON.stringify(proxyTo(upstream.url)))
+    child = spawn(process.execPath, ['--require', join(DIST, 'otel/sdk/register.js'), join(DIST, 'src/main.js')], {
+      cwd: resolve(DIST, '..'),
+      env: plainEnvironment({ PORT: '0', HOST: '127.0.0.1', OPS_PORT: '0', GATEWAY_CONFIG: configFile }),
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    const [message] = (await once(child, 'message')) as [{ event: string; port: number; opsPort: number }]
+    assert.equal(message.event, 'listening')
+    ;({ port, opsPort } = message)
+  })
+  afterEach(async () => {
+    child.kill('SIGKILL')
+    await upstream.stop()
+  })
+
+  it('ends in order when that program is gone', async () => {
+    const exited = once(child, 'exit')
+    child.disconnect()
+    assert.deepEqual(await exited, [0, null])
+  })
+
+  it('goes on serving when nobody reads its output any more', async () => {
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+    for (let i = 0; i < 20; i++) assert.equal((await send(port, '/app')).status, 200)
+    const metrics = async (): Promise<string> => (await send(opsPort, '/metrics')).text
+    await until(async () => /gateway_requests_total\{[^}]*"ok"[^}]*\} 20\b/.test(await metrics()), {
+      what: 'all counted',
+    })
+    assert.equal(child.exitCode, null)
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+  })
+
+  // More than the 16 MiB of lines that are kept for a slow reader.
+  it('goes on serving when its output is read too slowly', async () => {
+    child.stdout?.pause()
+    const long = `/app/${'x'.repeat(8_000)}`
+    for (let i = 0; i < 45; i++) {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => send(port, long)))
+      assert.ok(answers.every(({ status }) => status === 200))
+    }
+    child.stdout?.resume()
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+  })
+})
