@@ -8,9 +8,15 @@ import { expectsContinue } from './server'
  * @throws GatewayError `bad_request`, `expectation_failed`
  */
 export function refuseFaulty(request: IncomingMessage): void {
+  refuseVersions(request)
   refuseHosts(request)
   refuseTransferCodings(request)
   refuseExpectations(request)
+}
+
+/** Node's parser also takes `HTTP/0.9` and `HTTP/2.0` on the request line, in the framing of 1.1 (RFC 9112 §2.3). */
+function refuseVersions({ httpVersionMajor, httpVersion }: IncomingMessage): void {
+  if (httpVersionMajor !== 1) throw refuse(`HTTP version ${httpVersion}`)
 }
 
 /** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */

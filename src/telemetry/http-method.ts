@@ -1,5 +1,5 @@
 /** Methods that may be a label value (OpenTelemetry HTTP conventions); all others are `_OTHER`, or clients could make series. */
-const KNOWN_METHODS: ReadonlySet<string> = new Set([
+export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'CONNECT',
   'DELETE',
   'GET',

@@ -13,6 +13,7 @@ import {
 import type { Exchange } from '../exchange'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
+import { statusLabel } from '../telemetry/status-code'
 
 /** What is said about calls to upstreams. Two ways to say it: the gateway's own, and the stock instrumentation. */
 export interface ClientTelemetry {
@@ -107,7 +108,8 @@ class OwnCall implements CallTelemetry {
         this.#span.setStatus({ code: SpanStatusCode.ERROR })
       }
     }
-    this.#end(statusCode, statusCode >= 400 ? String(statusCode) : undefined)
+    const label = statusLabel(statusCode)
+    this.#end(label, label >= 400 ? String(label) : undefined)
   }
 
   failed(errorType: string, cause: unknown, statusCode: number | undefined): void {

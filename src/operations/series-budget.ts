@@ -1,0 +1,126 @@
+import type { GatewayConfig, RouteConfig } from '../config/types'
+import { REASONS, type Reason } from '../errors/reasons'
+import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-method'
+import * as semconv from '../telemetry/semconv'
+import { KNOWN_STATUSES, STATUS_CLASSES } from '../telemetry/status-code'
+
+/** The most series that requests can make of one instrument, whatever clients and upstreams send. */
+export interface FamilyBudget {
+  /** In OpenTelemetry's words; the exposition adds unit and `_total`. */
+  readonly instrument: string
+  /** Sets of attributes. */
+  readonly series: number
+  /** Lines of each in the exposition: a histogram has one per bucket, sum and count. */
+  readonly linesPerSeries: number
+  /** What is multiplied, for people. */
+  readonly madeOf: string
+}
+
+/** 1.0 and 1.1. Node's parser knows 0.9 and 2.0 as well, which are refused before there is a route. */
+const PROTOCOL_VERSIONS = 2
+const REFUSED_VERSIONS = 2
+const SCHEMES = 1
+const RESULTS = 2
+const STORES = 3
+/** Duration buckets of the conventions, with +Inf, sum and count. */
+const HISTOGRAM_LINES = semconv.DURATION_BUCKETS_S.length + 3
+const STREAM_LINES = 12
+
+/**
+ * The worst case of what this configuration can make of the gateway's own instruments: routes, methods, statuses and reasons
+ * are tables, so that it can be computed. What the process and the SDK say of themselves does not depend on requests.
+ */
+export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
+  const { routes, upstreams } = config
+  const statuses = statusesAndReasons()
+  const ofRoutes = sum(routes.map(route => methodsOf([route]).size)) * PROTOCOL_VERSIONS * statuses
+  const unmatched = allMethods().size * (PROTOCOL_VERSIONS + REFUSED_VERSIONS) * statusesOfRefusals()
+  const ofOwnPage = 2 * PROTOCOL_VERSIONS * statusesOfRefusals()
+  const targets = sum(
+    upstreams.map(
+      ({ name, targets }) => targets.length * methodsOf(routes.filter(route => route.upstream === name)).size,
+    ),
+  )
+  const reasons = Object.keys(REASONS).length
+  return [
+    {
+      instrument: semconv.METRIC_HTTP_SERVER_REQUEST_DURATION,
+      series: ofRoutes + unmatched + ofOwnPage,
+      linesPerSeries: HISTOGRAM_LINES,
+      madeOf: `methods of each route × ${PROTOCOL_VERSIONS} versions × ${statuses} statuses and reasons, and what matches no route`,
+    },
+    {
+      instrument: semconv.METRIC_STREAM_DURATION,
+      series: ofRoutes,
+      linesPerSeries: STREAM_LINES,
+      madeOf: 'the same, should every route answer with event streams',
+    },
+    {
+      instrument: semconv.METRIC_HTTP_SERVER_ACTIVE_REQUESTS,
+      series: allMethods().size * SCHEMES,
+      linesPerSeries: 1,
+      madeOf: `${allMethods().size} methods`,
+    },
+    {
+      instrument: semconv.METRIC_REQUESTS,
+      series: (routes.length + 2) * (reasons + 1),
+      linesPerSeries: 1,
+      madeOf: `${routes.length} routes, the gateway's page and no route × ${reasons} reasons and ok`,
+    },
+    {
+      instrument: semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION,
+      series: targets * (KNOWN_STATUSES.size + reasons),
+      linesPerSeries: HISTOGRAM_LINES,
+      madeOf: `methods that reach each target × ${KNOWN_STATUSES.size} statuses or ${reasons} reasons`,
+    },
+    {
+      instrument: semconv.METRIC_RATE_LIMITING_REQUESTS,
+      series: sum(routes.map(({ rateLimits }) => rateLimits.length)) * RESULTS * STORES,
+      linesPerSeries: 1,
+      madeOf: `policies of each route × ${RESULTS} results × ${STORES} stores`,
+    },
+  ]
+}
+
+/** Lines that a scrape may have at the most. */
+export function totalLines(budget: readonly FamilyBudget[]): number {
+  return sum(budget.map(({ series, linesPerSeries }) => series * linesPerSeries))
+}
+
+/** Label values that the methods of these routes can have. HEAD goes where GET goes. */
+function methodsOf(routes: readonly RouteConfig[]): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const { match } of routes) {
+    if (match.methods === undefined) return allMethods()
+    for (const method of match.methods) found.add(methodLabel(method))
+    if (match.methods.includes('GET')) found.add('HEAD')
+  }
+  return found
+}
+
+function allMethods(): ReadonlySet<string> {
+  return new Set([...KNOWN_METHODS, OTHER_METHOD])
+}
+
+/** Pairs of status and `error.type`: any status without a fault, upstream's own 5xx, and each other fault where it may strike. */
+function statusesAndReasons(): number {
+  const ofUpstream = [...KNOWN_STATUSES].filter(status => status >= 500).length
+  const others = faults().filter(reason => reason !== 'upstream_5xx')
+  // Before the header section with its own status, after it with the class of what was sent.
+  const withClasses = others.map(reason => new Set<number>([REASONS[reason].status, ...STATUS_CLASSES]).size)
+  return KNOWN_STATUSES.size + ofUpstream + sum(withClasses)
+}
+
+/** What the gateway answers by itself where it asks no upstream. */
+function statusesOfRefusals(): number {
+  const refusals = Object.values(REASONS).filter(({ outcome }) => outcome !== 'fault')
+  return new Set(refusals.map(({ status }) => status)).size + faults().length + 1
+}
+
+function faults(): Reason[] {
+  return (Object.keys(REASONS) as Reason[]).filter(reason => REASONS[reason].outcome === 'fault')
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

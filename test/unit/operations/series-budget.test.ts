@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { parseGatewayFile } from '../../../src/config/gateway-file'
+import { seriesBudget, totalLines, type FamilyBudget } from '../../../src/operations/series-budget'
+
+interface RouteOptions {
+  readonly methods?: readonly string[]
+  readonly policies?: number
+}
+
+function budgetOf(routes: readonly RouteOptions[], targets = 1): FamilyBudget[] {
+  const file = {
+    upstreams: { app: { targets: Array.from({ length: targets }, (_, index) => `http://127.0.0.1:${9_001 + index}`) } },
+    routes: routes.map(({ methods, policies = 0 }, index) => ({
+      name: `r${index}`,
+      match: { path: `/r${index}`, ...(methods && { methods }) },
+      upstream: 'app',
+      ...(policies > 0 && {
+        rateLimit: Array.from({ length: policies }, (_, policy) => ({ name: `p${policy}`, limit: 1, window: '1m' })),
+      }),
+    })),
+  }
+  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
+  assert.ok(config, JSON.stringify(problems))
+  return seriesBudget(config)
+}
+
+function series(budget: readonly FamilyBudget[], instrument: string): number {
+  return budget.find(family => family.instrument === instrument)!.series
+}
+
+describe('the budget of series', () => {
+  it('grows with each route by as much', () => {
+    const [one, two, three] = [1, 2, 3].map(count => {
+      return series(budgetOf(Array.from({ length: count }, () => ({}))), 'http.server.request.duration')
+    })
+    assert.equal(three! - two!, two! - one!)
+    assert.ok(two! > one!)
+  })
+
+  it('is smaller for a route that lists its methods, and counts HEAD with GET', () => {
+    const [get, getAndHead, post, any] = [['GET'], ['GET', 'HEAD'], ['POST'], undefined].map(methods =>
+      series(budgetOf([methods ? { methods } : {}]), 'gateway.stream.duration'),
+    )
+    assert.equal(get, getAndHead)
+    assert.equal(get, post! * 2)
+    assert.equal(any, post! * 11, 'ten methods and _OTHER')
+  })
+
+  it('has one method for all that are not known', () => {
+    const methods = ['PROPFIND', 'MKCOL', 'PURGE']
+    assert.equal(
+      series(budgetOf([{ methods }]), 'gateway.stream.duration'),
+      series(budgetOf([{ methods: ['POST'] }]), 'gateway.stream.duration'),
+    )
+  })
+
+  it('counts calls by target', () => {
+    const [one, two] = [1, 2].map(targets => series(budgetOf([{}], targets), 'http.client.request.duration'))
+    assert.equal(two, one! * 2)
+  })
+
+  it('counts decisions by policy', () => {
+    assert.equal(series(budgetOf([{}]), 'gateway.rate_limiting.requests'), 0)
+    assert.equal(series(budgetOf([{ policies: 2 }, { policies: 1 }]), 'gateway.rate_limiting.requests'), 18)
+  })
+
+  it('adds up lines, of which a histogram has one per bucket', () => {
+    const budget = budgetOf([{}])
+    const lines = budget.map(({ series, linesPerSeries }) => series * linesPerSeries)
+    assert.equal(
+      totalLines(budget),
+      lines.reduce((a, b) => a + b),
+    )
+    assert.equal(budget.find(({ instrument }) => instrument === 'http.server.request.duration')?.linesPerSeries, 17)
+  })
+})
