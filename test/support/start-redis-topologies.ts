@@ -1,0 +1,103 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { findBinary } from '../../src/stack/binaries'
+import { freePort } from './free-port'
+import { runProcess, startProcess, type TestProcess } from './start-process'
+import { startRedis, type RunningRedis } from './start-redis'
+import { temporaryFolder } from './temporary-folder'
+import { until } from './until'
+
+export interface RunningTopology {
+  readonly url: string
+  readonly servers: readonly RunningRedis[]
+  stop(): Promise<void>
+}
+
+const MASTER = 'gateway-limits'
+
+/** One master, one replica, three sentinels that replace a master after a second. `args` are for both servers. */
+export async function startSentinels(args: readonly string[] = []): Promise<RunningTopology> {
+  const master = await startRedis(args)
+  const replica = await startRedis([...args, '--replicaof', '127.0.0.1', `${master.port}`])
+  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port)))
+  await Promise.all(sentinels.map(({ port }) => untilSentinelKnowsAll(port)))
+  return {
+    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}`,
+    servers: [master, replica],
+    stop: async () => {
+      await Promise.all([...sentinels.map(({ process }) => process.kill()), master.kill(), replica.kill()])
+    },
+  }
+}
+
+/** A sentinel that knows a replica by name only would give up its first failover, and wait long before the next. */
+async function untilSentinelKnowsAll(port: number): Promise<void> {
+  const sentinel = new Redis(port, '127.0.0.1')
+  const valueOf = (state: readonly string[], name: string): string | undefined => state[state.indexOf(name) + 1]
+  await until(
+    async () => {
+      const master = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[]
+      const [replica = []] = (await sentinel.call('SENTINEL', 'REPLICAS', MASTER)) as string[][]
+      return valueOf(master, 'num-other-sentinels') === '2' && valueOf(replica, 'master-link-status') === 'ok'
+    },
+    { what: 'the sentinels know each other and the replica', timeoutMs: 40_000, intervalMs: 100 },
+  ).finally(() => sentinel.disconnect())
+}
+
+async function startSentinel(masterPort: number): Promise<{ port: number; process: TestProcess }> {
+  const port = await freePort()
+  const file = join(temporaryFolder(), 'sentinel.conf')
+  const settings = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
+    `sentinel down-after-milliseconds ${MASTER} 1000`,
+    `sentinel failover-timeout ${MASTER} 2000`,
+  ]
+  writeFileSync(file, `${settings.join('\n')}\n`)
+  const { path } = await findBinary('redis-sentinel')
+  const process = startProcess({ name: 'redis-sentinel', path, args: [file] })
+  await process.waitForLine('readiness', line => line.includes('+monitor master'))
+  return { port, process }
+}
+
+/** Three masters, each with one replica that takes over when it is gone for a second. */
+export async function startCluster(): Promise<RunningTopology> {
+  const servers = await Promise.all(
+    Array.from({ length: 6 }, async () =>
+      startRedis([
+        ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000', '--cluster-port', `${await freePort()}`],
+        ...['--repl-diskless-sync-delay', '0'],
+      ]),
+    ),
+  )
+  const addresses = servers.map(({ port }) => `127.0.0.1:${port}`)
+  const { path } = await findBinary('redis-cli')
+  const args = ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes']
+  const created = await runProcess({ name: 'redis-cli', path, args }, 60_000)
+  const { code } = await created.exited
+  if (code !== 0) throw new Error(created.lines.join('\n'))
+  await Promise.all(servers.map(({ url }) => untilClusterIsWhole(url)))
+  return {
+    url: `redis+cluster://${addresses.slice(0, 2).join(',')}`,
+    servers,
+    stop: async () => {
+      await Promise.all(servers.map(server => server.kill()))
+    },
+  }
+}
+
+async function untilClusterIsWhole(url: string): Promise<void> {
+  const node = new Redis(url)
+  await until(
+    async () => {
+      const nodes = String(await node.call('CLUSTER', 'NODES'))
+      const info = String(await node.call('CLUSTER', 'INFO'))
+      const replication = String(await node.call('INFO', 'replication'))
+      const linked = !replication.includes('role:slave') || replication.includes('master_link_status:up')
+      return info.includes('cluster_state:ok') && nodes.match(/[ ,]slave /g)?.length === 3 && linked
+    },
+    { what: 'the cluster is whole', timeoutMs: 40_000, intervalMs: 100 },
+  ).finally(() => node.disconnect())
+}
