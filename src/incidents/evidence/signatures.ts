@@ -82,6 +82,7 @@ const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients'
   bad_request: ['clients', 'sent malformed requests'],
   header_too_large: ['clients', 'sent too many headers'],
   request_timeout: ['clients', 'took too long to send their request'],
+  expectation_failed: ['clients', 'expected what HTTP does not have'],
   client_closed: ['clients', 'went away before the answer'],
   client_stalled: ['clients', 'stopped reading the answer'],
 }
