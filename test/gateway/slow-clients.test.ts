@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { openRaw, rawExchange } from '../support/raw-http'
+import { problemOf, answerOf, open, responseTo } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+/** Node looks at its connections once a second. */
+const SOON_MS = 3_000
+
+describe('a client that is slow', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+
+  before(async () => {
+    upstream = await startUpstream((request, response) => {
+      request.resume()
+      request.on('end', () => response.end('ok'))
+    })
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+
+  async function start(entrypoint: object): Promise<void> {
+    pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint }))
+  }
+
+  for (const begun of ['GET /app HTTP/1.1\r\nHost: a\r\nX-Slow', 'G']) {
+    it(`with its header section is told so and loses its connection: ${JSON.stringify(begun)}`, async () => {
+      await start({ headersTimeout: '300ms' })
+      const answer = await rawExchange(pipeline.port, begun, SOON_MS)
+      assert.match(answer, /^HTTP\/1\.1 408 [^]*\r\nContent-Type: application\/problem\+json\r\n[^]*"request_timeout"/)
+      assert.deepEqual(pipeline.counted, [{ route: undefined, outcome: 'refusal', reason: 'request_timeout' }])
+    })
+  }
+
+  it('with its body is told so, in an answer of its own', async () => {
+    await start({ headersTimeout: '300ms', requestTimeout: '500ms' })
+    const upload = open(pipeline.port, { path: '/app', method: 'POST' })
+    upload.on('error', () => undefined) // it is cut off
+    upload.write('begun')
+    const answer = await answerOf(await responseTo(upload))
+    assert.deepEqual([answer.status, problemOf(answer)['reason']], [408, 'request_timeout'])
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'refusal', reason: 'request_timeout' }])
+    upload.destroy()
+  })
+
+  it('with its body has all the time it wants where no bound is set', async () => {
+    await start({ headersTimeout: '300ms', requestTimeout: '0s' })
+    const upload = open(pipeline.port, { path: '/app', method: 'POST' })
+    const started = performance.now()
+    upload.write('begun')
+    await until(() => performance.now() - started > 2_500, { what: 'two looks at the connection' })
+    upload.end('ended')
+    assert.equal((await answerOf(await responseTo(upload))).text, 'ok')
+  })
+
+  it('to send its next request loses its connection, and nothing is counted', async () => {
+    await start({ keepAliveTimeout: '200ms' })
+    const client = await openRaw(pipeline.port)
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    await client.waitFor('\r\n\r\nok')
+    await client.closed(SOON_MS)
+    assert.equal(pipeline.counted.length, 1)
+  })
+
+  it('does not keep others out: half a thousand half requests, and the next one is served', async () => {
+    await start({})
+    const half = await Promise.all(Array.from({ length: 500 }, () => openRaw(pipeline.port)))
+    for (const client of half) client.send('GET /app HTTP/1.1\r\nHost: a\r\n')
+    const client = await openRaw(pipeline.port)
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match(await client.waitFor('\r\n\r\nok'), /^HTTP\/1\.1 200 /)
+    for (const each of [...half, client]) each.destroy()
+  })
+
+  it('and one of too many is turned away at once', async () => {
+    await start({ maxConnections: 3 })
+    const clients = await Promise.all(Array.from({ length: 3 }, () => openRaw(pipeline.port)))
+    const fourth = await openRaw(pipeline.port)
+    assert.equal(await fourth.closed(), '')
+    clients[0]?.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    await clients[0]?.waitFor('\r\n\r\nok')
+    for (const client of clients) client.destroy()
+  })
+})
