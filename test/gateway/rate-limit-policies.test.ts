@@ -41,7 +41,7 @@ describe('rate-limit policies', () => {
           const [name = '', ...parameters] = item.split(/; */)
           return [name.slice(1, -1), Object.fromEntries(parameters.map(parameter => parameter.split('=')))]
         }),
-    ) as Record<string, Record<string, string>>
+    )
   }
 
   it('give back what was used evenly with gcra: after Retry-After a request passes, and only one', async () => {

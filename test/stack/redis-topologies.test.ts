@@ -14,6 +14,9 @@ const POLICIES = [
   { name: 'daily', limit: 1_000_000, window: '1d' },
 ]
 
+/** What docs/rate-limits.md says that a user of Redis must be allowed to do. */
+const COMMANDS = 'set get incr incrby pttl time eval evalsha script|load info select client hello'.split(' ')
+
 describe('Redis as', function () {
   this.timeout(120_000)
   let upstream: RunningUpstream
@@ -117,21 +120,18 @@ describe('Redis as', function () {
       await server.kill()
     })
 
-    it('takes user and password, percent-encoded', async () => {
-      server = await startRedis([
-        '--user',
-        'limiter',
-        'on',
-        '>p@ss/w:rd',
-        '~myesi:*',
-        '+@all',
-        '--user',
-        'default',
-        'off',
-      ])
+    it('takes user and password, percent-encoded, and needs no more than a few commands', async () => {
+      const rights = ['on', '>p@ss/w:rd', '~myesi:*', '-@all', ...COMMANDS.map(command => `+${command}`)]
+      server = await startRedis(['--user', 'limiter', ...rights, '--user', 'default', 'off'])
       const url = `redis://limiter:${encodeURIComponent('p@ss/w:rd')}@127.0.0.1:${server.port}/2`
       const running = await start(url, { limit: 10, window: '10m' })
       await limitHolds(running)
+      await pipeline?.stop()
+      const several = await start(
+        url,
+        POLICIES.map(policy => ({ ...policy, limit: 10 })),
+      )
+      await limitHolds(several)
       assert.ok(running.logs.every(entry => !JSON.stringify(entry).includes('p@ss')))
     })
   })

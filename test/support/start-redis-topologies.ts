@@ -65,12 +65,12 @@ async function startSentinel(masterPort: number): Promise<{ port: number; proces
 /** Three masters, each with one replica that takes over when it is gone for a second. */
 export async function startCluster(): Promise<RunningTopology> {
   const servers = await Promise.all(
-    Array.from({ length: 6 }, async () =>
-      startRedis([
-        ...['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000', '--cluster-port', `${await freePort()}`],
-        ...['--repl-diskless-sync-delay', '0'],
-      ]),
-    ),
+    Array.from({ length: 6 }, async () => {
+      const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000']
+      // The default bus port is the port + 10000, which may be in use or too large.
+      const bus = ['--cluster-port', `${await freePort()}`]
+      return startRedis([...cluster, ...bus, '--repl-diskless-sync-delay', '0'])
+    }),
   )
   const addresses = servers.map(({ port }) => `127.0.0.1:${port}`)
   const { path } = await findBinary('redis-cli')

@@ -10,9 +10,9 @@ export interface Load {
 /** Clients that send one request after the other until they are stopped, each as a client of its own. */
 export function startLoad(port: number, clients: number, path = '/app'): Load {
   const answers: (Answer & { ms: number })[] = []
-  let over = false
+  const over = new AbortController()
   const client = async (index: number): Promise<void> => {
-    while (!over) {
+    while (!over.signal.aborted) {
       const started = performance.now()
       const answer = await send(port, { path, localAddress: `127.0.1.${index + 1}` })
       answers.push({ ...answer, ms: performance.now() - started })
@@ -22,7 +22,7 @@ export function startLoad(port: number, clients: number, path = '/app'): Load {
   return {
     answers,
     stop: async () => {
-      over = true
+      over.abort()
       await running
     },
   }

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { Redis } from 'ioredis'
+import { needs } from '../support/needs'
+import { send, type Answer } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startRedis, type RunningRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const DEGRADED = 'x-ratelimit-degraded'
+const LIMIT = 20
+
+/** Ways in which Redis fails, and what ends them. */
+const OUTAGES: Readonly<
+  Record<string, { fail: (redis: RunningRedis) => Promise<void>; mend: (redis: RunningRedis) => Promise<void> }>
+> = {
+  'killed, and started again empty': { fail: redis => redis.kill(), mend: redis => redis.startAgain() },
+  frozen: { fail: async redis => redis.freeze(), mend: async redis => redis.thaw() },
+  full: {
+    fail: redis => asking(redis, client => client.config('SET', 'maxmemory', '1')),
+    mend: redis => asking(redis, client => client.config('SET', 'maxmemory', '0')),
+  },
+  'a read-only replica': {
+    fail: redis => asking(redis, client => client.replicaof('127.0.0.1', 1)),
+    mend: redis => asking(redis, client => client.replicaof('NO', 'ONE')),
+  },
+}
+
+async function asking(redis: RunningRedis, command: (client: Redis) => Promise<unknown>): Promise<void> {
+  const client = new Redis(redis.url)
+  await command(client)
+  client.disconnect()
+}
+
+describe('an outage of Redis', () => {
+  let upstream: RunningUpstream
+  let redis: RunningRedis
+  let pipelines: Pipeline[] = []
+
+  before(needs('redis-server'))
+  before(async () => {
+    upstream = await startUpstream()
+  })
+  beforeEach(async () => {
+    redis = await startRedis()
+  })
+  afterEach(async () => {
+    await Promise.all(pipelines.map(pipeline => pipeline.stop()))
+    pipelines = []
+    redis.thaw()
+    await redis.kill()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+
+  async function start(rateLimit: object, replicas = 1): Promise<void> {
+    const route = { rateLimit: { window: '10m', ...rateLimit } }
+    const one = (): Promise<Pipeline> =>
+      startPipeline(proxyTo(upstream.url, { route }), { redisUrl: redis.url, replicas })
+    pipelines = await Promise.all(Array.from({ length: replicas }, one))
+    await untilUsable(true)
+  }
+  const untilUsable = (usable: boolean): Promise<unknown> =>
+    until(() => pipelines.every(pipeline => pipeline.redis?.isUsable === usable), { what: `usable: ${usable}` })
+  /** So many requests of one client, over all gateways in turn. */
+  async function ask(requests: number): Promise<Answer[]> {
+    const answers = []
+    for (let i = 0; i < requests; i++) answers.push(await send(pipelines[i % pipelines.length]!.port, '/app'))
+    return answers
+  }
+  const passed = (answers: readonly Answer[]): number => answers.filter(({ status }) => status === 200).length
+  const left = ({ headers }: Answer): number => Number(/r=(\d+)/.exec(String(headers['ratelimit']))?.[1])
+  async function notice(): Promise<void> {
+    await until(
+      async () => {
+        await ask(pipelines.length)
+        return pipelines.every(pipeline => pipeline.redis?.isUsable === false)
+      },
+      { what: 'every gateway has noticed' },
+    )
+  }
+
+  for (const [name, { fail, mend }] of Object.entries(OUTAGES)) {
+    for (const algorithm of ['fixed-window', 'gcra']) {
+      it(`${name}, lets no more than twice the limit pass in one window, ${algorithm}`, async () => {
+        await start({ limit: LIMIT, algorithm }, 2)
+        const before = await ask(LIMIT - 4)
+        await fail(redis)
+        const during = await ask(3 * LIMIT)
+        assert.ok(passed(during) > 0, 'somebody gets through')
+        assert.equal(during.at(-1)?.headers[DEGRADED], 'local')
+        await mend(redis)
+        await untilUsable(true)
+        const after = await ask(3 * LIMIT)
+        const total = [before, during, after].map(passed)
+        // GCRA gives back what was used, one request every 30 s.
+        assert.ok(total[0]! + total[1]! + total[2]! <= 2 * LIMIT + 1, total.join(' + '))
+        const all = [...before, ...during, ...after]
+        assert.ok(
+          all.every(({ status }) => status === 200 || status === 429),
+          'no 5xx',
+        )
+        assert.equal(after.at(-1)?.headers[DEGRADED], undefined)
+      })
+    }
+
+    it(`${name}, slows the first requests by less than 250 ms and the others not at all`, async () => {
+      await start({ limit: 1_000_000 })
+      const timed = async (): Promise<number> => {
+        const started = performance.now()
+        assert.equal((await ask(1))[0]?.status, 200)
+        return performance.now() - started
+      }
+      const medianOf = async (requests: number): Promise<number> => {
+        const times = []
+        for (let i = 0; i < requests; i++) times.push(await timed())
+        return times.sort((a, b) => a - b)[requests >> 1]!
+      }
+      const usual = await medianOf(40)
+      await fail(redis)
+      const first = await timed()
+      assert.ok(first < usual + 250, `the first took ${first} ms`)
+      const others = await medianOf(40)
+      assert.ok(others < usual + 5, `the others took ${others} ms instead of ${usual} ms`)
+      await mend(redis)
+      await untilUsable(true)
+    })
+  }
+
+  it('is made good: what passed meanwhile is counted in Redis when it is back', async () => {
+    await start({ limit: 100 })
+    await ask(5)
+    await redis.kill()
+    await notice()
+    await ask(10)
+    const before = left((await ask(1))[0]!)
+    await redis.startAgain()
+    await untilUsable(true)
+    // Of the 5 before the outage an empty Redis knows nothing; and this one counts as well.
+    assert.equal(left((await ask(1))[0]!), before + 5 - 1)
+  })
+
+  it('at boot is made good too, of several policies by the same script', async () => {
+    await redis.kill()
+    const route = {
+      rateLimit: [
+        { name: 'burst', limit: 1_000, window: '10m', algorithm: 'gcra' },
+        { name: 'daily', limit: 1_000, window: '1d', cost: 2 },
+      ],
+    }
+    pipelines = [await startPipeline(proxyTo(upstream.url, { route }), { redisUrl: redis.url })]
+    const [first] = await ask(10)
+    assert.equal(first?.headers[DEGRADED], 'local')
+    await redis.startAgain()
+    await untilUsable(true)
+    const [answer] = await ask(1)
+    assert.equal(answer?.headers[DEGRADED], undefined)
+    assert.match(String(answer?.headers['ratelimit']), /"burst"; r=989; t=\d+, "daily"; r=978; t=\d+/)
+  })
+
+  it('is told to clients as it is answered: local, open or closed', async () => {
+    const policies = { local: '/local', open: '/open', closed: '/closed' }
+    pipelines = [
+      await startPipeline(
+        {
+          upstreams: { app: { targets: [upstream.url] } },
+          routes: Object.entries(policies).map(([onStoreFailure, path]) => ({
+            name: onStoreFailure,
+            match: { path },
+            upstream: 'app',
+            rateLimit: { limit: 5, window: '10m', onStoreFailure },
+          })),
+        },
+        { redisUrl: redis.url },
+      ),
+    ]
+    const { port } = pipelines[0]!
+    await untilUsable(true)
+    const told = async (): Promise<unknown[]> => {
+      const answers = await Promise.all(Object.values(policies).map(path => send(port, path)))
+      return answers.map(({ status, headers }) => [status, headers[DEGRADED]])
+    }
+    assert.deepEqual(await told(), [
+      [200, undefined],
+      [200, undefined],
+      [200, undefined],
+    ])
+    await redis.kill()
+    await untilUsable(false)
+    assert.deepEqual(await told(), [
+      [200, 'local'],
+      [200, 'open'],
+      [503, 'closed'],
+    ])
+  })
+
+  it('is nothing to a client that is limited: Redis is not even asked about it', async () => {
+    await start({ limit: 3 })
+    await ask(4)
+    const observer = new Redis(redis.url)
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await observer.info('commandstats'))?.[1])
+    const before = await calls()
+    const answers = await ask(50)
+    assert.equal(passed(answers), 0)
+    assert.ok(answers.every(({ headers }) => Number(headers['retry-after']) > 590))
+    assert.equal(await calls(), before)
+    observer.disconnect()
+  })
+})
