@@ -5,11 +5,15 @@ const MAX_CHARACTERS = 4_096
  * An address that may stand in a link, or undefined. Annotations come from outside: `javascript:` would run in the page,
  * and `https://known@elsewhere` reads like another place than the one it leads to.
  *
- * @param base for addresses that are relative; without one they lead nowhere
+ * @param base for addresses that are relative, which must stay below it; without one they lead nowhere
  */
 export function safeUrl(address: string | undefined, base?: string): string | undefined {
   if (address === undefined || address === '' || address.length > MAX_CHARACTERS) return undefined
-  const url = URL.parse(address, base === undefined ? undefined : `${base.replace(/\/$/, '')}/`)
+  const below = base === undefined ? undefined : `${base.replace(/\/$/, '')}/`
+  const url = URL.parse(address, below)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
-  return url.username === '' && url.password === '' ? url.href : undefined
+  if (url.username !== '' || url.password !== '') return undefined
+  // `//elsewhere` and `/\elsewhere` are relative too.
+  if (below !== undefined && !URL.canParse(address) && !url.href.startsWith(below)) return undefined
+  return url.href
 }

@@ -32,7 +32,7 @@ const MIN_STEP_MS = 1_000
 export async function fetchCurve(
   alert: Pick<Alert, 'labels'>,
   { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
-  prometheus: PrometheusClient,
+  prometheus: Pick<PrometheusClient, 'queryRange'>,
   signal: AbortSignal,
 ): Promise<Curve | undefined> {
   const plan = planCurve(alert)
@@ -73,23 +73,19 @@ export function planCurve(alert: Pick<Alert, 'labels'>): CurvePlan | undefined {
       ],
     }
   }
-  return STATES[family ?? '']
+  return STATES.get(family ?? '')
 }
 
 /** What is one number for all of Redis or all of the gateway. */
-const STATES: Readonly<Record<string, CurvePlan>> = {
-  redis: state('Redis answers', 'on or off', 'min(redis_up)'),
-  'redis-memory': state(
-    'memory used of maxmemory',
-    'share',
-    'max(redis_memory_used_bytes / (redis_memory_max_bytes > 0))',
-  ),
-  'redis-connections': state(
-    'connections of maxclients',
-    'share',
-    'max(redis_connected_clients / (redis_config_maxclients > 0))',
-  ),
-  'rate-limit-store': state('limits counted without Redis', 'on or off', 'max(gateway_rate_limiting_degraded)'),
+const STATES: ReadonlyMap<string, CurvePlan> = new Map([
+  ['redis', state('Redis answers', 'on or off', 'min(redis_up)')],
+  ['redis-memory', share('memory used of maxmemory', 'redis_memory_used_bytes', 'redis_memory_max_bytes')],
+  ['redis-connections', share('connections of maxclients', 'redis_connected_clients', 'redis_config_maxclients')],
+  ['rate-limit-store', state('limits counted without Redis', 'on or off', 'max(gateway_rate_limiting_degraded)')],
+])
+
+function share(what: string, part: string, whole: string): CurvePlan {
+  return state(what, 'share', `max(${part} / (${whole} > 0))`)
 }
 
 function state(what: string, unit: Curve['unit'], expression: string): CurvePlan {

@@ -48,7 +48,7 @@ export function tempo(url: string): TraceSource {
 
 /** Every replica's ops port by its `instance`, as the replicas themselves say through `gateway_ops_info`. */
 export async function findReplicas(
-  prometheus: PrometheusClient,
+  prometheus: Pick<PrometheusClient, 'query'>,
   { timeMs, signal }: { readonly timeMs: number; readonly signal: AbortSignal },
 ): Promise<ReadonlyMap<string, string>> {
   const samples = await prometheus.query(

@@ -19,6 +19,9 @@ export type LinkedExemplar = FoundExemplar & {
   readonly replicaUrl: string | undefined
 }
 
+/** As much of Prometheus as a page asks. */
+export type AskedPrometheus = Pick<PrometheusClient, 'query' | 'queryRange' | 'queryExemplars'>
+
 /** A page must not wait for a Prometheus that hangs. */
 const BUDGET_MS = 1_000
 /** Curves on one page; an incident has one cause and seldom more than one or two selections. */
@@ -33,7 +36,7 @@ const AFTER_END_MS = 5 * 60_000
 export async function curvesOf(
   incident: Incident,
   sinceMs: number,
-  prometheus: PrometheusClient,
+  prometheus: AskedPrometheus,
   now: number,
 ): Promise<AlertCurve[]> {
   const range = curveRange(incident, sinceMs, now)
@@ -64,7 +67,7 @@ const NO_REPLICAS: ReadonlyMap<string, string> = new Map()
 async function drawn(
   alerts: readonly IncidentAlert[],
   range: { readonly startMs: number; readonly endMs: number },
-  prometheus: PrometheusClient,
+  prometheus: AskedPrometheus,
   signal: AbortSignal,
 ): Promise<Pick<AlertCurve, 'curve' | 'note'>> {
   const recorded = alerts.findLast(({ evidence }) => evidence?.curve !== undefined)?.evidence?.curve
@@ -81,7 +84,7 @@ async function drawn(
 async function exemplarsOf(
   alerts: readonly IncidentAlert[],
   { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
-  prometheus: PrometheusClient,
+  prometheus: AskedPrometheus,
   signal: AbortSignal,
 ): Promise<FoundExemplar[]> {
   const selectors = new Set(alerts.map(({ annotations }) => annotations['exemplar_query'] ?? ''))

@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { COMMON_HEADERS, sendPage } from '../../page/send-page'
 import { wantsHtml } from '../../page/wants-html'
-import type { PrometheusClient } from '../evidence/prometheus'
 import type { Incident } from '../record/incident'
 import type { IncidentLog } from '../record/incident-log'
-import { curvesOf } from './curves'
+import { curvesOf, type AskedPrometheus } from './curves'
 import { incidentPage } from './incident-page'
 import type { Places } from './links'
 import { listPage, notFoundPage } from './list-page'
@@ -13,7 +12,7 @@ import { firstLine, tell } from './story'
 export interface PagesOptions {
   readonly incidents: Pick<IncidentLog, 'get' | 'list'>
   /** For the curve of the affected series; the page is made without it when Prometheus does not answer. */
-  readonly prometheus: PrometheusClient
+  readonly prometheus: AskedPrometheus
   readonly places: Places
 }
 

@@ -93,14 +93,14 @@ function mergeTraces(alerts: readonly IncidentAlert[]): ProvingTrace[] {
   return [...traces.values()].sort((a, b) => a.timeMs - b.timeMs)
 }
 
-const FAILING: Readonly<Record<string, readonly [string, string]>> = {
-  faults: ['fail', 'failed'],
-  'rate-limit': ['are over their rate limit', 'were over their rate limit'],
-  refusals: ['are turned down', 'were turned down'],
-}
+const FAILING: ReadonlyMap<string, readonly [string, string]> = new Map([
+  ['faults', ['fail', 'failed']],
+  ['rate-limit', ['are over their rate limit', 'were over their rate limit']],
+  ['refusals', ['are turned down', 'were turned down']],
+])
 
 function whatBroke(main: IncidentAlert | undefined, signatures: readonly Signature[], isOpen: boolean): string {
-  const verbs = FAILING[main?.labels['family'] ?? '']
+  const verbs = FAILING.get(main?.labels['family'] ?? '')
   if (main === undefined || verbs === undefined) return main?.annotations['summary'] ?? nameOf(main)
   const own = main.labels['http_route']
   const routes = [...new Set(signatures.map(({ route }) => route))]

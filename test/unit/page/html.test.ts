@@ -10,6 +10,12 @@ describe('html``', () => {
     )
   })
 
+  it('shows what would turn the writing round or hide, and keeps line ends', () => {
+    const hidden = '\u0000\u0007\u001b[31m\u202egnp\u2066\u200f\u061c\ud800'
+    assert.equal(html`${hidden}`.toString(), '\ufffd\ufffd\ufffd[31m\ufffdgnp\ufffd\ufffd\ufffd\ufffd')
+    assert.equal(html`${'a\tb\nc 🚀 é 中'}`.toString(), 'a\tb\nc 🚀 é 中')
+  })
+
   it('takes markup of its own as it is, also in lists', () => {
     const items = ['a', '<b>'].map(item => html`<li>${item}</li>`)
     assert.equal(html`${items}`.toString(), '<li>a</li><li>&#60;b&#62;</li>')

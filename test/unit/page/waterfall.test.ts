@@ -50,6 +50,16 @@ describe('the waterfall', () => {
     ]
     assert.equal(rows(twice).length, 3)
     assert.deepEqual(rows([{ ...SPAN, parentSpanId: 'root' }]), ['depth-0 GET /orders'])
+    const circle = [
+      { ...SPAN, spanId: 'a', parentSpanId: 'b', name: 'a' },
+      { ...SPAN, spanId: 'b', parentSpanId: 'a', name: 'b' },
+    ]
+    assert.deepEqual(
+      rows(circle)
+        .map(row => row.slice(-1))
+        .sort(),
+      ['a', 'b'],
+    )
   })
 
   it('puts bars where they belong on the time axis', () => {
