@@ -102,6 +102,7 @@ function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, option
       upstream,
       telemetry: clientTelemetry,
       stripPrefix: route.config.rewrite.stripPrefix,
+      retry: route.config.retry,
       onFailure: handleError,
       isDraining,
     }),
@@ -175,6 +176,7 @@ const ABOUT: Route = toRoute({
   match: { path: '/', host: undefined, methods: undefined },
   upstream: '',
   rewrite: { stripPrefix: undefined },
+  retry: 'never',
   rateLimits: [],
 })
 

@@ -86,10 +86,11 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     targets: upstream.targets,
     timeouts: { connectMs: upstream.timeouts.connect, responseMs: upstream.timeouts.response },
     maxConnections: upstream.maxConnections,
+    retries: upstream.retries,
   }
 }
 
-function toRoute({ name, match, upstream, rewrite, rateLimit }: FileContent['routes'][number]): RouteConfig {
+function toRoute({ name, match, upstream, rewrite, retry, rateLimit }: FileContent['routes'][number]): RouteConfig {
   return {
     name,
     match: {
@@ -99,6 +100,7 @@ function toRoute({ name, match, upstream, rewrite, rateLimit }: FileContent['rou
     },
     upstream,
     rewrite: { stripPrefix: rewrite.stripPrefix },
+    retry,
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
   }
 }

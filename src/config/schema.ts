@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { choice, parseFlag } from './values/choice'
 import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
+import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { field, notYet } from './values/field'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
 import { parseMethod } from './values/method'
@@ -72,6 +73,26 @@ export const entrypointSchema = z
   })
   .meta({ description: 'The port clients connect to, and its limits.' })
 
+const FAILURE_KIND = {
+  description:
+    'How a call fails: no connection (connect), a connection that breaks, no answer in time, none that is valid, a status.',
+  anyOf: [{ enum: FAILURE_KINDS }, { type: 'string', pattern: '^50[0234]$|\\$\\{' }],
+}
+
+const retriesSchema = z
+  .strictObject({
+    attempts: numberField('Calls for one request in all, the first included.', { atLeast: 1, atMost: 10 }),
+    on: z
+      .array(field(parseFailureKind, FAILURE_KIND))
+      .min(1)
+      .prefault(['connect', 'reset', 502, 503])
+      .meta({ description: 'The failures after which a call is tried again.' }),
+  })
+  .meta({
+    description:
+      'Failed calls are tried again, on another target where there is one: only where that is safe, and only before the first byte of a response was passed on. Retries add at most a fifth to the requests.',
+  })
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
@@ -103,7 +124,7 @@ export const upstreamSchema = z
       atMost: 10_000,
     }).prefault(128),
     healthCheck: notYet('targets would not be checked'),
-    retries: notYet('no call would be tried again'),
+    retries: retriesSchema.optional(),
     circuitBreaker: notYet('a failing target would be called on and on'),
   })
   .meta({ description: 'One backend: servers that can stand in for each other.' })
@@ -225,6 +246,12 @@ export const routeSchema = z
     match: matchSchema,
     upstream: field(parseReference, { description: 'Name of an upstream in this file.', type: 'string' }),
     rewrite: rewriteSchema.prefault({}),
+    retry: field(choice(['idempotent', 'always', 'never']), {
+      description:
+        'Which requests may reach the upstream more than once, where it has retries: those whose method allows it (idempotent), all (always), none (never). A request that never reached a target is tried again in any case but never.',
+      type: 'string',
+      enum: ['idempotent', 'always', 'never'],
+    }).prefault('idempotent'),
     rateLimit: rateLimitSchema.optional().meta({
       description:
         'How much one client may ask of this route: one policy, or a list of named ones that all must allow it.',

@@ -1,3 +1,5 @@
+import type { FailureKind } from './values/failure-kind'
+
 /**
  * What the gateway is told: two types, because they change at different times. `Settings` come from the environment and
  * hold for the life of the process; `GatewayConfig` comes from `gateway.yaml`. Both are parsed, checked and frozen
@@ -71,6 +73,15 @@ export interface UpstreamConfig {
   }
   /** Connections per target, at the most; requests above it wait their turn. */
   readonly maxConnections: number
+  /** Undefined: no call is tried again. */
+  readonly retries: RetryConfig | undefined
+}
+
+export interface RetryConfig {
+  /** Calls for one request in all, the first included. */
+  readonly attempts: number
+  /** The failures after which a call is tried again. */
+  readonly on: readonly FailureKind[]
 }
 
 export interface RouteConfig {
@@ -86,6 +97,8 @@ export interface RouteConfig {
   /** The name of an upstream in the same file. */
   readonly upstream: string
   readonly rewrite: { readonly stripPrefix: string | undefined }
+  /** Which requests may reach the upstream more than once, if it has `retries` at all. */
+  readonly retry: 'idempotent' | 'always' | 'never'
   readonly rateLimits: readonly RateLimitPolicy[]
 }
 

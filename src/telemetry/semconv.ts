@@ -27,6 +27,10 @@ export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
 /** On the SERVER span of a response that is meant to stay open: `event_stream`. */
 export const ATTR_STREAM = 'gateway.stream'
+/** Why a call was made again: the reason the one before it failed. */
+export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
+/** `sent`, or `over_budget` where a retry was due and there were too many. */
+export const ATTR_RETRY_RESULT = 'gateway.upstream.retry.result'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
 export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
 export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
@@ -41,6 +45,8 @@ export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration
 export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
 /** Counter, `{request}`: every request the gateway answered or lost, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
+/** Counter, `{call}`: calls to an upstream that were tried again or, for their number, were not; by upstream, reason, result. */
+export const METRIC_UPSTREAM_RETRIES = 'gateway.upstream.retries'
 /** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`) and store. */
 export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
 /** Gauge, 1 while limits are counted without Redis although one is configured, else 0. */

@@ -10,6 +10,7 @@ import {
   type TextMapSetter,
   type Tracer,
 } from '@opentelemetry/api'
+import type { Reason } from '../errors/reasons'
 import type { Exchange } from '../exchange'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
@@ -18,7 +19,19 @@ import { statusLabel } from '../telemetry/status-code'
 /** What is said about calls to upstreams. Two ways to say it: the gateway's own, and the stock instrumentation. */
 export interface ClientTelemetry {
   /** A call begins; adds the trace context to `headers` (flat name, value pairs). */
-  begin(exchange: Exchange, target: TargetAttributes, path: string, headers: string[]): CallTelemetry
+  begin(
+    exchange: Exchange,
+    target: TargetAttributes,
+    path: string,
+    headers: string[],
+    resend?: ResendAttributes,
+  ): CallTelemetry
+}
+
+/** Of a call that is made again. */
+export interface ResendAttributes {
+  readonly count: number
+  readonly reason: Reason
 }
 
 /** One call under way. Exactly one of its methods is called, once. */
@@ -64,7 +77,13 @@ export class OwnClientTelemetry implements ClientTelemetry {
       description: 'Duration of calls to upstream targets',
     })
 
-  begin(exchange: Exchange, target: TargetAttributes, path: string, headers: string[]): CallTelemetry {
+  begin(
+    exchange: Exchange,
+    target: TargetAttributes,
+    path: string,
+    headers: string[],
+    resend?: ResendAttributes,
+  ): CallTelemetry {
     const method = methodLabel(exchange.request.method)
     const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.CLIENT }, exchange.context)
     if (span.isRecording()) {
@@ -75,6 +94,10 @@ export class OwnClientTelemetry implements ClientTelemetry {
         [semconv.ATTR_URL_FULL]: target.origin + path, // without the query, which may carry secrets
         [semconv.ATTR_UPSTREAM_NAME]: target.upstreamName,
       })
+      if (resend) {
+        span.setAttribute(semconv.ATTR_HTTP_REQUEST_RESEND_COUNT, resend.count)
+        span.setAttribute(semconv.ATTR_RETRY_REASON, resend.reason)
+      }
       if (method === OTHER_METHOD) {
         span.setAttribute(semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL, exchange.request.method ?? '')
       }

@@ -2,6 +2,7 @@ import { Pool } from 'undici'
 import type { UpstreamConfig } from '../config/types'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
 import { createConnector } from './connector'
+import { RetryPolicy } from './retry-policy'
 
 /** One origin of an upstream, with its keep-alive connections. */
 export interface Target {
@@ -15,12 +16,15 @@ export class Upstream {
   readonly name: string
   /** How long a target may keep silent when it is its turn. */
   readonly responseTimeoutMs: number
+  /** Undefined where nothing is tried again. */
+  readonly retries: RetryPolicy | undefined
   readonly #targets: readonly Target[]
   #next = 0
 
   constructor(config: UpstreamConfig) {
     this.name = config.name
     this.responseTimeoutMs = config.timeouts.responseMs
+    this.retries = config.retries && new RetryPolicy(config.name, config.retries)
     this.#targets = config.targets.map(origin => ({
       origin,
       pool: createPool(origin, config),
@@ -33,6 +37,15 @@ export class Upstream {
     const target = this.#targets[this.#next] as Target
     this.#next = (this.#next + 1) % this.#targets.length
     return target
+  }
+
+  /** A target for a call that failed elsewhere: one that was not tried yet, where there is one. */
+  pickOther(tried: readonly Target[]): Target | undefined {
+    for (let i = 0; i < this.#targets.length; i++) {
+      const target = this.pick()
+      if (!tried.includes(target)) return target
+    }
+    return this.pick()
   }
 
   /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */

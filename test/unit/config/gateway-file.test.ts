@@ -83,6 +83,7 @@ describe('a valid gateway.yaml', () => {
           targets: ['http://127.0.0.1:9001'],
           timeouts: { connectMs: 1_000, responseMs: 30_000 },
           maxConnections: 128,
+          retries: undefined,
         },
       ],
       routes: [
@@ -91,6 +92,7 @@ describe('a valid gateway.yaml', () => {
           match: { path: '/orders', host: undefined, methods: undefined },
           upstream: 'orders',
           rewrite: { stripPrefix: undefined },
+          retry: 'idempotent',
           rateLimits: [],
         },
       ],
@@ -128,6 +130,7 @@ describe('a valid gateway.yaml', () => {
         match: { path: '/v1/orders:batch/:id', host: '*.shop.example', methods: ['GET', 'POST'] },
         upstream: 'orders',
         rewrite: { stripPrefix: '/v1' },
+        retry: 'idempotent',
         rateLimits: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
           {
@@ -150,6 +153,7 @@ describe('a valid gateway.yaml', () => {
         match: { path: '/:path', host: 'shop.example', methods: undefined },
         upstream: 'users.v2',
         rewrite: { stripPrefix: undefined },
+        retry: 'idempotent',
         rateLimits: [
           {
             ...LIMIT_DEFAULTS,

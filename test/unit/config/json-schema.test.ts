@@ -27,6 +27,8 @@ describe('docs/gateway.schema.json', () => {
     { entrypoint: 'headersTimeout: 1.5s, maxHeaderSize: 64KiB, maxConnections: 5, trustedProxies: [10.0.0.0/8]' },
     { entrypoint: 'headersTimeout: "${T:-5s}", maxConnections: "${N:-5}"' },
     { upstream: 'timeouts: { connect: 250ms }, maxConnections: 1' },
+    { upstream: 'retries: { attempts: 2 }', route: 'retry: always' },
+    { upstream: 'retries: { attempts: "${N:-2}", on: [connect, 503, "504"] }' },
     { match: 'path: /a:b/:c, host: "*.a.example", methods: [get]' },
     { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: open }' },
     { route: 'rateLimit: [{ name: a, limit: 1, window: 1s, key: client }]' },
@@ -48,6 +50,8 @@ describe('docs/gateway.schema.json', () => {
     { entrypoint: 'trustedProxies: [1]' },
     { entrypoint: 'unknown: 1' },
     { upstream: 'retries: {}' },
+    { upstream: 'retries: { attempts: 2, on: [501] }' },
+    { route: 'retry: sometimes' },
     { upstreams: '  b: { targets: [] }' },
     { upstreams: '  b: { targets: [http://h/path] }' },
     { upstreams: '  "a b": { targets: [http://h] }' },
@@ -89,6 +93,6 @@ describe('docs/gateway.schema.json', () => {
     walk(JSON.parse(PUBLISHED), '$')
     assert.deepEqual(undescribed, [])
     // Where leaving the key out means that there is none.
-    assert.deepEqual(withoutDefault.toSorted(), ['host', 'methods', 'rateLimit', 'stripPrefix'])
+    assert.deepEqual(withoutDefault.toSorted(), ['host', 'methods', 'rateLimit', 'retries', 'stripPrefix'])
   })
 })

@@ -1,0 +1,304 @@
+import type { Dispatcher } from 'undici'
+import { context, trace } from '@opentelemetry/api'
+import type { RouteConfig } from '../config/types'
+import type { Exchange } from '../exchange'
+import { GatewayError } from '../errors/gateway-error'
+import type { Reason } from '../errors/reasons'
+import { ATTR_STREAM } from '../telemetry/semconv'
+import { CallTimer, type TimedCall } from './call-timer'
+import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
+import { buildRequestHeaders } from './request-headers'
+import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings } from './response-headers'
+import type { RequestBody } from './request-body'
+import { isIdempotent } from './retry-policy'
+import { toGatewayError } from './upstream-errors'
+import type { Target, Upstream } from './upstream'
+
+/** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
+const SILENT_CLIENT_MS = 60_000
+
+export interface CallOptions {
+  readonly upstream: Upstream
+  readonly telemetry: ClientTelemetry
+  readonly stripPrefix: string | undefined
+  readonly retry: RouteConfig['retry']
+  /** Trace fields that are written anew in every call. */
+  readonly replacedFields: ReadonlySet<string>
+  readonly onFailure: (exchange: Exchange, error: unknown) => void
+  readonly isDraining: () => boolean
+}
+
+/** What came before a call that is made again. */
+export interface Resend {
+  /** Calls made before this one. */
+  readonly count: number
+  /** Why the last of them failed. */
+  readonly reason: Reason
+  readonly tried: readonly Target[]
+}
+
+/** Makes one call to a target; it answers the client, or has another call do so. */
+export function sendCall(
+  exchange: Exchange,
+  target: Target,
+  body: RequestBody | null,
+  options: CallOptions,
+  resend: Resend | undefined,
+): void {
+  exchange.target = target.origin
+  const path = stripped(exchange.path, options.stripPrefix)
+  const headers = buildRequestHeaders(exchange, options.replacedFields)
+  const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
+  target.pool.dispatch(
+    {
+      path: path + exchange.query,
+      method: exchange.request.method as Dispatcher.HttpMethod,
+      headers,
+      body,
+    },
+    new UpstreamCall(exchange, target, body, options, telemetry, resend),
+  )
+}
+
+function stripped(path: string, prefix: string | undefined): string {
+  if (prefix === undefined) return path
+  const rest = path.slice(prefix.length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
+class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
+  readonly #exchange: Exchange
+  readonly #target: Target
+  readonly #body: RequestBody | null
+  readonly #options: CallOptions
+  readonly #telemetry: CallTelemetry
+  readonly #resend: Resend | undefined
+  readonly #timer: CallTimer
+  #controller: Dispatcher.DispatchController | undefined
+  #settled = false
+  #statusCode: number | undefined
+  /** Bytes of the response body still to come; -1 when the upstream did not say. */
+  #remaining = -1
+  #bodyStarted = false
+  /** undici has nothing more to say. */
+  #isOver = false
+
+  constructor(
+    exchange: Exchange,
+    target: Target,
+    body: RequestBody | null,
+    options: CallOptions,
+    telemetry: CallTelemetry,
+    resend: Resend | undefined,
+  ) {
+    this.#exchange = exchange
+    this.#target = target
+    this.#body = body
+    this.#options = options
+    this.#telemetry = telemetry
+    this.#resend = resend
+    this.#timer = new CallTimer(this, { upstreamMs: options.upstream.responseTimeoutMs, clientMs: SILENT_CLIENT_MS })
+    // Before the entrypoint's own listener: the call's span must have ended when the request's does.
+    exchange.response.prependOnceListener('close', this.#onClientClose)
+  }
+
+  /** The client went away: the upstream must not go on working for nobody. */
+  readonly #onClientClose = (): void => {
+    if (this.#settled) return
+    this.#settle()
+    this.#exchange.conclude('client_closed', 'client_closed')
+    this.#telemetry.failed('client_closed', undefined, this.#statusCode)
+    this.#controller?.abort(CLIENT_CLOSED)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // While the call waited for a free connection the client may have left.
+    if (this.#settled) controller.abort(CLIENT_CLOSED)
+    else this.#timer.start()
+  }
+
+  onBodySent(): void {
+    this.#timer.moved()
+  }
+
+  onRequestSent(): void {
+    this.#timer.moved()
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Record<string, string | string[] | undefined>,
+    statusMessage?: string,
+  ): void {
+    if (this.#settled) return
+    this.#timer.moved()
+    const { response } = this.#exchange
+    if (statusCode < 200) return this.#passInformation(statusCode, headers)
+    this.#statusCode = statusCode
+    if (statusCode >= 500 && this.#giveWay('upstream_5xx')) return this.#telemetry.responded(statusCode)
+    if (headers['content-type']?.includes('text/event-stream')) markEventStream(this.#exchange)
+    if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
+    refuseTransferCodings(joined(headers['transfer-encoding']))
+    const length = headers['content-length']
+    if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
+    const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
+    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']))
+    fields.push(...ownLimits(response, headers))
+    // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
+    if (this.#exchange.bodyIsPending || this.#options.isDraining()) fields.push('Connection', 'close')
+    response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
+    // A stream may send its first byte much later; its header section must not wait for that.
+    process.nextTick(flushUnlessStarted, this)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return
+    this.#timer.moved()
+    this.#bodyStarted = true
+    const { response } = this.#exchange
+    if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
+      // The last chunk of a known length goes out with the end: one write less for nearly every response.
+      this.#settle()
+      this.#telemetry.responded(this.#statusCode as number)
+      response.end(chunk)
+      return
+    }
+    if (!response.write(chunk)) {
+      controller.pause()
+      response.once('drain', () => {
+        this.#timer.moved()
+        controller.resume()
+      })
+    }
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#isOver = true
+    if (this.#settled) return
+    this.#settle()
+    this.#telemetry.responded(this.#statusCode as number)
+    const { response } = this.#exchange
+    const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
+    // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
+    if (raw.length > 0) response.addTrailers(buildTrailers(raw))
+    response.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#isOver = true
+    if (this.#settled) return
+    // The client broke off its own upload: undici reports the body's error as the call's.
+    if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
+      this.#settle()
+      this.#body?.destroy()
+      this.#exchange.conclude('client_closed', 'client_closed')
+      this.#telemetry.failed('client_closed', undefined, this.#statusCode)
+      return
+    }
+    const failure = toGatewayError(error)
+    const givesWay = this.#giveWay(failure.reason)
+    this.#settle()
+    this.#telemetry.failed(failure.reason, failure.cause, this.#statusCode)
+    if (givesWay) return
+    // undici leaves the body of a call that never began alone, and the client's connection would stand still.
+    this.#body?.destroy()
+    // undici calls back in the context of whoever opened the connection; logs and spans belong to this request.
+    context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
+  }
+
+  get isClientsTurn(): boolean {
+    if (this.#controller?.paused) return true
+    return this.#body !== null && !this.#exchange.request.complete && this.#body.readableLength === 0
+  }
+
+  onSilence(who: 'client' | 'upstream'): void {
+    const client = this.#controller?.paused ? 'client_stalled' : 'request_timeout'
+    this.#controller?.abort(new GatewayError(who === 'upstream' ? 'response_timeout' : client))
+  }
+
+  flushUnlessStarted(): void {
+    if (!this.#bodyStarted && !this.#settled) this.#exchange.response.flushHeaders()
+  }
+
+  /** Has another call made in the place of this one, which failed; false where that would not be safe, or too much. */
+  #giveWay(reason: Reason): boolean {
+    const { upstream, retry } = this.#options
+    const { retries } = upstream
+    const count = (this.#resend?.count ?? 0) + 1
+    if (retries === undefined || retry === 'never' || count >= retries.attempts) return false
+    if (!retries.covers(reason, this.#statusCode) || this.#exchange.response.headersSent) return false
+    const hasBegun = this.#controller !== undefined
+    // A call that never began has reached nobody, and its body is still whole.
+    if (hasBegun && (this.#body !== null || (retry !== 'always' && !isIdempotent(this.#exchange.request.method)))) {
+      return false
+    }
+    const tried = [...(this.#resend?.tried ?? []), this.#target]
+    const target = upstream.pickOther(tried)
+    if (target === undefined || !retries.spend(reason)) return false
+    this.#settle()
+    this.#exchange.response.off('close', this.#onClientClose)
+    // Until the next call listens, an error of the client's connection would have no listener and end the process.
+    this.#body?.on('error', ignore)
+    setTimeout(callAgain, retries.delayMs(count), this, target, { count, reason, tried })
+    return true
+  }
+
+  callAgain(target: Target, resend: Resend): void {
+    // What is left of a response that nobody wants: small ones have come by now, and their connection can stay.
+    if (!this.#isOver) this.#controller?.abort(GAVE_WAY)
+    // The client left meanwhile: the entrypoint has seen it.
+    if (this.#exchange.response.destroyed || this.#body?.destroyed) return
+    sendCall(this.#exchange, target, this.#body, this.#options, resend)
+  }
+
+  /** Nothing more is expected of the upstream, and nothing it does is looked at any more. */
+  #settle(): void {
+    this.#settled = true
+    this.#timer.stop()
+  }
+
+  /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
+  #passInformation(statusCode: number, headers: Record<string, string | string[] | undefined>): void {
+    const { request, response } = this.#exchange
+    if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
+    if (statusCode === 102) response.writeProcessing()
+    if (statusCode === 103 && headers['link'] !== undefined) {
+      try {
+        response.writeEarlyHints({ link: headers['link'] })
+      } catch {
+        // Node refuses Link values it cannot parse. Hints are optional: without them the page only loads later.
+      }
+    }
+  }
+}
+
+/** Said on the span at once: whoever finds it open after minutes must know that it is meant to be. */
+function markEventStream(exchange: Exchange): void {
+  exchange.isEventStream = true
+  trace.getSpan(exchange.context)?.setAttribute(ATTR_STREAM, 'event_stream')
+}
+
+function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
+  call.callAgain(target, resend)
+}
+
+function ignore(): void {}
+
+function flushUnlessStarted(call: UpstreamCall): void {
+  call.flushUnlessStarted()
+}
+
+/** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
+function reasonPhrase(phrase: string | undefined): string {
+  return phrase !== undefined && /^[\t\x20-\x7e]*$/.test(phrase) ? phrase : ''
+}
+
+function joined(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+const CLIENT_CLOSED = new GatewayError('client_closed')
+const GAVE_WAY = new GatewayError('upstream_5xx')
