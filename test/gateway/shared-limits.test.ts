@@ -8,6 +8,13 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
+interface Offenders {
+  readonly route: string
+  readonly policy: string
+  readonly limited: number
+  readonly offenders: readonly { readonly client: string }[]
+}
+
 const DECISIONS = 'gateway_rate_limiting_requests_total'
 
 async function metricsOf({ opsUrl }: RunningGateway): Promise<Map<string, ExposedFamily>> {
@@ -30,8 +37,10 @@ describe('two gateways with one Redis', () => {
     await upstream.stop()
   })
 
-  async function startTwo(limit: number): Promise<void> {
-    const config = JSON.stringify(proxyTo(upstream.url, { route: { rateLimit: { limit, window: '10m' } } }))
+  async function startTwo(limit: number, more: object = {}, others: readonly object[] = []): Promise<void> {
+    const policy = { limit, window: '10m', ...more }
+    const rateLimit = others.length === 0 ? policy : [{ name: 'default', ...policy }, ...others]
+    const config = JSON.stringify(proxyTo(upstream.url, { route: { rateLimit } }))
     const env = { REDIS_URL: redis.url, REPLICAS: '2' }
     gateways = await Promise.all([startGateway({ config, env }), startGateway({ config, env })])
   }
@@ -68,6 +77,34 @@ describe('two gateways with one Redis', () => {
     assert.equal(await decisions('limited', 'local'), 0)
     for (const gateway of gateways) {
       assert.equal(sampleValue(await metricsOf(gateway), 'gateway_rate_limiting_degraded'), 0)
+    }
+  })
+
+  it('let through exactly the limit with gcra, and with several policies', async () => {
+    const wide = { name: 'wide', limit: 130, window: '1d' }
+    await startTwo(100, { window: '1d', algorithm: 'gcra' }, [wide])
+    const answers = await load(50, 6)
+    assert.equal(withStatus(answers, 200), 100)
+    assert.equal(withStatus(answers, 429), 200)
+    assert.equal(upstream.requests.length, 100)
+  })
+
+  it('say on their ops ports whom they limit', async () => {
+    await startTwo(10, { offenders: 'clear' })
+    await load(10, 4)
+    const lists = await Promise.all(
+      gateways.map(
+        async ({ opsUrl }) => (await (await fetch(`${opsUrl}/offenders`)).json()) as { policies: Offenders[] },
+      ),
+    )
+    const offenders = lists.flatMap(({ policies }) => policies)
+    assert.equal(offenders.length, 2)
+    assert.equal(
+      offenders.reduce((sum, { limited }) => sum + limited, 0),
+      30,
+    )
+    for (const { route, policy, offenders: clients } of offenders) {
+      assert.deepEqual([route, policy, clients.map(({ client }) => client)], ['app', 'default', ['127.0.0.1']])
     }
   })
 
