@@ -98,6 +98,15 @@ describe('the number of series', () => {
     }
   }).timeout(120_000)
 
+  it('is small for everything that has no budget', async () => {
+    const budgeted = new Set<string>(Object.values(FAMILIES))
+    for (const { name, samples } of (await scrape(gateway.opsUrl)).values()) {
+      if (budgeted.has(name)) continue
+      const sets = new Set(samples.map(({ labels: { le: _le, ...labels } }) => JSON.stringify(labels)))
+      assert.ok(sets.size <= 50, `${name} has ${sets.size} series and no budget in src/operations/series-budget.ts`)
+    }
+  })
+
   it('does not grow by what is no request at all', async () => {
     const before = await seriesNow()
     for (const line of [

@@ -34,6 +34,11 @@ export interface KeptTracesBounds {
 
 const BOUNDS: KeptTracesBounds = { maxGroups: 10_000, maxSpansPerGroup: 128, maxSpans: 50_000, maxAgeMs: 10 * 60_000 }
 const SWEEP_INTERVAL_MS = 10_000
+/**
+ * Of merely sampled requests the recorder takes so many per second and route; all of them are exported. Else at 100 % its
+ * window would be a second long under load, and holding what is pushed out again at once costs a tenth of a request.
+ */
+const RECORDED_SAMPLED_PER_SECOND = 20
 
 /** Attribute of a root that was told about before it ended. */
 export const ATTR_UNFINISHED = 'gateway.trace.unfinished'
@@ -46,6 +51,8 @@ interface Group {
   spans: ReadableSpan[]
   /** `released`: held for too long, its spans go the ordinary way from now on. */
   state: 'undecided' | 'decided' | 'released'
+  cause: KeepCause | undefined
+  /** In the recorder. */
   kept: KeptRequest | undefined
 }
 
@@ -67,6 +74,7 @@ export class KeptTraces implements SpanProcessor {
   readonly #bounds: KeptTracesBounds
   readonly #now: () => number
   readonly #budget: KeepBudget
+  readonly #recorded = new KeepBudget(RECORDED_SAMPLED_PER_SECOND)
   /** Undecided groups, oldest first. */
   readonly #groups = new Set<Group>()
   /** Spans of undecided groups. */
@@ -152,7 +160,14 @@ export class KeptTraces implements SpanProcessor {
       this.#lose('groups')
       return undefined
     }
-    const group: Group = { root, startedAt: this.#now(), spans: [], state: 'undecided', kept: undefined }
+    const group: Group = {
+      root,
+      startedAt: this.#now(),
+      spans: [],
+      state: 'undecided',
+      cause: undefined,
+      kept: undefined,
+    }
     this.#groups.add(group)
     return group
   }
@@ -176,13 +191,14 @@ export class KeptTraces implements SpanProcessor {
       return
     }
     group.spans.push(group.root)
+    group.cause = cause
     group.kept = this.#keep(group.root, group.spans, cause)
   }
 
   /** A span that ended after its root, as a redis command of an aborted request may. */
-  #endLate({ kept }: Group, span: ReadableSpan): void {
-    if (kept === undefined) return
-    this.#options.recorder.addLate(kept, span)
+  #endLate({ cause, kept }: Group, span: ReadableSpan): void {
+    if (cause === undefined) return
+    if (kept) this.#options.recorder.addLate(kept, span)
     this.#export(span)
   }
 
@@ -206,9 +222,12 @@ export class KeptTraces implements SpanProcessor {
     return false
   }
 
-  #keep(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest {
+  /** @returns undefined where it is exported and not recorded */
+  #keep(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest | undefined {
     this.#counts.kept.set(cause, (this.#counts.kept.get(cause) ?? 0) + 1)
     for (const span of spans) this.#export(span)
+    if (cause === 'sampled' && !this.#recorded.take(textOf(root, ATTR_ROUTE) ?? '', cause, this.#now()))
+      return undefined
     return this.#options.recorder.add(root, spans, cause)
   }
 

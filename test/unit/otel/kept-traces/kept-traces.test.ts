@@ -66,9 +66,25 @@ describe('kept traces', () => {
 
   it('exports everything with always_on, and calls good ones sampled', () => {
     const { request, recorder, exported } = startTracing({ sampler: 'always_on' })
-    for (let i = 0; i < 50; i++) request(GOOD)
-    assert.equal(exported().length, 100)
-    assert.equal(recorder.list({ cause: 'sampled' }, 100).length, 50)
+    for (let i = 0; i < 30; i++) request(GOOD)
+    assert.equal(exported().length, 60)
+    assert.equal(recorder.list({ cause: 'sampled' }, 100).length, 30)
+  })
+
+  it('records a part of merely sampled requests under load, and exports all of them, late spans too', () => {
+    const { begin, request, recorder, exported, tick } = startTracing({ sampler: 'always_on' })
+    for (let i = 0; i < 1_000; i++) request(GOOD)
+    assert.equal(recorder.size, 40)
+    const { span, child } = begin()
+    const late = child('late')
+    span.setAttributes(GOOD).end()
+    late.end()
+    assert.equal(exported().length, 2_002)
+    assert.equal(recorder.has(span.spanContext()), false)
+    request({ ...GOOD, 'http.route': '/users' })
+    tick(1_000)
+    request(GOOD)
+    assert.equal(recorder.size, 42)
   })
 
   it('takes no exporter for none: the recorder has it all the same', () => {
