@@ -56,7 +56,7 @@ export interface Gateway {
 /** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
 export function createGateway(options: GatewayOptions): Gateway {
   const { config } = options
-  const upstreams = new Map(config.upstreams.map(upstream => [upstream.name, new Upstream(upstream)]))
+  const upstreams = new Map(config.upstreams.map(upstream => [upstream.name, new Upstream(upstream, options.log)]))
   const { replicas, redis } = options
   const routes = config.routes.map((routeConfig): StagedRoute => {
     const route = toRoute(routeConfig)

@@ -87,6 +87,12 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     timeouts: { connectMs: upstream.timeouts.connect, responseMs: upstream.timeouts.response },
     maxConnections: upstream.maxConnections,
     retries: upstream.retries,
+    circuitBreaker: upstream.circuitBreaker && {
+      failures: upstream.circuitBreaker.failures,
+      openForMs: upstream.circuitBreaker.openFor,
+      on: upstream.circuitBreaker.on,
+    },
+    panicThreshold: upstream.panicThreshold,
   }
 }
 

@@ -93,6 +93,27 @@ const retriesSchema = z
       'Failed calls are tried again, on another target where there is one: only where that is safe, and only before the first byte of a response was passed on. Retries add at most a fifth to the requests.',
   })
 
+const circuitBreakerSchema = z
+  .strictObject({
+    failures: numberField('Failures in a row after which a target is not asked.', {
+      atLeast: 1,
+      atMost: 1_000,
+    }).prefault(5),
+    openFor: durationField('For how long it is not asked; then one request at a time shows whether it is back.', {
+      atLeast: '10ms',
+      atMost: '1h',
+    }).prefault('10s'),
+    on: z
+      .array(field(parseFailureKind, FAILURE_KIND))
+      .min(1)
+      .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504])
+      .meta({ description: 'What counts as a failure.' }),
+  })
+  .meta({
+    description:
+      'Spares a target that fails again and again, also the last one: requests are then answered with 503 circuit_open.',
+  })
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
@@ -125,7 +146,11 @@ export const upstreamSchema = z
     }).prefault(128),
     healthCheck: notYet('targets would not be checked'),
     retries: retriesSchema.optional(),
-    circuitBreaker: notYet('a failing target would be called on and on'),
+    circuitBreaker: circuitBreakerSchema.optional(),
+    panicThreshold: numberField('Percent of the targets: when fewer are well, all of them are asked. 0: never.', {
+      atLeast: 0,
+      atMost: 100,
+    }).prefault(50),
   })
   .meta({ description: 'One backend: servers that can stand in for each other.' })
 

@@ -75,6 +75,18 @@ export interface UpstreamConfig {
   readonly maxConnections: number
   /** Undefined: no call is tried again. */
   readonly retries: RetryConfig | undefined
+  /** Undefined: a target that can be spared is left out all the same, one that cannot is asked. */
+  readonly circuitBreaker: CircuitBreakerConfig | undefined
+  /** Percent of the targets: when fewer are well, all are asked. */
+  readonly panicThreshold: number
+}
+
+export interface CircuitBreakerConfig {
+  /** How many in a row. */
+  readonly failures: number
+  readonly openForMs: number
+  /** What counts as a failure. */
+  readonly on: readonly FailureKind[]
 }
 
 export interface RetryConfig {

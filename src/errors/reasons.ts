@@ -24,6 +24,9 @@ export const REASONS = {
   connect_timeout: { outcome: 'fault', status: 504, title: 'The upstream could not be reached in time' },
   dns: { outcome: 'fault', status: 502, title: 'The upstream could not be found' },
   tls: { outcome: 'fault', status: 502, title: 'No secure connection to the upstream' },
+  /** It failed so often that it is not asked for a while. */
+  circuit_open: { outcome: 'fault', status: 503, title: 'The upstream is given time to recover' },
+  no_healthy_upstream: { outcome: 'fault', status: 503, title: 'No server of the upstream is well' },
   // The upstream was asked and failed.
   reset: { outcome: 'fault', status: 502, title: 'The upstream broke the connection' },
   bad_response: { outcome: 'fault', status: 502, title: 'The upstream gave an invalid answer' },

@@ -31,6 +31,8 @@ export const ATTR_STREAM = 'gateway.stream'
 export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
 /** `sent`, or `over_budget` where a retry was due and there were too many. */
 export const ATTR_RETRY_RESULT = 'gateway.upstream.retry.result'
+/** What told of a target that is left out: `circuit`, `health_check`. */
+export const ATTR_CAUSE = 'gateway.upstream.cause'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
 export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
 export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
@@ -47,6 +49,14 @@ export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
 export const METRIC_REQUESTS = 'gateway.requests'
 /** Counter, `{call}`: calls to an upstream that were tried again or, for their number, were not; by upstream, reason, result. */
 export const METRIC_UPSTREAM_RETRIES = 'gateway.upstream.retries'
+/** Gauge, by upstream and target: 1 while it gets its share of requests, 0 while it is left out. */
+export const METRIC_UPSTREAM_TARGET_HEALTHY = 'gateway.upstream.target.healthy'
+/** Gauge, `{request}`, by upstream and target: calls under way, those that wait for a connection included. */
+export const METRIC_UPSTREAM_TARGET_ACTIVE_REQUESTS = 'gateway.upstream.target.active_requests'
+/** Counter, `{ejection}`, by upstream, target and cause: times that a target was left out. */
+export const METRIC_UPSTREAM_TARGET_EJECTIONS = 'gateway.upstream.target.ejections'
+/** Gauge, by upstream: 1 while so few targets are well that all of them are asked. */
+export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
 /** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`) and store. */
 export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
 /** Gauge, 1 while limits are counted without Redis although one is configured, else 0. */

@@ -12,7 +12,8 @@ import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings }
 import type { RequestBody } from './request-body'
 import { isIdempotent } from './retry-policy'
 import { toGatewayError } from './upstream-errors'
-import type { Target, Upstream } from './upstream'
+import type { Target } from './target'
+import type { Upstream } from './upstream'
 
 /** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
 const SILENT_CLIENT_MS = 60_000
@@ -138,6 +139,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const { response } = this.#exchange
     if (statusCode < 200) return this.#passInformation(statusCode, headers)
     this.#statusCode = statusCode
+    this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
     if (statusCode >= 500 && this.#giveWay('upstream_5xx')) return this.#telemetry.responded(statusCode)
     if (headers['content-type']?.includes('text/event-stream')) markEventStream(this.#exchange)
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
@@ -199,6 +201,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       return
     }
     const failure = toGatewayError(error)
+    this.#target.concluded(failure.reason, undefined)
     const givesWay = this.#giveWay(failure.reason)
     this.#settle()
     this.#telemetry.failed(failure.reason, failure.cause, this.#statusCode)
@@ -250,14 +253,16 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     // What is left of a response that nobody wants: small ones have come by now, and their connection can stay.
     if (!this.#isOver) this.#controller?.abort(GAVE_WAY)
     // The client left meanwhile: the entrypoint has seen it.
-    if (this.#exchange.response.destroyed || this.#body?.destroyed) return
+    if (this.#exchange.response.destroyed || this.#body?.destroyed) return target.end()
     sendCall(this.#exchange, target, this.#body, this.#options, resend)
   }
 
   /** Nothing more is expected of the upstream, and nothing it does is looked at any more. */
   #settle(): void {
+    if (this.#settled) return
     this.#settled = true
     this.#timer.stop()
+    this.#target.end()
   }
 
   /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */

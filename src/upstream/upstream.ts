@@ -1,56 +1,117 @@
 import { Pool } from 'undici'
-import type { UpstreamConfig } from '../config/types'
-import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
+import { GatewayError } from '../errors/gateway-error'
+import type { Logger } from '../telemetry/logger'
+import type { CircuitState } from './circuit'
 import { createConnector } from './connector'
 import { RetryPolicy } from './retry-policy'
+import { Target } from './target'
+import { countEjection, observeTargets, stopObserving } from './target-metrics'
 
-/** One origin of an upstream, with its keep-alive connections. */
-export interface Target {
-  readonly origin: string
-  readonly pool: Pool
-  readonly attributes: TargetAttributes
+/** Where a target can be spared: one that fails again and again is left out for a moment also without being told to. */
+const EJECTION: CircuitBreakerConfig = {
+  failures: 5,
+  openForMs: 10_000,
+  on: ['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504],
 }
 
-/** A backend service: its targets, asked in turn. */
+/** A backend service: its targets, asked in turn as far as they are well. */
 export class Upstream {
   readonly name: string
   /** How long a target may keep silent when it is its turn. */
   readonly responseTimeoutMs: number
   /** Undefined where nothing is tried again. */
   readonly retries: RetryPolicy | undefined
-  readonly #targets: readonly Target[]
+  readonly targets: readonly Target[]
+  /** So few targets are well that all of them are asked. */
+  isPanicking = false
+  readonly #config: UpstreamConfig
+  readonly #log: Logger
+  /** Those that get requests now; made anew when a target changes, not for each request. */
+  #candidates: readonly Target[]
   #next = 0
 
-  constructor(config: UpstreamConfig) {
+  constructor(config: UpstreamConfig, log: Logger) {
     this.name = config.name
     this.responseTimeoutMs = config.timeouts.responseMs
     this.retries = config.retries && new RetryPolicy(config.name, config.retries)
-    this.#targets = config.targets.map(origin => ({
-      origin,
-      pool: createPool(origin, config),
-      attributes: toTargetAttributes(config.name, origin),
-    }))
+    this.#config = config
+    this.#log = log
+    const circuitBreaker = config.circuitBreaker ?? (config.targets.length > 1 ? EJECTION : undefined)
+    this.targets = config.targets.map(
+      origin =>
+        new Target({
+          upstreamName: config.name,
+          origin,
+          pool: createPool(origin, config),
+          circuitBreaker,
+          // In the trace of no request: it is not one request that changes it.
+          onChange: (target, previous) => context.with(ROOT_CONTEXT, () => this.#targetChanged(target, previous)),
+        }),
+    )
+    this.#candidates = this.targets
+    observeTargets(this)
   }
 
-  /** The target whose turn it is. */
+  /**
+   * The target whose turn it is; its call has begun.
+   *
+   * @throws GatewayError `circuit_open`, `no_healthy_upstream`
+   */
   pick(): Target {
-    const target = this.#targets[this.#next] as Target
-    this.#next = (this.#next + 1) % this.#targets.length
+    const candidates = this.#candidates
+    if (candidates.length === 0) throw this.#refusal()
+    if (this.#next >= candidates.length) this.#next = 0
+    const target = candidates[this.#next++] as Target
+    target.begin()
     return target
   }
 
-  /** A target for a call that failed elsewhere: one that was not tried yet, where there is one. */
+  /** A target for a call that failed elsewhere: one that was not tried yet, where there is one. Its call has begun. */
   pickOther(tried: readonly Target[]): Target | undefined {
-    for (let i = 0; i < this.#targets.length; i++) {
-      const target = this.pick()
-      if (!tried.includes(target)) return target
-    }
-    return this.pick()
+    const untried = this.#candidates.filter(target => !tried.includes(target))
+    const choice = untried.length > 0 ? untried : this.#candidates
+    const target = choice[Math.floor(Math.random() * choice.length)]
+    target?.begin()
+    return target
   }
 
   /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
   async close(): Promise<void> {
-    await Promise.all(this.#targets.map(({ pool }) => pool.destroy()))
+    stopObserving(this)
+    await Promise.all(this.targets.map(target => target.close()))
+  }
+
+  #targetChanged(target: Target, previous: CircuitState): void {
+    this.#chooseCandidates()
+    const { origin, circuit } = target
+    if (circuit === undefined || circuit.state === previous) return
+    const line = { event: 'upstream', upstream: this.name, target: origin, circuit: circuit.state }
+    if (circuit.state === 'half_open') this.#log.info(line, 'target is tried again')
+    if (circuit.state === 'closed') this.#log.info(line, 'target is back')
+    else if (circuit.state === 'open') this.#log.warn(line, 'target fails again and again: left out')
+    if (previous === 'closed') countEjection(target, 'circuit')
+  }
+
+  /**
+   * The available targets; but when these are too few, all: the few that are left would break under the load of all, and
+   * something is wrong that leaving out does not cure. Not so with a circuit breaker that the file asks for: its targets
+   * are to be spared.
+   */
+  #chooseCandidates(): void {
+    const available = this.targets.filter(target => target.isAvailable)
+    const { panicThreshold, circuitBreaker } = this.#config
+    this.isPanicking = available.length * 100 < panicThreshold * this.targets.length
+    if (!this.isPanicking) this.#candidates = available
+    else this.#candidates = circuitBreaker ? this.targets.filter(({ circuit }) => !circuit?.isOpen) : this.targets
+  }
+
+  #refusal(): GatewayError {
+    const isOpen = this.targets.every(({ circuit }) => circuit?.isOpen)
+    const waitMs = Math.min(...this.targets.map(({ circuit }) => circuit?.waitMs ?? 0))
+    const headers = ['Retry-After', String(Math.max(1, Math.ceil(waitMs / 1_000)))]
+    return new GatewayError(isOpen ? 'circuit_open' : 'no_healthy_upstream', { headers })
   }
 }
 

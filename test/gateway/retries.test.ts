@@ -16,7 +16,9 @@ describe('retries', () => {
   let pipeline: Pipeline
 
   beforeEach(async () => {
-    good = await startUpstream((request, response) => void bodyOf(request).then(body => response.end(`good ${body}`)))
+    good = await startUpstream(
+      (request, response) => void bodyOf(request).then(body => response.end(`good ${body.toString()}`)),
+    )
   })
   afterEach(async () => {
     await pipeline.stop()

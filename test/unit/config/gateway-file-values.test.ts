@@ -703,7 +703,6 @@ describe('a value in gateway.yaml that will not do', () => {
 
   const notYet = [
     ['upstream', 'healthCheck: { path: /healthz, interval: 5s }', 'targets would not be checked'],
-    ['upstream', 'circuitBreaker: { failures: 5 }', 'a failing target would be called on and on'],
     ['route', 'auth: { apiKey: { header: x-api-key } }', 'everybody would pass'],
     ['route', 'slo: { availability: 99.9 }', 'no rules would come of it'],
   ] as const

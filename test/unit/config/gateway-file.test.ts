@@ -84,6 +84,8 @@ describe('a valid gateway.yaml', () => {
           timeouts: { connectMs: 1_000, responseMs: 30_000 },
           maxConnections: 128,
           retries: undefined,
+          circuitBreaker: undefined,
+          panicThreshold: 50,
         },
       ],
       routes: [

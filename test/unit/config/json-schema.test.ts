@@ -28,6 +28,8 @@ describe('docs/gateway.schema.json', () => {
     { entrypoint: 'headersTimeout: "${T:-5s}", maxConnections: "${N:-5}"' },
     { upstream: 'timeouts: { connect: 250ms }, maxConnections: 1' },
     { upstream: 'retries: { attempts: 2 }', route: 'retry: always' },
+    { upstream: 'circuitBreaker: {}, panicThreshold: 0' },
+    { upstream: 'circuitBreaker: { failures: 1, openFor: 1s, on: [500] }' },
     { upstream: 'retries: { attempts: "${N:-2}", on: [connect, 503, "504"] }' },
     { match: 'path: /a:b/:c, host: "*.a.example", methods: [get]' },
     { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: open }' },
@@ -52,6 +54,8 @@ describe('docs/gateway.schema.json', () => {
     { upstream: 'retries: {}' },
     { upstream: 'retries: { attempts: 2, on: [501] }' },
     { route: 'retry: sometimes' },
+    { upstream: 'circuitBreaker: { openFor: 1 }' },
+    { upstream: 'panicThreshold: 101' },
     { upstreams: '  b: { targets: [] }' },
     { upstreams: '  b: { targets: [http://h/path] }' },
     { upstreams: '  "a b": { targets: [http://h] }' },
@@ -93,6 +97,13 @@ describe('docs/gateway.schema.json', () => {
     walk(JSON.parse(PUBLISHED), '$')
     assert.deepEqual(undescribed, [])
     // Where leaving the key out means that there is none.
-    assert.deepEqual(withoutDefault.toSorted(), ['host', 'methods', 'rateLimit', 'retries', 'stripPrefix'])
+    assert.deepEqual(withoutDefault.toSorted(), [
+      'circuitBreaker',
+      'host',
+      'methods',
+      'rateLimit',
+      'retries',
+      'stripPrefix',
+    ])
   })
 })

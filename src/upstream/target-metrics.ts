@@ -1,0 +1,67 @@
+import { metrics, type Counter, type ObservableGauge } from '@opentelemetry/api'
+import * as semconv from '../telemetry/semconv'
+import type { Target } from './target'
+
+/** What is looked at when metrics are collected. */
+interface ObservedUpstream {
+  readonly name: string
+  readonly targets: readonly Target[]
+  readonly isPanicking: boolean
+}
+
+/** Those in force; bounded by the configuration. */
+const observed = new Set<ObservedUpstream>()
+let ejections: Counter | undefined
+
+export function observeTargets(upstream: ObservedUpstream): void {
+  // With the first upstream and not when this file is loaded: by then somebody is there to collect.
+  ejections ??= createInstruments()
+  observed.add(upstream)
+  // A series that is born with its first ejection hides it from `rate()`.
+  for (const target of upstream.targets) {
+    for (const cause of ['circuit', 'health_check']) ejections.add(0, { ...target.labels, [semconv.ATTR_CAUSE]: cause })
+  }
+}
+
+export function stopObserving(upstream: ObservedUpstream): void {
+  observed.delete(upstream)
+}
+
+/** A target that got requests gets none any more. */
+export function countEjection(target: Target, cause: 'circuit' | 'health_check'): void {
+  ejections?.add(1, { ...target.labels, [semconv.ATTR_CAUSE]: cause })
+}
+
+function createInstruments(): Counter {
+  const meter = metrics.getMeter(semconv.SCOPE_NAME)
+  const ofTargets = (gauge: ObservableGauge, read: (target: Target) => number): void =>
+    gauge.addCallback(result => {
+      for (const { targets } of observed) for (const target of targets) result.observe(read(target), target.labels)
+    })
+  ofTargets(
+    meter.createObservableGauge(semconv.METRIC_UPSTREAM_TARGET_HEALTHY, {
+      description: '1 while the target gets its share of requests, 0 while it is left out',
+    }),
+    target => (target.isAvailable ? 1 : 0),
+  )
+  ofTargets(
+    meter.createObservableGauge(semconv.METRIC_UPSTREAM_TARGET_ACTIVE_REQUESTS, {
+      unit: '{request}',
+      description: 'Calls to the target under way, those that wait for a connection included',
+    }),
+    target => target.activeCalls,
+  )
+  meter
+    .createObservableGauge(semconv.METRIC_UPSTREAM_PANIC, {
+      description: '1 while so few targets are well that all of them are asked',
+    })
+    .addCallback(result => {
+      for (const { name, isPanicking } of observed) {
+        result.observe(isPanicking ? 1 : 0, { [semconv.ATTR_UPSTREAM_NAME]: name })
+      }
+    })
+  return meter.createCounter(semconv.METRIC_UPSTREAM_TARGET_EJECTIONS, {
+    unit: '{ejection}',
+    description: 'Times that a target was left out, by what told of it',
+  })
+}

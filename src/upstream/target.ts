@@ -1,0 +1,67 @@
+import type { Pool } from 'undici'
+import type { Attributes } from '@opentelemetry/api'
+import type { CircuitBreakerConfig } from '../config/types'
+import type { Reason } from '../errors/reasons'
+import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
+import { Circuit, type CircuitState } from './circuit'
+import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+
+export interface TargetOptions {
+  readonly upstreamName: string
+  readonly origin: string
+  readonly pool: Pool
+  /** Undefined: it is asked whatever it answers. */
+  readonly circuitBreaker: CircuitBreakerConfig | undefined
+  /** Its circuit changed. */
+  readonly onChange: (target: Target, previous: CircuitState) => void
+}
+
+/** One origin of an upstream, with its keep-alive connections and what is known of its health. */
+export class Target {
+  readonly origin: string
+  readonly pool: Pool
+  readonly attributes: TargetAttributes
+  /** Of its gauges. */
+  readonly labels: Attributes
+  readonly circuit: Circuit | undefined
+  /** Calls under way, those that wait for a connection included. */
+  activeCalls = 0
+
+  constructor({ upstreamName, origin, pool, circuitBreaker, onChange }: TargetOptions) {
+    this.origin = origin
+    this.pool = pool
+    this.attributes = toTargetAttributes(upstreamName, origin)
+    this.labels = {
+      [ATTR_UPSTREAM_NAME]: upstreamName,
+      [ATTR_SERVER_ADDRESS]: this.attributes.address,
+      [ATTR_SERVER_PORT]: this.attributes.port,
+    }
+    this.circuit = circuitBreaker && new Circuit(circuitBreaker, previous => onChange(this, previous))
+  }
+
+  /** Whether it should get requests. */
+  get isAvailable(): boolean {
+    return this.circuit === undefined || !this.circuit.isOpen
+  }
+
+  /** A call begins. `end()` follows, exactly once. */
+  begin(): void {
+    this.activeCalls++
+    this.circuit?.begin()
+  }
+
+  /** A call showed how the target is: a status came, or none did for a reason. */
+  concluded(reason: Reason | undefined, statusCode: number | undefined): void {
+    this.circuit?.concluded(reason, statusCode)
+  }
+
+  end(): void {
+    this.activeCalls--
+    this.circuit?.end()
+  }
+
+  async close(): Promise<void> {
+    this.circuit?.close()
+    await this.pool.destroy()
+  }
+}
