@@ -98,16 +98,22 @@ export class RedisConnection {
 
   #timed(reply: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      let isAnswered = false
+      const giveUp = (): void => {
+        if (isAnswered) return
         this.#fail('no answer in time')
         reject(new Error(`Redis did not answer within ${COMMAND_TIMEOUT_MS} ms`))
-      }, COMMAND_TIMEOUT_MS)
+      }
+      // Answers that came while the event loop was held are read first, or a busy gateway would take Redis for slow.
+      const timer = setTimeout(() => setImmediate(giveUp), COMMAND_TIMEOUT_MS)
       reply.then(
         value => {
+          isAnswered = true
           clearTimeout(timer)
           resolve(value)
         },
         (reason: unknown) => {
+          isAnswered = true
           clearTimeout(timer)
           const error = toError(reason)
           if (!isMissingScript(error)) this.#fail(error.message)

@@ -39,4 +39,15 @@ describe('the connection to Redis', () => {
     await until(() => redis.isUsable, { what: 'usable again' })
     assert.equal(prepared, 2)
   })
+
+  it('takes Redis not for slow when it was the gateway that was busy', async () => {
+    assert.equal(await redis.settle(5_000), true)
+    // From here the event loop looks at its timers first, and only then at what has arrived.
+    await new Promise(resolve => setImmediate(resolve))
+    const answer = redis.command(['PING'])
+    // Written, and then nothing is read for longer than an answer may take.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
+    assert.equal(await answer, 'PONG')
+    assert.equal(redis.isUsable, true)
+  })
 })
