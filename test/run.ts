@@ -5,6 +5,7 @@ import { existsSync, globSync, readFileSync, readdirSync, statSync } from 'node:
 import { join, relative, resolve, sep } from 'node:path'
 import { BINARY_NAMES, findBinary, type Binary } from '../src/stack/binaries'
 import { findCollector } from '../src/stack/collector'
+import { findBrowser } from './support/browser'
 import { until } from './support/until'
 import type { Summary } from './support/reporter'
 
@@ -44,7 +45,7 @@ async function findPrograms(given: readonly string[]): Promise<string[]> {
   const finders: (() => Promise<Pick<Binary, 'version'> & { readonly name: string }>)[] = [
     ...BINARY_NAMES.map(name => async () => findBinary(name)),
     // Minutes to build where it never was: tests that are named one by one look for it themselves, if they need it.
-    ...(namedTests(given).length === 0 ? [async () => findCollector()] : []),
+    ...(namedTests(given).length === 0 ? [async () => findBrowser(), async () => findCollector()] : []),
   ]
   const missing: string[] = []
   const versions: string[] = []

@@ -43,13 +43,14 @@ th { text-align: left; font-weight: 600; font-size: .875rem; color: var(--muted)
 th, td { padding: .5rem .75rem .5rem 0; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { border-top: 0; padding-top: 0; }
 ul, ol { margin: 0; padding: 0; list-style: none; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1rem; margin: 0; }
+dl { display: grid; grid-template-columns: fit-content(20rem) minmax(0, 1fr); gap: .15rem 1rem; margin: 0; }
 dt { color: var(--muted); }
 dd { margin: 0; white-space: pre-wrap; }
 summary { cursor: pointer; }
 .pill {
   display: inline-block; padding: .1rem .6rem; border-radius: 99px; font-size: .8125rem; font-weight: 700; letter-spacing: .02em;
   background: var(--raised); color: var(--muted); border: 1px solid currentColor; white-space: nowrap;
+  max-width: 100%; overflow: hidden; text-overflow: ellipsis; vertical-align: bottom;
 }
 .pill.bad { background: var(--bad-soft); color: var(--bad); }
 .pill.good { background: var(--good-soft); color: var(--good); }

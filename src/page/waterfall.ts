@@ -145,7 +145,7 @@ function percent(value: number): string {
 }
 
 export const WATERFALL_STYLE = `
-.axis, .span > summary { display: grid; grid-template-columns: minmax(14rem, 24rem) 1fr 9rem; gap: .8rem; align-items: center; }
+.axis, .span > summary { display: grid; grid-template-columns: minmax(14rem, 24rem) minmax(0, 1fr) 9rem; gap: .8rem; align-items: center; }
 .axis { color: var(--muted); font-size: .8rem; padding: 0 0 .2rem; }
 .ticks { display: flex; justify-content: space-between; }
 .span { border-top: 1px solid var(--line); }
@@ -163,14 +163,14 @@ export const WATERFALL_STYLE = `
 .bar .grid { stroke: var(--line); stroke-width: 1px; }
 .bar .server { fill: var(--server); } .bar .client { fill: var(--client); } .bar .other { fill: var(--other); }
 .bar .failed { fill: var(--bad); }
-.took { text-align: right; white-space: nowrap; }
+.took { text-align: right; }
 .inside { padding: .6rem 1rem 1rem 1.2rem; background: var(--raised); }
 .inside h3 { font-size: .9rem; margin: .8rem 0 .2rem; } .inside h3:first-child { margin-top: 0; }
 
 @media print { .span:not([open]) > .inside { display: none; } }
 @media (max-width: 48rem) {
   .axis { display: none; }
-  .span > summary { grid-template-columns: 1fr auto; }
+  .span > summary { grid-template-columns: minmax(0, 1fr) fit-content(9rem); }
   .span > summary .bar { grid-column: 1 / -1; grid-row: 2; }
   .inside { padding-left: .6rem; }
 }

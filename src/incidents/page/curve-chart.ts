@@ -73,7 +73,7 @@ export function curveChart({ id, curve, dots, marks, changes }: Chart): Html {
       html`<rect
         class="bad-time"
         x="${percent(x(bad.timeMs))}"
-        width="${percent(x(over?.timeMs ?? endMs) - x(bad.timeMs))}"
+        width="${percent(Math.max(0, x(over?.timeMs ?? endMs) - x(bad.timeMs)))}"
         y="${TOP}"
         height="${BOTTOM - TOP}"
       />`
