@@ -62,6 +62,7 @@ function config(): AlertmanagerConfig {
 async function receiversOf(labels: Readonly<Record<string, string>>): Promise<string> {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
   const output = await runTool('amtool', 'config', 'routes', 'test', `--config.file=${CONFIG}`, ...pairs)
-  // 0.25 warns before it answers.
-  return output.trim().split('\n').at(-1) ?? ''
+  // 0.25 warns on standard error, before or after its answer.
+  const answers = output.split('\n').filter(line => line !== '' && !line.startsWith('Warning:'))
+  return answers.join('\n')
 }
