@@ -20,6 +20,7 @@ export class CallTimer {
   readonly #call: TimedCall
   readonly #limits: SilenceLimits
   #timer: NodeJS.Timeout | undefined
+  #movements = 0
   #clientSilentMs = 0
 
   constructor(call: TimedCall, limits: SilenceLimits) {
@@ -28,11 +29,12 @@ export class CallTimer {
   }
 
   start(): void {
-    this.#timer = setTimeout(look, this.#limits.upstreamMs, this)
+    this.#timer = setTimeout(onTimeout, this.#limits.upstreamMs, this)
   }
 
   /** Bytes went one way or the other. */
   moved(): void {
+    this.#movements++
     this.#clientSilentMs = 0
     this.#timer?.refresh()
   }
@@ -42,7 +44,15 @@ export class CallTimer {
     this.#timer = undefined
   }
 
-  look(): void {
+  /** Timers come first after a pause of this very process, and only then what has arrived meanwhile: that is waited for. */
+  onTimeout(): void {
+    const movements = this.#movements
+    setImmediate(() => {
+      if (this.#timer !== undefined && this.#movements === movements) this.#judge()
+    })
+  }
+
+  #judge(): void {
     if (!this.#call.isClientsTurn) return this.#call.onSilence('upstream')
     this.#clientSilentMs += this.#limits.upstreamMs
     if (this.#clientSilentMs >= this.#limits.clientMs) return this.#call.onSilence('client')
@@ -50,6 +60,6 @@ export class CallTimer {
   }
 }
 
-function look(timer: CallTimer): void {
-  timer.look()
+function onTimeout(timer: CallTimer): void {
+  timer.onTimeout()
 }

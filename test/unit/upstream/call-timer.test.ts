@@ -3,8 +3,14 @@ import { CallTimer, type TimedCall } from '../../../src/upstream/call-timer'
 
 /** A clock that is moved by hand, in place of setTimeout: what has a `refresh()` is kept in time by it. */
 class FakeClock {
-  readonly #original = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout }
-  readonly #timers = new Set<{ due: number }>()
+  readonly #original = {
+    setTimeout: globalThis.setTimeout,
+    clearTimeout: globalThis.clearTimeout,
+    setImmediate: globalThis.setImmediate,
+  }
+  readonly #timers = new Set<{ due: number; act: () => void }>()
+  /** What happens between the timers and what comes after them: bytes that arrive. */
+  onPoll = (): void => undefined
   #now = 0
 
   install(): void {
@@ -15,7 +21,11 @@ class FakeClock {
     }
     Object.assign(globalThis, {
       setTimeout: start,
-      clearTimeout: (timer: { due: number }) => this.#timers.delete(timer),
+      clearTimeout: (timer: { due: number; act: () => void }) => this.#timers.delete(timer),
+      setImmediate: (act: () => void) => {
+        this.onPoll()
+        act()
+      },
     })
   }
 
@@ -30,7 +40,7 @@ class FakeClock {
   pass(ms: number): void {
     for (const end = this.#now + ms; this.#now < end;) {
       this.#now++
-      for (const timer of this.#timers as Set<{ due: number; act: () => void }>) {
+      for (const timer of this.#timers) {
         if (timer.due === this.#now) timer.act()
       }
     }
@@ -102,6 +112,15 @@ describe('the timer of a call', () => {
       timer.moved()
     }
     assert.deepEqual(call.silent, [])
+  })
+
+  it('looks at what has arrived before it ends anything: the process itself may have paused', () => {
+    clock.onPoll = () => timer.moved()
+    clock.pass(30)
+    assert.deepEqual(call.silent, [])
+    clock.onPoll = () => undefined
+    clock.pass(30)
+    assert.deepEqual(call.silent, ['upstream'])
   })
 
   it('is silent once stopped', () => {
