@@ -10,16 +10,18 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** What a request may take that waits for Redis in vain: 200 ms, and what a busy machine adds. */
-const WORST_MS = 450
+/** What a request may take more than usual when it waits for Redis in vain. */
+const IN_VAIN_MS = 250
 /** Less than it takes to ask Redis in vain: it was not asked. */
-const QUICK_MS = 190
+const NOT_ASKED_MS = 190
 const BACK_WITHIN_MS = 2_000
 
 describe('when Redis', () => {
   let upstream: RunningUpstream
   let redis: RunningRedis
   let pipeline: Pipeline
+  /** What the slowest of some requests took that have nothing to do with Redis: more on a busy machine. */
+  let usualMs = 0
 
   before(needs('redis-server'))
   before(async () => {
@@ -39,23 +41,29 @@ describe('when Redis', () => {
   async function start(rateLimit: object = {}, options: PipelineOptions = {}): Promise<void> {
     const route = { rateLimit: { limit: 1_000, window: '1h', ...rateLimit } }
     pipeline = await startPipeline(proxyTo(upstream.url, { route }), { redisUrl: redis.url, ...options })
+    usualMs = 0
+    for (let i = 0; i < 10; i++) usualMs = Math.max(usualMs, (await timed('/')).ms)
   }
 
-  async function timed(): Promise<Answer & { ms: number }> {
+  async function timed(path = '/app'): Promise<Answer & { ms: number }> {
     const started = performance.now()
-    const answer = await send(pipeline.port, '/app')
+    const answer = await send(pipeline.port, path)
     return { ...answer, ms: performance.now() - started }
   }
   /** What the limiter says is left, which tells who counted. */
   const left = (answer: Answer): number => Number(/; r=(\d+)/.exec(String(answer.headers['ratelimit']))?.[1])
   const logged = (event: string): number => pipeline.logs.filter(entry => entry['event'] === event).length
 
+  /** The time is that of the middle one: a machine that does other things as well slows single requests. */
   async function expectServed(requests: number, withinMs: number): Promise<void> {
+    const times = []
     for (let i = 0; i < requests; i++) {
       const { status, ms } = await timed()
       assert.equal(status, 200)
-      assert.ok(ms < withinMs, `request ${i} took ${ms} ms`)
+      times.push(ms)
     }
+    const middle = times.sort((a, b) => a - b)[requests >> 1] ?? 0
+    assert.ok(middle < withinMs, `of ${requests} requests the middle one took ${middle} ms`)
   }
 
   async function expectBack(since: number): Promise<void> {
@@ -87,10 +95,10 @@ describe('when Redis', () => {
 
   it('is killed, every request is served and counted here, and a new Redis is used within 2 s', async () => {
     await start()
-    await expectServed(5, WORST_MS)
+    await expectServed(5, IN_VAIN_MS)
     await redis.kill()
-    await expectServed(1, WORST_MS)
-    await expectServed(20, QUICK_MS)
+    await expectServed(1, IN_VAIN_MS)
+    await expectServed(20, NOT_ASKED_MS)
     assert.equal(left(await timed()), 1_000 - 27, 'it had counted along')
     await redis.startAgain()
     await expectBack(performance.now())
@@ -100,31 +108,31 @@ describe('when Redis', () => {
 
   it('freezes, requests under way wait 200 ms at the most and the others not at all', async () => {
     await start()
-    await expectServed(1, WORST_MS)
+    await expectServed(1, IN_VAIN_MS)
     redis.freeze()
-    const first = await Promise.all(Array.from({ length: 50 }, timed))
+    const first = await Promise.all(Array.from({ length: 50 }, () => timed()))
     assert.deepEqual([...new Set(first.map(({ status }) => status))], [200])
     assert.ok(
       first.every(({ ms }) => ms >= 190),
       'they had asked',
     )
     const slowest = Math.max(...first.map(({ ms }) => ms))
-    assert.ok(slowest < 2 * WORST_MS, `the slowest of 50 at once took ${slowest} ms`)
-    await expectServed(30, QUICK_MS)
+    assert.ok(slowest < IN_VAIN_MS + 50 * usualMs, `the slowest of 50 at once took ${slowest} ms`)
+    await expectServed(30, NOT_ASKED_MS)
     redis.thaw()
     await expectBack(performance.now())
     assert.equal(logged('redis_unavailable'), 1)
-    await expectServed(1, QUICK_MS)
+    await expectServed(1, NOT_ASKED_MS)
   })
 
   it('freezes for longer than its connection is kept, it is used again as soon', async () => {
     await start()
-    await expectServed(1, WORST_MS)
+    await expectServed(1, IN_VAIN_MS)
     redis.freeze()
     const frozenAt = performance.now()
     await until(
       async () => {
-        await expectServed(1, WORST_MS)
+        await expectServed(1, IN_VAIN_MS)
         return performance.now() - frozenAt > 8_000
       },
       { what: 'a long time', intervalMs: 200 },
@@ -137,10 +145,10 @@ describe('when Redis', () => {
   it('answers too slowly, requests do not wait for it, and it is used again when it is quick', async () => {
     const proxy = await startDelayingProxy(redis.port)
     await start({}, { redisUrl: proxy.url })
-    await expectServed(3, WORST_MS)
+    await expectServed(3, IN_VAIN_MS)
     proxy.delayMs = 600
-    await expectServed(1, WORST_MS)
-    await expectServed(20, QUICK_MS)
+    await expectServed(1, IN_VAIN_MS)
+    await expectServed(20, NOT_ASKED_MS)
     await until(() => proxy.delayed > 2, { what: 'it was tried again meanwhile' })
     assert.equal(pipeline.redis?.isUsable, false)
     proxy.delayMs = 0
@@ -153,7 +161,7 @@ describe('when Redis', () => {
     const proxy = await startDelayingProxy(redis.port)
     await start({}, { redisUrl: proxy.url })
     proxy.delayMs = 100
-    await expectServed(3, WORST_MS)
+    await expectServed(3, IN_VAIN_MS)
     assert.equal(pipeline.redis?.isUsable, true)
     await proxy.stop()
   })
@@ -161,7 +169,7 @@ describe('when Redis', () => {
   it('is down at boot, requests are served, and it is used within 2 s once it is there', async () => {
     await redis.kill()
     await start()
-    await expectServed(10, QUICK_MS)
+    await expectServed(10, NOT_ASKED_MS)
     await redis.startAgain()
     await expectBack(performance.now())
     await expectCountedInRedis()
@@ -169,13 +177,13 @@ describe('when Redis', () => {
 
   it('has never been there, requests are served', async () => {
     await start({}, { redisUrl: `redis://127.0.0.1:${await freePort()}` })
-    await expectServed(10, QUICK_MS)
+    await expectServed(10, NOT_ASKED_MS)
     assert.equal(logged('redis_unavailable'), 1)
   })
 
   it('loses its scripts, they are loaded again and no count is lost', async () => {
     await start()
-    await expectServed(2, WORST_MS)
+    await expectServed(2, IN_VAIN_MS)
     await asking(redis, client => client.script('FLUSH'))
     assert.equal(left(await timed()), 997)
     assert.equal(logged('redis_unavailable'), 0)
@@ -196,22 +204,22 @@ describe('when Redis', () => {
   for (const [what, { refuse, allow }] of Object.entries(REFUSING)) {
     it(`${what}, requests are served and counted here, it is said once, and over as soon as Redis writes again`, async () => {
       await start()
-      await expectServed(2, WORST_MS)
+      await expectServed(2, IN_VAIN_MS)
       await asking(redis, refuse)
-      await expectServed(10, QUICK_MS)
+      await expectServed(10, NOT_ASKED_MS)
       assert.equal(left(await timed()), 1_000 - 13)
       assert.equal(pipeline.redis?.isUsable, false)
       await asking(redis, allow)
       await expectBack(performance.now())
       assert.equal(logged('redis_unavailable'), 1)
-      await expectServed(1, QUICK_MS)
+      await expectServed(1, NOT_ASKED_MS)
     })
   }
 
   it('wants another password, requests are served and the log says why', async () => {
     await asking(redis, client => client.config('SET', 'requirepass', 'secret'))
     await start()
-    await expectServed(5, QUICK_MS)
+    await expectServed(5, NOT_ASKED_MS)
     const line = pipeline.logs.find(entry => entry['event'] === 'redis_unavailable')
     assert.match(String(line?.['reason']), /NOAUTH/)
   })
@@ -262,16 +270,17 @@ describe('when Redis', () => {
 
     it('a policy that fails closed refuses everything, as a fault of ours, and soon lets through again', async () => {
       await start({ limit: 1_000, onStoreFailure: 'closed' })
-      await expectServed(1, WORST_MS)
+      await expectServed(1, IN_VAIN_MS)
       await redis.kill()
       const { ms, ...answer } = await timed()
-      assert.ok(ms < WORST_MS)
+      assert.ok(ms < IN_VAIN_MS + 3 * usualMs)
       assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '1'])
       assert.partialDeepStrictEqual(problemOf(answer), { outcome: 'fault', reason: 'limiter_unavailable' })
-      assert.equal((await pipeline.ended(2)).at(-1)?.reason, 'limiter_unavailable')
+      const isCounted = (): boolean => pipeline.counted.some(({ reason }) => reason === 'limiter_unavailable')
+      await until(isCounted, { what: 'it is counted' })
       await redis.startAgain()
       await expectBack(performance.now())
-      await expectServed(3, WORST_MS)
+      await expectServed(3, IN_VAIN_MS)
     })
   })
 })

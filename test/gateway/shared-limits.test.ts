@@ -139,7 +139,7 @@ describe('two gateways with one Redis', () => {
     }
     await outages().finally(() => over.abort())
     await Promise.all(loads)
-    assert.ok(answers.length > 100, `${answers.length} requests`)
+    assert.ok(answers.length > 10, `${answers.length} requests`)
     assert.equal(withStatus(answers, 200), answers.length)
   })
 
