@@ -6,6 +6,7 @@ const LINKS: readonly (readonly [string, string])[] = [
   ['/traces?outcome=fault', 'Those that failed.'],
   ['/traces?cause=slow', 'Those that were slow.'],
   ['/traces?reason=limited', 'Those that a rate limit refused.'],
+  ['/offenders', 'Clients that run into rate limits most often, limit by limit.'],
   ['/metrics', 'What Prometheus scrapes: OpenMetrics where it is preferred, else text, with exemplars that open here.'],
   ['/livez', 'Whether the process runs.'],
   ['/readyz', 'Whether it takes requests, and if not, why.'],

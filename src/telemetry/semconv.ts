@@ -33,6 +33,8 @@ export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
 export const ATTR_RETRY_RESULT = 'gateway.upstream.retry.result'
 /** What told of a target that is left out: `circuit`, `health_check`. */
 export const ATTR_CAUSE = 'gateway.upstream.cause'
+/** `passed`, `failed`. */
+export const ATTR_HEALTH_CHECK_RESULT = 'gateway.upstream.health_check.result'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
 export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
 export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
@@ -55,9 +57,11 @@ export const METRIC_UPSTREAM_TARGET_HEALTHY = 'gateway.upstream.target.healthy'
 export const METRIC_UPSTREAM_TARGET_ACTIVE_REQUESTS = 'gateway.upstream.target.active_requests'
 /** Counter, `{ejection}`, by upstream, target and cause: times that a target was left out. */
 export const METRIC_UPSTREAM_TARGET_EJECTIONS = 'gateway.upstream.target.ejections'
+/** Counter, `{check}`, by upstream, target and result: health checks made. */
+export const METRIC_UPSTREAM_HEALTH_CHECKS = 'gateway.upstream.health_checks'
 /** Gauge, by upstream: 1 while so few targets are well that all of them are asked. */
 export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
-/** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`) and store. */
+/** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`, `would_limit`) and store. */
 export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
 /** Gauge, 1 while limits are counted without Redis although one is configured, else 0. */
 export const METRIC_RATE_LIMITING_DEGRADED = 'gateway.rate_limiting.degraded'
