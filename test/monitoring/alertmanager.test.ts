@@ -13,7 +13,10 @@ interface AlertmanagerConfig {
 const RECEIVERS: Readonly<Record<string, string>> = { critical: 'page', warning: 'team', info: 'nobody' }
 
 describe('Alertmanager configuration', () => {
-  describe('read by amtool', () => {
+  describe('read by amtool', function () {
+    // A program of its own for each of them, on a machine that may be busy.
+    this.timeout(60_000)
+
     before(needs('amtool'))
 
     it('is accepted with its templates', async () => {

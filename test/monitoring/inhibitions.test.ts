@@ -46,7 +46,10 @@ const CASES = [
   },
 ]
 
-describe('Alertmanager with the shipped configuration', () => {
+describe('Alertmanager with the shipped configuration', function () {
+  // A program of its own for each of them, on a machine that may be busy.
+  this.timeout(60_000)
+
   let alertmanager: RunningAlertmanager
 
   before(needs('alertmanager'))

@@ -6,7 +6,10 @@ import { startSlackStandIn, type SlackMessage, type SlackStandIn } from '../supp
 import { until } from '../support/until'
 import { fired, startAlertmanager, type PostedAlert, type RunningAlertmanager } from './start-alertmanager'
 
-describe('messages about alerts', () => {
+describe('messages about alerts', function () {
+  // A program of its own for each of them, on a machine that may be busy.
+  this.timeout(60_000)
+
   let slack: SlackStandIn
   let mailServer: MailServer
   let alertmanager: RunningAlertmanager

@@ -8,7 +8,10 @@ import { ROOT, alertsIn, filesMatching, read, readYaml, ruleFiles } from './moni
 const UNIT_TESTS = filesMatching('test/monitoring/rules/*.test.yml')
 
 describe('Prometheus rules', () => {
-  describe('read by promtool', () => {
+  describe('read by promtool', function () {
+    // A program of its own for each of them, on a machine that may be busy.
+    this.timeout(60_000)
+
     before(needs('promtool'))
 
     it('takes prometheus.yml with the rule files it names', async () => {
