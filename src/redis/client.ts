@@ -13,8 +13,12 @@ const SLOTS_REFRESH_MS = 2_000
 
 type Options = Omit<RedisOptions, 'replyMapping'>
 
-/** A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails. */
-export function createRedisClient(url: string, connectionName: string): Redis | Cluster {
+/**
+ * A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails.
+ *
+ * @param commandTimeoutMs how long an answer may take; left out, its user has a bound of its own
+ */
+export function createRedisClient(url: string, connectionName: string, commandTimeoutMs?: number): Redis | Cluster {
   const target = redisTarget(url)
   const { tls, hosts, username, password, masterName, database } = target
   const options: Options = {
@@ -26,6 +30,7 @@ export function createRedisClient(url: string, connectionName: string): Redis | 
     autoResendUnfulfilledCommands: false, // else a reconnect counts requests twice
     // A master that has become a replica does not close its connections; another one may be found behind the name.
     reconnectOnError: error => error.message.startsWith('READONLY'),
+    ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(tls && { tls: {} }), // certificates by the system's authorities and those in NODE_EXTRA_CA_CERTS

@@ -45,14 +45,14 @@ describe('incident stores', () => {
     contract(async () => {
       await client.flushall()
       const store = new RedisIncidentStore(redis.url, error => assert.fail(String(error)))
-      return { store, spoil: async (id, text) => void (await client.set(`myesi:incident:${id}`, text)) }
+      return { store, spoil: async (id, text) => void (await client.set(`myesi:{incidents}:${id}`, text)) }
     })
 
     it('keeps nothing for longer than incidents may be old', async () => {
       const store = new RedisIncidentStore(redis.url, error => assert.fail(String(error)))
       const stored = incident(Date.now())
       await store.put(stored)
-      const left = await client.pttl(`myesi:incident:${stored.id}`)
+      const left = await client.pttl(`myesi:{incidents}:${stored.id}`)
       assert.ok(left > MAX_AGE_MS - 60_000 && left <= MAX_AGE_MS, `${left}`)
       await store.close()
     })

@@ -1,26 +1,22 @@
 import { once } from 'node:events'
-import { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
+import { createRedisClient } from '../../redis/client'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
-const INDEX = 'myesi:incidents'
-const KEY_PREFIX = 'myesi:incident:'
+/** All in one slot of a cluster, as a transaction needs it. */
+const INDEX = 'myesi:{incidents}'
+const KEY_PREFIX = 'myesi:{incidents}:'
 const COMMAND_TIMEOUT_MS = 1_000
 
 /** One JSON string per incident, found by a sorted set of ids in the order of their opening. */
 export class RedisIncidentStore implements IncidentStore {
-  readonly #redis: Redis
+  readonly #redis: Redis | Cluster
   /** One for all who wait. */
   #connecting: Promise<unknown> | undefined
 
   constructor(url: string, onError: (error: unknown) => void) {
-    this.#redis = new Redis(url, {
-      connectionName: 'myesi-incidents',
-      commandTimeout: COMMAND_TIMEOUT_MS,
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      retryStrategy: attempt => Math.min(100 * 2 ** attempt, 2_000),
-    })
+    this.#redis = createRedisClient(url, 'myesi-incidents', COMMAND_TIMEOUT_MS)
     this.#redis.on('error', onError)
   }
 
