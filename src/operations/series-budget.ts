@@ -21,6 +21,7 @@ const PROTOCOL_VERSIONS = 2
 const REFUSED_VERSIONS = 2
 const SCHEMES = 1
 const RESULTS = 2
+const RETRY_RESULTS = 2
 const STORES = 3
 /** Duration buckets of the conventions, with +Inf, sum and count. */
 const HISTOGRAM_LINES = semconv.DURATION_BUCKETS_S.length + 3
@@ -72,6 +73,12 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
       series: targets * (KNOWN_STATUSES.size + reasons),
       linesPerSeries: HISTOGRAM_LINES,
       madeOf: `methods that reach each target × ${KNOWN_STATUSES.size} statuses or ${reasons} reasons`,
+    },
+    {
+      instrument: semconv.METRIC_UPSTREAM_RETRIES,
+      series: upstreams.length * faults().length * RETRY_RESULTS,
+      linesPerSeries: 1,
+      madeOf: `upstreams × ${faults().length} reasons × ${RETRY_RESULTS} results`,
     },
     {
       instrument: semconv.METRIC_RATE_LIMITING_REQUESTS,

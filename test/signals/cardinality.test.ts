@@ -15,6 +15,7 @@ const FAMILIES = {
   'http.server.active_requests': 'http_server_active_requests',
   'gateway.requests': 'gateway_requests',
   'http.client.request.duration': 'http_client_request_duration_seconds',
+  'gateway.upstream.retries': 'gateway_upstream_retries',
   'gateway.rate_limiting.requests': 'gateway_rate_limiting_requests',
 } as const
 
@@ -36,7 +37,10 @@ describe('the number of series', () => {
       if (isBroken) socket.end()
     })
     config = JSON.stringify({
-      upstreams: { app: { targets: [upstream.url] }, gone: { targets: ['http://127.0.0.1:9'] } },
+      upstreams: {
+        app: { targets: [upstream.url], retries: { attempts: 2 } },
+        gone: { targets: ['http://127.0.0.1:9'] },
+      },
       routes: [
         { name: 'any', match: { path: '/any/:id' }, upstream: 'app' },
         {

@@ -84,6 +84,8 @@ const DIFFERENCES: Readonly<Record<ScenarioName, readonly string[]>> = {
     'CLIENT error.type: reset, stock UND_ERR_SOCKET',
     'CLIENT status: error, stock error "other side closed"',
   ],
+  // The answer to the first call is not read, and stock ends its span with the body.
+  'a call that is made again': [...SERVER, OUTCOME, 'CLIENT: 2 spans, stock 1'],
   // It was the client's will: no error anywhere.
   'client gone': [
     ...SERVER,
@@ -145,9 +147,10 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
     for (const { spans } of [own, stock]) {
       for (const name of NAMES) {
         const server = spans[name].find(({ kind }) => kind === 2)
-        const client = spans[name].find(({ kind }) => kind === 3)
         assert.equal(server?.parentSpanId, '00f067aa0ba902b7', name)
-        if (client) assert.equal(client.parentSpanId, server.spanId, name)
+        for (const client of spans[name].filter(({ kind }) => kind === 3)) {
+          assert.equal(client.parentSpanId, server.spanId, name)
+        }
       }
     }
   })
@@ -190,7 +193,7 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
   it('has every difference in docs/telemetry.md', () => {
     const docs = readFileSync(join(__dirname, '../../..', 'docs/telemetry.md'), 'utf8')
     const keys = Object.values(DIFFERENCES).flatMap(list =>
-      list.map(difference => /^\w+ ([^:]+):/.exec(difference)![1]!),
+      list.map(difference => /^\w+ ([^:]+):/.exec(difference)?.[1] ?? ''),
     )
     const missing = [...new Set(keys)].filter(key => key.includes('.') && !docs.includes(`\`${key}\``))
     assert.deepEqual(missing, [])
@@ -209,8 +212,9 @@ function differences(own: readonly OpenedSpan[], stock: readonly OpenedSpan[]): 
   return kinds.flatMap(kind => {
     const side = kind === 2 ? 'SERVER' : 'CLIENT'
     const [ours, theirs] = [own, stock].map(spans => spans.filter(span => span.kind === kind))
-    if (ours!.length !== 1 || theirs!.length !== 1) return [`${side}: ${ours!.length} spans, stock ${theirs!.length}`]
-    return spanDifferences(ours![0]!, theirs![0]!).map(difference => `${side} ${difference}`)
+    if (ours!.length !== theirs!.length) return [`${side}: ${ours!.length} spans, stock ${theirs!.length}`]
+    const found = ours!.flatMap((span, index) => spanDifferences(span, theirs![index]!))
+    return [...new Set(found)].map(difference => `${side} ${difference}`)
   })
 }
 
@@ -250,12 +254,14 @@ function boundaries({ samples }: ExposedFamily): string[] {
 }
 
 /** One line per series, how often it was recorded; ports and scopes left out. */
-function counts(families: readonly ExposedFamily[], translate: (labels: Labels) => Labels): string[] {
+function counts(families: readonly ExposedFamily[], translate: (labels: Labels) => Labels | undefined): string[] {
   const series = new Map<string, number>()
   for (const { name, labels, value } of families.flatMap(family => family.samples)) {
     if (!name.endsWith('_count')) continue
     const { server_port: _port, otel_scope_name: _name, otel_scope_version: _version, ...rest } = labels
-    const key = line(translate(rest))
+    const translated = translate(rest)
+    if (translated === undefined) continue
+    const key = line(translated)
     series.set(key, (series.get(key) ?? 0) + value)
   }
   return [...series].map(([labels, value]) => `${labels} ${value}`).sort(byText)
@@ -272,10 +278,11 @@ function toStockServer({ error_type: reason, ...labels }: Labels): Labels {
 }
 
 /** Stock takes the code of the error, or its class; it does not know the upstream, and names the protocol once connected. */
-function toStockClient({ gateway_upstream_name: _upstream, ...labels }: Labels): Labels {
+function toStockClient({ gateway_upstream_name: _upstream, ...labels }: Labels): Labels | undefined {
   const connected = { network_protocol_version: '1.1' }
   const status = labels['http_response_status_code']
   const reason = labels['error_type']
+  if (status === '502') return undefined // the call that was made again, whose answer nobody read
   if (status !== undefined || reason === undefined) return { ...labels, ...connected }
   // What had come of the response is on our span only: times every error it would make many series.
   if (reason === 'reset') {

@@ -24,6 +24,7 @@ export const SCENARIOS = {
   'connection refused': { method: 'GET', path: '/gone' },
   'response timeout': { method: 'GET', path: '/app/silent' },
   'cut off in the middle': { method: 'GET', path: '/app/half' },
+  'a call that is made again': { method: 'GET', path: '/again/a' },
   'client gone': { method: 'GET', path: '/patient/silent', leaves: true },
   'an event stream': { method: 'GET', path: '/app/events' },
   'the page of the gateway': { method: 'GET', path: '/' },
@@ -31,9 +32,19 @@ export const SCENARIOS = {
 
 export type ScenarioName = keyof typeof SCENARIOS
 
+/** Traces whose first call has failed. */
+const failedOnce = new Set<string>()
+
 /** What the upstream of the scenarios does. */
 export const answerScenarios: RequestListener = (request, response) => {
   const { url = '' } = request
+  const traceparent = String(request.headers['traceparent'])
+  const traceId = traceparent.split('-')[1] ?? ''
+  if (url.includes('/again') && !failedOnce.has(traceId)) {
+    failedOnce.add(traceId)
+    response.writeHead(502).end('not yet')
+    return
+  }
   if (url.includes('/silent')) return
   if (url.includes('/half')) {
     response.writeHead(200, { 'content-length': '100' }).write('half')
@@ -54,11 +65,13 @@ export function scenarioConfig(upstreamUrl: string, refusingPort: number): strin
     upstreams: {
       app: { targets: [upstreamUrl], timeouts: { response: '1s' } },
       patient: { targets: [upstreamUrl] },
+      stubborn: { targets: [upstreamUrl], retries: { attempts: 2 } },
       gone: { targets: [`http://127.0.0.1:${refusingPort}`] },
     },
     routes: [
       { name: 'app', match: { path: '/app' }, upstream: 'app' },
       { name: 'patient', match: { path: '/patient' }, upstream: 'patient' },
+      { name: 'again', match: { path: '/again' }, upstream: 'stubborn' },
       { name: 'gone', match: { path: '/gone' }, upstream: 'gone' },
       { name: 'limited', match: { path: '/limited' }, upstream: 'app', rateLimit: { limit: 1, window: '1m' } },
     ],
