@@ -19,7 +19,7 @@ import { MethodNotAllowed, RouteTable } from './routing/route-table'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
-import { Upstream } from './upstream/upstream'
+import { Upstream, type UpstreamState } from './upstream/upstream'
 import { VERSION } from './version'
 
 export interface GatewayOptions {
@@ -50,6 +50,8 @@ export interface Gateway {
   readonly cutOff: () => void
   /** Who runs into the limits, policy by policy. */
   readonly offenders: () => PolicyOffenders[]
+  /** How the targets of each upstream are. */
+  readonly upstreams: () => UpstreamState[]
   close(): Promise<void>
 }
 
@@ -86,6 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
     offenders: () => routes.flatMap(({ limiter }) => limiter.offenders()),
+    upstreams: () => [...upstreams.values()].map(upstream => upstream.describe()),
     close: async () => {
       for (const { limiter } of routes) limiter.close()
       await Promise.all([...upstreams.values()].map(upstream => upstream.close()))

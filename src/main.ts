@@ -74,6 +74,7 @@ async function main(): Promise<void> {
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
     traces: telemetry.traces,
     offenders: gateway.offenders,
+    upstreams: gateway.upstreams,
     access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
     notReady: () => (draining ? 'draining' : undefined),
   })

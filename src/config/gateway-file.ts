@@ -92,6 +92,13 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       openForMs: upstream.circuitBreaker.openFor,
       on: upstream.circuitBreaker.on,
     },
+    healthCheck: upstream.healthCheck && {
+      path: upstream.healthCheck.path,
+      intervalMs: upstream.healthCheck.interval,
+      timeoutMs: upstream.healthCheck.timeout,
+      healthyAfter: upstream.healthCheck.healthyAfter,
+      unhealthyAfter: upstream.healthCheck.unhealthyAfter,
+    },
     panicThreshold: upstream.panicThreshold,
   }
 }

@@ -10,6 +10,7 @@ import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import { ORIGIN_PATTERN, parseOrigin } from './values/origin'
 import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
 import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
+import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseBypass, parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
@@ -93,6 +94,30 @@ const retriesSchema = z
       'Failed calls are tried again, on another target where there is one: only where that is safe, and only before the first byte of a response was passed on. Retries add at most a fifth to the requests.',
   })
 
+const healthCheckSchema = z
+  .strictObject({
+    path: field(parseProbePath, {
+      description: 'What is asked for with GET; below 400 the check has passed.',
+      type: 'string',
+      pattern: PROBE_PATH_PATTERN,
+      examples: ['/healthz'],
+    }),
+    interval: durationField('How long from one check to the next, give or take a tenth.', {
+      atLeast: '10ms',
+      atMost: '1h',
+    }).prefault('5s'),
+    timeout: durationField('How long the whole answer may take.', { atLeast: '1ms', atMost: '1h' }).prefault('2s'),
+    healthyAfter: numberField('Checks in a row that must pass before a target that was not well gets requests again.', {
+      atLeast: 1,
+      atMost: 100,
+    }).prefault(2),
+    unhealthyAfter: numberField('Checks in a row that must fail before a target gets none.', {
+      atLeast: 1,
+      atMost: 100,
+    }).prefault(3),
+  })
+  .meta({ description: 'Asks every target how it is, over connections of its own.' })
+
 const circuitBreakerSchema = z
   .strictObject({
     failures: numberField('Failures in a row after which a target is not asked.', {
@@ -144,7 +169,7 @@ export const upstreamSchema = z
       atLeast: 1,
       atMost: 10_000,
     }).prefault(128),
-    healthCheck: notYet('targets would not be checked'),
+    healthCheck: healthCheckSchema.optional(),
     retries: retriesSchema.optional(),
     circuitBreaker: circuitBreakerSchema.optional(),
     panicThreshold: numberField('Percent of the targets: when fewer are well, all of them are asked. 0: never.', {

@@ -77,8 +77,21 @@ export interface UpstreamConfig {
   readonly retries: RetryConfig | undefined
   /** Undefined: a target that can be spared is left out all the same, one that cannot is asked. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
+  /** Undefined: targets are not checked. */
+  readonly healthCheck: HealthCheckConfig | undefined
   /** Percent of the targets: when fewer are well, all are asked. */
   readonly panicThreshold: number
+}
+
+export interface HealthCheckConfig {
+  /** Path and query. */
+  readonly path: string
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  /** Checks in a row that must pass before a target that was not well gets requests again. */
+  readonly healthyAfter: number
+  /** Checks in a row that must fail before a target gets none. */
+  readonly unhealthyAfter: number
 }
 
 export interface CircuitBreakerConfig {

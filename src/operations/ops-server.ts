@@ -5,6 +5,7 @@ import { wantsHtml } from '../page/wants-html'
 import { sendOpsPage } from './page'
 import { listOffenders, type OffenderReader } from './offenders'
 import { sendJson } from './send-json'
+import { listUpstreams, type UpstreamReader } from './upstreams'
 import { listTraces, showTrace, type TraceReader } from './traces'
 
 export interface OpsServerOptions {
@@ -13,6 +14,7 @@ export interface OpsServerOptions {
   readonly traces: TraceReader
   /** Who runs into the rate limits. */
   readonly offenders: OffenderReader
+  readonly upstreams: UpstreamReader
   /** Undefined when the gateway takes requests, else why it does not. */
   readonly notReady: () => string | undefined
   readonly access: (request: IncomingMessage, path: string) => OpsAccess
@@ -28,6 +30,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
     '/metrics': options.metrics,
     '/traces': (request, response) => listTraces(options.traces, request, response),
     '/offenders': (request, response) => listOffenders(options.offenders, request, response),
+    '/upstreams': (_request, response) => listUpstreams(options.upstreams, response),
     // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),
     '/readyz': (_request, response) => {

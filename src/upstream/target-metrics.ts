@@ -12,6 +12,7 @@ interface ObservedUpstream {
 /** Those in force; bounded by the configuration. */
 const observed = new Set<ObservedUpstream>()
 let ejections: Counter | undefined
+let checks: Counter | undefined
 
 export function observeTargets(upstream: ObservedUpstream): void {
   // With the first upstream and not when this file is loaded: by then somebody is there to collect.
@@ -25,6 +26,10 @@ export function observeTargets(upstream: ObservedUpstream): void {
 
 export function stopObserving(upstream: ObservedUpstream): void {
   observed.delete(upstream)
+}
+
+export function countCheck(target: Target, hasPassed: boolean): void {
+  checks?.add(1, { ...target.labels, [semconv.ATTR_HEALTH_CHECK_RESULT]: hasPassed ? 'passed' : 'failed' })
 }
 
 /** A target that got requests gets none any more. */
@@ -60,6 +65,10 @@ function createInstruments(): Counter {
         result.observe(isPanicking ? 1 : 0, { [semconv.ATTR_UPSTREAM_NAME]: name })
       }
     })
+  checks = meter.createCounter(semconv.METRIC_UPSTREAM_HEALTH_CHECKS, {
+    unit: '{check}',
+    description: 'Health checks of targets',
+  })
   return meter.createCounter(semconv.METRIC_UPSTREAM_TARGET_EJECTIONS, {
     unit: '{ejection}',
     description: 'Times that a target was left out, by what told of it',

@@ -1,19 +1,26 @@
-import type { Pool } from 'undici'
+import type { buildConnector, Pool } from 'undici'
 import type { Attributes } from '@opentelemetry/api'
-import type { CircuitBreakerConfig } from '../config/types'
+import type { CircuitBreakerConfig, HealthCheckConfig } from '../config/types'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+import { HealthCheck } from './health-check'
 
 export interface TargetOptions {
   readonly upstreamName: string
   readonly origin: string
   readonly pool: Pool
+  readonly connect: buildConnector.connector
   /** Undefined: it is asked whatever it answers. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
+  /** Undefined: it is not checked. */
+  readonly healthCheck: HealthCheckConfig | undefined
   /** Its circuit changed. */
-  readonly onChange: (target: Target, previous: CircuitState) => void
+  readonly onCircuit: (target: Target, previous: CircuitState) => void
+  readonly onCheck: (target: Target, hasPassed: boolean) => void
+  /** Checks say that it is well again, or not any more. */
+  readonly onHealth: (target: Target) => void
 }
 
 /** One origin of an upstream, with its keep-alive connections and what is known of its health. */
@@ -24,10 +31,12 @@ export class Target {
   /** Of its gauges. */
   readonly labels: Attributes
   readonly circuit: Circuit | undefined
+  readonly healthCheck: HealthCheck | undefined
   /** Calls under way, those that wait for a connection included. */
   activeCalls = 0
 
-  constructor({ upstreamName, origin, pool, circuitBreaker, onChange }: TargetOptions) {
+  constructor(options: TargetOptions) {
+    const { upstreamName, origin, pool, connect, circuitBreaker, healthCheck } = options
     this.origin = origin
     this.pool = pool
     this.attributes = toTargetAttributes(upstreamName, origin)
@@ -36,12 +45,21 @@ export class Target {
       [ATTR_SERVER_ADDRESS]: this.attributes.address,
       [ATTR_SERVER_PORT]: this.attributes.port,
     }
-    this.circuit = circuitBreaker && new Circuit(circuitBreaker, previous => onChange(this, previous))
+    this.circuit = circuitBreaker && new Circuit(circuitBreaker, previous => options.onCircuit(this, previous))
+    this.healthCheck =
+      healthCheck &&
+      new HealthCheck({
+        origin,
+        config: healthCheck,
+        connect,
+        onResult: hasPassed => options.onCheck(this, hasPassed),
+        onChange: () => options.onHealth(this),
+      })
   }
 
   /** Whether it should get requests. */
   get isAvailable(): boolean {
-    return this.circuit === undefined || !this.circuit.isOpen
+    return this.healthCheck?.isHealthy !== false && this.circuit?.isOpen !== true
   }
 
   /** A call begins. `end()` follows, exactly once. */
@@ -62,6 +80,6 @@ export class Target {
 
   async close(): Promise<void> {
     this.circuit?.close()
-    await this.pool.destroy()
+    await Promise.all([this.healthCheck?.stop(), this.pool.destroy()])
   }
 }

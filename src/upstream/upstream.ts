@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { Pool, type buildConnector } from 'undici'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
@@ -7,13 +7,27 @@ import type { CircuitState } from './circuit'
 import { createConnector } from './connector'
 import { RetryPolicy } from './retry-policy'
 import { Target } from './target'
-import { countEjection, observeTargets, stopObserving } from './target-metrics'
+import { countCheck, countEjection, observeTargets, stopObserving } from './target-metrics'
 
 /** Where a target can be spared: one that fails again and again is left out for a moment also without being told to. */
 const EJECTION: CircuitBreakerConfig = {
   failures: 5,
   openForMs: 10_000,
   on: ['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504],
+}
+
+/** One upstream as this process sees it now. */
+export interface UpstreamState {
+  readonly name: string
+  readonly panicking: boolean
+  readonly targets: readonly {
+    readonly target: string
+    readonly healthy: boolean
+    readonly circuit?: CircuitState
+    readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
+    readonly activeCalls: number
+    readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
+  }[]
 }
 
 /** A backend service: its targets, asked in turn as far as they are well. */
@@ -39,15 +53,20 @@ export class Upstream {
     this.#config = config
     this.#log = log
     const circuitBreaker = config.circuitBreaker ?? (config.targets.length > 1 ? EJECTION : undefined)
+    const connect = createConnector(config.timeouts.connectMs)
     this.targets = config.targets.map(
       origin =>
         new Target({
           upstreamName: config.name,
           origin,
-          pool: createPool(origin, config),
+          pool: createPool(origin, config, connect),
+          connect,
           circuitBreaker,
+          healthCheck: config.healthCheck,
           // In the trace of no request: it is not one request that changes it.
-          onChange: (target, previous) => context.with(ROOT_CONTEXT, () => this.#targetChanged(target, previous)),
+          onCircuit: (target, previous) => context.with(ROOT_CONTEXT, () => this.#circuitChanged(target, previous)),
+          onCheck: countCheck,
+          onHealth: target => this.#healthChanged(target),
         }),
     )
     this.#candidates = this.targets
@@ -77,13 +96,31 @@ export class Upstream {
     return target
   }
 
+  /** How its targets are, for people. */
+  describe(): UpstreamState {
+    return {
+      name: this.name,
+      panicking: this.isPanicking,
+      targets: this.targets.map(({ origin, isAvailable, circuit, healthCheck, activeCalls, pool: { stats } }) => ({
+        target: origin,
+        healthy: isAvailable,
+        ...(circuit && { circuit: circuit.state }),
+        ...(healthCheck && {
+          healthCheck: { healthy: healthCheck.isHealthy, lastFailure: healthCheck.lastFailure ?? null },
+        }),
+        activeCalls,
+        connections: { open: stats.connected, free: stats.free, waitingCalls: stats.queued },
+      })),
+    }
+  }
+
   /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
   async close(): Promise<void> {
     stopObserving(this)
     await Promise.all(this.targets.map(target => target.close()))
   }
 
-  #targetChanged(target: Target, previous: CircuitState): void {
+  #circuitChanged(target: Target, previous: CircuitState): void {
     this.#chooseCandidates()
     const { origin, circuit } = target
     if (circuit === undefined || circuit.state === previous) return
@@ -94,17 +131,28 @@ export class Upstream {
     if (previous === 'closed') countEjection(target, 'circuit')
   }
 
+  #healthChanged(target: Target): void {
+    this.#chooseCandidates()
+    const { origin, healthCheck } = target
+    const line = { event: 'upstream', upstream: this.name, target: origin, healthy: healthCheck?.isHealthy }
+    if (healthCheck?.isHealthy) return this.#log.info(line, 'target is well again, health checks say')
+    countEjection(target, 'health_check')
+    this.#log.warn({ ...line, failure: healthCheck?.lastFailure }, 'target is not well, health checks say: left out')
+  }
+
   /**
    * The available targets; but when these are too few, all: the few that are left would break under the load of all, and
-   * something is wrong that leaving out does not cure. Not so with a circuit breaker that the file asks for: its targets
-   * are to be spared.
+   * something is wrong that leaving out does not cure, such as the check itself. Not so with a circuit breaker that the
+   * file asks for: its targets are to be spared.
    */
   #chooseCandidates(): void {
     const available = this.targets.filter(target => target.isAvailable)
     const { panicThreshold, circuitBreaker } = this.#config
-    this.isPanicking = available.length * 100 < panicThreshold * this.targets.length
-    if (!this.isPanicking) this.#candidates = available
-    else this.#candidates = circuitBreaker ? this.targets.filter(({ circuit }) => !circuit?.isOpen) : this.targets
+    this.#candidates = available
+    if (available.length * 100 < panicThreshold * this.targets.length) {
+      this.#candidates = circuitBreaker ? this.targets.filter(({ circuit }) => !circuit?.isOpen) : this.targets
+    }
+    this.isPanicking = this.#candidates.length > available.length
   }
 
   #refusal(): GatewayError {
@@ -115,11 +163,11 @@ export class Upstream {
   }
 }
 
-function createPool(origin: string, { timeouts, maxConnections }: UpstreamConfig): Pool {
+function createPool(origin: string, { maxConnections }: UpstreamConfig, connect: buildConnector.connector): Pool {
   return new Pool(origin, {
     connections: maxConnections,
     pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
-    connect: createConnector(timeouts.connectMs),
+    connect,
     // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -51,6 +51,20 @@ const OFFENDERS = ['burst', 'daily'].map(policy => ({
   limited: 7,
   offenders: [{ client: 'a1b2c3d4e5f6', count: 7, error: 0 }],
 }))
+const UPSTREAMS = [
+  {
+    name: 'orders',
+    panicking: false,
+    targets: [
+      {
+        target: 'http://127.0.0.1:9001',
+        healthy: true,
+        activeCalls: 0,
+        connections: { open: 0, free: 0, waitingCalls: 0 },
+      },
+    ],
+  },
+]
 const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' }
 const ASK = { redirect: 'manual' } as const
 
@@ -64,6 +78,7 @@ describe('the ops port', () => {
     asked.length = 0
     notReady = undefined
     server = createOpsServer({
+      upstreams: () => UPSTREAMS,
       offenders: () => OFFENDERS,
       metrics: (_request, response) => response.end('# EOF\n'),
       traces: {
@@ -104,6 +119,10 @@ describe('the ops port', () => {
       assert.equal(traces[0]['path'], HOSTILE)
       const [{ filter, limit } = { filter: {}, limit: 0 }] = asked
       assert.deepEqual([filter.route, filter.outcome, filter.reason, limit], ['/orders', 'fault', undefined, 7])
+    })
+
+    it('tells how the targets of the upstreams are', async () => {
+      assert.deepEqual(await (await fetch(`${url}/upstreams`)).json(), { upstreams: UPSTREAMS })
     })
 
     it('shows one trace as OTLP/JSON', async () => {

@@ -220,6 +220,29 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ],
     [
       'upstream',
+      'healthCheck: { path: healthz }',
+      'upstreams.orders.healthCheck.path',
+      'healthz',
+      '"healthz" does not begin with "/"',
+      '/healthz',
+    ],
+    [
+      'upstream',
+      'healthCheck: { path: "/a b" }',
+      'upstreams.orders.healthCheck.path',
+      '"/a b"',
+      '"/a b" has a character that must be escaped',
+      '/a%20b',
+    ],
+    [
+      'upstream',
+      'healthCheck: { path: "/a#b" }',
+      'upstreams.orders.healthCheck.path',
+      '"/a#b"',
+      '"/a#b" has a fragment, which is never sent',
+    ],
+    [
+      'upstream',
       'retries: { attempts: 2, on: [404] }',
       'upstreams.orders.retries.on[0]',
       '404',
@@ -702,7 +725,6 @@ describe('a value in gateway.yaml that will not do', () => {
   }
 
   const notYet = [
-    ['upstream', 'healthCheck: { path: /healthz, interval: 5s }', 'targets would not be checked'],
     ['route', 'auth: { apiKey: { header: x-api-key } }', 'everybody would pass'],
     ['route', 'slo: { availability: 99.9 }', 'no rules would come of it'],
   ] as const

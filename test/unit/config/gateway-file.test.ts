@@ -85,6 +85,7 @@ describe('a valid gateway.yaml', () => {
           maxConnections: 128,
           retries: undefined,
           circuitBreaker: undefined,
+          healthCheck: undefined,
           panicThreshold: 50,
         },
       ],

@@ -29,6 +29,7 @@ describe('docs/gateway.schema.json', () => {
     { upstream: 'timeouts: { connect: 250ms }, maxConnections: 1' },
     { upstream: 'retries: { attempts: 2 }', route: 'retry: always' },
     { upstream: 'circuitBreaker: {}, panicThreshold: 0' },
+    { upstream: 'healthCheck: { path: /healthz, interval: 5s }' },
     { upstream: 'circuitBreaker: { failures: 1, openFor: 1s, on: [500] }' },
     { upstream: 'retries: { attempts: "${N:-2}", on: [connect, 503, "504"] }' },
     { match: 'path: /a:b/:c, host: "*.a.example", methods: [get]' },
@@ -54,6 +55,8 @@ describe('docs/gateway.schema.json', () => {
     { upstream: 'retries: {}' },
     { upstream: 'retries: { attempts: 2, on: [501] }' },
     { route: 'retry: sometimes' },
+    { upstream: 'healthCheck: {}' },
+    { upstream: 'healthCheck: { path: "/a b" }' },
     { upstream: 'circuitBreaker: { openFor: 1 }' },
     { upstream: 'panicThreshold: 101' },
     { upstreams: '  b: { targets: [] }' },
@@ -99,6 +102,7 @@ describe('docs/gateway.schema.json', () => {
     // Where leaving the key out means that there is none.
     assert.deepEqual(withoutDefault.toSorted(), [
       'circuitBreaker',
+      'healthCheck',
       'host',
       'methods',
       'rateLimit',

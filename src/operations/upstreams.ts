@@ -1,0 +1,30 @@
+import type { ServerResponse } from 'node:http'
+import { sendJson } from './send-json'
+
+/** One upstream as this replica sees it now. */
+export interface UpstreamState {
+  readonly name: string
+  /** So few targets are well that all of them are asked. */
+  readonly panicking: boolean
+  readonly targets: readonly TargetState[]
+}
+
+export interface TargetState {
+  readonly target: string
+  /** Whether it gets its share of requests. */
+  readonly healthy: boolean
+  /** Absent where nothing counts its failures. */
+  readonly circuit?: 'closed' | 'open' | 'half_open'
+  /** Absent without `healthCheck`. */
+  readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
+  /** Calls under way, those that wait for a connection included. */
+  readonly activeCalls: number
+  readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
+}
+
+export type UpstreamReader = () => readonly UpstreamState[]
+
+/** `GET /upstreams`: how the targets are. */
+export function listUpstreams(read: UpstreamReader, response: ServerResponse): void {
+  sendJson(response, 200, { upstreams: read() })
+}
