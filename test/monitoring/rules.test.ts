@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { REASONS } from '../../src/errors/reasons'
 import { needs } from '../support/needs'
 import { runTool } from './run-tool'
 import { ROOT, alertsIn, filesMatching, read, readYaml, ruleFiles } from './monitoring-files'
@@ -80,6 +81,17 @@ describe('Prometheus rules', () => {
       assert.equal(query !== undefined, /by \(job, http_route/.test(expr), alert)
       // query_exemplars takes selectors alone, and exemplars live on buckets.
       if (query !== undefined) assert.match(query, /^[a-z_]+_bucket\{.*\}$/, alert)
+    }
+  })
+
+  it('explains every reason where people look for it: faults and refusals, each in their runbook', () => {
+    const faults = read('monitoring/runbooks/GatewayHttp500Spike.md')
+    const refusals = read('monitoring/runbooks/GatewayRequestsRefused.md')
+    for (const [reason, { outcome }] of Object.entries(REASONS)) {
+      // A limit and a gateway that shuts down are not what GatewayRequestsRefused is about.
+      if (reason === 'limited' || reason === 'draining') continue
+      const page = outcome === 'fault' ? faults : refusals
+      assert.ok(page.includes(`\`${reason}\``), `${reason} is not explained`)
     }
   })
 

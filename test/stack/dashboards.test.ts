@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { EMITTED_METRICS } from '../monitoring/emitted-metrics'
+import { metricNamesByFile } from '../monitoring/metric-names'
+import { dashboardFiles, panelsOf, readDashboard } from '../monitoring/monitoring-files'
+import { freePort } from '../support/free-port'
+import { needs } from '../support/needs'
+import { sendMany } from '../support/send-many'
+import { startAlerting } from '../support/start-alerting'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { startRedis } from '../support/start-redis'
+import { startUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+/** Prometheus scrapes every 600 ms instead of every 15 s. */
+const FACTOR = 25
+
+describe('dashboards on the running stack', function () {
+  this.timeout(90_000)
+  let prometheusUrl: string
+  let gateway: RunningGateway
+  let sent: () => Promise<unknown>
+
+  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
+
+  before(async () => {
+    const upstream = await startUpstream((request, response) => {
+      response.statusCode = request.url?.includes('fails') === true ? 500 : 200
+      response.end('ok')
+    })
+    const redis = await startRedis(['--maxmemory', '64mb'])
+    gateway = await startGateway({
+      config: configuration(upstream.url, await freePort()),
+      env: { REDIS_URL: redis.url },
+    })
+    ;({ prometheusUrl } = await startAlerting({
+      gatewayOpsPort: gateway.opsPort,
+      redisPort: redis.port,
+      // Nobody listens there: what is told is not of interest here.
+      slackUrl: 'http://127.0.0.1:9/',
+      mailPort: 9,
+      incidents: {},
+      factor: FACTOR,
+    }))
+    const paths = ['/api/orders/1', '/api/orders/fails', '/limited', '/nobody', '/twice/1']
+    sent = () => sendMany(gateway.url, 50, index => ({ path: paths[index % paths.length] ?? '/' }))
+  })
+
+  for (const file of dashboardFiles()) {
+    const { title, panels } = readDashboard(file)
+
+    it(`answers every query of "${title}"`, async () => {
+      const queries = panelsOf({ panels }).flatMap(panel =>
+        (panel.targets ?? []).map(({ refId, expr }) => ({ name: `${panel.title} ${refId}`, expr: filledIn(expr) })),
+      )
+      const silent = await until(
+        async () => {
+          await sent()
+          const answers = await Promise.all(queries.map(async query => ({ query, samples: await ask(query.expr) })))
+          const unanswered = answers.filter(({ samples }) => samples === 0).map(({ query }) => query.name)
+          return unanswered.length === 0 ? 'none' : Promise.reject(new Error(unanswered.join(', ')))
+        },
+        { what: 'an answer to every query', timeoutMs: 60_000, intervalMs: 300 },
+      )
+      assert.equal(silent, 'none')
+    })
+  }
+
+  it('knows no name of a metric that is not exposed, and rules and panels ask for no other', async () => {
+    const asked = new Set([...metricNamesByFile().values()].flat())
+    const response = await fetch(`${prometheusUrl}/api/v1/label/__name__/values`)
+    const { data } = (await response.json()) as { data: string[] }
+    const exposed = new Set(data)
+    assert.deepEqual(
+      [...EMITTED_METRICS].filter(name => asked.has(name) && !exposed.has(name)),
+      [],
+    )
+  })
+
+  /** How many series answer at this moment. */
+  async function ask(expr: string): Promise<number> {
+    const response = await fetch(`${prometheusUrl}/api/v1/query?${new URLSearchParams({ query: expr }).toString()}`)
+    const answer = (await response.json()) as { status: string; error?: string; data: { result: unknown[] } }
+    assert.equal(answer.status, 'success', `${expr}: ${answer.error}`)
+    return answer.data.result.length
+  }
+})
+
+/** What Grafana would put in for its variables, in the time of this run. */
+function filledIn(expr: string): string {
+  return expr.replaceAll('$__rate_interval', '5s').replaceAll('$__range', '1m').replaceAll('$route', '.*')
+}
+
+/** With a target that is down, so that there are retries to show. */
+function configuration(upstreamUrl: string, deadPort: number): string {
+  return `
+upstreams:
+  orders: { targets: ['${upstreamUrl}'] }
+  halves: { targets: ['${upstreamUrl}', 'http://127.0.0.1:${deadPort}'], retries: { attempts: 2 } }
+routes:
+  - { name: orders, match: { path: /api/orders }, upstream: orders, rateLimit: { limit: 1000000, window: 1m } }
+  - { name: limited, match: { path: /limited }, upstream: orders, rateLimit: { limit: 1, window: 1h } }
+  - { name: twice, match: { path: /twice }, upstream: halves }
+`
+}
