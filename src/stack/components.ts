@@ -30,7 +30,11 @@ export async function redisExporterPlan(port: number, redisPort: number): Promis
   return {
     name: 'redis_exporter',
     path: (await findBinary('redis_exporter')).path,
-    args: ['-redis.addr', `redis://127.0.0.1:${redisPort}`, '-web.listen-address', `127.0.0.1:${port}`],
+    args: [
+      ...['-redis.addr', `redis://127.0.0.1:${redisPort}`, '-web.listen-address', `127.0.0.1:${port}`],
+      // Below Prometheus' scrape timeout: of a frozen Redis it has to say redis_up 0, and not to hang with it.
+      ...['-connection-timeout', '5s'],
+    ],
     address: `${url}/metrics`,
     isReady: () => answers(`${url}/health`),
   }
