@@ -4,9 +4,9 @@ import { nearestName } from './nearest-name'
 import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema } from './schema'
 import type { ConfigProblem } from './types'
 import { parseName } from './values/name'
-import { parseOrigin } from './values/origin'
 import { mistake } from './values/parsed'
 import { pathShape, segmentsOf } from './values/path-template'
+import { parseTarget } from './values/target'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
@@ -89,11 +89,11 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
     const problems = 'mistake' in parsed ? [problemAtKey(at, parsed.mistake, source)] : []
     const seen = new Set<string>()
     for (const [index, raw] of asList(source.valueAt([...at, 'targets'])).entries()) {
-      const target = parseOrigin(raw)
+      const target = parseTarget(raw)
       if (!('value' in target)) continue
       const again = mistake('is here a second time', 'each target once')
-      if (seen.has(target.value)) problems.push(problemAt([...at, 'targets', index], again, source))
-      seen.add(target.value)
+      if (seen.has(target.value.origin)) problems.push(problemAt([...at, 'targets', index], again, source))
+      seen.add(target.value.origin)
     }
     return problems
   })

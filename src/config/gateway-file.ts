@@ -84,6 +84,8 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
   return {
     name,
     targets: upstream.targets,
+    balance: upstream.balance,
+    hashKey: upstream.hashKey,
     timeouts: { connectMs: upstream.timeouts.connect, responseMs: upstream.timeouts.response },
     maxConnections: upstream.maxConnections,
     retries: upstream.retries,

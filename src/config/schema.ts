@@ -7,11 +7,11 @@ import { field, notYet } from './values/field'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
 import { parseMethod } from './values/method'
 import { NAME_PATTERN, parseName, parseReference } from './values/name'
-import { ORIGIN_PATTERN, parseOrigin } from './values/origin'
 import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
 import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { size, SIZE_PATTERN } from './values/size'
+import { parseTarget, TARGET_FORMS } from './values/target'
 import { parseBypass, parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
 
@@ -139,19 +139,42 @@ const circuitBreakerSchema = z
       'Spares a target that fails again and again, also the last one: requests are then answered with 503 circuit_open.',
   })
 
+const BALANCE_SPELLINGS = {
+  'least-connections': 'least-requests',
+  'least-conn': 'least-requests',
+  p2c: 'least-requests',
+  random: 'least-requests',
+  'consistent-hash': 'hash',
+  sticky: 'hash',
+  rr: 'round-robin',
+  weighted: 'round-robin',
+} as const
+
+const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
       .array(
-        field(parseOrigin, {
-          description: 'Scheme, host and port; the path comes from the request.',
-          type: 'string',
-          pattern: ORIGIN_PATTERN,
+        field(parseTarget, {
+          description: 'Scheme, host and port; the path comes from the request. With a weight, which is 1 otherwise.',
+          anyOf: TARGET_FORMS,
           examples: ['http://127.0.0.1:9001'],
         }),
       )
       .min(1)
       .meta({ description: 'The servers that answer; requests are spread over them.' }),
+    balance: field(choice(['round-robin', 'least-requests', 'hash'], BALANCE_SPELLINGS), {
+      description:
+        'Which target gets a request: each in its turn (round-robin), the less busy of two that are drawn (least-requests), or the same one for the same hashKey (hash). Weights count with each of them.',
+      type: 'string',
+      enum: ['round-robin', 'least-requests', 'hash'],
+    }).prefault('round-robin'),
+    hashKey: field(parseRateLimitKey, {
+      description: "With hash: what is always sent to the same target, the client's address, header:NAME, or a list.",
+      anyOf: [KEY_PART, { type: 'array', items: KEY_PART, minItems: 1 }],
+      examples: ['client', 'header:x-tenant'],
+    }).prefault('client'),
     timeouts: z
       .strictObject({
         connect: durationField('How long opening a connection may take; above it 504 connect_timeout.', {
@@ -188,7 +211,6 @@ const ALGORITHM_SPELLINGS = {
   'leaky-bucket': 'gcra',
 } as const
 
-const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
 const COST = { type: 'integer', minimum: 1, maximum: MAX_COST }
 
 const policyShape = {

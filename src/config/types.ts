@@ -1,4 +1,7 @@
 import type { FailureKind } from './values/failure-kind'
+import type { TargetConfig } from './values/target'
+
+export type { TargetConfig }
 
 /**
  * What the gateway is told: two types, because they change at different times. `Settings` come from the environment and
@@ -64,8 +67,10 @@ export interface EntrypointConfig {
 
 export interface UpstreamConfig {
   readonly name: string
-  /** Origins such as `http://127.0.0.1:9001`, without a path. */
-  readonly targets: readonly string[]
+  readonly targets: readonly TargetConfig[]
+  /** Which target gets a request: in turn, the less busy of two, or always the same for the same `hashKey`. */
+  readonly balance: 'round-robin' | 'least-requests' | 'hash'
+  readonly hashKey: RateLimitKey
   readonly timeouts: {
     readonly connectMs: number
     /** From the request's last byte to the response's header section, and between two chunks of its body. */

@@ -32,7 +32,7 @@ export function forward(options: ForwardOptions): Stage {
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
     if (response.destroyed) return
     upstream.retries?.countRequest(exchange.startedAt)
-    const target = upstream.pick()
+    const target = upstream.pick(exchange)
     if (exchange.expectsContinue) response.writeContinue()
     sendCall(exchange, target, hasBody(request) ? new RequestBody(request) : null, callOptions, undefined)
   }

@@ -1,15 +1,16 @@
 import type { buildConnector, Pool } from 'undici'
 import type { Attributes } from '@opentelemetry/api'
-import type { CircuitBreakerConfig, HealthCheckConfig } from '../config/types'
+import type { CircuitBreakerConfig, HealthCheckConfig, TargetConfig } from '../config/types'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+import { hashOf } from './hash'
 import { HealthCheck } from './health-check'
 
 export interface TargetOptions {
   readonly upstreamName: string
-  readonly origin: string
+  readonly config: TargetConfig
   readonly pool: Pool
   readonly connect: buildConnector.connector
   /** Undefined: it is asked whatever it answers. */
@@ -34,10 +35,18 @@ export class Target {
   readonly healthCheck: HealthCheck | undefined
   /** Calls under way, those that wait for a connection included. */
   activeCalls = 0
+  readonly weight: number
+  /** What it is owed when turns go by weight. */
+  credit = 0
+  /** Of its origin, for consistent hashing. */
+  readonly seed: number
 
   constructor(options: TargetOptions) {
-    const { upstreamName, origin, pool, connect, circuitBreaker, healthCheck } = options
+    const { upstreamName, pool, connect, circuitBreaker, healthCheck } = options
+    const { origin, weight } = options.config
     this.origin = origin
+    this.weight = weight
+    this.seed = hashOf(origin)
     this.pool = pool
     this.attributes = toTargetAttributes(upstreamName, origin)
     this.labels = {

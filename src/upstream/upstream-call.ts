@@ -239,7 +239,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       return false
     }
     const tried = [...(this.#resend?.tried ?? []), this.#target]
-    const target = upstream.pickOther(tried)
+    const target = upstream.pickOther(tried, this.#exchange)
     if (target === undefined || !retries.spend(reason)) return false
     this.#settle()
     this.#exchange.response.off('close', this.#onClientClose)

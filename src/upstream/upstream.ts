@@ -3,6 +3,8 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
+import type { Exchange } from '../exchange'
+import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
 import { createConnector } from './connector'
 import { RetryPolicy } from './retry-policy'
@@ -30,7 +32,7 @@ export interface UpstreamState {
   }[]
 }
 
-/** A backend service: its targets, asked in turn as far as they are well. */
+/** A backend service: its targets, asked as far as they are well. */
 export class Upstream {
   readonly name: string
   /** How long a target may keep silent when it is its turn. */
@@ -44,22 +46,23 @@ export class Upstream {
   readonly #log: Logger
   /** Those that get requests now; made anew when a target changes, not for each request. */
   #candidates: readonly Target[]
-  #next = 0
+  readonly #balancer: Balancer
 
   constructor(config: UpstreamConfig, log: Logger) {
     this.name = config.name
     this.responseTimeoutMs = config.timeouts.responseMs
     this.retries = config.retries && new RetryPolicy(config.name, config.retries)
     this.#config = config
+    this.#balancer = createBalancer(config)
     this.#log = log
     const circuitBreaker = config.circuitBreaker ?? (config.targets.length > 1 ? EJECTION : undefined)
     const connect = createConnector(config.timeouts.connectMs)
     this.targets = config.targets.map(
-      origin =>
+      target =>
         new Target({
           upstreamName: config.name,
-          origin,
-          pool: createPool(origin, config, connect),
+          config: target,
+          pool: createPool(target.origin, config, connect),
           connect,
           circuitBreaker,
           healthCheck: config.healthCheck,
@@ -74,25 +77,25 @@ export class Upstream {
   }
 
   /**
-   * The target whose turn it is; its call has begun.
+   * The target that gets this request; its call has begun.
    *
    * @throws GatewayError `circuit_open`, `no_healthy_upstream`
    */
-  pick(): Target {
+  pick(exchange: Exchange): Target {
     const candidates = this.#candidates
     if (candidates.length === 0) throw this.#refusal()
-    if (this.#next >= candidates.length) this.#next = 0
-    const target = candidates[this.#next++] as Target
+    const target = this.#balancer.choose(candidates, exchange)
     target.begin()
     return target
   }
 
   /** A target for a call that failed elsewhere: one that was not tried yet, where there is one. Its call has begun. */
-  pickOther(tried: readonly Target[]): Target | undefined {
+  pickOther(tried: readonly Target[], exchange: Exchange): Target | undefined {
     const untried = this.#candidates.filter(target => !tried.includes(target))
     const choice = untried.length > 0 ? untried : this.#candidates
-    const target = choice[Math.floor(Math.random() * choice.length)]
-    target?.begin()
+    if (choice.length === 0) return undefined
+    const target = this.#balancer.choose(choice, exchange)
+    target.begin()
     return target
   }
 

@@ -219,6 +219,21 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       'response_timeout',
     ],
     [
+      'upstreams',
+      '  b: { targets: [{ url: http://h, weight: 0 }] }',
+      'upstreams.b.targets[0]',
+      '{ url',
+      'a map has a weight that is too small',
+    ],
+    [
+      'upstream',
+      'balance: least-conn',
+      'upstreams.orders.balance',
+      'least-conn',
+      '"least-conn" is not known here',
+      'least-requests',
+    ],
+    [
       'upstream',
       'healthCheck: { path: healthz }',
       'upstreams.orders.healthCheck.path',

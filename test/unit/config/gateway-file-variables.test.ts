@@ -10,7 +10,7 @@ const target = (text: string): string =>
 describe('variables in gateway.yaml', () => {
   it('are filled in from the environment', () => {
     const { upstreams } = configOf(target('http://${HOST_B}:${PORT_B}'), { HOST_B: 'b.example', PORT_B: '81' })
-    assert.deepEqual(upstreams[1]?.targets, ['http://b.example:81'])
+    assert.deepEqual(upstreams[1]?.targets, [{ origin: 'http://b.example:81', weight: 1 }])
   })
 
   for (const [what, env] of [
@@ -19,7 +19,7 @@ describe('variables in gateway.yaml', () => {
   ] as const) {
     it(`take their default when ${what}`, () => {
       assert.deepEqual(configOf(target('${B:-http://127.0.0.1:9001}'), env).upstreams[1]?.targets, [
-        'http://127.0.0.1:9001',
+        { origin: 'http://127.0.0.1:9001', weight: 1 },
       ])
     })
 

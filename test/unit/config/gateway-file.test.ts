@@ -80,7 +80,9 @@ describe('a valid gateway.yaml', () => {
       upstreams: [
         {
           name: 'orders',
-          targets: ['http://127.0.0.1:9001'],
+          targets: [{ origin: 'http://127.0.0.1:9001', weight: 1 }],
+          balance: 'round-robin',
+          hashKey: ['client'],
           timeouts: { connectMs: 1_000, responseMs: 30_000 },
           maxConnections: 128,
           retries: undefined,
@@ -119,12 +121,21 @@ describe('a valid gateway.yaml', () => {
       [
         {
           name: 'orders',
-          targets: ['http://127.0.0.1:9001', 'https://orders.example'],
+          targets: [
+            { origin: 'http://127.0.0.1:9001', weight: 1 },
+            { origin: 'https://orders.example', weight: 1 },
+          ],
           connectMs: 250,
           responseMs: 60_000,
           maxConnections: 1,
         },
-        { name: 'users.v2', targets: ['http://[::1]:9002'], connectMs: 1_000, responseMs: 30_000, maxConnections: 128 },
+        {
+          name: 'users.v2',
+          targets: [{ origin: 'http://[::1]:9002', weight: 1 }],
+          connectMs: 1_000,
+          responseMs: 30_000,
+          maxConnections: 128,
+        },
       ],
     )
     assert.deepEqual(routes, [
@@ -222,13 +233,13 @@ describe('the gateway.yaml in this repository', () => {
   it('is valid without any variable set', () => {
     const { config, problems } = readGatewayFile(file, {})
     assert.deepEqual(problems, [])
-    assert.deepEqual(config?.upstreams[0]?.targets, ['http://127.0.0.1:9001'])
+    assert.equal(config?.upstreams[0]?.targets[0]?.origin, 'http://127.0.0.1:9001')
     assert.equal(config?.sha256, createHash('sha256').update(readFileSync(file)).digest('hex'))
   })
 
   it('takes the demo upstream from DEMO_UPSTREAM_URL', () => {
     const { config } = readGatewayFile(file, { DEMO_UPSTREAM_URL: 'http://127.0.0.1:9' })
-    assert.deepEqual(config?.upstreams[0]?.targets, ['http://127.0.0.1:9'])
+    assert.equal(config?.upstreams[0]?.targets[0]?.origin, 'http://127.0.0.1:9')
   })
 
   it('shows two limits that differ', () => {

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { open, responseTo, send } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+describe('requests to several targets', () => {
+  let targets: RunningUpstream[]
+  let pipeline: Pipeline
+
+  beforeEach(async () => {
+    targets = [await startUpstream(), await startUpstream(), await startUpstream()]
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+    await Promise.all(targets.map(target => target.stop()))
+  })
+
+  async function start(upstream: object): Promise<void> {
+    pipeline = await startPipeline(proxyTo('', { upstream: { targets: targets.map(({ url }) => url), ...upstream } }))
+  }
+
+  function counts(): number[] {
+    return targets.map(({ requests }) => requests.length)
+  }
+
+  it('go by weight', async () => {
+    await start({ targets: targets.map(({ url }, index) => ({ url, weight: index + 1 })) })
+    for (let i = 0; i < 12; i++) await send(pipeline.port, '/app')
+    assert.deepEqual(counts(), [2, 4, 6])
+  })
+
+  it('go to the less busy with least-requests', async () => {
+    targets[0]!.handler = () => undefined // takes requests and never answers
+    await start({ balance: 'least-requests', targets: targets.slice(0, 2).map(({ url }) => url) })
+    const waiting = open(pipeline.port, { path: '/app' })
+    waiting.on('error', () => undefined) // given up below
+    // Until one waits at the first target, both are equally busy.
+    for (let i = 0; counts()[0] === 0; i++) {
+      const client = i === 0 ? waiting : open(pipeline.port, { path: '/app' })
+      client.on('error', () => undefined)
+      client.end()
+      const before = counts()[0]! + counts()[1]!
+      await until(() => counts()[0]! + counts()[1]! > before, { what: 'it arrives' })
+      if (counts()[0] === 0) await responseTo(client).then(response => response.resume())
+    }
+    const before = counts()
+    for (let i = 0; i < 20; i++) assert.equal((await send(pipeline.port, '/app')).status, 200)
+    assert.deepEqual(counts(), [before[0], before[1]! + 20, 0])
+  })
+
+  it('of one tenant go to one target with hash, and elsewhere when that is down', async () => {
+    await start({ balance: 'hash', hashKey: 'header:x-tenant', retries: { attempts: 2 } })
+    const ask = async (): Promise<number> =>
+      (await send(pipeline.port, { path: '/app', headers: { 'x-tenant': 'blue' } })).status
+    for (let i = 0; i < 9; i++) assert.equal(await ask(), 200)
+    const home = targets.find(({ requests }) => requests.length === 9)!
+    assert.ok(home, counts().join(' '))
+    await home.stop()
+    for (let i = 0; i < 9; i++) assert.equal(await ask(), 200)
+    assert.deepEqual(counts().toSorted(), [0, 9, 9])
+  })
+})
