@@ -30,6 +30,8 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
     if (path === '/api/v2/alerts') {
       if (request.method !== 'POST') return answer(response, 405, 'alerts are posted here')
       if (!mayWrite(request)) return refuse(response, options.token)
+      // A page of another site can have a browser post anything else, also from near here, and would wake somebody.
+      if (!isJson(request)) return answer(response, 415, 'alerts are posted as application/json')
       return void takeAlerts(request, response, options.receive)
     }
     if (!mayRead(request)) return refuse(response, options.token)
@@ -44,6 +46,10 @@ function refuse(response: ServerResponse, token: string | undefined): void {
   if (token === undefined) return answer(response, 403, 'only near addresses, as INCIDENTS_TOKEN is not set')
   response.setHeader('WWW-Authenticate', ['Bearer realm="incidents"', 'Basic realm="incidents", charset="UTF-8"'])
   answer(response, 401, 'the token is needed')
+}
+
+function isJson({ headers }: IncomingMessage): boolean {
+  return /^application\/json *(?:;|$)/i.test(headers['content-type'] ?? '')
 }
 
 /** Not by `new URL`: it throws at `//`, which anybody may ask for. */

@@ -7,6 +7,7 @@ export interface OffenderList {
   readonly policy: string
   /** All times that the policy was exceeded since the process began. */
   readonly limited: number
+  readonly httpRoute: string
   readonly offenders: readonly { readonly client: string; readonly count: number; readonly error: number }[]
 }
 

@@ -48,6 +48,7 @@ const OTLP = JSON.stringify({
 const OFFENDERS = ['burst', 'daily'].map(policy => ({
   route: 'orders',
   policy,
+  httpRoute: '/api/orders',
   limited: 7,
   offenders: [{ client: 'a1b2c3d4e5f6', count: 7, error: 0 }],
 }))

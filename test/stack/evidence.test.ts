@@ -15,6 +15,9 @@ const FACTOR = 12.5
 /** How often each kind of failure happens; chosen at random, so that no figure can be hard-coded. */
 const FAILED = { refused: 20 + random(20), broken: 12 + random(8), answered: 11 + random(5) }
 
+const LIMITED = 60 + random(40)
+const LIMIT = 5
+
 describe('the message that wakes you contains the evidence', function () {
   this.timeout(110_000)
   const client = new TracedClient()
@@ -53,6 +56,7 @@ describe('the message that wakes you contains the evidence', function () {
       ...times(30, '/orders/fine'),
     ]
     for (const path of shuffled(requests)) await client.get(gateway.url + path)
+    for (let i = 0; i < LIMITED; i++) await client.get(`${gateway.url}/limited`)
   })
 
   after(async () => {
@@ -93,6 +97,12 @@ describe('the message that wakes you contains the evidence', function () {
     assert.deepEqual(new Set(traces.map(({ reason }) => reason)), new Set(['reset', 'upstream_5xx']))
   })
 
+  it('says which clients run into a limit, and how often, without their addresses', async () => {
+    const { mail: told } = await messages('/limited', '[WARNING] GatewayRateLimitSurge')
+    assert.match(told.text ?? '', new RegExp(`Most limited: [0-9a-f]{12} \\(${LIMITED - LIMIT} times\\)`))
+    assert.doesNotMatch(told.text ?? '', /Most limited: .*127\.0\.0\.1/)
+  })
+
   it('says the same once more when it is over, and closes the incident', async () => {
     const isOver = ({ title }: SlackMessage): boolean => title.startsWith('[RESOLVED] GatewayHttp500Spike')
     await until(() => slack.messages.find(isOver), { what: 'the end', timeoutMs: 90_000, intervalMs: 50 })
@@ -112,8 +122,11 @@ describe('the message that wakes you contains the evidence', function () {
     for (const id of ids) assert.equal(client.failed().has(id), true, `${id} failed`)
   }
 
-  async function messages(route: string): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
-    const fits = (title: string): boolean => title === `[CRITICAL] GatewayHttp500Spike ${route}`
+  async function messages(
+    route: string,
+    alert = '[CRITICAL] GatewayHttp500Spike',
+  ): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
+    const fits = (title: string): boolean => title === `${alert} ${route}`
     const options = { timeoutMs: 60_000, intervalMs: 50 }
     return {
       slack: await until(() => slack.messages.find(({ title }) => fits(title)), {
@@ -145,6 +158,7 @@ upstreams:
   payments: { targets: ['${nobodyUrl}'] }
 routes:
   - { name: orders, match: { path: /orders }, upstream: orders, rewrite: { stripPrefix: /orders } }
+  - { name: limited, match: { path: /limited }, upstream: orders, rateLimit: { limit: ${LIMIT}, window: 1h } }
   - { name: payments, match: { path: /payments }, upstream: payments }
 `
 }

@@ -65,6 +65,7 @@ export function alertRecord(labels: IncidentAlert['labels'] = {}, more: Partial<
       lastGoodMs: BEGAN - 9_000,
       changes: [{ timeMs: BEGAN - 70_000, what: 'release 1.4.2 began on 10.0.0.5:9464' }],
       curve: CURVE,
+      limitedClients: [],
       missing: ['traces: some could not be opened'],
     },
     ...more,

@@ -68,7 +68,10 @@ export function createRateLimiter({ route, replicas, redis }: LimitRateOptions):
   })
   return {
     stage: createStage(groups),
-    offenders: () => groups.flatMap(({ limited }) => limited.map(({ offenders }) => offenders.list())),
+    offenders: () =>
+      groups.flatMap(({ limited }) =>
+        limited.map(({ offenders }) => ({ ...offenders.list(), httpRoute: route.template })),
+      ),
     close: () => {
       for (const { counts } of groups) counts.close()
     },

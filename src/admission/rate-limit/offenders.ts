@@ -17,6 +17,8 @@ export interface Offender {
 /** The top offenders of one policy. */
 export interface PolicyOffenders {
   readonly route: string
+  /** Its template, the value of `http.route` in metrics and alerts. */
+  readonly httpRoute: string
   readonly policy: string
   /** All times that a client was over the limit. */
   readonly limited: number
@@ -53,7 +55,7 @@ export class TopOffenders {
   }
 
   /** Those with most first. */
-  list(): PolicyOffenders {
+  list(): Omit<PolicyOffenders, 'httpRoute'> {
     const offenders = [...this.#counted]
       .map(([key, { count, error }]) => ({ client: this.#shown(key), count, error }))
       .sort((a, b) => b.count - b.error - (a.count - a.error) || b.count - a.count)

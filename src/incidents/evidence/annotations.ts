@@ -13,6 +13,7 @@ const MAX_TRACE_LINES = 3
 export function toAnnotations(evidence: Evidence, incidentUrl: string | undefined): Labels {
   const lines = [
     ...evidence.signatures.slice(0, 4).map(signatureLine),
+    ...limitedLine(evidence),
     ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
     ...turnLine(evidence),
     ...evidence.changes.slice(-3).map(({ timeMs, what }) => `Before: ${what} at ${clock(timeMs)}`),
@@ -30,6 +31,12 @@ export function toAnnotations(evidence: Evidence, incidentUrl: string | undefine
 function traceLine({ traceId, method, path, status, durationMs, source }: ProvingTrace): string {
   const request = [method, path, status].filter(part => part !== undefined).join(' ')
   return `Trace ${traceId}: ${request} in ${Math.round(durationMs)} ms${source === undefined ? ' (not verified)' : ''}`
+}
+
+/** "Most limited: 9f86d081884c (120 times), 60303ae22b99 (3 times)". */
+function limitedLine({ limitedClients }: Evidence): string[] {
+  if (limitedClients.length === 0) return []
+  return [`Most limited: ${limitedClients.map(({ client, count }) => `${client} (${count} times)`).join(', ')}`]
 }
 
 function turnLine({ firstBadMs, lastGoodMs }: Evidence): string[] {

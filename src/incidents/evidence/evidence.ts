@@ -11,6 +11,8 @@ export interface Evidence {
   readonly traces: readonly ProvingTrace[]
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
+  /** Of an alert about a limit: who runs into it most often, most first. */
+  readonly limitedClients: readonly LimitedClient[]
   /** What changed shortly before, oldest first. */
   readonly changes: readonly Change[]
   /** What it looked like when the evidence was gathered: Prometheus forgets. Undefined where an alert has none. */
@@ -47,6 +49,13 @@ export interface ProvingTrace {
   /** Where it was opened; undefined when it is only known by its exemplar. */
   readonly source: string | undefined
   readonly spans: readonly TraceSpan[]
+}
+
+export interface LimitedClient {
+  /** A digest, or in clear where the policy says so. */
+  readonly client: string
+  /** Times it was over the limit since its gateways began, by their own count. */
+  readonly count: number
 }
 
 export interface Change {

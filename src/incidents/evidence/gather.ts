@@ -1,7 +1,8 @@
 import type { Alert } from '../alerts/alert'
 import { findChanges } from './changes'
 import { fetchCurve } from './curve'
-import type { Evidence, ProvingTrace } from './evidence'
+import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
+import { findLimitedClients } from './limited-clients'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
 import { failureSelector } from './selection'
@@ -39,12 +40,13 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       return otherwise
     }
   }
-  const [traces, counts, turn, changes, curve] = await Promise.all([
+  const [traces, counts, turn, changes, curve, limitedClients] = await Promise.all([
     attempt('traces', findTraces(alert, window, options, signal), []),
     attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
     attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
     attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
+    attempt('limited clients', findLimited(alert, window, options, signal), []),
   ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
@@ -59,7 +61,19 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     ]),
     lastGoodMs: turn.lastGoodMs,
     curve,
+    limitedClients,
   }
+}
+
+async function findLimited(
+  alert: Alert,
+  { endMs }: Evidence['window'],
+  { prometheus, opsToken }: GatherOptions,
+  signal: AbortSignal,
+): Promise<LimitedClient[]> {
+  if (alert.labels['family'] !== 'rate-limit') return []
+  const replicas = await findReplicas(prometheus, { timeMs: endMs, signal })
+  return findLimitedClients(alert, [...replicas.values()], { opsToken, signal })
 }
 
 /** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */

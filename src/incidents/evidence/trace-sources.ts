@@ -13,12 +13,13 @@ export function gatewayReplica(opsUrl: string, token: string | undefined): Trace
   const base = opsUrl.replace(/\/$/, '')
   return {
     name: base,
-    fetch: (traceId, signal) =>
-      fetchJson(`${base}/traces/${traceId}`, signal, {
-        accept: 'application/json',
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      }),
+    fetch: (traceId, signal) => fetchJson(`${base}/traces/${traceId}`, signal, opsHeaders(token)),
   }
+}
+
+/** What a request to an ops port carries. */
+export function opsHeaders(token: string | undefined): Record<string, string> {
+  return { accept: 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) }
 }
 
 /** Jaeger's API v3, which speaks OTLP inside `result`. */
@@ -71,7 +72,11 @@ function isHttpUrl(url: string): boolean {
 /** An answer larger than this is not a trace of one request. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
-async function fetchJson(url: string, signal: AbortSignal, headers: Record<string, string> = {}): Promise<unknown> {
+export async function fetchJson(
+  url: string,
+  signal: AbortSignal,
+  headers: Record<string, string> = {},
+): Promise<unknown> {
   const response = await fetch(url, { headers, signal, redirect: 'error' })
   if (response.status === 404) {
     await response.body?.cancel()

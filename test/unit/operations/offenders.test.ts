@@ -11,6 +11,7 @@ const LISTS: readonly OffenderList[] = [
 ].map(([route = '', policy = '']) => ({
   route,
   policy,
+  httpRoute: `/${route}`,
   limited: 7,
   offenders: [{ client: 'a1b2c3d4e5f6', count: 7, error: 0 }],
 }))

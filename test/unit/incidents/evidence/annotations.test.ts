@@ -43,6 +43,15 @@ describe('evidence in a message', () => {
     assert.equal(trace_ids, ID)
   })
 
+  it('names the clients that an alert about a limit is about', () => {
+    const limitedClients = [
+      { client: '9f86d081884c', count: 120 },
+      { client: '60303ae22b99', count: 3 },
+    ]
+    const { evidence } = toAnnotations({ ...known(), limitedClients }, undefined)
+    assert.match(evidence ?? '', /^Most limited: 9f86d081884c \(120 times\), 60303ae22b99 \(3 times\)$/m)
+  })
+
   it('says when a trace could not be opened', () => {
     const { evidence } = toAnnotations({ ...known(), traces: [{ ...trace(), source: undefined }] }, undefined)
     assert.match(evidence ?? '', /\(not verified\)/)
@@ -77,6 +86,7 @@ function known(): Evidence {
     firstBadMs: at(30),
     lastGoodMs: at(29),
     curve: undefined,
+    limitedClients: [],
     changes: [{ timeMs: at(10), what: 'configuration 3f2a91 came into force' }],
     missing: ['changes: no answer in time'],
   }

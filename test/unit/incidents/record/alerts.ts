@@ -33,6 +33,7 @@ export function evidenceOf(more: Partial<Evidence> = {}): Evidence {
     lastGoodMs: undefined,
     changes: [],
     curve: undefined,
+    limitedClients: [],
     missing: [],
     ...more,
   }

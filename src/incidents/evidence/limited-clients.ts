@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import type { Alert } from '../alerts/alert'
+import type { LimitedClient } from './evidence'
+import { fetchJson, opsHeaders } from './trace-sources'
+
+/** Clients told of one alert. */
+const MAX_CLIENTS = 5
+
+/** What `GET /offenders` of a gateway answers; comes from another process. */
+const answer = z.object({
+  policies: z.array(
+    z.object({
+      httpRoute: z.string(),
+      policy: z.string(),
+      offenders: z.array(z.object({ client: z.string(), count: z.number() })),
+    }),
+  ),
+})
+
+/** Who runs into the limit that the alert is about, added up over all replicas. */
+export async function findLimitedClients(
+  { labels }: Alert,
+  replicas: readonly string[],
+  { opsToken, signal }: { readonly opsToken: string | undefined; readonly signal: AbortSignal },
+): Promise<LimitedClient[]> {
+  const { http_route: route, gateway_rate_limiting_policy: policy } = labels
+  const answers = await Promise.all(
+    replicas.map(async url => fetchJson(`${url.replace(/\/$/, '')}/offenders`, signal, opsHeaders(opsToken))),
+  )
+  const counts = new Map<string, number>()
+  for (const limit of answers.flatMap(found => answer.parse(found).policies)) {
+    if (limit.httpRoute !== route || limit.policy !== policy) continue
+    for (const { client, count } of limit.offenders) counts.set(client, (counts.get(client) ?? 0) + count)
+  }
+  return [...counts]
+    .map(([client, count]) => ({ client, count }))
+    .sort((a, b) => b.count - a.count)
+    .slice(0, MAX_CLIENTS)
+}
