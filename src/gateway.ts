@@ -105,6 +105,7 @@ function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, option
       upstream,
       telemetry: clientTelemetry,
       stripPrefix: route.config.rewrite.stripPrefix,
+      timeouts: route.config.timeouts,
       retry: route.config.retry,
       onFailure: handleError,
       isDraining,
@@ -179,6 +180,7 @@ const ABOUT: Route = toRoute({
   match: { path: '/', host: undefined, methods: undefined },
   upstream: '',
   rewrite: { stripPrefix: undefined },
+  timeouts: {},
   retry: 'never',
   rateLimits: [],
 })

@@ -86,7 +86,12 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     targets: upstream.targets,
     balance: upstream.balance,
     hashKey: upstream.hashKey,
-    timeouts: { connectMs: upstream.timeouts.connect, responseMs: upstream.timeouts.response },
+    timeouts: {
+      connectMs: upstream.timeouts.connect,
+      responseMs: upstream.timeouts.response,
+      idleMs: upstream.timeouts.idle,
+      totalMs: upstream.timeouts.total,
+    },
     maxConnections: upstream.maxConnections,
     retries: upstream.retries,
     circuitBreaker: upstream.circuitBreaker && {
@@ -105,7 +110,15 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
   }
 }
 
-function toRoute({ name, match, upstream, rewrite, retry, rateLimit }: FileContent['routes'][number]): RouteConfig {
+function toRoute({
+  name,
+  match,
+  upstream,
+  rewrite,
+  timeouts,
+  retry,
+  rateLimit,
+}: FileContent['routes'][number]): RouteConfig {
   return {
     name,
     match: {
@@ -115,6 +128,11 @@ function toRoute({ name, match, upstream, rewrite, retry, rateLimit }: FileConte
     },
     upstream,
     rewrite: { stripPrefix: rewrite.stripPrefix },
+    timeouts: {
+      ...(timeouts.response !== undefined && { responseMs: timeouts.response }),
+      ...(timeouts.idle !== undefined && { idleMs: timeouts.idle }),
+      ...(timeouts.total !== undefined && { totalMs: timeouts.total }),
+    },
     retry,
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
   }

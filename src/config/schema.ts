@@ -152,6 +152,19 @@ const BALANCE_SPELLINGS = {
 
 const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
 
+const responseTimeout = durationField(
+  'From the last byte of the request to the header section of the response; above it 504 response_timeout.',
+  { atLeast: '1ms' },
+)
+const idleTimeout = durationField(
+  'Between two chunks of a response; above it the response breaks off. Left out: as long as response.',
+  { atLeast: '1ms' },
+)
+const totalTimeout = durationField(
+  'From the header section of the request to the last byte of its response, uploads, retries and streams included; above it 504 response_timeout, or the response breaks off. Left out: no bound.',
+  { atLeast: '1ms' },
+)
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
@@ -181,10 +194,9 @@ export const upstreamSchema = z
           atLeast: '1ms',
           atMost: '1h',
         }).prefault('1s'),
-        response: durationField(
-          'From the last byte of the request to the header section of the response, and between two chunks of its body; above it 504 response_timeout.',
-          { atLeast: '1ms' },
-        ).prefault('30s'),
+        response: responseTimeout.prefault('30s'),
+        idle: idleTimeout.optional(),
+        total: totalTimeout.optional(),
       })
       .prefault({})
       .meta({ description: 'How long the upstream may take.' }),
@@ -318,6 +330,16 @@ export const routeSchema = z
     match: matchSchema,
     upstream: field(parseReference, { description: 'Name of an upstream in this file.', type: 'string' }),
     rewrite: rewriteSchema.prefault({}),
+    timeouts: z
+      .strictObject({
+        response: responseTimeout.optional(),
+        idle: idleTimeout.optional(),
+        total: totalTimeout.optional(),
+      })
+      .prefault({})
+      .meta({
+        description: "How long the upstream may take for this route, in the place of the upstream's own times.",
+      }),
     retry: field(choice(['idempotent', 'always', 'never']), {
       description:
         'Which requests may reach the upstream more than once, where it has retries: those whose method allows it (idempotent), all (always), none (never). A request that never reached a target is tried again in any case but never.',

@@ -73,8 +73,12 @@ export interface UpstreamConfig {
   readonly hashKey: RateLimitKey
   readonly timeouts: {
     readonly connectMs: number
-    /** From the request's last byte to the response's header section, and between two chunks of its body. */
+    /** From the request's last byte to the response's header section. */
     readonly responseMs: number
+    /** Between two chunks of a response; undefined: the same as `responseMs`. */
+    readonly idleMs: number | undefined
+    /** Everything together, from the request's header section to the last byte of its response; undefined: no bound. */
+    readonly totalMs: number | undefined
   }
   /** Connections per target, at the most; requests above it wait their turn. */
   readonly maxConnections: number
@@ -127,6 +131,8 @@ export interface RouteConfig {
   /** The name of an upstream in the same file. */
   readonly upstream: string
   readonly rewrite: { readonly stripPrefix: string | undefined }
+  /** In the place of the upstream's. */
+  readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
   /** Which requests may reach the upstream more than once, if it has `retries` at all. */
   readonly retry: 'idempotent' | 'always' | 'never'
   readonly rateLimits: readonly RateLimitPolicy[]

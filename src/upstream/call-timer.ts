@@ -22,14 +22,16 @@ export class CallTimer {
   #timer: NodeJS.Timeout | undefined
   #movements = 0
   #clientSilentMs = 0
+  #upstreamMs: number
 
   constructor(call: TimedCall, limits: SilenceLimits) {
     this.#call = call
     this.#limits = limits
+    this.#upstreamMs = limits.upstreamMs
   }
 
   start(): void {
-    this.#timer = setTimeout(onTimeout, this.#limits.upstreamMs, this)
+    this.#timer = setTimeout(onTimeout, this.#upstreamMs, this)
   }
 
   /** Bytes went one way or the other. */
@@ -37,6 +39,14 @@ export class CallTimer {
     this.#movements++
     this.#clientSilentMs = 0
     this.#timer?.refresh()
+  }
+
+  /** From here on the upstream may keep silent for as long as this. */
+  allow(upstreamMs: number): void {
+    if (upstreamMs === this.#upstreamMs) return
+    this.#upstreamMs = upstreamMs
+    this.stop()
+    this.start()
   }
 
   stop(): void {
@@ -54,7 +64,7 @@ export class CallTimer {
 
   #judge(): void {
     if (!this.#call.isClientsTurn) return this.#call.onSilence('upstream')
-    this.#clientSilentMs += this.#limits.upstreamMs
+    this.#clientSilentMs += this.#upstreamMs
     if (this.#clientSilentMs >= this.#limits.clientMs) return this.#call.onSilence('client')
     this.#timer?.refresh()
   }

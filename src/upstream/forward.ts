@@ -1,3 +1,4 @@
+import type { RouteConfig } from '../config/types'
 import { hasBody, type Exchange, type Stage } from '../exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { ClientTelemetry } from './client-telemetry'
@@ -10,6 +11,8 @@ export interface ForwardOptions {
   readonly telemetry: ClientTelemetry
   /** Removed from the front of the path; a whole number of segments. */
   readonly stripPrefix: string | undefined
+  /** Of the route: they come before those of the upstream. */
+  readonly timeouts: RouteConfig['timeouts']
   /** Which requests of this route may reach a target more than once. */
   readonly retry: CallOptions['retry']
   /** Called once when the call failed; answers the client if that is still possible. */
@@ -26,7 +29,14 @@ export interface ForwardOptions {
  */
 export function forward(options: ForwardOptions): Stage {
   const { upstream } = options
-  const callOptions: CallOptions = { ...options, replacedFields: replacedTraceFields() }
+  const responseMs = options.timeouts.responseMs ?? upstream.timeouts.responseMs
+  const callOptions: CallOptions = {
+    ...options,
+    responseMs,
+    idleMs: options.timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
+    totalMs: options.timeouts.totalMs ?? upstream.timeouts.totalMs,
+    replacedFields: replacedTraceFields(),
+  }
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.

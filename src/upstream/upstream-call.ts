@@ -23,6 +23,12 @@ export interface CallOptions {
   readonly telemetry: ClientTelemetry
   readonly stripPrefix: string | undefined
   readonly retry: RouteConfig['retry']
+  /** How long the upstream may keep silent before its response begins, when it is its turn. */
+  readonly responseMs: number
+  /** How long between two chunks. */
+  readonly idleMs: number
+  /** How long everything may take, from the request's header section to the last byte of its response. */
+  readonly totalMs: number | undefined
   /** Trace fields that are written anew in every call. */
   readonly replacedFields: ReadonlySet<string>
   readonly onFailure: (exchange: Exchange, error: unknown) => void
@@ -82,6 +88,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   /** Bytes of the response body still to come; -1 when the upstream did not say. */
   #remaining = -1
   #bodyStarted = false
+  #deadline: NodeJS.Timeout | undefined
+  #isOutOfTime = false
   /** undici has nothing more to say. */
   #isOver = false
 
@@ -99,9 +107,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#options = options
     this.#telemetry = telemetry
     this.#resend = resend
-    this.#timer = new CallTimer(this, { upstreamMs: options.upstream.responseTimeoutMs, clientMs: SILENT_CLIENT_MS })
+    this.#timer = new CallTimer(this, { upstreamMs: options.responseMs, clientMs: SILENT_CLIENT_MS })
     // Before the entrypoint's own listener: the call's span must have ended when the request's does.
     exchange.response.prependOnceListener('close', this.#onClientClose)
+    if (options.totalMs !== undefined) {
+      const leftMs = exchange.startedAt + options.totalMs - performance.now()
+      this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
+    }
   }
 
   /** The client went away: the upstream must not go on working for nobody. */
@@ -138,6 +150,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#timer.moved()
     const { response } = this.#exchange
     if (statusCode < 200) return this.#passInformation(statusCode, headers)
+    this.#timer.allow(this.#options.idleMs)
     this.#statusCode = statusCode
     this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
     if (statusCode >= 500 && this.#giveWay('upstream_5xx')) return this.#telemetry.responded(statusCode)
@@ -189,7 +202,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     response.end()
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#isOver = true
     if (this.#settled) return
     // The client broke off its own upload: undici reports the body's error as the call's.
@@ -201,7 +214,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       return
     }
     const failure = toGatewayError(error)
-    this.#target.concluded(failure.reason, undefined)
+    // That everything together took too long says nothing of this target.
+    if (!this.#isOutOfTime) this.#target.concluded(failure.reason, undefined)
     const givesWay = this.#giveWay(failure.reason)
     this.#settle()
     this.#telemetry.failed(failure.reason, failure.cause, this.#statusCode)
@@ -222,6 +236,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#controller?.abort(new GatewayError(who === 'upstream' ? 'response_timeout' : client))
   }
 
+  onDeadline(): void {
+    if (this.#settled) return
+    this.#isOutOfTime = true
+    const error = new GatewayError('response_timeout', { cause: new Error(`not done in ${this.#options.totalMs} ms`) })
+    // Without a controller it still waits for a connection; undici is told when it gets one.
+    if (this.#controller) this.#controller.abort(error)
+    else this.onResponseError(undefined, error)
+  }
+
   flushUnlessStarted(): void {
     if (!this.#bodyStarted && !this.#settled) this.#exchange.response.flushHeaders()
   }
@@ -231,7 +254,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const { upstream, retry } = this.#options
     const { retries } = upstream
     const count = (this.#resend?.count ?? 0) + 1
-    if (retries === undefined || retry === 'never' || count >= retries.attempts) return false
+    if (retries === undefined || this.#isOutOfTime || retry === 'never' || count >= retries.attempts) return false
     if (!retries.covers(reason, this.#statusCode) || this.#exchange.response.headersSent) return false
     const hasBegun = this.#controller !== undefined
     // A call that never began has reached nobody, and its body is still whole.
@@ -262,6 +285,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#settled) return
     this.#settled = true
     this.#timer.stop()
+    clearTimeout(this.#deadline)
     this.#target.end()
   }
 
@@ -288,6 +312,10 @@ function markEventStream(exchange: Exchange): void {
 
 function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
   call.callAgain(target, resend)
+}
+
+function onDeadline(call: UpstreamCall): void {
+  call.onDeadline()
 }
 
 function ignore(): void {}

@@ -35,8 +35,7 @@ export interface UpstreamState {
 /** A backend service: its targets, asked as far as they are well. */
 export class Upstream {
   readonly name: string
-  /** How long a target may keep silent when it is its turn. */
-  readonly responseTimeoutMs: number
+  readonly timeouts: UpstreamConfig['timeouts']
   /** Undefined where nothing is tried again. */
   readonly retries: RetryPolicy | undefined
   readonly targets: readonly Target[]
@@ -50,7 +49,7 @@ export class Upstream {
 
   constructor(config: UpstreamConfig, log: Logger) {
     this.name = config.name
-    this.responseTimeoutMs = config.timeouts.responseMs
+    this.timeouts = config.timeouts
     this.retries = config.retries && new RetryPolicy(config.name, config.retries)
     this.#config = config
     this.#balancer = createBalancer(config)

@@ -83,7 +83,7 @@ describe('a valid gateway.yaml', () => {
           targets: [{ origin: 'http://127.0.0.1:9001', weight: 1 }],
           balance: 'round-robin',
           hashKey: ['client'],
-          timeouts: { connectMs: 1_000, responseMs: 30_000 },
+          timeouts: { connectMs: 1_000, responseMs: 30_000, idleMs: undefined, totalMs: undefined },
           maxConnections: 128,
           retries: undefined,
           circuitBreaker: undefined,
@@ -97,6 +97,7 @@ describe('a valid gateway.yaml', () => {
           match: { path: '/orders', host: undefined, methods: undefined },
           upstream: 'orders',
           rewrite: { stripPrefix: undefined },
+          timeouts: {},
           retry: 'idempotent',
           rateLimits: [],
         },
@@ -127,6 +128,8 @@ describe('a valid gateway.yaml', () => {
           ],
           connectMs: 250,
           responseMs: 60_000,
+          idleMs: undefined,
+          totalMs: undefined,
           maxConnections: 1,
         },
         {
@@ -134,6 +137,8 @@ describe('a valid gateway.yaml', () => {
           targets: [{ origin: 'http://[::1]:9002', weight: 1 }],
           connectMs: 1_000,
           responseMs: 30_000,
+          idleMs: undefined,
+          totalMs: undefined,
           maxConnections: 128,
         },
       ],
@@ -144,6 +149,7 @@ describe('a valid gateway.yaml', () => {
         match: { path: '/v1/orders:batch/:id', host: '*.shop.example', methods: ['GET', 'POST'] },
         upstream: 'orders',
         rewrite: { stripPrefix: '/v1' },
+        timeouts: {},
         retry: 'idempotent',
         rateLimits: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
@@ -167,6 +173,7 @@ describe('a valid gateway.yaml', () => {
         match: { path: '/:path', host: 'shop.example', methods: undefined },
         upstream: 'users.v2',
         rewrite: { stripPrefix: undefined },
+        timeouts: {},
         retry: 'idempotent',
         rateLimits: [
           {

@@ -30,6 +30,7 @@ describe('docs/gateway.schema.json', () => {
     { upstream: 'retries: { attempts: 2 }', route: 'retry: always' },
     { upstream: 'circuitBreaker: {}, panicThreshold: 0' },
     { upstream: 'healthCheck: { path: /healthz, interval: 5s }' },
+    { upstream: 'timeouts: { idle: 5s, total: 1m }', route: 'timeouts: { response: 1s }' },
     { upstream: 'balance: hash, hashKey: header:x-tenant' },
     {
       upstreams: '  b: { targets: [http://h, { url: http://i, weight: 5 }, { url: http://j }] }',
@@ -62,6 +63,7 @@ describe('docs/gateway.schema.json', () => {
     { route: 'retry: sometimes' },
     { upstream: 'healthCheck: {}' },
     { upstream: 'balance: fair' },
+    { route: 'timeouts: { connect: 1s }' },
     { upstreams: '  b: { targets: [{ url: http://h, weight: 0 }] }' },
     { upstreams: '  b: { targets: [{ weight: 1 }] }' },
     { upstreams: '  b: { targets: [{ url: http://h, wieght: 1 }] }' },
@@ -113,10 +115,15 @@ describe('docs/gateway.schema.json', () => {
       'circuitBreaker',
       'healthCheck',
       'host',
+      'idle',
+      'idle',
       'methods',
       'rateLimit',
+      'response',
       'retries',
       'stripPrefix',
+      'total',
+      'total',
     ])
   })
 })

@@ -17,6 +17,7 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
         match: { path, host, methods },
         upstream: 'app',
         rewrite: { stripPrefix: undefined },
+        timeouts: {},
         retry: 'idempotent',
         rateLimits: [],
       }),

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import type { RequestListener } from 'node:http'
+import { openRaw } from '../support/raw-http'
+import { open, problemOf, responseTo, send } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+/** Begins its response at once and then sends a byte every 100 ms, `count` of them. */
+const trickle =
+  (count: number): RequestListener =>
+  (_request, response) => {
+    response.flushHeaders()
+    let sent = 0
+    const timer = setInterval(() => {
+      if (response.destroyed || sent++ === count) {
+        clearInterval(timer)
+        response.end()
+      } else response.write('x')
+    }, 100)
+  }
+
+describe('timeouts', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+
+  async function start(handler: RequestListener, options: { route?: object; upstream?: object }): Promise<void> {
+    upstream = await startUpstream(handler)
+    pipeline = await startPipeline(proxyTo(upstream.url, options))
+  }
+
+  afterEach(async () => {
+    await pipeline.stop()
+    await upstream.stop()
+  })
+
+  /** Milliseconds until the answer, which is a 504. */
+  async function timeToFail(): Promise<number> {
+    const started = performance.now()
+    const answer = await send(pipeline.port, '/app')
+    assert.equal(answer.status, 504)
+    assert.equal(problemOf(answer)['reason'], 'response_timeout')
+    return performance.now() - started
+  }
+
+  it('of a route come before those of its upstream', async () => {
+    const ours = { timeouts: { response: '250ms' } }
+    await start(() => undefined, { route: ours, upstream: { timeouts: { response: '1h' } } })
+    const took = await timeToFail()
+    assert.ok(took >= 240 && took < 900, `${took} ms`)
+  })
+
+  it('let a stream be silent for longer than a response may take to begin', async () => {
+    await start(trickle(3), { upstream: { timeouts: { response: '50ms', idle: '5s' } } })
+    assert.equal((await send(pipeline.port, '/app')).text, 'xxx')
+  })
+
+  it('let a response take longer to begin than it may be silent', async () => {
+    const late: RequestListener = (_request, response) => void setTimeout(() => response.end('late'), 200)
+    await start(late, { upstream: { timeouts: { response: '5s', idle: '50ms' } } })
+    assert.equal((await send(pipeline.port, '/app')).text, 'late')
+  })
+
+  it('break off a response that falls silent', async () => {
+    const half: RequestListener = (_request, response) => void response.write('half')
+    await start(half, { upstream: { timeouts: { response: '1h', idle: '100ms' } } })
+    await assert.rejects(send(pipeline.port, '/app'))
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason: 'response_timeout' }])
+  })
+
+  it('bound the whole: no answer, and no retry after it', async () => {
+    const timeouts = { response: '1h', total: '250ms' }
+    await start(() => undefined, {
+      upstream: { timeouts, retries: { attempts: 5, on: ['response_timeout'] } },
+    })
+    const took = await timeToFail()
+    assert.ok(took >= 240 && took < 900, `${took} ms`)
+    assert.equal(upstream.requests.length, 1)
+    await until(async () => (await connectionsOf(upstream)) === 0, { what: 'the call is cancelled' })
+  })
+
+  it('bound the whole: retries together', async () => {
+    const timeouts = { response: '100ms', total: '250ms' }
+    await start(() => undefined, {
+      upstream: { timeouts, retries: { attempts: 10, on: ['response_timeout'] } },
+    })
+    const took = await timeToFail()
+    assert.ok(took >= 240 && took < 900, `${took} ms`)
+    assert.ok(upstream.requests.length >= 2 && upstream.requests.length <= 3, `${upstream.requests.length} calls`)
+  })
+
+  it('bound the whole: a stream that goes on', async () => {
+    await start(trickle(1_000), { route: { timeouts: { total: '350ms' } } })
+    const client = await openRaw(pipeline.port)
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    const received = await client.closed(2_000)
+    assert.match(received, /\r\nx\r\n/)
+    assert.ok(!received.includes('\r\n0\r\n'), 'no last chunk')
+  })
+
+  it('bound the whole: a request that waits for a free connection', async () => {
+    await start(() => undefined, { upstream: { maxConnections: 1, timeouts: { response: '1h', total: '400ms' } } })
+    const first = open(pipeline.port, { path: '/app' })
+    const answered = responseTo(first)
+    first.end()
+    await until(() => upstream.requests.length === 1, { what: 'the only connection is taken' })
+    const took = await timeToFail()
+    assert.ok(took < 900, `${took} ms`)
+    assert.equal((await answered).statusCode, 504)
+  })
+})
+
+function connectionsOf({ server }: RunningUpstream): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
+  })
+}
