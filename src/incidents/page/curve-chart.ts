@@ -36,13 +36,15 @@ const TOP = 58
 const BOTTOM = HEIGHT - 24
 
 /** The curve with its dots and marks as SVG that needs no script. */
-export function curveChart({ id, curve, dots, marks, changes }: Chart): Html {
+export function curveChart(chart: Chart): Html {
+  const { id, curve, marks } = chart
   const { startMs, endMs } = extent(curve)
+  const seen = within(chart)
   const x = scaleUtc([startMs, endMs], [0, 100]).clamp(true)
   const shown = drawnLines(curve)
   const highest = Math.max(
     ...shown.flatMap(({ values }) => values.map(value => value ?? 0)),
-    ...(curve.unit === 'seconds' ? dots.map(({ durationMs }) => durationMs / 1_000) : []),
+    ...(curve.unit === 'seconds' ? seen.dots.map(({ durationMs }) => durationMs / 1_000) : []),
   )
   const y = scaleLinear([0, highest > 0 ? highest : 1], [BOTTOM, TOP]).nice(4)
   const atStep = (index: number): number => x(curve.startMs + index * curve.stepMs)
@@ -59,8 +61,6 @@ export function curveChart({ id, curve, dots, marks, changes }: Chart): Html {
   )
     .defined(value => value !== null)
     .digits(2)
-  const isIn = (timeMs: number): boolean => timeMs >= startMs && timeMs <= endMs
-  const seen = { dots: dots.filter(dot => isIn(dot.timeMs)), marks: marks.filter(mark => isIn(mark.timeMs)) }
   const bad = marks.find(({ kind }) => kind === 'bad')
   const over = marks.find(({ kind }) => kind === 'resolved')
   const main = curve.lines[0]
@@ -96,14 +96,12 @@ export function curveChart({ id, curve, dots, marks, changes }: Chart): Html {
         )}
     </svg>
     ${x.ticks(5).map(time => xTick(x(time), tickText(time.getTime(), endMs - startMs)))}
-    ${changes
-      .filter(isIn)
-      .map(
-        timeMs =>
-          html`<text class="change" x="${percent(x(timeMs))}" y="${BOTTOM + 5}" text-anchor="middle" aria-hidden="true">
-            ◆
-          </text>`,
-      )}
+    ${seen.changes.map(
+      timeMs =>
+        html`<text class="change" x="${percent(x(timeMs))}" y="${BOTTOM + 5}" text-anchor="middle" aria-hidden="true">
+          ◆
+        </text>`,
+    )}
     ${seen.marks.map((mark, row) => markLine(mark, x(mark.timeMs), row))}
     ${seen.dots.map(dot => {
       const value = curve.unit === 'seconds' ? dot.durationMs / 1_000 : valueAt(curve, main, dot.timeMs)
@@ -113,7 +111,9 @@ export function curveChart({ id, curve, dots, marks, changes }: Chart): Html {
 }
 
 /** What the lines and dots mean. */
-export function chartLegend({ curve, dots, changes }: Chart): Html {
+export function chartLegend(chart: Chart): Html {
+  const { curve } = chart
+  const { dots, changes } = within(chart)
   const [main, ...others] = curve.lines
   const drawn = drawnLines(curve)
   return html`<ul class="legend small">
@@ -146,6 +146,14 @@ function extent({ startMs, stepMs, lines }: Curve): { readonly startMs: number; 
   const firsts = lines.map(({ values }) => values.findIndex(value => value !== null)).filter(index => index >= 0)
   const first = Math.min(length - 2, ...firsts)
   return { startMs: startMs + Math.max(0, first) * stepMs, endMs: startMs + (length - 1) * stepMs }
+}
+
+/** What happened in the time that the picture shows. */
+function within({ curve, dots, marks, changes }: Chart): Pick<Chart, 'dots' | 'marks' | 'changes'> {
+  const { startMs, endMs } = extent(curve)
+  const isIn = (timeMs: number): boolean => timeMs >= startMs && timeMs <= endMs
+  const wasIn = ({ timeMs }: { readonly timeMs: number }): boolean => isIn(timeMs)
+  return { dots: dots.filter(wasIn), marks: marks.filter(wasIn), changes: changes.filter(isIn) }
 }
 
 /** A line more than this many times as high as the one that matters would press it flat. */

@@ -94,6 +94,9 @@ async function exemplarsOf(
       .slice(0, 2)
       .map(selector => prometheus.queryExemplars(selector, startMs, endMs, signal).catch(() => [])),
   )
-  const newest = found.flat().sort((a, b) => b.timeMs - a.timeMs)
-  return [...new Map(newest.map(exemplar => [exemplar.traceId, exemplar])).values()].slice(0, MAX_EXEMPLARS)
+  const distinct = new Map(found.flat().map(exemplar => [exemplar.traceId, exemplar]))
+  // Spread over the time: the newest alone would leave the beginning bare.
+  const slotMs = Math.max(1, (endMs - startMs) / MAX_EXEMPLARS)
+  const bySlot = new Map([...distinct.values()].map(exemplar => [Math.floor(exemplar.timeMs / slotMs), exemplar]))
+  return [...bySlot.values()].sort((a, b) => a.timeMs - b.timeMs).slice(0, MAX_EXEMPLARS)
 }

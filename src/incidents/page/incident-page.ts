@@ -35,8 +35,8 @@ export function incidentPage(view: IncidentView): Page {
     style: STYLE,
     body: html`<main>
       <nav class="small"><a href="../incidents">All incidents</a></nav>
-      ${heading(view)} ${curveSection(view)} ${signatureSection(story.signatures)} ${traceSection(view)}
-      ${timelineSection(story)} ${alertSection(view)} ${missingSection(view)}
+      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${traceSection(view)} ${timelineSection(story)}
+      ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; this page was made at ${clock(view.now)}. Incident <code>${incident.id}</code>, also
@@ -137,7 +137,7 @@ function marksOf(alerts: readonly IncidentAlert[]): Mark[] {
   return marks.filter(({ timeMs }) => Number.isFinite(timeMs))
 }
 
-function signatureSection(signatures: readonly Signature[]): Html | undefined {
+function signatureSection({ story: { signatures, countedUntilMs }, now }: IncidentView): Html | undefined {
   if (signatures.length === 0) return undefined
   return html`<section aria-labelledby="signatures">
     <h2 id="signatures">How it fails</h2>
@@ -152,6 +152,12 @@ function signatureSection(signatures: readonly Signature[]): Html | undefined {
         ${signatures.map(signatureRow)}
       </tbody>
     </table>
+    ${
+      countedUntilMs !== undefined &&
+      html`<p class="muted small">
+        Counted until ${clockOrDate(countedUntilMs, now)}, with the evidence of the alert.
+      </p>`
+    }
   </section>`
 }
 

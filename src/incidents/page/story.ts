@@ -17,6 +17,8 @@ export interface Story {
   readonly why: string
   /** Most frequent first; `total` is all failures of the incident. */
   readonly signatures: readonly Signature[]
+  /** Until when they were counted: when the evidence of the latest alert was gathered. */
+  readonly countedUntilMs: number | undefined
   /** As they happened. */
   readonly traces: readonly ProvingTrace[]
   readonly timeline: readonly Moment[]
@@ -43,6 +45,7 @@ export function tell(incident: Incident, now: number): Story {
     main,
     sinceMs,
     signatures,
+    countedUntilMs: latest(alerts.map(({ evidence }) => evidence?.window.endMs)),
     severity: main?.labels['severity'] ?? 'none',
     untilMs: incident.closedAtMs,
     what: `${whatBroke(main, signatures, isOpen)} ${when(sinceMs, incident.closedAtMs, now)}`,
@@ -189,4 +192,9 @@ function capitalised(text: string): string {
 function earliest(times: readonly (number | undefined)[]): number | undefined {
   const known = times.filter(time => time !== undefined)
   return known.length === 0 ? undefined : Math.min(...known)
+}
+
+function latest(times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter(time => time !== undefined)
+  return known.length === 0 ? undefined : Math.max(...known)
 }

@@ -99,6 +99,8 @@ describe('the chart of a curve', () => {
     assert.deepEqual(dots(svg), [])
     assert.doesNotMatch(svg, /alert/)
     assert.equal(svg.match(/◆/g)?.length, 1)
+    const elsewhere = { id: 'a', curve: CURVE, dots: [], marks: [], changes: [minute(-99)] }
+    assert.doesNotMatch(chartLegend(elsewhere).toString(), /changed/)
   })
 
   it('does not let another line press the one that matters flat, and says how high that is', () => {

@@ -31,6 +31,20 @@ describe('the curves of an incident', () => {
     )
   })
 
+  it('have forty dots at the most, from the beginning to the end', async () => {
+    const exemplars = Array.from({ length: 1_000 }, (_, index) => ({
+      series: {},
+      traceId: index.toString(16).padStart(32, '0'),
+      value: 0.1,
+      timeMs: BEGAN + index * 300,
+    }))
+    const busy = { ...ANSWERS, queryExemplars: async () => exemplars }
+    const [found] = await curvesOf(incidentRecord(), BEGAN, busy, NOW)
+    const times = found?.exemplars.map(({ timeMs }) => timeMs - BEGAN) ?? []
+    assert.ok(times.length > 10 && times.length <= 40, `${times.length}`)
+    assert.ok(Math.min(...times) < 30_000 && Math.max(...times) > 290_000)
+  })
+
   it('are drawn once for alerts about the same numbers, and three at the most', async () => {
     const routes = ['/orders', '/orders', '/b', '/c', '/d']
     const alerts = routes.map(route => alertRecord({ http_route: route }))

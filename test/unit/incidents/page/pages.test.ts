@@ -122,6 +122,7 @@ describe('the incident pages', () => {
       /Around the start/,
       /Prometheus does not answer at the moment: this is the curve as it was recorded with the alert\./,
       /70 % 28 of 40 orders → 10\.0\.0\.7:9001 broke the connection route \/orders · reason reset other side closed after <n> bytes/,
+      /Counted until .*\d\d:\d\d:\d\d, with the evidence of the alert\./,
       /POST \/orders\/17 → 502 reset · 18\.4 ms Trace 0af7651916cd43dd8448eb211c80319c · open it in http:\/\/10\.0\.0\.5:9464/,
       /POST myesi-api · client → orders, 10\.0\.0\.7:9001 reset · other side closed after 512 bytes/,
       /Release 1\.4\.2 began on .* Last scrape without a failure .* First failure .* fired .* resolved/,
