@@ -1,7 +1,8 @@
 import type { z } from 'zod'
 import { problemAt, problemAtKey } from './findings'
 import { nearestName } from './nearest-name'
-import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema } from './schema'
+import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema, tlsSchema } from './schema'
+import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
 import { parseName } from './values/name'
 import { mistake } from './values/parsed'
@@ -23,6 +24,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
   return [
     ...checkTimeouts(source),
     ...checkUpstreams(upstreams, source),
+    ...checkTls(upstreams, source),
     ...checkRouteNames(routes, source),
     ...checkRouteUpstreams(routes, upstreams, source),
     ...checkAmbiguity(routes, source),
@@ -96,6 +98,22 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
       seen.add(target.value.origin)
     }
     return problems
+  })
+}
+
+function checkTls(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {
+  return upstreams.flatMap(name => {
+    const at: Path = ['upstreams', name]
+    const found = source.valueAt([...at, 'tls'])
+    const parsed = tlsSchema.safeParse(found)
+    if (found === undefined || !parsed.success) return []
+    const targets = asList(source.valueAt([...at, 'targets'])).map(parseTarget)
+    const isOfUse = targets.some(target => !('value' in target) || target.value.origin.startsWith('https:'))
+    const useless = mistake('is of no use: no target is https', 'https targets, or no "tls"')
+    return [
+      ...(isOfUse ? [] : [problemAtKey([...at, 'tls'], useless, source)]),
+      ...checkTlsFiles(parsed.data).map(({ key, mistake }) => problemAt([...at, 'tls', key], mistake, source)),
+    ]
   })
 }
 

@@ -93,6 +93,13 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       totalMs: upstream.timeouts.total,
     },
     maxConnections: upstream.maxConnections,
+    connectionLifetimeMs: upstream.connectionLifetime,
+    tls: upstream.tls && {
+      ca: upstream.tls.ca,
+      cert: upstream.tls.cert,
+      key: upstream.tls.key,
+      serverName: upstream.tls.serverName,
+    },
     retries: upstream.retries,
     circuitBreaker: upstream.circuitBreaker && {
       failures: upstream.circuitBreaker.failures,

@@ -10,6 +10,7 @@ import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
 import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
+import { parseFilePath, parseServerName } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseTarget, TARGET_FORMS } from './values/target'
 import { parseBypass, parseTrustedProxy } from './values/trusted-proxy'
@@ -165,6 +166,25 @@ const totalTimeout = durationField(
   { atLeast: '1ms' },
 )
 
+function fileField(description: string): z.ZodType<string> {
+  return field(parseFilePath, { description, type: 'string', examples: ['/etc/gateway/ca.pem'] })
+}
+
+export const tlsSchema = z
+  .strictObject({
+    ca: fileField(
+      "Who may have signed the target's certificate, in the place of the authorities Node knows.",
+    ).optional(),
+    cert: fileField("The gateway's own certificate, for targets that ask for one.").optional(),
+    key: fileField('Its private key.').optional(),
+    serverName: field(parseServerName, {
+      description: "Name that is asked for (SNI) and that the certificate must be for. Left out: the target's host.",
+      type: 'string',
+      examples: ['orders.internal'],
+    }).optional(),
+  })
+  .meta({ description: 'TLS with https targets. Paths of PEM files, relative to the working directory.' })
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
@@ -204,6 +224,11 @@ export const upstreamSchema = z
       atLeast: 1,
       atMost: 10_000,
     }).prefault(128),
+    connectionLifetime: durationField(
+      'How long a connection to a target that is a name is used, so that the name is looked up again. One to an address is kept.',
+      { atLeast: '10ms' },
+    ).prefault('1m'),
+    tls: tlsSchema.optional(),
     healthCheck: healthCheckSchema.optional(),
     retries: retriesSchema.optional(),
     circuitBreaker: circuitBreakerSchema.optional(),

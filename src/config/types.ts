@@ -82,6 +82,10 @@ export interface UpstreamConfig {
   }
   /** Connections per target, at the most; requests above it wait their turn. */
   readonly maxConnections: number
+  /** How long a connection to a target that is a name is used, so that the name is looked up again. */
+  readonly connectionLifetimeMs: number
+  /** For targets that are https; undefined: verified by the authorities Node knows, without a client certificate. */
+  readonly tls: UpstreamTlsConfig | undefined
   /** Undefined: no call is tried again. */
   readonly retries: RetryConfig | undefined
   /** Undefined: a target that can be spared is left out all the same, one that cannot is asked. */
@@ -109,6 +113,16 @@ export interface CircuitBreakerConfig {
   readonly openForMs: number
   /** What counts as a failure. */
   readonly on: readonly FailureKind[]
+}
+
+/** Paths of PEM files; read when the upstream is made. */
+export interface UpstreamTlsConfig {
+  /** Who may have signed the target's certificate, in the place of those Node knows. */
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  /** Name that is asked for (SNI) and that the certificate must be for; undefined: the target's host. */
+  readonly serverName: string | undefined
 }
 
 export interface RetryConfig {

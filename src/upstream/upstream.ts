@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { Pool, type buildConnector } from 'undici'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
@@ -55,7 +56,7 @@ export class Upstream {
     this.#balancer = createBalancer(config)
     this.#log = log
     const circuitBreaker = config.circuitBreaker ?? (config.targets.length > 1 ? EJECTION : undefined)
-    const connect = createConnector(config.timeouts.connectMs)
+    const connect = createConnector(config.timeouts.connectMs, config.tls)
     this.targets = config.targets.map(
       target =>
         new Target({
@@ -165,9 +166,12 @@ export class Upstream {
   }
 }
 
-function createPool(origin: string, { maxConnections }: UpstreamConfig, connect: buildConnector.connector): Pool {
+function createPool(origin: string, config: UpstreamConfig, connect: buildConnector.connector): Pool {
+  const host = new URL(origin).hostname.replace(/^\[|\]$/g, '')
   return new Pool(origin, {
-    connections: maxConnections,
+    connections: config.maxConnections,
+    // A name may have moved while its connections were busy enough never to be closed.
+    ...(isIP(host) === 0 && { clientTtl: config.connectionLifetimeMs }),
     pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
     connect,
     // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).

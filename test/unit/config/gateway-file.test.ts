@@ -85,6 +85,8 @@ describe('a valid gateway.yaml', () => {
           hashKey: ['client'],
           timeouts: { connectMs: 1_000, responseMs: 30_000, idleMs: undefined, totalMs: undefined },
           maxConnections: 128,
+          connectionLifetimeMs: 60_000,
+          tls: undefined,
           retries: undefined,
           circuitBreaker: undefined,
           healthCheck: undefined,

@@ -63,6 +63,7 @@ describe('docs/gateway.schema.json', () => {
     { route: 'retry: sometimes' },
     { upstream: 'healthCheck: {}' },
     { upstream: 'balance: fair' },
+    { upstream: 'tls: { ca: 1 }' },
     { route: 'timeouts: { connect: 1s }' },
     { upstreams: '  b: { targets: [{ url: http://h, weight: 0 }] }' },
     { upstreams: '  b: { targets: [{ weight: 1 }] }' },
@@ -112,16 +113,21 @@ describe('docs/gateway.schema.json', () => {
     assert.deepEqual(undescribed, [])
     // Where leaving the key out means that there is none.
     assert.deepEqual(withoutDefault.toSorted(), [
+      'ca',
+      'cert',
       'circuitBreaker',
       'healthCheck',
       'host',
       'idle',
       'idle',
+      'key',
       'methods',
       'rateLimit',
       'response',
       'retries',
+      'serverName',
       'stripPrefix',
+      'tls',
       'total',
       'total',
     ])

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Server, type ServerOptions } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { parseGatewayFile } from '../../src/config/gateway-file'
+import { createAuthority, type Authority, type Certificate } from '../support/certificates'
+import { problemOf, send } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startRawUpstream } from '../support/start-raw-upstream'
+import { until } from '../support/until'
+
+describe('TLS to an upstream', () => {
+  let authority: Authority
+  let server: Server
+  let pipeline: Pipeline
+  /** What the server saw of each request: the name asked for, and whose certificate came. */
+  const seen: { name: unknown; client: string | undefined }[] = []
+
+  before(() => {
+    authority = createAuthority('Test Authority')
+  })
+
+  async function start(
+    certificate: Certificate,
+    upstream: object,
+    { host = 'localhost', ...options }: ServerOptions & { host?: string } = {},
+  ): Promise<void> {
+    seen.length = 0
+    server = createServer({ cert: certificate.cert, key: certificate.key, ...options }, (request, response) => {
+      const socket = request.socket as TLSSocket
+      const { subject } = socket.getPeerCertificate() ?? {}
+      seen.push({ name: socket.servername, client: [subject?.CN].flat()[0] })
+      response.end('secret')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    pipeline = await startPipeline(proxyTo(`https://${host}:${port}`, { upstream }))
+  }
+
+  afterEach(async () => {
+    await pipeline.stop()
+    server.close()
+    server.closeAllConnections()
+  })
+
+  async function expectRefusal(code: RegExp): Promise<void> {
+    const answer = await send(pipeline.port, '/app')
+    assert.equal(answer.status, 502)
+    assert.equal(problemOf(answer)['reason'], 'tls')
+    const error = pipeline.logs.find(entry => entry['outcome'] === 'fault')?.['error'] as { code: string }
+    assert.match(error.code, code)
+    assert.equal(seen.length, 0)
+  }
+
+  it('is verified by the authority of the file', async () => {
+    await start(authority.issue('localhost'), { tls: { ca: authority.certFile } })
+    assert.equal((await send(pipeline.port, '/app')).text, 'secret')
+    assert.deepEqual(seen, [{ name: 'localhost', client: undefined }])
+  })
+
+  it('fails with a certificate that nobody known has signed', async () => {
+    await start(authority.issue('localhost'), {})
+    await expectRefusal(/^UNABLE_TO_/)
+  })
+
+  it('fails with a certificate of another authority', async () => {
+    const other = createAuthority('Other Authority')
+    await start(authority.issue('localhost'), { tls: { ca: other.certFile } })
+    await expectRefusal(/^UNABLE_TO_/)
+  })
+
+  it('fails with a certificate for another name', async () => {
+    await start(authority.issue('orders.internal'), { tls: { ca: authority.certFile } })
+    await expectRefusal(/^ERR_TLS_CERT_ALTNAME_INVALID$/)
+  })
+
+  it('asks for the name that the file says, and verifies that one', async () => {
+    const tls = { ca: authority.certFile, serverName: 'orders.internal' }
+    await start(authority.issue('orders.internal'), { tls }, { host: '127.0.0.1' })
+    assert.equal((await send(pipeline.port, '/app')).text, 'secret')
+    assert.deepEqual(seen, [{ name: 'orders.internal', client: undefined }])
+  })
+
+  it('shows a client certificate where the target asks for one', async () => {
+    const { certFile: cert, keyFile: key } = authority.issue('gateway.internal')
+    const mutual = { requestCert: true, rejectUnauthorized: true, ca: authority.cert }
+    await start(authority.issue('localhost'), { tls: { ca: authority.certFile, cert, key } }, mutual)
+    assert.equal((await send(pipeline.port, '/app')).text, 'secret')
+    assert.equal(seen[0]?.client, 'gateway.internal')
+  })
+
+  it('fails without one', async () => {
+    const mutual = { requestCert: true, rejectUnauthorized: true, ca: authority.cert }
+    await start(authority.issue('localhost'), { tls: { ca: authority.certFile } }, mutual)
+    assert.equal((await send(pipeline.port, '/app')).status, 502)
+    assert.equal(seen.length, 0)
+  })
+
+  it('is what health checks speak too', async () => {
+    const healthCheck = { path: '/', interval: '20ms', unhealthyAfter: 1 }
+    await start(authority.issue('localhost'), { tls: { ca: authority.certFile }, healthCheck })
+    await until(() => seen.length > 2, { what: 'some checks' })
+    assert.ok(!pipeline.logs.some(entry => entry['healthy'] === false))
+  })
+})
+
+describe('the files for TLS to an upstream', () => {
+  const authority = createAuthority('Test Authority')
+  const one = authority.issue('one.internal')
+  const two = authority.issue('two.internal')
+
+  function problemsOf(tls: object, target = 'https://orders.internal'): string[] {
+    const text = JSON.stringify(proxyTo(target, { upstream: { tls } }))
+    return parseGatewayFile(text, 'gateway.yaml', {}).problems.map(
+      ({ where, problem }) => `${where.replace(/^.* upstreams\.app\./, '')}: ${problem.replace(/^"[^"]*" /, '')}`,
+    )
+  }
+
+  it('may be all there, or the authority alone', () => {
+    assert.deepEqual(problemsOf({ ca: authority.certFile, cert: one.certFile, key: one.keyFile }), [])
+    assert.deepEqual(problemsOf({ ca: authority.certFile }), [])
+  })
+
+  const wrong: readonly (readonly [string, object, string])[] = [
+    ['missing', { ca: '/no/such/file.pem' }, 'tls.ca: is not there'],
+    ['of another kind', { ca: one.keyFile }, 'tls.ca: has none of what it should hold'],
+    ['of a folder', { ca: '/' }, 'tls.ca: cannot be read (EISDIR)'],
+    ['a key alone', { key: one.keyFile }, 'tls.key: has no "cert" beside it'],
+    ['a certificate alone', { cert: one.certFile }, 'tls.cert: has no "key" beside it'],
+    ['of two pairs', { cert: one.certFile, key: two.keyFile }, 'tls.key: is not the key of this certificate'],
+    ['text', { ca: authority.cert }, 'tls.ca: is what a file should hold, not its path'],
+    ['for an address', { serverName: '10.0.0.1' }, 'tls.serverName: is an address'],
+  ]
+  for (const [what, tls, problem] of wrong) {
+    it(`are a problem before anything listens: ${what}`, () => {
+      assert.deepEqual(
+        problemsOf(tls).map(text => text.replace(/: "-----.*" is/s, ': is')),
+        [problem],
+      )
+    })
+  }
+
+  it('are of no use where no target is https', () => {
+    assert.deepEqual(problemsOf({ ca: authority.certFile }, 'http://orders.internal'), [
+      'tls: is of no use: no target is https',
+    ])
+  })
+})
+
+describe('a connection to a target', () => {
+  it('that is a name is used for its lifetime only, so that the name is looked up again; one to an address is kept', async () => {
+    const upstream = await startRawUpstream(socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+    for (const [host, isKept] of [
+      ['127.0.0.1', true],
+      ['localhost', false],
+    ] as const) {
+      const lifetime = { connectionLifetime: '50ms' }
+      const pipeline = await startPipeline(proxyTo(`http://${host}:${upstream.port}`, { upstream: lifetime }))
+      const before = upstream.accepted
+      const started = performance.now()
+      while (performance.now() - started < 400) assert.equal((await send(pipeline.port, '/app')).status, 200)
+      const opened = upstream.accepted - before
+      assert.ok(isKept ? opened === 1 : opened > 2, `${opened} connections to ${host}`)
+      await pipeline.stop()
+    }
+    await upstream.stop()
+  })
+})
