@@ -17,12 +17,36 @@ PRIVATE.addAddress('::1', 'ipv6')
 PRIVATE.addSubnet('fc00::', 7, 'ipv6')
 PRIVATE.addSubnet('fe80::', 10, 'ipv6')
 
-/** A direct request from this machine or network. A forwarding header means that somebody else is behind the peer. */
-export function isNear({ headers, socket }: IncomingMessage): boolean {
+/**
+ * A direct request from this machine or network. A forwarding header means that somebody else is behind the peer, a Host that
+ * is a public name that a page of another site may be.
+ *
+ * @param ownHost the name that people use for this service, where it has one
+ */
+export function isNear(request: IncomingMessage, ownHost?: string): boolean {
+  const { headers, socket } = request
   const isForwarded = Object.keys(headers).some(name => FORWARDING_HEADER.test(name))
   const address = socket.remoteAddress ?? ''
   const family = isIP(address)
-  return !isForwarded && family !== 0 && PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4')
+  return (
+    !isForwarded &&
+    namesNearHost(request, ownHost) &&
+    family !== 0 &&
+    PRIVATE.check(address, family === 6 ? 'ipv6' : 'ipv4')
+  )
+}
+
+/**
+ * Whether Host is one that no other site can have: an address, a name of one label (`localhost`, a compose service), or none.
+ * A page whose own name is made to resolve to 127.0.0.1 (DNS rebinding) would otherwise have its visitor's browser read here
+ * what is meant for this machine alone; the name it was opened by is the one thing it cannot change.
+ */
+export function namesNearHost({ headers }: IncomingMessage, ownHost?: string): boolean {
+  const { host = '' } = headers
+  if (host === '') return true
+  const [, bracketed, name = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host) ?? []
+  if (bracketed !== undefined) return isIP(bracketed) === 6
+  return isIP(name) === 4 || /^[\w-]+$/.test(name) || (name !== '' && name.toLowerCase() === ownHost?.toLowerCase())
 }
 
 /** RFC 7239, RFC 9110 §7.6.3, and what reverse proxies, load balancers and content delivery networks write instead. */

@@ -85,6 +85,7 @@ async function main(): Promise<void> {
 
   const server = createIncidentServer({
     token: settings.token,
+    ownHost: settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname,
     receive: (alerts, invalid) => {
       metrics.received(alerts.length, invalid)
       relay.receive(alerts)

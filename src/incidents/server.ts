@@ -4,6 +4,8 @@ import { parseAlerts, type Alert } from './alerts/alert'
 
 export interface IncidentServerOptions {
   readonly token: string | undefined
+  /** The host of `INCIDENT_PUBLIC_URL`: the one public name that near requests may use. */
+  readonly ownHost: string | undefined
   /** Takes alerts; must return at once. */
   readonly receive: (alerts: readonly Alert[], invalid: number) => void
   /** Pages for people and programs, below `/incidents`. */
@@ -20,9 +22,10 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024
  */
 export function createIncidentServer(options: IncidentServerOptions): Server {
   const hasToken = createTokenCheck(options.token)
+  const isOurs = (request: IncomingMessage): boolean => isNear(request, options.ownHost)
   const mayWrite = (request: IncomingMessage): boolean =>
-    options.token === undefined ? isNear(request) : hasToken(request)
-  const mayRead = (request: IncomingMessage): boolean => hasToken(request) || isNear(request)
+    options.token === undefined ? isOurs(request) : hasToken(request)
+  const mayRead = (request: IncomingMessage): boolean => hasToken(request) || isOurs(request)
 
   return createServer({ requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
     const path = pathOf(request)
@@ -43,7 +46,12 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
 
 /** A browser asks for a name and a password: the token is the password, under any name, so that pages open on a phone. */
 function refuse(response: ServerResponse, token: string | undefined): void {
-  if (token === undefined) return answer(response, 403, 'only near addresses, as INCIDENTS_TOKEN is not set')
+  if (token === undefined)
+    return answer(
+      response,
+      403,
+      'only near addresses, asked by address or a name of one label, as INCIDENTS_TOKEN is not set',
+    )
   response.setHeader('WWW-Authenticate', ['Bearer realm="incidents"', 'Basic realm="incidents", charset="UTF-8"'])
   answer(response, 401, 'the token is needed')
 }

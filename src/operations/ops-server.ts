@@ -53,6 +53,13 @@ export function createOpsServer(options: OpsServerOptions): Server {
 }
 
 function refuse(access: Exclude<OpsAccess, 'granted'>, response: ServerResponse): void {
+  if (access === 'foreign_host') {
+    sendJson(response, 403, {
+      status: 'forbidden',
+      reason: "asked by a name that may be another site's: use an address, localhost, or an OPS_TOKEN",
+    })
+    return
+  }
   if (access === 'forbidden') {
     sendJson(response, 403, {
       status: 'forbidden',

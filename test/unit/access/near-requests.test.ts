@@ -35,6 +35,25 @@ describe('a request is near', () => {
     })
   }
 
+  const NEAR_HOSTS =
+    'localhost localhost:9464 LOCALHOST 127.0.0.1 127.0.0.1:9464 192.168.1.7:8000 [::1] [::1]:9464 gateway:9464 incidents:9095 my_api'
+  for (const host of NEAR_HOSTS.split(' ')) {
+    it(`asked by the host ${host}`, () => assert.ok(near('127.0.0.1', { host })))
+  }
+
+  const FOREIGN_HOSTS =
+    'evil.example evil.example:9464 127.0.0.1.evil.example localhost.evil.example [evil] a@b evil. :80'
+  for (const host of FOREIGN_HOSTS.split(' ')) {
+    it(`not asked by the host ${host}, which may be another site’s`, () => assert.ok(!near('127.0.0.1', { host })))
+  }
+
+  it('asked by the name that the service has, and not by another', () => {
+    const request = (host: string) =>
+      ({ socket: { remoteAddress: '10.0.0.1' }, headers: { host } }) as unknown as IncomingMessage
+    assert.ok(isNear(request('Incidents.Shop.example:9095'), 'incidents.shop.example'))
+    assert.ok(!isNear(request('evil.example:9095'), 'incidents.shop.example'))
+  })
+
   it('with the headers of any client', () => {
     assert.ok(
       near('127.0.0.1', { host: 'a', 'user-agent': 'Prometheus/3', 'x-prometheus-scrape-timeout-seconds': '10' }),

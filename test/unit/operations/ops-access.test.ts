@@ -8,6 +8,12 @@ function access(host: string, token: string | undefined, path = '/traces', autho
   return createOpsAccess({ host, token })({ headers: { authorization } } as IncomingMessage, path)
 }
 
+/** The answer on loopback to a request whose Host is `asked`. */
+function accessBy(asked: string, path: string, token?: string, authorization?: string): string {
+  const request = { headers: { host: asked, authorization } } as IncomingMessage
+  return createOpsAccess({ host: '127.0.0.1', token })(request, path)
+}
+
 describe('the ops port', () => {
   for (const host of ['127.0.0.1', '127.3.2.1', '::1', 'localhost', 'LOCALHOST']) {
     it(`is open to everybody who can reach it on ${host}`, () => {
@@ -33,6 +39,21 @@ describe('the ops port', () => {
   it('wants the token on loopback too where there is one', () => {
     assert.equal(access('127.0.0.1', TOKEN), 'unauthenticated')
     assert.equal(access('127.0.0.1', TOKEN, '/traces', `bearer ${TOKEN}`), 'granted')
+  })
+
+  for (const path of ['/', '/traces', '/offenders', '/metrics']) {
+    it(`on loopback does not answer ${path} to a page whose name was made to resolve to it`, () => {
+      assert.equal(accessBy('evil.example:9464', path), 'foreign_host')
+      assert.equal(accessBy('evil.example:9464', path, TOKEN), 'unauthenticated')
+      assert.equal(accessBy('ops.example', path, TOKEN, `Bearer ${TOKEN}`), 'granted')
+      for (const host of ['127.0.0.1:9464', '[::1]:9464', 'localhost:9464', 'gateway:9464']) {
+        assert.equal(accessBy(host, path), 'granted', host)
+      }
+    })
+  }
+
+  it('tells by any name whether the process is well', () => {
+    for (const path of ['/livez', '/readyz']) assert.equal(accessBy('evil.example', path), 'granted')
   })
 
   for (const path of ['/livez', '/readyz', '/metrics']) {
