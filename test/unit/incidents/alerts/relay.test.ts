@@ -83,7 +83,7 @@ interface Started {
   /** One per alert whose evidence is being gathered. */
   readonly pending: ((evidence: Labels) => void)[]
   /** Ends the gathering that began first. */
-  finish(evidence: Labels): Promise<void>
+  readonly finish: (evidence: Labels) => Promise<void>
 }
 
 function start(): Started {
