@@ -4,7 +4,7 @@ import type { Page } from '../../page/send-page'
 import { styleSheet } from '../../page/style-sheet'
 import { clock, clockOrDate, lasted, timeElement } from '../../page/times'
 import type { Incident } from '../record/incident'
-import { severityPill, statePill } from './incident-page'
+import { severityPill, statePill } from './badges'
 import { firstLine, tell } from './story'
 import { INCIDENT_STYLE } from './style'
 

@@ -52,3 +52,28 @@ footer { margin-top: 1.25rem; }
   .traces details:not([open]) { display: none; }
 }
 `
+
+/** What only the charts have. */
+export const CHART_STYLE = `
+figure { margin: 0; }
+figure + figure { margin-top: 1.5rem; }
+figcaption { margin-top: .35rem; }
+.chart { overflow: visible; font-size: 12px; }
+.chart text { fill: var(--muted); paint-order: stroke; stroke: var(--surface); stroke-width: 3px; stroke-linejoin: round; }
+.grid { stroke: var(--line); stroke-width: 1; }
+.bad-time { fill: var(--bad-soft); }
+.main-line { stroke: var(--bad); stroke-width: 2.25; fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.other-line { stroke: var(--calm); stroke-width: 1.5; fill: none; vector-effect: non-scaling-stroke; stroke-dasharray: 5 4; }
+.ground { fill: var(--bad); opacity: .13; }
+.dot { fill: var(--surface); stroke: var(--bad); stroke-width: 2.5; }
+a:hover .dot, a:focus .dot { fill: var(--bad); }
+.reach { fill: transparent; }
+.mark line { stroke-width: 1.5; }
+.mark text { font-weight: 600; }
+.mark.bad line { stroke: var(--bad); stroke-dasharray: 3 3; } .mark.bad text { fill: var(--bad); }
+.mark.fired line { stroke: var(--warn); } .mark.fired text { fill: var(--warn); }
+.mark.resolved line { stroke: var(--good); } .mark.resolved text { fill: var(--good); }
+.chart text.change { fill: var(--calm); } .legend .change { color: var(--calm); }
+.legend { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; color: var(--muted); margin-top: .4rem; }
+.legend li { display: flex; align-items: center; gap: .4rem; }
+`

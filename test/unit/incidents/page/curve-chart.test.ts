@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Curve } from '../../../../src/incidents/evidence/curve'
-import { chartLegend, curveChart, type Chart } from '../../../../src/incidents/page/curve-chart'
+import type { Chart } from '../../../../src/incidents/page/chart'
+import { chartLegend, curveChart } from '../../../../src/incidents/page/curve-chart'
 
 const START = Date.parse('2026-11-23T16:00:00Z')
 
@@ -137,5 +138,15 @@ describe('the chart of a curve', () => {
     assert.ok(axis('share', [0, 0.9]).includes('80 %'))
     assert.ok(axis('seconds', [0, 2]).includes('1.5 s'))
     assert.ok(axis('per second', [0, 20]).includes('10/s'))
+  })
+
+  it('has so many times below it as a phone has room for, whatever it spans', () => {
+    for (let minutes = 0.1; minutes < 60 * 30; minutes *= 1.13) {
+      const stepMs = (minutes * 60_000) / 6
+      const svg = draw({ curve: { ...CURVE, stepMs, lines: [{ name: 'a', values: [0, 0, 0, 0, 0, 0, 0] }] } })
+      const times = [...svg.matchAll(/>\s*(\d\d:\d\d(?::\d\d)?)\s*</g)].map(([, time = '']) => time)
+      const room = times.reduce((sum, time) => sum + time.length * 7 + 8, 0)
+      assert.ok(times.length >= 1 && room < 326, `${minutes.toFixed(1)} min: ${times.join(' ')}`)
+    }
   })
 })

@@ -10,9 +10,9 @@ const MINUTE = 60_000
 const ANSWERS: AskedPrometheus = {
   queryRange: async (_, { startMs }): Promise<Series[]> => [{ labels: {}, points: [[startMs / 1_000, 7]] }],
   queryExemplars: async () => [
-    { series: { instance: 'a' }, traceId: 'f'.repeat(32), value: 0.2, timeMs: NOW - 10_000 },
-    { series: { instance: 'b' }, traceId: 'e'.repeat(32), value: 0.2, timeMs: NOW - 20_000 },
-    { series: { instance: 'a' }, traceId: 'f'.repeat(32), value: 0.2, timeMs: NOW - 30_000 },
+    { series: { instance: 'a' }, traceId: 'f'.repeat(32), value: 0.2, timeMs: NOW - 20_000 },
+    { series: { instance: 'b' }, traceId: 'e'.repeat(32), value: 0.2, timeMs: NOW - 120_000 },
+    { series: { instance: 'a' }, traceId: 'f'.repeat(32), value: 0.2, timeMs: NOW - 20_000 },
   ],
   query: async () => [{ labels: { instance: 'a', url: REPLICA }, value: 1 }],
 }
@@ -25,8 +25,8 @@ describe('the curves of an incident', () => {
     assert.deepEqual(
       found.exemplars.map(({ traceId, replicaUrl }) => [traceId.charAt(0), replicaUrl]),
       [
-        ['f', REPLICA],
         ['e', undefined],
+        ['f', REPLICA],
       ],
     )
   })

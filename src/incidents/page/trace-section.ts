@@ -1,0 +1,62 @@
+import { html, type Html } from '../../page/html'
+import { clock, duration, timeElement } from '../../page/times'
+import { waterfall } from '../../page/waterfall'
+import type { ProvingTrace } from '../evidence/evidence'
+import type { IncidentView } from './incident-view'
+import { traceUrl, type Places } from './links'
+import { toShownSpan } from './shown-spans'
+
+/** Traces that are seen at once; the others are one tap away. */
+const MAX_TRACES = 8
+
+export function traceSection({ story, places }: IncidentView): Html | undefined {
+  const { traces } = story
+  if (traces.length === 0) return undefined
+  const first = traces.find(({ spans }) => spans.length > 0)
+  return html`<section aria-labelledby="traces">
+    <h2 id="traces">Requests that prove it</h2>
+    ${traceList(traces.slice(0, MAX_TRACES), first, places)}
+    ${
+      traces.length > MAX_TRACES &&
+      html`<details>
+        <summary>${traces.length - MAX_TRACES} more, until ${clock(traces.at(-1)?.timeMs ?? 0)}</summary>
+        ${traceList(traces.slice(MAX_TRACES), first, places)}
+      </details>`
+    }
+  </section>`
+}
+
+function traceList(traces: readonly ProvingTrace[], first: ProvingTrace | undefined, places: Places): Html {
+  return html`<ol class="traces">
+    ${traces.map(trace => traceItem(trace, trace === first, places))}
+  </ol>`
+}
+
+function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
+  const href = traceUrl(trace, places)
+  return html`<li>
+    <details ${isOpen ? OPEN : undefined}>
+      <summary>
+        ${timeElement(trace.timeMs)} <strong>${requestOf(trace)}</strong>
+        <span class="muted small">${[trace.reason, duration(trace.durationMs)].filter(Boolean).join(' · ')}</span>
+      </summary>
+      <p class="small" id="trace-${trace.traceId}">
+        Trace <code>${trace.traceId}</code>${
+          href !== undefined && html` · <a href="${href}">open it in ${trace.source}</a>`
+        }
+      </p>
+      ${
+        trace.spans.length > 0
+          ? waterfall(trace.spans.map(toShownSpan))
+          : html`<p class="note small">Known by its exemplar only: nobody had the trace when it was asked for.</p>`
+      }
+    </details>
+  </li>`
+}
+
+const OPEN = html`open`
+
+export function requestOf({ method, path, route, status, reason }: ProvingTrace): string {
+  const request = [method, path ?? route].filter(part => part !== undefined).join(' ') || 'a request'
+  return `${request} → ${status ?? reason ?? 'no answer'}`
+}
