@@ -27,14 +27,12 @@ export async function redisPlan(port: number, folder: string): Promise<Component
 
 export async function redisExporterPlan(port: number, redisPort: number): Promise<ComponentPlan> {
   const url = `http://127.0.0.1:${port}`
+  // Below Prometheus' scrape timeout: of a frozen Redis it has to say redis_up 0, and not to hang with it.
+  const patience = ['-connection-timeout', '5s']
   return {
     name: 'redis_exporter',
     path: (await findBinary('redis_exporter')).path,
-    args: [
-      ...['-redis.addr', `redis://127.0.0.1:${redisPort}`, '-web.listen-address', `127.0.0.1:${port}`],
-      // Below Prometheus' scrape timeout: of a frozen Redis it has to say redis_up 0, and not to hang with it.
-      ...['-connection-timeout', '5s'],
-    ],
+    args: ['-redis.addr', `redis://127.0.0.1:${redisPort}`, '-web.listen-address', `127.0.0.1:${port}`, ...patience],
     address: `${url}/metrics`,
     isReady: () => answers(`${url}/health`),
   }
