@@ -2,8 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getNodeAutoInstrumentations } from '@opentelemetry/auto-instrumentations-node'
 import type { Instrumentation } from '@opentelemetry/instrumentation'
 import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis'
-import { redactQuery, SECRET_PARAMETERS } from './redact'
 import type { TelemetrySettings } from './settings'
+
+/** A query may hold secrets that no list of names knows: it is not told at all. An attribute without a value is not set. */
+const WITHOUT_QUERY = { 'url.query': undefined }
 
 /**
  * The instrumentations of the gateway, each told what it must not do. Everything else in auto-instrumentations-node stays
@@ -19,7 +21,7 @@ export function instrumentations(settings: TelemetrySettings, ignoredPorts: Read
         ignoreIncomingRequestHook: request => isOperations(request, ignoredPorts),
         // Upstreams are called with undici; what is left are the OTLP exporters, which must not measure themselves.
         disableOutgoingRequestInstrumentation: true,
-        redactedQueryParamsServer: SECRET_PARAMETERS,
+        startIncomingSpanHook: () => WITHOUT_QUERY,
         responseHook: (_span, response) => markClientAbort(response),
       },
       '@opentelemetry/instrumentation-express': {
@@ -30,7 +32,7 @@ export function instrumentations(settings: TelemetrySettings, ignoredPorts: Read
       '@opentelemetry/instrumentation-undici': {
         // Health probes belong to no request: they are measured, but start no traces.
         requireParentforSpans: true,
-        startSpanHook: request => redactedUrl(request.origin, request.path),
+        startSpanHook: ({ origin, path }) => ({ ...WITHOUT_QUERY, 'url.full': `${origin}${path.split('?', 1)[0]}` }),
       },
       '@opentelemetry/instrumentation-pino': {
         // Every line is parsed again to be sent: only where somebody receives it.
@@ -98,11 +100,4 @@ function markClientAbort(response: unknown): void {
 /** The hook is also called with what an outgoing request got back. */
 function isServerResponse(response: unknown): response is ServerResponse {
   return typeof response === 'object' && response !== null && 'writeHead' in response
-}
-
-function redactedUrl(origin: string, path: string): Record<string, string> {
-  const start = path.indexOf('?')
-  if (start === -1) return {}
-  const query = redactQuery(path.slice(start))
-  return { 'url.full': `${origin}${path.slice(0, start)}${query}`, 'url.query': query }
 }
