@@ -39,6 +39,8 @@ export class Exchange {
   readonly limitDecisions: LimitDecision[] = []
   /** The response is a `text/event-stream`: meant to stay open, so never a slow request. */
   isEventStream = false
+  /** Index among those in flight (`in-flight.ts`). */
+  placeInFlight = -1
   /** Told once, when the verdict is in. */
   onConclude: ((exchange: Exchange) => void) | undefined
 

@@ -13,6 +13,7 @@ import { handleError } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import type { Exchange, Stage } from './exchange'
+import { InFlight } from './in-flight'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed, RouteTable } from './routing/route-table'
@@ -80,11 +81,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use(proxy(new RouteTable(routes), options))
   app.use(fail)
 
-  const inFlight = new Set<Exchange>()
+  const inFlight = new InFlight()
   return {
     handle: enter(app, inFlight, options),
     cutOff: () => {
-      for (const exchange of inFlight) handleError(exchange, new GatewayError('draining'))
+      for (const exchange of inFlight.all()) handleError(exchange, new GatewayError('draining'))
     },
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
     offenders: () => routes.flatMap(({ limiter }) => limiter.offenders()),
@@ -114,7 +115,7 @@ function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, option
 }
 
 /** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
-function enter(app: RequestListener, inFlight: Set<Exchange>, options: GatewayOptions): RequestListener {
+function enter(app: RequestListener, inFlight: InFlight, options: GatewayOptions): RequestListener {
   const { config, log, metrics, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
     clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),

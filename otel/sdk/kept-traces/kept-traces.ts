@@ -43,17 +43,25 @@ const RECORDED_SAMPLED_PER_SECOND = 20
 /** Attribute of a root that was told about before it ended. */
 export const ATTR_UNFINISHED = 'gateway.trace.unfinished'
 
-/** The spans of one request in this process: its local root and everything below. */
-interface Group {
-  readonly root: ReadableSpan
-  readonly startedAt: number
+/**
+ * The spans of one request in this process: its local root and everything below. A class, because V8 may put the objects of
+ * a literal straight into the old generation, where they would hold their spans until the next full garbage collection.
+ */
+class Group {
+  /** Index among the undecided ones. */
+  place = -1
   /** Those that have ended; emptied when the group is given up. */
-  spans: ReadableSpan[]
+  spans: ReadableSpan[] = []
   /** `released`: held for too long, its spans go the ordinary way from now on. */
-  state: 'undecided' | 'decided' | 'released'
+  state: 'undecided' | 'decided' | 'released' = 'undecided'
   cause: KeepCause | undefined
   /** In the recorder. */
   kept: KeptRequest | undefined
+
+  constructor(
+    readonly root: ReadableSpan,
+    readonly startedAt: number,
+  ) {}
 }
 
 /** On the span objects themselves: a map by span id would keep what never ends for ever. */
@@ -75,8 +83,11 @@ export class KeptTraces implements SpanProcessor {
   readonly #now: () => number
   readonly #budget: KeepBudget
   readonly #recorded = new KeepBudget(RECORDED_SAMPLED_PER_SECOND)
-  /** Undecided groups, oldest first. */
-  readonly #groups = new Set<Group>()
+  /**
+   * Undecided groups. Not a `Set`: V8's leaves a chain of outgrown tables behind as members come and go, and once a full
+   * garbage collection has moved one of these to the old generation, every later group outlives its own collection.
+   */
+  readonly #groups: Group[] = []
   /** Spans of undecided groups. */
   #held = 0
   readonly #sweeper: NodeJS.Timeout
@@ -92,7 +103,7 @@ export class KeptTraces implements SpanProcessor {
 
   /** What waits at this moment. */
   get pending(): { readonly groups: number; readonly spans: number } {
-    return { groups: this.#groups.size, spans: this.#held }
+    return { groups: this.#groups.length, spans: this.#held }
   }
 
   onStart(span: Span, context: Context): void {
@@ -118,17 +129,15 @@ export class KeptTraces implements SpanProcessor {
 
   async shutdown(): Promise<void> {
     clearInterval(this.#sweeper)
-    for (const group of this.#groups) this.#tellUnfinished(group)
+    for (const group of [...this.#groups]) this.#tellUnfinished(group)
     await Promise.all(this.#options.exports.map(processor => processor.shutdown()))
   }
 
   /** Lets go of what has been under way for too long. */
   sweep(): void {
     const now = this.#now()
-    for (const group of this.#groups) {
-      if (now - group.startedAt < this.#bounds.maxAgeMs) return
-      this.#tellUnfinished(group)
-    }
+    const tooOld = this.#groups.filter(group => now - group.startedAt >= this.#bounds.maxAgeMs)
+    for (const group of tooOld) this.#tellUnfinished(group)
   }
 
   /** How many traces were kept and why, and how much was lost. */
@@ -152,23 +161,16 @@ export class KeptTraces implements SpanProcessor {
     kept.addCallback(result => observeAll(this.#counts.kept, (n, cause) => result.observe(n, attributesOf(cause))))
     lost.addCallback(result => observeAll(this.#counts.lost, (n, why) => result.observe(n, attributesOf(why))))
     held.addCallback(result => result.observe(this.#options.recorder.size))
-    pending.addCallback(result => result.observe(this.#groups.size))
+    pending.addCallback(result => result.observe(this.#groups.length))
   }
 
   #newGroup(root: ReadableSpan): Group | undefined {
-    if (this.#groups.size >= this.#bounds.maxGroups) {
+    if (this.#groups.length >= this.#bounds.maxGroups) {
       this.#lose('groups')
       return undefined
     }
-    const group: Group = {
-      root,
-      startedAt: this.#now(),
-      spans: [],
-      state: 'undecided',
-      cause: undefined,
-      kept: undefined,
-    }
-    this.#groups.add(group)
+    const group = new Group(root, this.#now())
+    group.place = this.#groups.push(group) - 1
     return group
   }
 
@@ -248,8 +250,12 @@ export class KeptTraces implements SpanProcessor {
   }
 
   #leave(group: Group): void {
-    this.#groups.delete(group)
     this.#held -= group.spans.length
+    const last = this.#groups.pop()
+    if (last === undefined || last === group) return
+    // The last one takes the free place.
+    this.#groups[group.place] = last
+    last.place = group.place
   }
 
   #export(span: ReadableSpan): void {
