@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, loadavg } from 'node:os'
-import type { Measurable, Measured } from './measure.ts'
+import type { Measurable, Measured, Slice } from './measure.ts'
 import { ratios, spread, type Spread } from './statistics.ts'
 import { BARE, BEFORE, OFF } from './subjects.ts'
 
@@ -18,6 +18,8 @@ export interface Row {
   readonly rssBytes: number
   /** Spans that arrived over OTLP per request answered; undefined for a process that sends none. */
   readonly spansPerRequest: number | undefined
+  /** One per round, in order. */
+  readonly slices: readonly Slice[]
 }
 
 export function summarise(
@@ -46,12 +48,13 @@ export function summarise(
       requestsPerSecond: spread(slices.map(slice => slice.requestsPerSecond)),
       rssBytes: slices.at(-1)?.rssBytes ?? 0,
       spansPerRequest: sent === undefined ? undefined : sent / answered,
+      slices,
     }
   })
 }
 
-function cost(slice: { readonly cpuMicrosPerRequest: number }): number {
-  return slice.cpuMicrosPerRequest
+function cost({ cpuMicrosPerRequest }: Slice): number {
+  return cpuMicrosPerRequest
 }
 
 /** Where it was measured: without it the numbers mean little. */
