@@ -11,7 +11,7 @@ import { buildRequestHeaders } from './request-headers'
 import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings } from './response-headers'
 import type { RequestBody } from './request-body'
 import { isIdempotent } from './retry-policy'
-import { toGatewayError } from './upstream-errors'
+import { overloaded, toGatewayError } from './upstream-errors'
 import type { Target } from './target'
 import type { Upstream } from './upstream'
 
@@ -23,6 +23,8 @@ export interface CallOptions {
   readonly telemetry: ClientTelemetry
   readonly stripPrefix: string | undefined
   readonly retry: RouteConfig['retry']
+  /** How long a call may wait for a connection: for a free one, or for a new one. */
+  readonly connectionMs: number
   /** How long the upstream may keep silent before its response begins, when it is its turn. */
   readonly responseMs: number
   /** How long between two chunks. */
@@ -56,6 +58,7 @@ export function sendCall(
   const path = stripped(exchange.path, options.stripPrefix)
   const headers = buildRequestHeaders(exchange, options.replacedFields)
   const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
+  const call = new UpstreamCall(exchange, target, body, options, telemetry, resend)
   target.pool.dispatch(
     {
       path: path + exchange.query,
@@ -63,8 +66,9 @@ export function sendCall(
       headers,
       body,
     },
-    new UpstreamCall(exchange, target, body, options, telemetry, resend),
+    call,
   )
+  call.onDispatched()
 }
 
 function stripped(path: string, prefix: string | undefined): string {
@@ -89,6 +93,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   #remaining = -1
   #bodyStarted = false
   #deadline: NodeJS.Timeout | undefined
+  /** Runs while the call waits for a connection. */
+  #patience: NodeJS.Timeout | undefined
+  /** undici keeps it until there is a connection, even when it has been settled meanwhile. */
+  #isQueued = false
   #isOutOfTime = false
   /** undici has nothing more to say. */
   #isOver = false
@@ -116,20 +124,35 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     }
   }
 
+  /** Most calls are under way by now. */
+  onDispatched(): void {
+    if (this.#controller !== undefined || this.#settled) return
+    this.#isQueued = true
+    this.#target.waitingCalls++
+    this.#patience = setTimeout(onPatienceEnd, this.#options.connectionMs, this)
+  }
+
+  /** Connections are taken by other calls: a client must not wait for them without a bound. */
+  onPatienceEnd(): void {
+    this.#fail(overloaded())
+  }
+
   /** The client went away: the upstream must not go on working for nobody. */
   readonly #onClientClose = (): void => {
     if (this.#settled) return
     this.#settle()
     this.#exchange.conclude('client_closed', 'client_closed')
-    this.#telemetry.failed('client_closed', undefined, this.#statusCode)
+    this.#endTelemetry('client_closed', undefined)
     this.#controller?.abort(CLIENT_CLOSED)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#leaveQueue()
+    // While the call waited for a connection the client may have left. Thrown, because abort() would cost the connection.
+    if (this.#settled) throw CLIENT_CLOSED
     this.#controller = controller
-    // While the call waited for a free connection the client may have left.
-    if (this.#settled) controller.abort(CLIENT_CLOSED)
-    else this.#timer.start()
+    this.#telemetry.sent()
+    this.#timer.start()
   }
 
   onBodySent(): void {
@@ -204,13 +227,18 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#isOver = true
+    this.#leaveQueue()
+    this.#fail(error)
+  }
+
+  #fail(error: Error): void {
     if (this.#settled) return
     // The client broke off its own upload: undici reports the body's error as the call's.
     if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
       this.#settle()
       this.#body?.destroy()
       this.#exchange.conclude('client_closed', 'client_closed')
-      this.#telemetry.failed('client_closed', undefined, this.#statusCode)
+      this.#endTelemetry('client_closed', undefined)
       return
     }
     const failure = toGatewayError(error)
@@ -218,7 +246,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (!this.#isOutOfTime) this.#target.concluded(failure.reason, undefined)
     const givesWay = this.#giveWay(failure.reason)
     this.#settle()
-    this.#telemetry.failed(failure.reason, failure.cause, this.#statusCode)
+    this.#endTelemetry(failure.reason, failure.cause)
     if (givesWay) return
     // undici leaves the body of a call that never began alone, and the client's connection would stand still.
     this.#body?.destroy()
@@ -242,7 +270,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const error = new GatewayError('response_timeout', { cause: new Error(`not done in ${this.#options.totalMs} ms`) })
     // Without a controller it still waits for a connection; undici is told when it gets one.
     if (this.#controller) this.#controller.abort(error)
-    else this.onResponseError(undefined, error)
+    else this.#fail(error)
   }
 
   flushUnlessStarted(): void {
@@ -275,8 +303,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   callAgain(target: Target, resend: Resend): void {
     // What is left of a response that nobody wants: small ones have come by now, and their connection can stay.
     if (!this.#isOver) this.#controller?.abort(GAVE_WAY)
-    // The client left meanwhile: the entrypoint has seen it.
-    if (this.#exchange.response.destroyed || this.#body?.destroyed) return target.end()
+    const { response } = this.#exchange
+    // The client left meanwhile, or was answered because the process stops: the entrypoint has seen it.
+    if (response.destroyed || response.writableEnded || this.#body?.destroyed) return target.end()
     sendCall(this.#exchange, target, this.#body, this.#options, resend)
   }
 
@@ -286,7 +315,21 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#settled = true
     this.#timer.stop()
     clearTimeout(this.#deadline)
+    clearTimeout(this.#patience)
     this.#target.end()
+  }
+
+  #leaveQueue(): void {
+    if (!this.#isQueued) return
+    this.#isQueued = false
+    this.#target.waitingCalls--
+    clearTimeout(this.#patience)
+  }
+
+  #endTelemetry(reason: Reason, cause: unknown): void {
+    // Nothing was asked of the target, nor was it the target that kept it from being asked.
+    if (this.#isQueued) this.#telemetry.abandoned(reason)
+    else this.#telemetry.failed(reason, cause, this.#statusCode)
   }
 
   /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
@@ -312,6 +355,10 @@ function markEventStream(exchange: Exchange): void {
 
 function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
   call.callAgain(target, resend)
+}
+
+function onPatienceEnd(call: UpstreamCall): void {
+  call.onPatienceEnd()
 }
 
 function onDeadline(call: UpstreamCall): void {
