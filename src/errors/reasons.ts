@@ -46,6 +46,8 @@ export const REASONS = {
   forbidden: { outcome: 'refusal', status: 403, title: 'Not allowed from here' },
   unauthenticated: { outcome: 'refusal', status: 401, title: 'Credentials are missing or not valid' },
   limited: { outcome: 'refusal', status: 429, title: 'Too many requests' },
+  /** Too many calls wait for a connection to the upstream. */
+  overloaded: { outcome: 'refusal', status: 503, title: 'The upstream is busy' },
   draining: { outcome: 'refusal', status: 503, title: 'The gateway is shutting down' },
   // Nobody is waiting for the answer any more. 499 after nginx; RFC 9110 knows no code for it.
   client_closed: { outcome: 'client_closed', status: 499, title: 'The client closed the connection' },

@@ -34,12 +34,16 @@ export interface ResendAttributes {
   readonly reason: Reason
 }
 
-/** One call under way. Exactly one of its methods is called, once. */
+/** One call under way: `sent()` where it got that far, then exactly one of the others, once. */
 export interface CallTelemetry {
+  /** It has a connection and goes out: what it waited for one is not the upstream's time. */
+  sent(): void
   /** The response came, with whatever status. */
   responded(statusCode: number): void
   /** No whole response came; `errorType` is a reason of `errors/reasons.ts`, `statusCode` what had come of one. */
   failed(errorType: string, cause: unknown, statusCode: number | undefined): void
+  /** It never got a connection, and not because opening one failed: no call was made, so none is counted. */
+  abandoned(errorType: string): void
 }
 
 /** The attributes that every call to a target shares, made once. */
@@ -113,7 +117,7 @@ class OwnCall implements CallTelemetry {
   readonly #target: TargetAttributes
   readonly #method: string
   readonly #exchange: Exchange
-  readonly #startedAt = performance.now()
+  #startedAt = performance.now()
 
   constructor(span: Span, duration: Histogram, target: TargetAttributes, method: string, exchange: Exchange) {
     this.#span = span
@@ -121,6 +125,10 @@ class OwnCall implements CallTelemetry {
     this.#target = target
     this.#method = method
     this.#exchange = exchange
+  }
+
+  sent(): void {
+    this.#startedAt = performance.now()
   }
 
   responded(statusCode: number): void {
@@ -139,12 +147,20 @@ class OwnCall implements CallTelemetry {
     if (statusCode !== undefined && this.#span.isRecording()) {
       this.#span.setAttribute(semconv.ATTR_HTTP_RESPONSE_STATUS_CODE, statusCode)
     }
-    if (this.#span.isRecording() && errorType !== 'client_closed') {
-      this.#span.setAttribute(semconv.ATTR_ERROR_TYPE, errorType)
-      this.#span.setStatus({ code: SpanStatusCode.ERROR })
-      if (cause instanceof Error) this.#span.recordException(cause)
-    }
+    this.#mark(errorType)
+    if (errorType !== 'client_closed' && cause instanceof Error) this.#span.recordException(cause)
     this.#end(undefined, errorType)
+  }
+
+  abandoned(errorType: string): void {
+    this.#mark(errorType)
+    this.#span.end()
+  }
+
+  #mark(errorType: string): void {
+    if (!this.#span.isRecording() || errorType === 'client_closed') return
+    this.#span.setAttribute(semconv.ATTR_ERROR_TYPE, errorType)
+    this.#span.setStatus({ code: SpanStatusCode.ERROR })
   }
 
   #end(statusCode: number | undefined, errorType: string | undefined): void {
@@ -180,7 +196,12 @@ export class StockClientTelemetry implements ClientTelemetry {
   }
 }
 
-const SILENT_CALL: CallTelemetry = { responded: () => undefined, failed: () => undefined }
+const SILENT_CALL: CallTelemetry = {
+  sent: () => undefined,
+  responded: () => undefined,
+  failed: () => undefined,
+  abandoned: () => undefined,
+}
 
 const PUSH: TextMapSetter<string[]> = {
   set: (headers, name, value) => {

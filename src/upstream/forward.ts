@@ -32,6 +32,7 @@ export function forward(options: ForwardOptions): Stage {
   const responseMs = options.timeouts.responseMs ?? upstream.timeouts.responseMs
   const callOptions: CallOptions = {
     ...options,
+    connectionMs: upstream.timeouts.connectMs + responseMs,
     responseMs,
     idleMs: options.timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
     totalMs: options.timeouts.totalMs ?? upstream.timeouts.totalMs,

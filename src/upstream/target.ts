@@ -12,6 +12,8 @@ export interface TargetOptions {
   readonly upstreamName: string
   readonly config: TargetConfig
   readonly pool: Pool
+  /** How many calls may wait for a connection at once. */
+  readonly maxWaitingCalls: number
   readonly connect: buildConnector.connector
   /** Undefined: it is asked whatever it answers. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
@@ -35,6 +37,9 @@ export class Target {
   readonly healthCheck: HealthCheck | undefined
   /** Calls under way, those that wait for a connection included. */
   activeCalls = 0
+  /** Calls that hold a place in the queue for a connection, also when nobody waits for their answer any more. */
+  waitingCalls = 0
+  readonly #maxWaitingCalls: number
   readonly weight: number
   /** What it is owed when turns go by weight. */
   credit = 0
@@ -48,6 +53,7 @@ export class Target {
     this.weight = weight
     this.seed = hashOf(origin)
     this.pool = pool
+    this.#maxWaitingCalls = options.maxWaitingCalls
     this.attributes = toTargetAttributes(upstreamName, origin)
     this.labels = {
       [ATTR_UPSTREAM_NAME]: upstreamName,
@@ -69,6 +75,11 @@ export class Target {
   /** Whether it should get requests. */
   get isAvailable(): boolean {
     return this.healthCheck?.isHealthy !== false && this.circuit?.isOpen !== true
+  }
+
+  /** So many calls wait for its connections that another one would wait in vain. */
+  get isFull(): boolean {
+    return this.waitingCalls >= this.#maxWaitingCalls
   }
 
   /** A call begins. `end()` follows, exactly once. */

@@ -40,6 +40,11 @@ const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO
 /** A switch of protocols nobody asked for, or an answer before there was a request. */
 const UNASKED = /^bad (?:upgrade|response)$/
 
+/** Too many calls wait for a connection, or one has waited too long. */
+export function overloaded(): GatewayError {
+  return new GatewayError('overloaded', { headers: ['Retry-After', '1'] })
+}
+
 /** Normalises a failed upstream call at the edge: one reason, with the original error kept as its cause. */
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error

@@ -10,6 +10,7 @@ import type { CircuitState } from './circuit'
 import { createConnector } from './connector'
 import { RetryPolicy } from './retry-policy'
 import { Target } from './target'
+import { overloaded } from './upstream-errors'
 import { countCheck, countEjection, observeTargets, stopObserving } from './target-metrics'
 
 /** Where a target can be spared: one that fails again and again is left out for a moment also without being told to. */
@@ -63,6 +64,8 @@ export class Upstream {
           upstreamName: config.name,
           config: target,
           pool: createPool(target.origin, config, connect),
+          // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
+          maxWaitingCalls: Math.max(100, 10 * config.maxConnections),
           connect,
           circuitBreaker,
           healthCheck: config.healthCheck,
@@ -79,12 +82,13 @@ export class Upstream {
   /**
    * The target that gets this request; its call has begun.
    *
-   * @throws GatewayError `circuit_open`, `no_healthy_upstream`
+   * @throws GatewayError `circuit_open`, `no_healthy_upstream`, `overloaded`
    */
   pick(exchange: Exchange): Target {
     const candidates = this.#candidates
     if (candidates.length === 0) throw this.#refusal()
-    const target = this.#balancer.choose(candidates, exchange)
+    const target = this.#choose(candidates, exchange)
+    if (target === undefined) throw overloaded()
     target.begin()
     return target
   }
@@ -94,9 +98,17 @@ export class Upstream {
     const untried = this.#candidates.filter(target => !tried.includes(target))
     const choice = untried.length > 0 ? untried : this.#candidates
     if (choice.length === 0) return undefined
-    const target = this.#balancer.choose(choice, exchange)
-    target.begin()
+    const target = this.#choose(choice, exchange)
+    target?.begin()
     return target
+  }
+
+  /** Undefined when too many calls wait for each of them. */
+  #choose(candidates: readonly Target[], exchange: Exchange): Target | undefined {
+    const target = this.#balancer.choose(candidates, exchange)
+    if (!target.isFull) return target
+    const others = candidates.filter(({ isFull }) => !isFull)
+    return others.length === 0 ? undefined : this.#balancer.choose(others, exchange)
   }
 
   /** How its targets are, for people. */

@@ -108,6 +108,57 @@ describe('timeouts', () => {
     assert.ok(took < 900, `${took} ms`)
     assert.equal((await answered).statusCode, 504)
   })
+
+  it('bound the wait for a free connection, whatever others do with theirs', async () => {
+    const stream: RequestListener = (_request, response) => response.write('begun')
+    await start(stream, {
+      upstream: { maxConnections: 1, timeouts: { connect: '100ms', response: '150ms', idle: '1h' } },
+    })
+    const first = open(pipeline.port, { path: '/app' })
+    first.on('error', () => undefined)
+    first.end()
+    const streaming = await responseTo(first)
+    streaming.on('error', () => undefined)
+    const started = performance.now()
+    const answers = await Promise.all(Array.from({ length: 5 }, () => send(pipeline.port, '/app')))
+    const took = performance.now() - started
+    for (const answer of answers) {
+      assert.deepEqual([answer.status, problemOf(answer)['reason']], [503, 'overloaded'])
+      assert.equal(answer.headers['retry-after'], '1')
+    }
+    assert.ok(took >= 240 && took < 900, `${took} ms`)
+    assert.deepEqual((await pipeline.ended(5))[0], { route: '/app', outcome: 'refusal', reason: 'overloaded' })
+    assert.equal(upstream.requests.length, 1)
+
+    // Those that gave up do not cost the connection once it is free.
+    let connections = 0
+    upstream.server.on('connection', () => connections++)
+    upstream.handler = (_request, response) => response.end('served')
+    first.destroy()
+    assert.equal((await send(pipeline.port, '/app')).text, 'served')
+    assert.deepEqual([upstream.requests.length, connections], [2, 1])
+  })
+
+  it('are not needed to refuse what would wait behind a hundred others', async () => {
+    await start(() => undefined, { upstream: { maxConnections: 1, timeouts: { response: '1h' } } })
+    const waiting = Array.from({ length: 101 }, () => open(pipeline.port, { path: '/app' }))
+    for (const each of waiting) each.on('error', () => undefined).end()
+    await until(async () => (await pipeline.connections()) === 101, { what: 'all are there' })
+    const answer = await until(
+      async () => {
+        const timer = AbortSignal.timeout(200)
+        const answer = await fetch(`${pipeline.url}/app`, { signal: timer }).catch(() => undefined)
+        return answer?.status === 503 && answer
+      },
+      { what: 'one more is refused' },
+    )
+    assert.match(await answer.text(), /"overloaded"/)
+    for (const each of waiting) each.destroy()
+    await pipeline.ended(102)
+    upstream.handler = (_request, response) => response.end('served')
+    // As soon as the call that held the connection is cancelled, nobody is in the way any more.
+    await until(async () => (await send(pipeline.port, '/app')).text === 'served', { what: 'the next is served' })
+  })
 })
 
 function connectionsOf({ server }: RunningUpstream): Promise<number> {

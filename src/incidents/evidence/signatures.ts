@@ -73,6 +73,7 @@ const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients'
   upstream_5xx: ['upstream', 'answered with a 5xx'],
   limiter_unavailable: ['gateway', 'could not check its rate limits'],
   internal: ['gateway', 'failed by itself'],
+  overloaded: ['gateway', 'had no connection left to a busy upstream'],
   draining: ['gateway', 'was shutting down'],
   limited: ['clients', 'were over their rate limit'],
   no_route: ['clients', 'asked for what no route matches'],
