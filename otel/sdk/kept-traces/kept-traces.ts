@@ -129,7 +129,7 @@ export class KeptTraces implements SpanProcessor {
 
   async shutdown(): Promise<void> {
     clearInterval(this.#sweeper)
-    for (const group of [...this.#groups]) this.#tellUnfinished(group)
+    for (const group of this.#groups.slice()) this.#tellUnfinished(group) // which takes it out
     await Promise.all(this.#options.exports.map(processor => processor.shutdown()))
   }
 
