@@ -1,3 +1,4 @@
+import './require-node'
 import { startTelemetry } from './start'
 import type { Telemetry } from './telemetry'
 

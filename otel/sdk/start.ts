@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { context, diag, DiagLogLevel, metrics } from '@opentelemetry/api'
 import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/core'
 import { NodeSDK } from '@opentelemetry/sdk-node'
@@ -56,7 +56,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
     problems: [],
     notInstrumented: () => [],
     traces: { list: () => [], otlpJson: () => undefined },
-    handleMetricsRequest: answerNotFound,
+    handleMetricsRequest: (_request, response) => answerNotFound(response, 'telemetry is off'),
     setHttpRoute: () => {},
     ignorePort: () => {},
     onDiagnostic: sink => diagnostics.onDiagnostic(sink),
@@ -112,7 +112,7 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
     notInstrumented: () => modules.missing(),
     traces: recorder,
     handleMetricsRequest: (request, response) => {
-      if (exposition === undefined) answerNotFound(request, response)
+      if (exposition === undefined) answerNotFound(response, 'no Prometheus exporter is configured')
       else exposition.getMetricsRequestHandler(request, response)
     },
     setHttpRoute,
@@ -156,6 +156,6 @@ function setHttpRoute(route: string): void {
   metadata.span.setAttribute(ATTR_HTTP_ROUTE, route)
 }
 
-function answerNotFound(_request: IncomingMessage, response: ServerResponse): void {
-  response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('no Prometheus exporter is configured\n')
+function answerNotFound(response: ServerResponse, reason: string): void {
+  response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end(`${reason}\n`)
 }

@@ -63,7 +63,7 @@ export interface Telemetry {
   /** Modules that are loaded by now and whose instrumentation did not take hold: their signals are missing. */
   notInstrumented(): readonly string[]
   readonly traces: KeptTraceReader
-  /** Answers a scrape; 404 where no Prometheus exporter is configured. Never throws. */
+  /** Answers a scrape; 404 where telemetry is off or no Prometheus exporter is configured. Never throws. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): void
   /** Says which route template the current request matched (`http.route` on its SERVER span and duration metric). */
   setHttpRoute(route: string): void

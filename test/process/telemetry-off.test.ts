@@ -13,5 +13,6 @@ describe('the gateway with OTEL_SDK_DISABLED=true', () => {
     const line = await gateway.process.waitForLog('"request"', entry => entry['event'] === 'request')
     assert.equal(line['status'], 200)
     assert.equal('trace_id' in line, false)
+    assert.equal(await (await fetch(`${gateway.opsUrl}/metrics`)).text(), 'telemetry is off\n')
   })
 })
