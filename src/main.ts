@@ -76,12 +76,10 @@ async function main(): Promise<void> {
     offenders: gateway.offenders,
     upstreams: gateway.upstreams,
     access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
-    notReady: () => (draining ? 'draining' : undefined),
+    notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })
 
-  const opsPort = await listen(opsServer, settings.opsPort, settings.opsHost, 'OPS_PORT')
-  telemetry.ignorePort(opsPort)
-  const port = await listen(server, settings.port, settings.host, 'PORT')
+  const { opsPort, port } = await listenOnBoth(opsServer, server, settings)
   reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort), configSha256: config.sha256 })
 
   const stop = (signal: string): void => {
@@ -153,14 +151,28 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
   return redis
 }
 
-function listen(server: Server, port: number, host: string, variable: string): Promise<number> {
+/** The gateway's port is tried when the ops port could not be had too: whoever mends one learns of the other at once. */
+async function listenOnBoth(
+  opsServer: Server,
+  server: Server,
+  { opsPort, opsHost, port, host }: Settings,
+): Promise<{ readonly opsPort: number; readonly port: number }> {
+  const ops = await listen(opsServer, opsPort, opsHost, 'OPS_PORT')
+  if (typeof ops === 'number') telemetry.ignorePort(ops)
+  const gateway = await listen(server, port, host, 'PORT')
+  if (typeof ops === 'number' && typeof gateway === 'number') return { opsPort: ops, port: gateway }
+  const problems = [ops, gateway].filter(result => typeof result === 'string')
+  process.stderr.write(`${problems.join('\n')}\n`)
+  return process.exit(EXIT_OS_ERROR)
+}
+
+/** @returns the port, or why there is none. */
+function listen(server: Server, port: number, host: string, variable: string): Promise<number | string> {
   return new Promise(resolve => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      process.stderr.write(`${listenProblem(error, port, host, variable)}\n`)
-      process.exit(EXIT_OS_ERROR)
-    })
+    const onError = (error: NodeJS.ErrnoException): void => resolve(listenProblem(error, port, host, variable))
+    server.once('error', onError)
     server.listen(port, host, () => {
-      server.removeAllListeners('error')
+      server.off('error', onError)
       resolve((server.address() as AddressInfo).port)
     })
   })

@@ -35,6 +35,17 @@ describe('a gateway that cannot start', () => {
     })
   }
 
+  it('says of both ports that they are in use, in one go', async () => {
+    const others = [createServer().listen(0, '127.0.0.1'), createServer().listen(0, '127.0.0.1')]
+    await Promise.all(others.map(other => once(other, 'listening')))
+    const [port, opsPort] = others.map(other => (other.address() as AddressInfo).port)
+    const { code, said } = await run(GOOD, { PORT: String(port), OPS_PORT: String(opsPort) })
+    assert.equal(code, 71)
+    assert.match(said, new RegExp(`${opsPort} \\(OPS_PORT\\): the port is in use`))
+    assert.match(said, new RegExp(`${port} \\(PORT\\): the port is in use`))
+    for (const other of others) other.close()
+  })
+
   it('says that the machine has no such address, and ends with 71', async () => {
     const { code, said } = await run(GOOD, { HOST: '192.0.2.1' })
     assert.equal(code, 71)
