@@ -143,6 +143,15 @@ describe('messages about alerts', function () {
     assert.equal(slack.messages.length, 1)
   })
 
+  it('have a title without a severity too', async () => {
+    const { severity: _severity, ...labels } = fired('RedisMemoryHigh', {
+      job: 'redis',
+      instance: 'redis-exporter:9121',
+    })
+    await alertmanager.post([{ labels, annotations: { summary: 'About memory', description: 'It is nearly full.' } }])
+    await messagesTitled('[ALERT] RedisMemoryHigh redis-exporter:9121')
+  })
+
   /** The message of this title as it came by Slack and by mail. */
   async function messagesTitled(title: string): Promise<{ message: SlackMessage; mail: ParsedMail }> {
     return until(
