@@ -76,9 +76,9 @@ export function planCurve(alert: Pick<Alert, 'labels'>): CurvePlan | undefined {
   return STATES.get(family ?? '')
 }
 
-/** What is one number for all of Redis or all of the gateway. */
+/** What is one number, the higher the worse, for all of Redis or all of the gateway. */
 const STATES: ReadonlyMap<string, CurvePlan> = new Map([
-  ['redis', state('Redis answers', 'on or off', 'min(redis_up)')],
+  ['redis', state('Redis does not answer', 'on or off', '1 - min(redis_up)')],
   ['redis-memory', share('memory used of maxmemory', 'redis_memory_used_bytes', 'redis_memory_max_bytes')],
   ['redis-connections', share('connections of maxclients', 'redis_connected_clients', 'redis_config_maxclients')],
   ['rate-limit-store', state('limits counted without Redis', 'on or off', 'max(gateway_rate_limiting_degraded)')],

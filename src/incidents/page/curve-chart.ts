@@ -1,5 +1,5 @@
 import { scaleLinear } from 'd3-scale'
-import { area, line } from 'd3-shape'
+import { area, curveLinear, curveStepAfter, line } from 'd3-shape'
 import { html, type Html } from '../../page/html'
 import { clock } from '../../page/times'
 import { describe, drawnLines, extent, highestOf, valueAt, within, type Chart, type Dot, type Mark } from './chart'
@@ -24,11 +24,14 @@ export function curveChart(chart: Chart): Html {
   )
   const y = scaleLinear([0, highest > 0 ? highest : 1], [BOTTOM, TOP]).nice(4)
   const atStep = (index: number): number => x(curve.startMs + index * curve.stepMs)
+  // Between yes and no there is nothing.
+  const shape = curve.unit === 'on or off' ? curveStepAfter : curveLinear
   const stroke = line<number | null>(
     (_, index) => atStep(index),
     value => y(value ?? 0),
   )
     .defined(value => value !== null)
+    .curve(shape)
     .digits(2)
   const ground = area<number | null>(
     (_, index) => atStep(index),
@@ -36,6 +39,7 @@ export function curveChart(chart: Chart): Html {
     value => y(value ?? 0),
   )
     .defined(value => value !== null)
+    .curve(shape)
     .digits(2)
   const bad = marks.find(({ kind }) => kind === 'bad')
   const over = marks.find(({ kind }) => kind === 'resolved')

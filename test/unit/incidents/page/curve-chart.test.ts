@@ -71,6 +71,20 @@ describe('the chart of a curve', () => {
     assert.equal(path.match(/M/g)?.length, 2)
   })
 
+  it('goes from no to yes in one step', () => {
+    const curve: Curve = { ...CURVE, unit: 'on or off', lines: [{ name: 'a', values: [0, 0, 1, 1] }] }
+    const [path = ''] = /class="main-line"\s+d="([^"]*)"/.exec(draw({ curve }))?.slice(1) ?? []
+    const points = path
+      .split(/[ML]/)
+      .slice(1)
+      .map(point => point.split(',').map(Number))
+    assert.ok(points.length > 4)
+    for (const [index, [x, y]] of points.entries()) {
+      const [beforeX, beforeY] = points[index - 1] ?? [x, y]
+      assert.ok(x === beforeX || y === beforeY, path)
+    }
+  })
+
   it('names the turn, the alert and the end, one under the other', () => {
     const svg = draw({
       marks: [
