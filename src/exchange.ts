@@ -64,6 +64,11 @@ export class Exchange {
     return hasBody(this.request) && !this.request.complete
   }
 
+  /** 499 after nginx, where nobody was there to be answered. */
+  get statusCode(): number {
+    return this.outcome === 'client_closed' ? 499 : this.response.statusCode
+  }
+
   /** Notes how it ended. The first verdict stands: what fails afterwards is a consequence. */
   conclude(outcome: Outcome, reason: Reason, cause?: unknown): void {
     if (this.outcome !== 'ok') return

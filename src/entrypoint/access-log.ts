@@ -4,14 +4,14 @@ import type { Logger } from '../telemetry/logger'
 
 /** One line per request, written when its response closes. The query stays out: it may carry secrets. */
 export function logAccess(log: Logger, exchange: Exchange): void {
-  const { request, response, route, outcome, reason, cause } = exchange
+  const { request, route, outcome, reason, cause } = exchange
   const line = {
     event: 'request',
     method: request.method,
     path: exchange.path,
     route: route?.template,
     upstream: route?.upstreamName,
-    status: outcome === 'client_closed' ? 499 : response.statusCode,
+    status: exchange.statusCode,
     outcome,
     reason,
     client: exchange.clientAddress,

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Attributes, Meter } from '@opentelemetry/api'
+import { schemeOf } from '../peer'
 import { methodLabel } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
-import { scheme } from './server-span'
 
 interface Series {
   readonly attributes: Attributes
@@ -40,10 +40,10 @@ export class ActiveRequests {
 
   #seriesOf(request: IncomingMessage): Series {
     const method = methodLabel(request.method)
-    const byMethod = this.#series[scheme(request)]
+    const byMethod = this.#series[schemeOf(request)]
     let series = byMethod.get(method)
     if (!series) {
-      const attributes = { [semconv.ATTR_HTTP_REQUEST_METHOD]: method, [semconv.ATTR_URL_SCHEME]: scheme(request) }
+      const attributes = { [semconv.ATTR_HTTP_REQUEST_METHOD]: method, [semconv.ATTR_URL_SCHEME]: schemeOf(request) }
       byMethod.set(method, (series = { attributes, count: 0 }))
     }
     return series

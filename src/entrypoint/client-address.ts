@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import proxyaddr from 'proxy-addr'
+import { plainAddress } from '../peer'
 
 /** Who sent a request, and whether the peer's word about it is believed. */
 export interface ClientOrigin {
@@ -31,9 +32,4 @@ export function createPeerTrust(trustedProxies: readonly string[]): (request: In
     const peer = plainAddress(socket.remoteAddress ?? '')
     return peer !== '' && isTrusted(peer, 0)
   }
-}
-
-/** An IPv4 client of a dual-stack listener shows as `::ffff:192.0.2.1`; two spellings would be two rate-limit keys. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import { SpanStatusCode, type Attributes, type Span } from '@opentelemetry/api'
 import { REASONS } from '../errors/reasons'
 import type { Exchange } from '../exchange'
+import { schemeOf } from '../peer'
 import type { Route } from '../routing/route'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
@@ -23,10 +23,10 @@ export function describeRoute(span: Span, { request, path }: Exchange, route: Ro
 export function describe(span: Span, exchange: Exchange, method: string): void {
   const { request } = exchange
   const attributes: Attributes = {
-    [semconv.ATTR_URL_SCHEME]: scheme(request),
+    [semconv.ATTR_URL_SCHEME]: schemeOf(request),
     [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
     [semconv.ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
-    [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: statusOf(exchange),
+    [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: exchange.statusCode,
   }
   if (exchange.route === undefined) {
     attributes[semconv.ATTR_HTTP_REQUEST_METHOD] = method
@@ -49,13 +49,4 @@ export function describeOutcome(span: Span, { outcome, reason, cause }: Exchange
   span.setAttribute(semconv.ATTR_ERROR_TYPE, reason)
   span.setStatus({ code: SpanStatusCode.ERROR, message: REASONS[reason].title })
   if (cause instanceof Error) span.recordException(cause)
-}
-
-/** 499 after nginx, where nobody was there to be answered. */
-export function statusOf({ outcome, response }: Exchange): number {
-  return outcome === 'client_closed' ? 499 : response.statusCode
-}
-
-export function scheme(request: IncomingMessage): 'http' | 'https' {
-  return 'encrypted' in request.socket ? 'https' : 'http'
 }

@@ -12,13 +12,14 @@ import {
 } from '@opentelemetry/api'
 import { REASONS } from '../errors/reasons'
 import type { Exchange } from '../exchange'
+import { schemeOf } from '../peer'
 import type { Route } from '../routing/route'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from './active-requests'
-import { describe, describeRoute, scheme, statusOf } from './server-span'
+import { describe, describeRoute } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
 export interface ServerTelemetry {
@@ -125,7 +126,7 @@ class SeriesCache {
     if (!attributes) {
       attributes = {
         [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
-        [semconv.ATTR_URL_SCHEME]: scheme(request),
+        [semconv.ATTR_URL_SCHEME]: schemeOf(request),
         [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
         [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: status,
         ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
@@ -141,8 +142,7 @@ const NO_ROUTE = {}
 
 /** What was sent before a response broke off may be any status; times every reason it would make too many series. */
 function statusOfSeries(exchange: Exchange): number {
-  const { outcome, reason } = exchange
-  const status = statusOf(exchange)
+  const { outcome, reason, statusCode: status } = exchange
   const hasBrokenOff =
     outcome === 'fault' && reason !== undefined && reason !== 'upstream_5xx' && status !== REASONS[reason].status
   return hasBrokenOff ? statusClass(status) : statusLabel(status)

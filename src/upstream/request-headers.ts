@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange'
+import { plainAddress, schemeOf } from '../peer'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 
 /** Fields that belong to one connection (RFC 9110 §7.6.1), or that the gateway writes or answers itself. */
@@ -62,8 +63,8 @@ export function namedInConnection(connection: string | undefined): ReadonlySet<s
 function addForwardingHeaders(headers: string[], exchange: Exchange): void {
   const { request, peerIsTrusted } = exchange
   const inbound = request.headers
-  const peer = peerIsTrusted ? peerAddress(exchange) : exchange.clientAddress
-  const scheme = 'encrypted' in request.socket ? 'https' : 'http'
+  const peer = peerIsTrusted ? plainAddress(request.socket.remoteAddress ?? '') : exchange.clientAddress
+  const scheme = schemeOf(request)
   const trusted = (name: string): string | undefined => (peerIsTrusted ? join(inbound[name]) : undefined)
 
   const element = `for=${forwardedNode(peer)}${inbound.host ? `;host="${inbound.host}"` : ''};proto=${scheme}`
@@ -81,11 +82,6 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
     `${request.httpVersion} myesi-gateway`,
   )
   if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // HTTP/1.0 may name none
-}
-
-function peerAddress(exchange: Exchange): string {
-  const address = exchange.request.socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 
 /** RFC 7239 §6: an IPv6 address goes into brackets, and those into quotes. */
