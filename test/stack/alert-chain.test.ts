@@ -78,7 +78,7 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
     for (const text of [told.slack.text, told.mail.text ?? '']) {
       assert.match(text, /Route:\*? \/api\/orders/)
       assert.match(text, /Upstream:\*? orders/)
-      assert.match(text, /Reason:\*? upstream_5xx/)
+      assert.match(text, /Reason:\*? upstream_5xx$/m)
       assert.match(text, /GatewayHttp500Spike\.md/)
     }
     assert.match(told.slack.title, /^\[CRITICAL\] GatewayHttp500Spike \/api\/orders/)
