@@ -41,6 +41,8 @@ export class Exchange {
   isEventStream = false
   /** Index among those in flight (`in-flight.ts`). */
   placeInFlight = -1
+  /** Whether the process stops: clients are then asked to open no further request on the connection. */
+  isDraining: () => boolean = () => false
   /** Told once, when the verdict is in. */
   onConclude: ((exchange: Exchange) => void) | undefined
 
@@ -62,6 +64,11 @@ export class Exchange {
   /** Whether the client still owes bytes of its body: the connection cannot be used again without reading them. */
   get bodyIsPending(): boolean {
     return hasBody(this.request) && !this.request.complete
+  }
+
+  /** Whether the response must say that nothing else is served on the connection. */
+  get closesConnection(): boolean {
+    return this.bodyIsPending || this.isDraining()
   }
 
   /** 499 after nginx, where nobody was there to be answered. */

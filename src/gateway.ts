@@ -99,7 +99,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 /** What a request of this route passes, in this order. */
 function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, options: GatewayOptions): Stage[] {
-  const { isDraining, clientTelemetry } = options
+  const { clientTelemetry } = options
   return [
     ...(route.config.rateLimits.length > 0 ? [limiter.stage] : []),
     forward({
@@ -109,7 +109,6 @@ function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, option
       timeouts: route.config.timeouts,
       retry: route.config.retry,
       onFailure: handleError,
-      isDraining,
     }),
   ]
 }
@@ -119,6 +118,7 @@ function enter(app: RequestListener, inFlight: InFlight, options: GatewayOptions
   const { config, log, metrics, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
     clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
+    isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
     onClose: exchange => {
       inFlight.delete(exchange)
@@ -190,6 +190,7 @@ function about({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function aboutGateway(_request, response) {
     const exchange = exchangeOf(response)
     exchange.route = ABOUT
+    if (exchange.closesConnection) response.setHeader('Connection', 'close')
     serverTelemetry.matched(exchange, ABOUT)
     response.json({
       name: 'myesi-gateway',

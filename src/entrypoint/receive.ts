@@ -9,6 +9,8 @@ import { expectsContinue } from './server'
 
 export interface ReceiveOptions {
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  /** True while the process stops. */
+  readonly isDraining: () => boolean
   /** Called once when the verdict on an exchange is anything but `ok`. */
   readonly onConclude: (exchange: Exchange) => void
   /** Called once per exchange, when its response is finished or lost. */
@@ -33,6 +35,7 @@ export function receive(request: IncomingMessage, response: ServerResponse, opti
     host: target.host,
     context: context.active(),
   })
+  exchange.isDraining = options.isDraining
   exchange.onConclude = options.onConclude
   exchange.expectsContinue = expectsContinue(request)
   // Before anything can wait: a client that is quickly gone is never seen otherwise.

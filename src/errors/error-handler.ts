@@ -46,7 +46,7 @@ function answer(exchange: Exchange, failure: GatewayError): void {
     ...failure.headers,
   ]
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
-  if (exchange.bodyIsPending) headers.push('Connection', 'close')
+  if (exchange.closesConnection) headers.push('Connection', 'close')
   // With its phrase: writeHead() would take the one of an upstream's answer that could not be written.
   response.writeHead(failure.status, STATUS_CODES[failure.status], headers)
   response.end(request.method === 'HEAD' ? undefined : body)

@@ -17,8 +17,6 @@ export interface ForwardOptions {
   readonly retry: CallOptions['retry']
   /** Called once when the call failed; answers the client if that is still possible. */
   readonly onFailure: (exchange: Exchange, error: unknown) => void
-  /** True while the process is draining: clients are then asked to open no further request on the connection. */
-  readonly isDraining: () => boolean
 }
 
 /**

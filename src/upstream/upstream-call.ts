@@ -34,7 +34,6 @@ export interface CallOptions {
   /** Trace fields that are written anew in every call. */
   readonly replacedFields: ReadonlySet<string>
   readonly onFailure: (exchange: Exchange, error: unknown) => void
-  readonly isDraining: () => boolean
 }
 
 /** What came before a call that is made again. */
@@ -186,7 +185,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']))
     fields.push(...ownLimits(response, headers))
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
-    if (this.#exchange.bodyIsPending || this.#options.isDraining()) fields.push('Connection', 'close')
+    if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
     // A stream may send its first byte much later; its header section must not wait for that.
     process.nextTick(flushUnlessStarted, this)
