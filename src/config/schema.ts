@@ -334,7 +334,7 @@ export const matchSchema = z
       )
       .min(1)
       .optional()
-      .meta({ description: 'Methods that are let through; GET includes HEAD. Left out: every method.' }),
+      .meta({ description: 'Methods that are let through; GET includes HEAD. Left out: every method but TRACE.' }),
   })
   .meta({ description: 'Which requests take this route.' })
 

@@ -1,4 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
 import { REASONS, type Reason } from '../errors/reasons'
@@ -87,7 +94,7 @@ function problemMessage(reason: Reason): string {
   const { status, title, outcome } = REASONS[reason]
   const body = JSON.stringify({ type: `urn:myesi-gateway:problem:${reason}`, title, status, outcome, reason })
   return [
-    `HTTP/1.1 ${status} ${title}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Content-Type: application/problem+json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -85,6 +85,12 @@ function newNode<R>(): Node<R> {
   return { literals: new Map(), param: undefined, byMethod: new Map(), anyMethod: undefined }
 }
 
+/**
+ * What is said of a route for every method. `TRACE` is none of them: it has the upstream show what the gateway and others
+ * added to the request, and no client needs that (RFC 9110 §9.3.8).
+ */
+const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
 /** Tries the deepest template first; `start` is where the next segment begins. True when `search.found` is set. */
 function descend<R>(search: Search<R>, node: Node<R>, start: number): boolean {
   const { path } = search
@@ -99,11 +105,12 @@ function descend<R>(search: Search<R>, node: Node<R>, start: number): boolean {
 }
 
 function select<R>(search: Search<R>, node: Node<R>): boolean {
-  search.found = node.byMethod.get(search.method) ?? node.anyMethod
+  search.found = node.byMethod.get(search.method) ?? (search.method === 'TRACE' ? undefined : node.anyMethod)
   if (search.found) return true
-  if (node.byMethod.size > 0) {
+  if (node.byMethod.size > 0 || node.anyMethod) {
     search.allowed ??= new Set()
     for (const method of node.byMethod.keys()) search.allowed.add(method)
+    if (node.anyMethod) for (const method of USUAL_METHODS) search.allowed.add(method)
   }
   return false
 }

@@ -52,7 +52,7 @@ export class RetryPolicy {
 }
 
 /** RFC 9110 §9.2.2: the same request twice has the effect of one. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 export function isIdempotent(method: string | undefined): boolean {
   return IDEMPOTENT.has(method ?? '')

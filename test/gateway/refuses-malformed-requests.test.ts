@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { STATUS_CODES } from 'node:http'
 import type { Reason } from '../../src/errors/reasons'
 import { openRaw } from '../support/raw-http'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
@@ -91,7 +92,8 @@ describe('a malformed request', () => {
       const answer = await connection.waitFor(/\r\n\r\n\{.*\}$/)
       connection.destroy()
       const [head = '', body = ''] = answer.split('\r\n\r\n')
-      assert.match(head, /^HTTP\/1\.1 4\d\d /)
+      const [, status = '', phrase] = /^HTTP\/1\.1 (4\d\d) (.*)/.exec(head) ?? []
+      assert.equal(phrase, STATUS_CODES[status])
       assert.match(head, /\r\nContent-Type: application\/problem\+json/)
       assert.equal((JSON.parse(body) as { reason: string }).reason, reason)
       assert.deepEqual((await pipeline.ended(before + 1)).slice(before), [

@@ -80,6 +80,17 @@ describe('routes', () => {
     assert.equal(problemOf(answer)['reason'], 'method_not_allowed')
   })
 
+  it('are never asked with TRACE, also those for every method', async () => {
+    const calls = upstream.requests.length
+    for (const path of ['/api/orders', '/in']) {
+      const answer = await send(pipeline.port, { path, method: 'TRACE', headers: { Host: 'shop.example' } })
+      assert.equal(answer.status, 405)
+      assert.match(answer.headers.allow ?? '', /^GET, .*HEAD/)
+      assert.equal(problemOf(answer)['reason'], 'method_not_allowed')
+    }
+    assert.equal(upstream.requests.length, calls)
+  })
+
   it('that take GET take HEAD', async () => {
     const answer = await send(pipeline.port, { path: '/api/orders/7', method: 'HEAD' })
     assert.equal(answer.status, 200)

@@ -33,7 +33,10 @@ describe('a client that is slow', () => {
     it(`with its header section is told so and loses its connection: ${JSON.stringify(begun)}`, async () => {
       await start({ headersTimeout: '300ms' })
       const answer = await rawExchange(pipeline.port, begun, SOON_MS)
-      assert.match(answer, /^HTTP\/1\.1 408 [^]*\r\nContent-Type: application\/problem\+json\r\n[^]*"request_timeout"/)
+      assert.match(
+        answer,
+        /^HTTP\/1\.1 408 Request Timeout\r\n[^]*Content-Type: application\/problem\+json\r\n[^]*"request_timeout"/,
+      )
       assert.deepEqual(pipeline.counted, [{ route: undefined, outcome: 'refusal', reason: 'request_timeout' }])
     })
   }

@@ -10,6 +10,7 @@ export function parseMethod(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   const method = found.toUpperCase()
   if (method === 'CONNECT') return refuse('opens a tunnel, which the gateway does not do', ALLOWED)
+  if (method === 'TRACE') return refuse('shows what is added to requests, which the gateway does not do', ALLOWED)
   if (method === '*' || method === 'ANY' || method === 'ALL') {
     return refuse('is not a method', `${ALLOWED}; leave "methods" out to allow every one`)
   }

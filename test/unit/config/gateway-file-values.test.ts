@@ -518,6 +518,13 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       'CONNECT',
       '"CONNECT" opens a tunnel, which the gateway does not do',
     ],
+    [
+      'match',
+      'path: /a, methods: [TRACE]',
+      'routes[0].match.methods[0]',
+      'TRACE',
+      '"TRACE" shows what is added to requests, which the gateway does not do',
+    ],
     ['match', 'path: /a, methods: GET', 'routes[0].match.methods', 'GET', '"GET" is not a list', '["GET"]'],
     ['match', 'path: /a, methods: []', 'routes[0].match.methods', 'methods', '"methods" has nothing in it'],
   ],
