@@ -9,6 +9,7 @@ import { linkList, severityPill, statePill } from './badges'
 import { curveSection } from './curve-section'
 import { curveRange } from './curves'
 import type { IncidentView } from './incident-view'
+import { limitedSection } from './limited-section'
 import { linksOf } from './links'
 import { signatureSection } from './signature-section'
 import { nameOf, type Story } from './story'
@@ -26,8 +27,8 @@ export function incidentPage(view: IncidentView): Page {
     style: STYLE,
     body: html`<main>
       <nav class="small"><a href="../incidents">All incidents</a></nav>
-      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${traceSection(view)} ${timelineSection(story)}
-      ${alertSection(view)} ${missingSection(view)}
+      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${limitedSection(view)} ${traceSection(view)}
+      ${timelineSection(story)} ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; this page was made at ${clock(view.now)}. Incident <code>${incident.id}</code>, also

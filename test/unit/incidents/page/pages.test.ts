@@ -54,6 +54,18 @@ describe('the incident pages', () => {
   const incident = incidentRecord()
   const path = `/incidents/${incident.id}`
 
+  it('say who is limited, most first, in an incident about a limit', async () => {
+    const alert = alertRecord()
+    const limitedClients = [
+      { client: '60303ae22b99', count: 3 },
+      { client: '9f86d081884c', count: 120 },
+    ]
+    const evidence = { ...(alert.evidence as NonNullable<typeof alert.evidence>), limitedClients }
+    const limited = await ask(path, [{ ...incident, alerts: [{ ...alert, evidence }] }], HTML)
+    assert.match(wordsOf(limited), /Who is limited Client Times over the limit 9f86d081884c 120 60303ae22b99 3/)
+    assert.doesNotMatch(wordsOf(await ask(path, [incident], HTML)), /Who is limited/)
+  })
+
   it('give programs JSON: a list in short, and the whole record', async () => {
     const list = await ask('/incidents', [incident])
     assert.equal(list.headers['Content-Type'], 'application/json')
