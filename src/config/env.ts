@@ -3,6 +3,7 @@ import { hasErrors } from './problems'
 import { quoted } from './quoted'
 import type { ConfigProblem, Settings } from './types'
 import { unknownVariables } from './unknown-variables'
+import { KNOWN_VARIABLES, VARIABLES } from './variable-names'
 import { parseBearerToken } from './values/bearer-token'
 import { choice, parseBoolean } from './values/choice'
 import { field, type IssueParams } from './values/field'
@@ -24,32 +25,6 @@ export interface ReadSettings {
 export function processEnv(): Environment {
   return { ...process.env }
 }
-
-/** Where each setting comes from; of several variables, the first that is set. */
-export const VARIABLES = {
-  port: ['PORT'],
-  host: ['HOST'],
-  opsPort: ['OPS_PORT', 'OTEL_EXPORTER_PROMETHEUS_PORT'],
-  opsHost: ['OPS_HOST', 'OTEL_EXPORTER_PROMETHEUS_HOST'],
-  opsPublicUrl: ['OPS_PUBLIC_URL'],
-  opsToken: ['OPS_TOKEN'],
-  redisUrl: ['REDIS_URL'],
-  replicas: ['REPLICAS'],
-  configFile: ['GATEWAY_CONFIG'],
-  logLevel: ['LOG_LEVEL'],
-  metricsToken: ['METRICS_TOKEN'],
-  telemetryRequired: ['TELEMETRY_REQUIRED'],
-  shutdownTimeoutMs: ['SHUTDOWN_TIMEOUT_MS'],
-} as const satisfies Readonly<Record<keyof Settings, readonly [string, ...string[]]>>
-
-/** Variables that are read elsewhere: by `otel/sdk`, by the demo and by the project's other processes. */
-export const VARIABLES_OF_OTHERS: readonly string[] = [
-  'DEMO_UPSTREAM_URL',
-  'INCIDENT_PUBLIC_URL',
-  'TELEMETRY_HTTP_INSTRUMENTATION',
-  'TRACES_KEEP_PER_SECOND',
-  'TRACES_SLOW_MS',
-]
 
 /** Never repeated in a message, because a password may stand in them. */
 const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'metricsToken', 'opsToken'])
@@ -98,7 +73,7 @@ export function readSettings(env: Environment): ReadSettings {
   const problems = [
     ...(parsed.error?.issues ?? []).map(issue => problemOf(issue, env)),
     ...checkPorts(found, env),
-    ...unknownVariables(env, [...Object.values(VARIABLES).flat(), ...VARIABLES_OF_OTHERS]),
+    ...unknownVariables(env, KNOWN_VARIABLES),
   ]
   if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
   const unset = { opsPublicUrl: undefined, opsToken: undefined, redisUrl: undefined, metricsToken: undefined }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Environment } from './env'
 import { quoted } from './quoted'
 import type { ConfigProblem } from './types'
+import { unknownVariables } from './unknown-variables'
 import { parseBearerToken } from './values/bearer-token'
 import { choice, parseBoolean } from './values/choice'
 import { field, type IssueParams } from './values/field'
@@ -10,6 +11,7 @@ import { refuse, type Parsed } from './values/parsed'
 import { parsePublicUrl } from './values/public-url'
 import { parseRedisUrl } from './values/redis-url'
 import { wholeNumberText } from './values/whole-number'
+import { INCIDENT_VARIABLES, KNOWN_VARIABLES } from './variable-names'
 
 /** Settings of the incident service, from the environment. */
 export interface IncidentSettings {
@@ -44,25 +46,6 @@ export interface IncidentSettings {
   readonly logLevel: string
 }
 
-const VARIABLES = {
-  port: 'INCIDENTS_PORT',
-  host: 'INCIDENTS_HOST',
-  publicUrl: 'INCIDENT_PUBLIC_URL',
-  prometheusUrl: 'PROMETHEUS_URL',
-  alertmanagerUrls: 'ALERTMANAGER_URLS',
-  jaegerUrl: 'JAEGER_URL',
-  tempoUrl: 'TEMPO_URL',
-  opsToken: 'OPS_TOKEN',
-  token: 'INCIDENTS_TOKEN',
-  redisUrl: 'REDIS_URL',
-  folder: 'INCIDENTS_FOLDER',
-  grafanaUrl: 'GRAFANA_URL',
-  repositoryUrl: 'REPOSITORY_URL',
-  alertmanagerPublicUrl: 'ALERTMANAGER_PUBLIC_URL',
-  showClients: 'INCIDENTS_SHOW_CLIENTS',
-  logLevel: 'LOG_LEVEL',
-} as const satisfies Readonly<Record<keyof IncidentSettings, string>>
-
 /** Never repeated in a message. */
 const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl'])
 
@@ -91,9 +74,10 @@ export function readIncidentSettings(env: Environment): {
   readonly problems: readonly ConfigProblem[]
 } {
   const found = Object.fromEntries(
-    Object.entries(VARIABLES).map(([name, variable]) => [name, env[variable] || undefined]),
+    Object.entries(INCIDENT_VARIABLES).map(([name, variable]) => [name, env[variable] || undefined]),
   )
   const parsed = schema.safeParse(found)
+  const near = unknownVariables(env, KNOWN_VARIABLES)
   if (parsed.success) {
     const unset = {
       publicUrl: undefined,
@@ -106,14 +90,14 @@ export function readIncidentSettings(env: Environment): {
       repositoryUrl: undefined,
       alertmanagerPublicUrl: undefined,
     }
-    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: [] }
+    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: near }
   }
-  return { settings: undefined, problems: parsed.error.issues.map(issue => toProblem(issue, env)) }
+  return { settings: undefined, problems: [...parsed.error.issues.map(issue => toProblem(issue, env)), ...near] }
 }
 
 function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {
-  const name = issue.path[0] as keyof typeof VARIABLES
-  const where = VARIABLES[name]
+  const name = issue.path[0] as keyof typeof INCIDENT_VARIABLES
+  const where = INCIDENT_VARIABLES[name]
   const subject = SECRETS.has(name) ? 'the value' : quoted(env[where] ?? '')
   if (issue.code !== 'custom') return { where, problem: `${subject} ${issue.message}` }
   const { problem, ...hints } = (issue.params as unknown as IssueParams).mistake

@@ -5,11 +5,15 @@ export function hasErrors(problems: readonly ConfigProblem[]): boolean {
   return problems.some(problem => problem.severity !== 'warning')
 }
 
-/** The text for stderr, before exit code 78 or before a start with warnings. Empty when there is nothing to say. */
-export function formatProblems(problems: readonly ConfigProblem[]): string {
+/**
+ * The text for stderr, before exit code 78 or before a start with warnings. Empty when there is nothing to say.
+ *
+ * @param program who starts or does not
+ */
+export function formatProblems(problems: readonly ConfigProblem[], program = 'myesi-gateway'): string {
   if (problems.length === 0) return ''
   const groups = Map.groupBy(problems, groupOf)
-  const lines = [headline(problems)]
+  const lines = [headline(problems, program)]
   for (const [group, members] of groups) {
     lines.push('', group, ...members.flatMap(formatProblem))
   }
@@ -17,12 +21,12 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
   return lines.join('\n')
 }
 
-function headline(problems: readonly ConfigProblem[]): string {
+function headline(problems: readonly ConfigProblem[], program: string): string {
   const warnings = problems.filter(problem => problem.severity === 'warning').length
   const errors = problems.length - warnings
-  if (errors === 0) return `myesi-gateway starts, with ${count(warnings, 'warning')} about its configuration.`
+  if (errors === 0) return `${program} starts, with ${count(warnings, 'warning')} about its configuration.`
   const also = warnings === 0 ? '' : ` and ${count(warnings, 'warning')}`
-  return `myesi-gateway does not start: ${count(errors, 'problem')}${also} in its configuration.`
+  return `${program} does not start: ${count(errors, 'problem')}${also} in its configuration.`
 }
 
 function count(number: number, noun: string): string {

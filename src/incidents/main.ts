@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { processEnv } from '../config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR } from '../config/exit-codes'
 import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
-import { formatProblems } from '../config/problems'
+import { formatProblems, hasErrors } from '../config/problems'
 import { createLogger, type Logger } from '../telemetry/logger'
 import type { Alert, Labels } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
@@ -119,8 +119,8 @@ async function main(): Promise<void> {
 function readSettings(): IncidentSettings {
   const { settings, problems } = readIncidentSettings(processEnv())
   const all = [...problems, ...telemetry.problems]
-  if (settings && all.length === 0) return settings
-  process.stderr.write(formatProblems(all))
+  process.stderr.write(formatProblems(all, 'myesi-incidents'))
+  if (settings && !hasErrors(all)) return settings
   return process.exit(EXIT_CONFIG)
 }
 

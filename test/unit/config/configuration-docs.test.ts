@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readSettings, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/env'
+import { readSettings } from '../../../src/config/env'
 import { parseGatewayFile } from '../../../src/config/gateway-file'
+import { readIncidentSettings } from '../../../src/config/incident-settings'
 import { formatProblems } from '../../../src/config/problems'
+import { INCIDENT_VARIABLES, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/variable-names'
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
@@ -19,17 +21,20 @@ const DOCS = join(__dirname, '../../../..', 'docs')
 const TEXT = readFileSync(join(DOCS, 'configuration.md'), 'utf8')
 const SCHEMA = JSON.parse(readFileSync(join(DOCS, 'gateway.schema.json'), 'utf8')) as JsonSchema
 
-/** First column to default column, of the tables with four columns. */
-const ROWS = new Map(
-  [...TEXT.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([^|]+) \| .+ \|$/gm)].map(([, key = '', standard = '']) => [
-    key,
-    standard,
-  ]),
-)
+const [, INCIDENT_SERVICE = ''] = /^## The incident service\n(.*?)^## /ms.exec(TEXT) ?? []
+
+const ROWS = rows(TEXT.replace(INCIDENT_SERVICE, ''))
+const INCIDENT_ROWS = rows(INCIDENT_SERVICE)
 const CODE_BLOCKS = [...TEXT.matchAll(/^```(yaml|text)\n(.*?)^```$/gms)].map(([, language, code = '']) => ({
   language,
   code,
 }))
+
+/** First column to default column, of the tables with four columns. */
+function rows(text: string): ReadonlyMap<string, string> {
+  const found = text.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([^|]+) \| .+ \|$/gm)
+  return new Map([...found].map(([, key = '', standard = '']) => [key, standard]))
+}
 
 /** Every key that holds a value or may hold a whole one of several shapes, with what the docs should call its default. */
 function keys(schema: JsonSchema, path: string): [string, string][] {
@@ -77,9 +82,22 @@ describe('docs/configuration.md', () => {
       assert.equal(ROWS.get(name), expected, name)
       for (const other of others) assert.ok(TEXT.includes(`\`${other}\``), other)
     }
-    for (const name of VARIABLES_OF_OTHERS.filter(name => name !== 'INCIDENT_PUBLIC_URL')) {
+    for (const name of VARIABLES_OF_OTHERS) {
       assert.ok(TEXT.includes(`\`${name}\``), name)
     }
+  })
+
+  it('has every variable of the incident service with its default, and no other', () => {
+    const { settings } = readIncidentSettings({})
+    const made: Readonly<Record<string, string>> = {
+      publicUrl: 'made of host and port',
+      alertmanagerPublicUrl: 'the first of `ALERTMANAGER_URLS`',
+    }
+    const expected = Object.entries(INCIDENT_VARIABLES).map(([setting, name]) => {
+      const standard = settings?.[setting as keyof typeof INCIDENT_VARIABLES]
+      return [name, made[setting] ?? (standard === undefined ? 'none' : `\`${String(standard)}\``)] as const
+    })
+    assert.deepEqual(Object.fromEntries(INCIDENT_ROWS), Object.fromEntries(expected))
   })
 
   it('has an example that the gateway takes', () => {

@@ -2,16 +2,20 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseSettings } from '../../../otel/sdk/settings'
-import { readSettings, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/env'
+import { readSettings } from '../../../src/config/env'
+import { readIncidentSettings } from '../../../src/config/incident-settings'
+import { INCIDENT_VARIABLES, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/variable-names'
 
 const TEXT = readFileSync(join(__dirname, '../../../..', '.env.example'), 'utf8')
 const EXAMPLES = [...TEXT.matchAll(/^#?([A-Z][A-Z0-9_]*)=(.*)$/gm)].map(
   ([, name = '', value = '']) => [name, value] as const,
 )
 const NAMES = EXAMPLES.map(([name]) => name)
-const OURS: readonly string[] = Object.values(VARIABLES).flat()
+const OURS: readonly string[] = [...Object.values(VARIABLES).flat(), ...Object.values(INCIDENT_VARIABLES)]
 /** What stands there as an example, because the variable has no default. */
-const WITHOUT_DEFAULT = ['OPS_PUBLIC_URL', 'OPS_TOKEN', 'REDIS_URL', 'METRICS_TOKEN']
+const WITHOUT_DEFAULT =
+  'OPS_PUBLIC_URL OPS_TOKEN REDIS_URL METRICS_TOKEN INCIDENT_PUBLIC_URL INCIDENTS_TOKEN ALERTMANAGER_PUBLIC_URL ' +
+  'GRAFANA_URL REPOSITORY_URL JAEGER_URL TEMPO_URL'
 
 describe('.env.example', () => {
   it('has every variable that is a setting', () => {
@@ -48,14 +52,17 @@ describe('.env.example', () => {
     const { settings, problems } = readSettings(env)
     assert.ok(settings)
     assert.deepEqual(problems, [])
+    assert.ok(readIncidentSettings(env).settings)
+    assert.deepEqual(readIncidentSettings(env).problems, [])
     const telemetry = parseSettings(env)
     assert.deepEqual(telemetry.problems, [])
     assert.deepEqual(telemetry.warnings, [])
   })
 
   it('shows the default of every setting that has one', () => {
-    const env = Object.fromEntries(EXAMPLES.filter(([name]) => !WITHOUT_DEFAULT.includes(name)))
+    const env = Object.fromEntries(EXAMPLES.filter(([name]) => !WITHOUT_DEFAULT.split(' ').includes(name)))
     assert.deepEqual(readSettings(env).settings, readSettings({}).settings)
+    assert.deepEqual(readIncidentSettings(env).settings, readIncidentSettings({}).settings)
   })
 
   it('changes nothing as it is', () => {

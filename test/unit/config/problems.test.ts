@@ -52,6 +52,11 @@ Every variable and key, with its default: docs/configuration.md
     assert.equal(headline, 'myesi-gateway starts, with 1 warning about its configuration.')
   })
 
+  it('names the program that starts or does not', () => {
+    assert.match(formatProblems([VARIABLE], 'myesi-incidents'), /^myesi-incidents does not start: 1 problem in/)
+    assert.match(formatProblems([WARNING], 'myesi-incidents'), /^myesi-incidents starts, with 1 warning/)
+  })
+
   it('keeps paths of Windows together', () => {
     const where = 'C:\\gateway\\gateway.yaml:1:2 routes'
     assert.match(formatProblems([{ where, problem: 'x' }]), /\n\nC:\\gateway\\gateway\.yaml\n {2}C:/)

@@ -1,0 +1,52 @@
+import type { IncidentSettings } from './incident-settings'
+import type { Settings } from './types'
+
+/** Where each setting comes from; of several variables, the first that is set. */
+export const VARIABLES = {
+  port: ['PORT'],
+  host: ['HOST'],
+  opsPort: ['OPS_PORT', 'OTEL_EXPORTER_PROMETHEUS_PORT'],
+  opsHost: ['OPS_HOST', 'OTEL_EXPORTER_PROMETHEUS_HOST'],
+  opsPublicUrl: ['OPS_PUBLIC_URL'],
+  opsToken: ['OPS_TOKEN'],
+  redisUrl: ['REDIS_URL'],
+  replicas: ['REPLICAS'],
+  configFile: ['GATEWAY_CONFIG'],
+  logLevel: ['LOG_LEVEL'],
+  metricsToken: ['METRICS_TOKEN'],
+  telemetryRequired: ['TELEMETRY_REQUIRED'],
+  shutdownTimeoutMs: ['SHUTDOWN_TIMEOUT_MS'],
+} as const satisfies Readonly<Record<keyof Settings, readonly [string, ...string[]]>>
+
+/** Variables that are read elsewhere: by `otel/sdk` and by the demo. */
+export const VARIABLES_OF_OTHERS: readonly string[] = [
+  'DEMO_UPSTREAM_URL',
+  'TELEMETRY_HTTP_INSTRUMENTATION',
+  'TRACES_KEEP_PER_SECOND',
+  'TRACES_SLOW_MS',
+]
+
+/** The same for the incident service. */
+export const INCIDENT_VARIABLES = {
+  port: 'INCIDENTS_PORT',
+  host: 'INCIDENTS_HOST',
+  publicUrl: 'INCIDENT_PUBLIC_URL',
+  prometheusUrl: 'PROMETHEUS_URL',
+  alertmanagerUrls: 'ALERTMANAGER_URLS',
+  jaegerUrl: 'JAEGER_URL',
+  tempoUrl: 'TEMPO_URL',
+  opsToken: 'OPS_TOKEN',
+  token: 'INCIDENTS_TOKEN',
+  redisUrl: 'REDIS_URL',
+  folder: 'INCIDENTS_FOLDER',
+  grafanaUrl: 'GRAFANA_URL',
+  repositoryUrl: 'REPOSITORY_URL',
+  alertmanagerPublicUrl: 'ALERTMANAGER_PUBLIC_URL',
+  showClients: 'INCIDENTS_SHOW_CLIENTS',
+  logLevel: 'LOG_LEVEL',
+} as const satisfies Readonly<Record<keyof IncidentSettings, string>>
+
+/** Of all processes: they may share one environment, as from one `.env`. */
+export const KNOWN_VARIABLES: readonly string[] = [
+  ...new Set([...Object.values(VARIABLES).flat(), ...VARIABLES_OF_OTHERS, ...Object.values(INCIDENT_VARIABLES)]),
+]
