@@ -32,7 +32,10 @@ export interface Signature {
   readonly message: string | undefined
   /** Requests of this signature in the window, by the counters. */
   readonly count: number
-  /** All requests of the alert's selection that failed in the window, by the counters. */
+  /**
+   * All requests of the alert's selection that failed in the window, by the counters. Of an alert about a limit all requests,
+   * limited or not: all of those that were limited were limited.
+   */
   readonly total: number
 }
 

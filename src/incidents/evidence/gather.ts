@@ -5,7 +5,7 @@ import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
 import { findLimitedClients } from './limited-clients'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
-import { failureSelector } from './selection'
+import { failureSelector, ownMatchers } from './selection'
 import { findSignatures } from './signatures'
 import { findReplicas, gatewayReplica, type TraceSource } from './trace-sources'
 
@@ -40,9 +40,10 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       return otherwise
     }
   }
-  const [traces, counts, turn, changes, curve, limitedClients] = await Promise.all([
+  const [traces, counts, all, turn, changes, curve, limitedClients] = await Promise.all([
     attempt('traces', findTraces(alert, window, options, signal), []),
     attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+    attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
     attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
     attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
@@ -53,8 +54,8 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     window,
     traces,
     changes,
-    missing,
-    signatures: findSignatures(counts, traces),
+    missing: [...new Set(missing)],
+    signatures: findSignatures(counts, traces, all),
     firstBadMs: earliest([
       turn.firstBadMs,
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -166,8 +167,30 @@ async function countFailures(
 ): Promise<Sample[]> {
   const selector = failureSelector(alert)
   if (selector === undefined) return []
-  // increase() extrapolates to the window's edges and would say 41.3 of 40 requests.
   const sum = `sum by (http_route, gateway_upstream_name, gateway_reason) (gateway_requests_total{${selector}})`
+  return increaseOf(sum, { startMs, endMs }, prometheus, signal)
+}
+
+/** All requests of the selection of an alert about a limit, limited or not; undefined for others. */
+async function countAll(
+  alert: Alert,
+  window: Evidence['window'],
+  prometheus: PrometheusClient,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  if (alert.labels['family'] !== 'rate-limit' || failureSelector(alert) === undefined) return undefined
+  const sum = `sum(gateway_requests_total{${ownMatchers(alert).join(',')}})`
+  const [found] = await increaseOf(sum, window, prometheus, signal)
+  return found?.value
+}
+
+/** By how much counters grew. Not by increase(): it extrapolates to the window's edges and would say 41.3 of 40 requests. */
+async function increaseOf(
+  sum: string,
+  { startMs, endMs }: Evidence['window'],
+  prometheus: PrometheusClient,
+  signal: AbortSignal,
+): Promise<Sample[]> {
   const [atEnd, atStart] = await Promise.all([
     prometheus.query(sum, endMs, signal),
     prometheus.query(sum, startMs, signal),

@@ -11,9 +11,12 @@ const MAX_SIGNATURES = 8
  * they look like comes from the traces, which are a sample.
  *
  * @param counts failed requests by route, upstream and reason
+ * @param all of how many; the sum of the failed ones where it is not given
  */
-export function findSignatures(counts: readonly Sample[], traces: readonly ProvingTrace[]): Signature[] {
-  const total = Math.round(counts.reduce((sum, { value }) => sum + value, 0))
+export function findSignatures(counts: readonly Sample[], traces: readonly ProvingTrace[], all?: number): Signature[] {
+  const failed = Math.round(counts.reduce((sum, { value }) => sum + value, 0))
+  // Asked a moment apart, the whole may be smaller than its part.
+  const total = Math.max(failed, Math.round(all ?? 0))
   return counts
     .filter(({ value }) => Math.round(value) > 0)
     .sort((a, b) => b.value - a.value)
