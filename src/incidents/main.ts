@@ -7,11 +7,13 @@ import { EXIT_CONFIG, EXIT_OS_ERROR } from '../config/exit-codes'
 import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
 import { formatProblems, hasErrors } from '../config/problems'
 import { createLogger, type Logger } from '../telemetry/logger'
-import type { Alert, Labels } from './alerts/alert'
+import type { Alert } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
-import { Relay } from './alerts/relay'
+import { Relay, type Gathered, type Look } from './alerts/relay'
 import { toAnnotations } from './evidence/annotations'
+import type { Evidence } from './evidence/evidence'
 import { gatherEvidence, type GatherOptions } from './evidence/gather'
+import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { jaeger, tempo } from './evidence/trace-sources'
 import type { Places } from './page/links'
@@ -24,6 +26,7 @@ import { createIncidentServer } from './server'
 import { IncidentMetrics } from './telemetry'
 
 const TELEMETRY_FLUSH_MS = 3_000
+const FORGET_EVERY_MS = 60_000
 
 async function main(): Promise<void> {
   const settings = readSettings()
@@ -32,7 +35,7 @@ async function main(): Promise<void> {
   const incidents = new IncidentLog(createStore(settings, log), {
     onStoreFailure: onceInAWhile(log, 'incidents cannot be remembered'),
   })
-  await incidents.restore()
+  const restored = await incidents.restore()
 
   const outboxes = settings.alertmanagerUrls.map(url => new AlertmanagerOutbox({ url, onResult: onPosted }))
   const complainPost = onceInAWhile(log, 'an Alertmanager does not take alerts')
@@ -53,34 +56,45 @@ async function main(): Promise<void> {
   let publicUrl = settings.publicUrl ?? ''
 
   const relay = new Relay({
-    gather: async alert => {
+    gather: async (alert, look) => {
       // It fires to say that all is well.
-      if (alert.labels['alertname'] === 'Watchdog') return {}
+      if (alert.labels['alertname'] === 'Watchdog') return { annotations: {}, isPartial: false }
       const incident = incidents.fire(alert, Date.now())
-      const url = `${publicUrl}/incidents/${incident.id}`
-      return enrich(alert, url)
+      return enrich(alert, look, urlOf(incident.id))
     },
     tell: (fingerprint, alert) => {
       for (const outbox of outboxes) outbox.put(fingerprint, alert)
     },
     onResolved: alert => incidents.resolve(alert),
     onOverload: () => metrics.gathered('overload'),
+    onFailure: (_alert, error) => {
+      metrics.gathered('partial')
+      complainFailure(error)
+    },
   })
+  const complainFailure = onceInAWhile(log, 'a mistake of the incident service itself')
   const metrics = new IncidentMetrics(() => ({
     ...relay.state,
     unsaid: outboxes.reduce((sum, outbox) => sum + outbox.size, 0),
   }))
   metrics.announce(settings.alertmanagerUrls)
 
-  async function enrich(alert: Alert, url: string): Promise<Labels> {
+  function urlOf(id: string): string {
+    return `${publicUrl}/incidents/${id}`
+  }
+
+  async function enrich(alert: Alert, look: Look, url: string): Promise<Gathered> {
     const startedAt = performance.now()
-    const evidence = await gatherEvidence(alert, gatherOptions)
-    incidents.addEvidence(alert, evidence)
+    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions))
     const found = evidence.signatures.length + evidence.traces.length > 0
     const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
-    metrics.gathered(result, (performance.now() - startedAt) / 1_000)
-    log.info({ event: 'evidence', alert: alert.labels, result, missing: evidence.missing, url }, 'evidence gathered')
-    return toAnnotations(evidence, url)
+    // Each alert counts once.
+    if (look === 'first') metrics.gathered(result, (performance.now() - startedAt) / 1_000)
+    log.info(
+      { event: 'evidence', alert: briefly(alert), look, result, missing: evidence.missing, url },
+      'evidence gathered',
+    )
+    return told(alert, evidence, url)
   }
 
   const server = createIncidentServer({
@@ -96,9 +110,19 @@ async function main(): Promise<void> {
       places: placesOf(settings),
     }),
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
+    onFailure: complainFailure,
   })
   const port = await listen(server, settings)
   publicUrl ||= `http://${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${port}`
+  // Before the first request is read: what is posted then belongs to what is known already.
+  for (const { alert, evidence, incidentId } of restored) {
+    try {
+      relay.restore(alert, evidence && told(alert, evidence, urlOf(incidentId)))
+    } catch (error) {
+      complainFailure(error) // a record that somebody edited must not keep the service from starting
+    }
+  }
+  setInterval(() => relay.forgetOld(), FORGET_EVERY_MS).unref()
   log.info({ event: 'listening', host: settings.host, port, url: `${publicUrl}/incidents` }, 'listening')
 
   const stop = async (signal: string): Promise<void> => {
@@ -114,6 +138,20 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => void stop(signal))
   process.once('disconnect', () => void stop('disconnect'))
   process.send?.({ event: 'listening', port })
+}
+
+function told(alert: Alert, evidence: Evidence, url: string): Gathered {
+  return { annotations: toAnnotations(alert, evidence, url), isPartial: isPartial(evidence) }
+}
+
+/** Which alert it was, in a log line: labels come from outside and may be as many and as long as they like. */
+function briefly({ labels }: Alert): Record<string, string | undefined> {
+  const { alertname, http_route, gateway_upstream_name } = labels
+  return {
+    alertname: alertname?.slice(0, 200),
+    http_route: http_route?.slice(0, 200),
+    gateway_upstream_name: gateway_upstream_name?.slice(0, 200),
+  }
 }
 
 function readSettings(): IncidentSettings {

@@ -11,6 +11,8 @@ export interface IncidentServerOptions {
   /** Pages for people and programs, below `/incidents`. */
   readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<void>
   readonly metrics: RequestListener
+  /** Told of a request that could not be answered because of a mistake of ours. */
+  readonly onFailure: (error: unknown) => void
 }
 
 /** A POST of Prometheus has at most 256 alerts of a few kilobytes. */
@@ -35,12 +37,15 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
       if (!mayWrite(request)) return refuse(response, options.token)
       // A page of another site can have a browser post anything else, also from near here, and would wake somebody.
       if (!isJson(request)) return answer(response, 415, 'alerts are posted as application/json')
-      return void takeAlerts(request, response, options.receive)
+      return void takeAlerts(request, response, options)
     }
     if (!mayRead(request)) return refuse(response, options.token)
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'pages are read')
     if (path === '/metrics') return options.metrics(request, response)
-    void options.pages(request, response, path).catch(() => fail(response))
+    void options.pages(request, response, path).catch((error: unknown) => {
+      options.onFailure(error)
+      fail(response)
+    })
   })
 }
 
@@ -69,17 +74,24 @@ function pathOf({ url = '/' }: IncomingMessage): string {
 async function takeAlerts(
   request: IncomingMessage,
   response: ServerResponse,
-  receive: IncidentServerOptions['receive'],
+  { receive, onFailure }: IncidentServerOptions,
 ): Promise<void> {
+  let body: string | undefined
   try {
-    const body = await readBody(request)
-    if (body === undefined) return answer(response, 413, `more than ${MAX_BODY_BYTES} bytes`)
+    body = await readBody(request)
+  } catch {
+    response.destroy() // the client broke off: nobody is left to be answered
+    return
+  }
+  if (body === undefined) return answer(response, 413, `more than ${MAX_BODY_BYTES} bytes`)
+  try {
     const { alerts, problems } = parseAlerts(parseJson(body), new Date())
     receive(alerts, problems.length)
     if (problems.length === 0) answer(response, 200, '')
     else answer(response, 400, problems.slice(0, 20).join('; '))
-  } catch {
-    response.destroy() // the client broke off: nobody is left to be answered
+  } catch (error) {
+    onFailure(error)
+    fail(response)
   }
 }
 
@@ -109,5 +121,5 @@ function answer(response: ServerResponse, status: number, text: string): void {
 
 function fail(response: ServerResponse): void {
   if (response.headersSent) response.destroy()
-  else answer(response, 500, 'the page could not be made')
+  else answer(response, 500, 'something went wrong here; the log says what')
 }

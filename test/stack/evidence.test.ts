@@ -100,6 +100,8 @@ describe('the message that wakes you contains the evidence', function () {
   it('says which clients run into a limit, and how often, without their addresses', async () => {
     const { mail: told } = await messages('/limited', '[WARNING] GatewayRateLimitSurge')
     assert.match(told.text ?? '', new RegExp(`Most limited: [0-9a-f]{12} \\(${LIMITED - LIMIT} times\\)`))
+    assert.match(told.text ?? '', new RegExp(`${LIMITED - LIMIT} of ${LIMITED}: clients were over their rate limit`))
+    assert.match(told.text ?? '', /First refused at \d\d:\d\d:\d\d UTC/)
     assert.doesNotMatch(told.text ?? '', /Most limited: .*127\.0\.0\.1/)
   })
 

@@ -63,7 +63,8 @@ export function isResolved({ endsAt }: Alert, now: number): boolean {
   return endsAt !== undefined && Date.parse(endsAt) <= now
 }
 
-function charactersOf({ labels, annotations }: { labels: Labels; annotations: Labels }): number {
+/** Characters of all labels and annotations. */
+export function charactersOf({ labels, annotations }: { labels: Labels; annotations: Labels }): number {
   let characters = 0
   for (const set of [labels, annotations]) {
     for (const [name, value] of Object.entries(set)) characters += name.length + value.length

@@ -1,4 +1,4 @@
-import type { Labels } from '../alerts/alert'
+import type { Alert, Labels } from '../alerts/alert'
 import type { Evidence, ProvingTrace } from './evidence'
 import { signatureLine } from './signatures'
 
@@ -10,12 +10,16 @@ const MAX_TRACE_LINES = 3
  * The evidence as annotations that any receiver can show. Labels and paths come from clients: they are cut to length and
  * freed of control characters here, and escaped by each template for its own format.
  */
-export function toAnnotations(evidence: Evidence, incidentUrl: string | undefined): Labels {
+export function toAnnotations(
+  { labels }: Pick<Alert, 'labels'>,
+  evidence: Evidence,
+  incidentUrl: string | undefined,
+): Labels {
   const lines = [
     ...evidence.signatures.slice(0, 4).map(signatureLine),
     ...limitedLine(evidence),
     ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
-    ...turnLine(evidence),
+    ...turnLine(evidence, labels['family'] === 'rate-limit' ? REFUSED : FAILED),
     ...evidence.changes.slice(-3).map(({ timeMs, what }) => `Before: ${what} at ${clock(timeMs)}`),
     ...(evidence.missing.length > 0 ? [`Not found out: ${evidence.missing.join('; ')}`] : []),
   ]
@@ -39,11 +43,14 @@ function limitedLine({ limitedClients }: Evidence): string[] {
   return [`Most limited: ${limitedClients.map(({ client, count }) => `${client} (${count} times)`).join(', ')}`]
 }
 
-function turnLine({ firstBadMs, lastGoodMs }: Evidence): string[] {
+const FAILED = { first: 'First failure at', none: 'nothing failed until' }
+const REFUSED = { first: 'First refused at', none: 'nothing was refused until' }
+
+function turnLine({ firstBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
   if (firstBadMs === undefined) return []
   // Counters are looked at every few seconds, traces know the millisecond: the later one of the two is not news.
-  const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, nothing failed until ${clock(lastGoodMs)}`
-  return [`First failure at ${clock(firstBadMs)}${good}`]
+  const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`
+  return [`${said.first} ${clock(firstBadMs)}${good}`]
 }
 
 function clock(timeMs: number): string {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fingerprint, type Alert } from '../alerts/alert'
 import type { Evidence } from '../evidence/evidence'
-import { causeOf, openIncident, withAlert, type Incident } from './incident'
+import { causeOf, isEndedBy, openIncident, withAlert, type Incident, type IncidentAlert } from './incident'
 import type { IncidentStore } from './incident-store'
 
 /** Open incidents held in memory; far more than one machine's alerts can have causes. */
@@ -14,6 +14,13 @@ export interface IncidentLogOptions {
   readonly onStoreFailure: (error: unknown) => void
   /** How long to wait before a store that failed is asked again; default 5 s. */
   readonly retryMs?: number
+}
+
+/** An alert that fired when the process ended, with what is known of it. */
+export interface RestoredAlert {
+  readonly incidentId: string
+  readonly alert: Alert
+  readonly evidence: Evidence | undefined
 }
 
 /**
@@ -34,11 +41,21 @@ export class IncidentLog {
     this.#options = options
   }
 
-  /** Takes up the incidents that were open when the process ended. */
-  async restore(): Promise<void> {
-    for (const incident of await this.#stored(MAX_OPEN)) {
-      if (incident.closedAtMs === undefined && !this.#open.has(incident.cause)) this.#open.set(incident.cause, incident)
+  /** Takes up the incidents that were open when the process ended. @returns their alerts that still fired then */
+  async restore(): Promise<readonly RestoredAlert[]> {
+    const restored: RestoredAlert[] = []
+    for (const stored of await this.#stored(MAX_OPEN)) {
+      if (stored.closedAtMs !== undefined || this.#open.has(stored.cause)) continue
+      try {
+        const incident = completed(stored)
+        restored.push(...firingOf(incident))
+        this.#open.set(incident.cause, incident)
+      } catch (error) {
+        // Somebody edited it: that must not keep the service from starting.
+        this.#options.onStoreFailure(error)
+      }
     }
+    return restored
   }
 
   /** @returns the incident the alert belongs to, opened if there was none */
@@ -47,16 +64,24 @@ export class IncidentLog {
     return this.#save(withAlert(incident, fingerprint(alert), alert, {}))
   }
 
-  addEvidence(alert: Alert, evidence: Evidence): void {
+  /** @returns all that is now known: what was found before is kept where it says more */
+  addEvidence(alert: Alert, evidence: Evidence): Evidence {
+    const key = fingerprint(alert)
+    const startsAtMs = Date.parse(alert.startsAt)
+    const isIt = (other: IncidentAlert): boolean => other.fingerprint === key && other.startsAtMs === startsAtMs
     const incident = this.#open.get(causeOf(alert))
-    if (incident) this.#save(withAlert(incident, fingerprint(alert), alert, { evidence }))
+    if (!incident?.alerts.some(isIt)) return evidence
+    const saved = this.#save(withAlert(incident, key, alert, { evidence }))
+    return saved.alerts.find(isIt)?.evidence ?? evidence
   }
 
+  /** Takes no notice of an alert that does not fire here: Prometheus repeats an end for 15 minutes. */
   resolve(alert: Alert): void {
-    const incident = this.#open.get(causeOf(alert))
-    if (!incident) return
+    const key = fingerprint(alert)
     const endsAtMs = alert.endsAt === undefined ? Date.now() : Date.parse(alert.endsAt)
-    this.#save(withAlert(incident, fingerprint(alert), alert, { endsAtMs }))
+    const incident = this.#open.get(causeOf(alert))
+    if (!incident?.alerts.some(other => other.fingerprint === key && isEndedBy(other, endsAtMs))) return
+    this.#save(withAlert(incident, key, alert, { endsAtMs }))
   }
 
   async get(id: string): Promise<Incident | undefined> {
@@ -114,6 +139,26 @@ export class IncidentLog {
     // Here and not when the promise is settled: what is saved in between would wait for whatever comes next.
     this.#saving = undefined
   }
+}
+
+/** A record of an older version knows less; what is undefined is not in JSON at all. */
+function completed(incident: Incident): Incident {
+  const alerts = incident.alerts.map(alert =>
+    alert.evidence === undefined ? alert : { ...alert, evidence: { ...NO_EVIDENCE, ...alert.evidence } },
+  )
+  return { ...incident, alerts }
+}
+
+const NO_EVIDENCE = { signatures: [], traces: [], limitedClients: [], changes: [], missing: [] }
+
+function firingOf({ id, alerts }: Incident): RestoredAlert[] {
+  return alerts
+    .filter(({ endsAtMs }) => endsAtMs === undefined)
+    .map(({ labels, annotations, generatorURL, startsAtMs, evidence }) => ({
+      incidentId: id,
+      alert: { labels, annotations, generatorURL, startsAt: new Date(startsAtMs).toISOString(), endsAt: undefined },
+      evidence,
+    }))
 }
 
 /** The oldest goes when there are too many. */

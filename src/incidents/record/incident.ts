@@ -1,5 +1,7 @@
 import type { Alert, Labels } from '../alerts/alert'
 import type { Evidence } from '../evidence/evidence'
+import { mergeEvidence } from '../evidence/merge'
+import { bounded } from './bounded'
 
 /** What is remembered of one cause, so that the evidence outlives the traces. */
 export interface Incident {
@@ -46,7 +48,10 @@ export function openIncident(alert: Alert, now: number): Incident {
   return { id, cause: causeOf(alert), title, openedAtMs: now, closedAtMs: undefined, alerts: [] }
 }
 
-/** The incident with what is now known about one of its alerts. */
+/**
+ * The incident with what is now known about one of its alerts. An alert is in one state at a time: when it begins anew or ends,
+ * what is still open of it under an earlier start (its end was missed, or another Prometheus saw it begin) ends too.
+ */
 export function withAlert(
   incident: Incident,
   fingerprint: string,
@@ -63,10 +68,26 @@ export function withAlert(
     generatorURL: alert.generatorURL,
     startsAtMs,
     endsAtMs: known.endsAtMs ?? before?.endsAtMs,
-    evidence: known.evidence ?? before?.evidence,
+    evidence:
+      before?.evidence && known.evidence
+        ? mergeEvidence(before.evidence, known.evidence)
+        : (known.evidence ?? before?.evidence),
   }
-  const alerts = [...incident.alerts.filter(other => !isSame(other)), after].slice(-MAX_ALERTS)
+  const overMs = known.endsAtMs ?? startsAtMs
+  const others = incident.alerts
+    .filter(other => !isSame(other))
+    .map(other => (other.fingerprint === fingerprint ? endedBy(other, overMs) : other))
+  const { alerts, ...rest } = bounded({ ...incident, alerts: [...others, after].slice(-MAX_ALERTS) })
   const isOver = alerts.every(({ endsAtMs }) => endsAtMs !== undefined)
   const closedAtMs = isOver ? Math.max(...alerts.map(({ endsAtMs }) => endsAtMs ?? 0)) : undefined
-  return { ...incident, alerts, closedAtMs }
+  return { ...rest, alerts, closedAtMs }
+}
+
+/** Whether the alert still fires and an end at this time can be its own, not that of an earlier firing. */
+export function isEndedBy({ startsAtMs, endsAtMs }: IncidentAlert, timeMs: number): boolean {
+  return endsAtMs === undefined && startsAtMs <= timeMs
+}
+
+function endedBy(alert: IncidentAlert, timeMs: number): IncidentAlert {
+  return isEndedBy(alert, timeMs) ? { ...alert, endsAtMs: timeMs } : alert
 }

@@ -3,6 +3,7 @@ import { toAnnotations } from '../../../../src/incidents/evidence/annotations'
 import type { Evidence, ProvingTrace } from '../../../../src/incidents/evidence/evidence'
 import { findSignatures, normalise, signatureLine } from '../../../../src/incidents/evidence/signatures'
 
+const ALERT = { labels: { alertname: 'GatewayHttp500Spike', family: 'faults' } }
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 
 describe('failure signatures', () => {
@@ -18,6 +19,13 @@ describe('failure signatures', () => {
     assert.deepEqual(none, [])
   })
 
+  it('are a share of all requests where these are given: all that were limited were limited', () => {
+    const [limited] = findSignatures([count('limited', 395)], [], 400).map(signatureLine)
+    assert.equal(limited, '395 of 400: clients were over their rate limit, route /api/orders')
+    const [askedLater] = findSignatures([count('limited', 401)], [], 400)
+    assert.equal(askedLater?.total, 401)
+  })
+
   it('are the same for the same message with other numbers, addresses and ids', () => {
     const one = normalise(`connect ECONNREFUSED 10.0.0.7:9001 after 1234 ms, request ${ID}`)
     const other = normalise(`connect ECONNREFUSED 10.9.9.9:80 after 7 ms, request ${ID.replaceAll('4', '5')}`)
@@ -28,7 +36,7 @@ describe('failure signatures', () => {
 
 describe('evidence in a message', () => {
   it('says what, where, which trace, since when and what came before', () => {
-    const { evidence, incident_url, trace_ids } = toAnnotations(known(), 'http://incidents/1')
+    const { evidence, incident_url, trace_ids } = toAnnotations(ALERT, known(), 'http://incidents/1')
     assert.equal(
       evidence,
       [
@@ -48,18 +56,25 @@ describe('evidence in a message', () => {
       { client: '9f86d081884c', count: 120 },
       { client: '60303ae22b99', count: 3 },
     ]
-    const { evidence } = toAnnotations({ ...known(), limitedClients }, undefined)
+    const { evidence } = toAnnotations(ALERT, { ...known(), limitedClients }, undefined)
     assert.match(evidence ?? '', /^Most limited: 9f86d081884c \(120 times\), 60303ae22b99 \(3 times\)$/m)
   })
 
+  it('calls a limit no failure', () => {
+    const { evidence } = toAnnotations({ labels: { family: 'rate-limit' } }, known(), undefined)
+    assert.match(evidence ?? '', /^First refused at 00:00:30 UTC, nothing was refused until 00:00:29 UTC$/m)
+    assert.doesNotMatch(evidence ?? '', /fail/)
+  })
+
   it('says when a trace could not be opened', () => {
-    const { evidence } = toAnnotations({ ...known(), traces: [{ ...trace(), source: undefined }] }, undefined)
+    const { evidence } = toAnnotations(ALERT, { ...known(), traces: [{ ...trace(), source: undefined }] }, undefined)
     assert.match(evidence ?? '', /\(not verified\)/)
   })
 
   it('is bounded and of plain lines, whatever clients send', () => {
     const hostile = { ...trace(), path: `/x\r\nSubject: hi\u0000\u202e${'y'.repeat(5_000)}` }
     const { evidence = '' } = toAnnotations(
+      ALERT,
       { ...known(), traces: Array.from({ length: 50 }, () => hostile) },
       undefined,
     )
@@ -73,7 +88,7 @@ describe('evidence in a message', () => {
 
   it('is nothing where nothing is known', () => {
     const nothing = { ...known(), signatures: [], traces: [], firstBadMs: undefined, changes: [], missing: [] }
-    assert.deepEqual(toAnnotations(nothing, undefined), {})
+    assert.deepEqual(toAnnotations(ALERT, nothing, undefined), {})
   })
 })
 

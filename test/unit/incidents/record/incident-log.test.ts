@@ -3,7 +3,7 @@ import type { Incident } from '../../../../src/incidents/record/incident'
 import { IncidentLog } from '../../../../src/incidents/record/incident-log'
 import type { IncidentStore } from '../../../../src/incidents/record/incident-store'
 import { until } from '../../../support/until'
-import { alertOf, evidenceOf, NOW } from './alerts'
+import { alertOf, evidenceOf, NOW, traceOf } from './alerts'
 
 /** Keeps incidents in memory; can be told to fail and to take its time. */
 class StoreStandIn implements IncidentStore {
@@ -113,6 +113,56 @@ describe('the incident log', () => {
     await next.close()
   })
 
+  it('hands over what fired when the process ended, with its evidence, and closes it when it ends', async () => {
+    const evidence = evidenceOf({ firstBadMs: NOW - 5_000 })
+    const { id } = log.fire(alertOf(), NOW)
+    log.fire(alertOf({ http_route: '/over' }), NOW)
+    log.resolve(alertOf({ http_route: '/over' }, { endsAt: new Date(NOW + 1).toISOString() }))
+    log.addEvidence(alertOf(), evidence)
+    await until(() => store.kept.get(id)?.alerts.some(alert => alert.evidence), { what: 'the evidence is written' })
+    const next = new IncidentLog(store, { onStoreFailure: error => failures.push(error) })
+    const restored = await next.restore()
+    assert.deepEqual(restored, [{ incidentId: id, alert: alertOf(), evidence }])
+    next.resolve(alertOf({}, { endsAt: new Date(NOW + 60_000).toISOString() }))
+    assert.equal((await next.get(id))?.closedAtMs, NOW + 60_000)
+    await next.close()
+  })
+
+  it('starts with a record of an older version, and without one that somebody edited', async () => {
+    const { alerts, ...incident } = log.fire(alertOf(), NOW)
+    await isSaved()
+    const { limitedClients: _, ...older } = evidenceOf()
+    store.kept.set('older', { ...incident, alerts: [{ ...alerts[0], evidence: older }] } as unknown as Incident)
+    store.kept.set('edited', { ...incident, cause: 'other', alerts: [null] } as unknown as Incident)
+    store.kept.delete(incident.id)
+    const next = new IncidentLog(store, { onStoreFailure: error => failures.push(error) })
+    const restored = await next.restore()
+    assert.deepEqual(
+      restored.map(({ evidence }) => evidence?.limitedClients),
+      [[]],
+    )
+    assert.equal(failures.length, 1)
+    await next.close()
+  })
+
+  it('answers with the richer evidence when an alert is looked at again', () => {
+    log.fire(alertOf(), NOW)
+    const trace = traceOf()
+    log.addEvidence(alertOf(), evidenceOf({ traces: [trace] }))
+    const known = log.addEvidence(alertOf(), evidenceOf({ missing: ['traces: no answer in time'] }))
+    assert.deepEqual(known.traces, [trace])
+    assert.deepEqual(known.missing, [])
+  })
+
+  it('does not put the end of an earlier alert into an incident that it never belonged to', async () => {
+    const { id } = log.fire(alertOf(), NOW)
+    log.resolve(alertOf({ http_route: '/other' }, { endsAt: new Date(NOW + 1).toISOString() }))
+    log.resolve(alertOf({}, { startsAt: new Date(NOW - 9).toISOString(), endsAt: new Date(NOW - 1).toISOString() }))
+    const incident = await log.get(id)
+    assert.equal(incident?.alerts.length, 1)
+    assert.equal(incident?.closedAtMs, undefined)
+  })
+
   describe('when the store is down', () => {
     beforeEach(() => {
       store.isDown = true
@@ -164,10 +214,11 @@ describe('the incident log', () => {
       open = resolve
     })
     const { id } = log.fire(alertOf(), NOW)
-    for (let turn = 0; turn < 20; turn++) log.addEvidence(alertOf(), evidenceOf({ firstBadMs: turn }))
+    for (let turn = 0; turn < 20; turn++)
+      log.addEvidence(alertOf(), evidenceOf({ limitedClients: [{ client: 'a', count: turn }] }))
     open()
     await until(() => store.puts.length === 2, { what: 'two writes' })
-    assert.equal(store.kept.get(id)?.alerts[0]?.evidence?.firstBadMs, 19)
+    assert.equal(store.kept.get(id)?.alerts[0]?.evidence?.limitedClients[0]?.count, 19)
     log.resolve(alertOf({}, { endsAt: new Date(NOW + 1).toISOString() }))
     await until(() => store.puts.length === 3, { what: 'what comes later is written too' })
   })

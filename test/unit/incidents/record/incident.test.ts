@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { causeOf, openIncident, withAlert, type Incident } from '../../../../src/incidents/record/incident'
 import { isIncidentId } from '../../../../src/incidents/record/incident-store'
-import { alertOf, evidenceOf, NOW } from './alerts'
+import { MAX_INCIDENT_BYTES } from '../../../../src/incidents/record/bounded'
+import { alertOf, evidenceOf, NOW, traceOf } from './alerts'
 
 describe('the cause that alerts have in common', () => {
   it('is the upstream, whatever else they say', () => {
@@ -84,6 +85,59 @@ describe('an incident', () => {
     }
     assert.equal(incident.alerts.length, 50)
     assert.equal(incident.alerts.at(-1)?.startsAtMs, NOW + 59 * 60_000)
+  })
+})
+
+describe('an alert whose end was missed', () => {
+  it('ends when it begins anew', () => {
+    const again = alertOf({}, { startsAt: new Date(NOW + 60_000).toISOString() })
+    const incident = withAlert(withAlert(opened(), 'a', alertOf(), {}), 'a', again, {})
+    assert.deepEqual(
+      incident.alerts.map(({ endsAtMs }) => endsAtMs),
+      [NOW + 60_000, undefined],
+    )
+  })
+
+  it('ends with the one that another Prometheus saw begin at another moment', () => {
+    const other = alertOf({}, { startsAt: new Date(NOW - 5_000).toISOString() })
+    const fired = withAlert(withAlert(opened(), 'a', alertOf(), {}), 'a', other, {})
+    assert.equal(fired.closedAtMs, undefined)
+    assert.equal(withAlert(fired, 'a', other, { endsAtMs: NOW + 60_000 }).closedAtMs, NOW + 60_000)
+  })
+})
+
+describe('the size of an incident', () => {
+  const sizeOf = (incident: Incident): number => Buffer.byteLength(JSON.stringify(incident))
+
+  it('is bounded: the spans of the oldest alert go first, its traces stay named', () => {
+    let incident = opened()
+    for (const name of ['a', 'b', 'c']) {
+      const traces = [traceOf({ traceId: `${name}1` }, 256), traceOf({ traceId: `${name}2` }, 256)]
+      incident = withAlert(incident, name, alertOf({ name }), { evidence: evidenceOf({ traces }) })
+    }
+    assert.ok(sizeOf(incident) <= MAX_INCIDENT_BYTES)
+    const spans = incident.alerts.map(({ evidence }) => evidence?.traces.map(trace => trace.spans.length))
+    assert.deepEqual(spans.at(0), [0, 0])
+    assert.deepEqual(spans.at(-1), [256, 256])
+  })
+
+  it('keeps the newest traces of a single alert that is too large by itself', () => {
+    const traces = Array.from({ length: 10 }, (_, index) => traceOf({ traceId: String(index) }, 256))
+    const { alerts } = withAlert(opened(), 'a', alertOf(), { evidence: evidenceOf({ traces }) })
+    const spans = alerts[0]?.evidence?.traces.map(trace => trace.spans.length) ?? []
+    assert.equal(spans.length, 10)
+    assert.equal(spans[0], 256)
+    assert.equal(spans.at(-1), 0)
+  })
+
+  it('is bounded where labels and annotations alone are too large, and the newest alert stays', () => {
+    let incident = opened()
+    for (let index = 0; index < 20; index++) {
+      const labels = { name: `${index}`, huge: 'ü'.repeat(30_000) }
+      incident = withAlert(incident, `${index}`, alertOf(labels, { annotations: { huge: 'x'.repeat(30_000) } }), {})
+    }
+    assert.ok(sizeOf(incident) <= MAX_INCIDENT_BYTES)
+    assert.equal(incident.alerts.at(-1)?.labels['name'], '19')
   })
 })
 

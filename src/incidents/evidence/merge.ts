@@ -1,0 +1,86 @@
+import type { Curve } from './curve'
+import type { Evidence, LimitedClient, ProvingTrace, Signature } from './evidence'
+
+/** Traces kept of one alert, however often it is looked at. */
+const MAX_TRACES = 10
+
+/** Whether a second look may find more. */
+export function isPartial({ missing, traces }: Evidence): boolean {
+  return missing.length > 0 || traces.some(({ source }) => source === undefined)
+}
+
+/**
+ * What is known after a second look. Traces, counters and Prometheus itself forget: what was found once is never given up for
+ * less, and never counted twice.
+ */
+export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
+  const traces = mergeTraces(before.traces, after.traces)
+  const counted = totalOf(after.signatures) >= totalOf(before.signatures) ? after : before
+  const other = counted === after ? before : after
+  return {
+    window: counted.window,
+    signatures: counted.signatures.map(signature => withDetails(signature, other.signatures)),
+    traces,
+    firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
+    lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,
+    limitedClients:
+      timesOf(after.limitedClients) >= timesOf(before.limitedClients) ? after.limitedClients : before.limitedClients,
+    changes: after.changes.length >= before.changes.length ? after.changes : before.changes,
+    curve: pointsOf(after.curve) >= pointsOf(before.curve) ? after.curve : before.curve,
+    missing: stillMissing(before, after, traces),
+  }
+}
+
+function mergeTraces(before: readonly ProvingTrace[], after: readonly ProvingTrace[]): ProvingTrace[] {
+  const known = new Map<string, ProvingTrace>()
+  for (const trace of [...before, ...after]) {
+    const other = known.get(trace.traceId)
+    if (other === undefined || isRicher(trace, other)) known.set(trace.traceId, trace)
+  }
+  return [...known.values()]
+    .sort((a, b) => Number(b.source !== undefined) - Number(a.source !== undefined))
+    .slice(0, MAX_TRACES)
+    .sort((a, b) => b.timeMs - a.timeMs)
+}
+
+function isRicher(trace: ProvingTrace, other: ProvingTrace): boolean {
+  if (trace.spans.length !== other.spans.length) return trace.spans.length > other.spans.length
+  return trace.source !== undefined
+}
+
+/** Which target and what it said come from traces, which may be gone by the time of the larger count. */
+function withDetails(signature: Signature, others: readonly Signature[]): Signature {
+  const { route, upstream, reason, target, message } = signature
+  const same = others.find(other => other.route === route && other.upstream === upstream && other.reason === reason)
+  return { ...signature, target: target ?? same?.target, message: message ?? same?.message }
+}
+
+/** What neither look found out; the words are those of the second. */
+function stillMissing(before: Evidence, after: Evidence, traces: readonly ProvingTrace[]): string[] {
+  const subjects = new Set(before.missing.map(subjectOf))
+  return after.missing.filter(what => {
+    if (subjectOf(what) !== 'traces') return subjects.has(subjectOf(what))
+    return traces.length === 0 ? subjects.has('traces') : traces.some(({ source }) => source === undefined)
+  })
+}
+
+/** "traces: no answer in time" is about traces. */
+function subjectOf(what: string): string {
+  return what.split(':', 1)[0] ?? what
+}
+
+function totalOf(signatures: readonly Signature[]): number {
+  return signatures.reduce((sum, { count }) => sum + count, 0)
+}
+
+function timesOf(clients: readonly LimitedClient[]): number {
+  return clients.reduce((sum, { count }) => sum + count, 0)
+}
+
+function pointsOf(curve: Curve | undefined): number {
+  return curve?.lines[0]?.values.filter(value => value !== null).length ?? 0
+}
+
+function earliest(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+}
