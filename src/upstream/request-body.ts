@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../errors/gateway-error'
+import { UploadPace, type SlowestPace } from './upload-pace'
 
 /**
  * The client's body as undici reads it, chunk by chunk, with its backpressure.
@@ -9,20 +11,27 @@ import type { IncomingMessage } from 'node:http'
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage
+  readonly #pace: UploadPace
 
-  constructor(request: IncomingMessage) {
+  constructor(request: IncomingMessage, slowest?: SlowestPace) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
+    const isClientsTurn = (): boolean => this.readableLength === 0
+    this.#pace = new UploadPace(request, isClientsTurn, () => this.#refuse(), slowest)
+    // It may fail while no call reads it: an 'error' without a listener would end the process.
+    this.on('error', ignore)
     request.on('data', this.#onData)
     request.on('end', this.#onEnd)
     request.on('error', this.#onError)
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.#pace.came(chunk.length)
     if (!this.push(chunk)) this.#request.pause()
   }
 
   readonly #onEnd = (): void => {
+    this.#pace.stop()
     this.push(null)
   }
 
@@ -38,6 +47,14 @@ export class RequestBody extends Readable {
     this.#request.off('data', this.#onData)
     this.#request.off('end', this.#onEnd)
     // The listener for errors stays: an 'error' without one would end the process.
+    this.#pace.stop()
     callback(error)
   }
+
+  /** undici makes the body's error that of the call. */
+  #refuse(): void {
+    this.destroy(new GatewayError('request_timeout', { cause: new Error('the body came too slowly') }))
+  }
 }
+
+function ignore(): void {}
