@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
+import { INCIDENT_VARIABLES, VARIABLES } from '../../src/config/variable-names'
 import { ROOT, read, readYaml } from './monitoring-files'
 
 interface Service {
@@ -105,6 +106,37 @@ describe('docker-compose.yml', () => {
     }
     assert.equal(read('monitoring/catcher/slack_api_url').trim(), 'http://slack-catcher:8026/')
     assert.deepEqual(services['alertmanager']?.secrets, Object.keys(secrets))
+  })
+
+  it('gives gateway and incident service what .env says, but for what its own containers and ports decide', () => {
+    const decided = {
+      gateway: 'PORT HOST OPS_PORT OPS_HOST OPS_PUBLIC_URL REDIS_URL DEMO_UPSTREAM_URL GATEWAY_CONFIG'.split(' '),
+      incidents: 'INCIDENTS_PORT INCIDENTS_HOST PROMETHEUS_URL ALERTMANAGER_URLS REDIS_URL'.split(' '),
+    }
+    const incidents: readonly string[] = Object.values(INCIDENT_VARIABLES)
+    // The first two come after OPS_PORT and OPS_HOST, the third is for incidents without Redis.
+    const unused = ['OTEL_EXPORTER_PROMETHEUS_PORT', 'OTEL_EXPORTER_PROMETHEUS_HOST', 'INCIDENTS_FOLDER']
+    const names = [...read('.env.example').matchAll(/^#([A-Z][A-Z0-9_]*)=/gm)].map(([, name = '']) => name)
+    assert.ok(names.length > 40)
+    for (const name of names.filter(name => !unused.includes(name))) {
+      const ours = incidents.includes(name)
+      const others =
+        !ours ||
+        Object.values(VARIABLES)
+          .flat()
+          .includes(name as never)
+      const both = name.startsWith('OTEL_') && name !== 'OTEL_SERVICE_NAME'
+      if (others) hasFromDotEnv('gateway', name)
+      if (ours || both) hasFromDotEnv('incidents', name)
+    }
+
+    function hasFromDotEnv(service: 'gateway' | 'incidents', name: string): void {
+      const environment = services[service]?.environment ?? {}
+      assert.ok(name in environment, `${service}: ${name}`)
+      const value = environment[name]
+      if (decided[service].includes(name)) assert.ok(value && !value.includes('$'), `${service} decides ${name}`)
+      else assert.ok(value == null || value.startsWith(`\${${name}:-`), `${service} takes ${name}`)
+    }
   })
 
   it('gives Redis a limit of memory and never lets it drop a counter', () => {
