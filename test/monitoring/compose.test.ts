@@ -135,7 +135,7 @@ describe('docker-compose.yml', () => {
       assert.ok(name in environment, `${service}: ${name}`)
       const value = environment[name]
       if (decided[service].includes(name)) assert.ok(value && !value.includes('$'), `${service} decides ${name}`)
-      else assert.ok(value == null || value.startsWith(`\${${name}:-`), `${service} takes ${name}`)
+      else assert.ok(value === null || value?.startsWith(`\${${name}:-`), `${service} takes ${name}`)
     }
   })
 
