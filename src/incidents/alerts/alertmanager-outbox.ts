@@ -38,9 +38,7 @@ export class AlertmanagerOutbox {
 
   put(fingerprint: string, alert: Alert): void {
     this.#waiting.set(fingerprint, alert)
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = undefined
-    })
+    this.#sending ??= this.#send()
   }
 
   /** Says what is left to say, once. */
@@ -56,10 +54,12 @@ export class AlertmanagerOutbox {
       const error = await this.#post(batch.map(([, alert]) => alert))
       this.#options.onResult(this.#options.url, error)
       if (error === undefined) this.#forget(batch)
-      else if (this.#closing.signal.aborted) return
+      else if (this.#closing.signal.aborted) break
       else await this.#pause(RETRY_MS)
       this.#forgetExpired()
     }
+    // In the same turn in which nothing was left: what is put a moment later would otherwise wait for the next one.
+    this.#sending = undefined
   }
 
   /** What was replaced by a newer word meanwhile has still to be said. */
