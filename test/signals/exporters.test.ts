@@ -258,14 +258,13 @@ describe('exporters', function () {
     assert.deepEqual(said['notInstrumented'], [])
   })
 
-  it('keep secrets in URLs to themselves', async () => {
+  it('keep the query of a URL to themselves: nobody knows which of its values is a secret', async () => {
     const { url } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl })
     await fetch(`${url}/hello/world?token=very-secret&y=2`).then(async response => response.text())
     await until(() => receiver.spans.length >= 3, { what: 'three spans' })
     const attributes = receiver.spans.map(span => span.attributes)
-    assert.doesNotMatch(JSON.stringify(attributes), /very-secret/)
-    assert.match(JSON.stringify(attributes), /token=REDACTED/)
-    assert.match(JSON.stringify(attributes), /y=2/)
+    assert.match(JSON.stringify(attributes), /hello\/world/)
+    assert.doesNotMatch(JSON.stringify(attributes), /very-secret|y=2/)
   })
 
   describe('when the collector is down', () => {
