@@ -6,6 +6,7 @@ import type { PolicyOffenders } from './admission/rate-limit/offenders'
 import type { GatewayConfig } from './config/types'
 import { createClientOrigin } from './entrypoint/client-address'
 import { logAccess } from './entrypoint/access-log'
+import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import type { RequestMetrics } from './entrypoint/request-metrics'
 import type { ServerTelemetry } from './entrypoint/server-telemetry'
@@ -45,6 +46,8 @@ interface StagedRoute extends Route {
 
 export interface Gateway {
   readonly handle: RequestListener
+  /** What the server that calls `handle` is to make its requests and responses with. */
+  readonly messages: MessageClasses
   /** Ends the handling of a request whose body turned out to be unacceptable. */
   readonly breakOff: (response: ServerResponse, reason: Reason) => void
   /** Ends the handling of everything that is still in flight: the process cannot wait for it any longer. */
@@ -84,6 +87,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const inFlight = new InFlight()
   return {
     handle: enter(app, inFlight, options),
+    messages: expressMessages(app),
     cutOff: () => {
       for (const exchange of inFlight.all()) handleError(exchange, new GatewayError('draining'))
     },

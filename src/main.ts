@@ -67,6 +67,7 @@ async function main(): Promise<void> {
   const server = createEntrypointServer({
     config: config.entrypoint,
     handle: gateway.handle,
+    messages: gateway.messages,
     onRefused: reason => requestMetrics.countRefused(reason),
     onBroken: gateway.breakOff,
   })

@@ -9,6 +9,7 @@ import {
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
 import { REASONS, type Reason } from '../errors/reasons'
+import type { MessageClasses } from './express-messages'
 import { isLingering, lingerAfterEarlyAnswer } from './lingering-close'
 
 /** Requests whose client waits for `100 Continue`. */
@@ -21,6 +22,8 @@ export function expectsContinue(request: IncomingMessage): boolean {
 export interface EntrypointServerOptions {
   readonly config: EntrypointConfig
   readonly handle: RequestListener
+  /** Node's own when left out. */
+  readonly messages?: MessageClasses
   /** Called for what never became a request: malformed bytes, too large or too slow header sections. */
   readonly onRefused: (reason: Reason) => void
   /** Called when the rest of a request that is already being handled turns out to be malformed or too slow. */
@@ -28,11 +31,13 @@ export interface EntrypointServerOptions {
 }
 
 /** The HTTP server with its limits; nothing a client sends may hold it for ever. Does not listen yet. */
-export function createEntrypointServer({ config, handle, onRefused, onBroken }: EntrypointServerOptions): Server {
+export function createEntrypointServer(options: EntrypointServerOptions): Server {
+  const { config, handle, messages, onRefused, onBroken } = options
   /** The response to the newest request of each connection: what comes next on the connection is that request's body. */
   const newest = new WeakMap<Socket, ServerResponse>()
   const server = createServer(
     {
+      ...messages,
       headersTimeout: config.headersTimeoutMs,
       requestTimeout: config.requestTimeoutMs,
       keepAliveTimeout: config.keepAliveTimeoutMs,

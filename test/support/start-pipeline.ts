@@ -87,6 +87,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   const server = createEntrypointServer({
     config: config.entrypoint,
     handle: gateway.handle,
+    messages: gateway.messages,
     onRefused: reason => metrics.countRefused(reason),
     onBroken: gateway.breakOff,
   })
