@@ -195,6 +195,7 @@ export class KeptTraces implements SpanProcessor {
     group.spans.push(group.root)
     group.cause = cause
     group.kept = this.#keep(group.root, group.spans, cause)
+    group.spans.length = 0 // wherever V8 has put the array, it is not to hold them any longer
   }
 
   /** A span that ended after its root, as a redis command of an aborted request may. */
