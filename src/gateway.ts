@@ -1,10 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
-import { createRateLimiter, type RateLimiter } from './admission/rate-limit/limit-rate'
+import { createRateLimiter } from './admission/rate-limit/limit-rate'
 import type { PolicyOffenders } from './admission/rate-limit/offenders'
 import type { GatewayConfig } from './config/types'
-import { createClientOrigin } from './entrypoint/client-address'
 import { logAccess } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
@@ -17,11 +16,12 @@ import type { Exchange, Stage } from './exchange'
 import { InFlight } from './in-flight'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
-import { MethodNotAllowed, RouteTable } from './routing/route-table'
+import { MethodNotAllowed } from './routing/route-table'
+import { createServing, type Serving, type Staging, type TakePart } from './serving'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
-import { Upstream, type UpstreamState } from './upstream/upstream'
+import type { Upstream, UpstreamState } from './upstream/upstream'
 import { VERSION } from './version'
 
 export interface GatewayOptions {
@@ -36,12 +36,6 @@ export interface GatewayOptions {
   readonly serverTelemetry: ServerTelemetry
   readonly clientTelemetry: ClientTelemetry
   readonly isDraining: () => boolean
-}
-
-/** A route with the stages its requests pass. */
-interface StagedRoute extends Route {
-  readonly stages: readonly Stage[]
-  readonly limiter: RateLimiter
 }
 
 export interface Gateway {
@@ -61,16 +55,15 @@ export interface Gateway {
 
 /** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { config } = options
-  const upstreams = new Map(config.upstreams.map(upstream => [upstream.name, new Upstream(upstream, options.log)]))
-  const { replicas, redis } = options
-  const routes = config.routes.map((routeConfig): StagedRoute => {
-    const route = toRoute(routeConfig)
-    const limiter = createRateLimiter({ route, replicas, redis })
-    const upstream = upstreams.get(route.upstreamName) as Upstream
-    return { ...route, limiter, stages: stagesOf(route, limiter, upstream, options) }
+  const serving = createServing({
+    config: options.config,
+    previous: undefined,
+    log: options.log,
+    stagesOf: (route, upstream, take) => stagesOf(route, upstream, take, options),
   })
-  options.metrics.announce(routes)
+  options.metrics.announce(serving.routes)
+  /** The one field that changes. Read once by each request, at its start. */
+  const inForce: InForce = { serving }
 
   const app = express()
   app.disable('x-powered-by') // says what we are made of, to whoever asks
@@ -81,47 +74,54 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.get('/', about(options))
   app.get('/metrics', refuseScrape)
   app.all(['/', '/metrics'], refuseMethod)
-  app.use(proxy(new RouteTable(routes), options))
+  app.use(proxy(options))
   app.use(fail)
 
   const inFlight = new InFlight()
   return {
-    handle: enter(app, inFlight, options),
+    handle: enter(app, inForce, inFlight, options),
     messages: expressMessages(app),
     cutOff: () => {
       for (const exchange of inFlight.all()) handleError(exchange, new GatewayError('draining'))
     },
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
-    offenders: () => routes.flatMap(({ limiter }) => limiter.offenders()),
-    upstreams: () => [...upstreams.values()].map(upstream => upstream.describe()),
+    offenders: () => inForce.serving.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
+    upstreams: () => inForce.serving.upstreams.map(upstream => upstream.describe()),
     close: async () => {
-      for (const { limiter } of routes) limiter.close()
-      await Promise.all([...upstreams.values()].map(upstream => upstream.close()))
+      await Promise.all([...inForce.serving.parts.values()].map(async part => part.close()))
     },
   }
 }
 
+interface InForce {
+  serving: Serving
+}
+
 /** What a request of this route passes, in this order. */
-function stagesOf(route: Route, limiter: RateLimiter, upstream: Upstream, options: GatewayOptions): Stage[] {
-  const { clientTelemetry } = options
-  return [
-    ...(route.config.rateLimits.length > 0 ? [limiter.stage] : []),
+function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: GatewayOptions): Staging {
+  const { replicas, redis, clientTelemetry } = options
+  const { name, template, config } = route
+  const limiter = take('limiter', [name, template, config.rateLimits], () =>
+    createRateLimiter({ route, replicas, redis }),
+  )
+  const stages: Stage[] = [
+    ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
     forward({
       upstream,
       telemetry: clientTelemetry,
-      stripPrefix: route.config.rewrite.stripPrefix,
-      timeouts: route.config.timeouts,
-      retry: route.config.retry,
+      stripPrefix: config.rewrite.stripPrefix,
+      timeouts: config.timeouts,
+      retry: config.retry,
       onFailure: handleError,
     }),
   ]
+  return { stages, limiters: [limiter] }
 }
 
 /** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
-function enter(app: RequestListener, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { config, log, metrics, serverTelemetry, mayScrape, scrape } = options
+function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, options: GatewayOptions): RequestListener {
+  const { log, metrics, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
-    clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
     onClose: exchange => {
@@ -132,10 +132,10 @@ function enter(app: RequestListener, inFlight: InFlight, options: GatewayOptions
       logAccess(log, exchange)
     },
   }
-  const receiveRequest: RequestListener = (request, response) => {
-    const { exchange, refusal } = receive(request, response, receiveOptions)
+  const receiveRequest = (request: IncomingMessage, response: ServerResponse, serving: Serving): void => {
+    const { exchange, refusal } = receive(request, response, serving.clientOrigin, receiveOptions)
     inFlight.add(exchange)
-    ;(response as Response).locals = { exchange }
+    ;(response as Response).locals = { exchange, serving }
     if (refusal) return handleError(exchange, refusal)
     // Express and the routes go by one path, or `//metrics` would not be `/metrics`, and no URL is left that Express
     // cannot parse and would answer in its own words.
@@ -144,8 +144,10 @@ function enter(app: RequestListener, inFlight: InFlight, options: GatewayOptions
   }
   return function enterGateway(request, response) {
     // A scrape is not traffic: no span, no metric, no log line.
-    if (isScrape(request) && mayScrape(request)) scrape(request, response)
-    else context.with(serverTelemetry.begin(request), receiveRequest, undefined, request, response)
+    if (isScrape(request) && mayScrape(request)) return scrape(request, response)
+    const { serving } = inForce
+    const begun = serverTelemetry.begin(request, serving.continuesTrace)
+    context.with(begun, receiveRequest, undefined, request, response, serving)
   }
 }
 
@@ -157,9 +159,10 @@ function exchangeOf(response: ServerResponse): Exchange {
   return (response as Response).locals['exchange'] as Exchange
 }
 
-function proxy(table: RouteTable<StagedRoute>, { serverTelemetry }: GatewayOptions): RequestHandler {
+function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
     const exchange = exchangeOf(response)
+    const { table } = response.locals['serving'] as Serving
     const route = table.match(request.method, exchange.host, exchange.path)
     if (route === undefined) throw new GatewayError('no_route')
     if (route instanceof MethodNotAllowed) {

@@ -10,7 +10,6 @@ import type { ConfigProblem, GatewayConfig, Settings } from './config/types'
 import { RequestMetrics } from './entrypoint/request-metrics'
 import { createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './entrypoint/server-telemetry'
-import { createTraceTrust } from './entrypoint/trace-trust'
 import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
 import { createGateway, type Gateway } from './gateway'
 import { reportInfo } from './operations/info-metrics'
@@ -53,7 +52,7 @@ async function main(): Promise<void> {
     mayScrape: mayReadMetrics,
     serverTelemetry: stock
       ? new StockServerTelemetry(template => telemetry.setHttpRoute(template))
-      : new OwnServerTelemetry(createTraceTrust(config.entrypoint)),
+      : new OwnServerTelemetry(),
     clientTelemetry: stock ? new StockClientTelemetry() : new OwnClientTelemetry(),
     isDraining: () => draining,
   })

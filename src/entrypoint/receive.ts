@@ -8,7 +8,6 @@ import { parseRequestTarget, type RequestTarget } from './request-target'
 import { expectsContinue } from './server'
 
 export interface ReceiveOptions {
-  readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   /** True while the process stops. */
   readonly isDraining: () => boolean
   /** Called once when the verdict on an exchange is anything but `ok`. */
@@ -24,9 +23,14 @@ export interface Received {
 }
 
 /** Turns bytes that Node accepted as a request into an exchange whose end will be seen. */
-export function receive(request: IncomingMessage, response: ServerResponse, options: ReceiveOptions): Received {
+export function receive(
+  request: IncomingMessage,
+  response: ServerResponse,
+  clientOrigin: (request: IncomingMessage) => ClientOrigin,
+  options: ReceiveOptions,
+): Received {
   const { target, refusal } = readTarget(request)
-  const { address, peerIsTrusted } = options.clientOrigin(request)
+  const { address, peerIsTrusted } = clientOrigin(request)
   const exchange = new Exchange(request, response, {
     clientAddress: address,
     peerIsTrusted,

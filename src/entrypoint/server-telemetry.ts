@@ -23,8 +23,12 @@ import { describe, describeRoute } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
 export interface ServerTelemetry {
-  /** Before anything else: the context in which the request is handled, its SERVER span in it. */
-  begin(request: IncomingMessage): Context
+  /**
+   * Before anything else: the context in which the request is handled, its SERVER span in it.
+   *
+   * @param continuesTrace whose trace is continued; all others begin one of their own
+   */
+  begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context
   /** The request has a route. */
   matched(exchange: Exchange, route: Route): void
   /** The verdict is in. */
@@ -45,11 +49,8 @@ export class OwnServerTelemetry implements ServerTelemetry {
   readonly #series = new SeriesCache()
   /** The fields that may carry a caller's trace, by the propagators in force. */
   readonly #traceFields = readTraceFields()
-  readonly #continuesTrace: (request: IncomingMessage) => boolean
 
-  /** @param continuesTrace whose trace is continued; all others begin one of their own */
-  constructor(continuesTrace: (request: IncomingMessage) => boolean = () => true) {
-    this.#continuesTrace = continuesTrace
+  constructor() {
     const meter = metrics.getMeter(semconv.SCOPE_NAME)
     const seconds = { unit: 's', advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S } }
     this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
@@ -64,8 +65,8 @@ export class OwnServerTelemetry implements ServerTelemetry {
     this.#active = new ActiveRequests(meter)
   }
 
-  begin(request: IncomingMessage): Context {
-    const caller = this.#callerContext(request)
+  begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
+    const caller = this.#callerContext(request, continuesTrace)
     const method = methodLabel(request.method)
     const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.SERVER }, caller)
     this.#active.began(request)
@@ -94,11 +95,11 @@ export class OwnServerTelemetry implements ServerTelemetry {
     this.#active.ended(exchange.request)
   }
 
-  #callerContext(request: IncomingMessage): Context {
+  #callerContext(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
     const { headers } = request
     for (const field of this.#traceFields) {
       if (headers[field] === undefined) continue
-      return this.#continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
+      return continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
     }
     return ROOT_CONTEXT
   }

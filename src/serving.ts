@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http'
+import type { RateLimiter } from './admission/rate-limit/limit-rate'
+import type { GatewayConfig, RouteConfig } from './config/types'
+import { createClientOrigin, type ClientOrigin } from './entrypoint/client-address'
+import { createTraceTrust } from './entrypoint/trace-trust'
+import type { Stage } from './exchange'
+import { toRoute, type Route } from './routing/route'
+import { RouteTable } from './routing/route-table'
+import type { Logger } from './telemetry/logger'
+import { Upstream } from './upstream/upstream'
+
+/**
+ * All that one `gateway.yaml` makes. Replaced as a whole and never changed; a request keeps the one it began with, so that
+ * none is matched by one file and forwarded by another.
+ */
+export interface Serving {
+  readonly config: GatewayConfig
+  readonly upstreams: readonly Upstream[]
+  readonly routes: readonly StagedRoute[]
+  readonly table: RouteTable<StagedRoute>
+  readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  /** Whose trace is continued. */
+  readonly continuesTrace: (request: IncomingMessage) => boolean
+  /** By what each was made from. */
+  readonly parts: ReadonlyMap<string, Part>
+}
+
+/** A route with the stages its requests pass. */
+export interface StagedRoute extends Route, Staging {
+  /** What its stages use. */
+  readonly parts: ReadonlySet<Part>
+}
+
+export interface Staging {
+  readonly stages: readonly Stage[]
+  readonly limiters: readonly RateLimiter[]
+}
+
+/** What is more than memory, or knows more than the file says: an upstream with its connections, a limiter with its counts. */
+export interface Part {
+  close(): void | Promise<void>
+}
+
+/**
+ * The part that is made from `from`: the one there is, where the last file said the same, else what `make` makes.
+ *
+ * @param from all that the part depends on; what is left out here stays as it was when the file changes
+ */
+export type TakePart = <P extends Part>(kind: string, from: unknown, make: () => P) => P
+
+export interface ServingOptions {
+  readonly config: GatewayConfig
+  /** Parts that stay as they are are shared with it; everything else is made anew. */
+  readonly previous: Serving | undefined
+  readonly log: Logger
+  /** The stages of a route, with parts that it takes. */
+  readonly stagesOf: (route: Route, upstream: Upstream, take: TakePart) => Staging
+}
+
+/** @throws whatever making a part throws; nothing is left open then */
+export function createServing({ config, previous, log, stagesOf }: ServingOptions): Serving {
+  const parts = new Map<string, Part>()
+  const take: TakePart = <P extends Part>(kind: string, from: unknown, make: () => P) => {
+    const key = `${kind} ${JSON.stringify(from)}`
+    const part = (parts.get(key) ?? previous?.parts.get(key) ?? make()) as P
+    parts.set(key, part)
+    return part
+  }
+  const stageRoute = (routeConfig: RouteConfig, upstream: Upstream): StagedRoute => {
+    const route = toRoute(routeConfig)
+    const used = new Set<Part>([upstream])
+    const takeNoted: TakePart = (...request) => {
+      const part = take(...request)
+      used.add(part)
+      return part
+    }
+    return { ...route, ...stagesOf(route, upstream, takeNoted), parts: used }
+  }
+  try {
+    const upstreams = new Map(
+      config.upstreams.map(upstream => [upstream.name, take('upstream', upstream, () => new Upstream(upstream, log))]),
+    )
+    const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream) as Upstream))
+    return {
+      config,
+      upstreams: [...upstreams.values()],
+      routes,
+      table: new RouteTable(routes),
+      clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
+      continuesTrace: createTraceTrust(config.entrypoint),
+      parts,
+    }
+  } catch (error) {
+    for (const part of partsOnlyIn({ parts }, previous)) void part.close()
+    throw error
+  }
+}
+
+/** Those of `serving` that `other` does not share. */
+export function partsOnlyIn(serving: Pick<Serving, 'parts'>, other: Pick<Serving, 'parts'> | undefined): Part[] {
+  const shared = new Set(other?.parts.values())
+  return [...serving.parts.values()].filter(part => !shared.has(part))
+}
