@@ -35,6 +35,8 @@ export class Exchange {
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   expectsContinue = false
 
+  /** Bytes that a body in chunks may have; undefined for no bound. */
+  maxBodyBytes: number | undefined
   /** What limiters decided; counted when the request's trace is decided on, so that exemplars can point at it. */
   readonly limitDecisions: LimitDecision[] = []
   /** The response is a `text/event-stream`: meant to stay open, so never a slow request. */

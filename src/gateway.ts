@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
+import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
 import type { PolicyOffenders } from './admission/rate-limit/offenders'
 import type { GatewayConfig } from './config/types'
@@ -106,6 +107,7 @@ function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: Gat
   )
   const stages: Stage[] = [
     ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
+    ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
     forward({
       upstream,
       telemetry: clientTelemetry,
@@ -133,7 +135,7 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
     },
   }
   const receiveRequest = (request: IncomingMessage, response: ServerResponse, serving: Serving): void => {
-    const { exchange, refusal } = receive(request, response, serving.clientOrigin, receiveOptions)
+    const { exchange, refusal } = receive(request, response, serving, receiveOptions)
     inFlight.add(exchange)
     ;(response as Response).locals = { exchange, serving }
     if (refusal) return handleError(exchange, refusal)
@@ -190,6 +192,7 @@ const ABOUT: Route = toRoute({
   rewrite: { stripPrefix: undefined },
   timeouts: {},
   retry: 'never',
+  maxBodyBytes: undefined,
   rateLimits: [],
 })
 

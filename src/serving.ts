@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { RateLimiter } from './admission/rate-limit/limit-rate'
 import type { GatewayConfig, RouteConfig } from './config/types'
 import { createClientOrigin, type ClientOrigin } from './entrypoint/client-address'
+import type { RequestLimits } from './entrypoint/request-faults'
 import { createTraceTrust } from './entrypoint/trace-trust'
 import type { Stage } from './exchange'
 import { toRoute, type Route } from './routing/route'
@@ -18,6 +19,7 @@ export interface Serving {
   readonly upstreams: readonly Upstream[]
   readonly routes: readonly StagedRoute[]
   readonly table: RouteTable<StagedRoute>
+  readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   /** Whose trace is continued. */
   readonly continuesTrace: (request: IncomingMessage) => boolean
@@ -86,6 +88,7 @@ export function createServing({ config, previous, log, stagesOf }: ServingOption
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
+      limits: config.entrypoint,
       clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
       continuesTrace: createTraceTrust(config.entrypoint),
       parts,

@@ -23,6 +23,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
   const routes = asList(source.valueAt(['routes'])).map((raw, index) => understand(asMap(raw), index))
   return [
     ...checkTimeouts(source),
+    ...checkUrlLength(source),
     ...checkUpstreams(upstreams, source),
     ...checkTls(upstreams, source),
     ...checkRouteNames(routes, source),
@@ -78,6 +79,17 @@ function checkTimeouts(source: YamlSource): ConfigProblem[] {
   if (headersMs === undefined || requestMs === undefined || requestMs === 0 || requestMs >= headersMs) return []
   const allowed = `at least headersTimeout, which is ${headersMs} ms, or 0s for no bound`
   return [problemAt(['entrypoint', 'requestTimeout'], mistake('is shorter than headersTimeout', allowed), source)]
+}
+
+/** The URL is part of the header section: the larger bound would never be met. */
+function checkUrlLength(source: YamlSource): ConfigProblem[] {
+  const { maxUrlLength, maxHeaderSize } = asMap(source.valueAt(['entrypoint']))
+  if (maxUrlLength === undefined) return []
+  const urlBytes = read(entrypointSchema.shape.maxUrlLength, maxUrlLength)
+  const headerBytes = read(entrypointSchema.shape.maxHeaderSize, maxHeaderSize)
+  if (urlBytes === undefined || headerBytes === undefined || urlBytes < headerBytes) return []
+  const allowed = `less than maxHeaderSize, which is ${headerBytes}B`
+  return [problemAt(['entrypoint', 'maxUrlLength'], mistake('is not less than maxHeaderSize', allowed), source)]
 }
 
 function checkUpstreams(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {

@@ -73,10 +73,12 @@ function toConfig({ entrypoint, upstreams, routes }: FileContent, sha256: string
       requestTimeoutMs: entrypoint.requestTimeout,
       keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
       maxHeaderBytes: entrypoint.maxHeaderSize,
+      maxHeaderFields: entrypoint.maxHeaderFields,
+      maxUrlBytes: entrypoint.maxUrlLength,
       maxConnections: entrypoint.maxConnections,
     },
     upstreams: Object.entries(upstreams).map(toUpstream),
-    routes: routes.map(toRoute),
+    routes: routes.map(route => toRoute(route, entrypoint)),
   }
 }
 
@@ -117,15 +119,10 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
   }
 }
 
-function toRoute({
-  name,
-  match,
-  upstream,
-  rewrite,
-  timeouts,
-  retry,
-  rateLimit,
-}: FileContent['routes'][number]): RouteConfig {
+function toRoute(
+  { name, match, upstream, rewrite, timeouts, retry, maxBodySize, rateLimit }: FileContent['routes'][number],
+  entrypoint: FileContent['entrypoint'],
+): RouteConfig {
   return {
     name,
     match: {
@@ -141,6 +138,7 @@ function toRoute({
       ...(timeouts.total !== undefined && { totalMs: timeouts.total }),
     },
     retry,
+    maxBodyBytes: maxBodySize ?? entrypoint.maxBodySize,
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
   }
 }

@@ -33,6 +33,10 @@ function nameField(description: string): z.ZodType<string> {
   return field(parseName, { description, type: 'string', pattern: NAME_PATTERN })
 }
 
+function maxBodySize(description: string): z.ZodType<number> {
+  return field(size({ atLeast: '0B', atMost: '1024GiB' }), { description, type: 'string', pattern: SIZE_PATTERN })
+}
+
 const trustedProxy = field(parseTrustedProxy, {
   description: 'An address or a CIDR block. Never a hop count: a client can make up as many hops as it likes.',
   type: 'string',
@@ -68,6 +72,19 @@ export const entrypointSchema = z
       type: 'string',
       pattern: SIZE_PATTERN,
     }).prefault('16KiB'),
+    maxHeaderFields: numberField("Fields of a request's header section, at the most; above it 431.", {
+      atLeast: 10,
+      atMost: 10_000,
+    }).prefault(100),
+    maxUrlLength: field(size({ atLeast: '64B', atMost: '1MiB' }), {
+      description:
+        'Bytes of a URL as it stands in the request line, at the most; above it 414. Less than maxHeaderSize, which the URL is part of.',
+      type: 'string',
+      pattern: SIZE_PATTERN,
+    }).prefault('8KiB'),
+    maxBodySize: maxBodySize(
+      "Bytes of a request's body, at the most; above it 413. A route may have a bound of its own. Left out: no bound.",
+    ).optional(),
     maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
       atLeast: 1,
       atMost: 1_000_000,
@@ -371,6 +388,9 @@ export const routeSchema = z
       type: 'string',
       enum: ['idempotent', 'always', 'never'],
     }).prefault('idempotent'),
+    maxBodySize: maxBodySize(
+      "Bytes of a request's body, at the most, in the place of the entrypoint's bound; above it 413.",
+    ).optional(),
     rateLimit: rateLimitSchema.optional().meta({
       description:
         'How much one client may ask of this route: one policy, or a list of named ones that all must allow it.',

@@ -61,6 +61,10 @@ export interface EntrypointConfig {
   readonly keepAliveTimeoutMs: number
   /** Bytes of a request's header section, at the most. */
   readonly maxHeaderBytes: number
+  /** Fields of a request's header section, at the most. */
+  readonly maxHeaderFields: number
+  /** Bytes of a request target as it came, at the most. */
+  readonly maxUrlBytes: number
   /** Connections open at once, at the most. */
   readonly maxConnections: number
 }
@@ -149,6 +153,8 @@ export interface RouteConfig {
   readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
   /** Which requests may reach the upstream more than once, if it has `retries` at all. */
   readonly retry: 'idempotent' | 'always' | 'never'
+  /** Bytes of a request's body, at the most; undefined for no bound. The entrypoint's where the route has none of its own. */
+  readonly maxBodyBytes: number | undefined
   readonly rateLimits: readonly RateLimitPolicy[]
 }
 

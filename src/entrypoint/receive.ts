@@ -3,9 +3,15 @@ import { context } from '@opentelemetry/api'
 import { Exchange } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
-import { refuseFaulty } from './request-faults'
+import { refuseFaulty, type RequestLimits } from './request-faults'
 import { parseRequestTarget, type RequestTarget } from './request-target'
 import { expectsContinue } from './server'
+
+/** What the file says of every request that comes in. */
+export interface ReceptionRules {
+  readonly limits: RequestLimits
+  readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+}
 
 export interface ReceiveOptions {
   /** True while the process stops. */
@@ -26,11 +32,11 @@ export interface Received {
 export function receive(
   request: IncomingMessage,
   response: ServerResponse,
-  clientOrigin: (request: IncomingMessage) => ClientOrigin,
+  rules: ReceptionRules,
   options: ReceiveOptions,
 ): Received {
-  const { target, refusal } = readTarget(request)
-  const { address, peerIsTrusted } = clientOrigin(request)
+  const { target, refusal } = readTarget(request, rules.limits)
+  const { address, peerIsTrusted } = rules.clientOrigin(request)
   const exchange = new Exchange(request, response, {
     clientAddress: address,
     peerIsTrusted,
@@ -52,9 +58,12 @@ export function receive(
 
 const NO_TARGET: RequestTarget = { path: '', query: '', host: '' }
 
-function readTarget(request: IncomingMessage): { target: RequestTarget; refusal: GatewayError | undefined } {
+function readTarget(
+  request: IncomingMessage,
+  limits: RequestLimits,
+): { target: RequestTarget; refusal: GatewayError | undefined } {
   try {
-    refuseFaulty(request)
+    refuseFaulty(request, limits)
     return { target: parseRequestTarget(request.url ?? '/', request.headers.host), refusal: undefined }
   } catch (error) {
     if (error instanceof GatewayError) return { target: NO_TARGET, refusal: error }

@@ -1,17 +1,30 @@
 import type { IncomingMessage } from 'node:http'
+import type { EntrypointConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import { expectsContinue } from './server'
+
+export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFields'>
 
 /**
  * Refuses what Node lets through although two servers could read it differently, or the gateway cannot do it.
  *
- * @throws GatewayError `bad_request`, `expectation_failed`
+ * @throws GatewayError `bad_request`, `uri_too_long`, `header_too_large`, `expectation_failed`
  */
-export function refuseFaulty(request: IncomingMessage): void {
+export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): void {
+  refuseExcess(request, limits)
   refuseVersions(request)
   refuseHosts(request)
   refuseTransferCodings(request)
   refuseExpectations(request)
+}
+
+/** First, so that nothing else is done for what is too much. Node reads a URL one character per byte. */
+function refuseExcess({ url, rawHeaders }: IncomingMessage, { maxUrlBytes, maxHeaderFields }: RequestLimits): void {
+  if (url !== undefined && url.length > maxUrlBytes) throw new GatewayError('uri_too_long')
+  const fields = rawHeaders.length / 2
+  if (fields > maxHeaderFields) {
+    throw new GatewayError('header_too_large', { cause: new Error(`${fields} fields`) })
+  }
 }
 
 /** Node's parser also takes `HTTP/0.9` and `HTTP/2.0` on the request line, in the framing of 1.1 (RFC 9112 §2.3). */

@@ -54,6 +54,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     },
   )
   server.maxConnections = config.maxConnections
+  // Counted in `request-faults.ts`: Node counts by halves, and older ones drop what is too much without a word.
+  server.maxHeadersCount = 0
   // Node would answer 100 by itself, before anybody looked whether the request may pass at all.
   server.on('checkContinue', (request: IncomingMessage, response) => {
     expectingContinue.add(request)
@@ -63,8 +65,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   // Node would close the connection without a word.
   server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const reason = reasonFor(error.code)
+  server.on('clientError', (error: ParseError, socket: Socket) => {
+    const reason = reasonFor(error, config.maxUrlBytes)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
     else if (response === undefined || isOver(response)) refuse(socket, reason)
@@ -86,13 +88,30 @@ function isOver(response: ServerResponse): boolean {
   return response.writableFinished && response.req.complete
 }
 
+interface ParseError extends NodeJS.ErrnoException {
+  /** The bytes among which the parser stopped. */
+  readonly rawPacket?: Buffer
+}
+
 /** Undefined when it is the connection that failed, not the request. */
-function reasonFor(code: string | undefined): Reason | undefined {
-  if (code === 'HPE_HEADER_OVERFLOW') return 'header_too_large'
+function reasonFor({ code, rawPacket }: ParseError, maxUrlBytes: number): Reason | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return beginsWithLongLine(rawPacket, maxUrlBytes) ? 'uri_too_long' : 'header_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
   if (code === 'HPE_INVALID_EOF_STATE') return undefined // the client left in the middle of it
   return code?.startsWith('HPE_') ? 'bad_request' : undefined
 }
+
+/** Whether it is the URL that made the header section too large. Node counts both together and does not say. */
+function beginsWithLongLine(packet: Buffer | undefined, maxUrlBytes: number): boolean {
+  if (packet === undefined || !REQUEST_LINE.test(packet.toString('latin1', 0, 32))) return false
+  const end = packet.indexOf('\n')
+  return end === -1 || end > maxUrlBytes + LONGEST_METHOD
+}
+
+/** How a request line begins, with what only a request line can have behind its method. */
+const REQUEST_LINE = /^[A-Z-]+ (?:\/|https?:)/
+const LONGEST_METHOD = 16
 
 /** A whole HTTP/1.1 response by hand: there is no response object for what was not a request. */
 function problemMessage(reason: Reason): string {

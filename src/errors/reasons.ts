@@ -38,7 +38,9 @@ export const REASONS = {
   internal: { outcome: 'fault', status: 500, title: 'The gateway failed' },
   // The request was turned down.
   bad_request: { outcome: 'refusal', status: 400, title: 'The request is malformed' },
+  uri_too_long: { outcome: 'refusal', status: 414, title: 'The URL is too long' },
   header_too_large: { outcome: 'refusal', status: 431, title: 'The header section is too large' },
+  body_too_large: { outcome: 'refusal', status: 413, title: 'The body is too large' },
   request_timeout: { outcome: 'refusal', status: 408, title: 'The request took too long to arrive' },
   expectation_failed: { outcome: 'refusal', status: 417, title: 'The expectation cannot be met' },
   no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },

@@ -43,6 +43,12 @@ export function forward(options: ForwardOptions): Stage {
     upstream.retries?.countRequest(exchange.startedAt)
     const target = upstream.pick(exchange)
     if (exchange.expectsContinue) response.writeContinue()
-    sendCall(exchange, target, hasBody(request) ? new RequestBody(request) : null, callOptions, undefined)
+    sendCall(
+      exchange,
+      target,
+      hasBody(request) ? new RequestBody(request, exchange.maxBodyBytes) : null,
+      callOptions,
+      undefined,
+    )
   }
 }

@@ -12,12 +12,16 @@ import { UploadPace, type SlowestPace } from './upload-pace'
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage
   readonly #pace: UploadPace
+  /** Bytes that may still come. */
+  #remaining: number
 
-  constructor(request: IncomingMessage, slowest?: SlowestPace) {
+  /** @param maxBytes of a body in chunks; undefined for no bound */
+  constructor(request: IncomingMessage, maxBytes: number | undefined, slowest?: SlowestPace) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
+    this.#remaining = maxBytes ?? Infinity
     const isClientsTurn = (): boolean => this.readableLength === 0
-    this.#pace = new UploadPace(request, isClientsTurn, () => this.#refuse(), slowest)
+    this.#pace = new UploadPace(request, isClientsTurn, () => this.#refuseSlow(), slowest)
     // It may fail while no call reads it: an 'error' without a listener would end the process.
     this.on('error', ignore)
     request.on('data', this.#onData)
@@ -27,6 +31,8 @@ export class RequestBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#pace.came(chunk.length)
+    this.#remaining -= chunk.length
+    if (this.#remaining < 0) return void this.destroy(new GatewayError('body_too_large'))
     if (!this.push(chunk)) this.#request.pause()
   }
 
@@ -52,7 +58,7 @@ export class RequestBody extends Readable {
   }
 
   /** undici makes the body's error that of the call. */
-  #refuse(): void {
+  #refuseSlow(): void {
     this.destroy(new GatewayError('request_timeout', { cause: new Error('the body came too slowly') }))
   }
 }

@@ -64,7 +64,7 @@ const REFUSED: readonly Refused[] = [
   ['chunked in HTTP/1.0', post('Transfer-Encoding: chunked', '0\r\n\r\n', '1.0'), 'bad_request'],
   ['unknown expectation', post('Expect: a-miracle\r\nContent-Length: 3', 'abc'), 'expectation_failed'],
   ['header section over the limit', get('/app', `Host: a\r\nX: ${'x'.repeat(20_000)}\r\n`), 'header_too_large'],
-  ['target over the limit', get(`/app/${'x'.repeat(20_000)}`), 'header_too_large'],
+  ['target over the limit', get(`/app/${'x'.repeat(20_000)}`), 'uri_too_long'],
   ['too many headers', get('/app', `Host: a\r\n${'X: a\r\n'.repeat(2_500)}`), 'header_too_large'],
 ]
 

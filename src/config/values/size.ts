@@ -1,9 +1,9 @@
 import { refuse, notText, type Parse } from './parsed'
 
-const UNITS = { B: 1, KiB: 1_024, MiB: 1_048_576 } as const
+const UNITS = { B: 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 } as const
 const FORM = 'a number and its unit, such as 512B, 16KiB or 1MiB'
 
-export const SIZE_PATTERN = '^\\d+(?:B|KiB|MiB)$'
+export const SIZE_PATTERN = '^\\d+(?:B|KiB|MiB|GiB)$'
 
 /** Reads `512B`, `16KiB`, `1MiB` as bytes, both bounds included. */
 export function size(bounds: { atLeast: string; atMost: string }): Parse<number> {
@@ -21,13 +21,13 @@ export function size(bounds: { atLeast: string; atMost: string }): Parse<number>
 }
 
 function toBytes(text: string): number | undefined {
-  const [, amount, unit] = /^(\d+)(B|KiB|MiB)$/.exec(text) ?? []
+  const [, amount, unit] = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text) ?? []
   return unit === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
 }
 
 /** `16 kb` → `16KiB`. */
 function respelled(text: string): string | undefined {
-  const [, amount, letter] = /^\s*(\d+)\s*([bkm])i?b?\s*$/i.exec(text) ?? []
+  const [, amount, letter] = /^\s*(\d+)\s*([bkmg])i?b?\s*$/i.exec(text) ?? []
   if (letter === undefined) return undefined
-  return `${amount}${{ b: 'B', k: 'KiB', m: 'MiB' }[letter.toLowerCase()]}`
+  return `${amount}${{ b: 'B', k: 'KiB', m: 'MiB', g: 'GiB' }[letter.toLowerCase()]}`
 }

@@ -152,6 +152,15 @@ describe('what must hold between the keys of gateway.yaml', () => {
     assert.equal(configOf(gatewayYaml({ entrypoint: 'requestTimeout: 15s' })).entrypoint.requestTimeoutMs, 15_000)
   })
 
+  it('refuses a longest URL that no header section could hold', () => {
+    for (const entrypoint of ['maxUrlLength: 16KiB', 'maxHeaderSize: 4KiB, maxUrlLength: 4KiB']) {
+      const [problem, ...more] = problemsIn(gatewayYaml({ entrypoint }))
+      assert.deepEqual(more, [])
+      assert.match(problem?.problem ?? '', /is not less than maxHeaderSize$/)
+    }
+    assert.equal(configOf(gatewayYaml({ entrypoint: 'maxHeaderSize: 4KiB' })).entrypoint.maxUrlBytes, 8_192)
+  })
+
   it('refuses a file without upstreams or routes', () => {
     assert.deepEqual(
       problemsIn('upstreams: {}\nroutes: []\n').map(({ where, problem }) => [where, problem]),

@@ -40,6 +40,10 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ['entrypoint', 'maxHeaderSize: big', 'entrypoint.maxHeaderSize', 'big', '"big" is not a size'],
     ['entrypoint', 'maxHeaderSize: 512B', 'entrypoint.maxHeaderSize', '512B', '"512B" is too small'],
     ['entrypoint', 'maxHeaderSize: 2MiB', 'entrypoint.maxHeaderSize', '2MiB', '"2MiB" is too large'],
+    ['entrypoint', 'maxUrlLength: 63B', 'entrypoint.maxUrlLength', '63B', '"63B" is too small'],
+    ['entrypoint', 'maxBodySize: 10 GB', 'entrypoint.maxBodySize', '10 GB', '"10 GB" is not a size', '10GiB'],
+    ['entrypoint', 'maxBodySize: 1025GiB', 'entrypoint.maxBodySize', '1025GiB', '"1025GiB" is too large'],
+    ['route', 'maxBodySize: 1000', 'routes[0].maxBodySize', '1000', '1000 has no unit', '1000B'],
   ],
   numbers: [
     ['entrypoint', 'maxConnections: 0', 'entrypoint.maxConnections', '0', '0 is too small'],

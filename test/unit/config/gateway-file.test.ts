@@ -33,6 +33,9 @@ entrypoint:
   requestTimeout: 1.5h
   keepAliveTimeout: 1d
   maxHeaderSize: 1MiB
+  maxHeaderFields: 10000
+  maxUrlLength: 512KiB
+  maxBodySize: 10GiB
   maxConnections: 1000000
 upstreams:
   orders:
@@ -45,6 +48,7 @@ routes:
     match: { path: /v1/orders:batch/:id, host: "*.Shop.Example", methods: [get, POST, Get] }
     upstream: orders
     rewrite: { stripPrefix: /v1 }
+    maxBodySize: 64KiB
     rateLimit:
       - { name: burst, limit: 5, window: 1s }
       - name: steady
@@ -75,6 +79,8 @@ describe('a valid gateway.yaml', () => {
         requestTimeoutMs: 0,
         keepAliveTimeoutMs: 65_000,
         maxHeaderBytes: 16_384,
+        maxHeaderFields: 100,
+        maxUrlBytes: 8_192,
         maxConnections: 10_000,
       },
       upstreams: [
@@ -101,6 +107,7 @@ describe('a valid gateway.yaml', () => {
           rewrite: { stripPrefix: undefined },
           timeouts: {},
           retry: 'idempotent',
+          maxBodyBytes: undefined,
           rateLimits: [],
         },
       ],
@@ -117,6 +124,8 @@ describe('a valid gateway.yaml', () => {
       requestTimeoutMs: 5_400_000,
       keepAliveTimeoutMs: 86_400_000,
       maxHeaderBytes: 1_048_576,
+      maxHeaderFields: 10_000,
+      maxUrlBytes: 524_288,
       maxConnections: 1_000_000,
     })
     assert.deepEqual(
@@ -153,6 +162,7 @@ describe('a valid gateway.yaml', () => {
         rewrite: { stripPrefix: '/v1' },
         timeouts: {},
         retry: 'idempotent',
+        maxBodyBytes: 65_536,
         rateLimits: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
           {
@@ -177,6 +187,7 @@ describe('a valid gateway.yaml', () => {
         rewrite: { stripPrefix: undefined },
         timeouts: {},
         retry: 'idempotent',
+        maxBodyBytes: 10_737_418_240,
         rateLimits: [
           {
             ...LIMIT_DEFAULTS,

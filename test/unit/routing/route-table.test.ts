@@ -19,6 +19,7 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
         rewrite: { stripPrefix: undefined },
         timeouts: {},
         retry: 'idempotent',
+        maxBodyBytes: undefined,
         rateLimits: [],
       }),
     ),

@@ -39,7 +39,7 @@ describe('the body of a request', () => {
     client.flushHeaders()
     const [incoming] = (await once(server, 'request')) as [IncomingMessage]
     let error: unknown
-    const body = new RequestBody(incoming, SLOWEST)
+    const body = new RequestBody(incoming, undefined, SLOWEST)
     body.on('error', thrown => (error = thrown))
     return { body, error: () => error }
   }
