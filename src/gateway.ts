@@ -165,7 +165,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
     const exchange = exchangeOf(response)
     const { table } = response.locals['serving'] as Serving
-    const route = table.match(request.method, exchange.host, exchange.path)
+    const route = table.match(request.method, exchange.host, exchange.path, request)
     if (route === undefined) throw new GatewayError('no_route')
     if (route instanceof MethodNotAllowed) {
       throw new GatewayError('method_not_allowed', { headers: ['Allow', route.allowed.join(', ')] })
@@ -187,7 +187,7 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
 /** The gateway's own page: a route without an upstream. */
 const ABOUT: Route = toRoute({
   name: 'about',
-  match: { path: '/', host: undefined, methods: undefined },
+  match: { path: '/', exact: true, host: undefined, methods: undefined, headers: [] },
   upstream: '',
   rewrite: { stripPrefix: undefined },
   timeouts: {},

@@ -1,12 +1,14 @@
 import type { z } from 'zod'
 import { problemAt, problemAtKey } from './findings'
+import { checkAmbiguity, checkFieldNames, checkNameSets, type UnderstoodMatch } from './match-checks'
 import { nearestName } from './nearest-name'
 import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema, tlsSchema } from './schema'
 import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
 import { parseName } from './values/name'
 import { mistake } from './values/parsed'
-import { pathShape, segmentsOf } from './values/path-template'
+import { toFields } from './values/header'
+import { segmentsOf } from './values/path-template'
 import { parseTarget } from './values/target'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
@@ -28,7 +30,9 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkTls(upstreams, source),
     ...checkRouteNames(routes, source),
     ...checkRouteUpstreams(routes, upstreams, source),
-    ...checkAmbiguity(routes, source),
+    ...checkAmbiguity(routes, route => label(route, source), source),
+    ...checkNameSets(routes, source),
+    ...checkFieldNames(routes.flatMap(fieldMapsOf), source),
     ...checkStripPrefixes(routes, source),
     ...checkPolicyNames(routes, source),
     ...checkCosts(routes, source),
@@ -42,8 +46,8 @@ interface UnderstoodRoute {
   readonly upstream: string | undefined
   readonly path: string | undefined
   readonly stripPrefix: string | undefined
-  /** Undefined unless path, host and methods are all understood. */
-  readonly match: { readonly path: string; readonly host: string; readonly methods: readonly string[] } | undefined
+  /** Undefined unless all of it is understood. */
+  readonly match: UnderstoodMatch | undefined
   readonly policyNames: readonly (string | undefined)[]
 }
 
@@ -53,22 +57,27 @@ const ANY_METHOD = 'any method'
 function understand(raw: Readonly<Record<string, unknown>>, index: number): UnderstoodRoute {
   const match = asMap(raw.match)
   const path = read(matchSchema.shape.path, match.path)
-  const host = read(matchSchema.shape.host, match.host)
-  const methods = read(matchSchema.shape.methods, match.methods)
-  const isUnderstood =
-    (host === undefined) === (match.host === undefined) && (methods === undefined) === (match.methods === undefined)
   return {
     at: ['routes', index],
     name: read(routeSchema.shape.name, raw.name),
     upstream: read(routeSchema.shape.upstream, raw.upstream),
     path,
     stripPrefix: read(rewriteSchema.shape.stripPrefix, asMap(raw.rewrite).stripPrefix),
-    match:
-      path !== undefined && isUnderstood
-        ? { path, host: host ?? ANY_HOST, methods: methods ?? [ANY_METHOD] }
-        : undefined,
+    match: understandMatch(raw.match),
     policyNames: asList(raw.rateLimit).map(policy => read(policySchema.shape.name, asMap(policy).name)),
   }
+}
+
+function understandMatch(raw: unknown): UnderstoodMatch | undefined {
+  const match = read(matchSchema, raw)
+  if (match === undefined) return undefined
+  const { path, exact, host = ANY_HOST, methods = [ANY_METHOD] } = match
+  return { path, exact, host, methods, headers: toFields(match.headers) }
+}
+
+/** Where fields are named in a route. */
+function fieldMapsOf({ at }: UnderstoodRoute): Path[] {
+  return [[...at, 'match', 'headers']]
 }
 
 /** Node refuses to start a server whose whole request must be in before its header section must. */
@@ -159,27 +168,6 @@ function checkRouteUpstreams(
     ...problemAtKey(['upstreams', name], { problem: 'is used by no route' }, source),
     severity: 'warning' as const,
   }))
-}
-
-/** Two routes of the same host, path shape and method would match the same requests: none of them is more specific. */
-function checkAmbiguity(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
-  const first = new Map<string, UnderstoodRoute>()
-  return routes.flatMap(route => {
-    if (route.match === undefined) return []
-    const { path, host } = route.match
-    const shared = new Map<UnderstoodRoute, string[]>()
-    for (const method of new Set(route.match.methods)) {
-      const request = `${host} ${pathShape(path)} ${method}`
-      const earlier = first.get(request)
-      if (earlier) shared.set(earlier, [...(shared.get(earlier) ?? []), method])
-      else first.set(request, route)
-    }
-    return [...shared].map(([earlier, methods]) => ({
-      where: source.where([...route.at, 'match']),
-      problem: `the route matches the same requests as ${label(earlier, source)}: ${methods.join(', ')} on ${source.show([...route.at, 'match', 'path'])} at ${host}`,
-      allowed: 'one route for each host, path and method; the names of :parameters make no difference',
-    }))
-  })
 }
 
 function checkStripPrefixes(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {

@@ -35,6 +35,11 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
     const valid = keysAt(schema, path)
     return issue.keys.map(key => problemAtKey([...path, key], unknownKey(key, valid), source))
   }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.flatMap(inner =>
+      inner.code === 'custom' ? [problemAtKey(path, (inner.params as unknown as IssueParams).mistake, source)] : [],
+    )
+  }
   if (issue.code === 'invalid_union') {
     // Of the shapes a value may have, the one it has: an error in a list is not "not a map".
     const inner = issue.errors.find(issues => !issues.some(isAboutTheWhole))

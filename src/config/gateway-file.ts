@@ -6,6 +6,7 @@ import { problemsOf } from './findings'
 import { hasErrors } from './problems'
 import { fileSchema, type FileContent } from './schema'
 import type { ConfigProblem, GatewayConfig, RateLimitPolicy, RouteConfig, UpstreamConfig } from './types'
+import { toFields } from './values/header'
 import { readYaml } from './yaml-source'
 
 export interface ReadGatewayFile {
@@ -127,8 +128,10 @@ function toRoute(
     name,
     match: {
       path: match.path,
+      exact: match.exact,
       host: match.host,
       methods: match.methods && [...new Set(match.methods)],
+      headers: toFields(match.headers),
     },
     upstream,
     rewrite: { stripPrefix: rewrite.stripPrefix },

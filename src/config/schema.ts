@@ -4,9 +4,11 @@ import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { field, notYet } from './values/field'
+import { HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN, parseConditionName, parseHeaderValue } from './values/header'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
 import { parseMethod } from './values/method'
 import { NAME_PATTERN, parseName, parseReference } from './values/name'
+import type { Parse } from './values/parsed'
 import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
 import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
@@ -326,6 +328,16 @@ const rateLimitSchema = z.union([
   z.array(policySchema).min(1),
 ])
 
+const headerValue = field(parseHeaderValue, {
+  description: 'The value of the field.',
+  type: 'string',
+  pattern: HEADER_VALUE_PATTERN,
+})
+
+function headerName(parse: Parse<string>): z.ZodType<string> {
+  return field(parse, { description: 'The name of a field.', type: 'string', pattern: HEADER_NAME_PATTERN })
+}
+
 export const matchSchema = z
   .strictObject({
     path: field(parsePathTemplate, {
@@ -335,6 +347,10 @@ export const matchSchema = z
       pattern: PATH_PATTERN,
       examples: ['/api/orders', '/users/:id'],
     }),
+    exact: field(parseFlag, {
+      description: 'This path only, and nothing below it.',
+      type: 'boolean',
+    }).prefault(false),
     host: field(parseHostPattern, {
       description: 'Exact host name, or *.suffix for every name below it. Left out: any host.',
       type: 'string',
@@ -352,6 +368,9 @@ export const matchSchema = z
       .min(1)
       .optional()
       .meta({ description: 'Methods that are let through; GET includes HEAD. Left out: every method but TRACE.' }),
+    headers: z.record(headerName(parseConditionName), headerValue).optional().meta({
+      description: 'Header fields that must be there once and with exactly this value; names in any case.',
+    }),
   })
   .meta({ description: 'Which requests take this route.' })
 

@@ -136,15 +136,25 @@ export interface RetryConfig {
   readonly on: readonly FailureKind[]
 }
 
+export interface HeaderField {
+  /** Lower case. */
+  readonly name: string
+  readonly value: string
+}
+
 export interface RouteConfig {
   readonly name: string
   readonly match: {
     /** Segment-wise prefix such as `/api/orders` or `/users/:id`; becomes `http.route`. */
     readonly path: string
+    /** The path alone, and nothing below it. */
+    readonly exact: boolean
     /** Exact name or `*.suffix`, lower case; undefined for any host. */
     readonly host: string | undefined
     /** Upper case; undefined for any method. HEAD is allowed where GET is. */
     readonly methods: readonly string[] | undefined
+    /** Fields that must be there with exactly this value, sorted by name; lower case. */
+    readonly headers: readonly HeaderField[]
   }
   /** The name of an upstream in the same file. */
   readonly upstream: string

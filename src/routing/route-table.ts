@@ -1,11 +1,13 @@
+import { Choice, type RequestFields } from './choice'
 import type { Route } from './route'
 
 /**
  * Finds the most specific route for a request. Cost depends on the depth of the path, not on the number of routes.
  *
  * Order of specificity: exact host, longer `*.suffix`, any host; then, segment by segment, a literal before a `:param`
- * before the end of the template; then listed methods before any method. Methods are part of the match, so a less
- * specific route may serve a method that a more specific one does not list.
+ * before the end of the template; then `exact` before what also matches below; then more header conditions before fewer;
+ * then listed methods before any method. Conditions and methods are part of the match, so a less specific route may serve
+ * what a more specific one does not.
  */
 export class RouteTable<R extends Pick<Route, 'config'>> {
   readonly #exactHosts = new Map<string, Node<R>>()
@@ -21,8 +23,8 @@ export class RouteTable<R extends Pick<Route, 'config'>> {
    * @param path without query, starting with `/`
    * @returns the route; or the methods allowed there, when only the method does not fit; or undefined
    */
-  match(method: string, host: string, path: string): R | MethodNotAllowed | undefined {
-    const search: Search<R> = { method, path, allowed: undefined, found: undefined }
+  match(method: string, host: string, path: string, fields: RequestFields): R | MethodNotAllowed | undefined {
+    const search: Search<R> = { method, path, fields, allowed: undefined, found: undefined }
     const exact = this.#exactHosts.get(host)
     if (exact && descend(search, exact, 1)) return search.found
     if (this.#hostSuffixes.size > 0) {
@@ -32,11 +34,11 @@ export class RouteTable<R extends Pick<Route, 'config'>> {
       }
     }
     if (descend(search, this.#anyHost, 1)) return search.found
-    return search.allowed && new MethodNotAllowed([...search.allowed])
+    return search.allowed?.size ? new MethodNotAllowed([...search.allowed]) : undefined
   }
 
   #add(route: R): void {
-    const { host, path, methods } = route.config.match
+    const { host, path, exact } = route.config.match
     let node = this.#rootFor(host)
     for (const segment of path === '/' ? [] : path.slice(1).split('/')) {
       if (segment.startsWith(':')) {
@@ -47,10 +49,8 @@ export class RouteTable<R extends Pick<Route, 'config'>> {
         node = child
       }
     }
-    if (methods === undefined) node.anyMethod = route
-    else for (const method of methods) node.byMethod.set(method, route)
-    // RFC 9110 §9.3.2: HEAD is GET without the content, so it goes where GET goes.
-    if (methods?.includes('GET') && !node.byMethod.has('HEAD')) node.byMethod.set('HEAD', route)
+    const choice = exact ? (node.here ??= new Choice()) : (node.hereAndBelow ??= new Choice())
+    choice.add(route.config.match, route)
   }
 
   #rootFor(host: string | undefined): Node<R> {
@@ -70,26 +70,22 @@ export class MethodNotAllowed {
 interface Node<R> {
   readonly literals: Map<string, Node<R>>
   param: Node<R> | undefined
-  readonly byMethod: Map<string, R>
-  anyMethod: R | undefined
+  /** Of exactly this path. */
+  here: Choice<R> | undefined
+  hereAndBelow: Choice<R> | undefined
 }
 
 interface Search<R> {
   readonly method: string
   readonly path: string
+  readonly fields: RequestFields
   allowed: Set<string> | undefined
   found: R | undefined
 }
 
 function newNode<R>(): Node<R> {
-  return { literals: new Map(), param: undefined, byMethod: new Map(), anyMethod: undefined }
+  return { literals: new Map(), param: undefined, here: undefined, hereAndBelow: undefined }
 }
-
-/**
- * What is said of a route for every method. `TRACE` is none of them: it has the upstream show what the gateway and others
- * added to the request, and no client needs that (RFC 9110 §9.3.8).
- */
-const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /** Tries the deepest template first; `start` is where the next segment begins. True when `search.found` is set. */
 function descend<R>(search: Search<R>, node: Node<R>, start: number): boolean {
@@ -101,16 +97,14 @@ function descend<R>(search: Search<R>, node: Node<R>, start: number): boolean {
     if (literal && descend(search, literal, end + 1)) return true
     if (node.param && end > start && descend(search, node.param, end + 1)) return true
   }
-  return select(search, node)
+  // `/a/` is below `/a`, if only just: upstreams tell them apart.
+  if (node.here && start > path.length && select(search, node.here)) return true
+  return node.hereAndBelow !== undefined && select(search, node.hereAndBelow)
 }
 
-function select<R>(search: Search<R>, node: Node<R>): boolean {
-  search.found = node.byMethod.get(search.method) ?? (search.method === 'TRACE' ? undefined : node.anyMethod)
+function select<R>(search: Search<R>, choice: Choice<R>): boolean {
+  search.found = choice.find(search.method, search.fields)
   if (search.found) return true
-  if (node.byMethod.size > 0 || node.anyMethod) {
-    search.allowed ??= new Set()
-    for (const method of node.byMethod.keys()) search.allowed.add(method)
-    if (node.anyMethod) for (const method of USUAL_METHODS) search.allowed.add(method)
-  }
+  choice.collectMethods(search.fields, (search.allowed ??= new Set()))
   return false
 }

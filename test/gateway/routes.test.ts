@@ -20,6 +20,10 @@ describe('routes', () => {
       routes: [
         route('orders', { path: '/api/orders', methods: ['GET', 'POST'] }, { rewrite: { stripPrefix: '/api' } }),
         route('order', { path: '/api/orders/:id', methods: ['GET'] }),
+        route('status', { path: '/status', exact: true, methods: ['GET'] }),
+        route('tenant', { path: '/tenant', headers: { 'X-Tenant': 'acme' } }),
+        route('typed', { path: '/typed', headers: { 'Content-Type': 'a/b' } }),
+        route('tenant-exact', { path: '/tenant/:id', exact: true, methods: ['PUT'], headers: { 'x-tenant': 'acme' } }),
         route('shop', { path: '/in', host: 'shop.example' }),
         route('shops', { path: '/in', host: '*.shop.example' }),
       ],
@@ -31,9 +35,14 @@ describe('routes', () => {
   })
 
   /** The template under which the newest request was counted. */
-  async function routeOf(path: string, method = 'GET', host = 'other.example'): Promise<string | undefined> {
+  async function routeOf(
+    path: string,
+    method = 'GET',
+    host = 'other.example',
+    fields: readonly string[] = [],
+  ): Promise<string | undefined> {
     const before = pipeline.counted.length
-    await send(pipeline.port, { path, method, headers: { Host: host } })
+    await send(pipeline.port, { path, method, headers: ['Host', host, ...fields] })
     return (await pipeline.ended(before + 1)).at(-1)?.route
   }
 
@@ -52,6 +61,40 @@ describe('routes', () => {
     assert.equal(await routeOf('/in', 'GET', 'a.shop.example'), '/in')
     assert.equal(await routeOf('/in', 'GET', 'evilshop.example'), undefined)
     assert.equal(await routeOf('/in', 'GET', 'shop.example.evil.example'), undefined)
+  })
+
+  it('that are exact have nothing below them', async () => {
+    assert.equal(await routeOf('/status?a=/b'), '/status')
+    assert.equal(await routeOf('//st%61tus'), '/status')
+    assert.equal(await routeOf('/status/'), undefined)
+    assert.equal(await routeOf('/status/x'), undefined)
+    assert.equal((await send(pipeline.port, { path: '/status', method: 'PUT' })).headers.allow, 'GET, HEAD')
+    assert.equal((await send(pipeline.port, { path: '/status/x', method: 'PUT' })).status, 404)
+  })
+
+  it('are chosen by header fields, of which a client cannot send two', async () => {
+    const host = 'other.example'
+    const acme = ['x-TENANT', 'acme'] as const
+    assert.equal(await routeOf('/tenant', 'GET', host, acme), '/tenant')
+    assert.equal(await routeOf('/tenant/7', 'PUT', host, acme), '/tenant/:id')
+    assert.equal(await routeOf('/tenant/7', 'GET', host, acme), '/tenant')
+    assert.equal(await routeOf('/tenant/7/8', 'PUT', host, acme), '/tenant')
+    assert.equal(await routeOf('/tenant', 'GET', host), undefined)
+    assert.equal(await routeOf('/tenant', 'GET', host, ['x-tenant', 'Acme']), undefined)
+    assert.equal(await routeOf('/tenant', 'GET', host, [...acme, 'X-Tenant', 'evil']), undefined)
+    assert.equal(await routeOf('/tenant', 'GET', host, ['x-tenant', 'acme, evil']), undefined)
+  })
+
+  it('are not chosen by the first of two fields, where Node hides the second', async () => {
+    const typed = (...types: readonly string[]): Promise<string | undefined> =>
+      routeOf(
+        '/typed',
+        'GET',
+        'other.example',
+        types.flatMap(type => ['Content-Type', type]),
+      )
+    assert.equal(await typed('a/b'), '/typed')
+    assert.equal(await typed('a/b', 'c/d'), undefined)
   })
 
   it('strip their prefix', async () => {

@@ -45,7 +45,8 @@ function keys(schema: JsonSchema, path: string): [string, string][] {
     const standard = isRequired ? 'required' : value.default === undefined ? 'none' : `\`${asYaml(value.default)}\``
     const [alone] = (value.anyOf ?? []).filter(option => option.properties !== undefined)
     if (alone) return [[here, standard], ...keys(alone, here)]
-    if (value.additionalProperties) return keys(value.additionalProperties, `${here}.<name>`)
+    if (value.additionalProperties && value.additionalProperties.properties)
+      return keys(value.additionalProperties, `${here}.<name>`)
     if (value.items?.properties) return keys(value.items, `${here}[]`)
     return value.properties ? keys(value, here) : [[here, standard]]
   })

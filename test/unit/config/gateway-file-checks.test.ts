@@ -15,6 +15,23 @@ describe('what must hold between the keys of gateway.yaml', () => {
       ['{ path: /a, methods: [GET, PUT] }', '{ path: /a, methods: [POST, put, get] }', 'PUT, GET on "/a" at any host'],
       ['{ path: /a, host: S.example }', '{ path: /a, host: s.example }', 'any method on "/a" at s.example'],
       ['{ path: /a, host: "*.s.example" }', '{ path: /a, host: "*.S.example" }', 'any method on "/a" at *.s.example'],
+      ['{ path: /a, exact: true }', '{ path: /a, exact: true }', 'any method on "/a" alone at any host'],
+      [
+        '{ path: /a, headers: { x-a: b } }',
+        '{ path: /a, headers: { X-A: b } }',
+        'any method on "/a" at any host with x-a',
+      ],
+      // A request may have both fields.
+      [
+        '{ path: /a, headers: { x-a: b } }',
+        '{ path: /a, headers: { x-b: b } }',
+        'any method on "/a" at any host with x-b and x-a',
+      ],
+      [
+        '{ path: /a, headers: { x-a: b, x-b: b } }',
+        '{ path: /a, headers: { x-a: b, x-c: b } }',
+        'any method on "/a" at any host with x-a and x-c and x-b',
+      ],
     ]
     for (const [first, second, what] of ambiguous) {
       it(`are refused: ${first} and ${second}`, () => {
@@ -38,6 +55,20 @@ describe('what must hold between the keys of gateway.yaml', () => {
       ['an exact host', '{ path: /a, host: "*.s.example" }', '{ path: /a, host: x.s.example }'],
       ['a longer suffix', '{ path: /a, host: "*.example" }', '{ path: /a, host: "*.s.example" }'],
       ['another case of the path', '{ path: /a }', '{ path: /A }'],
+      ['being exact', '{ path: /a }', '{ path: /a, exact: true }'],
+      ['the value of a field', '{ path: /a, headers: { x-a: b } }', '{ path: /a, headers: { x-a: c } }'],
+      ['the case of a value', '{ path: /a, headers: { x-a: b } }', '{ path: /a, headers: { x-a: B } }'],
+      ['one condition more', '{ path: /a, headers: { x-a: b } }', '{ path: /a, headers: { x-b: b, x-c: b } }'],
+      [
+        'one field of which they want different values',
+        '{ path: /a, headers: { x-a: b, x-b: b } }',
+        '{ path: /a, headers: { x-a: c, x-c: b } }',
+      ],
+      [
+        'listed methods beside conditions',
+        '{ path: /a, headers: { x-a: b } }',
+        '{ path: /a, methods: [GET], headers: { x-b: b } }',
+      ],
       ['the catch-all', '{ path: /a }', '{ path: /:path }'],
     ]
     for (const [what, first, second] of distinct) {
@@ -53,6 +84,25 @@ describe('what must hold between the keys of gateway.yaml', () => {
         [5, 6],
       )
     })
+  })
+
+  it('refuses routes of one path that ask about more than 16 sets of fields, each of which would cost every request', () => {
+    const match = (index: number): string => `{ path: /a, headers: { x-a: "${index}", x-${index}: b } }`
+    const indices = Array.from({ length: 17 }, (_, index) => index)
+    assert.equal(configOf(withRoutes(...indices.slice(1).map(match))).routes.length, 16)
+    const text = withRoutes(...indices.map(match))
+    const [problem, ...others] = problemsIn(text)
+    assert.equal(problem?.problem, '"headers" is about one set of fields too many')
+    assert.equal(placeOf(problem, text).line, 20)
+    assert.deepEqual(others, [])
+  })
+
+  it('refuses one field in two spellings, and a name that would be lost', () => {
+    const problems = problemsIn(gatewayYaml({ match: 'path: /a, headers: { X-A: b, x-a: c, __proto__: d }' }))
+    assert.deepEqual(
+      problems.map(({ problem }) => problem),
+      ['"x-a" is here a second time, in another spelling', '"__proto__" cannot be a name here'],
+    )
   })
 
   it('refuses an upstream that is not there, with the nearest name', () => {

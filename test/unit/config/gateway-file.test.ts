@@ -45,7 +45,7 @@ upstreams:
   users.v2: { targets: ["http://[::1]:9002"] }
 routes:
   - name: orders
-    match: { path: /v1/orders:batch/:id, host: "*.Shop.Example", methods: [get, POST, Get] }
+    match: { path: /v1/orders:batch/:id, host: "*.Shop.Example", methods: [get, POST, Get], exact: true, headers: { X-Tenant: acme, Accept: a/b } }
     upstream: orders
     rewrite: { stripPrefix: /v1 }
     maxBodySize: 64KiB
@@ -102,7 +102,7 @@ describe('a valid gateway.yaml', () => {
       routes: [
         {
           name: 'orders',
-          match: { path: '/orders', host: undefined, methods: undefined },
+          match: { path: '/orders', exact: false, host: undefined, methods: undefined, headers: [] },
           upstream: 'orders',
           rewrite: { stripPrefix: undefined },
           timeouts: {},
@@ -157,7 +157,16 @@ describe('a valid gateway.yaml', () => {
     assert.deepEqual(routes, [
       {
         name: 'orders',
-        match: { path: '/v1/orders:batch/:id', host: '*.shop.example', methods: ['GET', 'POST'] },
+        match: {
+          path: '/v1/orders:batch/:id',
+          exact: true,
+          host: '*.shop.example',
+          methods: ['GET', 'POST'],
+          headers: [
+            { name: 'accept', value: 'a/b' },
+            { name: 'x-tenant', value: 'acme' },
+          ],
+        },
         upstream: 'orders',
         rewrite: { stripPrefix: '/v1' },
         timeouts: {},
@@ -182,7 +191,7 @@ describe('a valid gateway.yaml', () => {
       },
       {
         name: 'everything-else',
-        match: { path: '/:path', host: 'shop.example', methods: undefined },
+        match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
         rewrite: { stripPrefix: undefined },
         timeouts: {},

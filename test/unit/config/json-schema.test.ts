@@ -40,6 +40,7 @@ describe('docs/gateway.schema.json', () => {
     { upstream: 'circuitBreaker: { failures: 1, openFor: 1s, on: [500] }' },
     { upstream: 'retries: { attempts: "${N:-2}", on: [connect, 503, "504"] }' },
     { match: 'path: /a:b/:c, host: "*.a.example", methods: [get]' },
+    { match: 'path: /a, exact: true, headers: { X-Tenant: acme, accept: "a b" }' },
     { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: open }' },
     { route: 'rateLimit: [{ name: a, limit: 1, window: 1s, key: client }]' },
     { route: 'rewrite: { stripPrefix: /orders }' },
@@ -87,6 +88,10 @@ describe('docs/gateway.schema.json', () => {
     { match: 'path: /a/*' },
     { match: 'path: /a, host: "http://a"' },
     { match: 'path: /a, methods: []' },
+    { match: 'path: /a, exact: 1' },
+    { match: 'path: /a, headers: { "x a": b }' },
+    { match: 'path: /a, headers: { x-a: " b" }' },
+    { match: 'path: /a, headers: { x-a: 1 }' },
   ]
   for (const additions of invalid) {
     it(`refuses in the editor what the gateway refuses: ${JSON.stringify(additions)}`, () => {
@@ -119,6 +124,7 @@ describe('docs/gateway.schema.json', () => {
       'ca',
       'cert',
       'circuitBreaker',
+      'headers',
       'healthCheck',
       'host',
       'idle',

@@ -1,0 +1,116 @@
+import { problemAtKey } from './findings'
+import type { ConfigProblem, HeaderField } from './types'
+import { mistake } from './values/parsed'
+import { pathShape } from './values/path-template'
+import type { Path } from './variables'
+import type { YamlSource } from './yaml-source'
+
+/** What a route matches, all of it understood. */
+export interface UnderstoodMatch {
+  readonly path: string
+  readonly exact: boolean
+  readonly host: string
+  readonly methods: readonly string[]
+  /** Sorted by name. */
+  readonly headers: readonly HeaderField[]
+}
+
+interface MatchingRoute {
+  readonly at: Path
+  readonly match: UnderstoodMatch | undefined
+}
+
+/** Of what is looked up one by one (`routing/choice.ts`), so that a request never pays for the number of routes. */
+const MAX_NAME_SETS = 16
+
+/**
+ * Two routes of the same host, path shape, method and number of header conditions would match the same requests, unless
+ * their conditions contradict each other: none of them is more specific.
+ */
+export function checkAmbiguity<R extends MatchingRoute>(
+  routes: readonly R[],
+  label: (route: R) => string,
+  source: YamlSource,
+): ConfigProblem[] {
+  /** By host, path, method and number of conditions, then by the names of the conditions, then by their values. */
+  const first = new Map<string, Map<string, Map<string, R>>>()
+  return routes.flatMap(route => {
+    if (route.match === undefined) return []
+    const { path, exact, host, headers } = route.match
+    const names = headers.map(({ name }) => name).join()
+    const values = headers.map(({ value }) => value).join('\n')
+    const shared = new Map<R, string[]>()
+    for (const method of new Set(route.match.methods)) {
+      const request = `${host} ${pathShape(path)} ${exact} ${method} ${headers.length}`
+      const byNames = entry(first, request, () => new Map<string, Map<string, R>>())
+      const earlier = byNames.get(names)?.get(values) ?? compatible(byNames, names, headers)
+      if (earlier) shared.set(earlier, [...(shared.get(earlier) ?? []), method])
+      else entry(byNames, names, () => new Map<string, R>()).set(values, route)
+    }
+    return [...shared].map(([earlier, methods]) => ({
+      where: source.where([...route.at, 'match']),
+      problem: `the route matches the same requests as ${label(earlier)}: ${methods.join(', ')} on ${source.show([...route.at, 'match', 'path'])}${exact ? ' alone' : ''} at ${host}${withFields(route, earlier)}`,
+      allowed: `one route for each host, path and method${headers.length > 0 ? ' and number of conditions, unless they ask for different values of one field' : '; the names of :parameters make no difference'}`,
+    }))
+  })
+}
+
+/** A route with conditions about other fields, which can hold together with these. */
+function compatible<R extends MatchingRoute>(
+  byNames: ReadonlyMap<string, ReadonlyMap<string, R>>,
+  names: string,
+  headers: readonly HeaderField[],
+): R | undefined {
+  for (const [others, byValues] of byNames) {
+    if (others === names) continue
+    for (const route of byValues.values()) if (!contradicts(headers, route.match?.headers ?? [])) return route
+  }
+  return undefined
+}
+
+function contradicts(headers: readonly HeaderField[], others: readonly HeaderField[]): boolean {
+  return headers.some(({ name, value }) => others.some(other => other.name === name && other.value !== value))
+}
+
+/** Without the values: they may be secrets out of the environment. */
+function withFields(...routes: readonly MatchingRoute[]): string {
+  const names = new Set(routes.flatMap(({ match }) => match?.headers.map(({ name }) => name) ?? []))
+  return names.size === 0 ? '' : ` with ${[...names].join(' and ')}`
+}
+
+export function checkNameSets(routes: readonly MatchingRoute[], source: YamlSource): ConfigProblem[] {
+  const seen = new Map<string, Set<string>>()
+  return routes.flatMap(({ at, match }) => {
+    if (match === undefined) return []
+    const place = `${match.host} ${pathShape(match.path)} ${match.exact}`
+    const nameSets = entry(seen, place, () => new Set<string>())
+    nameSets.add(match.headers.map(({ name }) => name).join())
+    if (nameSets.size <= MAX_NAME_SETS) return []
+    const allowed = `conditions about at most ${MAX_NAME_SETS} different sets of fields on one path, with any number of values`
+    return [problemAtKey([...at, 'match', 'headers'], mistake('is about one set of fields too many', allowed), source)]
+  })
+}
+
+/** Maps of fields by name, where one name in two spellings would silently be one of the two. */
+export function checkFieldNames(maps: readonly Path[], source: YamlSource): ConfigProblem[] {
+  return maps.flatMap(path => {
+    const map = source.valueAt(path)
+    if (typeof map !== 'object' || map === null || Array.isArray(map)) return []
+    const seen = new Set<string>()
+    return Object.keys(map).flatMap(name => {
+      const at: Path = [...path, name]
+      // No object of JavaScript takes it as a key; the condition would be lost without a word.
+      if (name === '__proto__') return [problemAtKey(at, mistake('cannot be a name here'), source)]
+      const isAgain = seen.has(name.toLowerCase())
+      seen.add(name.toLowerCase())
+      const again = mistake('is here a second time, in another spelling', 'each field once')
+      return isAgain ? [problemAtKey(at, again, source)] : []
+    })
+  })
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = make()))
+  return value
+}

@@ -1,0 +1,74 @@
+import type { HeaderField } from '../types'
+import { refuse, notText, type Parse, type Parsed } from './parsed'
+
+/** A field name (RFC 9110 §5.1). */
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
+export const HEADER_NAME_PATTERN = `^${TOKEN}$`
+const HEADER_NAME = new RegExp(HEADER_NAME_PATTERN)
+
+/** A field value (RFC 9110 §5.5), without what Node and others could read in more than one way: ASCII only. */
+export const HEADER_VALUE_PATTERN = '^[!-~](?:[ \\t!-~]*[!-~])?$'
+const HEADER_VALUE = new RegExp(HEADER_VALUE_PATTERN)
+
+const NAME_ALLOWED = 'the name of a header field, such as x-tenant'
+const VALUE_ALLOWED = 'visible ASCII characters, with spaces between them'
+
+/** Why a name will not do, by the name in lower case; undefined where nothing speaks against it. */
+type Objection = (name: string) => string | undefined
+
+/** Returned in lower case: names are compared without regard to it (RFC 9110 §5.1). */
+function headerName(objection: Objection): Parse<string> {
+  return function parseHeaderName(found) {
+    if (typeof found !== 'string') return notText(found, NAME_ALLOWED)
+    if (!HEADER_NAME.test(found)) {
+      const trimmed = found.replace(/:?\s*$/, '').trim()
+      return refuse('is not a field name', NAME_ALLOWED, HEADER_NAME.test(trimmed) ? trimmed : undefined)
+    }
+    const name = found.toLowerCase()
+    const fault = objection(name)
+    return fault === undefined ? { value: name } : refuse(fault, NAME_ALLOWED)
+  }
+}
+
+/** What belongs to one connection, or says where a message ends (RFC 9110 §7.6.1, RFC 9112 §6). */
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** In CGI and its heirs `X_Forwarded_For` is `X-Forwarded-For`. */
+const SAID_BY_PROXIES = /^(?:forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip)$/
+
+/** A name in `match.headers`. */
+export const parseConditionName = headerName(name => {
+  if (name === 'host') return 'is what "host" beside "headers" is for'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and says nothing of the request'
+  if (SAID_BY_PROXIES.test(name)) return 'is what proxies say of clients, and clients can write it themselves'
+  return undefined
+})
+
+/** A value that is compared or sent as it stands here. */
+export function parseHeaderValue(found: unknown): Parsed<string> {
+  if (typeof found === 'number' || typeof found === 'boolean') {
+    return refuse('is not text', VALUE_ALLOWED, `"${found}"`)
+  }
+  if (typeof found !== 'string') return notText(found, VALUE_ALLOWED)
+  if (found === '') return refuse('has nothing in it', VALUE_ALLOWED)
+  if (/[\r\n\0]/.test(found)) return refuse('has a line end or NUL in it, which would end the field', VALUE_ALLOWED)
+  if (/^\s|\s$/.test(found)) return refuse('has spaces around it, which are not part of a value', VALUE_ALLOWED)
+  if (!HEADER_VALUE.test(found)) return refuse('has characters that do not belong into a field', VALUE_ALLOWED)
+  return found.length > 4_096 ? refuse('is longer than 4096 characters', VALUE_ALLOWED) : { value: found }
+}
+
+/** A map of the file as fields, sorted by name. */
+export function toFields(map: Readonly<Record<string, string>> = {}): HeaderField[] {
+  const fields = Object.entries(map).map(([name, value]) => ({ name, value }))
+  return fields.sort((a, b) => (a.name < b.name ? -1 : 1))
+}

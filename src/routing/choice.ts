@@ -1,0 +1,97 @@
+import type { IncomingMessage } from 'node:http'
+import type { RouteConfig } from '../config/types'
+
+/** The fields of a request: each name, lower case, with the values of all its lines. Made by Node when first asked for. */
+export type RequestFields = Pick<IncomingMessage, 'headersDistinct'>
+
+/**
+ * What is said of a route for every method. `TRACE` is none of them: it has the upstream show what the gateway and others
+ * added to the request, and no client needs that (RFC 9110 §9.3.8).
+ */
+const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
+/**
+ * The routes of one host and path, told apart by header conditions and methods. Routes whose conditions have the same names
+ * are one look-up, however many values there are; how many sets of names there may be is bounded by the configuration.
+ */
+export class Choice<R> {
+  /** Those with more names first; the set without any, if it is there, is last. */
+  readonly #nameSets: NameSet<R>[] = []
+
+  add({ headers, methods }: RouteConfig['match'], route: R): void {
+    const names = headers.map(({ name }) => name)
+    let nameSet = this.#nameSets.find(({ names: known }) => known.join() === names.join())
+    if (!nameSet) {
+      nameSet = { names, byValues: new Map() }
+      this.#nameSets.push(nameSet)
+      this.#nameSets.sort((a, b) => b.names.length - a.names.length)
+    }
+    const key = headers.map(({ value }) => value).join('\n')
+    let byMethod = nameSet.byValues.get(key)
+    if (!byMethod) nameSet.byValues.set(key, (byMethod = { listed: new Map(), any: undefined, allowed: new Set() }))
+    if (methods === undefined) byMethod.any = route
+    else for (const method of methods) byMethod.listed.set(method, route)
+    for (const method of methods ?? USUAL_METHODS) byMethod.allowed.add(method)
+    if (methods?.includes('GET')) byMethod.allowed.add('HEAD')
+  }
+
+  /** The route with the most conditions, all of which hold; of equals one that lists the method. */
+  find(method: string, fields: RequestFields): R | undefined {
+    const nameSets = this.#nameSets
+    let listed: R | undefined
+    let getForHead: R | undefined
+    let any: R | undefined
+    for (let i = 0; i < nameSets.length; i++) {
+      const nameSet = nameSets[i] as NameSet<R>
+      const byMethod = nameSet.byValues.get(valuesOf(nameSet.names, fields))
+      if (byMethod) {
+        listed ??= byMethod.listed.get(method)
+        // RFC 9110 §9.3.2: HEAD is GET without the content, so it goes where GET goes.
+        if (method === 'HEAD') getForHead ??= byMethod.listed.get('GET')
+        else if (method === 'TRACE') continue
+        any ??= byMethod.any
+      }
+      if (nameSets[i + 1]?.names.length === nameSet.names.length) continue
+      const found = listed ?? getForHead ?? any
+      if (found) return found
+    }
+    return undefined
+  }
+
+  /** Adds the methods of every route whose conditions hold. */
+  collectMethods(fields: RequestFields, allowed: Set<string>): void {
+    for (const { names, byValues } of this.#nameSets) {
+      for (const method of byValues.get(valuesOf(names, fields))?.allowed ?? []) allowed.add(method)
+    }
+  }
+}
+
+/** Routes whose conditions are about the same fields. */
+interface NameSet<R> {
+  /** Lower case, sorted. */
+  readonly names: readonly string[]
+  /** By the values in the order of the names, a line each. */
+  readonly byValues: Map<string, ByMethod<R>>
+}
+
+interface ByMethod<R> {
+  readonly listed: Map<string, R>
+  any: R | undefined
+  /** For the `Allow` field. */
+  readonly allowed: Set<string>
+}
+
+/** No value of the file has a line end, so none is ever mistaken for two, and a field that is missing for none. */
+const MISSING = '\n\n'
+
+/** A field that comes twice has no value: which of the two the upstream would go by, nobody knows. */
+function valuesOf(names: readonly string[], fields: RequestFields): string {
+  if (names.length === 0) return ''
+  let values = ''
+  for (let i = 0; i < names.length; i++) {
+    const lines = fields.headersDistinct[names[i] as string]
+    if (lines?.length !== 1) return MISSING
+    values = i === 0 ? (lines[0] as string) : `${values}\n${lines[0] as string}`
+  }
+  return values
+}
