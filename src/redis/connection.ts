@@ -7,13 +7,19 @@ import { addressOf, createRedisClient } from './client'
 
 /** How long a request may wait for Redis. Above it the limiter decides alone. */
 const COMMAND_TIMEOUT_MS = 200
-/** How often a Redis that is connected but of no use is tried again. */
+/** A Redis that is connected but of no use is tried again after this at the latest, and after half of it at the earliest. */
 const PROBE_INTERVAL_MS = 500
 /** Keys that are tried in a cluster: so many that each of its masters has some of them. */
 const CLUSTER_PROBES = 32
 
 /** Runs a script on keys of one slot. Fails as `command` does. */
 export type RedisScript = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
+
+/** What must be done on each new connection, for example loading scripts. */
+interface Preparation {
+  readonly prepare: () => Promise<unknown>
+  readonly resume: (() => void) | undefined
+}
 
 type ScriptCommand = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>
 
@@ -28,8 +34,7 @@ export class RedisConnection {
   readonly address: string
   readonly #redis: Redis | Cluster
   readonly #log: Logger
-  /** What must be done on each new connection before it is used, for example loading scripts. */
-  readonly #preparations: (() => Promise<unknown>)[] = []
+  readonly #preparations: Preparation[] = []
   readonly #scripts = new Map<string, RedisScript>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
@@ -50,9 +55,12 @@ export class RedisConnection {
     return this.#state === 'usable'
   }
 
-  /** Has `prepare` run at each connection, before it counts as usable: a restarted Redis has forgotten its scripts. */
-  prepareWith(prepare: () => Promise<unknown>): void {
-    this.#preparations.push(prepare)
+  /**
+   * Has `prepare` run at each connection, before it counts as usable: a restarted Redis has forgotten its scripts. Then
+   * `resume` runs, in the moment from which requests ask Redis again: what it sends is there before what they send.
+   */
+  prepareWith(prepare: () => Promise<unknown>, resume?: () => void): void {
+    this.#preparations.push({ prepare, resume })
     // Connected before whoever asks: without this, what needs the preparation would fail until the next reconnect.
     if (this.isUsable) prepare().catch((error: unknown) => this.#fail(toError(error).message))
   }
@@ -131,6 +139,7 @@ export class RedisConnection {
       await this.#probe()
       await this.#prepare()
       this.#state = 'usable'
+      for (const { resume } of this.#preparations) resume?.()
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
       this.#fail(toError(error).message)
@@ -152,7 +161,7 @@ export class RedisConnection {
     while (prepared < this.#preparations.length) {
       const next = this.#preparations.slice(prepared)
       prepared = this.#preparations.length
-      await Promise.all(next.map(prepare => prepare()))
+      await Promise.all(next.map(({ prepare }) => prepare()))
     }
   }
 
@@ -168,7 +177,9 @@ export class RedisConnection {
   /** A new connection is tried when it is there; this is for the one that stays and is of no use. */
   #probeSoon(): void {
     clearTimeout(this.#probeTimer)
-    this.#probeTimer = setTimeout(() => void this.#recover(), PROBE_INTERVAL_MS).unref()
+    // Jitter: all replicas have noticed in the same moment, and must not all come back in one.
+    const delayMs = PROBE_INTERVAL_MS * (0.5 + Math.random() / 2)
+    this.#probeTimer = setTimeout(() => void this.#recover(), delayMs).unref()
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
+import { askRedis } from '../support/ask-redis'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
 import { problemOf, send, type Answer } from '../support/send'
@@ -76,7 +77,7 @@ describe('when Redis', () => {
   async function expectCountedInRedis(): Promise<void> {
     const before = left(await timed())
     assert.equal(left(await timed()), before - 1)
-    await asking(redis, async client => {
+    await askRedis(redis.url, async client => {
       const keys = await client.keys('*')
       assert.equal(keys.filter(key => key !== 'myesi:probe').length, 1, keys.join(' '))
     })
@@ -184,7 +185,7 @@ describe('when Redis', () => {
   it('loses its scripts, they are loaded again and no count is lost', async () => {
     await start()
     await expectServed(2, IN_VAIN_MS)
-    await asking(redis, client => client.script('FLUSH'))
+    await askRedis(redis.url, client => client.script('FLUSH'))
     assert.equal(left(await timed()), 997)
     assert.equal(logged('redis_unavailable'), 0)
   })
@@ -205,11 +206,11 @@ describe('when Redis', () => {
     it(`${what}, requests are served and counted here, it is said once, and over as soon as Redis writes again`, async () => {
       await start()
       await expectServed(2, IN_VAIN_MS)
-      await asking(redis, refuse)
+      await askRedis(redis.url, refuse)
       await expectServed(10, NOT_ASKED_MS)
       assert.equal(left(await timed()), 1_000 - 13)
       assert.equal(pipeline.redis?.isUsable, false)
-      await asking(redis, allow)
+      await askRedis(redis.url, allow)
       await expectBack(performance.now())
       assert.equal(logged('redis_unavailable'), 1)
       await expectServed(1, NOT_ASKED_MS)
@@ -217,7 +218,7 @@ describe('when Redis', () => {
   }
 
   it('wants another password, requests are served and the log says why', async () => {
-    await asking(redis, client => client.config('SET', 'requirepass', 'secret'))
+    await askRedis(redis.url, client => client.config('SET', 'requirepass', 'secret'))
     await start()
     await expectServed(5, NOT_ASKED_MS)
     const line = pipeline.logs.find(entry => entry['event'] === 'redis_unavailable')
@@ -284,12 +285,6 @@ describe('when Redis', () => {
     })
   })
 })
-
-async function asking(redis: RunningRedis, command: (client: Redis) => Promise<unknown>): Promise<void> {
-  const client = new Redis(redis.url)
-  await command(client)
-  client.disconnect()
-}
 
 interface DelayingProxy {
   readonly url: string

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Redis } from 'ioredis'
 import type { ParsedMail } from 'mailparser'
+import { askRedis } from '../support/ask-redis'
 import { startMailServer, type MailServer } from '../support/mail-server'
 import { needs } from '../support/needs'
 import { shortened, takeDurations } from '../support/shortened'
@@ -146,15 +146,14 @@ routes:
 }
 
 /** Puts into Redis what fits, and a little of what does not. */
-async function fill({ port }: RunningRedis): Promise<void> {
-  const client = new Redis(port, '127.0.0.1')
-  const values = Array.from({ length: 80 }, (_, i) => client.set(`filler:${i}`, 'x'.repeat(100_000)))
-  const results = await Promise.allSettled(values)
+async function fill({ url }: RunningRedis): Promise<void> {
+  const results = await askRedis(url, client =>
+    Promise.allSettled(Array.from({ length: 80 }, (_, i) => client.set(`filler:${i}`, 'x'.repeat(100_000)))),
+  )
   assert.ok(
     results.some(({ status }) => status === 'rejected'),
     'Redis is full',
   )
-  client.disconnect()
 }
 
 interface Sending {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { Redis } from 'ioredis'
+import { askRedis } from '../support/ask-redis'
 import { needs } from '../support/needs'
 import { send, type Answer } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
@@ -12,24 +12,18 @@ const LIMIT = 20
 
 /** Ways in which Redis fails, and what ends them. */
 const OUTAGES: Readonly<
-  Record<string, { fail: (redis: RunningRedis) => Promise<void>; mend: (redis: RunningRedis) => Promise<void> }>
+  Record<string, { fail: (redis: RunningRedis) => Promise<unknown>; mend: (redis: RunningRedis) => Promise<unknown> }>
 > = {
   'killed, and started again empty': { fail: redis => redis.kill(), mend: redis => redis.startAgain() },
   frozen: { fail: async redis => redis.freeze(), mend: async redis => redis.thaw() },
   full: {
-    fail: redis => asking(redis, client => client.config('SET', 'maxmemory', '1')),
-    mend: redis => asking(redis, client => client.config('SET', 'maxmemory', '0')),
+    fail: redis => askRedis(redis.url, client => client.config('SET', 'maxmemory', '1')),
+    mend: redis => askRedis(redis.url, client => client.config('SET', 'maxmemory', '0')),
   },
   'a read-only replica': {
-    fail: redis => asking(redis, client => client.replicaof('127.0.0.1', 1)),
-    mend: redis => asking(redis, client => client.replicaof('NO', 'ONE')),
+    fail: redis => askRedis(redis.url, client => client.replicaof('127.0.0.1', 1)),
+    mend: redis => askRedis(redis.url, client => client.replicaof('NO', 'ONE')),
   },
-}
-
-async function asking(redis: RunningRedis, command: (client: Redis) => Promise<unknown>): Promise<void> {
-  const client = new Redis(redis.url)
-  await command(client)
-  client.disconnect()
 }
 
 describe('an outage of Redis', () => {
@@ -201,14 +195,12 @@ describe('an outage of Redis', () => {
   it('is nothing to a client that is limited: Redis is not even asked about it', async () => {
     await start({ limit: 3 })
     await ask(4)
-    const observer = new Redis(redis.url)
     const calls = async (): Promise<number> =>
-      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await observer.info('commandstats'))?.[1])
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(await askRedis(redis.url, client => client.info('commandstats')))?.[1])
     const before = await calls()
     const answers = await ask(50)
     assert.equal(passed(answers), 0)
     assert.ok(answers.every(({ headers }) => Number(headers['retry-after']) > 590))
     assert.equal(await calls(), before)
-    observer.disconnect()
   })
 })

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
 import { findBinary } from '../../src/stack/binaries'
+import { askRedis } from './ask-redis'
 import { freePort } from './free-port'
 import { runProcess, startProcess, type TestProcess } from './start-process'
 import { startRedis, type RunningRedis } from './start-redis'
@@ -11,10 +11,13 @@ import { until } from './until'
 export interface RunningTopology {
   readonly url: string
   readonly servers: readonly RunningRedis[]
+  /** By its own word another server has taken over from the first one. On a busy machine that can take several elections. */
+  failedOver(): Promise<unknown>
   stop(): Promise<void>
 }
 
 const MASTER = 'gateway-limits'
+const FAILOVER = { timeoutMs: 60_000, intervalMs: 100 }
 
 /** One master, one replica, three sentinels that replace a master after a second. `args` are for both servers. */
 export async function startSentinels(args: readonly string[] = []): Promise<RunningTopology> {
@@ -25,6 +28,11 @@ export async function startSentinels(args: readonly string[] = []): Promise<Runn
   return {
     url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}`,
     servers: [master, replica],
+    failedOver: () =>
+      until(() => askRedis(replica.url, async client => (await client.info('replication')).includes('role:master')), {
+        what: 'the replica is the master',
+        ...FAILOVER,
+      }),
     stop: async () => {
       await Promise.all([...sentinels.map(({ process }) => process.kill()), master.kill(), replica.kill()])
     },
@@ -33,16 +41,16 @@ export async function startSentinels(args: readonly string[] = []): Promise<Runn
 
 /** A sentinel that knows a replica by name only would give up its first failover, and wait long before the next. */
 async function untilSentinelKnowsAll(port: number): Promise<void> {
-  const sentinel = new Redis(port, '127.0.0.1')
   const valueOf = (state: readonly string[], name: string): string | undefined => state[state.indexOf(name) + 1]
   await until(
-    async () => {
-      const master = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[]
-      const [replica = []] = (await sentinel.call('SENTINEL', 'REPLICAS', MASTER)) as string[][]
-      return valueOf(master, 'num-other-sentinels') === '2' && valueOf(replica, 'master-link-status') === 'ok'
-    },
+    () =>
+      askRedis(`redis://127.0.0.1:${port}`, async sentinel => {
+        const master = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[]
+        const [replica = []] = (await sentinel.call('SENTINEL', 'REPLICAS', MASTER)) as string[][]
+        return valueOf(master, 'num-other-sentinels') === '2' && valueOf(replica, 'master-link-status') === 'ok'
+      }),
     { what: 'the sentinels know each other and the replica', timeoutMs: 40_000, intervalMs: 100 },
-  ).finally(() => sentinel.disconnect())
+  )
 }
 
 async function startSentinel(masterPort: number): Promise<{ port: number; process: TestProcess }> {
@@ -66,7 +74,15 @@ async function startSentinel(masterPort: number): Promise<{ port: number; proces
 export async function startCluster(): Promise<RunningTopology> {
   const servers = await Promise.all(
     Array.from({ length: 6 }, async () => {
-      const cluster = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000']
+      // A replica that could not be elected for long stays a candidate: its master is not coming back.
+      const cluster = [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-node-timeout',
+        '1000',
+        '--cluster-replica-validity-factor',
+        '0',
+      ]
       // The default bus port is the port + 10000, which may be in use or too large.
       const bus = ['--cluster-port', `${await freePort()}`]
       return startRedis([...cluster, ...bus, '--repl-diskless-sync-delay', '0'])
@@ -82,6 +98,7 @@ export async function startCluster(): Promise<RunningTopology> {
   return {
     url: `redis+cluster://${addresses.slice(0, 2).join(',')}`,
     servers,
+    failedOver: () => Promise.all(servers.slice(1).map(({ url }) => untilClusterHasReplaced(url, servers[0]!.port))),
     stop: async () => {
       await Promise.all(servers.map(server => server.kill()))
     },
@@ -89,15 +106,27 @@ export async function startCluster(): Promise<RunningTopology> {
 }
 
 async function untilClusterIsWhole(url: string): Promise<void> {
-  const node = new Redis(url)
   await until(
-    async () => {
-      const nodes = String(await node.call('CLUSTER', 'NODES'))
-      const info = String(await node.call('CLUSTER', 'INFO'))
-      const replication = String(await node.call('INFO', 'replication'))
-      const linked = !replication.includes('role:slave') || replication.includes('master_link_status:up')
-      return info.includes('cluster_state:ok') && nodes.match(/[ ,]slave /g)?.length === 3 && linked
-    },
+    () =>
+      askRedis(url, async node => {
+        const nodes = String(await node.call('CLUSTER', 'NODES'))
+        const info = String(await node.call('CLUSTER', 'INFO'))
+        const replication = await node.info('replication')
+        const linked = !replication.includes('role:slave') || replication.includes('master_link_status:up')
+        return info.includes('cluster_state:ok') && nodes.match(/[ ,]slave /g)?.length === 3 && linked
+      }),
     { what: 'the cluster is whole', timeoutMs: 40_000, intervalMs: 100 },
-  ).finally(() => node.disconnect())
+  )
+}
+
+async function untilClusterHasReplaced(url: string, port: number): Promise<void> {
+  await until(
+    () =>
+      askRedis(url, async node => {
+        const info = String(await node.call('CLUSTER', 'INFO'))
+        const slots = JSON.stringify(await node.call('CLUSTER', 'SLOTS'))
+        return info.includes('cluster_state:ok') && !slots.includes(`,${port},`)
+      }),
+    { what: 'the cluster is whole again', ...FAILOVER },
+  )
 }

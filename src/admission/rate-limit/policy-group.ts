@@ -44,10 +44,11 @@ export class PolicyGroup {
     if (redis === undefined) return
     const scripts = new RedisScriptStore(routeName, policies, redis)
     this.#shared = isPlainWindow(policies) ? new RedisWindowStore(routeName, policies[0], redis) : scripts
-    redis.prepareWith(async () => {
+    const prepare = async (): Promise<void> => {
       this.#refusals.clear()
       await this.#owed.handBack(this.#local, scripts)
-    })
+    }
+    redis.prepareWith(prepare, () => void this.#owed.handBackRest(this.#local, scripts))
   }
 
   /** Never throws, and its promise never rejects. */
