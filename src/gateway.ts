@@ -22,6 +22,7 @@ import { createServing, type Serving, type Staging, type TakePart } from './serv
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
+import { createPathRewrite } from './upstream/path-rewrite'
 import type { Upstream, UpstreamState } from './upstream/upstream'
 import { VERSION } from './version'
 
@@ -111,7 +112,7 @@ function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: Gat
     forward({
       upstream,
       telemetry: clientTelemetry,
-      stripPrefix: config.rewrite.stripPrefix,
+      rewritePath: createPathRewrite(config.rewrite),
       timeouts: config.timeouts,
       retry: config.retry,
       onFailure: handleError,
@@ -189,7 +190,9 @@ const ABOUT: Route = toRoute({
   name: 'about',
   match: { path: '/', exact: true, host: undefined, methods: undefined, headers: [] },
   upstream: '',
-  rewrite: { stripPrefix: undefined },
+  rewrite: { stripPrefix: undefined, addPrefix: undefined },
+  requestHeaders: undefined,
+  responseHeaders: undefined,
   timeouts: {},
   retry: 'never',
   maxBodyBytes: undefined,

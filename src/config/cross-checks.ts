@@ -33,6 +33,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkAmbiguity(routes, route => label(route, source), source),
     ...checkNameSets(routes, source),
     ...checkFieldNames(routes.flatMap(fieldMapsOf), source),
+    ...checkRemovedFields(routes, source),
     ...checkStripPrefixes(routes, source),
     ...checkPolicyNames(routes, source),
     ...checkCosts(routes, source),
@@ -75,9 +76,15 @@ function understandMatch(raw: unknown): UnderstoodMatch | undefined {
   return { path, exact, host, methods, headers: toFields(match.headers) }
 }
 
+const EDITS = ['requestHeaders', 'responseHeaders'] as const
+
 /** Where fields are named in a route. */
 function fieldMapsOf({ at }: UnderstoodRoute): Path[] {
-  return [[...at, 'match', 'headers']]
+  const edits = EDITS.flatMap(key => [
+    [...at, key, 'set'],
+    [...at, key, 'add'],
+  ])
+  return [[...at, 'match', 'headers'], ...edits]
 }
 
 /** Node refuses to start a server whose whole request must be in before its header section must. */
@@ -168,6 +175,20 @@ function checkRouteUpstreams(
     ...problemAtKey(['upstreams', name], { problem: 'is used by no route' }, source),
     severity: 'warning' as const,
   }))
+}
+
+function checkRemovedFields(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  return routes.flatMap(({ at }) =>
+    EDITS.flatMap(key => {
+      const { set, remove } = asMap(source.valueAt([...at, key]))
+      const names = new Set(Object.keys(asMap(set)).map(name => name.toLowerCase()))
+      return asList(remove).flatMap((name, index) => {
+        const both = mistake('is also set, which replaces what is there', 'each field either in "set" or in "remove"')
+        const isBoth = typeof name === 'string' && names.has(name.toLowerCase())
+        return isBoth ? [problemAt([...at, key, 'remove', index], both, source)] : []
+      })
+    }),
+  )
 }
 
 function checkStripPrefixes(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {

@@ -5,7 +5,14 @@ import type { Environment } from './env'
 import { problemsOf } from './findings'
 import { hasErrors } from './problems'
 import { fileSchema, type FileContent } from './schema'
-import type { ConfigProblem, GatewayConfig, RateLimitPolicy, RouteConfig, UpstreamConfig } from './types'
+import type {
+  ConfigProblem,
+  GatewayConfig,
+  HeaderEditsConfig,
+  RateLimitPolicy,
+  RouteConfig,
+  UpstreamConfig,
+} from './types'
 import { toFields } from './values/header'
 import { readYaml } from './yaml-source'
 
@@ -121,7 +128,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
 }
 
 function toRoute(
-  { name, match, upstream, rewrite, timeouts, retry, maxBodySize, rateLimit }: FileContent['routes'][number],
+  { name, match, upstream, rewrite, timeouts, retry, maxBodySize, rateLimit, ...route }: FileContent['routes'][number],
   entrypoint: FileContent['entrypoint'],
 ): RouteConfig {
   return {
@@ -134,7 +141,9 @@ function toRoute(
       headers: toFields(match.headers),
     },
     upstream,
-    rewrite: { stripPrefix: rewrite.stripPrefix },
+    rewrite: { stripPrefix: rewrite.stripPrefix, addPrefix: rewrite.addPrefix },
+    requestHeaders: toHeaderEdits(route.requestHeaders),
+    responseHeaders: toHeaderEdits(route.responseHeaders),
     timeouts: {
       ...(timeouts.response !== undefined && { responseMs: timeouts.response }),
       ...(timeouts.idle !== undefined && { idleMs: timeouts.idle }),
@@ -144,6 +153,10 @@ function toRoute(
     maxBodyBytes: maxBodySize ?? entrypoint.maxBodySize,
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
   }
+}
+
+function toHeaderEdits(edits: FileContent['routes'][number]['requestHeaders']): HeaderEditsConfig | undefined {
+  return edits && { set: toFields(edits.set), add: toFields(edits.add), remove: edits.remove }
 }
 
 function toPolicy({ window, ...policy }: Omit<RateLimitPolicy, 'windowMs'> & { window: number }): RateLimitPolicy {

@@ -4,12 +4,19 @@ import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { field, notYet } from './values/field'
-import { HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN, parseConditionName, parseHeaderValue } from './values/header'
+import {
+  HEADER_NAME_PATTERN,
+  HEADER_VALUE_PATTERN,
+  parseConditionName,
+  parseHeaderValue,
+  parseRequestEditName,
+  parseResponseEditName,
+} from './values/header'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
 import { parseMethod } from './values/method'
 import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import type { Parse } from './values/parsed'
-import { parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
+import { parseAddPrefix, parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
 import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { parseFilePath, parseServerName } from './values/tls'
@@ -382,8 +389,29 @@ export const rewriteSchema = z
       type: 'string',
       examples: ['/api'],
     }).optional(),
+    addPrefix: field(parseAddPrefix, {
+      description: 'Put in front of the path before it is forwarded. Together with stripPrefix it replaces the prefix.',
+      type: 'string',
+      examples: ['/v2'],
+    }).optional(),
   })
-  .meta({ description: 'What is changed before the request is forwarded.' })
+  .meta({ description: 'What is changed of the path before the request is forwarded.' })
+
+function headerEdits(parse: Parse<string>, whose: string) {
+  return z
+    .strictObject({
+      set: z
+        .record(headerName(parse), headerValue)
+        .prefault({})
+        .meta({ description: `Fields by name, in the place of those that ${whose} has.` }),
+      add: z
+        .record(headerName(parse), headerValue)
+        .prefault({})
+        .meta({ description: `Fields by name, beside those that ${whose} has.` }),
+      remove: z.array(headerName(parse)).prefault([]).meta({ description: 'Names of fields that are left out.' }),
+    })
+    .optional()
+}
 
 export const routeSchema = z
   .strictObject({
@@ -391,6 +419,13 @@ export const routeSchema = z
     match: matchSchema,
     upstream: field(parseReference, { description: 'Name of an upstream in this file.', type: 'string' }),
     rewrite: rewriteSchema.prefault({}),
+    requestHeaders: headerEdits(parseRequestEditName, 'the request').meta({
+      description: 'What is changed of the header section before the request is forwarded.',
+    }),
+    responseHeaders: headerEdits(parseResponseEditName, 'the response').meta({
+      description:
+        "What is changed of the response's header section. On what the gateway answers itself for this route, what is set and added is there too.",
+    }),
     timeouts: z
       .strictObject({
         response: responseTimeout.optional(),

@@ -142,6 +142,15 @@ export interface HeaderField {
   readonly value: string
 }
 
+export interface HeaderEditsConfig {
+  /** In the place of all fields of this name. */
+  readonly set: readonly HeaderField[]
+  /** Beside them. */
+  readonly add: readonly HeaderField[]
+  /** Names, lower case. */
+  readonly remove: readonly string[]
+}
+
 export interface RouteConfig {
   readonly name: string
   readonly match: {
@@ -158,7 +167,9 @@ export interface RouteConfig {
   }
   /** The name of an upstream in the same file. */
   readonly upstream: string
-  readonly rewrite: { readonly stripPrefix: string | undefined }
+  readonly rewrite: { readonly stripPrefix: string | undefined; readonly addPrefix: string | undefined }
+  readonly requestHeaders: HeaderEditsConfig | undefined
+  readonly responseHeaders: HeaderEditsConfig | undefined
   /** In the place of the upstream's. */
   readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
   /** Which requests may reach the upstream more than once, if it has `retries` at all. */

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import type { Exchange } from '../exchange'
+import { editOwnAnswer } from '../header-edits'
 import { GatewayError } from './gateway-error'
 import { REASONS } from './reasons'
 
@@ -45,6 +46,8 @@ function answer(exchange: Exchange, failure: GatewayError): void {
     'no-store',
     ...failure.headers,
   ]
+  const edits = exchange.route?.responseEdits
+  if (edits) editOwnAnswer(headers, edits, response)
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
   if (exchange.closesConnection) headers.push('Connection', 'close')
   // With its phrase: writeHead() would take the one of an upstream's answer that could not be written.

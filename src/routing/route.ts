@@ -1,4 +1,5 @@
 import type { RouteConfig } from '../config/types'
+import { toHeaderEdits, type HeaderEdits } from '../header-edits'
 
 declare const template: unique symbol
 /** A route's path template. Branded, so that a raw path can never become a metric label. */
@@ -9,6 +10,8 @@ export interface Route {
   readonly name: string
   readonly template: RouteTemplate
   readonly upstreamName: string
+  readonly requestEdits: HeaderEdits | undefined
+  readonly responseEdits: HeaderEdits | undefined
   readonly config: RouteConfig
 }
 
@@ -17,6 +20,8 @@ export function toRoute(config: RouteConfig): Route {
     name: config.name,
     template: config.match.path as RouteTemplate,
     upstreamName: config.upstream,
+    requestEdits: toHeaderEdits(config.requestHeaders),
+    responseEdits: toHeaderEdits(config.responseHeaders),
     config,
   }
 }

@@ -9,8 +9,7 @@ import type { Upstream } from './upstream'
 export interface ForwardOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
-  /** Removed from the front of the path; a whole number of segments. */
-  readonly stripPrefix: string | undefined
+  readonly rewritePath: CallOptions['rewritePath']
   /** Of the route: they come before those of the upstream. */
   readonly timeouts: RouteConfig['timeouts']
   /** Which requests of this route may reach a target more than once. */

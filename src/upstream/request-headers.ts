@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange'
+import { drops } from '../header-edits'
 import { plainAddress, schemeOf } from '../peer'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 
@@ -38,6 +39,7 @@ const SAID_BY_PROXIES = /^(?:x[-_]forwarded[-_]|x[-_]real[-_]ip$)/
  */
 export function buildRequestHeaders(exchange: Exchange, replaced = replacedTraceFields()): string[] {
   const { request, peerIsTrusted } = exchange
+  const edits = exchange.route?.requestEdits
   const named = namedInConnection(request.headers.connection)
   const headers: string[] = []
   const { rawHeaders } = request
@@ -45,8 +47,10 @@ export function buildRequestHeaders(exchange: Exchange, replaced = replacedTrace
     const name = (rawHeaders[i] as string).toLowerCase()
     if (NEVER_FORWARDED.has(name) || named?.has(name) || replaced.has(name)) continue
     if (!peerIsTrusted && SAID_BY_PROXIES.test(name)) continue
+    if (edits && drops(edits, name)) continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
+  if (edits) headers.push(...edits.set, ...edits.added)
   addForwardingHeaders(headers, exchange)
   return headers
 }

@@ -27,18 +27,20 @@ export function refuseTransferCodings(coding: string | undefined): void {
  * The upstream's header section for the client: flat name, value pairs, spelling and duplicates (`Set-Cookie`) kept.
  *
  * @param raw name, value pairs as undici read them, bytes in latin1
+ * @param dropped what the route leaves out, lower case
  */
 export function buildResponseHeaders(
   raw: readonly (Buffer | string)[],
   statusCode: number,
   connection: string | undefined,
+  dropped?: ReadonlySet<string>,
 ): string[] {
   const named = namedInConnection(connection)
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
-    if (NEVER_RETURNED.has(lower) || named?.has(lower)) continue
+    if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
     // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
     if (statusCode === 204 && lower === 'content-length') continue
     headers.push(name, text(raw[i + 1] as Buffer | string))
@@ -62,12 +64,12 @@ export function ownLimits(response: ServerResponse, upstreamHeaders: Readonly<Re
 }
 
 /** Trailer fields for the client, without those that could change where the message ends (RFC 9110 §6.5.1). */
-export function buildTrailers(raw: readonly (Buffer | string)[]): [string, string][] {
+export function buildTrailers(raw: readonly (Buffer | string)[], dropped?: ReadonlySet<string>): [string, string][] {
   const trailers: [string, string][] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
-    if (NEVER_RETURNED.has(lower) || lower === 'content-length' || lower === 'trailer') continue
+    if (NEVER_RETURNED.has(lower) || lower === 'content-length' || lower === 'trailer' || dropped?.has(lower)) continue
     trailers.push([name, text(raw[i + 1] as Buffer | string)])
   }
   return trailers

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { context, trace } from '@opentelemetry/api'
 import type { RouteConfig } from '../config/types'
 import type { Exchange } from '../exchange'
+import { editAnswer } from '../header-edits'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_STREAM } from '../telemetry/semconv'
@@ -9,6 +10,7 @@ import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { buildRequestHeaders } from './request-headers'
 import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings } from './response-headers'
+import type { PathRewrite } from './path-rewrite'
 import type { RequestBody } from './request-body'
 import { isIdempotent } from './retry-policy'
 import { overloaded, toGatewayError } from './upstream-errors'
@@ -21,7 +23,8 @@ const SILENT_CLIENT_MS = 60_000
 export interface CallOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
-  readonly stripPrefix: string | undefined
+  /** Undefined where paths stay as they are. */
+  readonly rewritePath: PathRewrite | undefined
   readonly retry: RouteConfig['retry']
   /** How long a call may wait for a connection: for a free one, or for a new one. */
   readonly connectionMs: number
@@ -54,7 +57,7 @@ export function sendCall(
   resend: Resend | undefined,
 ): void {
   exchange.target = target.origin
-  const path = stripped(exchange.path, options.stripPrefix)
+  const path = options.rewritePath === undefined ? exchange.path : options.rewritePath(exchange.path)
   const headers = buildRequestHeaders(exchange, options.replacedFields)
   const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
   const call = new UpstreamCall(exchange, target, body, options, telemetry, resend)
@@ -68,12 +71,6 @@ export function sendCall(
     call,
   )
   call.onDispatched()
-}
-
-function stripped(path: string, prefix: string | undefined): string {
-  if (prefix === undefined) return path
-  const rest = path.slice(prefix.length)
-  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
@@ -182,8 +179,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
     const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
-    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']))
+    const edits = this.#exchange.route?.responseEdits
+    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']), edits?.dropped)
     fields.push(...ownLimits(response, headers))
+    if (edits) editAnswer(fields, edits, response)
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
@@ -220,7 +219,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const { response } = this.#exchange
     const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
     // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
-    if (raw.length > 0) response.addTrailers(buildTrailers(raw))
+    if (raw.length > 0) response.addTrailers(buildTrailers(raw, this.#exchange.route?.responseEdits?.dropped))
     response.end()
   }
 
@@ -333,10 +332,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
 
   /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
   #passInformation(statusCode: number, headers: Record<string, string | string[] | undefined>): void {
-    const { request, response } = this.#exchange
+    const { request, response, route } = this.#exchange
     if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
     if (statusCode === 102) response.writeProcessing()
-    if (statusCode === 103 && headers['link'] !== undefined) {
+    if (statusCode === 103 && headers['link'] !== undefined && !route?.responseEdits?.dropped.has('link')) {
       try {
         response.writeEarlyHints({ link: headers['link'] })
       } catch {

@@ -54,6 +54,28 @@ export const parseConditionName = headerName(name => {
   return undefined
 })
 
+/** What the gateway writes into every request, whatever came. */
+const WRITTEN_HERE = /^(?:forwarded|x[-_]forwarded[-_](?:for|host|proto)|via)$/
+const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-trace-id|x-amzn-trace-id)$/
+
+/** A name under `requestHeaders`. */
+export const parseRequestEditName = headerName(name => {
+  if (name === 'host') return "is the target's own; what the client asked for is in X-Forwarded-Host"
+  if (name === 'expect') return 'is answered by the gateway itself'
+  if (name === 'proxy-authorization') return 'is never forwarded'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (WRITTEN_HERE.test(name)) return 'is what the gateway itself says of the client and of itself'
+  if (OF_THE_TRACE.test(name)) return 'carries the trace, which the gateway writes itself'
+  return undefined
+})
+
+/** A name under `responseHeaders` and of a fixed response. */
+export const parseResponseEditName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (name === 'ratelimit' || name === 'ratelimit-policy') return 'is what the gateway says of its limits'
+  return undefined
+})
+
 /** A value that is compared or sent as it stands here. */
 export function parseHeaderValue(found: unknown): Parsed<string> {
   if (typeof found === 'number' || typeof found === 'boolean') {

@@ -22,6 +22,18 @@ export function parsePathTemplate(found: unknown): Parsed<string> {
   return fault === undefined ? { value: found } : refuse(fault, ALLOWED, respelled(found))
 }
 
+const ADD_ALLOWED = 'a path such as /v2, which is put in front'
+
+/** What is put in front of a path before it is forwarded, after the prefix was cut off. */
+export function parseAddPrefix(found: unknown): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, ADD_ALLOWED)
+  if (found === '/') return refuse('would add nothing', `${ADD_ALLOWED}; or leave "addPrefix" out`)
+  const param = segmentsOf(found).find(segment => segment.startsWith(':'))
+  if (param !== undefined) return refuse(`has the parameter "${param}", which has no value here`, ADD_ALLOWED)
+  const fault = formFault(found) ?? literalFault(found)
+  return fault === undefined ? { value: found } : refuse(fault, ADD_ALLOWED, respelled(found))
+}
+
 const STRIP_ALLOWED = "the first segments of the route's path, such as /api"
 
 /** What is cut off the front of a path before it is forwarded: literal segments, since a `:param` has no fixed length. */

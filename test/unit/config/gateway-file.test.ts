@@ -47,7 +47,9 @@ routes:
   - name: orders
     match: { path: /v1/orders:batch/:id, host: "*.Shop.Example", methods: [get, POST, Get], exact: true, headers: { X-Tenant: acme, Accept: a/b } }
     upstream: orders
-    rewrite: { stripPrefix: /v1 }
+    rewrite: { stripPrefix: /v1, addPrefix: /v2/x }
+    requestHeaders: { set: { X-B: b, X-A: a }, remove: [Cookie] }
+    responseHeaders: { add: { Set-Cookie: a=b } }
     maxBodySize: 64KiB
     rateLimit:
       - { name: burst, limit: 5, window: 1s }
@@ -104,7 +106,9 @@ describe('a valid gateway.yaml', () => {
           name: 'orders',
           match: { path: '/orders', exact: false, host: undefined, methods: undefined, headers: [] },
           upstream: 'orders',
-          rewrite: { stripPrefix: undefined },
+          rewrite: { stripPrefix: undefined, addPrefix: undefined },
+          requestHeaders: undefined,
+          responseHeaders: undefined,
           timeouts: {},
           retry: 'idempotent',
           maxBodyBytes: undefined,
@@ -168,7 +172,16 @@ describe('a valid gateway.yaml', () => {
           ],
         },
         upstream: 'orders',
-        rewrite: { stripPrefix: '/v1' },
+        rewrite: { stripPrefix: '/v1', addPrefix: '/v2/x' },
+        requestHeaders: {
+          set: [
+            { name: 'x-a', value: 'a' },
+            { name: 'x-b', value: 'b' },
+          ],
+          add: [],
+          remove: ['cookie'],
+        },
+        responseHeaders: { set: [], add: [{ name: 'set-cookie', value: 'a=b' }], remove: [] },
         timeouts: {},
         retry: 'idempotent',
         maxBodyBytes: 65_536,
@@ -193,7 +206,9 @@ describe('a valid gateway.yaml', () => {
         name: 'everything-else',
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
-        rewrite: { stripPrefix: undefined },
+        rewrite: { stripPrefix: undefined, addPrefix: undefined },
+        requestHeaders: undefined,
+        responseHeaders: undefined,
         timeouts: {},
         retry: 'idempotent',
         maxBodyBytes: 10_737_418_240,

@@ -43,7 +43,8 @@ describe('docs/gateway.schema.json', () => {
     { match: 'path: /a, exact: true, headers: { X-Tenant: acme, accept: "a b" }' },
     { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: open }' },
     { route: 'rateLimit: [{ name: a, limit: 1, window: 1s, key: client }]' },
-    { route: 'rewrite: { stripPrefix: /orders }' },
+    { route: 'rewrite: { stripPrefix: /orders, addPrefix: /v2 }' },
+    { route: 'requestHeaders: { set: { X-A: b }, add: { x-b: c }, remove: [x-c] }, responseHeaders: {}' },
   ]
   for (const additions of valid) {
     it(`takes what the gateway takes: ${JSON.stringify(additions)}`, () => {
@@ -89,6 +90,9 @@ describe('docs/gateway.schema.json', () => {
     { match: 'path: /a, host: "http://a"' },
     { match: 'path: /a, methods: []' },
     { match: 'path: /a, exact: 1' },
+    { route: 'requestHeaders: { set: { x-a: 1 } }' },
+    { route: 'responseHeaders: { remove: x-a }' },
+    { route: 'responseHeaders: { add: { "x a": b } }' },
     { match: 'path: /a, headers: { "x a": b }' },
     { match: 'path: /a, headers: { x-a: " b" }' },
     { match: 'path: /a, headers: { x-a: 1 }' },
@@ -121,6 +125,7 @@ describe('docs/gateway.schema.json', () => {
     assert.deepEqual(undescribed, [])
     // Where leaving the key out means that there is none.
     assert.deepEqual(withoutDefault.toSorted(), [
+      'addPrefix',
       'ca',
       'cert',
       'circuitBreaker',
@@ -134,7 +139,9 @@ describe('docs/gateway.schema.json', () => {
       'maxBodySize',
       'methods',
       'rateLimit',
+      'requestHeaders',
       'response',
+      'responseHeaders',
       'retries',
       'serverName',
       'stripPrefix',

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { problemOf, send, type Answer } from '../support/send'
+import { startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+
+describe('header fields that a route edits', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+
+  before(async () => {
+    upstream = await startUpstream((_request, response) => {
+      response.setHeader('Server', 'inside/1.2')
+      response.setHeader('Set-Cookie', ['a=1', 'b=2'])
+      response.setHeader('X-Frame-Options', 'ALLOWALL')
+      response.setHeader('Vary', 'Accept')
+      response.setHeader('Trailer', 'X-Inside, X-Sum')
+      response.write('hello')
+      response.addTrailers({ 'X-Inside': '10.0.0.1', 'X-Sum': '5' })
+      response.end()
+    })
+    pipeline = await startPipeline({
+      upstreams: { app: { targets: [upstream.url] }, gone: { targets: ['http://127.0.0.1:1'] } },
+      routes: [
+        { name: 'plain', match: { path: '/plain' }, upstream: 'app' },
+        {
+          name: 'edited',
+          match: { path: '/edited' },
+          upstream: 'app',
+          requestHeaders: {
+            set: { 'X-Tenant': 'acme' },
+            add: { 'x-tag': 'ours', 'X-Forwarded-Prefix': '/edited' },
+            remove: ['Cookie', 'x-debug'],
+          },
+          responseHeaders: {
+            set: { 'X-Frame-Options': 'DENY' },
+            add: { 'Set-Cookie': 'c=3', Vary: 'Origin' },
+            remove: ['server', 'x-inside'],
+          },
+        },
+        {
+          name: 'gone',
+          match: { path: '/gone', methods: ['GET'] },
+          upstream: 'gone',
+          rateLimit: { limit: 100, window: '1m' },
+          responseHeaders: {
+            set: {
+              'Strict-Transport-Security': 'max-age=60',
+              'Content-Type': 'text/html',
+              'Cache-Control': 'max-age=9',
+            },
+            add: { Vary: 'Origin' },
+            remove: ['x-nothing'],
+          },
+        },
+      ],
+    })
+  })
+  after(async () => {
+    await pipeline.stop()
+    await upstream.stop()
+  })
+
+  /** The values of every field of this name, in any spelling, that the upstream got. */
+  async function forwarded(name: string, path: string, headers: readonly string[]): Promise<string[]> {
+    await send(pipeline.port, { path, headers: ['Host', 'shop.example', ...headers] })
+    return valuesOf(name, upstream.requests.at(-1)?.rawHeaders ?? [])
+  }
+
+  function valuesOf(name: string, raw: readonly string[]): string[] {
+    return raw.filter((_, i) => i % 2 === 1 && raw[i - 1]?.toLowerCase().replaceAll('_', '-') === name)
+  }
+
+  it('are set in requests, whatever the client sends in any spelling', async () => {
+    assert.deepEqual(await forwarded('x-tenant', '/edited', []), ['acme'])
+    const evil = ['X-TENANT', 'evil', 'x_tenant', 'evil', 'x-tenant', 'evil']
+    assert.deepEqual(await forwarded('x-tenant', '/edited', evil), ['acme'])
+  })
+
+  it('are added beside those of the client', async () => {
+    assert.deepEqual(await forwarded('x-tag', '/edited', ['X-Tag', 'theirs']), ['theirs', 'ours'])
+  })
+
+  it('are removed from requests', async () => {
+    const sent = ['Cookie', 'a=1', 'cookie', 'b=2', 'X_Debug', '1', 'x-debug', '1']
+    assert.deepEqual(await forwarded('cookie', '/edited', sent), [])
+    assert.deepEqual(await forwarded('x-debug', '/edited', sent), [])
+    assert.equal((await forwarded('x-debug', '/plain', sent)).length, 2)
+  })
+
+  it('cannot be stripped by what a client names in Connection', async () => {
+    const sent = ['Connection', 'x-tenant, x-tag, close']
+    assert.deepEqual(await forwarded('x-tenant', '/edited', sent), ['acme'])
+    assert.deepEqual(await forwarded('x-tag', '/edited', sent), ['ours'])
+  })
+
+  it('may say what the gateway does not say of itself, in the place of the client', async () => {
+    const sent = ['X-Forwarded-Prefix', '/evil']
+    assert.deepEqual(await forwarded('x-forwarded-prefix', '/edited', sent), ['/edited'])
+  })
+
+  it('are changed in responses', async () => {
+    const plain = await send(pipeline.port, '/plain')
+    assert.deepEqual([plain.headers.server, plain.headers['x-frame-options']], ['inside/1.2', 'ALLOWALL'])
+    const edited = await send(pipeline.port, '/edited')
+    assert.equal(edited.status, 200)
+    assert.equal(edited.text, 'hello')
+    assert.equal(edited.headers.server, undefined)
+    assert.deepEqual(valuesOf('x-frame-options', edited.rawHeaders), ['DENY'])
+    assert.deepEqual(edited.headers['set-cookie'], ['a=1', 'b=2', 'c=3'])
+    assert.deepEqual(valuesOf('vary', edited.rawHeaders), ['Accept', 'Origin'])
+  })
+
+  it('are removed from trailers too', async () => {
+    assert.deepEqual((await send(pipeline.port, '/plain')).rawTrailers, ['X-Inside', '10.0.0.1', 'X-Sum', '5'])
+    assert.deepEqual((await send(pipeline.port, '/edited')).rawTrailers, ['X-Sum', '5'])
+  })
+
+  it('are in the gateway’s own answers for the route, which keep their type and are not cached', async () => {
+    const answer = await send(pipeline.port, '/gone')
+    assert.equal(problemOf(answer)['reason'], 'connect_refused')
+    assert.equal(answer.headers['strict-transport-security'], 'max-age=60')
+    assert.deepEqual(valuesOf('content-type', answer.rawHeaders), ['application/problem+json'])
+    assert.deepEqual(valuesOf('cache-control', answer.rawHeaders), ['no-store'])
+    assert.equal(answer.headers.vary, 'Origin')
+    assert.equal(valuesOf('ratelimit', answer.rawHeaders).length, 1)
+  })
+
+  it('are not in answers for which there is no route', async () => {
+    const fields = ({ status, headers }: Answer): unknown[] => [status, headers['strict-transport-security']]
+    assert.deepEqual(fields(await send(pipeline.port, { path: '/gone', method: 'PUT' })), [405, undefined])
+    assert.deepEqual(fields(await send(pipeline.port, '/nowhere')), [404, undefined])
+  })
+})
