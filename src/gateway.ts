@@ -1,10 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
+import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
 import type { PolicyOffenders } from './admission/rate-limit/offenders'
-import type { GatewayConfig } from './config/types'
+import type { EntrypointConfig, GatewayConfig } from './config/types'
 import { logAccess } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
@@ -62,6 +63,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     previous: undefined,
     log: options.log,
     stagesOf: (route, upstream, take) => stagesOf(route, upstream, take, options),
+    ownStagesOf,
   })
   options.metrics.announce(serving.routes)
   /** The one field that changes. Read once by each request, at its start. */
@@ -107,6 +109,7 @@ function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: Gat
     createRateLimiter({ route, replicas, redis }),
   )
   const stages: Stage[] = [
+    ...config.access.map(limitAccess), // what is not let in is not worth a count
     ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
     forward({
@@ -119,6 +122,11 @@ function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: Gat
     }),
   ]
   return { stages, limiters: [limiter] }
+}
+
+/** What a request of the gateway's own page passes. */
+function ownStagesOf({ access }: EntrypointConfig): Stage[] {
+  return access === undefined ? [] : [limitAccess(access)]
 }
 
 /** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
@@ -195,6 +203,7 @@ const ABOUT: Route = toRoute({
   responseHeaders: undefined,
   timeouts: {},
   retry: 'never',
+  access: [],
   maxBodyBytes: undefined,
   rateLimits: [],
 })
@@ -203,8 +212,10 @@ function about({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function aboutGateway(_request, response) {
     const exchange = exchangeOf(response)
     exchange.route = ABOUT
-    if (exchange.closesConnection) response.setHeader('Connection', 'close')
     serverTelemetry.matched(exchange, ABOUT)
+    const { ownStages } = response.locals['serving'] as Serving
+    for (const stage of ownStages) void stage(exchange) // none of them waits
+    if (exchange.closesConnection) response.setHeader('Connection', 'close')
     response.json({
       name: 'myesi-gateway',
       version: VERSION,

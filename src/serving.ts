@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RateLimiter } from './admission/rate-limit/limit-rate'
-import type { GatewayConfig, RouteConfig } from './config/types'
+import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
 import { createClientOrigin, type ClientOrigin } from './entrypoint/client-address'
 import type { RequestLimits } from './entrypoint/request-faults'
 import { createTraceTrust } from './entrypoint/trace-trust'
@@ -19,6 +19,8 @@ export interface Serving {
   readonly upstreams: readonly Upstream[]
   readonly routes: readonly StagedRoute[]
   readonly table: RouteTable<StagedRoute>
+  /** What requests of the gateway's own page pass. */
+  readonly ownStages: readonly Stage[]
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   /** Whose trace is continued. */
@@ -57,10 +59,11 @@ export interface ServingOptions {
   readonly log: Logger
   /** The stages of a route, with parts that it takes. */
   readonly stagesOf: (route: Route, upstream: Upstream, take: TakePart) => Staging
+  readonly ownStagesOf: (entrypoint: EntrypointConfig) => Stage[]
 }
 
 /** @throws whatever making a part throws; nothing is left open then */
-export function createServing({ config, previous, log, stagesOf }: ServingOptions): Serving {
+export function createServing({ config, previous, log, stagesOf, ownStagesOf }: ServingOptions): Serving {
   const parts = new Map<string, Part>()
   const take: TakePart = <P extends Part>(kind: string, from: unknown, make: () => P) => {
     const key = `${kind} ${JSON.stringify(from)}`
@@ -88,6 +91,7 @@ export function createServing({ config, previous, log, stagesOf }: ServingOption
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
+      ownStages: ownStagesOf(config.entrypoint),
       limits: config.entrypoint,
       clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
       continuesTrace: createTraceTrust(config.entrypoint),

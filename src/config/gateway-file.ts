@@ -83,6 +83,7 @@ function toConfig({ entrypoint, upstreams, routes }: FileContent, sha256: string
       maxHeaderBytes: entrypoint.maxHeaderSize,
       maxHeaderFields: entrypoint.maxHeaderFields,
       maxUrlBytes: entrypoint.maxUrlLength,
+      access: entrypoint.access,
       maxConnections: entrypoint.maxConnections,
     },
     upstreams: Object.entries(upstreams).map(toUpstream),
@@ -150,6 +151,7 @@ function toRoute(
       ...(timeouts.total !== undefined && { totalMs: timeouts.total }),
     },
     retry,
+    access: [entrypoint.access ?? [], route.access ?? []].flat(),
     maxBodyBytes: maxBodySize ?? entrypoint.maxBodySize,
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
   }

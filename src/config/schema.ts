@@ -22,7 +22,7 @@ import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { parseFilePath, parseServerName } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseTarget, TARGET_FORMS } from './values/target'
-import { parseBypass, parseTrustedProxy } from './values/trusted-proxy'
+import { parseAccess, parseBypass, parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
 
 /**
@@ -50,6 +50,21 @@ const trustedProxy = field(parseTrustedProxy, {
   description: 'An address or a CIDR block. Never a hop count: a client can make up as many hops as it likes.',
   type: 'string',
   examples: ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'],
+})
+
+const accessList = z
+  .array(
+    field(parseAccess, {
+      description: 'An address or a CIDR block.',
+      type: 'string',
+      examples: ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'],
+    }),
+  )
+  .prefault([])
+
+const accessSchema = z.strictObject({
+  allow: accessList.meta({ description: 'Only these clients are let in. Empty: everybody.' }),
+  deny: accessList.meta({ description: 'These are kept out, whatever allow says.' }),
 })
 
 export const entrypointSchema = z
@@ -94,6 +109,9 @@ export const entrypointSchema = z
     maxBodySize: maxBodySize(
       "Bytes of a request's body, at the most; above it 413. A route may have a bound of its own. Left out: no bound.",
     ).optional(),
+    access: accessSchema.optional().meta({
+      description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
+    }),
     maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
       atLeast: 1,
       atMost: 1_000_000,
@@ -442,6 +460,9 @@ export const routeSchema = z
       type: 'string',
       enum: ['idempotent', 'always', 'never'],
     }).prefault('idempotent'),
+    access: accessSchema.optional().meta({
+      description: "Which clients are let in, by address, of those that the entrypoint's lists let in; others get 403.",
+    }),
     maxBodySize: maxBodySize(
       "Bytes of a request's body, at the most, in the place of the entrypoint's bound; above it 413.",
     ).optional(),

@@ -65,8 +65,18 @@ export interface EntrypointConfig {
   readonly maxHeaderFields: number
   /** Bytes of a request target as it came, at the most. */
   readonly maxUrlBytes: number
+  /** Who may use the gateway at all. */
+  readonly access: AccessConfig | undefined
   /** Connections open at once, at the most. */
   readonly maxConnections: number
+}
+
+/** Addresses and CIDR blocks of clients. */
+export interface AccessConfig {
+  /** Only these are let in; empty: everybody. */
+  readonly allow: readonly string[]
+  /** These are not, whatever `allow` says. */
+  readonly deny: readonly string[]
 }
 
 export interface UpstreamConfig {
@@ -174,6 +184,8 @@ export interface RouteConfig {
   readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
   /** Which requests may reach the upstream more than once, if it has `retries` at all. */
   readonly retry: 'idempotent' | 'always' | 'never'
+  /** Who may use the route: all of these lists must let a client in, those of the entrypoint first. */
+  readonly access: readonly AccessConfig[]
   /** Bytes of a request's body, at the most; undefined for no bound. The entrypoint's where the route has none of its own. */
   readonly maxBodyBytes: number | undefined
   readonly rateLimits: readonly RateLimitPolicy[]

@@ -1,9 +1,9 @@
+import { createAddressBlocks } from '../../access/address-blocks'
 import type { RateLimitPolicy } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange, Stage } from '../../exchange'
 import type { RedisConnection } from '../../redis/connection'
 import type { Route } from '../../routing/route'
-import { createBypass } from './bypass'
 import { Decisions } from './decisions'
 import { TopOffenders, type PolicyOffenders } from './offenders'
 import { PolicyGroup, retryAfterMs, type Verdict } from './policy-group'
@@ -39,7 +39,7 @@ interface Limited {
 /** Policies that are counted together. */
 interface LimitedGroup {
   readonly keyOf: (exchange: Exchange) => string
-  readonly bypasses: (exchange: Exchange) => boolean
+  readonly bypasses: (clientAddress: string) => boolean
   readonly costsOf: (method: string) => readonly number[]
   readonly policies: readonly RateLimitPolicy[]
   readonly limited: readonly Limited[]
@@ -54,7 +54,7 @@ export function createRateLimiter({ route, replicas, redis }: LimitRateOptions):
     const [{ key, bypass }] = policies
     return {
       keyOf: createKeyOf(key),
-      bypasses: createBypass(bypass),
+      bypasses: createAddressBlocks(bypass),
       costsOf: createCostsOf(policies),
       policies,
       limited: policies.map(policy => ({
@@ -113,7 +113,7 @@ function createStage(groups: readonly LimitedGroup[]): Stage {
     const judgements: Judgement[] = []
     let waits = false
     for (const group of groups) {
-      if (group.bypasses(exchange)) continue
+      if (group.bypasses(exchange.clientAddress)) continue
       const key = group.keyOf(exchange)
       // All are asked before the first is waited for.
       const verdict = group.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))

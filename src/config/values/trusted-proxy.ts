@@ -33,6 +33,12 @@ export function parseBypass(found: unknown): Parsed<string> {
   return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would let everybody pass', ALLOWED) : parsed
 }
 
+/** An address or CIDR block whose clients are let in, or kept out. */
+export function parseAccess(found: unknown): Parsed<string> {
+  const parsed = parseBlock(found)
+  return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would be everybody', ALLOWED) : parsed
+}
+
 function parseBlock(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   const [address = '', prefix, ...more] = found.split('/')

@@ -54,6 +54,19 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ['entrypoint', 'maxConnections: .nan', 'entrypoint.maxConnections', '.nan', 'NaN is not a whole number'],
     ['upstream', 'maxConnections: 0', 'upstreams.orders.maxConnections', '0', '0 is too small'],
   ],
+  'access lists': [
+    ['entrypoint', 'access: { deny: [10.0.0] }', 'entrypoint.access.deny[0]', '10.0.0', '"10.0.0" is not an address'],
+    ['entrypoint', 'access: { allow: ["::/0"] }', 'entrypoint.access.allow[0]', '"::/0"', '"::/0" would be everybody'],
+    [
+      'route',
+      'access: { allow: 10.0.0.1 }',
+      'routes[0].access.allow',
+      '10.0.0.1',
+      '"10.0.0.1" is not a list',
+      '["10.0.0.1"]',
+    ],
+    ['route', 'access: { alow: [] }', 'routes[0].access.alow', 'alow', '"alow" is not a key here', 'allow'],
+  ],
   'trusted proxies': [
     [
       'entrypoint',

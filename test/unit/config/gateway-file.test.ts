@@ -36,6 +36,7 @@ entrypoint:
   maxHeaderFields: 10000
   maxUrlLength: 512KiB
   maxBodySize: 10GiB
+  access: { deny: [192.0.2.0/24] }
   maxConnections: 1000000
 upstreams:
   orders:
@@ -50,6 +51,7 @@ routes:
     rewrite: { stripPrefix: /v1, addPrefix: /v2/x }
     requestHeaders: { set: { X-B: b, X-A: a }, remove: [Cookie] }
     responseHeaders: { add: { Set-Cookie: a=b } }
+    access: { allow: [10.0.0.0/8, "FD00::/8"], deny: [10.9.9.9] }
     maxBodySize: 64KiB
     rateLimit:
       - { name: burst, limit: 5, window: 1s }
@@ -83,6 +85,7 @@ describe('a valid gateway.yaml', () => {
         maxHeaderBytes: 16_384,
         maxHeaderFields: 100,
         maxUrlBytes: 8_192,
+        access: undefined,
         maxConnections: 10_000,
       },
       upstreams: [
@@ -111,6 +114,7 @@ describe('a valid gateway.yaml', () => {
           responseHeaders: undefined,
           timeouts: {},
           retry: 'idempotent',
+          access: [],
           maxBodyBytes: undefined,
           rateLimits: [],
         },
@@ -130,6 +134,7 @@ describe('a valid gateway.yaml', () => {
       maxHeaderBytes: 1_048_576,
       maxHeaderFields: 10_000,
       maxUrlBytes: 524_288,
+      access: { allow: [], deny: ['192.0.2.0/24'] },
       maxConnections: 1_000_000,
     })
     assert.deepEqual(
@@ -184,6 +189,10 @@ describe('a valid gateway.yaml', () => {
         responseHeaders: { set: [], add: [{ name: 'set-cookie', value: 'a=b' }], remove: [] },
         timeouts: {},
         retry: 'idempotent',
+        access: [
+          { allow: [], deny: ['192.0.2.0/24'] },
+          { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'] },
+        ],
         maxBodyBytes: 65_536,
         rateLimits: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
@@ -211,6 +220,7 @@ describe('a valid gateway.yaml', () => {
         responseHeaders: undefined,
         timeouts: {},
         retry: 'idempotent',
+        access: [{ allow: [], deny: ['192.0.2.0/24'] }],
         maxBodyBytes: 10_737_418_240,
         rateLimits: [
           {

@@ -26,6 +26,7 @@ describe('docs/gateway.schema.json', () => {
     {},
     { entrypoint: 'headersTimeout: 1.5s, maxHeaderSize: 64KiB, maxConnections: 5, trustedProxies: [10.0.0.0/8]' },
     { entrypoint: 'maxUrlLength: 1KiB, maxHeaderFields: 50, maxBodySize: 1GiB', route: 'maxBodySize: 1MiB' },
+    { entrypoint: 'access: { deny: [10.0.0.0/8] }', route: 'access: { allow: [192.0.2.7], deny: [] }' },
     { entrypoint: 'headersTimeout: "${T:-5s}", maxConnections: "${N:-5}"' },
     { upstream: 'timeouts: { connect: 250ms }, maxConnections: 1' },
     { upstream: 'retries: { attempts: 2 }', route: 'retry: always' },
@@ -61,6 +62,8 @@ describe('docs/gateway.schema.json', () => {
     { entrypoint: 'maxConnections: 0' },
     { entrypoint: 'maxHeaderFields: 9' },
     { route: 'maxBodySize: 5' },
+    { route: 'access: [10.0.0.0/8]' },
+    { entrypoint: 'access: { allow: 10.0.0.0/8 }' },
     { entrypoint: 'trustedProxies: [1]' },
     { entrypoint: 'unknown: 1' },
     { upstream: 'retries: {}' },
@@ -125,6 +128,8 @@ describe('docs/gateway.schema.json', () => {
     assert.deepEqual(undescribed, [])
     // Where leaving the key out means that there is none.
     assert.deepEqual(withoutDefault.toSorted(), [
+      'access',
+      'access',
       'addPrefix',
       'ca',
       'cert',

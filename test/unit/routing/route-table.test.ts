@@ -28,6 +28,7 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
         responseHeaders: undefined,
         timeouts: {},
         retry: 'idempotent',
+        access: [],
         maxBodyBytes: undefined,
         rateLimits: [],
       }),

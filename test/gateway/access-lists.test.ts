@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { problemOf, send } from '../support/send'
+import { startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+
+describe('access lists', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+
+  before(async () => {
+    upstream = await startUpstream()
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+
+  /** A proxy at loopback reports who the client is. */
+  async function start(entrypoint: object, route: object = {}): Promise<void> {
+    pipeline = await startPipeline({
+      entrypoint: { trustedProxies: ['127.0.0.1'], ...entrypoint },
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [
+        { name: 'app', match: { path: '/app' }, upstream: 'app', ...route },
+        { name: 'other', match: { path: '/other' }, upstream: 'app' },
+      ],
+    })
+  }
+  async function statusFor(client: string, path = '/app'): Promise<number> {
+    const answer = await send(pipeline.port, { path, headers: { 'x-forwarded-for': client } })
+    if (answer.status === 403) assert.equal(problemOf(answer)['reason'], 'forbidden')
+    return answer.status
+  }
+
+  it('let in whom they allow, and nobody else', async () => {
+    await start({ access: { allow: ['10.0.0.0/8', '2001:db8::/32'] } })
+    assert.equal(await statusFor('10.1.2.3'), 200)
+    assert.equal(await statusFor('2001:db8::7'), 200)
+    assert.equal(await statusFor('::ffff:10.1.2.3'), 200)
+    assert.equal(await statusFor('192.0.2.1'), 403)
+    assert.equal(await statusFor('2001:db9::7'), 403)
+    assert.equal(await statusFor('::ffff:192.0.2.1'), 403)
+  })
+
+  it('keep out whom they deny, whoever is allowed', async () => {
+    await start({ access: { allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] } })
+    assert.equal(await statusFor('10.8.0.1'), 200)
+    assert.equal(await statusFor('10.9.0.1'), 403)
+  })
+
+  it('of a route come on top of those of the entrypoint', async () => {
+    await start({ access: { deny: ['10.9.9.9'] } }, { access: { allow: ['10.0.0.0/8'] } })
+    assert.equal(await statusFor('10.1.1.1'), 200)
+    assert.equal(await statusFor('10.9.9.9'), 403)
+    assert.equal(await statusFor('192.0.2.1'), 403)
+    assert.equal(await statusFor('192.0.2.1', '/other'), 200)
+    assert.equal(await statusFor('10.9.9.9', '/other'), 403)
+  })
+
+  it('of the entrypoint hold for the gateway’s own page as well', async () => {
+    await start({ access: { allow: ['10.0.0.0/8'] } })
+    assert.equal(await statusFor('192.0.2.1', '/'), 403)
+    assert.equal(await statusFor('10.0.0.1', '/'), 200)
+    assert.deepEqual((await pipeline.ended(1))[0], { route: '/', outcome: 'refusal', reason: 'forbidden' })
+  })
+
+  it('go by the connection where nobody is trusted to report another address', async () => {
+    await start({ trustedProxies: [], access: { allow: ['10.0.0.0/8'] } })
+    assert.equal(await statusFor('10.1.2.3'), 403)
+  })
+
+  it('are not walked around with an address that is none', async () => {
+    await start({ access: { deny: ['10.0.0.0/8'] } })
+    for (const nonsense of ['unknown', '10.1.2.3:80', '010.1.2.3', '']) {
+      const expected = nonsense === '' ? 200 : 403 // an empty list: the proxy speaks for itself
+      assert.equal(await statusFor(nonsense), expected, nonsense)
+    }
+  })
+
+  it('come before limits: who is kept out costs nobody a count', async () => {
+    await start({ access: { deny: ['192.0.2.1'] } }, { rateLimit: { limit: 1, window: '1h', key: 'header:x-all' } })
+    const ask = (client: string): Promise<{ status: number }> =>
+      send(pipeline.port, { path: '/app', headers: { 'x-forwarded-for': client, 'x-all': '1' } })
+    assert.equal((await ask('192.0.2.1')).status, 403)
+    assert.equal((await ask('10.0.0.1')).status, 200)
+    assert.deepEqual((await pipeline.ended(1))[0], { route: '/app', outcome: 'refusal', reason: 'forbidden' })
+  })
+})
