@@ -6,7 +6,6 @@ import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporte
 import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import type { Resource } from '@opentelemetry/resources'
 import {
   BatchLogRecordProcessor,
@@ -31,6 +30,7 @@ import {
 } from '@opentelemetry/sdk-trace'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
+import { ProtobufTraceExporter } from './otlp/trace-exporter'
 import type { OtlpProtocol, TelemetrySettings } from './settings'
 
 /**

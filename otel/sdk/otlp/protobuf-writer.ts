@@ -1,0 +1,178 @@
+const FIRST_BYTES = 64 * 1024
+/** A buffer that grew larger for one message is not kept for the next ones; 512 spans have some 200 kB. */
+const MOST_KEPT_BYTES = 1024 * 1024
+const VARINT = 0
+const FIXED64 = 1
+const BYTES = 2
+const FIXED32 = 5
+/** Shorter texts are copied in JavaScript: the way to the native copy costs more than they do. */
+const LONGEST_COPIED_HERE = 48
+
+/**
+ * Writes protobuf messages front to back into one buffer that is kept from message to message. The size of a message is
+ * only known at its end: it is written into room left for it, and the message is moved where the guess was wrong.
+ */
+export class ProtobufWriter {
+  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  #length = 0
+
+  /** A copy of what was written; the next message begins. */
+  take(): Uint8Array {
+    const taken = new Uint8Array(this.#bytes.subarray(0, this.#length))
+    this.#length = 0
+    if (this.#bytes.length > MOST_KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
+    return taken
+  }
+
+  /** How much of an open message there is. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** What was written since `start`. */
+  copySince(start: number): Uint8Array {
+    return new Uint8Array(this.#bytes.subarray(start, this.#length))
+  }
+
+  /** Begins a message in a field. @param sizeBytes how long its size will be written: 1 below 128 bytes, 2 below 16 kB */
+  begin(field: number, sizeBytes: 1 | 2): number {
+    this.#tag(field, BYTES)
+    this.#reserve(sizeBytes)
+    return (this.#length += sizeBytes)
+  }
+
+  /** Ends the message that `begin` began at `start`. */
+  end(start: number, sizeBytes: 1 | 2): void {
+    const size = this.#length - start
+    const needed = varintBytes(size)
+    if (needed !== sizeBytes) {
+      this.#reserve(needed - sizeBytes)
+      this.#bytes.copyWithin(start + needed - sizeBytes, start, this.#length)
+    }
+    this.#length = start - sizeBytes
+    this.#varint(size)
+    this.#length += size
+  }
+
+  /** Bytes that were taken with `copySince`, their field included. */
+  copied(bytes: Uint8Array): void {
+    this.#reserve(bytes.length)
+    this.#bytes.set(bytes, this.#length)
+    this.#length += bytes.length
+  }
+
+  text(field: number, text: string): void {
+    this.#tag(field, BYTES)
+    const { length } = text
+    this.#reserve(5 + length * 3)
+    if (length <= LONGEST_COPIED_HERE && this.#asciiText(text)) return
+    const size = Buffer.byteLength(text)
+    this.#varint(size)
+    // latin1 is the same for ASCII, and a plain copy.
+    this.#length += this.#bytes.write(text, this.#length, size === length ? 'latin1' : 'utf8')
+  }
+
+  bytes(field: number, bytes: Uint8Array): void {
+    this.#tag(field, BYTES)
+    this.#varint(bytes.length)
+    this.copied(bytes)
+  }
+
+  /** An id that is written in hexadecimal digits everywhere else. */
+  hex(field: number, digits: string): void {
+    this.#tag(field, BYTES)
+    const size = digits.length >> 1
+    this.#varint(size)
+    this.#reserve(size)
+    const bytes = this.#bytes
+    let at = this.#length
+    for (let i = 0; i < digits.length; i += 2) {
+      bytes[at++] = (nibble(digits.charCodeAt(i)) << 4) | nibble(digits.charCodeAt(i + 1))
+    }
+    this.#length = at
+  }
+
+  /** A whole number; a negative one as 64 bits in two's complement. */
+  integer(field: number, value: number): void {
+    this.#tag(field, VARINT)
+    if (value >= 0 && value < 2 ** 31) this.#varint(value)
+    else this.#longVarint(BigInt.asUintN(64, BigInt(value)))
+  }
+
+  double(field: number, value: number): void {
+    this.#tag(field, FIXED64)
+    this.#reserve(8)
+    this.#length = this.#bytes.writeDoubleLE(value, this.#length)
+  }
+
+  fixed32(field: number, value: number): void {
+    this.#tag(field, FIXED32)
+    this.#reserve(4)
+    this.#length = this.#bytes.writeUInt32LE(value, this.#length)
+  }
+
+  /** A time as nanoseconds in 64 bits, which a JavaScript number cannot hold: computed in two halves that it can. */
+  nanoseconds(field: number, [seconds, nanos]: readonly [number, number]): void {
+    this.#tag(field, FIXED64)
+    this.#reserve(8)
+    const low = (seconds % 65_536) * 1e9 + nanos
+    const upper = Math.floor(seconds / 65_536) * 1e9 // times 2 ** 16
+    const low32 = (low % 2 ** 32) + (upper % 65_536) * 65_536
+    const high32 = Math.floor(low / 2 ** 32) + Math.floor(upper / 65_536) + Math.floor(low32 / 2 ** 32)
+    this.#bytes.writeUInt32LE(low32 % 2 ** 32, this.#length)
+    this.#length = this.#bytes.writeUInt32LE(high32, this.#length + 4)
+  }
+
+  #asciiText(text: string): boolean {
+    const { length } = text
+    const bytes = this.#bytes
+    const start = this.#length + 1
+    let all = 0
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i)
+      all |= code
+      bytes[start + i] = code
+    }
+    if (all > 127) return false
+    bytes[this.#length] = length
+    this.#length = start + length
+    return true
+  }
+
+  #tag(field: number, wireType: number): void {
+    this.#varint((field << 3) | wireType)
+  }
+
+  #varint(value: number): void {
+    this.#reserve(5)
+    let rest = value
+    while (rest > 127) {
+      this.#bytes[this.#length++] = (rest & 127) | 128
+      rest >>>= 7
+    }
+    this.#bytes[this.#length++] = rest
+  }
+
+  #longVarint(value: bigint): void {
+    this.#reserve(10)
+    let rest = value
+    for (; rest > 127n; rest >>= 7n) this.#bytes[this.#length++] = Number(rest & 127n) | 128
+    this.#bytes[this.#length++] = Number(rest)
+  }
+
+  #reserve(size: number): void {
+    if (this.#length + size <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#length + size))
+    larger.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = larger
+  }
+}
+
+function varintBytes(size: number): number {
+  return size < 128 ? 1 : size < 16_384 ? 2 : size < 2_097_152 ? 3 : size < 268_435_456 ? 4 : 5
+}
+
+/** The value of a hexadecimal digit, of either case. */
+function nibble(code: number): number {
+  return code < 58 ? code - 48 : (code | 32) - 87
+}

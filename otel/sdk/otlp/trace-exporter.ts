@@ -1,0 +1,18 @@
+import { OTLPExporterBase } from '@opentelemetry/otlp-exporter-base'
+import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from '@opentelemetry/otlp-exporter-base/node-http'
+import { TraceExporterMetricsHelper } from '@opentelemetry/otlp-transformer'
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
+import type { OwnMetrics } from '../exporters'
+import { SpanSerializer } from './span-serializer'
+
+/** The SDK's exporter of spans by OTLP over http/protobuf, with our own serializer in it; settings and retries are its own. */
+export class ProtobufTraceExporter extends OTLPExporterBase<ReadableSpan[]> implements SpanExporter {
+  constructor({ selfObsMeterProvider }: OwnMetrics) {
+    const options = convertLegacyHttpOptions({}, 'TRACES', 'v1/traces', { 'Content-Type': 'application/x-protobuf' })
+    const metrics = [COMPONENT_TYPE, TraceExporterMetricsHelper, selfObsMeterProvider] as const
+    super(createOtlpHttpExportDelegate(options, new SpanSerializer(), ...metrics))
+  }
+}
+
+/** `otel.component.type` in the exporter's own metrics. */
+const COMPONENT_TYPE = 'otlp_http_span_exporter'
