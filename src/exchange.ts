@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Context } from '@opentelemetry/api'
 import type { Outcome, Reason } from './errors/reasons'
 import type { Route } from './routing/route'
@@ -39,14 +40,20 @@ export class Exchange {
   maxBodyBytes: number | undefined
   /** What limiters decided; counted when the request's trace is decided on, so that exemplars can point at it. */
   readonly limitDecisions: LimitDecision[] = []
-  /** The response is a `text/event-stream`: meant to stay open, so never a slow request. */
-  isEventStream = false
+  /** The client wants to go on with WebSocket over this connection (RFC 9110 §7.8). */
+  upgrade: Upgrade | undefined
+  /** What the response is where it is meant to stay open, so that it is never a slow request. */
+  stream: StreamKind | undefined
+  /** Of the connection that became one. */
+  tunnel: Tunnel | undefined
   /** Index among those in flight (`in-flight.ts`). */
   placeInFlight = -1
   /** Whether the process stops: clients are then asked to open no further request on the connection. */
   isDraining: () => boolean = () => false
   /** Told once, when the verdict is in. */
   onConclude: ((exchange: Exchange) => void) | undefined
+  /** Told once, when it turns out to be a stream. */
+  onStream: ((exchange: Exchange, kind: StreamKind) => void) | undefined
 
   constructor(
     request: IncomingMessage,
@@ -78,6 +85,12 @@ export class Exchange {
     return this.outcome === 'client_closed' ? 499 : this.response.statusCode
   }
 
+  /** Notes that it stays open from here on: whoever finds it so after minutes must know that it is meant to be. */
+  becameStream(kind: StreamKind): void {
+    this.stream = kind
+    this.onStream?.(this, kind)
+  }
+
   /** Notes how it ended. The first verdict stands: what fails afterwards is a consequence. */
   conclude(outcome: Outcome, reason: Reason, cause?: unknown): void {
     if (this.outcome !== 'ok') return
@@ -92,6 +105,25 @@ export class Exchange {
 export function hasBody(request: IncomingMessage): boolean {
   const length = request.headers['content-length']
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+/** A connection from which no further request is read. */
+export interface Upgrade {
+  /** Hands it over, with everything that has come on it since: whoever takes it ends it. */
+  take(): Socket
+}
+
+/** Responses that are meant to stay open. */
+export type StreamKind = 'event_stream' | 'websocket'
+
+/** Two connections that were joined: what comes from one goes to the other, and the gateway looks at none of it. */
+export interface Tunnel {
+  /** Who ended it; undefined while it is open. `gateway`: because the process stops. */
+  readonly endedBy: 'client' | 'upstream' | 'idle_timeout' | 'gateway' | undefined
+  /** From the client. */
+  readonly bytesIn: number
+  /** To the client. */
+  readonly bytesOut: number
 }
 
 /** A limiter's decision about one request. */

@@ -5,6 +5,7 @@ import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
 import type { PolicyOffenders } from './admission/rate-limit/offenders'
+import { refuseWebSockets } from './admission/refuse-websockets'
 import type { EntrypointConfig, GatewayConfig } from './config/types'
 import { logAccess } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
@@ -111,6 +112,8 @@ function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: Gat
   const stages: Stage[] = [
     ...config.access.map(limitAccess), // what is not let in is not worth a count
     ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
+    // Behind the limits: whoever tries again and again is counted.
+    ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
     forward({
       upstream,
@@ -118,6 +121,7 @@ function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: Gat
       rewritePath: createPathRewrite(config.rewrite),
       timeouts: config.timeouts,
       retry: config.retry,
+      webSocketIdleMs: config.webSocket ? config.webSocket.idleTimeoutMs : 0,
       onFailure: handleError,
     }),
   ]
@@ -135,6 +139,7 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
+    onStream: (exchange, kind) => serverTelemetry.streaming(exchange, kind),
     onClose: exchange => {
       inFlight.delete(exchange)
       serverTelemetry.end(exchange)
@@ -205,6 +210,7 @@ const ABOUT: Route = toRoute({
   retry: 'never',
   access: [],
   maxBodyBytes: undefined,
+  webSocket: false,
   rateLimits: [],
 })
 

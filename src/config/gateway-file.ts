@@ -153,6 +153,7 @@ function toRoute(
     retry,
     access: [entrypoint.access ?? [], route.access ?? []].flat(),
     maxBodyBytes: maxBodySize ?? entrypoint.maxBodySize,
+    webSocket: route.websocket && { idleTimeoutMs: route.websocket.idleTimeout },
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
   }
 }

@@ -23,6 +23,7 @@ import { parseFilePath, parseServerName } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseTarget, TARGET_FORMS } from './values/target'
 import { parseAccess, parseBypass, parseTrustedProxy } from './values/trusted-proxy'
+import { DEFAULT_IDLE_TIMEOUT, parseWebSocketFlag } from './values/websocket'
 import { wholeNumber } from './values/whole-number'
 
 /**
@@ -431,6 +432,15 @@ function headerEdits(parse: Parse<string>, whose: string) {
     .optional()
 }
 
+const webSocketSchema = z.union([
+  z.strictObject({
+    idleTimeout: durationField('How long nothing may move in either direction. Pings are something.', {
+      atLeast: '1s',
+    }).prefault(DEFAULT_IDLE_TIMEOUT),
+  }),
+  field(parseWebSocketFlag, { description: 'Whether upgrades to WebSocket are let through.', type: 'boolean' }),
+])
+
 export const routeSchema = z
   .strictObject({
     name: nameField('Name of the route in logs and on the status page.'),
@@ -466,6 +476,10 @@ export const routeSchema = z
     maxBodySize: maxBodySize(
       "Bytes of a request's body, at the most, in the place of the entrypoint's bound; above it 413.",
     ).optional(),
+    websocket: webSocketSchema.prefault(true).meta({
+      description:
+        'Upgrades to WebSocket: true lets them through, false refuses them with 403, a map lets them through and says more.',
+    }),
     rateLimit: rateLimitSchema.optional().meta({
       description:
         'How much one client may ask of this route: one policy, or a list of named ones that all must allow it.',

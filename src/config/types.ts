@@ -188,7 +188,14 @@ export interface RouteConfig {
   readonly access: readonly AccessConfig[]
   /** Bytes of a request's body, at the most; undefined for no bound. The entrypoint's where the route has none of its own. */
   readonly maxBodyBytes: number | undefined
+  /** Upgrades of connections; false: refused. */
+  readonly webSocket: false | WebSocketConfig
   readonly rateLimits: readonly RateLimitPolicy[]
+}
+
+export interface WebSocketConfig {
+  /** How long nothing may move in either direction, pings included. */
+  readonly idleTimeoutMs: number
 }
 
 /** What is counted: the client's address (IPv6 by its /56 block), the value of a field, or a combination. */

@@ -4,7 +4,7 @@ import type { Logger } from '../telemetry/logger'
 
 /** One line per request, written when its response closes. The query stays out: it may carry secrets. */
 export function logAccess(log: Logger, exchange: Exchange): void {
-  const { request, route, outcome, reason, cause } = exchange
+  const { request, route, outcome, reason, cause, tunnel } = exchange
   const line = {
     event: 'request',
     method: request.method,
@@ -15,6 +15,10 @@ export function logAccess(log: Logger, exchange: Exchange): void {
     outcome,
     reason,
     client: exchange.clientAddress,
+    stream: exchange.stream,
+    ended_by: tunnel?.endedBy,
+    bytes_in: tunnel?.bytesIn,
+    bytes_out: tunnel?.bytesOut,
     duration_ms: Math.round((performance.now() - exchange.startedAt) * 1000) / 1000,
     error: describe(cause),
   }

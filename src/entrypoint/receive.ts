@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { context } from '@opentelemetry/api'
-import { Exchange } from '../exchange'
+import { Exchange, type StreamKind } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { refuseFaulty, type RequestLimits } from './request-faults'
 import { parseRequestTarget, type RequestTarget } from './request-target'
 import { expectsContinue } from './server'
+import { upgradeOf } from './upgrades'
 
 /** What the file says of every request that comes in. */
 export interface ReceptionRules {
@@ -18,6 +19,8 @@ export interface ReceiveOptions {
   readonly isDraining: () => boolean
   /** Called once when the verdict on an exchange is anything but `ok`. */
   readonly onConclude: (exchange: Exchange) => void
+  /** Called when an exchange turns out to be a stream. */
+  readonly onStream: (exchange: Exchange, kind: StreamKind) => void
   /** Called once per exchange, when its response is finished or lost. */
   readonly onClose: (exchange: Exchange) => void
 }
@@ -47,10 +50,12 @@ export function receive(
   })
   exchange.isDraining = options.isDraining
   exchange.onConclude = options.onConclude
+  exchange.onStream = options.onStream
   exchange.expectsContinue = expectsContinue(request)
+  exchange.upgrade = upgradeOf(request)
   // Before anything can wait: a client that is quickly gone is never seen otherwise.
   response.once('close', () => {
-    if (!response.writableFinished) exchange.conclude('client_closed', 'client_closed')
+    if (!response.writableFinished && exchange.tunnel === undefined) exchange.conclude('client_closed', 'client_closed')
     context.with(exchange.context, options.onClose, undefined, exchange)
   })
   return { exchange, refusal }

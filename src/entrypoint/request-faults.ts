@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { EntrypointConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
+import { hasBody } from '../exchange'
 import { expectsContinue } from './server'
+import { upgradeOf } from './upgrades'
 
 export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFields'>
 
@@ -16,6 +18,7 @@ export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): v
   refuseHosts(request)
   refuseTransferCodings(request)
   refuseExpectations(request)
+  refuseHandshakes(request)
 }
 
 /** First, so that nothing else is done for what is too much. Node reads a URL one character per byte. */
@@ -60,6 +63,21 @@ function refuseExpectations(request: IncomingMessage): void {
   throw new GatewayError('expectation_failed', { cause: new Error(`Expect: ${expect}`) })
 }
 
-function refuse(why: string): GatewayError {
-  return new GatewayError('bad_request', { cause: new Error(why) })
+const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/
+
+/** A client's opening handshake (RFC 6455 §4.2.1). Its target, and whether it may pass, are looked at as for any request. */
+function refuseHandshakes(request: IncomingMessage): void {
+  if (upgradeOf(request) === undefined) return
+  const { method, headers } = request
+  if (method !== 'GET') throw refuse(`Upgrade: websocket with ${method}`)
+  if (hasBody(request)) throw refuse('Upgrade: websocket with a body')
+  const key = headers['sec-websocket-key']
+  if (key === undefined || !HANDSHAKE_KEY.test(key)) throw refuse(`Sec-WebSocket-Key: ${key}`)
+  const version = headers['sec-websocket-version']
+  // Which one would do is said along with it (§4.4).
+  if (version !== '13') throw refuse(`Sec-WebSocket-Version: ${version}`, ['Sec-WebSocket-Version', '13'])
+}
+
+function refuse(why: string, headers: readonly string[] = []): GatewayError {
+  return new GatewayError('bad_request', { cause: new Error(why), headers })
 }

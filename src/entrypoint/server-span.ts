@@ -36,6 +36,11 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
   const userAgent = request.headers['user-agent']
   if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent
   if (method === OTHER_METHOD) attributes[semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL] = request.method ?? ''
+  if (exchange.tunnel) {
+    attributes[semconv.ATTR_STREAM_ENDED_BY] = exchange.tunnel.endedBy ?? 'gateway'
+    attributes[semconv.ATTR_STREAM_BYTES_IN] = exchange.tunnel.bytesIn
+    attributes[semconv.ATTR_STREAM_BYTES_OUT] = exchange.tunnel.bytesOut
+  }
   span.setAttributes(attributes)
   describeOutcome(span, exchange)
 }

@@ -11,7 +11,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api'
 import { REASONS } from '../errors/reasons'
-import type { Exchange } from '../exchange'
+import type { Exchange, StreamKind } from '../exchange'
 import { schemeOf } from '../peer'
 import type { Route } from '../routing/route'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
@@ -19,6 +19,7 @@ import * as semconv from '../telemetry/semconv'
 import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from './active-requests'
+import { ActiveStreams } from './active-streams'
 import { describe, describeRoute } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
@@ -31,6 +32,8 @@ export interface ServerTelemetry {
   begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context
   /** The request has a route. */
   matched(exchange: Exchange, route: Route): void
+  /** The response turned out to be a stream. */
+  streaming(exchange: Exchange, kind: StreamKind): void
   /** The verdict is in. */
   concluded(exchange: Exchange): void
   /** The response is finished or lost. */
@@ -46,6 +49,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
   readonly #duration: Histogram
   readonly #streamDuration: Histogram
   readonly #active: ActiveRequests
+  readonly #activeStreams: ActiveStreams
   readonly #series = new SeriesCache()
   /** The fields that may carry a caller's trace, by the propagators in force. */
   readonly #traceFields = readTraceFields()
@@ -60,9 +64,10 @@ export class OwnServerTelemetry implements ServerTelemetry {
     this.#streamDuration = meter.createHistogram(semconv.METRIC_STREAM_DURATION, {
       unit: 's',
       advice: { explicitBucketBoundaries: STREAM_BUCKETS_S },
-      description: 'How long event streams were open',
+      description: 'How long event streams and WebSockets were open',
     })
     this.#active = new ActiveRequests(meter)
+    this.#activeStreams = new ActiveStreams(meter)
   }
 
   begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
@@ -79,6 +84,12 @@ export class OwnServerTelemetry implements ServerTelemetry {
     if (span?.isRecording()) describeRoute(span, exchange, route)
   }
 
+  /** Said at once: whoever finds it open after minutes must know that it is meant to be. */
+  streaming(exchange: Exchange, kind: StreamKind): void {
+    trace.getSpan(exchange.context)?.setAttribute(semconv.ATTR_STREAM, kind)
+    this.#activeStreams.began(exchange)
+  }
+
   concluded(_exchange: Exchange): void {
     // Everything is said at the end, once.
   }
@@ -90,9 +101,10 @@ export class OwnServerTelemetry implements ServerTelemetry {
     // The span first: what becomes of its trace is decided when it ends, and exemplars stand on that decision.
     span?.end()
     const seconds = (performance.now() - exchange.startedAt) / 1000
-    const histogram = exchange.isEventStream ? this.#streamDuration : this.#duration
+    const histogram = exchange.stream === undefined ? this.#duration : this.#streamDuration
     histogram.record(seconds, this.#series.of(exchange, method), exchange.context)
     this.#active.ended(exchange.request)
+    if (exchange.stream !== undefined) this.#activeStreams.ended(exchange)
   }
 
   #callerContext(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
@@ -105,7 +117,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
   }
 }
 
-/** An event stream is open for minutes by design. */
+/** Streams are open for minutes by design. */
 const STREAM_BUCKETS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
 
 /**
@@ -116,13 +128,13 @@ class SeriesCache {
   readonly #byRoute = new WeakMap<object, Map<string, Attributes>>()
 
   of(exchange: Exchange, method: string): Attributes {
-    const { request, route, reason, outcome } = exchange
+    const { request, route, reason, outcome, stream } = exchange
     const owner = route ?? NO_ROUTE
     let series = this.#byRoute.get(owner)
     if (!series) this.#byRoute.set(owner, (series = new Map()))
     const status = statusOfSeries(exchange)
     const errorType = outcome === 'fault' ? reason : undefined
-    const key = `${method} ${status} ${request.httpVersion} ${errorType}`
+    const key = `${method} ${status} ${request.httpVersion} ${errorType} ${stream}`
     let attributes = series.get(key)
     if (!attributes) {
       attributes = {
@@ -132,6 +144,7 @@ class SeriesCache {
         [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: status,
         ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
         ...(errorType && { [semconv.ATTR_ERROR_TYPE]: errorType }),
+        ...(stream && { [semconv.ATTR_STREAM]: stream }),
       }
       series.set(key, attributes)
     }
@@ -144,6 +157,7 @@ const NO_ROUTE = {}
 /** What was sent before a response broke off may be any status; times every reason it would make too many series. */
 function statusOfSeries(exchange: Exchange): number {
   const { outcome, reason, statusCode: status } = exchange
+  if (status === 101) return status
   const hasBrokenOff =
     outcome === 'fault' && reason !== undefined && reason !== 'upstream_5xx' && status !== REASONS[reason].status
   return hasBrokenOff ? statusClass(status) : statusLabel(status)

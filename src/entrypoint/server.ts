@@ -4,13 +4,14 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
-  type ServerResponse,
+  ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
 import { isLingering, lingerAfterEarlyAnswer } from './lingering-close'
+import { takeUpgrade, wantsWebSocket } from './upgrades'
 
 /** Requests whose client waits for `100 Continue`. */
 const expectingContinue = new WeakSet<IncomingMessage>()
@@ -35,6 +36,12 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   const { config, handle, messages, onRefused, onBroken } = options
   /** The response to the newest request of each connection: what comes next on the connection is that request's body. */
   const newest = new WeakMap<Socket, ServerResponse>()
+  const isIdle = (socket: Socket): boolean => {
+    const response = newest.get(socket)
+    // One that waits for those before it has no connection yet, and is not finished.
+    return response === undefined || (response.writableFinished && response.socket === null)
+  }
+  const Response = messages?.ServerResponse ?? ServerResponse
   const server = createServer(
     {
       ...messages,
@@ -44,6 +51,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       maxHeaderSize: config.maxHeaderBytes,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
+      // Behind a response that is not out yet, what follows could get in front of it.
+      shouldUpgradeCallback: request => wantsWebSocket(request) && isIdle(request.socket),
       requireHostHeader: false, // a missing one is refused like everything else, counted and in problem details
     },
     (request, response) => {
@@ -63,6 +72,13 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   })
   // Node would answer 417 by itself, and nobody would see it.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+  server.on('upgrade', (request, socket: Socket, head: Buffer) => {
+    // Node before 24.9 asks nobody.
+    if (!wantsWebSocket(request) || !isIdle(socket)) return void socket.destroy()
+    const response = new Response(request)
+    takeUpgrade(request, response, socket, head)
+    handle(request, response)
+  })
   // Node would close the connection without a word.
   server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
   server.on('clientError', (error: ParseError, socket: Socket) => {

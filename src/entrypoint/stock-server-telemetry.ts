@@ -1,5 +1,5 @@
 import { context, trace, type Context } from '@opentelemetry/api'
-import type { Exchange } from '../exchange'
+import type { Exchange, StreamKind } from '../exchange'
 import type { Route } from '../routing/route'
 import * as semconv from '../telemetry/semconv'
 import { describeOutcome } from './server-span'
@@ -22,6 +22,10 @@ export class StockServerTelemetry implements ServerTelemetry {
     const span = trace.getSpan(exchange.context)
     span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
     if (route.upstreamName !== '') span?.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
+  }
+
+  streaming(exchange: Exchange, kind: StreamKind): void {
+    trace.getSpan(exchange.context)?.setAttribute(semconv.ATTR_STREAM, kind)
   }
 
   /** At once, because the stock span ends before our own 'close' listener is called. */

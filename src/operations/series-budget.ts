@@ -20,6 +20,7 @@ export interface FamilyBudget {
 const PROTOCOL_VERSIONS = 2
 const REFUSED_VERSIONS = 2
 const SCHEMES = 1
+const STREAM_KINDS = 2
 const RESULTS = 2
 const RETRY_RESULTS = 2
 const STORES = 3
@@ -42,6 +43,7 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
       ({ name, targets }) => targets.length * methodsOf(routes.filter(route => route.upstream === name)).size,
     ),
   )
+  const webSocketRoutes = routes.filter(route => route.webSocket && methodsOf([route]).has('GET')).length
   const reasons = Object.keys(REASONS).length
   return [
     {
@@ -52,9 +54,15 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
     },
     {
       instrument: semconv.METRIC_STREAM_DURATION,
-      series: ofRoutes,
+      series: ofRoutes + webSocketRoutes * (1 + faults().length),
       linesPerSeries: STREAM_LINES,
-      madeOf: 'the same, should every route answer with event streams',
+      madeOf: `the same, should every route answer with event streams; ${webSocketRoutes} routes with WebSockets × ${faults().length} reasons and none`,
+    },
+    {
+      instrument: semconv.METRIC_STREAM_ACTIVE,
+      series: routes.length * STREAM_KINDS,
+      linesPerSeries: 1,
+      madeOf: `${routes.length} routes × ${STREAM_KINDS} kinds of streams`,
     },
     {
       instrument: semconv.METRIC_HTTP_SERVER_ACTIVE_REQUESTS,

@@ -25,8 +25,13 @@ export const ATTR_USER_AGENT_ORIGINAL = 'user_agent.original'
 export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
-/** On the SERVER span of a response that is meant to stay open: `event_stream`. */
+/** Of a response that is meant to stay open: `event_stream`, `websocket`. */
 export const ATTR_STREAM = 'gateway.stream'
+/** Who ended a WebSocket: `client`, `upstream`, `idle_timeout`, `gateway`. */
+export const ATTR_STREAM_ENDED_BY = 'gateway.stream.ended_by'
+/** Bytes that came from the client of a WebSocket, and that went to it. */
+export const ATTR_STREAM_BYTES_IN = 'gateway.stream.bytes_in'
+export const ATTR_STREAM_BYTES_OUT = 'gateway.stream.bytes_out'
 /** Why a call was made again: the reason the one before it failed. */
 export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
 /** `sent`, or `over_budget` where a retry was due and there were too many. */
@@ -45,8 +50,10 @@ export const METRIC_HTTP_SERVER_REQUEST_DURATION = 'http.server.request.duration
 export const METRIC_HTTP_SERVER_ACTIVE_REQUESTS = 'http.server.active_requests'
 /** Histogram, `s`: one call to one target of an upstream. */
 export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration'
-/** Histogram, `s`: how long event streams were open; they are meant to last, so they are no slow requests. */
+/** Histogram, `s`: how long event streams and WebSockets were open; they are meant to last, so they are no slow requests. */
 export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
+/** UpDownCounter, `{stream}`: event streams and WebSockets that are open. */
+export const METRIC_STREAM_ACTIVE = 'gateway.stream.active'
 /** Counter, `{request}`: every request the gateway answered or lost, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
 /** Counter, `{call}`: calls to an upstream that were tried again or, for their number, were not; by upstream, reason, result. */

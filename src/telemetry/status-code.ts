@@ -1,10 +1,11 @@
 import { STATUS_CODES } from 'node:http'
 
-/** Status codes that may be a label value: the registered ones, and 499 for a client that went away. */
+/** Status codes that may be a label value: the registered ones of final responses, 101, and 499 for a client that went away. */
 export const KNOWN_STATUSES: ReadonlySet<number> = new Set([
   ...Object.keys(STATUS_CODES)
     .map(Number)
     .filter(status => status >= 200),
+  101, // after it there is no other
   499,
 ])
 

@@ -12,6 +12,8 @@ export interface ForwardOptions {
   readonly rewritePath: CallOptions['rewritePath']
   /** Of the route: they come before those of the upstream. */
   readonly timeouts: RouteConfig['timeouts']
+  /** How long nothing may move on a connection that was upgraded to WebSocket. */
+  readonly webSocketIdleMs: number
   /** Which requests of this route may reach a target more than once. */
   readonly retry: CallOptions['retry']
   /** Called once when the call failed; answers the client if that is still possible. */

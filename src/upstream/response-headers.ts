@@ -42,7 +42,7 @@ export function buildResponseHeaders(
     const lower = name.toLowerCase()
     if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
     // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
-    if (statusCode === 204 && lower === 'content-length') continue
+    if ((statusCode === 204 || statusCode === 101) && lower === 'content-length') continue
     headers.push(name, text(raw[i + 1] as Buffer | string))
   }
   return headers

@@ -1,11 +1,12 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { context, trace } from '@opentelemetry/api'
+import { context } from '@opentelemetry/api'
 import type { RouteConfig } from '../config/types'
-import type { Exchange } from '../exchange'
+import type { Exchange, Upgrade } from '../exchange'
 import { editAnswer } from '../header-edits'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
-import { ATTR_STREAM } from '../telemetry/semconv'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { buildRequestHeaders } from './request-headers'
@@ -15,6 +16,7 @@ import type { RequestBody } from './request-body'
 import { isIdempotent } from './retry-policy'
 import { overloaded, toGatewayError } from './upstream-errors'
 import type { Target } from './target'
+import { openTunnel } from './tunnel'
 import type { Upstream } from './upstream'
 
 /** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
@@ -34,6 +36,8 @@ export interface CallOptions {
   readonly idleMs: number
   /** How long everything may take, from the request's header section to the last byte of its response. */
   readonly totalMs: number | undefined
+  /** How long nothing may move on a connection that was upgraded to WebSocket. */
+  readonly webSocketIdleMs: number
   /** Trace fields that are written anew in every call. */
   readonly replacedFields: ReadonlySet<string>
   readonly onFailure: (exchange: Exchange, error: unknown) => void
@@ -67,6 +71,7 @@ export function sendCall(
       method: exchange.request.method as Dispatcher.HttpMethod,
       headers,
       body,
+      upgrade: exchange.upgrade === undefined ? null : 'websocket',
     },
     call,
   )
@@ -173,21 +178,60 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#statusCode = statusCode
     this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
     if (statusCode >= 500 && this.#giveWay('upstream_5xx')) return this.#telemetry.responded(statusCode)
-    if (headers['content-type']?.includes('text/event-stream')) markEventStream(this.#exchange)
+    if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
     refuseTransferCodings(joined(headers['transfer-encoding']))
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
-    const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
-    const edits = this.#exchange.route?.responseEdits
-    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']), edits?.dropped)
-    fields.push(...ownLimits(response, headers))
-    if (edits) editAnswer(fields, edits, response)
+    const fields = this.#fieldsFor(controller, statusCode, headers)
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
     // A stream may send its first byte much later; its header section must not wait for that.
     process.nextTick(flushUnlessStarted, this)
+  }
+
+  /** The upstream goes on with WebSocket: from here on the gateway looks at nothing that is said. */
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Record<string, string | string[] | undefined>,
+    socket: Duplex,
+  ): void {
+    this.#isOver = true
+    if (this.#settled) return void socket.destroy()
+    const protocol = joined(headers['upgrade'])
+    if (protocol?.toLowerCase() !== 'websocket') {
+      socket.destroy()
+      return this.#fail(new GatewayError('bad_response', { cause: new Error(`Upgrade: ${protocol}`) }))
+    }
+    this.#statusCode = statusCode
+    this.#target.concluded(undefined, statusCode)
+    const exchange = this.#exchange
+    const { response, upgrade } = exchange
+    const fields = this.#fieldsFor(controller, statusCode, headers)
+    fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
+    // Throws where Node would not write them; until here the call can fail like any other.
+    response.writeHead(statusCode, fields)
+    response.flushHeaders()
+    this.#telemetry.responded(statusCode)
+    this.#stopTimers()
+    // It is a call under way until the tunnel ends.
+    this.#settled = true
+    exchange.tunnel = openTunnel({
+      client: (upgrade as Upgrade).take(),
+      upstream: socket as Socket,
+      idleMs: this.#options.webSocketIdleMs,
+      onBroken: this.#onTunnelBroken,
+      onEnd: () => this.#target.end(),
+    })
+    exchange.becameStream('websocket')
+  }
+
+  readonly #onTunnelBroken = (error: Error): void => {
+    const failure = toGatewayError(error)
+    this.#target.concluded(failure.reason, undefined)
+    context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -311,10 +355,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   #settle(): void {
     if (this.#settled) return
     this.#settled = true
+    this.#stopTimers()
+    this.#target.end()
+  }
+
+  #stopTimers(): void {
     this.#timer.stop()
     clearTimeout(this.#deadline)
     clearTimeout(this.#patience)
-    this.#target.end()
   }
 
   #leaveQueue(): void {
@@ -330,6 +378,21 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     else this.#telemetry.failed(reason, cause, this.#statusCode)
   }
 
+  /** The header section for the client. */
+  #fieldsFor(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): string[] {
+    const { response, route } = this.#exchange
+    const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
+    const edits = route?.responseEdits
+    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']), edits?.dropped)
+    fields.push(...ownLimits(response, headers))
+    if (edits) editAnswer(fields, edits, response)
+    return fields
+  }
+
   /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
   #passInformation(statusCode: number, headers: Record<string, string | string[] | undefined>): void {
     const { request, response, route } = this.#exchange
@@ -343,12 +406,6 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       }
     }
   }
-}
-
-/** Said on the span at once: whoever finds it open after minutes must know that it is meant to be. */
-function markEventStream(exchange: Exchange): void {
-  exchange.isEventStream = true
-  trace.getSpan(exchange.context)?.setAttribute(ATTR_STREAM, 'event_stream')
 }
 
 function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {

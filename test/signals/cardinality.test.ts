@@ -12,6 +12,7 @@ const PER_ROUND = 10_000
 const FAMILIES = {
   'http.server.request.duration': 'http_server_request_duration_seconds',
   'gateway.stream.duration': 'gateway_stream_duration_seconds',
+  'gateway.stream.active': 'gateway_stream_active',
   'http.server.active_requests': 'http_server_active_requests',
   'gateway.requests': 'gateway_requests',
   'http.client.request.duration': 'http_client_request_duration_seconds',

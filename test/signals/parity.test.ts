@@ -278,7 +278,7 @@ function line(labels: Labels): string {
 }
 
 /** A fault's `error.type` is its reason here; stock takes the status, so that a response that was cut off is none. */
-function toStockServer({ error_type: reason, ...labels }: Labels): Labels {
+function toStockServer({ error_type: reason, gateway_stream: _stream, ...labels }: Labels): Labels {
   const status = labels['http_response_status_code']!
   return reason === undefined || Number(status) < 500 ? labels : { ...labels, error_type: status }
 }

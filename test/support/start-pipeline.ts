@@ -114,6 +114,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()
+      gateway.cutOff() // what has been upgraded is no connection of the server any more
       await closed
       await gateway.close()
       redis?.close()

@@ -116,6 +116,7 @@ describe('a valid gateway.yaml', () => {
           retry: 'idempotent',
           access: [],
           maxBodyBytes: undefined,
+          webSocket: { idleTimeoutMs: 300_000 },
           rateLimits: [],
         },
       ],
@@ -194,6 +195,7 @@ describe('a valid gateway.yaml', () => {
           { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'] },
         ],
         maxBodyBytes: 65_536,
+        webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
           {
@@ -222,6 +224,7 @@ describe('a valid gateway.yaml', () => {
         retry: 'idempotent',
         access: [{ allow: [], deny: ['192.0.2.0/24'] }],
         maxBodyBytes: 10_737_418_240,
+        webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [
           {
             ...LIMIT_DEFAULTS,

@@ -5,15 +5,18 @@ import { seriesBudget, totalLines, type FamilyBudget } from '../../../src/operat
 interface RouteOptions {
   readonly methods?: readonly string[]
   readonly policies?: number
+  /** Default false: what is asked about here is mostly something else. */
+  readonly websocket?: boolean
 }
 
 function budgetOf(routes: readonly RouteOptions[], targets = 1): FamilyBudget[] {
   const file = {
     upstreams: { app: { targets: Array.from({ length: targets }, (_, index) => `http://127.0.0.1:${9_001 + index}`) } },
-    routes: routes.map(({ methods, policies = 0 }, index) => ({
+    routes: routes.map(({ methods, policies = 0, websocket = false }, index) => ({
       name: `r${index}`,
       match: { path: `/r${index}`, ...(methods && { methods }) },
       upstream: 'app',
+      websocket,
       ...(policies > 0 && {
         rateLimit: Array.from({ length: policies }, (_, policy) => ({ name: `p${policy}`, limit: 1, window: '1m' })),
       }),
@@ -52,6 +55,14 @@ describe('the budget of series', () => {
       series(budgetOf([{ methods }]), 'gateway.stream.duration'),
       series(budgetOf([{ methods: ['POST'] }]), 'gateway.stream.duration'),
     )
+  })
+
+  it('has WebSockets where GET is let through', () => {
+    const [plain, upgraded, posts] = [{}, { websocket: true }, { websocket: true, methods: ['POST'] }].map(route =>
+      series(budgetOf([route]), 'gateway.stream.duration'),
+    )
+    assert.ok(upgraded! > plain!)
+    assert.equal(posts, series(budgetOf([{ methods: ['POST'] }]), 'gateway.stream.duration'))
   })
 
   it('counts calls by target', () => {

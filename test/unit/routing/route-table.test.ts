@@ -30,6 +30,7 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
         retry: 'idempotent',
         access: [],
         maxBodyBytes: undefined,
+        webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [],
       }),
     ),

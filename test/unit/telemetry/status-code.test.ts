@@ -16,7 +16,8 @@ describe('a status as a label value', () => {
     [600, 500],
     [999, 500],
     [0, 500],
-    [101, 500],
+    [101, 101],
+    [103, 500],
   ] as const) {
     it(`is ${label} for ${status}`, () => assert.equal(statusLabel(status), label))
   }
