@@ -146,7 +146,8 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
     log.info({ event: 'startup', store: 'memory' }, 'no REDIS_URL: rate limits are counted in memory')
     return undefined
   }
-  const redis = new RedisConnection(settings.redisUrl, log)
+  const { redisUrl, redisSentinelUsername: username, redisSentinelPassword: password } = settings
+  const redis = new RedisConnection(redisUrl, log, { username, password })
   log.info({ event: 'startup', store: 'redis', redis: redis.address }, 'Redis client initialized')
   return redis
 }

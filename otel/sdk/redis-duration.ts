@@ -1,10 +1,14 @@
 import diagnostics from 'node:diagnostics_channel'
-import type { Histogram, Meter } from '@opentelemetry/api'
+import { context, createContextKey, type Histogram, type Meter } from '@opentelemetry/api'
 
 /** Boundaries of the semantic conventions for `db.client.operation.duration`, in seconds. */
 const BOUNDARIES = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
 /** What ioredis and the health check say for themselves: answers about the connection, not about the work. */
-const NOISE = new Set(['auth', 'client', 'cluster', 'hello', 'info', 'ping', 'quit', 'readonly', 'select', 'sentinel'])
+const NOISE = new Set(
+  'auth client cluster hello info ping quit readonly readwrite role select sentinel subscribe'.split(' '),
+)
+/** Set by whoever asks Redis for the sake of the connection only, such as in probes. The key is its description. */
+const OWN_COMMANDS = createContextKey('myesi-gateway: own Redis commands')
 /** Different command names and error types told apart; what comes after counts as `_OTHER`. */
 const BOUND = 64
 
@@ -36,7 +40,8 @@ export function measureRedis(meter: Meter): () => void {
 
   const start = (message: unknown): void => {
     const event = message as CommandEvent
-    if (!NOISE.has(event.command.toLowerCase())) event[started] = performance.now()
+    if (NOISE.has(event.command.toLowerCase()) || context.active().getValue(OWN_COMMANDS) === true) return
+    event[started] = performance.now()
   }
   const end = (message: unknown): void => {
     const event = message as CommandEvent

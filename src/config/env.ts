@@ -27,7 +27,7 @@ export function processEnv(): Environment {
 }
 
 /** Never repeated in a message, because a password may stand in them. */
-const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'metricsToken', 'opsToken'])
+const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'redisSentinelPassword', 'metricsToken', 'opsToken'])
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const LOG_LEVELS_MEANT = {
@@ -46,6 +46,8 @@ const settingsSchema = z.object({
   opsPublicUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
+  redisSentinelUsername: z.string().optional(),
+  redisSentinelPassword: z.string().optional(),
   replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
   configFile: z.string().default('gateway.yaml'),
   logLevel: field(choice(LOG_LEVELS, LOG_LEVELS_MEANT)).prefault('info'),
@@ -76,7 +78,14 @@ export function readSettings(env: Environment): ReadSettings {
     ...unknownVariables(env, KNOWN_VARIABLES),
   ]
   if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
-  const unset = { opsPublicUrl: undefined, opsToken: undefined, redisUrl: undefined, metricsToken: undefined }
+  const unset = {
+    opsPublicUrl: undefined,
+    opsToken: undefined,
+    redisUrl: undefined,
+    redisSentinelUsername: undefined,
+    redisSentinelPassword: undefined,
+    metricsToken: undefined,
+  }
   return { settings: Object.freeze({ ...unset, ...parsed.data }), problems }
 }
 

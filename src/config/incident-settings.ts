@@ -34,6 +34,9 @@ export interface IncidentSettings {
   readonly token: string | undefined
   /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
   readonly redisUrl: string | undefined
+  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
+  readonly redisSentinelUsername: string | undefined
+  readonly redisSentinelPassword: string | undefined
   readonly folder: string
   /** `GRAFANA_URL`: where people reach Grafana; unset, pages have no links to dashboards. */
   readonly grafanaUrl: string | undefined
@@ -47,7 +50,7 @@ export interface IncidentSettings {
 }
 
 /** Never repeated in a message. */
-const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl'])
+const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl', 'redisSentinelPassword'])
 
 const schema = z.object({
   port: field(wholeNumberText({ atLeast: 0, atMost: 65_535 })).prefault('9095'),
@@ -60,6 +63,8 @@ const schema = z.object({
   opsToken: field(parseBearerToken).optional(),
   token: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
+  redisSentinelUsername: z.string().optional(),
+  redisSentinelPassword: z.string().optional(),
   folder: z.string().default('.incidents'),
   grafanaUrl: field(parsePublicUrl).optional(),
   repositoryUrl: field(parsePublicUrl).optional(),
@@ -86,6 +91,8 @@ export function readIncidentSettings(env: Environment): {
       opsToken: undefined,
       token: undefined,
       redisUrl: undefined,
+      redisSentinelUsername: undefined,
+      redisSentinelPassword: undefined,
       grafanaUrl: undefined,
       repositoryUrl: undefined,
       alertmanagerPublicUrl: undefined,

@@ -25,6 +25,9 @@ export interface Settings {
   readonly opsToken: string | undefined
   /** `REDIS_URL` (`redis://`, `rediss://`, with `+sentinel` or `+cluster`); unset: limits are counted in memory. */
   readonly redisUrl: string | undefined
+  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
+  readonly redisSentinelUsername: string | undefined
+  readonly redisSentinelPassword: string | undefined
   /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */
   readonly replicas: number
   /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */

@@ -164,7 +164,8 @@ function readSettings(): IncidentSettings {
 
 function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
   if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
-  return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'))
+  const { redisUrl, redisSentinelUsername: username, redisSentinelPassword: password } = settings
+  return new RedisIncidentStore(redisUrl, onceInAWhile(log, 'Redis is not available'), { username, password })
 }
 
 /** What pages link to. */

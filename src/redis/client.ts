@@ -13,12 +13,24 @@ const SLOTS_REFRESH_MS = 2_000
 
 type Options = Omit<RedisOptions, 'replyMapping'>
 
-/**
- * A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails.
- *
- * @param commandTimeoutMs how long an answer may take; left out, its user has a bound of its own
- */
-export function createRedisClient(url: string, connectionName: string, commandTimeoutMs?: number): Redis | Cluster {
+/** How sentinels are logged in to that ask for it; the URL has the login of the servers that they name. */
+export interface SentinelLogin {
+  readonly username: string | undefined
+  readonly password: string | undefined
+}
+
+export interface RedisClientOptions {
+  readonly url: string
+  /** How Redis lists the connection. */
+  readonly connectionName: string
+  /** How long an answer may take; left out, its user has a bound of its own. */
+  readonly commandTimeoutMs?: number
+  readonly sentinelLogin?: SentinelLogin | undefined
+}
+
+/** A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails. */
+export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
+  const { url, connectionName, commandTimeoutMs, sentinelLogin } = wanted
   const target = redisTarget(url)
   const { tls, hosts, username, password, masterName, database } = target
   const options: Options = {
@@ -49,21 +61,35 @@ export function createRedisClient(url: string, connectionName: string, commandTi
         sentinelCommandTimeout: LOOKUP_TIMEOUT_MS,
         failoverDetector: true, // a master that was replaced may stay reachable
         enableTLSForSentinelMode: tls,
+        ...(tls && { sentinelTLS: {} }),
+        ...(sentinelLogin?.username !== undefined && { sentinelUsername: sentinelLogin.username }),
+        ...(sentinelLogin?.password !== undefined && { sentinelPassword: sentinelLogin.password }),
       })
     case 'cluster':
-      return new Cluster([...hosts], {
-        redisOptions: options,
-        enableOfflineQueue: false,
-        clusterRetryStrategy: reconnectDelay,
-        clusterNodeRetryStrategy: reconnectDelay,
-        slotsRefreshTimeout: LOOKUP_TIMEOUT_MS,
-        slotsRefreshInterval: SLOTS_REFRESH_MS,
-        // Nobody waits longer than a moment for an answer: what comes later would only be counted twice.
-        maxRedirections: 2,
-        retryDelayOnFailover: 50,
-        retryDelayOnClusterDown: 50,
-      })
+      return withFreshSlots(
+        new Cluster([...hosts], {
+          redisOptions: options,
+          enableOfflineQueue: false,
+          clusterRetryStrategy: reconnectDelay,
+          clusterNodeRetryStrategy: reconnectDelay,
+          slotsRefreshTimeout: LOOKUP_TIMEOUT_MS,
+          // Nobody waits longer than a moment for an answer: what comes later would only be counted twice.
+          maxRedirections: 2,
+          retryDelayOnFailover: 50,
+          retryDelayOnClusterDown: 50,
+        }),
+      )
   }
+}
+
+/** Not by its option `slotsRefreshInterval`: closed in the midst of asking, it would go on for ever. */
+function withFreshSlots(cluster: Cluster): Cluster {
+  const refresh = (): void => {
+    if (cluster.status === 'ready') cluster.refreshSlotsCache()
+  }
+  const timer = setInterval(refresh, SLOTS_REFRESH_MS).unref()
+  cluster.once('end', () => clearInterval(timer))
+  return cluster
 }
 
 /** For logs: where Redis is, without credentials. */

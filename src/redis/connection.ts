@@ -1,9 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { Cluster, type Redis } from 'ioredis'
 import { redisTarget } from '../config/values/redis-url'
 import { errorCode, toError } from '../errors/error-code'
 import type { Logger } from '../telemetry/logger'
-import { addressOf, createRedisClient } from './client'
+import { OWN_COMMANDS } from '../telemetry/own-commands'
+import { addressOf, createRedisClient, type SentinelLogin } from './client'
+import { RedisTimeout } from './error-type'
+import { RedisMetrics } from './redis-metrics'
 
 /** How long a request may wait for Redis. Above it the limiter decides alone. */
 const COMMAND_TIMEOUT_MS = 200
@@ -34,6 +38,7 @@ export class RedisConnection {
   readonly address: string
   readonly #redis: Redis | Cluster
   readonly #log: Logger
+  readonly #metrics: RedisMetrics
   readonly #preparations: Preparation[] = []
   readonly #scripts = new Map<string, RedisScript>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
@@ -41,13 +46,17 @@ export class RedisConnection {
   #closed = false
   #probeTimer: NodeJS.Timeout | undefined
 
-  constructor(url: string, log: Logger) {
+  constructor(url: string, log: Logger, sentinelLogin?: SentinelLogin) {
     this.#log = log
     this.address = addressOf(redisTarget(url))
-    this.#redis = createRedisClient(url, 'myesi-gateway')
-    this.#redis.on('ready', () => void this.#recover())
-    this.#redis.on('close', () => this.#fail('the connection is closed'))
-    this.#redis.on('error', (error: unknown) => this.#fail(errorCode(error) ?? toError(error).message))
+    const redis = createRedisClient({ url, connectionName: 'myesi-gateway', sentinelLogin })
+    this.#redis = redis
+    this.#metrics = new RedisMetrics(this.address, () => (redis instanceof Cluster ? redis.nodes() : [redis]))
+    if (redis instanceof Cluster) redis.on('+node', (node: Redis) => this.#metrics.watch(node))
+    else this.#metrics.watch(redis)
+    redis.on('ready', () => this.#byItself(() => this.#recover()))
+    redis.on('close', () => this.#fail(new Error('the connection is closed')))
+    redis.on('error', (error: unknown) => this.#fail(error))
   }
 
   /** False while Redis is away, silent or not yet prepared: commands would fail. */
@@ -62,7 +71,13 @@ export class RedisConnection {
   prepareWith(prepare: () => Promise<unknown>, resume?: () => void): void {
     this.#preparations.push({ prepare, resume })
     // Connected before whoever asks: without this, what needs the preparation would fail until the next reconnect.
-    if (this.isUsable) prepare().catch((error: unknown) => this.#fail(toError(error).message))
+    if (this.isUsable)
+      this.#byItself(async () =>
+        prepare().then(
+          () => {},
+          (error: unknown) => this.#fail(error),
+        ),
+      )
   }
 
   /** Waits for the first connection, at most `timeoutMs`; true when Redis is usable. */
@@ -100,17 +115,25 @@ export class RedisConnection {
   close(): void {
     this.#closed = true
     clearTimeout(this.#probeTimer)
+    this.#metrics.close()
     this.#redis.removeAllListeners('close')
     this.#redis.disconnect()
   }
 
   #timed(reply: Promise<unknown>): Promise<unknown> {
+    const isOfRequest = this.isUsable
     return new Promise((resolve, reject) => {
       let isAnswered = false
+      const fail = (error: unknown): void => {
+        if (isOfRequest) this.#metrics.countError(error)
+        this.#fail(error)
+      }
       const giveUp = (): void => {
         if (isAnswered) return
-        this.#fail('no answer in time')
-        reject(new Error(`Redis did not answer within ${COMMAND_TIMEOUT_MS} ms`))
+        const error = new RedisTimeout(COMMAND_TIMEOUT_MS)
+        isAnswered = true
+        fail(error)
+        reject(error)
       }
       // Answers that came while the event loop was held are read first, or a busy gateway would take Redis for slow.
       const timer = setTimeout(() => setImmediate(giveUp), COMMAND_TIMEOUT_MS)
@@ -121,14 +144,20 @@ export class RedisConnection {
           resolve(value)
         },
         (reason: unknown) => {
-          isAnswered = true
           clearTimeout(timer)
+          const isLate = isAnswered
+          isAnswered = true
           const error = toError(reason)
-          if (!isMissingScript(error)) this.#fail(error.message)
+          if (!isLate && !isMissingScript(error)) fail(error)
           reject(error)
         },
       )
     })
+  }
+
+  /** Whichever request made it necessary: what it sends is part of none, and nobody waits for it. */
+  #byItself(act: () => Promise<void>): void {
+    void context.with(ROOT_CONTEXT.setValue(OWN_COMMANDS, true), act)
   }
 
   /** Tried off the request path: a Redis that answers, but too slowly, is not taken back to slow requests down again. */
@@ -138,11 +167,11 @@ export class RedisConnection {
     try {
       await this.#probe()
       await this.#prepare()
-      this.#state = 'usable'
       for (const { resume } of this.#preparations) resume?.()
+      this.#state = 'usable'
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
-      this.#fail(toError(error).message)
+      this.#fail(error)
     } finally {
       this.#recovering = false
     }
@@ -150,6 +179,7 @@ export class RedisConnection {
 
   /** Written, because a Redis that is full, or has become a replica, still answers PING. */
   async #probe(): Promise<void> {
+    if (this.#redis instanceof Cluster) await connectMasters(this.#redis)
     const probes = this.#redis instanceof Cluster ? CLUSTER_PROBES : 1
     const keys = Array.from({ length: probes }, (_, i) => (i === 0 ? 'myesi:probe' : `myesi:probe:${i}`))
     await Promise.all(keys.map(key => this.command(['SET', key, '1', 'PX', '1000'])))
@@ -166,11 +196,13 @@ export class RedisConnection {
   }
 
   /** Logged once per outage. */
-  #fail(reason: string): void {
+  #fail(error: unknown): void {
     if (this.#closed) return
     this.#probeSoon()
     if (this.#state === 'unusable') return
     this.#state = 'unusable'
+    this.#metrics.countOutage(error)
+    const reason = error instanceof RedisTimeout ? 'no answer in time' : (errorCode(error) ?? toError(error).message)
     this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
   }
 
@@ -179,8 +211,14 @@ export class RedisConnection {
     clearTimeout(this.#probeTimer)
     // Jitter: all replicas have noticed in the same moment, and must not all come back in one.
     const delayMs = PROBE_INTERVAL_MS * (0.5 + Math.random() / 2)
-    this.#probeTimer = setTimeout(() => void this.#recover(), delayMs).unref()
+    this.#probeTimer = setTimeout(() => this.#byItself(() => this.#recover()), delayMs).unref()
   }
+}
+
+/** A connection is made when it is first used, and whatever else is asked while it is being made fails. */
+async function connectMasters(cluster: Cluster): Promise<void> {
+  const waiting = cluster.nodes('master').filter(({ status }) => status === 'wait')
+  await Promise.all(waiting.map(node => node.connect()))
 }
 
 /** It is merely loaded again; any other failure says that Redis cannot be relied on: full, read-only, loading, gone. */

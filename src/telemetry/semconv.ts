@@ -10,6 +10,8 @@ export const ATTR_HTTP_ROUTE = 'http.route'
 export const ATTR_HTTP_REQUEST_METHOD = 'http.request.method'
 export const ATTR_HTTP_RESPONSE_STATUS_CODE = 'http.response.status_code'
 export const ATTR_ERROR_TYPE = 'error.type'
+export const ATTR_DB_CLIENT_CONNECTION_POOL_NAME = 'db.client.connection.pool.name'
+export const ATTR_DB_CLIENT_CONNECTION_STATE = 'db.client.connection.state'
 export const ATTR_CLIENT_ADDRESS = 'client.address'
 export const ATTR_HTTP_REQUEST_METHOD_ORIGINAL = 'http.request.method_original'
 export const ATTR_HTTP_REQUEST_RESEND_COUNT = 'http.request.resend_count'
@@ -72,6 +74,14 @@ export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
 export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
 /** Gauge, 1 while limits are counted without Redis although one is configured, else 0. */
 export const METRIC_RATE_LIMITING_DEGRADED = 'gateway.rate_limiting.degraded'
+/** UpDownCounter, `{connection}`, by pool and state (`used`, `idle`): connections to Redis that are established. */
+export const METRIC_DB_CLIENT_CONNECTION_COUNT = 'db.client.connection.count'
+/** Counter, `{error}`, by error type: commands of requests that failed. */
+export const METRIC_REDIS_ERRORS = 'gateway.redis.errors'
+/** Counter, `{outage}`, by error type: times that Redis could not be relied on any more. */
+export const METRIC_REDIS_OUTAGES = 'gateway.redis.outages'
+/** Counter, `{reconnect}`: connections to Redis that were made again. */
+export const METRIC_REDIS_RECONNECTS = 'gateway.redis.reconnects'
 /** Gauge, always 1: the address of this replica's ops port, as attribute `url`. */
 export const METRIC_OPS_INFO = 'gateway.ops.info'
 /** Gauge, always 1: the checksum of the configuration in force, as attribute `sha256`. */

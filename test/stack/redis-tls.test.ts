@@ -8,6 +8,7 @@ import { send } from '../support/send'
 import { proxyTo } from '../support/start-pipeline'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis, type RunningRedis } from '../support/start-redis'
+import { MASTER, startSentinel } from '../support/start-redis-topologies'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
 
@@ -17,6 +18,7 @@ describe('Redis behind TLS', () => {
   let gateway: RunningGateway | undefined
   let url: string
   let authority: string
+  let files: string[]
 
   before(needs('redis-server'))
   before(async () => {
@@ -28,7 +30,7 @@ describe('Redis behind TLS', () => {
     writeFileSync(authority, certificate)
     writeFileSync(keyFile, key)
     const port = await freePort()
-    const files = ['--tls-cert-file', authority, '--tls-key-file', keyFile, '--tls-ca-cert-file', authority]
+    files = ['--tls-cert-file', authority, '--tls-key-file', keyFile, '--tls-ca-cert-file', authority]
     redis = await startRedis(['--tls-port', `${port}`, ...files, '--tls-auth-clients', 'no'])
     url = `rediss://127.0.0.1:${port}`
   })
@@ -52,6 +54,20 @@ describe('Redis behind TLS', () => {
     const { status, headers } = await send(port, '/app')
     assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined])
     assert.ok(logs.some(({ event }) => event === 'redis_available'))
+  })
+
+  it('is found by sentinels that speak TLS only, and used', async () => {
+    const settings = ['cert', 'key', 'ca-cert'].map((name, i) => `tls-${name}-file ${files[2 * i + 1]}`)
+    const tlsPort = Number(new URL(url).port)
+    const more = { tls: true, quorum: 1, settings: [...settings, 'tls-auth-clients no'] }
+    const sentinel = await startSentinel(tlsPort, more)
+    const { port, logs } = await start({
+      REDIS_URL: `rediss+sentinel://127.0.0.1:${sentinel.port}/${MASTER}`,
+      NODE_EXTRA_CA_CERTS: authority,
+    })
+    const { status, headers } = await send(port, '/app')
+    await sentinel.process.kill()
+    assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(logs))
   })
 
   it('is not believed without its authority: requests are served, and the log says why', async () => {

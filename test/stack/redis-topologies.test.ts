@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { askRedis } from '../support/ask-redis'
 import { needs } from '../support/needs'
 import { send } from '../support/send'
-import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { proxyTo, startPipeline, type Pipeline, type PipelineOptions } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startCluster, startSentinels, type RunningTopology } from '../support/start-redis-topologies'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
@@ -37,9 +37,9 @@ describe('Redis as', function () {
     await upstream.stop()
   })
 
-  async function start(redisUrl: string, rateLimit: object): Promise<Pipeline> {
+  async function start(redisUrl: string, rateLimit: object, more: PipelineOptions = {}): Promise<Pipeline> {
     const route = { rateLimit }
-    pipeline = await startPipeline(proxyTo(upstream.url, { route }), { redisUrl })
+    pipeline = await startPipeline(proxyTo(upstream.url, { route }), { redisUrl, ...more })
     const { redis } = pipeline
     await until(() => redis?.isUsable, { what: 'Redis is usable', timeoutMs: 20_000 })
     return pipeline
@@ -89,6 +89,31 @@ describe('Redis as', function () {
       await limitHolds(await start(`${url}/3`, { limit: 10, window: '10m' }))
       const keys = await askRedis(`${servers[0]!.url}/3`, client => client.keys('myesi:rl:*'))
       assert.equal(keys.length, 1)
+    })
+  })
+
+  describe('a master behind sentinels that want a password of their own', () => {
+    const password = 'sentinels-own-secret'
+
+    it('holds a limit with it, and fails over to the other server', async () => {
+      topology = await startSentinels(password)
+      const more = { sentinelLogin: { username: undefined, password } }
+      await limitHolds(await start(topology.url, { limit: 10, window: '10m' }, more))
+      await pipeline?.stop()
+      const running = await start(topology.url, POLICIES, { sentinelLogin: { username: 'default', password } })
+      await losingOne(running, topology)
+      assert.ok(running.logs.every(entry => !JSON.stringify(entry).includes(password)))
+    })
+
+    it('is not reached without it: requests are served, and the log says why', async () => {
+      topology = await startSentinels(password)
+      const route = { rateLimit: { limit: 10, window: '10m' } }
+      pipeline = await startPipeline(proxyTo(upstream.url, { route }), { redisUrl: topology.url })
+      const { headers, status } = await send(pipeline.port, '/app')
+      assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, 'local'])
+      const { logs } = pipeline
+      const line = await until(() => logs.find(({ event }) => event === 'redis_unavailable'), { what: 'the reason' })
+      assert.match(String(line['reason']), /NOAUTH/)
     })
   })
 

@@ -11,6 +11,7 @@ import type { Outcome, Reason } from '../../src/errors/reasons'
 import type { Exchange } from '../../src/exchange'
 import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
+import type { SentinelLogin } from '../../src/redis/client'
 import { RedisConnection } from '../../src/redis/connection'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
 import type { LogEntry } from './start-process'
@@ -25,6 +26,7 @@ export interface GatewayFile {
 
 export interface PipelineOptions {
   readonly redisUrl?: string
+  readonly sentinelLogin?: SentinelLogin
   readonly replicas?: number
   readonly metricsToken?: string
   /** Default `127.0.0.1`. */
@@ -68,7 +70,8 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
   if (!config) throw new Error(formatProblems(problems))
   const { log, logs } = recordedLog()
-  const redis = options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log)
+  const redis =
+    options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log, options.sentinelLogin)
   await redis?.settle(500)
   const metrics = new RecordedRequestMetrics()
   let draining = false

@@ -16,15 +16,16 @@ export interface RunningTopology {
   stop(): Promise<void>
 }
 
-const MASTER = 'gateway-limits'
+export const MASTER = 'gateway-limits'
 const FAILOVER = { timeoutMs: 60_000, intervalMs: 100 }
 
-/** One master, one replica, three sentinels that replace a master after a second. `args` are for both servers. */
-export async function startSentinels(args: readonly string[] = []): Promise<RunningTopology> {
-  const master = await startRedis(args)
-  const replica = await startRedis([...args, '--replicaof', '127.0.0.1', `${master.port}`])
-  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port)))
-  await Promise.all(sentinels.map(({ port }) => untilSentinelKnowsAll(port)))
+/** One master, one replica, three sentinels that replace a master after a second, and want `password` if there is one. */
+export async function startSentinels(password?: string): Promise<RunningTopology> {
+  const master = await startRedis()
+  const replica = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`])
+  const settings = password === undefined ? [] : [`requirepass ${password}`]
+  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port, { settings })))
+  await Promise.all(sentinels.map(({ port }) => untilSentinelKnowsAll(port, password)))
   return {
     url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}`,
     servers: [master, replica],
@@ -40,11 +41,11 @@ export async function startSentinels(args: readonly string[] = []): Promise<Runn
 }
 
 /** A sentinel that knows a replica by name only would give up its first failover, and wait long before the next. */
-async function untilSentinelKnowsAll(port: number): Promise<void> {
+async function untilSentinelKnowsAll(port: number, password = ''): Promise<void> {
   const valueOf = (state: readonly string[], name: string): string | undefined => state[state.indexOf(name) + 1]
   await until(
     () =>
-      askRedis(`redis://127.0.0.1:${port}`, async sentinel => {
+      askRedis(`redis://:${password}@127.0.0.1:${port}`, async sentinel => {
         const master = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[]
         const [replica = []] = (await sentinel.call('SENTINEL', 'REPLICAS', MASTER)) as string[][]
         return valueOf(master, 'num-other-sentinels') === '2' && valueOf(replica, 'master-link-status') === 'ok'
@@ -53,13 +54,22 @@ async function untilSentinelKnowsAll(port: number): Promise<void> {
   )
 }
 
-async function startSentinel(masterPort: number): Promise<{ port: number; process: TestProcess }> {
+/** One sentinel; `settings` are more lines of its file. */
+export async function startSentinel(
+  masterPort: number,
+  {
+    settings: more = [],
+    quorum = 2,
+    tls = false,
+  }: { settings?: readonly string[]; quorum?: number; tls?: boolean } = {},
+): Promise<{ port: number; process: TestProcess }> {
   const port = await freePort()
   const file = join(temporaryFolder(), 'sentinel.conf')
   const settings = [
-    `port ${port}`,
+    ...(tls ? ['port 0', `tls-port ${port}`, 'tls-replication yes'] : [`port ${port}`]),
+    ...more,
     'bind 127.0.0.1',
-    `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
+    `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} ${quorum}`,
     `sentinel down-after-milliseconds ${MASTER} 1000`,
     `sentinel failover-timeout ${MASTER} 2000`,
   ]

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
-import { createRedisClient } from '../../redis/client'
+import { createRedisClient, type SentinelLogin } from '../../redis/client'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
@@ -15,8 +15,9 @@ export class RedisIncidentStore implements IncidentStore {
   /** One for all who wait. */
   #connecting: Promise<unknown> | undefined
 
-  constructor(url: string, onError: (error: unknown) => void) {
-    this.#redis = createRedisClient(url, 'myesi-incidents', COMMAND_TIMEOUT_MS)
+  constructor(url: string, onError: (error: unknown) => void, sentinelLogin?: SentinelLogin) {
+    const options = { url, connectionName: 'myesi-incidents', commandTimeoutMs: COMMAND_TIMEOUT_MS, sentinelLogin }
+    this.#redis = createRedisClient(options)
     this.#redis.on('error', onError)
   }
 

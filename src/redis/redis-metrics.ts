@@ -1,0 +1,93 @@
+import { metrics, type BatchObservableCallback, type Counter, type Meter } from '@opentelemetry/api'
+import type { Redis } from 'ioredis'
+import * as semconv from '../telemetry/semconv'
+import { errorType, ERROR_TYPES } from './error-type'
+
+type Observer = BatchObservableCallback
+
+/** What the gateway tells of its connection to Redis, beside the duration of commands. Silent again after `close`. */
+export class RedisMetrics {
+  readonly #pool: string
+  readonly #nodes: () => readonly Redis[]
+  readonly #errors: Counter
+  readonly #outages: Counter
+  readonly #reconnects: Counter
+  readonly #stopObserving: () => void
+
+  /**
+   * @param pool where Redis is, without credentials
+   * @param nodes the connections there are: one, or one for each node of a cluster that was needed so far
+   */
+  constructor(pool: string, nodes: () => readonly Redis[]) {
+    this.#pool = pool
+    this.#nodes = nodes
+    const meter = metrics.getMeter(semconv.SCOPE_NAME)
+    this.#errors = meter.createCounter(semconv.METRIC_REDIS_ERRORS, {
+      unit: '{error}',
+      description: 'Commands of requests that Redis did not answer in time, refused, or was not there for',
+    })
+    this.#outages = meter.createCounter(semconv.METRIC_REDIS_OUTAGES, {
+      unit: '{outage}',
+      description: 'Times that Redis could not be relied on any more, by what told so',
+    })
+    this.#reconnects = meter.createCounter(semconv.METRIC_REDIS_RECONNECTS, {
+      unit: '{reconnect}',
+      description: 'Connections to Redis that were made again',
+    })
+    // A series that is born with its first error hides it from `rate()`.
+    for (const type of ERROR_TYPES) {
+      for (const counter of [this.#errors, this.#outages]) counter.add(0, { [semconv.ATTR_ERROR_TYPE]: type })
+    }
+    this.#reconnects.add(0)
+    this.#stopObserving = this.#observeConnections(meter)
+  }
+
+  countError(error: unknown): void {
+    this.#errors.add(1, { [semconv.ATTR_ERROR_TYPE]: errorType(error) })
+  }
+
+  countOutage(error: unknown): void {
+    this.#outages.add(1, { [semconv.ATTR_ERROR_TYPE]: errorType(error) })
+  }
+
+  /** Counts each connection of `node` after its first. */
+  watch(node: Redis): void {
+    let wasThere = false
+    node.on('ready', () => {
+      if (wasThere) this.#reconnects.add(1)
+      wasThere = true
+    })
+  }
+
+  close(): void {
+    this.#stopObserving()
+  }
+
+  /** One connection carries any number of commands: it is used while one of them waits for its answer. */
+  #observeConnections(meter: Meter): () => void {
+    const count = meter.createObservableUpDownCounter(semconv.METRIC_DB_CLIENT_CONNECTION_COUNT, {
+      unit: '{connection}',
+      description: 'Connections that are established now, by state',
+    })
+    const observe: Observer = result => {
+      const ready = this.#nodes().filter(({ status }) => status === 'ready')
+      const used = ready.filter(isUsed).length
+      for (const [state, connections] of [
+        ['used', used],
+        ['idle', ready.length - used],
+      ] as const) {
+        result.observe(count, connections, {
+          [semconv.ATTR_DB_CLIENT_CONNECTION_POOL_NAME]: this.#pool,
+          [semconv.ATTR_DB_CLIENT_CONNECTION_STATE]: state,
+        })
+      }
+    }
+    meter.addBatchObservableCallback(observe, [count])
+    return () => meter.removeBatchObservableCallback(observe, [count])
+  }
+}
+
+function isUsed(node: Redis): boolean {
+  const queue = Reflect.get(node, 'commandQueue') as { readonly length: number } | undefined
+  return queue !== undefined && queue.length > 0
+}
