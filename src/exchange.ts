@@ -27,6 +27,10 @@ export class Exchange {
   readonly startedAt = performance.now()
 
   route: Route | undefined
+  /** Who asks; undefined as long as no credential said so. */
+  consumer: Consumer | undefined
+  /** Name of the field that holds the client's credential, where it is none of the upstream's business. */
+  withheldField: string | undefined
   /** Origin of the target that was asked. */
   target: string | undefined
   outcome: Outcome = 'ok'
@@ -124,6 +128,16 @@ export interface Tunnel {
   readonly bytesIn: number
   /** To the client. */
   readonly bytesOut: number
+}
+
+/** Who asks, as its credential says. */
+export interface Consumer {
+  readonly name: string
+  readonly tier: string | undefined
+  /** What this credential is good for. */
+  readonly scopes: readonly string[]
+  /** What limits count that are kept by consumer or by API key: short, and never a secret. */
+  readonly countedAs: Readonly<Record<'consumer' | 'api-key', string>>
 }
 
 /** A limiter's decision about one request. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
+import { createAuthenticator } from './admission/identity/authenticate'
 import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
@@ -20,12 +21,12 @@ import { InFlight } from './in-flight'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
-import { createServing, type Serving, type Staging, type TakePart } from './serving'
+import { createServing, type RouteParts, type Serving, type Staging, type TakePart } from './serving'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
 import { createPathRewrite } from './upstream/path-rewrite'
-import type { Upstream, UpstreamState } from './upstream/upstream'
+import type { UpstreamState } from './upstream/upstream'
 import { VERSION } from './version'
 
 export interface GatewayOptions {
@@ -63,7 +64,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     config: options.config,
     previous: undefined,
     log: options.log,
-    stagesOf: (route, upstream, take) => stagesOf(route, upstream, take, options),
+    stagesOf: (route, parts, take) => stagesOf(route, parts, take, options),
     ownStagesOf,
   })
   options.metrics.announce(serving.routes)
@@ -103,15 +104,26 @@ interface InForce {
 }
 
 /** What a request of this route passes, in this order. */
-function stagesOf(route: Route, upstream: Upstream, take: TakePart, options: GatewayOptions): Staging {
-  const { replicas, redis, clientTelemetry } = options
+function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakePart, options: GatewayOptions): Staging {
+  const { replicas, redis, clientTelemetry, serverTelemetry } = options
   const { name, template, config } = route
+  const { auth } = config
   const limiter = take('limiter', [name, template, config.rateLimits], () =>
     createRateLimiter({ route, replicas, redis }),
   )
   const stages: Stage[] = [
     ...config.access.map(limitAccess), // what is not let in is not worth a count
+    // Before authentication: to guess keys must cost.
     ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
+    ...(auth === undefined
+      ? []
+      : [
+          createAuthenticator({
+            auth,
+            consumers,
+            onAuthenticated: exchange => serverTelemetry.authenticated(exchange),
+          }),
+        ]),
     // Behind the limits: whoever tries again and again is counted.
     ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
@@ -203,6 +215,7 @@ const ABOUT: Route = toRoute({
   name: 'about',
   match: { path: '/', exact: true, host: undefined, methods: undefined, headers: [] },
   upstream: '',
+  auth: undefined,
   rewrite: { stripPrefix: undefined, addPrefix: undefined },
   requestHeaders: undefined,
   responseHeaders: undefined,

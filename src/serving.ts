@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { Consumers } from './admission/identity/consumers'
 import type { RateLimiter } from './admission/rate-limit/limit-rate'
 import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
 import { createClientOrigin, type ClientOrigin } from './entrypoint/client-address'
@@ -58,8 +59,14 @@ export interface ServingOptions {
   readonly previous: Serving | undefined
   readonly log: Logger
   /** The stages of a route, with parts that it takes. */
-  readonly stagesOf: (route: Route, upstream: Upstream, take: TakePart) => Staging
+  readonly stagesOf: (route: Route, parts: RouteParts, take: TakePart) => Staging
   readonly ownStagesOf: (entrypoint: EntrypointConfig) => Stage[]
+}
+
+/** What the stages of a route are made of, besides what they take. */
+export interface RouteParts {
+  readonly upstream: Upstream
+  readonly consumers: Consumers
 }
 
 /** @throws whatever making a part throws; nothing is left open then */
@@ -71,6 +78,7 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
     parts.set(key, part)
     return part
   }
+  const consumers = new Consumers(config.consumers)
   const stageRoute = (routeConfig: RouteConfig, upstream: Upstream): StagedRoute => {
     const route = toRoute(routeConfig)
     const used = new Set<Part>([upstream])
@@ -79,7 +87,7 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
       used.add(part)
       return part
     }
-    return { ...route, ...stagesOf(route, upstream, takeNoted), parts: used }
+    return { ...route, ...stagesOf(route, { upstream, consumers }, takeNoted), parts: used }
   }
   try {
     const upstreams = new Map(

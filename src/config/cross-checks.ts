@@ -1,10 +1,11 @@
-import type { z } from 'zod'
 import { problemAt, problemAtKey } from './findings'
 import { checkAmbiguity, checkFieldNames, checkNameSets, type UnderstoodMatch } from './match-checks'
+import { checkIdentity } from './identity-checks'
 import { nearestName } from './nearest-name'
 import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema, tlsSchema } from './schema'
 import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
+import { asList, asMap, list, read } from './understood'
 import { parseName } from './values/name'
 import { mistake } from './values/parsed'
 import { toFields } from './values/header'
@@ -37,6 +38,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkStripPrefixes(routes, source),
     ...checkPolicyNames(routes, source),
     ...checkCosts(routes, source),
+    ...checkIdentity(source),
   ]
 }
 
@@ -242,22 +244,4 @@ function checkCosts(routes: readonly UnderstoodRoute[], source: YamlSource): Con
 
 function label({ at, name }: UnderstoodRoute, source: YamlSource): string {
   return `routes[${String(at[1])}]${name === undefined ? '' : ` "${name}"`} (line ${source.line(at)})`
-}
-
-/** At most ten of them: what is allowed must stay readable. */
-function list(names: readonly string[]): string {
-  const shown = names.slice(0, 10).join(', ')
-  return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown
-}
-
-function read<T>(schema: z.ZodType<T>, found: unknown): T | undefined {
-  return schema.safeParse(found).data
-}
-
-function asMap(found: unknown): Readonly<Record<string, unknown>> {
-  return typeof found === 'object' && found !== null && !Array.isArray(found) ? (found as Record<string, unknown>) : {}
-}
-
-function asList(found: unknown): readonly unknown[] {
-  return Array.isArray(found) ? found : []
 }

@@ -13,10 +13,11 @@ export function problemsOf(error: z.ZodError, schema: z.ZodType, source: YamlSou
 
 /** Says a mistake about what stands at a place: `"5" has no unit`. */
 export function problemAt(path: Path, found: Mistake, source: YamlSource): ConfigProblem {
-  const { problem, nearest, ...allowed } = found
+  const { problem, nearest, isSecret, ...allowed } = found
   // What was meant is made of what was found, and that may be a secret out of the environment.
   const meant = nearest === undefined || source.isFilled(path) ? {} : { nearest }
-  return { where: source.where(path), problem: `${source.show(path)} ${problem}`, ...allowed, ...meant }
+  const shown = isSecret ? 'the value' : source.show(path)
+  return { where: source.where(path), problem: `${shown} ${problem}`, ...allowed, ...meant }
 }
 
 /** The same about a key. */

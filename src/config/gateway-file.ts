@@ -7,6 +7,7 @@ import { hasErrors } from './problems'
 import { fileSchema, type FileContent } from './schema'
 import type {
   ConfigProblem,
+  ConsumerConfig,
   GatewayConfig,
   HeaderEditsConfig,
   RateLimitPolicy,
@@ -71,7 +72,7 @@ function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return problems.toSorted((a, b) => position(a) - position(b))
 }
 
-function toConfig({ entrypoint, upstreams, routes }: FileContent, sha256: string): GatewayConfig {
+function toConfig({ entrypoint, consumers, upstreams, routes }: FileContent, sha256: string): GatewayConfig {
   return {
     sha256,
     entrypoint: {
@@ -86,9 +87,14 @@ function toConfig({ entrypoint, upstreams, routes }: FileContent, sha256: string
       access: entrypoint.access,
       maxConnections: entrypoint.maxConnections,
     },
+    consumers: Object.entries(consumers).map(toConsumer),
     upstreams: Object.entries(upstreams).map(toUpstream),
     routes: routes.map(route => toRoute(route, entrypoint)),
   }
+}
+
+function toConsumer([name, consumer]: [string, FileContent['consumers'][string]]): ConsumerConfig {
+  return { name, tier: consumer.tier, scopes: consumer.scopes, apiKeys: consumer.apiKeys }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {
@@ -142,6 +148,7 @@ function toRoute(
       headers: toFields(match.headers),
     },
     upstream,
+    auth: route.auth && { apiKey: route.auth.apiKey, scopes: route.auth.scopes },
     rewrite: { stripPrefix: rewrite.stripPrefix, addPrefix: rewrite.addPrefix },
     requestHeaders: toHeaderEdits(route.requestHeaders),
     responseHeaders: toHeaderEdits(route.responseHeaders),

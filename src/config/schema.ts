@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { authSchema, consumerSchema } from './identity-schema'
 import { choice, parseFlag } from './values/choice'
 import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
@@ -484,7 +485,7 @@ export const routeSchema = z
       description:
         'How much one client may ask of this route: one policy, or a list of named ones that all must allow it.',
     }),
-    auth: notYet('everybody would pass'),
+    auth: authSchema.optional(),
     slo: notYet('no rules would come of it'),
   })
   .meta({ description: 'Which requests go where, and under which limits.' })
@@ -492,6 +493,10 @@ export const routeSchema = z
 export const fileSchema = z
   .strictObject({
     entrypoint: entrypointSchema.prefault({}),
+    consumers: z
+      .record(z.string(), consumerSchema)
+      .prefault({})
+      .meta({ description: 'Who may be let in, by name.', propertyNames: { pattern: NAME_PATTERN } }),
     upstreams: z
       .record(z.string(), upstreamSchema)
       .meta({ description: 'Backends by name.', minProperties: 1, propertyNames: { pattern: NAME_PATTERN } }),

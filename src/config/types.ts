@@ -47,6 +47,7 @@ export interface GatewayConfig {
   /** SHA-256 of the file's bytes, hexadecimal. */
   readonly sha256: string
   readonly entrypoint: EntrypointConfig
+  readonly consumers: readonly ConsumerConfig[]
   readonly upstreams: readonly UpstreamConfig[]
   readonly routes: readonly RouteConfig[]
 }
@@ -80,6 +81,31 @@ export interface AccessConfig {
   readonly allow: readonly string[]
   /** These are not, whatever `allow` says. */
   readonly deny: readonly string[]
+}
+
+/** Somebody who may be let in: mostly an application. */
+export interface ConsumerConfig {
+  readonly name: string
+  /** What limits may differ by. */
+  readonly tier: string | undefined
+  /** What the consumer's API keys may be used for; a token brings its own. */
+  readonly scopes: readonly string[]
+  /** SHA-256 of each key, hexadecimal, lower case. */
+  readonly apiKeys: readonly string[]
+}
+
+/** What a route wants to be shown before it forwards. */
+export interface AuthConfig {
+  readonly apiKey:
+    | {
+        /** Name of the field that holds the key, lower case. */
+        readonly header: string
+        /** The upstream gets the key too. */
+        readonly forward: boolean
+      }
+    | undefined
+  /** All of them are needed. */
+  readonly scopes: readonly string[]
 }
 
 export interface UpstreamConfig {
@@ -180,6 +206,8 @@ export interface RouteConfig {
   }
   /** The name of an upstream in the same file. */
   readonly upstream: string
+  /** Undefined: everybody passes. */
+  readonly auth: AuthConfig | undefined
   readonly rewrite: { readonly stripPrefix: string | undefined; readonly addPrefix: string | undefined }
   readonly requestHeaders: HeaderEditsConfig | undefined
   readonly responseHeaders: HeaderEditsConfig | undefined

@@ -14,6 +14,7 @@ export function logAccess(log: Logger, exchange: Exchange): void {
     status: exchange.statusCode,
     outcome,
     reason,
+    consumer: exchange.consumer?.name,
     client: exchange.clientAddress,
     stream: exchange.stream,
     ended_by: tunnel?.endedBy,

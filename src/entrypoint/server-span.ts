@@ -1,4 +1,4 @@
-import { SpanStatusCode, type Attributes, type Span } from '@opentelemetry/api'
+import { SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
 import { REASONS } from '../errors/reasons'
 import type { Exchange } from '../exchange'
 import { schemeOf } from '../peer'
@@ -17,6 +17,11 @@ export function describeRoute(span: Span, { request, path }: Exchange, route: Ro
   })
   // The gateway's own page has none.
   if (route.upstreamName !== '') span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
+}
+
+/** Who asks, known as soon as it is let in. */
+export function describeConsumer({ context, consumer }: Exchange): void {
+  if (consumer !== undefined) trace.getSpan(context)?.setAttribute(semconv.ATTR_CONSUMER_NAME, consumer.name)
 }
 
 /** Everything else, known when the response has closed. */

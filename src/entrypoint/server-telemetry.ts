@@ -20,7 +20,7 @@ import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from './active-requests'
 import { ActiveStreams } from './active-streams'
-import { describe, describeRoute } from './server-span'
+import { describe, describeConsumer, describeRoute } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
 export interface ServerTelemetry {
@@ -34,6 +34,8 @@ export interface ServerTelemetry {
   matched(exchange: Exchange, route: Route): void
   /** The response turned out to be a stream. */
   streaming(exchange: Exchange, kind: StreamKind): void
+  /** It is known who asks. */
+  authenticated(exchange: Exchange): void
   /** The verdict is in. */
   concluded(exchange: Exchange): void
   /** The response is finished or lost. */
@@ -88,6 +90,10 @@ export class OwnServerTelemetry implements ServerTelemetry {
   streaming(exchange: Exchange, kind: StreamKind): void {
     trace.getSpan(exchange.context)?.setAttribute(semconv.ATTR_STREAM, kind)
     this.#activeStreams.began(exchange)
+  }
+
+  authenticated(exchange: Exchange): void {
+    describeConsumer(exchange)
   }
 
   concluded(_exchange: Exchange): void {

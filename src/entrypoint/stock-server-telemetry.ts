@@ -2,7 +2,7 @@ import { context, trace, type Context } from '@opentelemetry/api'
 import type { Exchange, StreamKind } from '../exchange'
 import type { Route } from '../routing/route'
 import * as semconv from '../telemetry/semconv'
-import { describeOutcome } from './server-span'
+import { describeConsumer, describeOutcome } from './server-span'
 import type { ServerTelemetry } from './server-telemetry'
 
 /** The stock instrumentations of http and Express make the span and the metric; the gateway only adds what it knows. */
@@ -26,6 +26,10 @@ export class StockServerTelemetry implements ServerTelemetry {
 
   streaming(exchange: Exchange, kind: StreamKind): void {
     trace.getSpan(exchange.context)?.setAttribute(semconv.ATTR_STREAM, kind)
+  }
+
+  authenticated(exchange: Exchange): void {
+    describeConsumer(exchange)
   }
 
   /** At once, because the stock span ends before our own 'close' listener is called. */

@@ -27,7 +27,10 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
  * What only a proxy may say of a client: believed by many an upstream, whoever wrote it. With `_` too, because CGI and its
  * heirs (WSGI, Rack, PHP) read `X_Forwarded_For` as `X-Forwarded-For`.
  */
-const SAID_BY_PROXIES = /^(?:x[-_]forwarded[-_]|x[-_]real[-_]ip$)/
+const SAID_BY_PROXIES = /^x[-_](?:forwarded[-_]|real[-_]ip$|consumer[-_])/
+
+/** What only this gateway may say: who asks, no proxy in front of it knows. */
+const SAID_HERE = /^x[-_]consumer[-_]/
 
 /**
  * Makes the header section for the upstream, as flat name, value pairs.
@@ -43,10 +46,12 @@ export function buildRequestHeaders(exchange: Exchange, replaced = replacedTrace
   const named = namedInConnection(request.headers.connection)
   const headers: string[] = []
   const { rawHeaders } = request
+  const { withheldField } = exchange
+  const reserved = peerIsTrusted ? SAID_HERE : SAID_BY_PROXIES
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (NEVER_FORWARDED.has(name) || named?.has(name) || replaced.has(name)) continue
-    if (!peerIsTrusted && SAID_BY_PROXIES.test(name)) continue
+    if (name === withheldField || reserved.test(name)) continue
     if (edits && drops(edits, name)) continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
@@ -85,6 +90,7 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
     'via', // a gateway must say so (RFC 9110 §7.6.3); the name is a pseudonym, not a host
     `${request.httpVersion} myesi-gateway`,
   )
+  if (exchange.consumer !== undefined) headers.push('x-consumer-name', exchange.consumer.name)
   if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // HTTP/1.0 may name none
 }
 

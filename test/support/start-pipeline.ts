@@ -20,6 +20,7 @@ import { until } from './until'
 /** What `gateway.yaml` would say, as an object: JSON is YAML too. */
 export interface GatewayFile {
   readonly entrypoint?: object
+  readonly consumers?: object
   readonly upstreams: Readonly<Record<string, object>>
   readonly routes: readonly object[]
 }
@@ -130,10 +131,10 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
 /** One upstream, `app`, behind one route, `/app`: what most tests need. */
 export function proxyTo(
   target: string,
-  { route, upstream, entrypoint }: { route?: object; upstream?: object; entrypoint?: object } = {},
+  { route, upstream, ...others }: Partial<GatewayFile> & { route?: object; upstream?: object } = {},
 ): GatewayFile {
   return {
-    ...(entrypoint && { entrypoint }),
+    ...others,
     upstreams: { app: { targets: [target], ...upstream } },
     routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app', ...route }],
   }

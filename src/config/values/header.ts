@@ -55,7 +55,7 @@ export const parseConditionName = headerName(name => {
 })
 
 /** What the gateway writes into every request, whatever came. */
-const WRITTEN_HERE = /^(?:forwarded|x[-_]forwarded[-_](?:for|host|proto)|via)$/
+const WRITTEN_HERE = /^(?:forwarded|x[-_]forwarded[-_](?:for|host|proto)|x[-_]consumer[-_].*|via)$/
 const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-trace-id|x-amzn-trace-id)$/
 
 /** A name under `requestHeaders`. */
@@ -73,6 +73,17 @@ export const parseRequestEditName = headerName(name => {
 export const parseResponseEditName = headerName(name => {
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
   if (name === 'ratelimit' || name === 'ratelimit-policy') return 'is what the gateway says of its limits'
+  return undefined
+})
+
+const MEANS_MORE = /^(?:authorization|content-.*|cookie|expect|host|proxy-.*)$/
+
+/** The field in which clients send their API key. */
+export const parseCredentialName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (MEANS_MORE.test(name)) return 'has a meaning of its own and cannot hold a key'
+  if (WRITTEN_HERE.test(name) || SAID_BY_PROXIES.test(name)) return 'is what gateways say of clients'
+  if (OF_THE_TRACE.test(name)) return 'carries the trace'
   return undefined
 })
 

@@ -5,6 +5,8 @@ export interface Mistake {
   readonly allowed?: string
   /** What was most likely meant. */
   readonly nearest?: string
+  /** What was found may be a secret: no message repeats it. */
+  readonly isSecret?: true
 }
 
 /** The outcome of reading one value; a mistake is data, so that all of them can be reported in one go. */

@@ -82,7 +82,7 @@ const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients'
   no_route: ['clients', 'asked for what no route matches'],
   method_not_allowed: ['clients', 'used a method that is not allowed'],
   unauthenticated: ['clients', 'showed no valid credentials'],
-  forbidden: ['clients', 'came from where it is not allowed'],
+  forbidden: ['clients', 'asked for what they may not'],
   bad_request: ['clients', 'sent malformed requests'],
   header_too_large: ['clients', 'sent too many headers'],
   request_timeout: ['clients', 'took too long to send their request'],

@@ -30,6 +30,10 @@ const CODE_BLOCKS = [...TEXT.matchAll(/^```(yaml|text)\n(.*?)^```$/gms)].map(([,
   code,
 }))
 
+const OUTPUT = CODE_BLOCKS.find(({ code }) => code.startsWith('myesi-gateway does not start'))
+/** The file that the output is about stands right before it. */
+const WRONG = CODE_BLOCKS[CODE_BLOCKS.findIndex(block => block === OUTPUT) - 1]
+
 /** First column to default column, of the tables with four columns. */
 function rows(text: string): ReadonlyMap<string, string> {
   const found = text.matchAll(/^\| `([^`]+)` \| [^|]+ \| ([^|]+) \| .+ \|$/gm)
@@ -101,19 +105,19 @@ describe('docs/configuration.md', () => {
     assert.deepEqual(Object.fromEntries(INCIDENT_ROWS), Object.fromEntries(expected))
   })
 
-  it('has an example that the gateway takes', () => {
-    const example = CODE_BLOCKS.find(({ language }) => language === 'yaml')
-    assert.deepEqual(parseGatewayFile(example?.code ?? '', 'gateway.yaml', {}).problems, [])
+  it('has examples that the gateway takes', () => {
+    const examples = CODE_BLOCKS.filter(block => block.language === 'yaml' && block !== WRONG)
+    assert.ok(examples.length >= 1)
+    for (const { code } of examples) assert.deepEqual(parseGatewayFile(code, 'gateway.yaml', {}).problems, [])
   })
 
   it('shows the output that a wrong file and wrong settings really have', () => {
-    const [, wrong, output] = CODE_BLOCKS
     const env = { PORT: '80a', REDIS_URL: 'redis://:s3cr/et@redis.example' }
     for (const [name, value] of Object.entries(env)) assert.ok(TEXT.includes(`\`${name}=${value}\``))
     const problems = [
       ...readSettings(env).problems,
-      ...parseGatewayFile(wrong?.code ?? '', 'gateway.yaml', env).problems,
+      ...parseGatewayFile(WRONG?.code ?? '', 'gateway.yaml', env).problems,
     ]
-    assert.equal(output?.code, formatProblems(problems))
+    assert.equal(OUTPUT?.code, formatProblems(problems))
   })
 })

@@ -239,7 +239,7 @@ routes:
   - name: a
     match: { path: /a/*, methods: [GTE] }
     upstream: ordres
-    auth: { apiKey: {} }
+    auth: {}
   - name: a
     match: { path: /b/:x }
     upstream: orders

@@ -88,6 +88,7 @@ describe('a valid gateway.yaml', () => {
         access: undefined,
         maxConnections: 10_000,
       },
+      consumers: [],
       upstreams: [
         {
           name: 'orders',
@@ -109,6 +110,7 @@ describe('a valid gateway.yaml', () => {
           name: 'orders',
           match: { path: '/orders', exact: false, host: undefined, methods: undefined, headers: [] },
           upstream: 'orders',
+          auth: undefined,
           rewrite: { stripPrefix: undefined, addPrefix: undefined },
           requestHeaders: undefined,
           responseHeaders: undefined,
@@ -178,6 +180,7 @@ describe('a valid gateway.yaml', () => {
           ],
         },
         upstream: 'orders',
+        auth: undefined,
         rewrite: { stripPrefix: '/v1', addPrefix: '/v2/x' },
         requestHeaders: {
           set: [
@@ -217,6 +220,7 @@ describe('a valid gateway.yaml', () => {
         name: 'everything-else',
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
+        auth: undefined,
         rewrite: { stripPrefix: undefined, addPrefix: undefined },
         requestHeaders: undefined,
         responseHeaders: undefined,

@@ -46,6 +46,10 @@ describe('docs/gateway.schema.json', () => {
     { route: 'rateLimit: [{ name: a, limit: 1, window: 1s, key: client }]' },
     { route: 'rewrite: { stripPrefix: /orders, addPrefix: /v2 }' },
     { route: 'requestHeaders: { set: { X-A: b }, add: { x-b: c }, remove: [x-c] }, responseHeaders: {}' },
+    {
+      upstreams: `consumers: { acme: { tier: gold, scopes: [a:b], apiKeys: [sha256:${'0a'.repeat(32)}, "\${HASH}"] } }`,
+      route: 'auth: { apiKey: { header: X-Key, forward: true }, scopes: [a:b] }',
+    },
   ]
   for (const additions of valid) {
     it(`takes what the gateway takes: ${JSON.stringify(additions)}`, () => {
@@ -82,7 +86,8 @@ describe('docs/gateway.schema.json', () => {
     { upstreams: '  b: { targets: [] }' },
     { upstreams: '  b: { targets: [http://h/path] }' },
     { upstreams: '  "a b": { targets: [http://h] }' },
-    { route: 'auth: {}' },
+    { route: 'auth: { apiKey: { header: 1 } }' },
+    { route: 'auth: { apiKey: {}, scopes: orders:read }' },
     { route: 'rateLimit: { limit: 1 }' },
     { route: 'rateLimit: { limit: 1, window: 1s, onStoreFailure: maybe }' },
     { route: 'rateLimit: [{ limit: 1, window: 1s }]' },
@@ -131,6 +136,8 @@ describe('docs/gateway.schema.json', () => {
       'access',
       'access',
       'addPrefix',
+      'apiKey',
+      'auth',
       'ca',
       'cert',
       'circuitBreaker',
@@ -150,6 +157,7 @@ describe('docs/gateway.schema.json', () => {
       'retries',
       'serverName',
       'stripPrefix',
+      'tier',
       'tls',
       'total',
       'total',

@@ -23,6 +23,7 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
           .join(' '),
         match: { path, host, methods, exact, headers: toFields(map) },
         upstream: 'app',
+        auth: undefined,
         rewrite: { stripPrefix: undefined, addPrefix: undefined },
         requestHeaders: undefined,
         responseHeaders: undefined,

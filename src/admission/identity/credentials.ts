@@ -1,0 +1,23 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../../errors/gateway-error'
+
+/**
+ * What a client shows in a field; undefined when it shows nothing.
+ *
+ * Read from the lines as they came: Node joins two lines of one field, or drops the second, and an upstream may do
+ * otherwise. Whoever is let in by one credential must not be somebody else behind the gateway by another.
+ *
+ * @param field lower case
+ * @throws GatewayError `bad_request` when the field is there twice
+ */
+export function credentialIn({ headers, rawHeaders }: IncomingMessage, field: string): string | undefined {
+  if (headers[field] === undefined) return undefined
+  let found: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length !== field.length || name.toLowerCase() !== field) continue
+    if (found !== undefined) throw new GatewayError('bad_request', { cause: `two ${field} fields` })
+    found = rawHeaders[i + 1] as string
+  }
+  return found === '' ? undefined : found
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
+import { listTraces, openTrace, scrape } from '../support/ops-port'
+import { send } from '../support/send'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import type { LogEntry } from '../support/start-process'
+import { until } from '../support/until'
+
+const KEY = newApiKey()
+const WRONG = newApiKey()
+
+for (const instrumentation of ['own', 'stock']) {
+  describe(`who asked, with the ${instrumentation} instrumentation`, () => {
+    let upstream: RunningUpstream
+    let gateway: RunningGateway
+
+    before(async () => {
+      upstream = await startUpstream()
+      gateway = await startGateway({
+        config: JSON.stringify({
+          consumers: { acme: { apiKeys: [hashApiKey(KEY)] } },
+          upstreams: { app: { targets: [upstream.url] } },
+          routes: [
+            { name: 'app', match: { path: '/app' }, upstream: 'app', auth: { apiKey: {} } },
+            { name: 'scoped', match: { path: '/scoped' }, upstream: 'app', auth: { apiKey: {}, scopes: ['admin'] } },
+          ],
+        }),
+        env: { TELEMETRY_HTTP_INSTRUMENTATION: instrumentation },
+      })
+    })
+    after(async () => {
+      await gateway.stop()
+      await upstream.stop()
+    })
+
+    /** The SERVER span of one request, and what of it is on its log line. */
+    async function ask(path: string, key: string): Promise<{ attributes: object; logged: object }> {
+      const earlier = gateway.logs.length
+      const { status } = await send(gateway.port, { path, headers: { 'x-api-key': key } })
+      const findLine = (): LogEntry | undefined => gateway.logs.slice(earlier).find(({ event }) => event === 'request')
+      const line = await until(findLine, { what: 'the log line' })
+      const spans = await until(() => openTrace(gateway.opsUrl, String(line['trace_id'])), { what: 'the trace' })
+      const attributes = spans.find(({ kind }) => kind === 2)?.attributes ?? {}
+      assert.equal(line['status'], status)
+      return { attributes, logged: line }
+    }
+
+    it('stands on the SERVER span and the log line, also when the scopes did not do', async () => {
+      for (const path of ['/app', '/scoped']) {
+        const { attributes, logged } = await ask(path, KEY)
+        assert.equal((attributes as Record<string, unknown>)['gateway.consumer.name'], 'acme')
+        assert.partialDeepStrictEqual(logged, { consumer: 'acme', status: path === '/app' ? 200 : 403 })
+      }
+    })
+
+    it('stands nowhere when nobody knows', async () => {
+      const { attributes, logged } = await ask('/app', WRONG)
+      assert.ok(!('gateway.consumer.name' in attributes))
+      assert.ok(!('consumer' in logged))
+    })
+
+    it('is a label of no metric, and the key is nowhere at all', async () => {
+      await ask('/app', KEY)
+      await ask('/app', WRONG)
+      const families = [...(await scrape(gateway.opsUrl)).values()]
+      const labels = new Set(families.flatMap(({ samples }) => samples.flatMap(sample => Object.keys(sample.labels))))
+      assert.deepEqual(
+        [...labels].filter(label => /consumer|key/.test(label)),
+        [],
+      )
+      const traces = await listTraces(gateway.opsUrl)
+      const opened = await Promise.all(traces.map(({ traceId }) => openTrace(gateway.opsUrl, traceId)))
+      const everything = JSON.stringify([families, traces, opened, gateway.logs])
+      for (const key of [KEY, WRONG, hashApiKey(KEY), hashApiKey(WRONG)]) {
+        assert.ok(!everything.includes(key.slice(8, 20)), 'a key, or its hash, was told')
+      }
+    })
+  })
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { configOf, gatewayYaml, placeOf, problemsIn } from './gateway-yaml'
+
+const HASH = `sha256:${'0a'.repeat(32)}`
+const KEY = 'a-key-in-clear-that-nobody-should-read'
+
+/** A file with these consumers and this `auth` on its route. */
+function fileWith(consumers: string, auth = 'apiKey: {}', env: NodeJS.ProcessEnv = {}): string {
+  assert.deepEqual(Object.keys(env), [])
+  return gatewayYaml({ upstreams: `consumers: { ${consumers} }`, route: `auth: { ${auth} }` })
+}
+
+describe('consumers and auth in gateway.yaml', () => {
+  it('come out with their defaults, hashes and field names in lower case', () => {
+    const { consumers, routes } = configOf(
+      fileWith(`acme: { apiKeys: [${HASH.toUpperCase().replace('SHA', 'sha')}] }, b: { tier: gold, scopes: [a:b] }`),
+    )
+    assert.deepEqual(consumers, [
+      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)] },
+      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [] },
+    ])
+    assert.deepEqual(routes[0]?.auth, { apiKey: { header: 'x-api-key', forward: false }, scopes: [] })
+    const [route] = configOf(
+      fileWith(`acme: { apiKeys: [${HASH}] }`, 'apiKey: { header: X-Key, forward: true }, scopes: [r]'),
+    ).routes
+    assert.deepEqual(route?.auth, { apiKey: { header: 'x-key', forward: true }, scopes: ['r'] })
+  })
+
+  it('may have their hashes from the environment', () => {
+    const { consumers } = configOf(fileWith('acme: { apiKeys: ["${HASH}"] }'), { HASH })
+    assert.deepEqual(consumers[0]?.apiKeys, ['0a'.repeat(32)])
+  })
+
+  it('never repeat what stands where a hash should be: it is mostly the key', () => {
+    for (const [text, env] of [
+      [fileWith(`acme: { apiKeys: [${KEY}] }`), {}],
+      [fileWith('acme: { apiKeys: ["${HASH}"] }'), { HASH: KEY }],
+    ] as const) {
+      const [problem, ...others] = problemsIn(text, env).filter(({ severity }) => severity !== 'warning')
+      assert.deepEqual(others, [])
+      assert.equal(problem?.problem, 'the value is not the hash of a key')
+      assert.match(problem.where, /consumers\.acme\.apiKeys\[0\]$/)
+      assert.doesNotMatch(JSON.stringify(problem), /in-clear/)
+    }
+  })
+
+  const refused: readonly (readonly [string, string, string, string])[] = [
+    [
+      'two consumers with one key',
+      fileWith(`a: { apiKeys: [${HASH}] }, b: { apiKeys: [${HASH}] }`),
+      'consumers.b.apiKeys[0]',
+      'is a key of a already',
+    ],
+    [
+      'a key that is there twice',
+      fileWith(`a: { apiKeys: [${HASH}, ${HASH}] }`),
+      'consumers.a.apiKeys[1]',
+      'is a key of a already',
+    ],
+    ['a name that is none', fileWith(`"a b": { apiKeys: [${HASH}] }`), 'consumers["a b"]', 'cannot be a name'],
+    [
+      'a scope with a space',
+      fileWith(`a: { apiKeys: [${HASH}], scopes: ["a b"] }`),
+      'consumers.a.scopes[0]',
+      'is not a scope',
+    ],
+    [
+      'auth that asks for nothing',
+      fileWith(`a: { apiKeys: [${HASH}] }`, ''),
+      'routes[0].auth',
+      'does not say what clients must show',
+    ],
+    [
+      'scopes alone',
+      fileWith(`a: { apiKeys: [${HASH}] }`, 'scopes: [r]'),
+      'routes[0].auth',
+      'does not say what clients must show',
+    ],
+    [
+      'a field of the connection',
+      fileWith(`a: { apiKeys: [${HASH}] }`, 'apiKey: { header: Host }'),
+      'routes[0].auth.apiKey.header',
+      'has a meaning of its own',
+    ],
+    [
+      'a field that the gateway writes',
+      fileWith(`a: { apiKeys: [${HASH}] }`, 'apiKey: { header: x-consumer-key }'),
+      'routes[0].auth.apiKey.header',
+      'is what gateways say of clients',
+    ],
+    [
+      'a field that is none',
+      fileWith(`a: { apiKeys: [${HASH}] }`, 'apiKey: { header: "x key" }'),
+      'routes[0].auth.apiKey.header',
+      'is not a field name',
+    ],
+  ]
+  for (const [what, text, path, problem] of refused) {
+    it(`refuse ${what}`, () => {
+      const problems = problemsIn(text)
+      assert.equal(problems.length, 1)
+      assert.equal(placeOf(problems[0]!, text).path, path)
+      assert.ok(problems[0]?.problem.includes(problem), problems[0]?.problem)
+    })
+  }
+
+  it('warn where nobody could pass', () => {
+    const [problem, ...others] = problemsIn(gatewayYaml({ route: 'auth: { apiKey: { header: x-api-key } }' }))
+    assert.deepEqual(others, [])
+    assert.deepEqual(
+      [problem?.severity, problem?.problem],
+      ['warning', '"apiKey" lets nobody pass: no consumer has an API key'],
+    )
+  })
+})
