@@ -1,9 +1,10 @@
 import { scaleLinear } from 'd3-scale'
 import { area, curveLinear, curveStepAfter, line } from 'd3-shape'
 import { html, type Html } from '../../page/html'
+import { percent, timeAxis } from '../../page/time-axis'
 import { clock } from '../../page/times'
 import { describe, drawnLines, extent, highestOf, valueAt, within, type Chart, type Dot, type Mark } from './chart'
-import { timeTicks, unitInWords, valueText, yTicks } from './chart-ticks'
+import { unitInWords, valueText, yTicks } from './chart-ticks'
 
 /** Pixels. The width is the reader's: across, everything stands at a percentage, so type keeps its size on a phone. */
 const HEIGHT = 260
@@ -75,7 +76,7 @@ export function curveChart(chart: Chart): Html {
             />`,
         )}
     </svg>
-    ${timeTicks(startMs, endMs).map(({ timeMs, text }) => xTick(x(timeMs), text))}
+    ${timeAxis({ startMs, endMs }, x, { bottom: BOTTOM, height: HEIGHT })}
     ${seen.changes.map(
       timeMs =>
         html`<text class="change" x="${percent(x(timeMs))}" y="${BOTTOM + 5}" text-anchor="middle" aria-hidden="true">
@@ -120,17 +121,6 @@ export function chartLegend(chart: Chart): Html {
   </ul>`
 }
 
-function xTick(atPercent: number, text: string): Html {
-  return html`<line
-      class="grid"
-      x1="${percent(atPercent)}"
-      x2="${percent(atPercent)}"
-      y1="${BOTTOM}"
-      y2="${BOTTOM + 4}"
-    />
-    <text class="tick" x="${percent(atPercent)}" y="${HEIGHT - 6}" text-anchor="${anchor(atPercent, 6)}">${text}</text>`
-}
-
 function markLine({ timeMs, kind, label }: Mark, atPercent: number, row: number): Html {
   const x = percent(atPercent)
   const side = atPercent > 55 ? 'end' : 'start'
@@ -156,15 +146,6 @@ function dotOf({ href, label }: Dot, atPercent: number, y: number): Html {
   return href === undefined
     ? html`<g><title>${label}</title>${circles}</g>`
     : html`<a href="${href}" aria-label="${label}"><title>${label}</title>${circles}</a>`
-}
-
-/** Words at the edges stay inside of the picture. */
-function anchor(atPercent: number, margin: number): 'start' | 'middle' | 'end' {
-  return atPercent < margin ? 'start' : atPercent > 100 - margin ? 'end' : 'middle'
-}
-
-function percent(value: number): string {
-  return `${value.toFixed(2)}%`
 }
 
 function capitalised(text: string): string {

@@ -1,4 +1,5 @@
 import { BASE_STYLE } from '../../page/base-style'
+import { CHART_STYLE } from '../../page/chart-style'
 import { html, type Html } from '../../page/html'
 import type { Page } from '../../page/send-page'
 import { styleSheet } from '../../page/style-sheet'
@@ -13,10 +14,10 @@ import { limitedSection } from './limited-section'
 import { linksOf } from './links'
 import { signatureSection } from './signature-section'
 import { nameOf, type Story } from './story'
-import { CHART_STYLE, INCIDENT_STYLE } from './style'
+import { CURVE_STYLE, INCIDENT_STYLE } from './style'
 import { traceSection } from './trace-section'
 
-const STYLE = styleSheet(BASE_STYLE, WATERFALL_STYLE, CHART_STYLE, INCIDENT_STYLE)
+const STYLE = styleSheet(BASE_STYLE, WATERFALL_STYLE, CHART_STYLE, CURVE_STYLE, INCIDENT_STYLE)
 
 /** Everything that is known of an incident, the most pressing first. */
 export function incidentPage(view: IncidentView): Page {

@@ -53,14 +53,8 @@ footer { margin-top: 1.25rem; }
 }
 `
 
-/** What only the charts have. */
-export const CHART_STYLE = `
-figure { margin: 0; }
-figure + figure { margin-top: 1.5rem; }
-figcaption { margin-top: .35rem; }
-.chart { overflow: visible; font-size: 12px; }
-.chart text { fill: var(--muted); paint-order: stroke; stroke: var(--surface); stroke-width: 3px; stroke-linejoin: round; }
-.grid { stroke: var(--line); stroke-width: 1; }
+/** What only the curves of incidents have. */
+export const CURVE_STYLE = `
 .bad-time { fill: var(--bad-soft); }
 .main-line { stroke: var(--bad); stroke-width: 2.25; fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 .other-line { stroke: var(--calm); stroke-width: 1.5; fill: none; vector-effect: non-scaling-stroke; stroke-dasharray: 5 4; }
@@ -74,6 +68,4 @@ a:hover .dot, a:focus .dot { fill: var(--bad); }
 .mark.fired line { stroke: var(--warn); } .mark.fired text { fill: var(--warn); }
 .mark.resolved line { stroke: var(--good); } .mark.resolved text { fill: var(--good); }
 .chart text.change { fill: var(--calm); } .legend .change { color: var(--calm); }
-.legend { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; color: var(--muted); margin-top: .4rem; }
-.legend li { display: flex; align-items: center; gap: .4rem; }
 `
