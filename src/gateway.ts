@@ -18,6 +18,7 @@ import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import type { Exchange, Stage } from './exchange'
 import { InFlight } from './in-flight'
+import type { RecentRequests } from './operations/recent/recent-requests'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
@@ -35,6 +36,7 @@ export interface GatewayOptions {
   readonly redis: RedisConnection | undefined
   readonly log: Logger
   readonly metrics: RequestMetrics
+  readonly recent: RecentRequests
   /** Answers a scrape. */
   readonly scrape: RequestListener
   readonly mayScrape: (request: IncomingMessage) => boolean
@@ -55,6 +57,10 @@ export interface Gateway {
   readonly offenders: () => PolicyOffenders[]
   /** How the targets of each upstream are. */
   readonly upstreams: () => UpstreamState[]
+  /** What is in force. */
+  readonly config: () => GatewayConfig
+  /** Requests under way. */
+  readonly inFlight: () => number
   close(): Promise<void>
 }
 
@@ -68,6 +74,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     ownStagesOf,
   })
   options.metrics.announce(serving.routes)
+  options.recent.announce(serving.routes)
   /** The one field that changes. Read once by each request, at its start. */
   const inForce: InForce = { serving }
 
@@ -93,6 +100,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
     offenders: () => inForce.serving.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
     upstreams: () => inForce.serving.upstreams.map(upstream => upstream.describe()),
+    config: () => inForce.serving.config,
+    inFlight: () => inFlight.size,
     close: async () => {
       await Promise.all([...inForce.serving.parts.values()].map(async part => part.close()))
     },
@@ -147,7 +156,7 @@ function ownStagesOf({ access }: EntrypointConfig): Stage[] {
 
 /** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
 function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { log, metrics, serverTelemetry, mayScrape, scrape } = options
+  const { log, metrics, recent, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
@@ -156,6 +165,7 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
       inFlight.delete(exchange)
       serverTelemetry.end(exchange)
       metrics.count(exchange)
+      recent.note(exchange)
       for (const decision of exchange.limitDecisions) decision.count(exchange.context)
       logAccess(log, exchange)
     },

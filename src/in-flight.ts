@@ -10,6 +10,10 @@ import type { Exchange } from './exchange'
 export class InFlight {
   readonly #exchanges: Exchange[] = []
 
+  get size(): number {
+    return this.#exchanges.length
+  }
+
   add(exchange: Exchange): void {
     exchange.placeInFlight = this.#exchanges.push(exchange) - 1
   }

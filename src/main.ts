@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './admission/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
@@ -16,6 +17,7 @@ import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
+import { RecentRequests } from './operations/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
 import { createLogger, type ProcessLog } from './telemetry/logger'
 import { OwnClientTelemetry, StockClientTelemetry } from './upstream/client-telemetry'
@@ -29,6 +31,7 @@ const TELEMETRY_FLUSH_MS = 3_000
 const CUT_OFF_MS = 200
 
 async function main(): Promise<void> {
+  const startedAtMs = Date.now()
   const { settings, config } = readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
@@ -40,6 +43,7 @@ async function main(): Promise<void> {
 
   let draining = false
   const requestMetrics = new RequestMetrics()
+  const recent = new RecentRequests()
   const mayReadMetrics = createMetricsAccess(settings.metricsToken)
   const stock = telemetry.httpInstrumentation === 'stock'
   const gateway = createGateway({
@@ -48,6 +52,7 @@ async function main(): Promise<void> {
     redis,
     replicas: settings.replicas,
     metrics: requestMetrics,
+    recent,
     scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
     mayScrape: mayReadMetrics,
     serverTelemetry: stock
@@ -67,7 +72,10 @@ async function main(): Promise<void> {
     config: config.entrypoint,
     handle: gateway.handle,
     messages: gateway.messages,
-    onRefused: reason => requestMetrics.countRefused(reason),
+    onRefused: reason => {
+      requestMetrics.countRefused(reason)
+      recent.noteRefused()
+    },
     onBroken: gateway.breakOff,
   })
   const opsServer = createOpsServer({
@@ -75,6 +83,16 @@ async function main(): Promise<void> {
     traces: telemetry.traces,
     offenders: gateway.offenders,
     upstreams: gateway.upstreams,
+    inFlight: gateway.inFlight,
+    recent,
+    redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
+    configuration: () => ({
+      file: settings.configFile,
+      config: gateway.config(),
+      sinceMs: startedAtMs,
+      lastReload: undefined,
+    }),
+    replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
     access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })

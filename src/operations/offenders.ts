@@ -1,4 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { html } from '../page/html'
+import { wantsHtml } from '../page/wants-html'
+import { offendersPage } from './offenders-page'
+import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
 
 /** Those who run into one rate limit most often. */
@@ -18,11 +22,15 @@ const FILTERS = ['route', 'policy'] as const
 /** `GET /offenders`: who runs into which limit, of this replica; `?route=orders&policy=daily` for some of them. */
 export function listOffenders(read: OffenderReader, request: IncomingMessage, response: ServerResponse): void {
   const query = new URL(request.url ?? '/', 'http://ops').searchParams
-  const unknown = [...query.keys()].find(name => !FILTERS.some(known => known === name))
+  const known: readonly string[] = [...FILTERS, 'format']
+  const unknown = [...query.keys()].find(name => !known.includes(name))
   if (unknown !== undefined) {
-    sendJson(response, 400, { error: `unknown parameter "${unknown}"`, allowed: FILTERS })
+    const problem = `unknown parameter "${unknown}"`
+    if (wantsHtml(request)) sendOpsPage(response, 400, 'Not understood', html`<h1>${problem}</h1>`)
+    else sendJson(response, 400, { error: problem, allowed: known })
     return
   }
-  const lists = read().filter(list => FILTERS.every(name => (query.get(name) ?? list[name]) === list[name]))
-  sendJson(response, 200, { policies: lists })
+  const lists = read().filter(list => FILTERS.every(name => (query.get(name) || list[name]) === list[name]))
+  if (wantsHtml(request)) sendOpsPage(response, 200, 'Limited clients', offendersPage(lists))
+  else sendJson(response, 200, { policies: lists })
 }

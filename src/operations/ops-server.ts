@@ -1,22 +1,17 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { indexPage } from './index-page'
 import type { OpsAccess } from './ops-access'
 import { wantsHtml } from '../page/wants-html'
-import { sendOpsPage } from './page'
-import { listOffenders, type OffenderReader } from './offenders'
+import { listOffenders } from './offenders'
+import { listRoutes } from './routes'
 import { sendJson } from './send-json'
-import { listUpstreams, type UpstreamReader } from './upstreams'
+import { showStatus } from './status/show-status'
+import type { StatusSources } from './status/status'
+import { listUpstreams } from './upstreams'
 import { listTraces, showTrace, type TraceReader } from './traces'
 
-export interface OpsServerOptions {
+export interface OpsServerOptions extends StatusSources {
   /** Answers a scrape. */
   readonly metrics: RequestListener
-  readonly traces: TraceReader
-  /** Who runs into the rate limits. */
-  readonly offenders: OffenderReader
-  readonly upstreams: UpstreamReader
-  /** Undefined when the gateway takes requests, else why it does not. */
-  readonly notReady: () => string | undefined
   readonly access: (request: IncomingMessage, path: string) => OpsAccess
 }
 
@@ -24,13 +19,15 @@ export interface OpsServerOptions {
 export function createOpsServer(options: OpsServerOptions): Server {
   const pages: Readonly<Record<string, RequestListener>> = {
     '/': (request, response) => {
-      if (wantsHtml(request)) sendOpsPage(response, 200, 'Operations', indexPage(options.notReady()))
+      if (wantsHtml(request)) response.writeHead(302, { Location: '/status', Vary: 'Accept' }).end()
       else sendJson(response, 200, { service: 'myesi-gateway', endpoints: Object.keys(pages) })
     },
+    '/status': (request, response) => showStatus(options, request, response),
+    '/routes': (request, response) => listRoutes(options.configuration().config, request, response),
     '/metrics': options.metrics,
     '/traces': (request, response) => listTraces(options.traces, request, response),
     '/offenders': (request, response) => listOffenders(options.offenders, request, response),
-    '/upstreams': (_request, response) => listUpstreams(options.upstreams, response),
+    '/upstreams': (request, response) => listUpstreams(options.upstreams, request, response),
     // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),
     '/readyz': (_request, response) => {

@@ -1,9 +1,10 @@
 /** What only the pages of the ops port have. Colours say nothing that a word beside them does not say as well. */
 export const OPERATIONS_STYLE = `
 body { font-size: 15px; line-height: 1.45; }
-.top { display: flex; gap: 1.5rem; align-items: baseline; padding: .6rem 1rem; background: var(--surface); border-bottom: 1px solid var(--line); }
+.top { display: flex; flex-wrap: wrap; gap: .2rem 1.5rem; align-items: baseline; padding: .6rem 1rem; background: var(--surface); border-bottom: 1px solid var(--line); }
 .top > a { font-weight: 600; color: var(--ink); text-decoration: none; }
-nav { display: flex; gap: 1rem; }
+nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+nav a, .nowrap { white-space: nowrap; }
 main { padding: 1rem; max-width: 110rem; }
 main > p { margin: .8rem 0; }
 h1 { font-size: 1.3rem; margin: 0 0 .8rem; }
@@ -20,6 +21,7 @@ select, input, button { font: inherit; color: var(--ink); background: var(--surf
 button { font-weight: 600; cursor: pointer; }
 
 th, td { padding: .35rem .6rem .35rem 0; }
+tbody th { color: var(--ink); font-size: 1rem; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.time { white-space: nowrap; }
 td > a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 3px; }

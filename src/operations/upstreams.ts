@@ -1,5 +1,8 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { wantsHtml } from '../page/wants-html'
+import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
+import { upstreamsPage } from './upstreams-page'
 
 /** One upstream as this replica sees it now. */
 export interface UpstreamState {
@@ -25,6 +28,7 @@ export interface TargetState {
 export type UpstreamReader = () => readonly UpstreamState[]
 
 /** `GET /upstreams`: how the targets are. */
-export function listUpstreams(read: UpstreamReader, response: ServerResponse): void {
-  sendJson(response, 200, { upstreams: read() })
+export function listUpstreams(read: UpstreamReader, request: IncomingMessage, response: ServerResponse): void {
+  if (wantsHtml(request)) sendOpsPage(response, 200, 'Upstreams', upstreamsPage(read()))
+  else sendJson(response, 200, { upstreams: read() })
 }

@@ -8,6 +8,8 @@ export interface Page {
   readonly style: StyleSheet
   /** Colour of the mark on the browser's tab. */
   readonly mark?: 'bad' | 'good' | 'plain'
+  /** After which the browser loads it anew. */
+  readonly refreshSeconds?: number
 }
 
 const MARKS = { bad: '%23d1242f', good: '%231a7f37', plain: '%2357606a' } as const
@@ -32,7 +34,7 @@ export const COMMON_HEADERS = {
   'Referrer-Policy': 'no-referrer',
 } as const
 
-function toDocument({ title, body, style, mark = 'plain' }: Page): Html {
+function toDocument({ title, body, style, mark = 'plain', refreshSeconds }: Page): Html {
   const icon = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='${MARKS[mark]}'/%3E%3C/svg%3E`
   return html`<!doctype html>
     <html lang="en">
@@ -41,6 +43,7 @@ function toDocument({ title, body, style, mark = 'plain' }: Page): Html {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <meta name="robots" content="noindex" />
+        ${refreshSeconds !== undefined && html`<meta http-equiv="refresh" content="${refreshSeconds}" />`}
         <title>${title}</title>
         <link rel="icon" href="${icon}" />
         ${style.element}

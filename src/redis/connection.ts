@@ -43,6 +43,7 @@ export class RedisConnection {
   readonly #scripts = new Map<string, RedisScript>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
+  #outage: { readonly sinceMs: number; readonly reason: string } | undefined
   #closed = false
   #probeTimer: NodeJS.Timeout | undefined
 
@@ -62,6 +63,11 @@ export class RedisConnection {
   /** False while Redis is away, silent or not yet prepared: commands would fail. */
   get isUsable(): boolean {
     return this.#state === 'usable'
+  }
+
+  /** Since when (milliseconds since the epoch) and why it is not to be asked; undefined while it is, and at the start. */
+  get outage(): { readonly sinceMs: number; readonly reason: string } | undefined {
+    return this.#outage
   }
 
   /**
@@ -169,6 +175,7 @@ export class RedisConnection {
       await this.#prepare()
       for (const { resume } of this.#preparations) resume?.()
       this.#state = 'usable'
+      this.#outage = undefined
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
       this.#fail(error)
@@ -203,6 +210,7 @@ export class RedisConnection {
     this.#state = 'unusable'
     this.#metrics.countOutage(error)
     const reason = error instanceof RedisTimeout ? 'no answer in time' : (errorCode(error) ?? toError(error).message)
+    this.#outage = { sinceMs: Date.now(), reason }
     this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
   }
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { createOpsAccess } from '../../src/operations/ops-access'
 import { createOpsServer } from '../../src/operations/ops-server'
 import type { TraceFilter, TraceSummary } from '../../src/operations/traces'
+import { quietSources } from '../support/ops-sources'
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const HOSTILE = `/"><script>alert(1)</script><img src=x onerror='alert(2)'>`
@@ -79,9 +80,9 @@ describe('the ops port', () => {
     asked.length = 0
     notReady = undefined
     server = createOpsServer({
+      ...quietSources(),
       upstreams: () => UPSTREAMS,
       offenders: () => OFFENDERS,
-      metrics: (_request, response) => response.end('# EOF\n'),
       traces: {
         list: (filter, limit) => {
           asked.push({ filter, limit })
@@ -164,7 +165,20 @@ describe('the ops port', () => {
   describe('for a browser', () => {
     beforeEach(() => start('127.0.0.1'))
 
-    for (const path of ['/', '/traces', `/traces/${TRACE_ID}`, '/traces/gone', '/traces?colour=red']) {
+    for (const path of [
+      '/status',
+      '/status?route=orders',
+      '/status?route=gone',
+      '/status?colour=red',
+      '/routes',
+      '/upstreams',
+      '/offenders',
+      '/offenders?colour=red',
+      '/traces',
+      `/traces/${TRACE_ID}`,
+      '/traces/gone',
+      '/traces?colour=red',
+    ]) {
       it(`sends ${path} as a page that can load and run nothing`, async () => {
         const { text, headers } = await page(path)
         assert.equal(headers.get('content-type'), 'text/html; charset=utf-8')
@@ -217,12 +231,16 @@ describe('the ops port', () => {
       assert.equal(headers.get('content-type'), 'application/json')
     })
 
-    it('begins with a page that links everything and says whether requests are taken', async () => {
-      const { text } = await page('/')
-      for (const path of ['/traces', '/metrics', '/livez', '/readyz']) assert.ok(text.includes(`href="${path}"`), path)
-      assert.match(text, /ready/)
+    it('leads from its address to the status page, which links everything and says whether requests are taken', async () => {
+      const { status, headers } = await page('/')
+      assert.deepEqual([status, headers.get('location')], [302, '/status'])
+      const { text } = await page('/status')
+      for (const path of ['/routes', '/upstreams', '/offenders', '/traces', '/metrics', '/livez', '/readyz']) {
+        assert.ok(text.includes(`href="${path}"`), path)
+      }
+      assert.match(text, /All well/)
       notReady = 'draining'
-      assert.match((await page('/')).text, /not ready: draining/)
+      assert.match((await page('/status')).text, /Takes no requests: draining/)
     })
   })
 

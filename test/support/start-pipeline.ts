@@ -11,6 +11,7 @@ import type { Outcome, Reason } from '../../src/errors/reasons'
 import type { Exchange } from '../../src/exchange'
 import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
+import { RecentRequests } from '../../src/operations/recent/recent-requests'
 import type { SentinelLogin } from '../../src/redis/client'
 import { RedisConnection } from '../../src/redis/connection'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
@@ -75,6 +76,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log, options.sentinelLogin)
   await redis?.settle(500)
   const metrics = new RecordedRequestMetrics()
+  const recent = new RecentRequests()
   let draining = false
   const gateway = createGateway({
     config,
@@ -82,6 +84,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     redis,
     replicas: options.replicas ?? 1,
     metrics,
+    recent,
     scrape: (_request, response) => response.end('# scraped\n'),
     mayScrape: createMetricsAccess(options.metricsToken),
     serverTelemetry: new OwnServerTelemetry(),

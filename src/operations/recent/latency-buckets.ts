@@ -1,0 +1,40 @@
+/**
+ * Latencies in a fixed number of buckets, each a quarter (2^⅓) wider than the one before: from below 0.1 ms in the first to above
+ * two and a half minutes in the last. A quantile is at the most a quarter off, as a rule by a few per cent.
+ */
+export const LATENCY_BUCKETS = 64
+
+const LOWEST_MS = 0.1
+const PER_DOUBLING = 3
+
+/** The bucket of a latency, from 0. */
+export function latencyBucket(ms: number): number {
+  if (!(ms >= LOWEST_MS)) return 0
+  const bucket = 1 + Math.floor(Math.log2(ms / LOWEST_MS) * PER_DOUBLING)
+  return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1
+}
+
+/**
+ * The latency that the given share of requests stayed below, in milliseconds; undefined when there were none.
+ *
+ * @param counts one for each bucket
+ */
+export function latencyQuantile(counts: ArrayLike<number>, share: number): number | undefined {
+  let total = 0
+  for (let bucket = 0; bucket < LATENCY_BUCKETS; bucket++) total += counts[bucket] ?? 0
+  if (total === 0) return undefined
+  const rank = share * total
+  let below = 0
+  for (let bucket = 0; bucket < LATENCY_BUCKETS; bucket++) {
+    const count = counts[bucket] ?? 0
+    if (count > 0 && below + count >= rank) return withinBucket(bucket, (rank - below) / count)
+    below += count
+  }
+  return undefined
+}
+
+/** As if the requests of a bucket were spread evenly over it, on the scale that the buckets are made on. */
+function withinBucket(bucket: number, part: number): number {
+  if (bucket === 0) return LOWEST_MS * part
+  return LOWEST_MS * 2 ** ((bucket - 1 + part) / PER_DOUBLING)
+}

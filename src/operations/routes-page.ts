@@ -1,0 +1,91 @@
+import { html, type Content, type Html } from '../page/html'
+import { duration, lasted } from '../page/times'
+import type { ShownLimit, ShownRoute } from './shown-route'
+
+const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Where to', 'Limits', 'Timeouts']
+
+/** The route table: what is asked for, and what becomes of it. */
+export function routesPage(routes: readonly ShownRoute[]): Html {
+  return html`<h1>Routes</h1>
+    <table>
+      <thead>
+        <tr>
+          ${HEADS.map(head => html`<th scope="col">${head}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${routes.map(row)}
+      </tbody>
+    </table>
+    <p class="muted">
+      The table in force, in the order of the file. The most specific route wins, whatever the order; a path stands for
+      everything below it too.
+    </p>`
+}
+
+function row(route: ShownRoute): Html {
+  const { name, host, methods } = route
+  return html`<tr>
+    <th scope="row" class="wide" data-label="">
+      <a href="/status?${new URLSearchParams({ route: name }).toString()}">${name}</a>
+    </th>
+    <td data-label="host">${host ?? ANY}</td>
+    <td data-label="methods">${methods?.join(', ') ?? ANY}</td>
+    <td class="wide" data-label="">${asked(route)}</td>
+    <td class="wide" data-label="">${action(route)}</td>
+    <td class="wide" data-label="">${limits(route)}</td>
+    <td class="wide" data-label="">${timeouts(route)}</td>
+  </tr>`
+}
+
+const ANY = html`<span class="muted">any</span>`
+
+function asked({ path, exact, headers }: ShownRoute): Content {
+  return lines([
+    html`<code>${path}</code>${exact && html` <span class="muted">exactly</span>`}`,
+    ...Object.entries(headers).map(([name, value]) => html`with <code>${name}: ${value}</code>`),
+  ])
+}
+
+function action({ upstream, targets, rewrite, attempts }: ShownRoute): Content {
+  return lines([
+    upstream !== null &&
+      html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
+    rewrite.stripPrefix !== undefined && html`without <code>${rewrite.stripPrefix}</code>`,
+    attempts > 1 && `up to ${attempts} calls`,
+  ])
+}
+
+function limits({ rateLimits, maxBodyBytes }: ShownRoute): Content {
+  return lines([
+    ...rateLimits.map(limit),
+    maxBodyBytes !== null && html`${maxBodyBytes} <span class="muted small">bytes of body</span>`,
+  ])
+}
+
+function limit({ policy, limit: most, windowMs, key, algorithm, dryRun, onStoreFailure }: ShownLimit): Html {
+  const how = [
+    `by ${key.join(' and ')}`,
+    ...(algorithm === 'gcra' ? ['evenly'] : []),
+    ...(onStoreFailure === 'local' ? [] : [`Redis away: ${onStoreFailure}`]),
+  ]
+  return html`${most} in ${lasted(windowMs)}
+    <span class="muted small">${policy}, ${how.join(', ')}</span
+    >${dryRun && html` <span class="warn-text">dry run</span>`}`
+}
+
+function timeouts({ timeouts: { connectMs, responseMs, idleMs, totalMs } }: ShownRoute): Content {
+  const all = [
+    ['connect', connectMs],
+    ['response', responseMs],
+    ['idle', idleMs],
+    ['total', totalMs],
+  ] as const
+  return all.flatMap(([name, ms]) =>
+    ms === null ? [] : [html`<span class="nowrap"><span class="muted">${name}</span> ${duration(ms)}</span> `],
+  )
+}
+
+function lines(parts: readonly Content[]): Content {
+  return parts.filter(part => part !== false && part !== undefined).map(part => html`<div>${part}</div>`)
+}

@@ -1,0 +1,14 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { GatewayConfig } from '../config/types'
+import { wantsHtml } from '../page/wants-html'
+import { sendOpsPage } from './page'
+import { routesPage } from './routes-page'
+import { sendJson } from './send-json'
+import { shownRoutes } from './shown-route'
+
+/** `GET /routes`: the route table in force. */
+export function listRoutes(config: GatewayConfig, request: IncomingMessage, response: ServerResponse): void {
+  const routes = shownRoutes(config)
+  if (wantsHtml(request)) sendOpsPage(response, 200, 'Routes', routesPage(routes))
+  else sendJson(response, 200, { sha256: config.sha256, routes })
+}

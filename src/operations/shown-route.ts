@@ -1,0 +1,82 @@
+import type { GatewayConfig, RateLimitPolicy, RouteConfig } from '../config/types'
+
+/** A route as people and programs are told of it: nothing of it is a secret. Durations are in milliseconds. */
+export interface ShownRoute {
+  readonly name: string
+  /** Null: any. */
+  readonly host: string | null
+  readonly methods: readonly string[] | null
+  /** A prefix, segment by segment, unless it is `exact`. */
+  readonly path: string
+  readonly exact: boolean
+  /** Fields that must be there with exactly this value. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly upstream: string | null
+  readonly targets: readonly string[]
+  readonly rewrite: { readonly stripPrefix?: string }
+  /** The route's own, else its upstream's; null: none. */
+  readonly timeouts: {
+    readonly connectMs: number | null
+    readonly responseMs: number | null
+    readonly idleMs: number | null
+    readonly totalMs: number | null
+  }
+  /** Calls for one request in all; 1 where nothing is tried again. */
+  readonly attempts: number
+  /** Bytes of a request's body, at the most; null: no bound. */
+  readonly maxBodyBytes: number | null
+  readonly rateLimits: readonly ShownLimit[]
+}
+
+export interface ShownLimit extends Pick<RateLimitPolicy, 'limit' | 'windowMs' | 'algorithm' | 'dryRun' | 'key'> {
+  readonly policy: string
+  readonly onStoreFailure: RateLimitPolicy['onStoreFailure']
+  /** Clients that are not limited. */
+  readonly bypass: readonly string[]
+}
+
+/** The route table in force, in the order of the file. */
+export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] {
+  const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
+  return routes.map(route => {
+    const upstream = byName.get(route.upstream)
+    const { responseMs, idleMs, totalMs } = { ...upstream?.timeouts, ...route.timeouts }
+    return {
+      name: route.name,
+      host: route.match.host ?? null,
+      methods: route.match.methods ?? null,
+      path: route.match.path,
+      exact: route.match.exact,
+      headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
+      upstream: upstream?.name ?? null,
+      targets: (upstream?.targets ?? []).map(({ origin }) => origin),
+      rewrite: { ...(route.rewrite.stripPrefix !== undefined && { stripPrefix: route.rewrite.stripPrefix }) },
+      timeouts: {
+        connectMs: upstream?.timeouts.connectMs ?? null,
+        responseMs: responseMs ?? null,
+        idleMs: idleMs ?? responseMs ?? null,
+        totalMs: totalMs ?? null,
+      },
+      attempts: attempts(route, upstream?.retries?.attempts),
+      maxBodyBytes: route.maxBodyBytes ?? null,
+      rateLimits: route.rateLimits.map(shownLimit),
+    }
+  })
+}
+
+function attempts({ retry }: RouteConfig, upstreamAttempts = 1): number {
+  return retry === 'never' ? 1 : upstreamAttempts
+}
+
+function shownLimit({
+  name,
+  limit,
+  windowMs,
+  algorithm,
+  dryRun,
+  key,
+  onStoreFailure,
+  bypass,
+}: RateLimitPolicy): ShownLimit {
+  return { policy: name, limit, windowMs, algorithm, key, bypass, dryRun, onStoreFailure }
+}

@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { html } from '../../page/html'
+import { wantsHtml } from '../../page/wants-html'
+import { sendOpsPage } from '../page'
+import { sendJson } from '../send-json'
+import { readStatus, type Status, type StatusSources } from './status'
+import { statusPage } from './status-page'
+
+const PARAMETERS: readonly string[] = ['route', 'refresh', 'format']
+/** As often as a step of the charts is worth; below a scrape's interval, so that it is no staler than a dashboard. */
+const REFRESH_SECONDS = 10
+
+/**
+ * `GET /status`: how this replica is. A page that loads itself anew for a browser (`?refresh=off` stops that, `?route=orders` shows
+ * the curves of one route), JSON for everybody else.
+ */
+export function showStatus(sources: StatusSources, request: IncomingMessage, response: ServerResponse): void {
+  const query = new URL(request.url ?? '/', 'http://ops').searchParams
+  const status = readStatus(sources, Date.now())
+  const route = query.get('route') || undefined
+  const problem = problemOf(query, route, sources)
+  if (problem !== undefined) {
+    if (wantsHtml(request)) sendOpsPage(response, 400, 'Not understood', html`<h1>${problem}</h1>`)
+    else sendJson(response, 400, { error: problem, allowed: PARAMETERS })
+    return
+  }
+  if (!wantsHtml(request)) {
+    sendJson(response, 200, toJson(status))
+    return
+  }
+  const refreshes = query.get('refresh') !== 'off'
+  const curves = route === undefined ? undefined : { route, slots: sources.recent.slots(route) }
+  sendOpsPage(
+    response,
+    200,
+    titleOf(status),
+    statusPage(status, { curves, refreshes, everySeconds: REFRESH_SECONDS }),
+    {
+      mark: status.status === 'ok' ? 'good' : 'bad',
+      ...(refreshes && { refreshSeconds: REFRESH_SECONDS }),
+    },
+  )
+}
+
+function problemOf(query: URLSearchParams, route: string | undefined, sources: StatusSources): string | undefined {
+  const unknown = [...query.keys()].find(name => !PARAMETERS.includes(name))
+  if (unknown !== undefined) return `unknown parameter "${unknown}"`
+  if (!['off', '', null].includes(query.get('refresh'))) return 'refresh can be turned "off", nothing else'
+  const isKnown = route === undefined || sources.configuration().config.routes.some(({ name }) => name === route)
+  return isKnown ? undefined : `no route "${route}" is in force`
+}
+
+function titleOf({ status, concerns }: Status): string {
+  if (status === 'ok') return 'All well'
+  return status === 'not_ready' ? 'Not ready' : `${concerns.length} to look at`
+}
+
+/** Times as everybody else reads them. */
+function toJson({ timeMs, replica, traffic, redis, failures, configuration, ...rest }: Status): object {
+  const { startedAtMs, ...process } = replica
+  const { sinceMs, lastReload, ...inForce } = configuration
+  return {
+    time: new Date(timeMs),
+    ...rest,
+    replica: {
+      ...process,
+      startedAt: new Date(startedAtMs),
+      uptimeSeconds: Math.round((timeMs - startedAtMs) / 1_000),
+    },
+    traffic: { ...traffic, startMs: undefined, start: new Date(traffic.startMs) },
+    redis: redis && {
+      ...redis,
+      outage: redis.outage && { since: new Date(redis.outage.sinceMs), reason: redis.outage.reason },
+    },
+    failures: failures.map(({ timeMs: at, ...trace }) => ({ time: new Date(at), ...trace })),
+    configuration: {
+      ...inForce,
+      since: new Date(sinceMs),
+      lastReload: lastReload && { time: new Date(lastReload.atMs), isRefused: lastReload.isRefused },
+    },
+  }
+}

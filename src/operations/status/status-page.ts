@@ -1,0 +1,306 @@
+import { html, type Content, type Html } from '../../page/html'
+import { clockOrDate, duration, lasted, timeElement } from '../../page/times'
+import type { Traffic } from '../recent/recent-requests'
+import { upstreamTable } from '../upstreams-page'
+import type { LimitedClient, RouteTraffic, Status } from './status'
+import {
+  latencyChart,
+  latencyLegend,
+  latencySpark,
+  requestsChart,
+  requestsLegend,
+  requestsSpark,
+  short,
+  type TrafficCurve,
+} from './traffic-charts'
+
+export interface StatusPageOptions {
+  /** The route whose curves are shown large, in the place of all. */
+  readonly curves: { readonly route: string; readonly slots: readonly Traffic[] } | undefined
+  readonly refreshes: boolean
+  readonly everySeconds: number
+}
+
+/** How the replica is, on one page: first whether somebody has to do something, then the numbers, then where to look. */
+export function statusPage(status: Status, options: StatusPageOptions): Html {
+  return html`${heading(status, options)} ${tiles(status)} ${curves(status, options)} ${routes(status, options)}
+    <div class="cards">${upstreams(status)} ${failures(status)} ${limited(status.limited)} ${replica(status)}</div>
+    <p class="muted small">
+      Programs get JSON from the same addresses; <code>?format=json</code> shows it in a browser, and
+      <code>?format=html</code> brings the page back. For probes: <a href="/livez">/livez</a>,
+      <a href="/readyz">/readyz</a>; for Prometheus: <a href="/metrics">/metrics</a>.
+    </p>`
+}
+
+function heading(status: Status, { curves: focus, refreshes, everySeconds }: StatusPageOptions): Html {
+  const {
+    concerns,
+    notReady,
+    replica: { startedAtMs },
+    timeMs,
+  } = status
+  const [kind, word, title] =
+    notReady !== undefined
+      ? ['bad', 'not ready', `Takes no requests: ${notReady}`]
+      : concerns.length > 0
+        ? ['warn', 'attention', concerns.length === 1 ? 'One thing to look at' : `${concerns.length} things to look at`]
+        : ['good', 'ready', 'All well']
+  const query = new URLSearchParams(focus && { route: focus.route })
+  if (refreshes) query.set('refresh', 'off')
+  return html`<div class="heading ${kind}">
+    <div>
+      <p><span class="pill ${kind}">${word}</span></p>
+      <h1>${title}</h1>
+      ${
+        concerns.length > 0 &&
+        html`<ul class="concerns">
+          ${concerns.slice(0, MAX_CONCERNS).map(({ text, path }) => html`<li><a href="${path}">${text}</a></li>`)}
+          ${concerns.length > MAX_CONCERNS && html`<li class="muted">and ${concerns.length - MAX_CONCERNS} more</li>`}
+        </ul>`
+      }
+    </div>
+    <p class="muted small made">
+      ${timeElement(timeMs)} UTC, up for ${lasted(timeMs - startedAtMs)}<br />
+      ${refreshes ? `reloads every ${everySeconds} s` : 'does not reload'} ·
+      <a href="/status?${query.toString()}">${refreshes ? 'pause' : 'resume'}</a>
+    </p>
+  </div>`
+}
+
+const MAX_CONCERNS = 6
+
+function tiles({ traffic: { all }, inFlight, upstreams: states, redis }: Status): Html {
+  const targets = states.flatMap(upstream => upstream.targets)
+  const well = targets.filter(({ healthy }) => healthy).length
+  return html`<dl class="tiles">
+    ${tile('Requests', `${short(all.perSecond)}/s`, `${all.requests} in 15 minutes`)}
+    ${tile('Failed', share(all.faults, all.requests), `${all.faults} requests`, all.faults > 0 && 'bad-text')}
+    ${tile('Turned down', share(all.refusals, all.requests), `${all.refusals} requests`, all.refusals > 0 && 'warn-text')}
+    ${tile('Latency p95', milliseconds(all.p95Ms), `p99 ${milliseconds(all.p99Ms)}`)}
+    ${tile('In flight', String(inFlight), 'at this moment')}
+    ${tile('Targets', `${well} of ${targets.length}`, 'in service', well < targets.length && 'bad-text')}
+    ${
+      redis === undefined
+        ? tile('Limits', 'memory', 'of this replica')
+        : redis.isUsable
+          ? tile('Limits', 'Redis', 'shared by replicas')
+          : tile('Limits', 'degraded', 'Redis is of no use', 'bad-text')
+    }
+  </dl>`
+}
+
+function tile(name: string, value: string, more: string, kind: string | false = false): Html {
+  return html`<div>
+    <dt>${name}</dt>
+    <dd class="${kind}">${value}</dd>
+    <dd class="muted small">${more}</dd>
+  </div>`
+}
+
+function curves({ traffic, timeMs: endMs }: Status, { curves: focus }: StatusPageOptions): Html {
+  const { startMs, slotMs } = traffic
+  const slots = focus?.slots ?? traffic.all.slots
+  const what = focus === undefined ? 'all routes' : `route ${focus.route}`
+  const requests: TrafficCurve = { id: 'requests', what: `Requests per second, ${what}`, startMs, endMs, slotMs, slots }
+  const latency: TrafficCurve = { id: 'latency', what: `Latency, ${what}`, startMs, endMs, slotMs, slots }
+  return html`<section class="curves" aria-label="The last 15 minutes">
+    ${focus !== undefined && html`<p class="focus">Route <strong>${focus.route}</strong> · <a href="/status">all routes</a></p>`}
+    <figure>
+      <h2>Requests per second</h2>
+      ${requestsChart(requests)}
+      <figcaption>${requestsLegend()}</figcaption>
+    </figure>
+    <figure>
+      <h2>Latency</h2>
+      ${latencyChart(latency)}
+      <figcaption>${latencyLegend()}</figcaption>
+    </figure>
+  </section>`
+}
+
+function routes(status: Status, { curves: focus }: StatusPageOptions): Html {
+  const { routes: shown, routesLeftOut } = status.traffic
+  return html`<section aria-labelledby="routes">
+    <h2 id="routes">Routes <small class="muted">over the last 15 minutes</small></h2>
+    <table class="routes">
+      <thead>
+        <tr>
+          <th scope="col">Route</th>
+          <th scope="col" class="picture">Requests</th>
+          <th scope="col" class="number">per s</th>
+          <th scope="col" class="number">all</th>
+          <th scope="col" class="number">failed</th>
+          <th scope="col" class="number">turned down</th>
+          <th scope="col" class="picture">Latency</th>
+          <th scope="col" class="number">p50</th>
+          <th scope="col" class="number">p95</th>
+          <th scope="col" class="number">p99</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${shown.map((route, index) => routeRow(route, index, status, focus?.route))}
+      </tbody>
+    </table>
+    <p class="more">
+      <a href="/routes">All routes and what they do</a
+      >${routesLeftOut > 0 && `; ${routesLeftOut} more are not shown here`}
+    </p>
+  </section>`
+}
+
+function routeRow(route: RouteTraffic, index: number, { traffic, timeMs: endMs }: Status, focus?: string): Html {
+  const { startMs, slotMs } = traffic
+  const { slots, requests, faults, refusals } = route
+  const name = route.route ?? 'no route'
+  const curve: TrafficCurve = { id: `route-${index}`, what: name, startMs, endMs, slotMs, slots }
+  const isIdle = requests === 0
+  return html`<tr class="${route.route !== null && route.route === focus && 'chosen'}">
+    <th scope="row" class="wide">
+      ${
+        route.route === null
+          ? html`no route<span class="muted small">unknown paths, malformed requests, the gateway’s own page</span>`
+          : html`<a href="/status?${new URLSearchParams({ route: route.route }).toString()}">${name}</a
+              ><code class="muted">${route.path ?? undefined}</code>`
+      }
+    </th>
+    <td class="picture wide" data-label="">${!isIdle && requestsSpark(curve)}</td>
+    <td class="number" data-label="per second">
+      ${isIdle ? html`<span class="muted">idle</span>` : short(route.perSecond)}
+    </td>
+    <td class="number" data-label="in 15 minutes">${!isIdle && requests}</td>
+    <td class="number" data-label="failed">${failedLink(route)}</td>
+    <td class="number" data-label="turned down">${!isIdle && share(refusals, requests)}</td>
+    <td class="picture wide" data-label="">${!isIdle && latencySpark(curve)}</td>
+    <td class="number" data-label="p50">${!isIdle && milliseconds(route.p50Ms)}</td>
+    <td class="number" data-label="p95">${!isIdle && milliseconds(route.p95Ms)}</td>
+    <td class="number" data-label="p99">${!isIdle && milliseconds(route.p99Ms)}</td>
+  </tr>`
+
+  function failedLink({ path }: RouteTraffic): Content {
+    if (faults === 0) return !isIdle && '0 %'
+    const query = new URLSearchParams({ outcome: 'fault', ...(path !== null && { route: path }) })
+    return html`<a class="bad-text" href="/traces?${query.toString()}">${share(faults, requests)}</a>`
+  }
+}
+
+function upstreams({ upstreams: states }: Status): Html {
+  return html`<section class="whole" aria-labelledby="upstreams">
+    <h2 id="upstreams"><a href="/upstreams">Upstreams</a></h2>
+    ${upstreamTable(states)}
+  </section>`
+}
+
+function failures({ failures: found, timeMs }: Status): Html {
+  return html`<section class="whole failures" aria-labelledby="failures">
+    <h2 id="failures"><a href="/traces?outcome=fault">Last failures</a></h2>
+    ${
+      found.length === 0
+        ? html`<p class="muted">None is kept. A request that fails will be here, with where its time went.</p>`
+        : html`<table>
+            <thead>
+              <tr>
+                ${['Time (UTC)', 'Status', 'Request', 'Route', 'Reason'].map(head => html`<th scope="col">${head}</th>`)}
+                <th scope="col" class="number">Took</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${found.map(
+                trace =>
+                  html`<tr>
+                    <td class="time wide" data-label="">
+                      <a href="/traces/${trace.traceId}">${clockOrDate(trace.timeMs, timeMs)}</a>
+                    </td>
+                    <td data-label="status">${trace.status}</td>
+                    <td class="wide mono" data-label="">${trace.method} ${trace.path}</td>
+                    <td data-label="route">${trace.route}</td>
+                    <td class="bad-text" data-label="reason">${trace.reason}</td>
+                    <td class="number" data-label="took">${duration(trace.durationMs)}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>`
+    }
+  </section>`
+}
+
+function limited(clients: readonly LimitedClient[]): Html {
+  return html`<section aria-labelledby="limited">
+    <h2 id="limited"><a href="/offenders">Limited most often</a></h2>
+    ${
+      clients.length === 0
+        ? html`<p class="muted">Nobody was over a limit since this replica began.</p>`
+        : html`<table>
+            <thead>
+              <tr>
+                <th scope="col">Client</th>
+                <th scope="col">Route, policy</th>
+                <th scope="col" class="number">Times over</th>
+              </tr>
+            </thead>
+            <tbody>
+              ${clients.map(
+                ({ client, route, policy, count }) =>
+                  html`<tr>
+                    <td class="mono" data-label="">${client}</td>
+                    <td data-label="">${route}, ${policy}</td>
+                    <td class="number" data-label="times over">${count}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>`
+    }
+  </section>`
+}
+
+/** What runs here, by which configuration, and what limits are counted in. */
+function replica({ replica: self, configuration: state, redis, timeMs }: Status): Html {
+  const { version, node, host, pid, startedAtMs } = self
+  const { file, sha256, sinceMs, lastReload, routes: count } = state
+  return html`<section aria-labelledby="replica">
+    <h2 id="replica">This replica</h2>
+    <dl>
+      <dt>Version</dt>
+      <dd>${version}, Node ${node.replace('v', '')}</dd>
+      <dt>Runs on</dt>
+      <dd>${host}, process ${pid}</dd>
+      <dt>Started</dt>
+      <dd>${timeElement(startedAtMs, clockOrDate(startedAtMs, timeMs))} UTC, ${lasted(timeMs - startedAtMs)} ago</dd>
+      <dt id="configuration">In force</dt>
+      <dd>
+        ${file}, <a href="/routes">${count} ${count === 1 ? 'route' : 'routes'}</a>, SHA-256
+        <code>${sha256.slice(0, 12)}</code>, since ${timeElement(sinceMs, clockOrDate(sinceMs, timeMs))} UTC
+      </dd>
+      <dt>Last reload</dt>
+      <dd>${reload(lastReload, timeMs)}</dd>
+      <dt id="redis">Redis</dt>
+      <dd>${redisText(redis, timeMs)}</dd>
+    </dl>
+  </section>`
+}
+
+function reload(last: Status['configuration']['lastReload'], now: number): Content {
+  if (last === undefined) return 'none since the start'
+  const at = timeElement(last.atMs, clockOrDate(last.atMs, now))
+  return last.isRefused ? html`<span class="bad-text">refused</span> at ${at} UTC` : html`taken at ${at} UTC`
+}
+
+function redisText(redis: Status['redis'], now: number): Content {
+  if (redis === undefined) return 'none: limits are counted in the memory of this replica'
+  const { address, isUsable, outage } = redis
+  if (isUsable) return html`<code>${address}</code> <span class="outcome ok">usable</span>`
+  return html`<code>${address}</code> <span class="outcome fault">of no use</span>${
+      outage &&
+      html` since ${timeElement(outage.sinceMs, clockOrDate(outage.sinceMs, now))} UTC, ${lasted(now - outage.sinceMs)}:
+      ${outage.reason}`
+    }`
+}
+
+function share(part: number, whole: number): string {
+  if (whole === 0 || part === 0) return '0 %'
+  const percent = (part / whole) * 100
+  return percent < 0.1 ? '< 0.1 %' : `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`
+}
+
+function milliseconds(ms: number | null): string {
+  return ms === null ? '–' : duration(Number(ms.toPrecision(2)))
+}

@@ -1,0 +1,188 @@
+import type { GatewayConfig, RouteConfig } from '../../config/types'
+import { clock, lasted } from '../../page/times'
+import type { OffenderReader } from '../offenders'
+import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../recent/recent-requests'
+import type { TraceReader, TraceSummary } from '../traces'
+import type { UpstreamReader, UpstreamState } from '../upstreams'
+
+/** The configuration in force, and what came of the last attempt to change it. */
+export interface ConfigurationState {
+  readonly file: string
+  readonly config: GatewayConfig
+  /** Milliseconds since the epoch, as all times here. */
+  readonly sinceMs: number
+  /** Undefined: nothing was reloaded since the start. */
+  readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+}
+
+/** What limits are counted in, beside this replica's memory. */
+export interface RedisState {
+  /** Without credentials. */
+  readonly address: string
+  readonly isUsable: boolean
+  readonly outage: { readonly sinceMs: number; readonly reason: string } | undefined
+}
+
+/** The process itself. */
+export interface Replica {
+  readonly version: string
+  readonly node: string
+  readonly host: string
+  readonly pid: number
+  readonly startedAtMs: number
+}
+
+/** Everything that the status page tells of; all of it is asked anew for each page. */
+export interface StatusSources {
+  readonly recent: Pick<RecentRequests, 'recent' | 'slots' | 'reachMs'>
+  readonly configuration: () => ConfigurationState
+  readonly upstreams: UpstreamReader
+  readonly offenders: OffenderReader
+  readonly traces: TraceReader
+  /** Undefined without `REDIS_URL`. */
+  readonly redis: () => RedisState | undefined
+  readonly inFlight: () => number
+  readonly notReady: () => string | undefined
+  readonly replica: Replica
+}
+
+export interface RouteTraffic extends RecentTraffic {
+  /** Null for requests of no route. */
+  readonly route: string | null
+  readonly path: string | null
+  readonly slots: readonly Traffic[]
+}
+
+/** Something that a person should look at. */
+export interface Concern {
+  readonly text: string
+  /** Where more is to be seen. */
+  readonly path: string
+}
+
+export interface LimitedClient {
+  readonly client: string
+  readonly route: string
+  readonly policy: string
+  /** Times over the limit since this replica began, at the most `error` too many. */
+  readonly count: number
+  readonly error: number
+}
+
+export interface Status {
+  readonly status: 'ok' | 'attention' | 'not_ready'
+  readonly notReady: string | undefined
+  readonly concerns: readonly Concern[]
+  readonly timeMs: number
+  readonly replica: Replica
+  readonly inFlight: number
+  readonly traffic: {
+    readonly startMs: number
+    readonly slotMs: number
+    readonly all: RecentTraffic & { readonly slots: readonly Traffic[] }
+    /** Those that fail first, then the busiest. */
+    readonly routes: readonly RouteTraffic[]
+    readonly routesLeftOut: number
+  }
+  readonly upstreams: readonly UpstreamState[]
+  readonly redis: RedisState | undefined
+  /** Newest first. */
+  readonly failures: readonly TraceSummary[]
+  readonly limited: readonly LimitedClient[]
+  readonly configuration: Omit<ConfigurationState, 'config'> & { readonly sha256: string; readonly routes: number }
+}
+
+/** More than a person reads; `/routes` has all. */
+const MAX_ROUTES = 50
+const MAX_FAILURES = 8
+const MAX_LIMITED = 8
+/** Above this share of a route's requests of the last five minutes, failures are worth a word. */
+const FAULT_SHARE = 0.01
+
+/** How this replica is, now and over the last quarter of an hour. */
+export function readStatus(sources: StatusSources, now: number): Status {
+  const { recent } = sources
+  const { config, ...configuration } = sources.configuration()
+  const upstreams = sources.upstreams()
+  const redis = sources.redis()
+  const notReady = sources.notReady()
+  const routes = trafficOf(config.routes, recent)
+  const shown = routes.slice(0, MAX_ROUTES)
+  const concerns = [
+    ...routes.flatMap(route => failingRoute(route)),
+    ...upstreams.flatMap(failingUpstream),
+    ...failingRedis(redis, now),
+    ...refusedReload(configuration),
+  ]
+  return {
+    status: notReady !== undefined ? 'not_ready' : concerns.length > 0 ? 'attention' : 'ok',
+    notReady,
+    concerns,
+    timeMs: now,
+    replica: sources.replica,
+    inFlight: sources.inFlight(),
+    traffic: {
+      startMs: now - recent.reachMs,
+      slotMs: SLOT_MS,
+      all: { ...recent.recent(), slots: recent.slots() },
+      routes: shown.map(route => ({ ...route, slots: recent.slots(route.route) })),
+      routesLeftOut: routes.length - shown.length,
+    },
+    upstreams,
+    redis,
+    failures: sources.traces.list({ outcome: 'fault' }, MAX_FAILURES),
+    limited: mostLimited(sources.offenders),
+    configuration: { ...configuration, sha256: config.sha256, routes: config.routes.length },
+  }
+}
+
+type Summed = Omit<RouteTraffic, 'slots'>
+
+function trafficOf(routes: readonly RouteConfig[], recent: StatusSources['recent']): Summed[] {
+  const known = routes.map(({ name, match }): Summed => ({ route: name, path: match.path, ...recent.recent(name) }))
+  const others: Summed = { route: null, path: null, ...recent.recent(null) }
+  return [...known, ...(others.requests > 0 ? [others] : [])].sort(
+    (a, b) => b.lately.faults - a.lately.faults || b.faults - a.faults || b.requests - a.requests,
+  )
+}
+
+function failingRoute({ route, path, lately }: Summed): Concern[] {
+  if (lately.faults === 0 || lately.faults < FAULT_SHARE * lately.requests) return []
+  const text = `${route === null ? 'No route' : `Route ${route}`}: ${lately.faults} of ${lately.requests} requests failed in the last 5 minutes`
+  const query = new URLSearchParams({ outcome: 'fault', ...(path !== null && { route: path }) })
+  return [{ text, path: `/traces?${query.toString()}` }]
+}
+
+function failingUpstream({ name, targets, panicking }: UpstreamState): Concern[] {
+  const out = targets.filter(({ healthy }) => !healthy).length
+  if (out === 0) return []
+  const text = panicking
+    ? `Upstream ${name}: ${out} of ${targets.length} targets are not well, so all are asked`
+    : `Upstream ${name}: ${out} of ${targets.length} targets ${out === 1 ? 'gets' : 'get'} no requests`
+  return [{ text, path: '/upstreams' }]
+}
+
+function failingRedis(redis: RedisState | undefined, now: number): Concern[] {
+  if (redis === undefined || redis.isUsable) return []
+  const since = redis.outage && ` since ${clock(redis.outage.sinceMs)} UTC, for ${lasted(now - redis.outage.sinceMs)}`
+  return [{ text: `Redis is of no use${since ?? ''}: limits are counted by each replica alone`, path: '#redis' }]
+}
+
+function refusedReload({ lastReload }: Pick<ConfigurationState, 'lastReload'>): Concern[] {
+  if (lastReload?.isRefused !== true) return []
+  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused: the one before it is in force`
+  return [{ text, path: '#configuration' }]
+}
+
+function mostLimited(offenders: OffenderReader): LimitedClient[] {
+  const all = offenders().flatMap(list =>
+    list.offenders.map(({ client, count, error }) => ({
+      client,
+      route: list.route,
+      policy: list.policy,
+      count,
+      error,
+    })),
+  )
+  return all.sort((a, b) => b.count - b.error - (a.count - a.error)).slice(0, MAX_LIMITED)
+}

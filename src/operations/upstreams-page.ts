@@ -1,0 +1,59 @@
+import { html, type Content, type Html } from '../page/html'
+import type { TargetState, UpstreamState } from './upstreams'
+
+export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
+  return html`<h1>Upstreams</h1>
+    ${upstreamTable(upstreams)}
+    <p class="muted">
+      As this replica sees them. A target that fails again and again is left out for a while (its circuit is open), and
+      one whose health checks fail until they pass; when too few are left, all are asked.
+    </p>`
+}
+
+/** Each target with how it is and what it has to do. */
+export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
+  return html`<table>
+    <thead>
+      <tr>
+        ${['Upstream', 'Target', 'State', 'Circuit', 'Health check'].map(head => html`<th scope="col">${head}</th>`)}
+        <th scope="col" class="number">Calls</th>
+        <th scope="col" class="number">Connections</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${upstreams.map(upstream => upstream.targets.map(target => row(upstream, target)))}
+    </tbody>
+  </table>`
+}
+
+function row({ name, panicking }: UpstreamState, target: TargetState): Html {
+  const { circuit, healthCheck, activeCalls, connections } = target
+  const { open, free, waitingCalls } = connections
+  return html`<tr>
+    <td class="wide" data-label=""><strong>${name}</strong></td>
+    <td class="mono wide" data-label="">${target.target}</td>
+    <td data-label="">${state(target, panicking)}</td>
+    <td data-label="circuit">${circuit?.replace('_', ' ')}</td>
+    <td data-label="check">${checked(healthCheck)}</td>
+    <td class="number" data-label="calls">
+      ${activeCalls}${waitingCalls > 0 && html` <span class="warn-text">${waitingCalls} waiting</span>`}
+    </td>
+    <td class="number" data-label="connections">${open}<span class="muted">, ${free} free</span></td>
+  </tr>`
+}
+
+function state({ healthy }: TargetState, panicking: boolean): Html {
+  if (healthy) return html`<span class="outcome ok">in service</span>`
+  return panicking
+    ? html`<span class="outcome refusal">not well, asked all the same</span>`
+    : html`<span class="outcome fault">left out</span>`
+}
+
+/** The last failure stands there also when the target is well again: it says what to look for. */
+function checked(healthCheck: TargetState['healthCheck']): Content {
+  if (healthCheck === undefined) return undefined
+  const { healthy, lastFailure } = healthCheck
+  const last = lastFailure ?? undefined
+  if (!healthy) return html`<span class="bad-text">fails${last !== undefined && `: ${last}`}</span>`
+  return html`passes${last !== undefined && html` <span class="muted small">last failure: ${last}</span>`}`
+}

@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createOpsAccess } from '../../src/operations/ops-access'
+import { createOpsServer, type OpsServerOptions } from '../../src/operations/ops-server'
+import type { ConfigurationState, RedisState } from '../../src/operations/status/status'
+import { configOf, QUIET_CONFIG, quietSources, recorderWithClock } from '../support/ops-sources'
+
+const HOSTILE = `"><script>window.taken = 1</script><img src=x onerror='alert(2)'>\u202e`
+const ESCAPED = '&#34;&#62;&#60;script&#62;'
+const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' }
+
+interface StatusJson {
+  readonly status: string
+  readonly concerns: readonly { readonly text: string; readonly path: string }[]
+  readonly inFlight: number
+  readonly traffic: {
+    readonly slotMs: number
+    readonly all: TrafficJson
+    readonly routes: readonly TrafficJson[]
+    readonly routesLeftOut: number
+  }
+  readonly redis?: object
+  readonly limited: readonly object[]
+  readonly replica: Readonly<Record<string, unknown>>
+  readonly configuration: Readonly<Record<string, unknown>>
+}
+
+interface TrafficJson {
+  readonly route?: string | null
+  readonly path?: string | null
+  readonly requests: number
+  readonly faults: number
+  readonly perSecond: number
+  readonly p95Ms: number | null
+  readonly slots: readonly { readonly requests: number }[]
+}
+
+describe('the status page', () => {
+  let server: Server | undefined
+
+  afterEach(async () => {
+    if (server === undefined) return
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  })
+
+  async function start(sources: Partial<OpsServerOptions> = {}): Promise<string> {
+    server = createOpsServer({
+      ...quietSources(),
+      access: createOpsAccess({ host: '127.0.0.1', token: undefined }),
+      ...sources,
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  async function json(url: string): Promise<StatusJson> {
+    const response = await fetch(`${url}/status`)
+    assert.equal(response.headers.get('content-type'), 'application/json')
+    return (await response.json()) as StatusJson
+  }
+
+  async function page(url: string, path = '/status'): Promise<string> {
+    return (await fetch(url + path, { headers: BROWSER })).text()
+  }
+
+  it('is well where nothing is wrong, before the first request too', async () => {
+    const url = await start()
+    const status = await json(url)
+    assert.deepEqual([status.status, status.concerns, status.inFlight], ['ok', [], 0])
+    assert.deepEqual(
+      status.traffic.routes.map(({ route, path, requests }) => [route, path, requests]),
+      [
+        ['orders', '/api/orders', 0],
+        ['search', '/search/:index', 0],
+      ],
+    )
+    assert.match(await page(url), /All well/)
+  })
+
+  it('says what came in over the last minutes, route by route, the failing one first', async () => {
+    const { recent, clock } = recorderWithClock()
+    recent.announce(QUIET_CONFIG.routes)
+    const [orders, search] = QUIET_CONFIG.routes
+    clock.now += 60_000
+    const ended = { startedAt: clock.now - 20, isEventStream: false }
+    for (let i = 0; i < 90; i++) recent.note({ ...ended, route: orders, outcome: 'ok' })
+    for (let i = 0; i < 30; i++) recent.note({ ...ended, route: search, outcome: i < 6 ? 'fault' : 'ok' })
+    recent.note({ ...ended, route: undefined, outcome: 'refusal' })
+    const url = await start({ recent, inFlight: () => 4 })
+    const { status, concerns, inFlight, traffic } = await json(url)
+    assert.deepEqual([status, inFlight, traffic.all.requests, traffic.all.faults], ['attention', 4, 121, 6])
+    assert.deepEqual(
+      traffic.routes.map(({ route, requests, faults }) => [route, requests, faults]),
+      [
+        ['search', 30, 6],
+        ['orders', 90, 0],
+        [null, 1, 0],
+      ],
+    )
+    assert.equal(traffic.routes[1]?.perSecond, 1.5)
+    assert.ok((traffic.all.p95Ms ?? NaN) > 15 && (traffic.all.p95Ms ?? NaN) < 26)
+    assert.equal(traffic.all.slots.at(-1)?.requests, 121)
+    assert.deepEqual(concerns, [
+      {
+        text: 'Route search: 6 of 30 requests failed in the last 5 minutes',
+        path: '/traces?outcome=fault&route=%2Fsearch%2F%3Aindex',
+      },
+    ])
+    const text = await page(url)
+    assert.match(text, /One thing to look at/)
+    assert.match(text, /20 %/)
+    assert.equal(text.match(/<svg[^>]*class="spark"/g)?.length, 6, 'two small charts for each route that had requests')
+  })
+
+  it('shows the curves of one route, and says which there are not', async () => {
+    const url = await start()
+    assert.match(await page(url, '/status?route=orders'), /Requests per second, route orders/)
+    for (const path of ['/status?route=gone', '/status?colour=red', '/status?refresh=1']) {
+      assert.equal((await fetch(url + path, { headers: BROWSER })).status, 400, path)
+      assert.equal((await fetch(url + path)).status, 400, path)
+    }
+  })
+
+  it('loads itself anew, unless that is turned off', async () => {
+    const url = await start()
+    assert.match(await page(url), /<meta http-equiv="refresh" content="10" \/>/)
+    assert.doesNotMatch(await page(url, '/status?refresh=off'), /http-equiv="refresh"/)
+    assert.doesNotMatch(await page(url, '/routes'), /http-equiv="refresh"/)
+  })
+
+  it('says which targets get no requests', async () => {
+    const connections = { open: 0, free: 0, waitingCalls: 0 }
+    const target = { target: 'http://127.0.0.1:9001', healthy: true, activeCalls: 0, connections }
+    const out = { ...target, target: 'http://127.0.0.1:9002', healthy: false, circuit: 'open' as const }
+    const url = await start({
+      upstreams: () => [
+        { name: 'orders', panicking: false, targets: [target, out] },
+        { name: 'search', panicking: true, targets: [out, out] },
+      ],
+    })
+    const { concerns } = await json(url)
+    assert.deepEqual(
+      concerns.map(({ text }) => text),
+      [
+        'Upstream orders: 1 of 2 targets gets no requests',
+        'Upstream search: 2 of 2 targets are not well, so all are asked',
+      ],
+    )
+    assert.match(await page(url, '/upstreams'), /left out/)
+    assert.match(await page(url, '/upstreams'), /not well, asked all the same/)
+  })
+
+  it('says what limits are counted in, and since when Redis is away', async () => {
+    let redis: RedisState | undefined = { address: '10.0.0.7:6379', isUsable: true, outage: undefined }
+    const url = await start({ redis: () => redis })
+    assert.match(await page(url), /10\.0\.0\.7:6379/)
+    assert.equal((await json(url)).status, 'ok')
+    const sinceMs = Date.now() - 90_000
+    redis = { ...redis, isUsable: false, outage: { sinceMs, reason: 'ECONNREFUSED' } }
+    const status = await json(url)
+    assert.deepEqual(status.redis, {
+      address: '10.0.0.7:6379',
+      isUsable: false,
+      outage: { since: new Date(sinceMs).toISOString(), reason: 'ECONNREFUSED' },
+    })
+    assert.match(status.concerns[0]?.text ?? '', /^Redis is of no use since \d\d:\d\d:\d\d UTC, for 1 min 30 s/)
+    assert.match(await page(url), /ECONNREFUSED/)
+    redis = undefined
+    assert.match(await page(url), /limits are counted in the memory of this replica/)
+  })
+
+  it('follows the configuration in force, and says when one was refused', async () => {
+    let state: ConfigurationState = quietSources().configuration()
+    const url = await start({ configuration: () => state })
+    const first = (await json(url)).configuration
+    assert.deepEqual([first['file'], first['sha256'], first['routes']], ['gateway.yaml', QUIET_CONFIG.sha256, 2])
+    const config = configOf({
+      upstreams: { new: { targets: ['http://127.0.0.1:9009'] } },
+      routes: [{ name: 'new', match: { path: '/new' }, upstream: 'new' }],
+    })
+    const atMs = Date.UTC(2026, 10, 23, 16, 0, 0)
+    state = { ...state, config, sinceMs: atMs, lastReload: { atMs, isRefused: false } }
+    const routes = (await (await fetch(`${url}/routes`)).json()) as { sha256: string; routes: { name: string }[] }
+    assert.deepEqual([routes.sha256, routes.routes.map(({ name }) => name)], [config.sha256, ['new']])
+    assert.deepEqual((await json(url)).configuration['since'], '2026-11-23T16:00:00.000Z')
+    state = { ...state, lastReload: { atMs, isRefused: true } }
+    const status = await json(url)
+    assert.equal(status.status, 'attention')
+    assert.match(status.concerns[0]?.text ?? '', /16:00:00 UTC was refused/)
+  })
+
+  it('says that no requests are taken, and why', async () => {
+    const url = await start({ notReady: () => 'draining' })
+    assert.equal((await json(url)).status, 'not_ready')
+    assert.match(await page(url), /Takes no requests: draining/)
+  })
+
+  it('lists no more routes than a person reads, those that fail in any case', async () => {
+    const routes = Array.from({ length: 120 }, (_, i) => ({ name: `r${i}`, match: { path: `/r${i}` }, upstream: 'u' }))
+    const config = configOf({ upstreams: { u: { targets: ['http://127.0.0.1:9001'] } }, routes })
+    const { recent, clock } = recorderWithClock()
+    recent.announce(config.routes)
+    recent.note({ route: { name: 'r117' }, outcome: 'fault', startedAt: clock.now, isEventStream: false })
+    const url = await start({ recent, configuration: () => ({ ...quietSources().configuration(), config }) })
+    const { traffic } = await json(url)
+    assert.deepEqual([traffic.routes.length, traffic.routesLeftOut, traffic.routes[0]?.route], [50, 70, 'r117'])
+    assert.match(await page(url), /70 more are not shown here/)
+    assert.equal(((await (await fetch(`${url}/routes`)).json()) as { routes: [] }).routes.length, 120)
+  })
+
+  it('shows what clients and upstreams wrote as text alone', async () => {
+    const trace = {
+      traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+      timeMs: Date.now(),
+      method: HOSTILE,
+      path: `/${HOSTILE}`,
+      route: HOSTILE,
+      upstream: HOSTILE,
+      status: 502,
+      outcome: 'fault',
+      reason: HOSTILE,
+      durationMs: 3,
+      cause: HOSTILE,
+    }
+    const connections = { open: 1, free: 0, waitingCalls: 3 }
+    const healthCheck = { healthy: false, lastFailure: HOSTILE }
+    const target = { target: HOSTILE, healthy: false, healthCheck, activeCalls: 1, connections }
+    const url = await start({
+      traces: { list: () => [trace], otlpJson: () => undefined },
+      upstreams: () => [{ name: HOSTILE, panicking: false, targets: [target] }],
+      offenders: () => [
+        {
+          route: HOSTILE,
+          policy: HOSTILE,
+          httpRoute: HOSTILE,
+          limited: 9,
+          offenders: [{ client: HOSTILE, count: 9, error: 2 }],
+        },
+      ],
+      redis: () => ({ address: HOSTILE, isUsable: false, outage: { sinceMs: Date.now(), reason: HOSTILE } }),
+      notReady: () => HOSTILE,
+      configuration: () => ({ ...quietSources().configuration(), file: HOSTILE }),
+    })
+    for (const path of ['/status', '/upstreams', '/offenders', `/status?route=${encodeURIComponent(HOSTILE)}`]) {
+      const text = await page(url, path)
+      assert.ok(text.includes(ESCAPED), path)
+      assert.doesNotMatch(text, /<script|<img| on\w+="|\u202e/, path)
+    }
+  })
+})

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { shownRoutes } from '../../../src/operations/shown-route'
+import { configOf } from '../../support/ops-sources'
+
+const UPSTREAMS = {
+  orders: { targets: ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'], timeouts: { connect: '2s', response: '10s' } },
+  patient: { targets: ['http://127.0.0.1:9003'], retries: { attempts: 3 } },
+}
+
+describe('a route as it is shown', () => {
+  it('says what it is asked by and where it leads', () => {
+    const [route] = shown({ match: { path: '/a', host: '*.example.com', methods: ['GET'] }, upstream: 'orders' })
+    assert.equal(route?.name, 'a')
+    assert.deepEqual([route.host, route.methods, route.path], ['*.example.com', ['GET'], '/a'])
+    assert.deepEqual([route.upstream, route.targets], ['orders', ['http://127.0.0.1:9001', 'http://127.0.0.1:9002']])
+  })
+
+  it('says with null that any host and method will do', () => {
+    const [route] = shown({ match: { path: '/a' }, upstream: 'orders' })
+    assert.deepEqual([route?.host, route?.methods], [null, null])
+  })
+
+  it('has the timeouts of its upstream, but for its own', () => {
+    const [route] = shown({ match: { path: '/a' }, upstream: 'orders', timeouts: { response: '3s', total: '1m' } })
+    assert.deepEqual(route?.timeouts, { connectMs: 2_000, responseMs: 3_000, idleMs: 3_000, totalMs: 60_000 })
+  })
+
+  it('says how often its upstream may be called for one request', () => {
+    const routes = shown(
+      { match: { path: '/a' }, upstream: 'patient' },
+      { match: { path: '/b' }, upstream: 'patient', retry: 'never' },
+      { match: { path: '/c' }, upstream: 'orders' },
+    )
+    assert.deepEqual(
+      routes.map(({ attempts }) => attempts),
+      [3, 1, 1],
+    )
+  })
+
+  it('says how its clients are limited', () => {
+    const rateLimit = [{ name: 'daily', limit: 5000, window: '1d', key: ['header:x-tenant'], dryRun: true }]
+    const [route] = shown({ match: { path: '/a' }, upstream: 'orders', rateLimit })
+    assert.deepEqual(route?.rateLimits, [
+      {
+        policy: 'daily',
+        limit: 5_000,
+        windowMs: 86_400_000,
+        algorithm: 'fixed-window',
+        key: ['header:x-tenant'],
+        bypass: [],
+        dryRun: true,
+        onStoreFailure: 'local',
+      },
+    ])
+  })
+})
+
+function shown(...routes: object[]): ReturnType<typeof shownRoutes> {
+  const named = routes.map((route, index) => ({ name: String.fromCharCode(97 + index), ...route }))
+  return shownRoutes(configOf({ upstreams: UPSTREAMS, routes: named }))
+}
