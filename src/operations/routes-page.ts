@@ -7,16 +7,18 @@ const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Where to', 'Limits', 'Timeou
 /** The route table: what is asked for, and what becomes of it. */
 export function routesPage(routes: readonly ShownRoute[]): Html {
   return html`<h1>Routes</h1>
-    <table>
-      <thead>
-        <tr>
-          ${HEADS.map(head => html`<th scope="col">${head}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${routes.map(row)}
-      </tbody>
-    </table>
+    <section aria-label="Routes">
+      <table class="table">
+        <thead>
+          <tr>
+            ${HEADS.map(head => html`<th scope="col">${head}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${routes.map(row)}
+        </tbody>
+      </table>
+    </section>
     <p class="muted">
       The table in force, in the order of the file. The most specific route wins, whatever the order; a path stands for
       everything below it too.

@@ -20,8 +20,12 @@ select, input, button { font: inherit; color: var(--ink); background: var(--surf
   border-radius: 4px; padding: .3rem .5rem; min-height: 2.2rem; max-width: 16rem; }
 button { font-weight: 600; cursor: pointer; }
 
+section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem; margin-top: .75rem; }
+section > h2 a { color: inherit; text-decoration-color: var(--line); }
 th, td { padding: .35rem .6rem .35rem 0; }
-tbody th { color: var(--ink); font-size: 1rem; }
+thead th { overflow-wrap: normal; }
+tbody th { color: var(--ink); font-size: 1rem; min-width: 7rem; }
+.table td { min-width: 4.5rem; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.time { white-space: nowrap; }
 td > a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 3px; }
@@ -31,8 +35,9 @@ td.time > a { color: var(--link); }
 @media (max-width: 48rem) {
   thead { display: none; }
   tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0 .8rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+  tbody th, .table td { min-width: 0; border: 0; }
   td, td.number { border: 0; padding: .1rem 0; text-align: left; white-space: normal; }
-  td.wide { grid-column: 1 / -1; }
+  td.wide, th.wide { grid-column: 1 / -1; }
   td::before { content: attr(data-label) " "; color: var(--muted); font-size: .8rem; }
   td:empty { display: none; }
 }

@@ -3,7 +3,7 @@ import type { TargetState, UpstreamState } from './upstreams'
 
 export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
   return html`<h1>Upstreams</h1>
-    ${upstreamTable(upstreams)}
+    <section aria-label="Upstreams">${upstreamTable(upstreams)}</section>
     <p class="muted">
       As this replica sees them. A target that fails again and again is left out for a while (its circuit is open), and
       one whose health checks fail until they pass; when too few are left, all are asked.
@@ -12,7 +12,7 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
 
 /** Each target with how it is and what it has to do. */
 export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
-  return html`<table>
+  return html`<table class="table">
     <thead>
       <tr>
         ${['Upstream', 'Target', 'State', 'Circuit', 'Health check'].map(head => html`<th scope="col">${head}</th>`)}

@@ -4,6 +4,7 @@ import type { Traffic } from '../recent/recent-requests'
 import { upstreamTable } from '../upstreams-page'
 import type { LimitedClient, RouteTraffic, Status } from './status'
 import {
+  drawn,
   latencyChart,
   latencyLegend,
   latencySpark,
@@ -11,7 +12,6 @@ import {
   requestsLegend,
   requestsSpark,
   short,
-  type TrafficCurve,
 } from './traffic-charts'
 
 export interface StatusPageOptions {
@@ -101,8 +101,8 @@ function curves({ traffic, timeMs: endMs }: Status, { curves: focus }: StatusPag
   const { startMs, slotMs } = traffic
   const slots = focus?.slots ?? traffic.all.slots
   const what = focus === undefined ? 'all routes' : `route ${focus.route}`
-  const requests: TrafficCurve = { id: 'requests', what: `Requests per second, ${what}`, startMs, endMs, slotMs, slots }
-  const latency: TrafficCurve = { id: 'latency', what: `Latency, ${what}`, startMs, endMs, slotMs, slots }
+  const requests = drawn({ id: 'requests', what: `Requests per second, ${what}`, startMs, endMs, slotMs, slots })
+  const latency = drawn({ id: 'latency', what: `Latency, ${what}`, startMs, endMs, slotMs, slots })
   return html`<section class="curves" aria-label="The last 15 minutes">
     ${focus !== undefined && html`<p class="focus">Route <strong>${focus.route}</strong> · <a href="/status">all routes</a></p>`}
     <figure>
@@ -152,13 +152,13 @@ function routeRow(route: RouteTraffic, index: number, { traffic, timeMs: endMs }
   const { startMs, slotMs } = traffic
   const { slots, requests, faults, refusals } = route
   const name = route.route ?? 'no route'
-  const curve: TrafficCurve = { id: `route-${index}`, what: name, startMs, endMs, slotMs, slots }
+  const curve = drawn({ id: `route-${index}`, what: name, startMs, endMs, slotMs, slots })
   const isIdle = requests === 0
   return html`<tr class="${route.route !== null && route.route === focus && 'chosen'}">
     <th scope="row" class="wide">
       ${
         route.route === null
-          ? html`no route<span class="muted small">unknown paths, malformed requests, the gateway’s own page</span>`
+          ? html`no route<span class="muted small">unknown paths, malformed requests</span>`
           : html`<a href="/status?${new URLSearchParams({ route: route.route }).toString()}">${name}</a
               ><code class="muted">${route.path ?? undefined}</code>`
       }

@@ -12,9 +12,7 @@ export const STATUS_STYLE = `
 .tiles dt { font-size: .875rem; }
 .tiles dd { white-space: normal; margin: 0; }
 .tiles dt + dd { font-size: 1.5rem; font-weight: 600; line-height: 1.3; }
-section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem; margin-top: .75rem; }
-section > h2 a { color: inherit; text-decoration-color: var(--line); }
-.curves { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem 2rem; margin-top: 0; }
+.curves { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1rem 2rem; margin-top: 0; }
 .curves figure + figure { margin: 0; }
 .curves .focus { grid-column: 1 / -1; }
 .routes th[scope=row] { font-size: 1rem; min-width: 9rem; }
@@ -22,10 +20,11 @@ section > h2 a { color: inherit; text-decoration-color: var(--line); }
 .routes th[scope=row] > code, .routes th[scope=row] > span { display: block; font-weight: 400; }
 .routes .number { padding-left: .6rem; }
 .routes td { vertical-align: middle; }
+.routes .picture { padding-left: 1.2rem; }
 .routes td.picture { width: 21%; min-width: 8rem; padding-right: 1.2rem; }
 .routes .chosen { background: var(--raised); }
 .more { margin-top: .6rem; }
-.cards { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin: .75rem 0; align-items: start; }
+.cards { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin: .75rem 0; }
 .cards dd { white-space: normal; }
 .cards section { margin: 0; min-width: 0; }
 .cards .whole { grid-column: 1 / -1; }
@@ -37,11 +36,13 @@ section > h2 a { color: inherit; text-decoration-color: var(--line); }
   .tiles { grid-template-columns: 1fr 1fr; gap: .5rem; }
   .tiles > div { padding: .5rem .7rem; }
   .tiles > div:last-child:nth-child(odd) { grid-column: 1 / -1; }
-  .routes th[scope=row], .routes td.picture { width: auto; min-width: 0; padding: .1rem 0; }
+  .routes th[scope=row], .routes .picture { padding-left: 1.2rem; }
+.routes td.picture { width: auto; min-width: 0; padding: .1rem 0; }
   .routes th[scope=row] { border: 0; flex: 1 0 100%; }
   .routes tr, .failures tr { display: flex; flex-wrap: wrap; gap: 0 1rem; }
-  .routes td.picture { flex: 1 0 40%; order: 1; padding: .35rem 0; }
-  .routes .number { padding-left: 0; }
+  .routes .picture { padding-left: 1.2rem; }
+.routes td.picture { flex: 1 0 40%; order: 1; padding: .35rem 0; }
+  .routes .number, .routes .picture { padding-left: 0; }
   .failures td::before { content: none; }
   .failures td.wide { flex: none; max-width: 100%; }
 }

@@ -18,6 +18,16 @@ export interface TrafficCurve {
   readonly slots: readonly Traffic[]
 }
 
+/** One request in the first instant of a slot is not a thousand per second: a slot that has just begun is not drawn yet. */
+const LEAST_MS = 3_000
+
+/** The curve as it is drawn. */
+export function drawn(curve: TrafficCurve): TrafficCurve {
+  const { startMs, endMs, slotMs, slots } = curve
+  const lastMs = startMs + (slots.length - 1) * slotMs
+  return endMs - lastMs < LEAST_MS ? { ...curve, endMs: lastMs, slots: slots.slice(0, -1) } : curve
+}
+
 /** Pixels. The width is the reader's: across, everything stands at a percentage, so type keeps its size on a phone. */
 interface Frame {
   readonly height: number
@@ -43,8 +53,9 @@ export function requestsChart(curve: TrafficCurve): Html {
   const highest = highestRate(curve)
   const y = scaleLinear([0, highest > 0 ? highest : 1], [LARGE.bottom, LARGE.top]).nice(3)
   return chart(curve, LARGE, describeRequests(curve), [
-    ...gridLines(y.ticks(3), y, value => `${short(value)}/s`),
+    ...gridLines(y.ticks(3), y),
     picture(curve, LARGE, requestAreas(curve, y)),
+    ...tickTexts(y.ticks(3), y, value => `${short(value)}/s`),
   ])
 }
 
@@ -53,8 +64,9 @@ export function latencyChart(curve: TrafficCurve): Html {
   const highest = highestLatency(curve)
   const y = scaleLinear([0, highest > 0 ? highest : 1], [LARGE.bottom, LARGE.top]).nice(3)
   return chart(curve, LARGE, describeLatency(curve), [
-    ...(highest > 0 ? gridLines(y.ticks(3), y, duration) : gridLines([0], y, duration)),
+    ...gridLines(highest > 0 ? y.ticks(3) : [0], y),
     picture(curve, LARGE, latencyLines(curve, y)),
+    ...(highest > 0 ? tickTexts(y.ticks(3), y, duration) : []),
   ])
 }
 
@@ -136,17 +148,19 @@ function picture({ startMs, endMs, slotMs }: TrafficCurve, { height }: Frame, co
   </svg>`
 }
 
-function gridLines(
+function gridLines(ticks: readonly number[], y: ScaleLinear<number, number>): readonly Html[] {
+  return ticks.map(value => html`<line class="grid" x1="0" x2="100%" y1="${y(value)}" y2="${y(value)}" />`)
+}
+
+/** Over the curves, which may reach anywhere; the ground line needs no number. */
+function tickTexts(
   ticks: readonly number[],
   y: ScaleLinear<number, number>,
   text: (value: number) => string,
 ): readonly Html[] {
-  return ticks.map(
-    value =>
-      html`<line class="grid" x1="0" x2="100%" y1="${y(value)}" y2="${y(value)}" />${
-          value !== 0 && html`<text class="tick" x="2" y="${y(value) - 4}">${text(value)}</text>`
-        }`,
-  )
+  return ticks
+    .filter(value => value !== 0)
+    .map(value => html`<text class="tick" x="2" y="${y(value) - 4}">${text(value)}</text>`)
 }
 
 type Ends = Readonly<Record<(typeof ENDS)[number], number>>
@@ -201,12 +215,9 @@ function steps<Value>(values: readonly Value[]): Step<Value>[] {
   ])
 }
 
-/** One request in the first instant of a slot is not a thousand per second. */
-const LEAST_SECONDS = 3
-
 /** How long a slot was, or is by now. */
 function secondsOf({ startMs, endMs, slotMs }: TrafficCurve, index: number): number {
-  return Math.max(LEAST_SECONDS, Math.min(slotMs, endMs - startMs - index * slotMs) / 1_000)
+  return Math.max(LEAST_MS, Math.min(slotMs, endMs - startMs - index * slotMs)) / 1_000
 }
 
 function highestRate(curve: TrafficCurve): number {
