@@ -88,7 +88,7 @@ describe('the status page', () => {
     recent.announce(QUIET_CONFIG.routes)
     const [orders, search] = QUIET_CONFIG.routes
     clock.now += 60_000
-    const ended = { startedAt: clock.now - 20, isEventStream: false }
+    const ended = { startedAt: clock.now - 20, stream: undefined }
     for (let i = 0; i < 90; i++) recent.note({ ...ended, route: orders, outcome: 'ok' })
     for (let i = 0; i < 30; i++) recent.note({ ...ended, route: search, outcome: i < 6 ? 'fault' : 'ok' })
     recent.note({ ...ended, route: undefined, outcome: 'refusal' })
@@ -206,7 +206,7 @@ describe('the status page', () => {
     const config = configOf({ upstreams: { u: { targets: ['http://127.0.0.1:9001'] } }, routes })
     const { recent, clock } = recorderWithClock()
     recent.announce(config.routes)
-    recent.note({ route: { name: 'r117' }, outcome: 'fault', startedAt: clock.now, isEventStream: false })
+    recent.note({ route: { name: 'r117' }, outcome: 'fault', startedAt: clock.now, stream: undefined })
     const url = await start({ recent, configuration: () => ({ ...quietSources().configuration(), config }) })
     const { traffic } = await json(url)
     assert.deepEqual([traffic.routes.length, traffic.routesLeftOut, traffic.routes[0]?.route], [50, 70, 'r117'])

@@ -17,8 +17,8 @@ export interface EndedRequest {
   readonly outcome: Outcome
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number
-  /** Meant to stay open: how long it did is no latency. */
-  readonly isEventStream: boolean
+  /** Where it is one, it was meant to stay open: how long it did is no latency. */
+  readonly stream: 'event_stream' | 'websocket' | undefined
 }
 
 /** What came of the requests of some time. */
@@ -77,7 +77,7 @@ export class RecentRequests {
     const table = this.#tableOf(ended.route)
     const row = openRow(table, slotNumber(now))
     count(table, row + OUTCOME_COLUMNS[ended.outcome])
-    if (ended.outcome === 'client_closed' || ended.isEventStream) return
+    if (ended.outcome === 'client_closed' || ended.stream !== undefined) return
     count(table, row + FIRST_BUCKET + latencyBucket(now - ended.startedAt))
   }
 

@@ -17,7 +17,7 @@ describe('the requests of the last quarter of an hour', () => {
   function note(times: number, ended: Partial<EndedRequest> & { tookMs?: number } = {}): void {
     const { tookMs = 10, ...rest } = ended
     for (let i = 0; i < times; i++) {
-      recent.note({ route: ORDERS, outcome: 'ok', startedAt: now - tookMs, isEventStream: false, ...rest })
+      recent.note({ route: ORDERS, outcome: 'ok', startedAt: now - tookMs, stream: undefined, ...rest })
     }
   }
 
@@ -110,7 +110,7 @@ describe('the requests of the last quarter of an hour', () => {
 
   it('have no latency where nobody was answered, or the answer was meant to stay open', () => {
     note(3, { outcome: 'client_closed', tookMs: 30_000 })
-    note(3, { isEventStream: true, tookMs: 300_000 })
+    note(3, { stream: 'event_stream', tookMs: 300_000 })
     const { requests, p50Ms, p99Ms } = recent.recent('orders')
     assert.deepEqual([requests, p50Ms, p99Ms], [6, null, null])
   })
@@ -148,7 +148,7 @@ describe('the requests of the last quarter of an hour', () => {
 
   it('take no memory for each request', function () {
     this.timeout(20_000)
-    const ended: EndedRequest = { route: ORDERS, outcome: 'ok', startedAt: now - 10, isEventStream: false }
+    const ended: EndedRequest = { route: ORDERS, outcome: 'ok', startedAt: now - 10, stream: undefined }
     for (let i = 0; i < 200_000; i++) recent.note(ended)
     const before = process.memoryUsage().heapUsed
     for (let i = 0; i < 1_000_000; i++) recent.note(ended)
