@@ -18,11 +18,12 @@ import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import type { Exchange, Stage } from './exchange'
 import { InFlight } from './in-flight'
+import { LeavingParts } from './leaving-parts'
 import type { RecentRequests } from './operations/recent/recent-requests'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
-import { createServing, type RouteParts, type Serving, type Staging, type TakePart } from './serving'
+import { createServing, partsOnlyIn, type RouteParts, type Serving, type Staging, type TakePart } from './serving'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
@@ -61,22 +62,32 @@ export interface Gateway {
   readonly config: () => GatewayConfig
   /** Requests under way. */
   readonly inFlight: () => number
+  /**
+   * Serves by another file from the next request on; those under way go on by the one they began with. What is the same in
+   * both stays: pools, health, counts.
+   *
+   * @throws when it cannot be made; nothing has changed then
+   */
+  readonly reload: (config: GatewayConfig) => void
+  /** Nothing is in flight any more, or it is cut off. */
   close(): Promise<void>
 }
 
 /** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const serving = createServing({
-    config: options.config,
-    previous: undefined,
-    log: options.log,
-    stagesOf: (route, parts, take) => stagesOf(route, parts, take, options),
-    ownStagesOf,
-  })
-  options.metrics.announce(serving.routes)
-  options.recent.announce(serving.routes)
-  /** The one field that changes. Read once by each request, at its start. */
-  const inForce: InForce = { serving }
+  const build = (config: GatewayConfig, previous: Serving | undefined): Serving => {
+    const serving = createServing({
+      config,
+      previous,
+      log: options.log,
+      stagesOf: (route, parts, take) => stagesOf(route, parts, take, options),
+      ownStagesOf,
+    })
+    options.metrics.announce(serving.routes)
+    options.recent.announce(serving.routes)
+    return serving
+  }
+  const inForce: InForce = { serving: build(options.config, undefined) }
 
   const app = express()
   app.disable('x-powered-by') // says what we are made of, to whoever asks
@@ -91,6 +102,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use(fail)
 
   const inFlight = new InFlight()
+  const leaving = new LeavingParts(() => inFlight.all())
   return {
     handle: enter(app, inForce, inFlight, options),
     messages: expressMessages(app),
@@ -102,12 +114,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     upstreams: () => inForce.serving.upstreams.map(upstream => upstream.describe()),
     config: () => inForce.serving.config,
     inFlight: () => inFlight.size,
+    reload: config => {
+      const previous = inForce.serving
+      inForce.serving = build(config, previous)
+      leaving.add(partsOnlyIn(previous, inForce.serving))
+    },
     close: async () => {
-      await Promise.all([...inForce.serving.parts.values()].map(async part => part.close()))
+      await Promise.all([leaving.closeAll(), ...[...inForce.serving.parts.values()].map(async part => part.close())])
     },
   }
 }
 
+/** The one field that a reload changes. Read once by each request, at its start. */
 interface InForce {
   serving: Serving
 }

@@ -1,38 +1,36 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './admission/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
-import { readGatewayFile } from './config/gateway-file'
+import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, GatewayConfig, Settings } from './config/types'
+import { watchFile } from './config/watched-file'
+import { Configuration } from './configuration'
 import { RequestMetrics } from './entrypoint/request-metrics'
-import { createEntrypointServer } from './entrypoint/server'
+import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './entrypoint/server-telemetry'
 import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
-import { createGateway, type Gateway } from './gateway'
+import { createGateway } from './gateway'
+import { listenOnBoth } from './listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
 import { RecentRequests } from './operations/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
+import { shutDown } from './shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
 import { OwnClientTelemetry, StockClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './version'
 
 /** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
-/** How long the last spans, metrics and logs may take to leave. */
-const TELEMETRY_FLUSH_MS = 3_000
-/** How long clients that were cut off may take to read that they were. */
-const CUT_OFF_MS = 200
 
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
-  const { settings, config } = readConfiguration()
+  const { settings, config, written } = readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
@@ -97,8 +95,31 @@ async function main(): Promise<void> {
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })
 
-  const { opsPort, port } = await listenOnBoth(opsServer, server, settings)
-  reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort), configSha256: config.sha256 })
+  const listening = await listenOnBoth(opsServer, server, settings, opsPort => telemetry.ignorePort(opsPort))
+  if ('problems' in listening) {
+    process.stderr.write(`${listening.problems.join('\n')}\n`)
+    return process.exit(EXIT_OS_ERROR)
+  }
+  const { opsPort, port } = listening
+  reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
+
+  const configuration = new Configuration({
+    config,
+    written,
+    read: () => readRoutes(settings.configFile),
+    apply: next => {
+      gateway.reload(next)
+      applyLimits(server, next.entrypoint)
+      return []
+    },
+    log,
+  })
+  const reload = (cause: string): void => {
+    if (!draining) configuration.reload(cause)
+  }
+  const watched = settings.configWatch
+    ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => reload('file') })
+    : undefined
 
   const stop = (signal: string): void => {
     if (draining) {
@@ -108,10 +129,19 @@ async function main(): Promise<void> {
       process.exit(1)
     }
     draining = true
-    log.info({ event: 'shutdown', signal }, 'finishing the requests in flight')
-    void drain({ server, opsServer, gateway, redis, settings, log, flush }).then(() => process.exit(0))
+    watched?.stop()
+    // Whoever presses Ctrl-C waits; nobody sends that one requests.
+    const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
+    log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'finishing the requests in flight')
+    const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
+    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs }).then(() => {
+      flush()
+      process.exit(0)
+    })
   }
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
+  // On Windows it is no signal of anybody's: the console window was closed.
+  process.on('SIGHUP', signal => (process.platform === 'win32' ? stop(signal) : reload(signal)))
   // Started by another process that is gone: nobody is left to stop this one.
   process.once('disconnect', () => stop('disconnect'))
 
@@ -123,15 +153,20 @@ async function main(): Promise<void> {
 }
 
 /** Everything that is wrong with settings, file and telemetry variables is said at once, before anything listens. */
-function readConfiguration(): { settings: Settings; config: GatewayConfig } {
+function readConfiguration(): { settings: Settings; config: GatewayConfig; written: unknown } {
   const env = processEnv()
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
-  const { config, problems: fileProblems } = readGatewayFile(configFile, env)
-  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems, ...stockProblems(config)]
+  const { config, written, problems: fileProblems } = readRoutes(configFile)
+  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
-  if (settings && config && !hasErrors(problems)) return { settings, config }
+  if (settings && config && !hasErrors(problems)) return { settings, config, written }
   return process.exit(EXIT_CONFIG)
+}
+
+function readRoutes(configFile: string): ReadGatewayFile {
+  const read = readGatewayFile(configFile, processEnv())
+  return { ...read, problems: [...read.problems, ...stockProblems(read.config)] }
 }
 
 /** The stock instrumentation continues every trace before anybody is asked. */
@@ -170,99 +205,8 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
   return redis
 }
 
-/** The gateway's port is tried when the ops port could not be had too: whoever mends one learns of the other at once. */
-async function listenOnBoth(
-  opsServer: Server,
-  server: Server,
-  { opsPort, opsHost, port, host }: Settings,
-): Promise<{ readonly opsPort: number; readonly port: number }> {
-  const ops = await listen(opsServer, opsPort, opsHost, 'OPS_PORT')
-  if (typeof ops === 'number') telemetry.ignorePort(ops)
-  const gateway = await listen(server, port, host, 'PORT')
-  if (typeof ops === 'number' && typeof gateway === 'number') return { opsPort: ops, port: gateway }
-  const problems = [ops, gateway].filter(result => typeof result === 'string')
-  process.stderr.write(`${problems.join('\n')}\n`)
-  return process.exit(EXIT_OS_ERROR)
-}
-
-/** @returns the port, or why there is none. */
-function listen(server: Server, port: number, host: string, variable: string): Promise<number | string> {
-  return new Promise(resolve => {
-    const onError = (error: NodeJS.ErrnoException): void => resolve(listenProblem(error, port, host, variable))
-    server.once('error', onError)
-    server.listen(port, host, () => {
-      server.off('error', onError)
-      resolve((server.address() as AddressInfo).port)
-    })
-  })
-}
-
-function listenProblem(error: NodeJS.ErrnoException, port: number, host: string, variable: string): string {
-  const where = `myesi-gateway cannot listen on ${host}:${port} (${variable})`
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `${where}: the port is in use. Stop the process that has it, or set ${variable} to another port (0 takes any free one).`
-    case 'EACCES':
-      return `${where}: not permitted. Ports below 1024 need a privilege; set ${variable} to 1024 or more.`
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return `${where}: this machine has no such address. Set ${variable.replace('PORT', 'HOST')} to one it has (0.0.0.0 for all).`
-    case undefined:
-    default:
-      return `${where}: ${error.message}`
-  }
-}
-
 function opsUrl(host: string, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-interface Draining {
-  readonly server: Server
-  readonly opsServer: Server
-  readonly gateway: Gateway
-  readonly redis: RedisConnection | undefined
-  readonly settings: Settings
-  readonly log: ProcessLog['log']
-  readonly flush: () => void
-}
-
-/** Traffic first, telemetry last, so that what happened while draining is told as well; each step has a bound. */
-async function drain({ server, opsServer, gateway, redis, settings, log, flush }: Draining): Promise<void> {
-  const finished = await closeWithin(server, settings.shutdownTimeoutMs, gateway.cutOff)
-  if (!finished) log.warn({ event: 'shutdown' }, 'requests still in flight were cut off')
-  await gateway.close()
-  redis?.close()
-  const told = await telemetry.shutdown(TELEMETRY_FLUSH_MS)
-  if (!told) log.warn({ event: 'shutdown' }, 'the last telemetry could not be delivered')
-  opsServer.close()
-  opsServer.closeAllConnections()
-  log.info({ event: 'stopped' }, 'stopped')
-  flush()
-}
-
-/** @returns false when what was still in flight after `timeoutMs` had to be cut off. */
-function closeWithin(server: Server, timeoutMs: number, cutOff: () => void): Promise<boolean> {
-  return new Promise(resolve => {
-    // A keep-alive connection that falls idle now would otherwise keep the server open until its own timeout.
-    const reaper = setInterval(() => server.closeIdleConnections(), 50)
-    const settle = (finished: boolean): void => {
-      clearInterval(reaper)
-      clearTimeout(deadline)
-      // The last responses close a turn after their connections, and are only then logged and counted.
-      setTimeout(() => resolve(finished), 1)
-    }
-    let finished = true
-    const deadline = setTimeout(() => {
-      finished = false
-      cutOff()
-      setTimeout(() => {
-        server.closeAllConnections()
-        settle(false)
-      }, CUT_OFF_MS)
-    }, timeoutMs)
-    server.close(() => settle(finished))
-  })
 }
 
 void main()

@@ -9,6 +9,7 @@ import type { Stage } from './exchange'
 import { toRoute, type Route } from './routing/route'
 import { RouteTable } from './routing/route-table'
 import type { Logger } from './telemetry/logger'
+import { tlsVersion } from './upstream/connector'
 import { Upstream } from './upstream/upstream'
 
 /**
@@ -43,6 +44,8 @@ export interface Staging {
 
 /** What is more than memory, or knows more than the file says: an upstream with its connections, a limiter with its counts. */
 export interface Part {
+  /** The file does not ask for it any more: requests that are under way still use it, none that come will. */
+  leave?(): void
   close(): void | Promise<void>
 }
 
@@ -91,7 +94,11 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
   }
   try {
     const upstreams = new Map(
-      config.upstreams.map(upstream => [upstream.name, take('upstream', upstream, () => new Upstream(upstream, log))]),
+      config.upstreams.map(upstream => {
+        // A certificate is renewed in its place.
+        const from = [upstream, tlsVersion(upstream.tls)]
+        return [upstream.name, take('upstream', from, () => new Upstream(upstream, log))]
+      }),
     )
     const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream) as Upstream))
     return {

@@ -17,7 +17,6 @@ import {
 import {
   ConsoleMetricExporter,
   MeterProvider,
-  PeriodicExportingMetricReader,
   type MetricReader,
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics'
@@ -30,6 +29,7 @@ import {
 } from '@opentelemetry/sdk-trace'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
+import { PushingReader } from './observed-gauges'
 import { ProtobufTraceExporter } from './otlp/trace-exporter'
 import type { OtlpProtocol, TelemetrySettings } from './settings'
 
@@ -60,7 +60,7 @@ export function createMeterProvider(
 }
 
 function periodic(exporter: PushMetricExporter, settings: TelemetrySettings): MetricReader {
-  return new PeriodicExportingMetricReader({
+  return new PushingReader({
     exporter,
     exportIntervalMillis: settings.metricExport.intervalMs,
     exportTimeoutMillis: settings.metricExport.timeoutMs,

@@ -50,10 +50,12 @@ const settingsSchema = z.object({
   redisSentinelPassword: z.string().optional(),
   replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
   configFile: z.string().default('gateway.yaml'),
+  configWatch: field(parseBoolean).prefault('true'),
   logLevel: field(choice(LOG_LEVELS, LOG_LEVELS_MEANT)).prefault('info'),
   metricsToken: field(parseBearerToken).optional(),
   telemetryRequired: field(parseBoolean).prefault('false'),
   shutdownTimeoutMs: field(wholeNumberText({ atLeast: 0, atMost: 3_600_000 })).prefault('10000'),
+  shutdownDelayMs: field(wholeNumberText({ atLeast: 0, atMost: 3_600_000 })).prefault('0'),
 })
 
 /** Kubernetes sets `OPS_PORT=tcp://…` for a service named `ops`, and has done so to many a puzzled reader of logs. */

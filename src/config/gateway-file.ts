@@ -20,6 +20,8 @@ import { readYaml } from './yaml-source'
 export interface ReadGatewayFile {
   /** Undefined when a problem is an error; deeply frozen. */
   readonly config: GatewayConfig | undefined
+  /** What the file says, with `${NAME}` where it says so; undefined when that is not known. */
+  readonly written?: unknown
   readonly problems: readonly ConfigProblem[]
 }
 
@@ -61,7 +63,7 @@ export function parseGatewayFile(text: string, fileName: string, env: Environmen
   const problems = inFileOrder([...yamlProblems, ...shapeProblems, ...crossChecks(source)])
   if (!parsed.success || hasErrors(problems)) return { config: undefined, problems }
   const sha256 = createHash('sha256').update(text).digest('hex')
-  return { config: deepFreeze(toConfig(parsed.data, sha256)), problems }
+  return { config: deepFreeze(toConfig(parsed.data, sha256)), written: source.written, problems }
 }
 
 function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {

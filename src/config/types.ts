@@ -32,6 +32,8 @@ export interface Settings {
   readonly replicas: number
   /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */
   readonly configFile: string
+  /** `GATEWAY_CONFIG_WATCH`: put the routes file in force when it changes; default true. */
+  readonly configWatch: boolean
   /** `LOG_LEVEL` (`fatal`, `error`, `warn`, `info`, `debug`, `trace`, `silent`); default `info`. */
   readonly logLevel: string
   /** `METRICS_TOKEN`: bearer token that opens `/metrics` on the gateway port to any address. */
@@ -40,6 +42,8 @@ export interface Settings {
   readonly telemetryRequired: boolean
   /** `SHUTDOWN_TIMEOUT_MS`: how long requests in flight may take to finish after SIGTERM; default 10000. */
   readonly shutdownTimeoutMs: number
+  /** `SHUTDOWN_DELAY_MS`: how long requests are still taken after SIGTERM, so that a load balancer can notice; default 0. */
+  readonly shutdownDelayMs: number
 }
 
 /** What `gateway.yaml` says. */

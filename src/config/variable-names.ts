@@ -14,10 +14,12 @@ export const VARIABLES = {
   redisSentinelPassword: ['REDIS_SENTINEL_PASSWORD'],
   replicas: ['REPLICAS'],
   configFile: ['GATEWAY_CONFIG'],
+  configWatch: ['GATEWAY_CONFIG_WATCH'],
   logLevel: ['LOG_LEVEL'],
   metricsToken: ['METRICS_TOKEN'],
   telemetryRequired: ['TELEMETRY_REQUIRED'],
   shutdownTimeoutMs: ['SHUTDOWN_TIMEOUT_MS'],
+  shutdownDelayMs: ['SHUTDOWN_DELAY_MS'],
 } as const satisfies Readonly<Record<keyof Settings, readonly [string, ...string[]]>>
 
 /** Variables that are read elsewhere: by `otel/sdk` and by the demo. */

@@ -28,7 +28,8 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
         problems: [{ where: fileName, problem: 'the file says nothing', allowed: 'upstreams and routes' }],
       }
     }
-    const source = new YamlSource(document, fillVariables(document, env), fileName, lines)
+    const written: unknown = document.toJS()
+    const source = new YamlSource(document, written, fillVariables(document, env), fileName, lines)
     const problems = [...document.errors, ...document.warnings].map(error => syntaxProblem(error, text, place))
     return { source, problems: [...problems, ...source.unfilledProblems()] }
   } catch (error) {
@@ -85,17 +86,20 @@ function aliasProblem(alias: Alias, place: Place): ConfigProblem {
 /** A YAML document as plain values, and the way back from each of them to its line, column and spelling. */
 export class YamlSource {
   readonly value: unknown
+  /** The same before variables were filled in. */
+  readonly written: unknown
   readonly #document: Document
   readonly #filled: Filled
   readonly #lines: LineCounter
   readonly #place: Place
 
-  constructor(document: Document, filled: Filled, fileName: string, lines: LineCounter) {
+  constructor(document: Document, written: unknown, filled: Filled, fileName: string, lines: LineCounter) {
     this.#document = document
     this.#filled = filled
     this.#lines = lines
     this.#place = placesIn(fileName, lines)
     this.value = document.toJS()
+    this.written = written
   }
 
   unfilledProblems(): ConfigProblem[] {

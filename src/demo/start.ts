@@ -10,7 +10,7 @@ import { welcome } from './welcome'
 /**
  * `npm start`: the gateway, and while it runs on the shipped `gateway.yaml` the demo upstream which that file names. Ends
  * both on Ctrl-C, SIGTERM or SIGHUP, with the gateway's exit code. `--watch` (`npm run dev`) also builds and starts the
- * gateway anew on every change. Nothing is left behind: a child whose channel to this process closes ends by itself.
+ * gateway anew on every change of the sources; of its file the gateway takes notice by itself. Nothing is left behind: a child whose channel to this process closes ends by itself.
  */
 
 /** Compiled, this file is dist/src/demo/start.js. */
@@ -48,7 +48,7 @@ async function runOnce(gatewayEnv: Environment): Promise<number> {
 }
 
 async function runAndWatch(gatewayEnv: Environment): Promise<number> {
-  const sources = watchSources(ROOT, configFile)
+  const sources = watchSources(ROOT)
   for (let isFirst = true; ; isFirst = false) {
     const gateway = startGateway(gatewayEnv, isFirst)
     let endedByUs = false
@@ -85,8 +85,10 @@ function startGateway(gatewayEnv: Environment, greet: boolean): Gateway {
 }
 
 async function endGateway({ child, ended }: Gateway, signal: NodeJS.Signals): Promise<number> {
-  const timeoutMs = (Number(env['SHUTDOWN_TIMEOUT_MS']) || DEFAULT_SHUTDOWN_TIMEOUT_MS) + STOP_MARGIN_MS
-  await end(child, signal, timeoutMs)
+  const waitsMs =
+    (Number(env['SHUTDOWN_TIMEOUT_MS']) || DEFAULT_SHUTDOWN_TIMEOUT_MS) + (Number(env['SHUTDOWN_DELAY_MS']) || 0)
+  // To the gateway SIGHUP means that it is to read its file again; here it means that the terminal is gone.
+  await end(child, signal === 'SIGHUP' ? 'SIGTERM' : signal, waitsMs + STOP_MARGIN_MS)
   return ended
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { watch } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface WatchedSources {
@@ -12,8 +12,8 @@ export interface WatchedSources {
 /** Editors write a file in several steps, and "save all" writes several. */
 const SETTLE_MS = 150
 
-/** Watches the program's sources and the routes file. Changes between two calls of `changed` are not lost. */
-export function watchSources(root: string, configFile: string): WatchedSources {
+/** Watches the program's sources. Changes between two calls of `changed` are not lost. */
+export function watchSources(root: string): WatchedSources {
   let pending = false
   let notice = (): void => {}
   const note = (): void => {
@@ -21,10 +21,6 @@ export function watchSources(root: string, configFile: string): WatchedSources {
     notice()
   }
   for (const folder of ['src', 'otel']) watch(join(root, folder), { recursive: true }, note)
-  // Its folder, not the file: an editor that saves by renaming leaves a watched file behind.
-  watch(dirname(configFile), (_event, file) => {
-    if (file === basename(configFile)) note()
-  })
 
   return {
     async changed() {

@@ -45,10 +45,6 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   const server = createServer(
     {
       ...messages,
-      headersTimeout: config.headersTimeoutMs,
-      requestTimeout: config.requestTimeoutMs,
-      keepAliveTimeout: config.keepAliveTimeoutMs,
-      maxHeaderSize: config.maxHeaderBytes,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
       // Behind a response that is not out yet, what follows could get in front of it.
@@ -62,9 +58,9 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       handle(request, response)
     },
   )
-  server.maxConnections = config.maxConnections
   // Counted in `request-faults.ts`: Node counts by halves, and older ones drop what is too much without a word.
   server.maxHeadersCount = 0
+  applyLimits(server, config)
   // Node would answer 100 by itself, before anybody looked whether the request may pass at all.
   server.on('checkContinue', (request: IncomingMessage, response) => {
     expectingContinue.add(request)
@@ -98,6 +94,16 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     socket.destroySoon() // nor does anybody else close it
   }
   return server
+}
+
+/** Also while it listens: timeouts hold at once, the size of header sections for connections that are opened from now on. */
+export function applyLimits(server: Server, config: EntrypointConfig): void {
+  server.headersTimeout = config.headersTimeoutMs
+  server.requestTimeout = config.requestTimeoutMs
+  server.keepAliveTimeout = config.keepAliveTimeoutMs
+  server.maxConnections = config.maxConnections
+  // Node looks at it when a connection is opened; its types do not know that.
+  Object.assign(server, { maxHeaderSize: config.maxHeaderBytes })
 }
 
 function isOver(response: ServerResponse): boolean {

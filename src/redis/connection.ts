@@ -39,7 +39,7 @@ export class RedisConnection {
   readonly #redis: Redis | Cluster
   readonly #log: Logger
   readonly #metrics: RedisMetrics
-  readonly #preparations: Preparation[] = []
+  readonly #preparations = new Set<Preparation>()
   readonly #scripts = new Map<string, RedisScript>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
@@ -73,9 +73,12 @@ export class RedisConnection {
   /**
    * Has `prepare` run at each connection, before it counts as usable: a restarted Redis has forgotten its scripts. Then
    * `resume` runs, in the moment from which requests ask Redis again: what it sends is there before what they send.
+   *
+   * @returns ends that
    */
-  prepareWith(prepare: () => Promise<unknown>, resume?: () => void): void {
-    this.#preparations.push({ prepare, resume })
+  prepareWith(prepare: () => Promise<unknown>, resume?: () => void): () => void {
+    const preparation: Preparation = { prepare, resume }
+    this.#preparations.add(preparation)
     // Connected before whoever asks: without this, what needs the preparation would fail until the next reconnect.
     if (this.isUsable)
       this.#byItself(async () =>
@@ -84,6 +87,7 @@ export class RedisConnection {
           (error: unknown) => this.#fail(error),
         ),
       )
+    return () => void this.#preparations.delete(preparation)
   }
 
   /** Waits for the first connection, at most `timeoutMs`; true when Redis is usable. */
@@ -194,10 +198,11 @@ export class RedisConnection {
 
   /** Those that are added meanwhile too. */
   async #prepare(): Promise<void> {
-    let prepared = 0
-    while (prepared < this.#preparations.length) {
-      const next = this.#preparations.slice(prepared)
-      prepared = this.#preparations.length
+    const prepared = new Set<Preparation>()
+    for (;;) {
+      const next = [...this.#preparations].filter(preparation => !prepared.has(preparation))
+      if (next.length === 0) return
+      for (const preparation of next) prepared.add(preparation)
       await Promise.all(next.map(({ prepare }) => prepare()))
     }
   }

@@ -44,6 +44,8 @@ export const ATTR_RETRY_RESULT = 'gateway.upstream.retry.result'
 export const ATTR_CAUSE = 'gateway.upstream.cause'
 /** `passed`, `failed`. */
 export const ATTR_HEALTH_CHECK_RESULT = 'gateway.upstream.health_check.result'
+/** `success`, `refused`. */
+export const ATTR_CONFIG_RESULT = 'gateway.config.result'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
 export const ATTR_RATE_LIMITING_RESULT = 'gateway.rate_limiting.result'
 export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
@@ -88,6 +90,12 @@ export const METRIC_REDIS_RECONNECTS = 'gateway.redis.reconnects'
 export const METRIC_OPS_INFO = 'gateway.ops.info'
 /** Gauge, always 1: the checksum of the configuration in force, as attribute `sha256`. */
 export const METRIC_CONFIG_INFO = 'gateway.config.info'
+/** Gauge: 1 while the file that was last read is in force, 0 after one was refused. */
+export const METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL = 'gateway.config.last_reload_successful'
+/** Gauge, `s` since 1970: when the configuration in force was read. */
+export const METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP = 'gateway.config.last_reload_success_timestamp'
+/** Counter, `{reload}`, by result: times that the file was read again. */
+export const METRIC_CONFIG_RELOADS = 'gateway.config.reloads'
 
 /** Bucket boundaries in seconds that the conventions advise for HTTP durations. */
 export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]

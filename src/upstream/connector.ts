@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { buildConnector, errors } from 'undici'
@@ -24,6 +25,14 @@ export function createConnector(timeoutMs: number, tls: UpstreamTlsConfig | unde
       callback(...result)
     }) as unknown as Socket
   }
+}
+
+/** Another one when a file of it has another content. */
+export function tlsVersion(tls: UpstreamTlsConfig | undefined): string | undefined {
+  if (tls === undefined) return undefined
+  const hash = createHash('sha256')
+  for (const file of Object.values(readFiles(tls))) hash.update(file)
+  return hash.digest('hex')
 }
 
 /** Checked when the configuration was read; what has happened to them since is an error like any other. */

@@ -129,9 +129,15 @@ export class Upstream {
     }
   }
 
+  /** Only requests that are under way use it from now on: it is no longer checked, and no metric tells of it. */
+  leave(): void {
+    stopObserving(this)
+    for (const { healthCheck } of this.targets) void healthCheck?.stop()
+  }
+
   /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
   async close(): Promise<void> {
-    stopObserving(this)
+    this.leave()
     await Promise.all(this.targets.map(target => target.close()))
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { copyFileSync } from 'node:fs'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -53,6 +54,16 @@ describe('TLS to an upstream', () => {
     assert.match(error.code, code)
     assert.equal(seen.length, 0)
   }
+
+  it('is verified anew when the file was renewed in its place and the gateway reads its own again', async () => {
+    const { certFile } = createAuthority('Another Authority')
+    await start(authority.issue('localhost'), { tls: { ca: certFile } })
+    await expectRefusal(/CERT|VERIFY/)
+    const { port } = server.address() as AddressInfo
+    copyFileSync(authority.certFile, certFile)
+    pipeline.reload(proxyTo(`https://localhost:${port}`, { upstream: { tls: { ca: certFile } } }))
+    assert.equal((await send(pipeline.port, '/app')).text, 'secret')
+  })
 
   it('is verified by the authority of the file', async () => {
     await start(authority.issue('localhost'), { tls: { ca: authority.certFile } })

@@ -13,6 +13,9 @@ const GATEWAY = {
   ],
   others: [
     'gateway_config_info',
+    'gateway_config_last_reload_success_timestamp_seconds',
+    'gateway_config_last_reload_successful',
+    'gateway_config_reloads_total',
     'gateway_ops_info',
     'gateway_rate_limiting_degraded',
     'gateway_rate_limiting_requests_total',

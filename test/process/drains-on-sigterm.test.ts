@@ -33,7 +33,7 @@ describe('a gateway that is told to stop', () => {
   const isDraining = (): Promise<unknown> =>
     gateway.process.waitForLog('shutdown', entry => entry['event'] === 'shutdown')
 
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`finishes what is in flight, takes nothing new, and ends with 0: ${signal}`, async () => {
       await start()
       const begun = open(gateway.port, { path: '/app' })
@@ -60,6 +60,30 @@ describe('a gateway that is told to stop', () => {
       assert.equal(gateway.logs.filter(entry => entry['event'] === 'request').length, 2)
     })
   }
+
+  it('goes on for a while, says that it is not ready, and asks its clients to come no more on their connections', async () => {
+    await start({ SHUTDOWN_DELAY_MS: '1500' })
+    const kept = await openRaw(gateway.port)
+    const page = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+    kept.send(page)
+    assert.match(await kept.waitFor('"ok"}'), /connection: keep-alive/i)
+    const started = performance.now()
+    gateway.process.signal('SIGTERM')
+    await isDraining()
+    assert.equal((await fetch(`${gateway.opsUrl}/readyz`)).status, 503)
+    const late = await send(gateway.port, '/')
+    assert.deepEqual([late.status, late.headers.connection], [200, 'close'])
+    kept.send(page)
+    assert.match(await kept.closed(), /connection: close/i)
+    assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+    assert.ok(performance.now() - started >= 1_450)
+  })
+
+  it('does not go on for a while when it was Ctrl-C', async () => {
+    await start({ SHUTDOWN_DELAY_MS: '60000' })
+    gateway.process.signal('SIGINT')
+    assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+  })
 
   it('closes idle connections at once', async () => {
     await start()

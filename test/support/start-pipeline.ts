@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
+import type { GatewayConfig } from '../../src/config/types'
 import { RequestMetrics } from '../../src/entrypoint/request-metrics'
 import { createEntrypointServer } from '../../src/entrypoint/server'
 import { OwnServerTelemetry } from '../../src/entrypoint/server-telemetry'
@@ -57,6 +58,8 @@ export interface Pipeline {
   ended(requests: number): Promise<readonly CountedRequest[]>
   /** As SIGTERM does: clients are asked to open no further request on their connections. */
   drain(): void
+  /** As a change of the file does. */
+  reload(file: GatewayFile): void
   stop(): Promise<void>
 }
 
@@ -69,8 +72,7 @@ after(async () => {
 
 /** The whole pipeline on a real port, in the test's own process: faster than a child, and its inside can be looked at. */
 export async function startPipeline(file: GatewayFile, options: PipelineOptions = {}): Promise<Pipeline> {
-  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
-  if (!config) throw new Error(formatProblems(problems))
+  const config = configOf(file)
   const { log, logs } = recordedLog()
   const redis =
     options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log, options.sentinelLogin)
@@ -116,6 +118,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       return metrics.counted
     },
     drain: () => (draining = true),
+    reload: changed => gateway.reload(configOf(changed)),
     stop: async () => {
       if (!running.delete(pipeline)) return
       const closed = once(server, 'close')
@@ -129,6 +132,12 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   }
   running.add(pipeline)
   return pipeline
+}
+
+function configOf(file: GatewayFile): GatewayConfig {
+  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
+  if (!config) throw new Error(formatProblems(problems))
+  return config
 }
 
 /** One upstream, `app`, behind one route, `/app`: what most tests need. */

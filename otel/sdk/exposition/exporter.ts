@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { diag } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
+import type { AggregationTemporality, InstrumentType } from '@opentelemetry/sdk-metrics'
 import { NO_EXEMPLARS, type ExemplarSource } from '../exemplars'
+import { temporalityOf } from '../observed-gauges'
 import { LabelCache } from './labels'
 import { acceptsGzip, CONTENT_TYPES, negotiateFormat, type Format } from './negotiation'
 import { Scrape, type Body } from './scrape'
@@ -27,6 +29,10 @@ export class PrometheusExposition extends PrometheusExporter {
     super({ preventServerStart: true })
     this.#exemplars = exemplars
     this.#collectTimeoutMs = collectTimeoutMs
+  }
+
+  override selectAggregationTemporality(type: InstrumentType): AggregationTemporality {
+    return temporalityOf(type, super.selectAggregationTemporality(type))
   }
 
   /** Answers in every case, and only through the response. */

@@ -35,6 +35,7 @@ export class PolicyGroup {
   readonly #shared: RateLimitStore | undefined
   readonly #refusals = new Refusals()
   readonly #owed = new OutageCounts()
+  #unprepare: (() => void) | undefined
 
   constructor({ routeName, policies, replicas, redis }: PolicyGroupOptions) {
     this.#policies = policies
@@ -48,7 +49,7 @@ export class PolicyGroup {
       this.#refusals.clear()
       await this.#owed.handBack(this.#local, scripts)
     }
-    redis.prepareWith(prepare, () => void this.#owed.handBackRest(this.#local, scripts))
+    this.#unprepare = redis.prepareWith(prepare, () => void this.#owed.handBackRest(this.#local, scripts))
   }
 
   /** Never throws, and its promise never rejects. */
@@ -66,6 +67,8 @@ export class PolicyGroup {
   }
 
   close(): void {
+    this.#unprepare?.()
+    this.#shared?.close?.()
     this.#local.close()
   }
 

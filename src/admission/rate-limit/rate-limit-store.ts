@@ -22,4 +22,6 @@ export interface RateLimitStore {
    * @returns one standing for each policy, in the same order
    */
   take(key: string, costs: readonly number[]): readonly Standing[] | Promise<readonly Standing[]>
+  /** Nothing is counted in it any more. */
+  close?(): void
 }

@@ -19,6 +19,8 @@ export function redisPrefix(routeName: string, policy: RateLimitPolicy): string 
 
 /** One fixed window in which every request counts for one: the store of rate-limit-redis. */
 export class RedisWindowStore implements RateLimitStore {
+  /** Ends what the connection does for it. */
+  readonly close: () => void
   readonly #policy: RateLimitPolicy
   readonly #store: RedisStore
 
@@ -29,7 +31,7 @@ export class RedisWindowStore implements RateLimitStore {
       sendCommand: (...args) => redis.command(args) as Promise<string>,
     })
     // At each connection, not once: it keeps a failed SCRIPT LOAD for ever, and the limiter would never come back.
-    redis.prepareWith(() => this.#store.init({ windowMs: policy.windowMs } as Options))
+    this.close = redis.prepareWith(() => this.#store.init({ windowMs: policy.windowMs } as Options))
   }
 
   take(key: string): Promise<Standing[]> {

@@ -16,22 +16,28 @@ const RELEASES =
 
 /** What changed in the time before: configurations, releases, restarts, Redis. */
 export async function findChanges(prometheus: PrometheusClient, range: Range, signal: AbortSignal): Promise<Change[]> {
-  const [configurations, releases, restarts, redis] = await Promise.all([
+  const [configurations, refusals, releases, restarts, redis] = await Promise.all([
     prometheus.queryRange('max by (instance, sha256) (gateway_config_info)', range, signal),
+    prometheus.queryRange('min by (instance) (gateway_config_last_reload_successful)', range, signal),
     prometheus.queryRange(RELEASES, range, signal),
     prometheus.queryRange('time() - max by (instance) (process_uptime_seconds{job="myesi-api"})', range, signal),
     prometheus.queryRange('min(redis_up)', range, signal),
   ])
   return [
-    ...appeared(configurations, range, ({ labels }) => {
-      return `configuration ${(labels['sha256'] ?? '').slice(0, 8)} came into force on ${labels['instance']}`
-    }),
+    ...appeared(configurations, range, cameIntoForce),
+    ...returned(configurations, cameIntoForce),
+    ...became(refusals, 0, ({ labels }) => `${labels['instance']} refused a new configuration`),
     ...appeared(releases, range, ({ labels }) => `release ${labels['service_version']} began on ${labels['instance']}`),
     ...started(restarts, range),
-    ...outages(redis),
+    ...became(redis, 0, () => 'Redis went away'),
+    ...became(redis, 1, () => 'Redis came back'),
   ]
     .sort((a, b) => a.timeMs - b.timeMs)
     .slice(-MAX_CHANGES)
+}
+
+function cameIntoForce({ labels }: Series): string {
+  return `configuration ${(labels['sha256'] ?? '').slice(0, 8)} came into force on ${labels['instance']}`
 }
 
 /** Series that came after another one of their kind: the very first of all is a beginning and no change. */
@@ -41,6 +47,20 @@ function appeared(series: readonly Series[], { stepMs }: Range, say: (series: Se
   return series.flatMap((one, index) => {
     const timeMs = begins[index] ?? 0
     return timeMs <= earliest + stepMs ? [] : [{ timeMs, what: say(one) }]
+  })
+}
+
+/** Series that are there again after another one of the same instance: what was rolled back. */
+function returned(series: readonly Series[], say: (series: Series) => string): Change[] {
+  return series.flatMap(one => {
+    const others = series.filter(other => other !== one && other.labels['instance'] === one.labels['instance'])
+    const times = others.flatMap(({ points }) => points.map(([time]) => time))
+    return one.points
+      .filter(([now], index) => {
+        const before = one.points[index - 1]?.[0] ?? now
+        return times.some(time => time > before && time < now)
+      })
+      .map(([time]) => ({ timeMs: time * 1_000, what: say(one) }))
   })
 }
 
@@ -55,14 +75,11 @@ function started(series: readonly Series[], { startMs }: Range): Change[] {
   })
 }
 
-function outages(series: readonly Series[]): Change[] {
-  const changes: Change[] = []
-  for (const { points } of series) {
-    for (const [index, [time, value]] of points.entries()) {
-      const before = points[index - 1]?.[1]
-      if (value === 0 && before === 1) changes.push({ timeMs: time * 1_000, what: 'Redis went away' })
-      if (value === 1 && before === 0) changes.push({ timeMs: time * 1_000, what: 'Redis came back' })
-    }
-  }
-  return changes
+/** Series whose value was another one a moment ago. */
+function became(series: readonly Series[], value: number, say: (series: Series) => string): Change[] {
+  return series.flatMap(one =>
+    one.points
+      .filter(([, now], index) => now === value && index > 0 && one.points[index - 1]?.[1] !== value)
+      .map(([time]) => ({ timeMs: time * 1_000, what: say(one) })),
+  )
 }

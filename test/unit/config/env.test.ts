@@ -14,10 +14,12 @@ const DEFAULTS: Settings = {
   redisSentinelPassword: undefined,
   replicas: 1,
   configFile: 'gateway.yaml',
+  configWatch: true,
   logLevel: 'info',
   metricsToken: undefined,
   telemetryRequired: false,
   shutdownTimeoutMs: 10_000,
+  shutdownDelayMs: 0,
 }
 
 function settingsOf(env: Environment): Settings {
@@ -41,7 +43,8 @@ describe('settings from the environment', () => {
   it('have the same defaults where variables are empty', () => {
     const names = ['PORT', 'HOST', 'OPS_PORT', 'OPS_HOST', 'OPS_PUBLIC_URL', 'OPS_TOKEN', 'REDIS_URL', 'REPLICAS']
     const others = ['GATEWAY_CONFIG', 'LOG_LEVEL', 'METRICS_TOKEN', 'TELEMETRY_REQUIRED', 'SHUTDOWN_TIMEOUT_MS']
-    assert.deepEqual(settingsOf(Object.fromEntries([...names, ...others].map(name => [name, '']))), DEFAULTS)
+    const newer = ['GATEWAY_CONFIG_WATCH', 'SHUTDOWN_DELAY_MS']
+    assert.deepEqual(settingsOf(Object.fromEntries([...names, ...others, ...newer].map(name => [name, '']))), DEFAULTS)
   })
 
   it('are read, every one of them', () => {
@@ -57,10 +60,12 @@ describe('settings from the environment', () => {
       REDIS_SENTINEL_PASSWORD: 'p%ss',
       REPLICAS: '3',
       GATEWAY_CONFIG: '/etc/gateway/routes.yaml',
+      GATEWAY_CONFIG_WATCH: 'false',
       LOG_LEVEL: 'silent',
       METRICS_TOKEN: '0123456789abcdef',
       TELEMETRY_REQUIRED: 'True',
       SHUTDOWN_TIMEOUT_MS: '0',
+      SHUTDOWN_DELAY_MS: '5000',
     }
     assert.deepEqual(settingsOf(env), {
       port: 80,
@@ -74,10 +79,12 @@ describe('settings from the environment', () => {
       redisSentinelPassword: 'p%ss',
       replicas: 3,
       configFile: '/etc/gateway/routes.yaml',
+      configWatch: false,
       logLevel: 'silent',
       metricsToken: '0123456789abcdef',
       telemetryRequired: true,
       shutdownTimeoutMs: 0,
+      shutdownDelayMs: 5_000,
     })
   })
 

@@ -1,0 +1,54 @@
+import type { Exchange } from './exchange'
+import type { Part, StagedRoute } from './serving'
+
+/** How long a request may hold on to what the file no longer names: an event stream has no end of its own. */
+const LONGEST_STAY_MS = 10 * 60_000
+const LOOK_INTERVAL_MS = 200
+
+/**
+ * What a reload has replaced, until it can be closed. By requests and not by calls, because a request that waits for a
+ * limiter, or for its second attempt, has no call under way and will make one.
+ */
+export class LeavingParts {
+  readonly #inFlight: () => readonly Exchange[]
+  /** With the time, on the monotonic clock, at which each is closed at the latest. */
+  readonly #parts = new Map<Part, number>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(inFlight: () => readonly Exchange[]) {
+    this.#inFlight = inFlight
+  }
+
+  add(parts: readonly Part[]): void {
+    const closeAt = performance.now() + LONGEST_STAY_MS
+    for (const part of parts) {
+      part.leave?.()
+      this.#parts.set(part, closeAt)
+    }
+    this.#closeUnused()
+  }
+
+  async closeAll(): Promise<void> {
+    clearTimeout(this.#timer)
+    const parts = [...this.#parts.keys()]
+    this.#parts.clear()
+    await Promise.all(parts.map(async part => part.close()))
+  }
+
+  #closeUnused(): void {
+    clearTimeout(this.#timer)
+    const used = new Set(this.#inFlight().flatMap(({ route }) => [...partsOf(route)]))
+    const now = performance.now()
+    for (const [part, closeAt] of this.#parts) {
+      if (used.has(part) && now < closeAt) continue
+      this.#parts.delete(part)
+      void part.close()
+    }
+    if (this.#parts.size > 0) this.#timer = setTimeout(() => this.#closeUnused(), LOOK_INTERVAL_MS).unref()
+  }
+}
+
+/** The gateway's own pages are routes that use nothing. */
+function partsOf(route: Exchange['route']): Iterable<Part> {
+  return (route as Partial<StagedRoute> | undefined)?.parts ?? []
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { answerOf, open, responseTo, send, type Answer } from '../support/send'
+import { openConnections, proxyTo, startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { startLoad } from '../support/under-load'
+import { until } from '../support/until'
+
+describe('a gateway whose file is replaced', () => {
+  let first: RunningUpstream
+  let second: RunningUpstream
+  let pipeline: Pipeline
+
+  beforeEach(async () => {
+    first = await startUpstream((_request, response) => response.end('first'))
+    second = await startUpstream((_request, response) => response.end('second'))
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+    await first.stop()
+    await second.stop()
+  })
+
+  it('serves the next request by the new one', async () => {
+    pipeline = await startPipeline(proxyTo(first.url))
+    assert.equal((await send(pipeline.port, '/app')).text, 'first')
+    pipeline.reload(proxyTo(second.url, { route: { match: { path: '/moved' } } }))
+    assert.equal((await send(pipeline.port, '/app')).status, 404)
+    assert.equal((await send(pipeline.port, '/moved')).text, 'second')
+  })
+
+  it('finishes by the old one what is in flight, and only then closes the connections of an upstream that is gone', async () => {
+    let pending: ServerResponse | undefined
+    first.handler = (_request, response) => (pending = response)
+    pipeline = await startPipeline(proxyTo(first.url))
+    const begun = open(pipeline.port, { path: '/app' })
+    begun.end()
+    const waiting = await until(() => pending, { what: 'the call' })
+    waiting.write('begun, ')
+    const streaming = await responseTo(begun)
+
+    pipeline.reload(proxyTo(second.url))
+    assert.equal((await send(pipeline.port, '/app')).text, 'second')
+    assert.equal(await openConnections(first.server), 1)
+    waiting.end('done')
+    assert.equal((await answerOf(streaming)).text, 'begun, done')
+    await until(async () => (await openConnections(first.server)) === 0, { what: 'the connections are closed' })
+  })
+
+  it('makes the second attempt of a request by the file that it began with', async () => {
+    let calls = 0
+    first.handler = (request, response) => {
+      if (++calls > 1) return response.end('again')
+      pipeline.reload(proxyTo(second.url))
+      request.socket.destroy()
+      return response
+    }
+    pipeline = await startPipeline(proxyTo(first.url, { upstream: { retries: { attempts: 2 } } }))
+    assert.equal((await send(pipeline.port, '/app')).text, 'again')
+  })
+
+  it('keeps connections, and what is known of targets, of an upstream that stays as it is', async () => {
+    const file = (path: string): GatewayFile => ({
+      upstreams: {
+        app: { targets: [first.url] },
+        broken: { targets: [second.url], circuitBreaker: { failures: 1, openFor: '1h' } },
+      },
+      routes: [
+        { name: 'app', match: { path }, upstream: 'app' },
+        { name: 'broken', match: { path: '/broken' }, upstream: 'broken' },
+      ],
+    })
+    second.handler = (request, response) => (request.socket.destroy(), response)
+    const sockets = new Set<unknown>()
+    first.server.on('connection', socket => sockets.add(socket))
+    pipeline = await startPipeline(file('/app'))
+    assert.equal((await send(pipeline.port, '/app')).status, 200)
+    assert.equal((await send(pipeline.port, '/broken')).status, 502)
+    pipeline.reload(file('/moved'))
+    assert.equal((await send(pipeline.port, '/moved')).status, 200)
+    assert.equal(sockets.size, 1)
+    assert.equal((await send(pipeline.port, '/broken')).status, 503)
+  })
+
+  it('checks targets of a new file only', async () => {
+    const healthCheck = { path: '/healthz', interval: '50ms' }
+    pipeline = await startPipeline(proxyTo(first.url, { upstream: { healthCheck } }))
+    await until(() => first.requests.length > 2, { what: 'checks of the first' })
+    pipeline.reload(proxyTo(second.url, { upstream: { healthCheck } }))
+    await until(() => second.requests.length > 2, { what: 'checks of the second' })
+    const { length } = first.requests
+    await until(() => second.requests.length > 6, { what: 'more checks' })
+    assert.ok(first.requests.length <= length + 1)
+  })
+
+  it('goes on counting where a limit stays as it is, and begins anew where it does not', async () => {
+    const file = (limit: number, strip?: string): GatewayFile =>
+      proxyTo(first.url, {
+        route: { rateLimit: { limit, window: '1h' }, ...(strip && { rewrite: { stripPrefix: strip } }) },
+      })
+    pipeline = await startPipeline(file(2))
+    const status = async (): Promise<number> => (await send(pipeline.port, '/app')).status
+    assert.deepEqual([await status(), await status(), await status()], [200, 200, 429])
+    pipeline.reload(file(2, '/app'))
+    assert.equal(await status(), 429)
+    pipeline.reload(file(1))
+    assert.deepEqual([await status(), await status()], [200, 429])
+  })
+})
+
+describe('a gateway whose file is replaced a hundred times under load', () => {
+  it('fails no request, whichever file it began with', async () => {
+    const targets = await Promise.all(
+      Array.from({ length: 3 }, () =>
+        // Some are answered at once and some are in flight when the next file comes.
+        startUpstream((_request, response) => void setTimeout(() => response.end('ok'), Math.random() * 20)),
+      ),
+    )
+    const [a = '', b = '', c = ''] = targets.map(({ url }) => url)
+    const limited = { rateLimit: { limit: 1_000_000, window: '1h' } }
+    const files = [
+      proxyTo('', { upstream: { targets: [a, b] }, route: limited }),
+      proxyTo('', { upstream: { targets: [b, c], retries: { attempts: 2 } }, route: limited }),
+      proxyTo(c, { route: { timeouts: { response: '5s' } }, entrypoint: { trustedProxies: ['10.0.0.0/8'] } }),
+    ]
+    const pipeline = await startPipeline(files[0]!)
+    const load = startLoad(pipeline.port, 8)
+    for (let reload = 1; reload <= 100; reload++) {
+      const { length } = load.answers
+      await until(() => load.answers.length > length, { what: 'an answer by this file', intervalMs: 5 })
+      pipeline.reload(files[reload % files.length]!)
+    }
+    await load.stop()
+    const isWell = ({ status, text }: Answer): boolean => status === 200 && text === 'ok'
+    assert.deepEqual(
+      load.answers.filter(answer => !isWell(answer)),
+      [],
+    )
+    assert.deepEqual(
+      new Set((await pipeline.ended(load.answers.length)).map(({ outcome }) => outcome)),
+      new Set(['ok']),
+    )
+    // The file in force has one target.
+    for (const { server } of targets.slice(0, 2)) {
+      await until(async () => (await openConnections(server)) === 0, {
+        what: 'connections of targets that are gone are closed',
+      })
+    }
+    await pipeline.stop()
+    await Promise.all(targets.map(target => target.stop()))
+  })
+})

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { sampleValue } from '../support/exposition'
+import { scrape } from '../support/ops-port'
+import { send } from '../support/send'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import type { LogEntry } from '../support/start-process'
+import { proxyTo } from '../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const HAS_SIGHUP = process.platform !== 'win32'
+
+describe('the gateway file, written anew while the gateway runs', () => {
+  let upstream: RunningUpstream
+  let gateway: RunningGateway
+
+  before(async () => {
+    upstream = await startUpstream()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+  afterEach(async () => {
+    await gateway.stop()
+  })
+
+  /** One route of this path. */
+  const file = (path: string, more: object = {}): string =>
+    JSON.stringify(proxyTo(upstream.url, { route: { match: { path } }, ...more }), null, 2)
+  const start = async (env: NodeJS.ProcessEnv = {}): Promise<void> => {
+    gateway = await startGateway({ config: file('/one'), env })
+  }
+  const serves = async (path: string): Promise<boolean> => (await send(gateway.port, path)).status === 200
+  const isServed = (path: string): Promise<unknown> => until(() => serves(path), { what: `${path} is served` })
+  const lines = (): LogEntry[] => gateway.logs.filter(({ event }) => event === 'config')
+  const reloaded = (result: string, times = 1): Promise<unknown> =>
+    until(() => lines().filter(line => line['result'] === result).length === times, { what: `${times} × ${result}` })
+
+  for (const [how, write] of [
+    ['written in its place', (path: string, text: string) => writeFileSync(path, text)],
+    [
+      'replaced by another file, as editors do',
+      (path: string, text: string) => {
+        writeFileSync(`${path}.new`, text)
+        renameSync(`${path}.new`, path)
+      },
+    ],
+    [
+      'removed and written again',
+      (path: string, text: string) => {
+        rmSync(path)
+        writeFileSync(path, text)
+      },
+    ],
+  ] as const) {
+    it(`is put in force: ${how}`, async () => {
+      await start()
+      write(gateway.configFile, file('/two'))
+      await isServed('/two')
+      assert.equal(await serves('/one'), false)
+    })
+  }
+
+  it('is put in force when a symbolic link on the way to it turns, as in a ConfigMap of Kubernetes', async () => {
+    await start()
+    const folder = dirname(gateway.configFile)
+    const version = (name: string, path: string): void => {
+      mkdirSync(join(folder, name))
+      writeFileSync(join(folder, name, 'gateway.yaml'), file(path))
+      symlinkSync(name, join(folder, '..data.new'))
+      renameSync(join(folder, '..data.new'), join(folder, '..data'))
+    }
+    version('..1', '/two')
+    rmSync(gateway.configFile)
+    symlinkSync(join('..data', 'gateway.yaml'), gateway.configFile)
+    await isServed('/two')
+    version('..2', '/three')
+    await isServed('/three')
+  })
+
+  it('tells what is different, line by line', async () => {
+    await start()
+    writeFileSync(gateway.configFile, file('/two', { entrypoint: { maxConnections: 50 } }))
+    await reloaded('success')
+    assert.deepEqual(
+      lines().map(({ level, msg }) => [level, msg]),
+      [
+        ['info', 'entrypoint changed: maxConnections added: 50'],
+        ['info', 'route "app" changed: match.path /one → /two'],
+        ['info', 'the configuration was read again and is in force'],
+      ],
+    )
+    assert.deepEqual([lines().at(-1)?.['cause'], lines().at(-1)?.['changes']], ['file', 2])
+  })
+
+  it('is refused with every mistake it has, and the one before stays', async () => {
+    await start()
+    writeFileSync(gateway.configFile, file('/two', { upstream: { balance: 'rond-robin', panicThreshold: 101 } }))
+    await reloaded('refused')
+    const said = lines().map(({ level, msg }) => `${String(level)} ${String(msg)}`)
+    assert.equal(said.length, 3)
+    assert.match(said[0]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.balance: .*did you mean: round-robin/)
+    assert.match(said[1]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.panicThreshold: /)
+    assert.equal(said[2], 'error the new configuration was refused; the one before stays in force')
+    assert.equal(await serves('/one'), true)
+
+    writeFileSync(gateway.configFile, file('/one'))
+    await reloaded('success')
+  })
+
+  it('is refused when it is gone', async () => {
+    await start()
+    rmSync(gateway.configFile)
+    await reloaded('refused')
+    assert.match(String(lines()[0]?.['msg']), /gateway\.yaml: there is no such file/)
+    assert.equal(await serves('/one'), true)
+  })
+
+  it('shows in metrics', async () => {
+    await start()
+    const values = async (): Promise<unknown[]> => {
+      const seen = await scrape(gateway.opsUrl)
+      const reloads = (result: string): unknown =>
+        sampleValue(seen, 'gateway_config_reloads_total', { gateway_config_result: result })
+      const isWell = sampleValue(seen, 'gateway_config_last_reload_successful', {})
+      return [isWell, reloads('success'), reloads('refused')]
+    }
+    const family = async (name: string): Promise<{ labels: object; value: number }[]> => {
+      const found = (await scrape(gateway.opsUrl)).get(name)
+      return (found?.samples ?? []).map(({ labels, value }) => ({ labels, value }))
+    }
+    const time = async (): Promise<number> =>
+      (await family('gateway_config_last_reload_success_timestamp_seconds'))[0]?.value ?? 0
+    assert.deepEqual(await values(), [1, 0, 0])
+    const [startedAt, [before]] = [await time(), await family('gateway_config_info')]
+    assert.ok(Math.abs(startedAt - Date.now() / 1_000) < 60)
+
+    writeFileSync(gateway.configFile, 'routes: nothing')
+    await reloaded('refused')
+    assert.deepEqual([await values(), await time()], [[0, 0, 1], startedAt])
+    assert.deepEqual(await family('gateway_config_info'), [before])
+
+    const other = {
+      upstreams: { other: { targets: [upstream.url] } },
+      routes: [{ name: 'o', match: { path: '/o' }, upstream: 'other' }],
+    }
+    writeFileSync(gateway.configFile, JSON.stringify(other))
+    await reloaded('success')
+    assert.deepEqual(await values(), [1, 1, 1])
+    assert.ok((await time()) > startedAt)
+    const [after, ...others] = await family('gateway_config_info')
+    assert.deepEqual(others, [])
+    assert.notDeepEqual(after?.labels, before?.labels)
+    for (const name of ['target_healthy', 'target_active_requests', 'panic']) {
+      const names = (await family(`gateway_upstream_${name}`)).map(({ labels }) =>
+        Reflect.get(labels, 'gateway_upstream_name'),
+      )
+      assert.deepEqual(names, ['other'], 'of an upstream that is gone nothing is told')
+    }
+  })
+
+  it('changes what clients may do, as far as Node can while it listens: everything', async () => {
+    await start()
+    const large = { path: '/nowhere', headers: { 'x-large': 'x'.repeat(20_000) } }
+    assert.equal((await send(gateway.port, large)).status, 431)
+    writeFileSync(gateway.configFile, file('/one', { entrypoint: { maxHeaderSize: '32KiB' } }))
+    await reloaded('success')
+    assert.equal((await send(gateway.port, large)).status, 404)
+  })
+
+  if (HAS_SIGHUP) {
+    it('is read on SIGHUP alone where it is not watched', async () => {
+      await start({ GATEWAY_CONFIG_WATCH: 'false' })
+      writeFileSync(gateway.configFile, file('/two'))
+      gateway.process.signal('SIGHUP')
+      await reloaded('success')
+      assert.equal(lines().at(-1)?.['cause'], 'SIGHUP')
+      assert.equal(await serves('/two'), true)
+    })
+
+    it('is read on SIGHUP also when nothing in it is different', async () => {
+      await start()
+      gateway.process.signal('SIGHUP')
+      await reloaded('success')
+      gateway.process.signal('SIGHUP')
+      await reloaded('success', 2)
+      assert.equal(lines().length, 2)
+      assert.equal(await serves('/one'), true)
+    })
+  }
+})
