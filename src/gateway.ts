@@ -7,7 +7,10 @@ import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
 import type { PolicyOffenders } from './admission/rate-limit/offenders'
 import { refuseWebSockets } from './admission/refuse-websockets'
-import type { EntrypointConfig, GatewayConfig } from './config/types'
+import { refuseForMaintenance } from './answers/maintenance'
+import { redirect } from './answers/redirect'
+import { respond } from './answers/respond'
+import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
 import { logAccess } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
@@ -28,7 +31,7 @@ import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
 import { createPathRewrite } from './upstream/path-rewrite'
-import type { UpstreamState } from './upstream/upstream'
+import type { Upstream, UpstreamState } from './upstream/upstream'
 import { VERSION } from './version'
 
 export interface GatewayOptions {
@@ -132,14 +135,17 @@ interface InForce {
 
 /** What a request of this route passes, in this order. */
 function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakePart, options: GatewayOptions): Staging {
-  const { replicas, redis, clientTelemetry, serverTelemetry } = options
+  const { replicas, redis, serverTelemetry } = options
   const { name, template, config } = route
   const { auth } = config
   const limiter = take('limiter', [name, template, config.rateLimits], () =>
     createRateLimiter({ route, replicas, redis }),
   )
+  const access = config.access.map(limitAccess)
+  // Nobody's limit is used up by what is refused anyway. The limiter is there all the same, and keeps its counts.
+  if (config.maintenance) return { stages: [...access, refuseForMaintenance(config.maintenance)], limiters: [limiter] }
   const stages: Stage[] = [
-    ...config.access.map(limitAccess), // what is not let in is not worth a count
+    ...access, // what is not let in is not worth a count
     // Before authentication: to guess keys must cost.
     ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
     ...(auth === undefined
@@ -154,17 +160,24 @@ function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakeP
     // Behind the limits: whoever tries again and again is counted.
     ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
-    forward({
-      upstream,
-      telemetry: clientTelemetry,
-      rewritePath: createPathRewrite(config.rewrite),
-      timeouts: config.timeouts,
-      retry: config.retry,
-      webSocketIdleMs: config.webSocket ? config.webSocket.idleTimeoutMs : 0,
-      onFailure: handleError,
-    }),
+    lastStage(config, upstream, options),
   ]
   return { stages, limiters: [limiter] }
+}
+
+/** What answers. */
+function lastStage(config: RouteConfig, upstream: Upstream | undefined, options: GatewayOptions): Stage {
+  if (config.redirect) return redirect(config.redirect, config.match)
+  if (config.respond) return respond(config.respond)
+  return forward({
+    upstream: upstream as Upstream,
+    telemetry: options.clientTelemetry,
+    rewritePath: createPathRewrite(config.rewrite),
+    timeouts: config.timeouts,
+    retry: config.retry,
+    webSocketIdleMs: config.webSocket ? config.webSocket.idleTimeoutMs : 0,
+    onFailure: handleError,
+  })
 }
 
 /** What a request of the gateway's own page passes. */
@@ -242,7 +255,10 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
 const ABOUT: Route = toRoute({
   name: 'about',
   match: { path: '/', exact: true, host: undefined, methods: undefined, headers: [] },
-  upstream: '',
+  upstream: undefined,
+  redirect: undefined,
+  respond: undefined,
+  maintenance: undefined,
   auth: undefined,
   rewrite: { stripPrefix: undefined, addPrefix: undefined },
   requestHeaders: undefined,

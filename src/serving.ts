@@ -68,7 +68,8 @@ export interface ServingOptions {
 
 /** What the stages of a route are made of, besides what they take. */
 export interface RouteParts {
-  readonly upstream: Upstream
+  /** Undefined where the route itself answers. */
+  readonly upstream: Upstream | undefined
   readonly consumers: Consumers
 }
 
@@ -82,9 +83,9 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
     return part
   }
   const consumers = new Consumers(config.consumers)
-  const stageRoute = (routeConfig: RouteConfig, upstream: Upstream): StagedRoute => {
+  const stageRoute = (routeConfig: RouteConfig, upstream: Upstream | undefined): StagedRoute => {
     const route = toRoute(routeConfig)
-    const used = new Set<Part>([upstream])
+    const used = new Set<Part>(upstream && [upstream])
     const takeNoted: TakePart = (...request) => {
       const part = take(...request)
       used.add(part)
@@ -100,7 +101,7 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
         return [upstream.name, take('upstream', from, () => new Upstream(upstream, log))]
       }),
     )
-    const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream) as Upstream))
+    const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream ?? '')))
     return {
       config,
       upstreams: [...upstreams.values()],

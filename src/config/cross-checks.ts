@@ -1,3 +1,4 @@
+import { checkAnswers } from './answer-checks'
 import { problemAt, problemAtKey } from './findings'
 import { checkAmbiguity, checkFieldNames, checkNameSets, type UnderstoodMatch } from './match-checks'
 import { checkIdentity } from './identity-checks'
@@ -31,6 +32,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkTls(upstreams, source),
     ...checkRouteNames(routes, source),
     ...checkRouteUpstreams(routes, upstreams, source),
+    ...routes.flatMap(({ at }) => checkAnswers(at, source)),
     ...checkAmbiguity(routes, route => label(route, source), source),
     ...checkNameSets(routes, source),
     ...checkFieldNames(routes.flatMap(fieldMapsOf), source),
@@ -47,6 +49,8 @@ interface UnderstoodRoute {
   readonly at: Path
   readonly name: string | undefined
   readonly upstream: string | undefined
+  /** It needs no upstream. */
+  readonly answers: boolean
   readonly path: string | undefined
   readonly stripPrefix: string | undefined
   /** Undefined unless all of it is understood. */
@@ -64,6 +68,7 @@ function understand(raw: Readonly<Record<string, unknown>>, index: number): Unde
     at: ['routes', index],
     name: read(routeSchema.shape.name, raw.name),
     upstream: read(routeSchema.shape.upstream, raw.upstream),
+    answers: raw.upstream === undefined && (raw.redirect !== undefined || raw.respond !== undefined),
     path,
     stripPrefix: read(rewriteSchema.shape.stripPrefix, asMap(raw.rewrite).stripPrefix),
     match: understandMatch(raw.match),
@@ -86,7 +91,7 @@ function fieldMapsOf({ at }: UnderstoodRoute): Path[] {
     [...at, key, 'set'],
     [...at, key, 'add'],
   ])
-  return [[...at, 'match', 'headers'], ...edits]
+  return [[...at, 'match', 'headers'], [...at, 'respond', 'headers'], ...edits]
 }
 
 /** Node refuses to start a server whose whole request must be in before its header section must. */
@@ -170,7 +175,7 @@ function checkRouteUpstreams(
     return problemAt([...at, 'upstream'], mistake('is not an upstream of this file', list(upstreams), nearest), source)
   })
   // While a route's upstream is not understood, the one it means would be called unused.
-  if (unknown.length > 0 || routes.some(({ upstream }) => upstream === undefined)) return problems
+  if (unknown.length > 0 || routes.some(({ upstream, answers }) => upstream === undefined && !answers)) return problems
   const used = new Set(routes.map(({ upstream }) => upstream))
   const unused = upstreams.filter(name => !used.has(name))
   return unused.map(name => ({

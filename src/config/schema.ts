@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { authSchema, consumerSchema } from './identity-schema'
+import type { MaintenanceConfig } from './types'
 import { choice, parseFlag } from './values/choice'
 import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
@@ -8,6 +9,7 @@ import { field, notYet } from './values/field'
 import {
   HEADER_NAME_PATTERN,
   HEADER_VALUE_PATTERN,
+  parseBody,
   parseConditionName,
   parseHeaderValue,
   parseRequestEditName,
@@ -15,11 +17,13 @@ import {
 } from './values/header'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
 import { parseMethod } from './values/method'
+import { MAINTENANCE_FORMS, parseMaintenance } from './values/maintenance'
 import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import type { Parse } from './values/parsed'
 import { parseAddPrefix, parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
 import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
+import { parseRedirectStatus, parseRedirectTarget, REDIRECT_PATTERN, REDIRECT_STATUSES } from './values/redirect'
 import { parseFilePath, parseServerName } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseTarget, TARGET_FORMS } from './values/target'
@@ -69,6 +73,10 @@ const accessSchema = z.strictObject({
   deny: accessList.meta({ description: 'These are kept out, whatever allow says.' }),
 })
 
+function maintenance(description: string): z.ZodType<MaintenanceConfig | false> {
+  return field(parseMaintenance, { description, anyOf: MAINTENANCE_FORMS })
+}
+
 export const entrypointSchema = z
   .strictObject({
     trustedProxies: z
@@ -114,6 +122,9 @@ export const entrypointSchema = z
     access: accessSchema.optional().meta({
       description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
     }),
+    maintenance: maintenance(
+      'Turn the requests of every route down with 503, those aside that say maintenance: false.',
+    ).prefault(false),
     maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
       atLeast: 1,
       atMost: 1_000_000,
@@ -442,11 +453,43 @@ const webSocketSchema = z.union([
   field(parseWebSocketFlag, { description: 'Whether upgrades to WebSocket are let through.', type: 'boolean' }),
 ])
 
+export const redirectSchema = z
+  .strictObject({
+    to: field(parseRedirectTarget, {
+      description:
+        "A path or an http(s) URL. With /* at its end, the rest of the path below the route's is put there. The query is kept.",
+      type: 'string',
+      pattern: REDIRECT_PATTERN,
+      examples: ['/new/*', 'https://shop.example/'],
+    }),
+    status: field(parseRedirectStatus, {
+      description: '301, 302 or 303; 307 and 308 have the client keep its method and body.',
+      anyOf: [{ enum: REDIRECT_STATUSES }, { type: 'string', pattern: '^30[12378]$|\\$\\{' }],
+    }).prefault(308),
+  })
+  .meta({ description: 'Sends clients elsewhere, in the place of an upstream.' })
+
+export const respondSchema = z
+  .strictObject({
+    status: numberField('Status of the response.', { atLeast: 200, atMost: 599 }).prefault(200),
+    headers: z
+      .record(headerName(parseResponseEditName), headerValue)
+      .prefault({})
+      .meta({ description: 'Its header fields by name. Content-Type is text/plain unless it is here.' }),
+    body: field(parseBody, { description: 'Its body.', type: 'string' }).optional(),
+  })
+  .meta({ description: 'Gives every request the same answer, in the place of an upstream.' })
+
 export const routeSchema = z
   .strictObject({
     name: nameField('Name of the route in logs and on the status page.'),
     match: matchSchema,
-    upstream: field(parseReference, { description: 'Name of an upstream in this file.', type: 'string' }),
+    upstream: field(parseReference, { description: 'Name of an upstream in this file.', type: 'string' }).optional(),
+    redirect: redirectSchema.optional(),
+    respond: respondSchema.optional(),
+    maintenance: maintenance(
+      'Turn every request of this route down with 503. false: also not while the entrypoint has maintenance.',
+    ).optional(),
     rewrite: rewriteSchema.prefault({}),
     requestHeaders: headerEdits(parseRequestEditName, 'the request').meta({
       description: 'What is changed of the header section before the request is forwarded.',

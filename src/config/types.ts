@@ -185,6 +185,25 @@ export interface HeaderField {
   readonly value: string
 }
 
+export interface RedirectConfig {
+  /** A path, or an http(s) URL; empty or without a slash at its end where the rest of the path brings it. */
+  readonly to: string
+  /** The path below the route's is put behind it. */
+  readonly keepsRest: boolean
+  readonly status: number
+}
+
+export interface RespondConfig {
+  readonly status: number
+  readonly headers: readonly HeaderField[]
+  readonly body: string | undefined
+}
+
+export interface MaintenanceConfig {
+  /** For `Retry-After`; undefined: not said. */
+  readonly retryAfterMs: number | undefined
+}
+
 export interface HeaderEditsConfig {
   /** In the place of all fields of this name. */
   readonly set: readonly HeaderField[]
@@ -208,8 +227,12 @@ export interface RouteConfig {
     /** Fields that must be there with exactly this value, sorted by name; lower case. */
     readonly headers: readonly HeaderField[]
   }
-  /** The name of an upstream in the same file. */
-  readonly upstream: string
+  /** The name of an upstream in the same file. Exactly one of this, `redirect` and `respond` is there. */
+  readonly upstream: string | undefined
+  readonly redirect: RedirectConfig | undefined
+  readonly respond: RespondConfig | undefined
+  /** Undefined: requests are taken. */
+  readonly maintenance: MaintenanceConfig | undefined
   /** Undefined: everybody passes. */
   readonly auth: AuthConfig | undefined
   readonly rewrite: { readonly stripPrefix: string | undefined; readonly addPrefix: string | undefined }

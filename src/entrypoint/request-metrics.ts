@@ -1,5 +1,5 @@
 import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
-import { FAULT_REASONS, REASONS, type Outcome, type Reason } from '../errors/reasons'
+import { FAULT_REASONS, OWN_FAULT_REASONS, REASONS, type Outcome, type Reason } from '../errors/reasons'
 import type { Exchange } from '../exchange'
 import type { Route } from '../routing/route'
 import {
@@ -31,7 +31,8 @@ export class RequestMetrics {
   announce(routes: readonly Route[]): void {
     for (const route of routes) {
       this.#requests.add(0, this.#attributes(route, 'ok', undefined))
-      for (const reason of FAULT_REASONS) this.#requests.add(0, this.#attributes(route, 'fault', reason))
+      const reasons = route.upstreamName === undefined ? OWN_FAULT_REASONS : FAULT_REASONS
+      for (const reason of reasons) this.#requests.add(0, this.#attributes(route, 'fault', reason))
     }
   }
 
@@ -61,7 +62,7 @@ const NO_ROUTE = {}
 function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
   return {
     ...(route && { [ATTR_HTTP_ROUTE]: route.template }),
-    ...(route && route.upstreamName !== '' && { [ATTR_UPSTREAM_NAME]: route.upstreamName }),
+    ...(route && route.upstreamName !== undefined && { [ATTR_UPSTREAM_NAME]: route.upstreamName }),
     [ATTR_OUTCOME]: outcome,
     ...(reason && { [ATTR_REASON]: reason }),
   }

@@ -15,8 +15,7 @@ export function describeRoute(span: Span, { request, path }: Exchange, route: Ro
     [semconv.ATTR_HTTP_ROUTE]: route.template,
     [semconv.ATTR_URL_PATH]: path,
   })
-  // The gateway's own page has none.
-  if (route.upstreamName !== '') span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
+  if (route.upstreamName !== undefined) span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
 }
 
 /** Who asks, known as soon as it is let in. */

@@ -21,7 +21,7 @@ export class StockServerTelemetry implements ServerTelemetry {
     this.#setHttpRoute(route.template)
     const span = trace.getSpan(exchange.context)
     span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
-    if (route.upstreamName !== '') span?.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
+    if (route.upstreamName !== undefined) span?.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
   }
 
   streaming(exchange: Exchange, kind: StreamKind): void {

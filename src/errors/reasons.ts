@@ -50,6 +50,8 @@ export const REASONS = {
   limited: { outcome: 'refusal', status: 429, title: 'Too many requests' },
   /** Too many calls wait for a connection to the upstream. */
   overloaded: { outcome: 'refusal', status: 503, title: 'The upstream is busy' },
+  /** The file says so. */
+  maintenance: { outcome: 'refusal', status: 503, title: 'Closed for maintenance' },
   draining: { outcome: 'refusal', status: 503, title: 'The gateway is shutting down' },
   // Nobody is waiting for the answer any more. 499 after nginx; RFC 9110 knows no code for it.
   client_closed: { outcome: 'client_closed', status: 499, title: 'The client closed the connection' },
@@ -58,7 +60,10 @@ export const REASONS = {
 
 export type Reason = keyof typeof REASONS
 
-/** The reasons whose outcome is `fault`: their series exist with the value 0 from the start. */
+/** The reasons whose outcome is `fault`. */
 export const FAULT_REASONS: readonly Reason[] = (Object.keys(REASONS) as Reason[]).filter(
   reason => REASONS[reason].outcome === 'fault',
 )
+
+/** Those that can strike where no upstream is asked. */
+export const OWN_FAULT_REASONS: readonly Reason[] = ['limiter_unavailable', 'internal']

@@ -39,7 +39,7 @@ export interface ShownLimit extends Pick<RateLimitPolicy, 'limit' | 'windowMs' |
 export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] {
   const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
   return routes.map(route => {
-    const upstream = byName.get(route.upstream)
+    const upstream = byName.get(route.upstream ?? '')
     const { responseMs, idleMs, totalMs } = { ...upstream?.timeouts, ...route.timeouts }
     return {
       name: route.name,

@@ -9,7 +9,8 @@ export type RouteTemplate = string & { readonly [template]: true }
 export interface Route {
   readonly name: string
   readonly template: RouteTemplate
-  readonly upstreamName: string
+  /** Undefined where the gateway itself answers. */
+  readonly upstreamName: string | undefined
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   readonly config: RouteConfig

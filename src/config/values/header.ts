@@ -100,6 +100,15 @@ export function parseHeaderValue(found: unknown): Parsed<string> {
   return found.length > 4_096 ? refuse('is longer than 4096 characters', VALUE_ALLOWED) : { value: found }
 }
 
+const BODY_ALLOWED = 'text'
+
+/** The body of a fixed response. */
+export function parseBody(found: unknown): Parsed<string> {
+  if (typeof found === 'object' && found !== null) return refuse('is not text', 'text; JSON in quotes or behind |')
+  if (typeof found !== 'string') return notText(found, BODY_ALLOWED)
+  return found === '' ? refuse('has nothing in it', `${BODY_ALLOWED}; or leave "body" out`) : { value: found }
+}
+
 /** A map of the file as fields, sorted by name. */
 export function toFields(map: Readonly<Record<string, string>> = {}): HeaderField[] {
   const fields = Object.entries(map).map(([name, value]) => ({ name, value }))

@@ -38,6 +38,7 @@ entrypoint:
   maxBodySize: 10GiB
   access: { deny: [192.0.2.0/24] }
   maxConnections: 1000000
+  maintenance: { retryAfter: 10m }
 upstreams:
   orders:
     targets: [http://127.0.0.1:9001/, "HTTPS://Orders.Example:443"]
@@ -69,6 +70,7 @@ routes:
   - name: everything-else
     match: { path: /:path, host: shop.example }
     upstream: users.v2
+    maintenance: false
     rateLimit: { limit: 1000000000, window: 24d, onStoreFailure: open }
 `
 
@@ -111,6 +113,9 @@ describe('a valid gateway.yaml', () => {
           match: { path: '/orders', exact: false, host: undefined, methods: undefined, headers: [] },
           upstream: 'orders',
           auth: undefined,
+          redirect: undefined,
+          respond: undefined,
+          maintenance: undefined,
           rewrite: { stripPrefix: undefined, addPrefix: undefined },
           requestHeaders: undefined,
           responseHeaders: undefined,
@@ -181,6 +186,9 @@ describe('a valid gateway.yaml', () => {
         },
         upstream: 'orders',
         auth: undefined,
+        redirect: undefined,
+        respond: undefined,
+        maintenance: { retryAfterMs: 600_000 },
         rewrite: { stripPrefix: '/v1', addPrefix: '/v2/x' },
         requestHeaders: {
           set: [
@@ -221,6 +229,9 @@ describe('a valid gateway.yaml', () => {
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
         auth: undefined,
+        redirect: undefined,
+        respond: undefined,
+        maintenance: undefined,
         rewrite: { stripPrefix: undefined, addPrefix: undefined },
         requestHeaders: undefined,
         responseHeaders: undefined,
@@ -240,6 +251,30 @@ describe('a valid gateway.yaml', () => {
         ],
       },
     ])
+  })
+
+  it('has routes that answer in the place of an upstream', () => {
+    const { routes } = configOf(`
+upstreams:
+  a: { targets: [http://h] }
+routes:
+  - { name: a, upstream: a, match: { path: /a }, maintenance: true }
+  - { name: b, redirect: { to: HTTPS://Shop.Example/* }, match: { path: /b } }
+  - { name: c, redirect: { to: /new, status: 303 }, match: { path: /c } }
+  - { name: d, respond: {}, match: { path: /d } }
+  - { name: e, respond: { status: 503, headers: { X-A: b }, body: down }, match: { path: /e } }
+`)
+    assert.deepEqual(
+      routes.map(({ upstream, redirect, respond, maintenance }) => upstream ?? redirect ?? respond ?? maintenance),
+      [
+        'a',
+        { to: 'https://shop.example', keepsRest: true, status: 308 },
+        { to: '/new', keepsRest: false, status: 303 },
+        { status: 200, headers: [], body: undefined },
+        { status: 503, headers: [{ name: 'x-a', value: 'b' }], body: 'down' },
+      ],
+    )
+    assert.deepEqual(routes[0]?.maintenance, { retryAfterMs: undefined })
   })
 
   it('calls a policy that stands alone "default", or as it is named', () => {

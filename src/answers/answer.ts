@@ -1,0 +1,30 @@
+import { STATUS_CODES } from 'node:http'
+import type { Exchange } from '../exchange'
+import { editOwnAnswer } from '../header-edits'
+
+/** What is sent in the place of an upstream's response. */
+export interface Answer {
+  readonly status: number
+  /** Name, value pairs, `Content-Length` included. */
+  readonly fields: readonly string[]
+  readonly body: Buffer | undefined
+}
+
+export function sendAnswer(exchange: Exchange, answer: Answer): void {
+  // A small body mostly came with its header section and is only not parsed yet: a moment later the connection can stay.
+  if (exchange.bodyIsPending) setImmediate(write, exchange, answer)
+  else write(exchange, answer)
+}
+
+function write(exchange: Exchange, { status, fields: always, body }: Answer): void {
+  const { request, response } = exchange
+  // The client left meanwhile, or was answered because the process stops.
+  if (response.destroyed || response.headersSent) return
+  const fields = [...always]
+  const edits = exchange.route?.responseEdits
+  if (edits) editOwnAnswer(fields, edits, response)
+  // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
+  if (exchange.closesConnection) fields.push('Connection', 'close')
+  response.writeHead(status, STATUS_CODES[status] ?? '', fields)
+  response.end(request.method === 'HEAD' ? undefined : body)
+}

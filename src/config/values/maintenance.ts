@@ -1,0 +1,35 @@
+import type { MaintenanceConfig } from '../types'
+import { duration, DURATION_PATTERN } from './duration'
+import { refuse, type Parsed } from './parsed'
+
+const ALLOWED = 'true, false, or when to come again, such as { retryAfter: 10m }'
+const parseRetryAfter = duration({ atLeast: '1s' })
+
+/** For editors. */
+export const MAINTENANCE_FORMS = [
+  { type: 'boolean' },
+  {
+    type: 'object',
+    properties: {
+      retryAfter: { type: 'string', pattern: `${DURATION_PATTERN}|\\$\\{`, description: 'When clients may try again.' },
+    },
+    required: ['retryAfter'],
+    additionalProperties: false,
+  },
+]
+
+/** Whether everything is turned down, and until when. `false` is for a route that stays open while the entrypoint is not. */
+export function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | false> {
+  if (found === true) return { value: { retryAfterMs: undefined } }
+  if (found === false) return { value: false }
+  if (typeof found !== 'object' || found === null || Array.isArray(found)) {
+    return refuse('does not say whether there is maintenance', ALLOWED)
+  }
+  const { retryAfter, ...others } = found as Readonly<Record<string, unknown>>
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) return refuse(`has "${unknown}", which is not a key here`, ALLOWED)
+  const parsed = parseRetryAfter(retryAfter)
+  if ('value' in parsed) return { value: { retryAfterMs: parsed.value } }
+  const { problem, allowed, nearest } = parsed.mistake
+  return refuse(`has a retryAfter that ${problem}`, allowed, nearest && `{ retryAfter: ${nearest} }`)
+}
