@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Redis } from 'ioredis'
 import { askRedis } from '../support/ask-redis'
+import { startDelayingProxy, type DelayingProxy } from '../support/delaying-proxy'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
 import { problemOf, send, type Answer } from '../support/send'
@@ -21,6 +20,7 @@ describe('when Redis', () => {
   let upstream: RunningUpstream
   let redis: RunningRedis
   let pipeline: Pipeline
+  let proxy: DelayingProxy | undefined
   /** What the slowest of some requests took that have nothing to do with Redis: more on a busy machine. */
   let usualMs = 0
 
@@ -33,6 +33,8 @@ describe('when Redis', () => {
   })
   afterEach(async () => {
     await pipeline.stop()
+    await proxy?.stop()
+    proxy = undefined
     await redis.kill()
   })
   after(async () => {
@@ -144,27 +146,27 @@ describe('when Redis', () => {
   })
 
   it('answers too slowly, requests do not wait for it, and it is used again when it is quick', async () => {
-    const proxy = await startDelayingProxy(redis.port)
-    await start({}, { redisUrl: proxy.url })
+    const slow = (proxy = await startDelayingProxy(redis.port))
+    await start({}, { redisUrl: slow.url })
     await expectServed(3, IN_VAIN_MS)
-    proxy.delayMs = 600
+    slow.delayMs = 2_000
     await expectServed(1, IN_VAIN_MS)
     await expectServed(20, NOT_ASKED_MS)
-    await until(() => proxy.delayed > 2, { what: 'it was tried again meanwhile' })
+    assert.equal(slow.delayed, 1, 'one request had asked')
+    await until(() => slow.delayed > 2, { what: 'it was tried again meanwhile' })
     assert.equal(pipeline.redis?.isUsable, false)
-    proxy.delayMs = 0
+    slow.delayMs = 0
     await expectBack(performance.now())
     assert.equal(logged('redis_unavailable'), 1)
-    await proxy.stop()
+    await expectCountedInRedis()
   })
 
   it('is slow but quick enough, it is used', async () => {
-    const proxy = await startDelayingProxy(redis.port)
-    await start({}, { redisUrl: proxy.url })
-    proxy.delayMs = 100
+    const slow = (proxy = await startDelayingProxy(redis.port))
+    await start({}, { redisUrl: slow.url })
+    slow.delayMs = 100
     await expectServed(3, IN_VAIN_MS)
     assert.equal(pipeline.redis?.isUsable, true)
-    await proxy.stop()
   })
 
   it('is down at boot, requests are served, and it is used within 2 s once it is there', async () => {
@@ -285,46 +287,3 @@ describe('when Redis', () => {
     })
   })
 })
-
-interface DelayingProxy {
-  readonly url: string
-  /** How long the answers of Redis are held back; those that are under way already are not. */
-  delayMs: number
-  /** Answers that were held back so far. */
-  delayed: number
-  stop(): Promise<void>
-}
-
-/** Stands between the gateway and Redis, and holds back what Redis says. */
-async function startDelayingProxy(port: number): Promise<DelayingProxy> {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer(client => {
-    const redis = connect(port, '127.0.0.1')
-    for (const socket of [client, redis]) {
-      sockets.add(socket)
-      socket.on('error', () => undefined) // one side may be gone already
-      socket.on('close', () => {
-        client.destroy()
-        redis.destroy()
-      })
-    }
-    client.pipe(redis)
-    redis.on('data', chunk => {
-      if (proxy.delayMs === 0) return void client.write(chunk)
-      proxy.delayed++
-      setTimeout(() => client.write(chunk), proxy.delayMs)
-    })
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const proxy: DelayingProxy = {
-    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    delayMs: 0,
-    delayed: 0,
-    stop: async () => {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-      await once(server, 'close')
-    },
-  }
-  return proxy
-}

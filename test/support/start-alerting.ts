@@ -11,6 +11,8 @@ import { until } from './until'
 
 export interface AlertingOptions {
   readonly gatewayOpsPort: number
+  /** Of other gateways that are scraped as well. */
+  readonly moreGatewayOpsPorts?: readonly number[]
   readonly redisPort: number
   readonly slackUrl: string
   readonly mailPort: number
@@ -39,12 +41,13 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
   ])
   const folder = temporaryFolder()
   const secrets = temporaryFolder()
+  const gatewayPorts = [options.gatewayOpsPort, ...(options.moreGatewayOpsPorts ?? [])]
   writeFileSync(join(secrets, 'slack_api_url'), options.slackUrl)
   writeFileSync(join(secrets, 'smtp_password'), 'not-a-secret')
   copyMonitoring({
     folder,
     replacements: {
-      'gateway:9464': `127.0.0.1:${options.gatewayOpsPort}`,
+      'gateway:9464': gatewayPorts.map(port => `127.0.0.1:${port}`).join(', '),
       'redis-exporter:9121': `127.0.0.1:${exporterPort}`,
       'localhost:9090': `127.0.0.1:${prometheusPort}`,
       'alertmanager:9093': `127.0.0.1:${alertmanagerPort}`,

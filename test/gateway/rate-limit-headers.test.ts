@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { needs } from '../support/needs'
+import { send, type Answer } from '../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startRedis, type RunningRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { parseList } from '../support/structured-fields'
+import { until } from '../support/until'
+
+/** What draft-ietf-httpapi-ratelimit-headers-10 knows of one policy: its name, and parameters that are whole numbers. */
+interface Told {
+  readonly name: string
+  readonly numbers: Readonly<Record<string, number>>
+}
+
+function linesOf({ rawHeaders }: Answer, name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
+}
+
+function toldIn(answer: Answer, field: string): Told[] {
+  return parseList(linesOf(answer, field)).map(({ item, parameters }) => {
+    assert.equal(item.type, 'string')
+    const numbers = [...parameters].map(([key, value]): [string, number] => {
+      assert.ok(value.type === 'integer' && value.value >= 0, `${key} is ${value.type}`)
+      return [key, value.value]
+    })
+    return { name: item.value, numbers: Object.fromEntries(numbers) }
+  })
+}
+
+const POLICIES = [
+  { name: 'burst.per-second_1', limit: 3, window: '1500ms', algorithm: 'gcra' },
+  { name: 'daily', limit: 1_000_000_000, window: '1d' },
+]
+
+describe('the fields of rate limits', () => {
+  let upstream: RunningUpstream
+  let redis: RunningRedis
+  let pipeline: Pipeline
+
+  before(needs('redis-server'))
+  before(async () => {
+    upstream = await startUpstream()
+    redis = await startRedis()
+  })
+  afterEach(async () => {
+    await pipeline.stop()
+  })
+  after(async () => {
+    await redis.kill()
+    await upstream.stop()
+  })
+
+  for (const store of ['memory', 'Redis']) {
+    const options = (): { redisUrl?: string } => (store === 'Redis' ? { redisUrl: redis.url } : {})
+    async function start(rateLimit: object): Promise<void> {
+      pipeline = await startPipeline(proxyTo(upstream.url, { route: { rateLimit } }), options())
+      const { redis: connection } = pipeline
+      if (connection !== undefined) await until(() => connection.isUsable, { what: 'Redis is usable' })
+    }
+
+    it(`are lists of structured fields on answers and refusals, each policy once, ${store}`, async () => {
+      await start(POLICIES)
+      for (const expected of [200, 200, 200, 429]) {
+        const answer = await send(pipeline.port, '/app')
+        assert.equal(answer.status, expected)
+        const policies = toldIn(answer, 'ratelimit-policy')
+        assert.deepEqual(policies, [
+          { name: 'burst.per-second_1', numbers: { q: 3, w: 2 } },
+          { name: 'daily', numbers: { q: 1_000_000_000, w: 86_400 } },
+        ])
+        const limits = toldIn(answer, 'ratelimit')
+        assert.deepEqual(
+          limits.map(({ name }) => name),
+          policies.map(({ name }) => name),
+        )
+        for (const [i, { numbers }] of limits.entries()) {
+          assert.deepEqual(Object.keys(numbers), ['r', 't'])
+          assert.ok(numbers['r']! <= policies[i]!.numbers['q']! && numbers['t']! <= policies[i]!.numbers['w']!)
+        }
+      }
+    })
+
+    for (const algorithm of ['fixed-window', 'gcra']) {
+      it(`tell with Retry-After the first whole second at which a request passes, ${algorithm}, ${store}`, async () => {
+        await start({ name: `${algorithm}-${store}`, limit: 1, window: '2s', algorithm })
+        const first = performance.now()
+        assert.equal((await send(pipeline.port, '/app')).status, 200)
+        const refused = await send(pipeline.port, '/app')
+        assert.equal(refused.status, 429)
+        const retryAfter = linesOf(refused, 'retry-after')
+        assert.match(retryAfter.join(), /^[12]$/)
+        const seconds = Number(retryAfter[0])
+        const refusedAt = performance.now()
+        await sleep((seconds - 1) * 1_000)
+        const early = await send(pipeline.port, '/app')
+        // A machine that was busy elsewhere for a second has missed it.
+        if (performance.now() - first < 2_000) assert.equal(early.status, 429, 'not a second earlier')
+        await sleep(refusedAt + seconds * 1_000 - performance.now())
+        assert.equal((await send(pipeline.port, '/app')).status, 200, 'then it passes')
+      })
+    }
+  }
+})

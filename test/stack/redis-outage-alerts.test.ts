@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { askRedis } from '../support/ask-redis'
+import { startDelayingProxy, type DelayingProxy } from '../support/delaying-proxy'
+import { startMailServer, type MailServer } from '../support/mail-server'
+import { needs } from '../support/needs'
+import { send } from '../support/send'
+import { startSlackStandIn, type SlackStandIn } from '../support/slack-stand-in'
+import { startAlerting } from '../support/start-alerting'
+import { proxyTo } from '../support/start-pipeline'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { startRedis, type RunningRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+/** What takes two minutes takes five seconds. */
+const FACTOR = 25
+const ALERT = 'GatewayRateLimitDegraded'
+
+/** A Redis with the gateway that uses it. */
+interface Pair {
+  readonly redis: RunningRedis
+  readonly proxy: DelayingProxy
+  readonly gateway: RunningGateway
+}
+
+interface Outage {
+  readonly fail: (pair: Pair) => Promise<unknown>
+  readonly mend: (pair: Pair) => Promise<unknown>
+}
+
+/** All of them but `restarted empty`, which is over before anybody should be told. */
+const OUTAGES: Readonly<Record<string, Outage>> = {
+  killed: { fail: ({ redis }) => redis.kill(), mend: ({ redis }) => redis.startAgain() },
+  'down at boot': { fail: async () => undefined, mend: ({ redis }) => redis.startAgain() },
+  frozen: { fail: async ({ redis }) => redis.freeze(), mend: async ({ redis }) => redis.thaw() },
+  'slow by 2 s': {
+    fail: async ({ proxy }) => (proxy.delayMs = 2_000),
+    mend: async ({ proxy }) => (proxy.delayMs = 0),
+  },
+  full: {
+    fail: ({ redis }) => askRedis(redis.url, client => client.config('SET', 'maxmemory', '1')),
+    mend: ({ redis }) => askRedis(redis.url, client => client.config('SET', 'maxmemory', '0')),
+  },
+  'a read-only replica': {
+    fail: ({ redis }) => askRedis(redis.url, client => client.replicaof('127.0.0.1', 1)),
+    mend: ({ redis }) => askRedis(redis.url, client => client.replicaof('NO', 'ONE')),
+  },
+}
+
+describe('the alert of a gateway without its Redis', function () {
+  this.timeout(120_000)
+  let upstream: RunningUpstream
+  let watched: RunningRedis
+  let slack: SlackStandIn
+  let mail: MailServer
+  const proxies: DelayingProxy[] = []
+  const pairs = new Map<string, Pair>()
+
+  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
+  before(async () => {
+    upstream = await startUpstream()
+    // Of the exporter: while RedisDown fires, what follows from it is not told.
+    watched = await startRedis()
+    // One after the other: of seven programs that start at once, each takes as long as all.
+    for (const name of [...Object.keys(OUTAGES), 'well']) pairs.set(name, await startPair(name))
+    slack = await startSlackStandIn()
+    mail = await startMailServer()
+    const [gatewayOpsPort = 0, ...moreGatewayOpsPorts] = [...pairs.values()].map(({ gateway }) => gateway.opsPort)
+    await startAlerting({
+      gatewayOpsPort,
+      moreGatewayOpsPorts,
+      redisPort: watched.port,
+      slackUrl: slack.url,
+      mailPort: mail.port,
+      factor: FACTOR,
+    })
+  })
+  after(async () => {
+    await slack?.stop()
+    await mail?.stop()
+    await Promise.all(proxies.map(proxy => proxy.stop()))
+  })
+
+  async function startPair(name: string): Promise<Pair> {
+    const redis = await startRedis()
+    if (name === 'down at boot') await redis.kill()
+    const proxy = await startDelayingProxy(redis.port)
+    proxies.push(proxy)
+    const config = JSON.stringify(proxyTo(upstream.url, { route: { rateLimit: { limit: 1_000_000, window: '1h' } } }))
+    return { redis, proxy, gateway: await startGateway({ config, env: { REDIS_URL: proxy.url } }) }
+  }
+
+  const addressOf = ({ gateway }: Pair): string => `127.0.0.1:${gateway.opsPort}`
+  /** Everything that was said about the alert in such a state, in Slack and by mail. */
+  const told = (state: string): readonly [string, string] => {
+    const fits = (title: string | undefined): boolean =>
+      title?.includes(ALERT) === true && title.startsWith(`[${state}`)
+    const inSlack = slack.messages.filter(({ title }) => fits(title)).map(({ text }) => text)
+    const inMail = mail.mails.filter(({ subject }) => fits(subject)).map(({ text }) => text)
+    return [inSlack.join('\n'), inMail.join('\n')]
+  }
+  const toldOf = (state: string, pair: Pair): boolean => told(state).every(text => text.includes(addressOf(pair)))
+
+  async function degraded({ gateway }: Pair): Promise<boolean> {
+    const { status, headers } = await send(gateway.port, '/app')
+    assert.equal(status, 200)
+    return headers['x-ratelimit-degraded'] === 'local'
+  }
+
+  it('is delivered for each kind of outage, and for no gateway that is well', async () => {
+    for (const [name, { fail }] of Object.entries(OUTAGES)) {
+      const pair = pairs.get(name)!
+      await fail(pair)
+      await until(() => degraded(pair), { what: `${name}: noticed` })
+    }
+    for (const name of Object.keys(OUTAGES)) {
+      await until(() => toldOf('WARNING', pairs.get(name)!), { what: `${name}: told`, timeoutMs: 40_000 })
+    }
+    const well = pairs.get('well')!
+    assert.equal(await degraded(well), false)
+    assert.ok(told('WARNING').every(text => !text.includes(addressOf(well))))
+  })
+
+  it('is over when Redis is back, for each of them', async () => {
+    for (const [name, { mend }] of Object.entries(OUTAGES)) {
+      const pair = pairs.get(name)!
+      await mend(pair)
+      await until(async () => !(await degraded(pair)), { what: `${name}: over` })
+    }
+    // All are one message: it is over when the last of them is.
+    await until(() => told('RESOLVED').every(text => text.includes('Over after')), {
+      what: 'told that all of it is over',
+      timeoutMs: 60_000,
+    })
+  })
+})
