@@ -77,7 +77,8 @@ describe('the fields of rate limits', () => {
         )
         for (const [i, { numbers }] of limits.entries()) {
           assert.deepEqual(Object.keys(numbers), ['r', 't'])
-          assert.ok(numbers['r']! <= policies[i]!.numbers['q']! && numbers['t']! <= policies[i]!.numbers['w']!)
+          const { q = 0, w = 0 } = policies[i]?.numbers ?? {}
+          assert.ok(Number(numbers['r']) <= q && Number(numbers['t']) <= w, JSON.stringify(numbers))
         }
       }
     })

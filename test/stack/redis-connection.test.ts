@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { RedisConnection } from '../../src/redis/connection'
+import { askRedis } from '../support/ask-redis'
 import { needs } from '../support/needs'
 import { recordedLog } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
@@ -38,6 +39,25 @@ describe('the connection to Redis', () => {
     await server.startAgain()
     await until(() => redis.isUsable, { what: 'usable again' })
     assert.equal(prepared, 2)
+  })
+
+  it('does not come back in the same moment as those of all other replicas', async () => {
+    const back: number[] = []
+    const others = Array.from({ length: 20 }, () => new RedisConnection(server.url, recordedLog().log))
+    await Promise.all(others.map(other => other.settle(5_000)))
+    await askRedis(server.url, client => client.config('SET', 'maxmemory', '1'))
+    await Promise.allSettled(others.map(other => other.command(['SET', 'key', 'value'])))
+    assert.ok(others.every(other => !other.isUsable))
+    await askRedis(server.url, client => client.config('SET', 'maxmemory', '0'))
+    await Promise.all(
+      others.map(async other => {
+        await until(() => other.isUsable, { what: 'usable again', intervalMs: 1 })
+        back.push(performance.now())
+        other.close()
+      }),
+    )
+    const spread = Math.max(...back) - Math.min(...back)
+    assert.ok(spread > 50, `all within ${spread} ms`)
   })
 
   it('takes Redis not for slow when it was the gateway that was busy', async () => {

@@ -38,6 +38,20 @@ describe('the counts of an outage', () => {
     assert.ok([...told.values()].every(cost => cost === 2))
   })
 
+  it('are told to a Redis that has just returned in batches', async () => {
+    for (let i = 0; i < 1_000; i++) count(`client ${i}`)
+    let underWay = 0
+    let most = 0
+    await owed.handBack(local, {
+      handBack: async () => {
+        most = Math.max(most, ++underWay)
+        await Promise.resolve()
+        underWay--
+      },
+    })
+    assert.equal(most, 200)
+  })
+
   it('are told in the end, though requests go on all the time: nothing waits until there is nothing to tell', async () => {
     let counted = 0
     const busy = redis(() => {
