@@ -141,22 +141,15 @@ function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakeP
   const limiter = take('limiter', [name, template, config.rateLimits], () =>
     createRateLimiter({ route, replicas, redis }),
   )
+  const onAuthenticated = (exchange: Exchange): void => serverTelemetry.authenticated(exchange)
   const access = config.access.map(limitAccess)
   // Nobody's limit is used up by what is refused anyway. The limiter is there all the same, and keeps its counts.
   if (config.maintenance) return { stages: [...access, refuseForMaintenance(config.maintenance)], limiters: [limiter] }
   const stages: Stage[] = [
     ...access, // what is not let in is not worth a count
-    // Before authentication: to guess keys must cost.
-    ...(config.rateLimits.length > 0 ? [limiter.stage] : []),
-    ...(auth === undefined
-      ? []
-      : [
-          createAuthenticator({
-            auth,
-            consumers,
-            onAuthenticated: exchange => serverTelemetry.authenticated(exchange),
-          }),
-        ]),
+    ...optional(limiter.limitAddresses), // before authentication: guessing keys must cost
+    ...optional(auth && createAuthenticator({ auth, consumers, onAuthenticated })),
+    ...optional(limiter.limitConsumers), // after it: counts identities, not addresses
     // Behind the limits: whoever tries again and again is counted.
     ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
@@ -178,6 +171,10 @@ function lastStage(config: RouteConfig, upstream: Upstream | undefined, options:
     webSocketIdleMs: config.webSocket ? config.webSocket.idleTimeoutMs : 0,
     onFailure: handleError,
   })
+}
+
+function optional(stage: Stage | undefined): Stage[] {
+  return stage === undefined ? [] : [stage]
 }
 
 /** What a request of the gateway's own page passes. */

@@ -237,11 +237,12 @@ function checkCosts(routes: readonly UnderstoodRoute[], source: YamlSource): Con
       const limit = read(policySchema.shape.limit, policy.limit)
       const cost = policy.cost === undefined ? undefined : read(policySchema.shape.cost, policy.cost)
       if (limit === undefined || cost === undefined) return []
-      if (Math.max(cost.standard, ...Object.values(cost.methods)) <= limit) return []
-      const never = mistake(
-        'is more than the limit: such a request would never pass',
-        `at most limit, which is ${limit}`,
-      )
+      const tiers = policy.tiers === undefined ? {} : (read(policySchema.shape.tiers, policy.tiers) ?? {})
+      const smallest = Math.min(limit, ...Object.values(tiers))
+      if (Math.max(cost.standard, ...Object.values(cost.methods)) <= smallest) return []
+      const allowed =
+        smallest === limit ? `at most limit, which is ${limit}` : `at most ${smallest}, the limit of a tier`
+      const never = mistake('is more than the limit: such a request would never pass', allowed)
       return [problemAt([...path, 'cost'], never, source)]
     })
   })

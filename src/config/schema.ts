@@ -21,7 +21,7 @@ import { MAINTENANCE_FORMS, parseMaintenance } from './values/maintenance'
 import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import type { Parse } from './values/parsed'
 import { parseAddPrefix, parsePathTemplate, parseStripPrefix, PATH_PATTERN } from './values/path-template'
-import { KEY_PATTERN, parseRateLimitKey } from './values/rate-limit-key'
+import { HASH_KEY_PATTERN, KEY_PATTERN, parseHashKey, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { parseRedirectStatus, parseRedirectTarget, REDIRECT_PATTERN, REDIRECT_STATUSES } from './values/redirect'
 import { parseFilePath, parseServerName } from './values/tls'
@@ -29,6 +29,7 @@ import { size, SIZE_PATTERN } from './values/size'
 import { parseTarget, TARGET_FORMS } from './values/target'
 import { parseAccess, parseBypass, parseTrustedProxy } from './values/trusted-proxy'
 import { DEFAULT_IDLE_TIMEOUT, parseWebSocketFlag } from './values/websocket'
+import { MAX_LIMIT, parseTiers } from './values/tiers'
 import { wholeNumber } from './values/whole-number'
 
 /**
@@ -209,6 +210,7 @@ const BALANCE_SPELLINGS = {
 } as const
 
 const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
+const HASH_KEY_PART = { type: 'string', pattern: HASH_KEY_PATTERN }
 
 const responseTimeout = durationField(
   'From the last byte of the request to the header section of the response; above it 504 response_timeout.',
@@ -260,9 +262,9 @@ export const upstreamSchema = z
       type: 'string',
       enum: ['round-robin', 'least-requests', 'hash'],
     }).prefault('round-robin'),
-    hashKey: field(parseRateLimitKey, {
+    hashKey: field(parseHashKey, {
       description: "With hash: what is always sent to the same target, the client's address, header:NAME, or a list.",
-      anyOf: [KEY_PART, { type: 'array', items: KEY_PART, minItems: 1 }],
+      anyOf: [HASH_KEY_PART, { type: 'array', items: HASH_KEY_PART, minItems: 1 }],
       examples: ['client', 'header:x-tenant'],
     }).prefault('client'),
     timeouts: z
@@ -305,10 +307,20 @@ const ALGORITHM_SPELLINGS = {
   'leaky-bucket': 'gcra',
 } as const
 
+const TIER_LIMIT = {
+  anyOf: [
+    { type: 'integer', minimum: 1, maximum: MAX_LIMIT },
+    { type: 'string', pattern: '\\$\\{' },
+  ],
+}
 const COST = { type: 'integer', minimum: 1, maximum: MAX_COST }
 
 const policyShape = {
-  limit: numberField('Requests per window.', { atLeast: 1, atMost: 1_000_000_000 }),
+  limit: numberField('Requests per window.', { atLeast: 1, atMost: MAX_LIMIT }),
+  tiers: field(parseTiers, {
+    description: 'In the place of limit, for consumers of these tiers: a map of tiers to limits.',
+    anyOf: [{ type: 'object', additionalProperties: TIER_LIMIT }],
+  }).prefault({}),
   window: durationField('How long they are counted.', { atLeast: '1s' }),
   algorithm: field(choice(['fixed-window', 'gcra'], ALGORITHM_SPELLINGS), {
     description:
@@ -318,9 +330,9 @@ const policyShape = {
   }).prefault('fixed-window'),
   key: field(parseRateLimitKey, {
     description:
-      "What is counted: the client's address (IPv6 by its /56 block), header:NAME, or a list whose combination counts. Without the header, the client's address.",
+      "What is counted: the client's address (IPv6 by its /56 block), the consumer or its api-key where the route has auth, header:NAME, or a list whose combination counts. Without the header, the client's address.",
     anyOf: [KEY_PART, { type: 'array', items: KEY_PART, minItems: 1 }],
-    examples: ['client', 'header:x-tenant', ['client', 'header:x-tenant']],
+    examples: ['client', 'consumer', 'api-key', 'header:x-tenant', ['client', 'header:x-tenant']],
   }).prefault('client'),
   cost: field(parseCost, {
     description: 'What a request counts for: a number, or a map of methods to numbers; methods not named count for 1.',

@@ -117,7 +117,7 @@ export interface UpstreamConfig {
   readonly targets: readonly TargetConfig[]
   /** Which target gets a request: in turn, the less busy of two, or always the same for the same `hashKey`. */
   readonly balance: 'round-robin' | 'least-requests' | 'hash'
-  readonly hashKey: RateLimitKey
+  readonly hashKey: HashKey
   readonly timeouts: {
     readonly connectMs: number
     /** From the request's last byte to the response's header section. */
@@ -256,14 +256,19 @@ export interface WebSocketConfig {
   readonly idleTimeoutMs: number
 }
 
-/** What is counted: the client's address (IPv6 by its /56 block), the value of a field, or a combination. */
-export type RateLimitKey = readonly ('client' | `header:${string}`)[]
+/** What always goes to the same target: the client's address, the value of a field, or a combination. */
+export type HashKey = readonly ('client' | `header:${string}`)[]
+
+/** What is counted: the client's address (IPv6 by its /56 block), who it is, the value of a field, or a combination. */
+export type RateLimitKey = readonly (HashKey[number] | 'consumer' | 'api-key')[]
 
 export interface RateLimitPolicy {
   /** `default` unless the file names it; label of metrics and name in the `RateLimit` headers. */
   readonly name: string
   /** Requests per window. */
   readonly limit: number
+  /** In the place of `limit`, for consumers of these tiers. */
+  readonly tiers: Readonly<Record<string, number>>
   readonly windowMs: number
   /** How it is counted: in windows that begin with the first request, or evenly (GCRA). */
   readonly algorithm: 'fixed-window' | 'gcra'

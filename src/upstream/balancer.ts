@@ -1,4 +1,4 @@
-import type { RateLimitKey, UpstreamConfig } from '../config/types'
+import type { HashKey, UpstreamConfig } from '../config/types'
 import type { Exchange } from '../exchange'
 import { hashOf, mixed } from './hash'
 import type { Target } from './target'
@@ -56,9 +56,9 @@ class LeastRequests implements Balancer {
  * that a target that goes or comes moves only its own keys (rendezvous hashing, weighted).
  */
 class ConsistentHash implements Balancer {
-  readonly #key: RateLimitKey
+  readonly #key: HashKey
 
-  constructor(key: RateLimitKey) {
+  constructor(key: HashKey) {
     this.#key = key
   }
 

@@ -16,6 +16,7 @@ type Policies = readonly [RateLimitPolicy, ...RateLimitPolicy[]]
 const POLICY: RateLimitPolicy = {
   name: 'default',
   limit: 10,
+  tiers: {},
   windowMs: 60_000,
   algorithm: 'fixed-window',
   key: ['client'],

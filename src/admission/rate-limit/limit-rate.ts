@@ -1,109 +1,52 @@
-import { createAddressBlocks } from '../../access/address-blocks'
+import type { ServerResponse } from 'node:http'
 import type { RateLimitPolicy } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange, Stage } from '../../exchange'
-import type { RedisConnection } from '../../redis/connection'
-import type { Route } from '../../routing/route'
-import { Decisions } from './decisions'
-import { TopOffenders, type PolicyOffenders } from './offenders'
-import { PolicyGroup, retryAfterMs, type Verdict } from './policy-group'
-import { createKeyOf } from './rate-limit-key'
-import { DEGRADED_HEADER, limitItem, policyItem, seconds, setLegacyHeaders } from './rate-limit-headers'
+import { createGroups, type LimitedGroup, type LimitedTier, type LimitRateOptions } from './limited-groups'
+import type { PolicyOffenders } from './offenders'
+import { retryAfterMs, type Verdict } from './policy-group'
+import { DEGRADED_HEADER, limitItem, seconds, setLegacyHeaders } from './rate-limit-headers'
+import { countsConsumers } from './rate-limit-key'
 import type { Standing } from './rate-limit-store'
 
-export interface LimitRateOptions {
-  readonly route: Route
-  readonly replicas: number
-  readonly redis: RedisConnection | undefined
-}
-
+/**
+ * Stages that refuse a client that is over a policy's limit: 429 with `Retry-After`, and on every answer `RateLimit` and
+ * `RateLimit-Policy`. A request counts against all policies of a stage that have a key in common, or against none.
+ */
 export interface RateLimiter {
-  /**
-   * Refuses a client that is over a policy's limit: 429 with `Retry-After`, and on every answer `RateLimit` and
-   * `RateLimit-Policy`.
-   */
-  readonly stage: Stage
+  /** For before authentication; undefined where no policy is. */
+  readonly limitAddresses: Stage | undefined
+  /** For after it: the policies that count consumers or their keys. */
+  readonly limitConsumers: Stage | undefined
   /** Who is limited, policy by policy. */
   offenders(): PolicyOffenders[]
   close(): void
 }
 
-/** What is known of one policy beside its count. */
-interface Limited {
-  readonly policy: RateLimitPolicy
-  readonly item: string
-  readonly decisions: Decisions
-  readonly offenders: TopOffenders
-}
-
-/** Policies that are counted together. */
-interface LimitedGroup {
-  readonly keyOf: (exchange: Exchange) => string
-  readonly bypasses: (clientAddress: string) => boolean
-  readonly costsOf: (method: string) => readonly number[]
-  readonly policies: readonly RateLimitPolicy[]
-  readonly limited: readonly Limited[]
-  readonly counts: PolicyGroup
-}
-
 /** All policies of one route. */
-export function createRateLimiter({ route, replicas, redis }: LimitRateOptions): RateLimiter {
-  const routeName = route.name
-  const stores = redis === undefined ? (['local'] as const) : (['redis', 'local'] as const)
-  const groups = grouped(route.config.rateLimits).map((policies): LimitedGroup => {
-    const [{ key, bypass }] = policies
-    return {
-      keyOf: createKeyOf(key),
-      bypasses: createAddressBlocks(bypass),
-      costsOf: createCostsOf(policies),
-      policies,
-      limited: policies.map(policy => ({
-        policy,
-        item: policyItem(policy),
-        decisions: new Decisions(route, policy, stores),
-        offenders: new TopOffenders(routeName, policy),
-      })),
-      counts: new PolicyGroup({ routeName, policies, replicas, redis }),
-    }
-  })
+export function createRateLimiter(options: LimitRateOptions): RateLimiter {
+  const { route } = options
+  const groups = createGroups(options)
+  const ofConsumers = groups.filter(({ standard }) => standard.policies.some(({ key }) => countsConsumers(key)))
+  const ofAddresses = groups.filter(group => !ofConsumers.includes(group))
   return {
-    stage: createStage(groups),
+    limitAddresses: ofAddresses.length > 0 ? createStage(ofAddresses) : undefined,
+    limitConsumers: ofConsumers.length > 0 ? createStage(ofConsumers) : undefined,
     offenders: () =>
-      groups.flatMap(({ limited }) =>
-        limited.map(({ offenders }) => ({ ...offenders.list(), httpRoute: route.template })),
+      groups.flatMap(({ standard }) =>
+        standard.limited.map(({ offenders }) => ({ ...offenders.list(), httpRoute: route.template })),
       ),
     close: () => {
-      for (const { counts } of groups) counts.close()
+      for (const { standard, tiers } of groups) {
+        for (const { counts } of [standard, ...tiers.values()]) counts.close()
+      }
     },
   }
 }
 
-/** What is counted together, in the order of the file: by the same key, for the same clients, with the same way out. */
-function grouped(policies: readonly RateLimitPolicy[]): [RateLimitPolicy, ...RateLimitPolicy[]][] {
-  const groups = new Map<string, [RateLimitPolicy, ...RateLimitPolicy[]]>()
-  for (const policy of policies) {
-    const { key, bypass, onStoreFailure } = policy
-    const together = JSON.stringify([key, bypass, onStoreFailure])
-    const group = groups.get(together)
-    if (group === undefined) groups.set(together, [policy])
-    else group.push(policy)
-  }
-  return [...groups.values()]
-}
-
-function createCostsOf(policies: readonly RateLimitPolicy[]): (method: string) => readonly number[] {
-  const standard = policies.map(({ cost }) => cost.standard)
-  const methods = new Set(policies.flatMap(({ cost }) => Object.keys(cost.methods)))
-  if (methods.size === 0) return () => standard
-  const byMethod = new Map(
-    [...methods].map(method => [method, policies.map(({ cost }) => cost.methods[method] ?? cost.standard)]),
-  )
-  return method => byMethod.get(method) ?? standard
-}
-
 /** One request in one group. */
 interface Judgement {
-  readonly group: LimitedGroup
+  readonly tier: LimitedTier
   readonly key: string
   readonly verdict: Verdict | Promise<Verdict>
 }
@@ -115,10 +58,11 @@ function createStage(groups: readonly LimitedGroup[]): Stage {
     for (const group of groups) {
       if (group.bypasses(exchange.clientAddress)) continue
       const key = group.keyOf(exchange)
+      const tier = tierOf(group, exchange)
       // All are asked before the first is waited for.
-      const verdict = group.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))
+      const verdict = tier.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))
       if (verdict instanceof Promise) waits = true
-      judgements.push({ group, key, verdict })
+      judgements.push({ tier, key, verdict })
     }
     if (judgements.length === 0) return undefined
     if (!waits) return conclude(exchange, judgements, judgements.map(({ verdict }) => verdict) as Verdict[])
@@ -128,6 +72,10 @@ function createStage(groups: readonly LimitedGroup[]): Stage {
   }
 }
 
+function tierOf({ standard, tiers }: LimitedGroup, { consumer }: Exchange): LimitedTier {
+  return (consumer?.tier === undefined ? undefined : tiers.get(consumer.tier)) ?? standard
+}
+
 /** Tells the client how it stands, notes the decisions, and refuses. */
 function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts: readonly Verdict[]): void {
   const { response } = exchange
@@ -135,12 +83,12 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
   const limitItems: string[] = []
   let retryMs = 0
   let legacy: { readonly policy: RateLimitPolicy; readonly standing: Standing } | undefined
-  for (const [g, { group, key }] of judgements.entries()) {
+  for (const [g, { tier, key }] of judgements.entries()) {
     const { store, standings, degraded } = verdicts[g] as Verdict
     if (degraded !== undefined) response.setHeader(DEGRADED_HEADER, degraded)
     if (degraded === 'closed') throw new GatewayError('limiter_unavailable', { headers: ['Retry-After', '1'] })
-    if (standings !== undefined) retryMs = Math.max(retryMs, retryAfterMs(group.policies, standings))
-    for (const [i, { policy, item, decisions, offenders }] of group.limited.entries()) {
+    if (standings !== undefined) retryMs = Math.max(retryMs, retryAfterMs(tier.policies, standings))
+    for (const [i, { policy, item, decisions, offenders }] of tier.limited.entries()) {
       const standing = standings?.[i]
       exchange.limitDecisions.push(decisions.of(standing?.allowed !== false, store))
       if (standing?.allowed === false) offenders.note(key)
@@ -154,8 +102,15 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
       }
     }
   }
-  if (policyItems.length > 0) response.setHeader('RateLimit-Policy', policyItems)
-  if (limitItems.length > 0) response.setHeader('RateLimit', limitItems)
+  addItems(response, 'RateLimit-Policy', policyItems)
+  addItems(response, 'RateLimit', limitItems)
   if (legacy !== undefined) setLegacyHeaders(response, legacy.policy, legacy.standing)
   if (retryMs > 0) throw new GatewayError('limited', { headers: ['Retry-After', String(seconds(retryMs))] })
+}
+
+/** Behind those of the stage before. */
+function addItems(response: ServerResponse, name: string, items: readonly string[]): void {
+  if (items.length === 0) return
+  const earlier = response.getHeader(name)
+  response.setHeader(name, Array.isArray(earlier) ? [...earlier, ...items] : items)
 }

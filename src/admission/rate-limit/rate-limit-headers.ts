@@ -23,8 +23,13 @@ export function seconds(ms: number): number {
   return Math.ceil(ms / 1000)
 }
 
-/** The fields before there was a draft: of one policy, with the moment of the reset in seconds since 1970. */
+/**
+ * The fields before there was a draft: of one policy, that with least left of those of all stages, with the moment of the
+ * reset in seconds since 1970.
+ */
 export function setLegacyHeaders(response: ServerResponse, { limit }: RateLimitPolicy, standing: Standing): void {
+  const earlier = response.getHeader('X-RateLimit-Remaining')
+  if (typeof earlier === 'number' && earlier <= standing.remaining) return
   response.setHeader('X-RateLimit-Limit', limit)
   response.setHeader('X-RateLimit-Remaining', standing.remaining)
   response.setHeader('X-RateLimit-Reset', seconds(Date.now() + standing.resetMs))

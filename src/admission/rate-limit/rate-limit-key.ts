@@ -11,12 +11,24 @@ const blocks = new Map<string, string>()
 
 /** Makes the text that a policy counts by out of a request: never longer than some 100 characters, never a secret. */
 export function createKeyOf(key: RateLimitKey): (exchange: Exchange) => string {
-  const parts = key.map(part => (part === 'client' ? clientKey : headerKey(part.slice('header:'.length))))
+  const parts = key.map(keyOfPart)
   const [first = clientKey, ...others] = parts
   if (others.length === 0) return first
   return function compositeKey(exchange) {
     return parts.map(part => part(exchange)).join('+')
   }
+}
+
+/** Whether it must be known who asks before the request can be counted. */
+export function countsConsumers(key: RateLimitKey): boolean {
+  return key.includes('consumer') || key.includes('api-key')
+}
+
+function keyOfPart(part: RateLimitKey[number]): (exchange: Exchange) => string {
+  if (part === 'client') return clientKey
+  if (part === 'consumer' || part === 'api-key')
+    return exchange => exchange.consumer?.countedAs[part] ?? clientKey(exchange)
+  return headerKey(part.slice('header:'.length))
 }
 
 function clientKey({ clientAddress }: Exchange): string {

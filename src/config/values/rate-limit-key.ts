@@ -1,45 +1,74 @@
 import { nearestName } from '../nearest-name'
-import type { RateLimitKey } from '../types'
+import type { HashKey, RateLimitKey } from '../types'
 import { notText, refuse, type Parsed } from './parsed'
 
-const ALLOWED = 'client, header:NAME such as header:x-tenant, or a list of them'
 /** For editors. */
-export const KEY_PATTERN = "^(?:client|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})$|\\$\\{"
+export const HASH_KEY_PATTERN = "^(?:client|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})$|\\$\\{"
+export const KEY_PATTERN = HASH_KEY_PATTERN.replace('client', 'client|consumer|api-key')
 /** A field name (RFC 9110 §5.1). */
 const HEADER = /^header:([!#$%&'*+.^_`|~0-9a-z-]{1,64})$/i
-const MEANT: Readonly<Record<string, string>> = { ip: 'client', address: 'client', 'client.address': 'client' }
+const MEANT: Readonly<Record<string, string>> = {
+  ip: 'client',
+  address: 'client',
+  'client.address': 'client',
+  apikey: 'api-key',
+  api_key: 'api-key',
+  key: 'api-key',
+  user: 'consumer',
+}
 /** Fields of the connection or of every client alike: nothing to count by. */
 const USELESS: ReadonlySet<string> = new Set(['connection', 'content-length', 'host', 'transfer-encoding'])
 
+/** Words beside `header:NAME`. */
+interface Kind {
+  readonly words: readonly string[]
+  readonly allowed: string
+}
+
+const LIMIT: Kind = {
+  words: ['client', 'consumer', 'api-key'],
+  allowed: 'client, consumer, api-key, header:NAME such as header:x-tenant, or a list of them',
+}
+const HASH: Kind = { words: ['client'], allowed: 'client, header:NAME such as header:x-tenant, or a list of them' }
+
 /** What a policy counts by: one thing, or a list whose combination counts. */
 export function parseRateLimitKey(found: unknown): Parsed<RateLimitKey> {
+  return parseKey(found, LIMIT) as Parsed<RateLimitKey>
+}
+
+/** What an upstream's targets are chosen by. */
+export function parseHashKey(found: unknown): Parsed<HashKey> {
+  return parseKey(found, HASH) as Parsed<HashKey>
+}
+
+function parseKey(found: unknown, kind: Kind): Parsed<readonly string[]> {
   if (!Array.isArray(found)) {
-    const parsed = parsePart(found)
+    const parsed = parsePart(found, kind)
     return 'value' in parsed ? { value: [parsed.value] } : parsed
   }
-  if (found.length === 0) return refuse('has nothing in it', ALLOWED)
-  const parts: RateLimitKey[number][] = []
+  if (found.length === 0) return refuse('has nothing in it', kind.allowed)
+  const parts: string[] = []
   for (const part of found) {
-    const parsed = parsePart(part)
+    const parsed = parsePart(part, kind)
     if (!('value' in parsed)) {
       const { problem, nearest } = parsed.mistake
-      return refuse(`has a part that ${problem}`, ALLOWED, nearest)
+      return refuse(`has a part that ${problem}`, kind.allowed, nearest)
     }
-    if (parts.includes(parsed.value)) return refuse(`has "${parsed.value}" twice`, ALLOWED)
+    if (parts.includes(parsed.value)) return refuse(`has "${parsed.value}" twice`, kind.allowed)
     parts.push(parsed.value)
   }
   return { value: parts }
 }
 
-function parsePart(found: unknown): Parsed<RateLimitKey[number]> {
-  if (typeof found !== 'string') return notText(found, ALLOWED)
-  if (found === 'client') return { value: 'client' }
+function parsePart(found: unknown, { words, allowed }: Kind): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, allowed)
+  if (words.includes(found)) return { value: found }
   const header = HEADER.exec(found)?.[1]?.toLowerCase()
   if (header !== undefined) {
-    return USELESS.has(header) ? refuse('tells no clients apart', ALLOWED) : { value: `header:${header}` }
+    return USELESS.has(header) ? refuse('tells no clients apart', allowed) : { value: `header:${header}` }
   }
   const text = found.toLowerCase()
-  if (['consumer', 'apikey', 'api-key'].includes(text)) return refuse('is nothing this version can count by', ALLOWED)
-  const meant = Object.hasOwn(MEANT, text) ? MEANT[text] : nearestName(text, ['client'])
-  return refuse('is nothing this version can count by', ALLOWED, meant)
+  const meant = Object.hasOwn(MEANT, text) ? MEANT[text] : nearestName(text, words)
+  const nearest = meant !== undefined && words.includes(meant) ? meant : undefined
+  return refuse('is nothing this version can count by', allowed, nearest)
 }

@@ -112,4 +112,87 @@ describe('consumers and auth in gateway.yaml', () => {
       ['warning', '"apiKey" lets nobody pass: no consumer has an API key'],
     )
   })
+
+  describe('and the limits that count them', () => {
+    const GOLD = `acme: { tier: gold, apiKeys: [${HASH}] }`
+    const file = (policy: string, auth = 'apiKey: {}', consumers = GOLD): string =>
+      gatewayYaml({
+        upstreams: `consumers: { ${consumers} }`,
+        route: `rateLimit: { limit: 5, window: 1m, ${policy} }${auth && `, auth: { ${auth} }`}`,
+      })
+
+    it('come out with the limits of tiers', () => {
+      const [policy] = configOf(file('key: [consumer, client], tiers: { gold: 1000 }')).routes[0]?.rateLimits ?? []
+      assert.partialDeepStrictEqual(policy, { limit: 5, key: ['consumer', 'client'], tiers: { gold: 1_000 } })
+      configOf(file('key: api-key'))
+    })
+
+    const wrong: readonly (readonly [string, string, string, string, string?])[] = [
+      [
+        'a consumer where the route has no auth',
+        file('key: consumer', ''),
+        'key',
+        '"consumer" is never known here: the route has no auth',
+      ],
+      [
+        'an API key where the route has no auth',
+        file('key: [client, api-key]', ''),
+        'key',
+        'a list is never known here: the route has no auth',
+      ],
+      [
+        'a word that is nearly one',
+        file('key: consummer'),
+        'key',
+        '"consummer" is nothing this version can count by',
+        'consumer',
+      ],
+      [
+        'what others call an API key',
+        file('key: apikey'),
+        'key',
+        '"apikey" is nothing this version can count by',
+        'api-key',
+      ],
+      [
+        'tiers of addresses',
+        file('tiers: { gold: 10 }'),
+        'tiers',
+        '"tiers" belong to consumers, and this policy does not count them',
+      ],
+      [
+        'a tier that no consumer has',
+        file('key: consumer, tiers: { glod: 10 }'),
+        'tiers.glod',
+        '"glod" is the tier of no consumer',
+        'gold',
+      ],
+      [
+        'a limit that is none',
+        file('key: consumer, tiers: { gold: 0 }'),
+        'tiers',
+        'a map has a limit of gold that is too small',
+      ],
+      ['tiers that are no map', file('key: consumer, tiers: [gold]'), 'tiers', 'a list is not a map'],
+      [
+        'a cost above the limit of a tier',
+        file('key: consumer, cost: 5, tiers: { gold: 4 }'),
+        'cost',
+        '5 is more than the limit: such a request would never pass',
+      ],
+    ]
+    for (const [what, text, key, problem, nearest] of wrong) {
+      it(`refuse ${what}`, () => {
+        const [found, ...others] = problemsIn(text)
+        assert.deepEqual(others, [])
+        assert.deepEqual([found?.problem, found?.nearest], [problem, nearest])
+        assert.equal(placeOf(found!, text).path, `routes[0].rateLimit.${key}`)
+      })
+    }
+
+    it('are nothing that targets are chosen by', () => {
+      const [problem] = problemsIn(gatewayYaml({ upstream: 'balance: hash, hashKey: consumer' }))
+      assert.equal(problem?.problem, '"consumer" is nothing this version can count by')
+    })
+  })
 })

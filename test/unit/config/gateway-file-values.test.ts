@@ -633,7 +633,7 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       'rateLimit: { limit: 5, window: 5s, key: consumer }',
       'routes[0].rateLimit.key',
       'consumer',
-      '"consumer" is nothing this version can count by',
+      '"consumer" is never known here: the route has no auth',
     ],
     [
       'route',

@@ -9,6 +9,7 @@ import { configOf, gatewayYaml } from './gateway-yaml'
 const ROOT = join(__dirname, '../../../..')
 
 const LIMIT_DEFAULTS = {
+  tiers: {},
   algorithm: 'fixed-window',
   key: ['client'],
   cost: { standard: 1, methods: {} },
@@ -212,6 +213,7 @@ describe('a valid gateway.yaml', () => {
           {
             name: 'steady',
             limit: 100,
+            tiers: {},
             windowMs: 60_000,
             algorithm: 'gcra',
             key: ['client', 'header:x-tenant'],

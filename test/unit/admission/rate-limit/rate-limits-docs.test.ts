@@ -17,6 +17,12 @@ describe('docs/rate-limits.md', () => {
     )
   })
 
+  it('has only examples that the gateway takes', () => {
+    for (const [, example = ''] of TEXT.matchAll(/^```yaml\n(.*?)^```$/gms)) {
+      assert.deepEqual(parseGatewayFile(example, 'gateway.yaml', {}).problems, [])
+    }
+  })
+
   it('shows Redis URLs that the gateway understands', () => {
     const urls = [...TEXT.matchAll(/^\| `(rediss?(?:\+\w+)?:[^`]+)` \|/gm)].map(
       ([, url = '']) => redisTarget(url).topology,
