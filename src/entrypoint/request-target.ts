@@ -25,7 +25,7 @@ const DOT_SEGMENT = /\/\.{1,2}(?:[/;]|%3b|$)/i
  * One rule for paths: what is matched is what is forwarded. Escapes of unreserved characters are decoded (RFC 3986
  * §6.2.2.2), characters that need an escape get one, repeated slashes become one; whatever two servers could read
  * differently (`.` and `..` segments, `%2f`, `%5c`, `%00`, backslash, fragment, broken escapes) is refused, because a
- * route's limits must not be walked around.
+ * route's limits must not be walked around. For people, with examples that are tests: docs/configuration.md.
  *
  * @throws GatewayError `bad_request`
  */
