@@ -49,11 +49,16 @@ function asked({ path, exact, headers }: ShownRoute): Content {
   ])
 }
 
-function action({ upstream, targets, rewrite, attempts }: ShownRoute): Content {
+function action(route: ShownRoute): Content {
+  const { upstream, targets, redirect, respond, maintenance, rewrite, attempts } = route
   return lines([
+    maintenance && html`<span class="warn-text">closed for maintenance</span>`,
+    redirect !== null && html`${redirect.status} to <code>${redirect.to}</code>`,
+    respond !== null && `${respond.status}, the same for all`,
     upstream !== null &&
       html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
     rewrite.stripPrefix !== undefined && html`without <code>${rewrite.stripPrefix}</code>`,
+    rewrite.addPrefix !== undefined && html`with <code>${rewrite.addPrefix}</code> in front`,
     attempts > 1 && `up to ${attempts} calls`,
   ])
 }

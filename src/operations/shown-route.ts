@@ -1,4 +1,4 @@
-import type { GatewayConfig, RateLimitPolicy, RouteConfig } from '../config/types'
+import type { GatewayConfig, RateLimitPolicy, RedirectConfig, RouteConfig } from '../config/types'
 
 /** A route as people and programs are told of it: nothing of it is a secret. Durations are in milliseconds. */
 export interface ShownRoute {
@@ -13,7 +13,12 @@ export interface ShownRoute {
   readonly headers: Readonly<Record<string, string>>
   readonly upstream: string | null
   readonly targets: readonly string[]
-  readonly rewrite: { readonly stripPrefix?: string }
+  /** In the place of an upstream: where clients are sent, or the status they all get. */
+  readonly redirect: { readonly to: string; readonly status: number } | null
+  readonly respond: { readonly status: number } | null
+  /** Whether everything is turned down. */
+  readonly maintenance: boolean
+  readonly rewrite: { readonly stripPrefix?: string; readonly addPrefix?: string }
   /** The route's own, else its upstream's; null: none. */
   readonly timeouts: {
     readonly connectMs: number | null
@@ -50,7 +55,13 @@ export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] 
       headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
       upstream: upstream?.name ?? null,
       targets: (upstream?.targets ?? []).map(({ origin }) => origin),
-      rewrite: { ...(route.rewrite.stripPrefix !== undefined && { stripPrefix: route.rewrite.stripPrefix }) },
+      redirect: shownRedirect(route.redirect),
+      respond: route.respond ? { status: route.respond.status } : null,
+      maintenance: route.maintenance !== undefined,
+      rewrite: {
+        ...(route.rewrite.stripPrefix !== undefined && { stripPrefix: route.rewrite.stripPrefix }),
+        ...(route.rewrite.addPrefix !== undefined && { addPrefix: route.rewrite.addPrefix }),
+      },
       timeouts: {
         connectMs: upstream?.timeouts.connectMs ?? null,
         responseMs: responseMs ?? null,
@@ -62,6 +73,11 @@ export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] 
       rateLimits: route.rateLimits.map(shownLimit),
     }
   })
+}
+
+/** As the file has it. */
+function shownRedirect(redirect: RedirectConfig | undefined): ShownRoute['redirect'] {
+  return redirect ? { to: `${redirect.to}${redirect.keepsRest ? '/*' : ''}`, status: redirect.status } : null
 }
 
 function attempts({ retry }: RouteConfig, upstreamAttempts = 1): number {

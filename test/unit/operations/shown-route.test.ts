@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { routesPage } from '../../../src/operations/routes-page'
 import { shownRoutes } from '../../../src/operations/shown-route'
 import { configOf } from '../../support/ops-sources'
 
@@ -13,6 +14,33 @@ describe('a route as it is shown', () => {
     assert.equal(route?.name, 'a')
     assert.deepEqual([route.host, route.methods, route.path], ['*.example.com', ['GET'], '/a'])
     assert.deepEqual([route.upstream, route.targets], ['orders', ['http://127.0.0.1:9001', 'http://127.0.0.1:9002']])
+  })
+
+  it('says what answers in the place of an upstream, and what is closed', () => {
+    const routes = shown(
+      { match: { path: '/a' }, redirect: { to: '/new/*', status: 302 } },
+      { match: { path: '/b' }, respond: { status: 404, body: 'secret' } },
+      { match: { path: '/c' }, upstream: 'orders', maintenance: true, rewrite: { addPrefix: '/v2' } },
+    )
+    assert.deepEqual(
+      routes.map(({ upstream, redirect, respond, maintenance, rewrite }) => ({
+        upstream,
+        redirect,
+        respond,
+        maintenance,
+        rewrite,
+      })),
+      [
+        { upstream: null, redirect: { to: '/new/*', status: 302 }, respond: null, maintenance: false, rewrite: {} },
+        { upstream: null, redirect: null, respond: { status: 404 }, maintenance: false, rewrite: {} },
+        { upstream: 'orders', redirect: null, respond: null, maintenance: true, rewrite: { addPrefix: '/v2' } },
+      ],
+    )
+    const page = String(routesPage(routes))
+    for (const text of ['302 to <code>/new/*</code>', '404, the same for all', 'closed for maintenance', '/v2']) {
+      assert.ok(page.includes(text), text)
+    }
+    assert.doesNotMatch(page, /secret/)
   })
 
   it('says with null that any host and method will do', () => {
