@@ -4,3 +4,5 @@
 export const EXIT_CONFIG = 78
 /** EX_OSERR: the system refused something, such as a port that is in use. */
 export const EXIT_OS_ERROR = 71
+/** EX_USAGE: arguments that a command does not understand. */
+export const EXIT_USAGE = 64

@@ -1,0 +1,32 @@
+import { processEnv } from '../config/env'
+import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
+import { readGatewayFile } from '../config/gateway-file'
+import { formatProblems } from '../config/problems'
+import { endWithUsage, fileOf, print, readArguments } from './command'
+
+const USAGE = `npm run check -- [FILE] [--quiet]
+
+Checks a gateway.yaml as the gateway does before it starts or reloads: every problem, with its line. Without FILE: the
+one that GATEWAY_CONFIG names, else gateway.yaml. Variables (\${NAME}) are taken from the environment.
+
+  --quiet   print nothing, only say by the exit code
+
+Exit code: 0 when the gateway would start with it, ${EXIT_CONFIG} when it would not, ${EXIT_USAGE} for arguments that will not do.`
+
+function main(): void {
+  const { values, positionals } = readArguments(USAGE, { quiet: { type: 'boolean', short: 'q' } })
+  if (positionals.length > 1) endWithUsage('One file at a time.', USAGE)
+  const file = fileOf(positionals[0])
+  const { config, problems } = readGatewayFile(file, processEnv())
+  if (config === undefined) process.exitCode = EXIT_CONFIG
+  if (values.quiet) return
+  process.stderr.write(formatProblems(problems))
+  if (config !== undefined)
+    print(`${file} will do: ${counted(config.routes, 'route')}, ${counted(config.upstreams, 'upstream')}.`)
+}
+
+function counted({ length }: readonly unknown[], noun: string): string {
+  return `${length} ${noun}${length === 1 ? '' : 's'}`
+}
+
+main()

@@ -1,0 +1,55 @@
+import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
+import { endWithUsage, fileOf, print, readArguments, readConfig, table } from './command'
+import { explain } from './explanation'
+import { arrivalOf, type TypedRequest } from './simulated-request'
+
+const USAGE = `npm run explain -- [METHOD] URL [-H 'name: value']... [--from ADDRESS] [--file FILE]
+
+Says what the gateway would do with a request, and why: which route gets it and which others match, what becomes of its
+path, which limits it meets, where it goes; or why it is refused. Nothing is sent to anybody.
+
+  npm run explain -- GET https://shop.example/api/orders/7
+  npm run explain -- POST http://localhost:8000/api/orders -H 'x-version: 2' --from 203.0.113.7
+
+  -H, --header   a field of the request; may be repeated
+  --from         address of whoever connects to the gateway; default 127.0.0.1
+  --file         the gateway.yaml; default: the one that GATEWAY_CONFIG names, else gateway.yaml
+
+Exit code: 0 whatever becomes of the request, ${EXIT_CONFIG} for a file that will not do, ${EXIT_USAGE} for such arguments.`
+
+async function main(): Promise<void> {
+  const { values, positionals } = readArguments(USAGE, {
+    header: { type: 'string', short: 'H', multiple: true },
+    from: { type: 'string' },
+    file: { type: 'string' },
+  })
+  const typed = readRequest(positionals, values.header ?? [], values.from ?? '127.0.0.1')
+  const config = readConfig(fileOf(values.file))
+  const lines = await explain(config, typed, await arrivalOf(typed, config.entrypoint))
+  print(table(lines.map(([subject, text]) => [subject, text])))
+  process.exit()
+}
+
+/** Taken apart by hand: `URL` would tidy up what the gateway is to judge. */
+function readRequest(positionals: readonly string[], headers: readonly string[], peer: string): TypedRequest {
+  const url = positionals.at(-1)
+  if (url === undefined || positionals.length > 2) return endWithUsage('A method and a URL are expected.', USAGE)
+  const [, scheme = 'http', authority, rest] = /^(?:(https?):\/\/([^/?#]*))?(.*)$/is.exec(url) ?? []
+  if (rest === undefined || (authority === undefined && !rest.startsWith('/'))) {
+    return endWithUsage(`"${url}" is neither an http URL nor a path.`, USAGE)
+  }
+  const method = positionals.length === 2 ? (positionals[0] as string).toUpperCase() : 'GET'
+  const wrong =
+    [method, url, ...headers].find(text => /[\r\n]/.test(text)) ?? headers.find(line => !/^[^:\s]+:/.test(line))
+  if (wrong !== undefined) return endWithUsage(`${JSON.stringify(wrong)} is not a line of a request.`, USAGE)
+  return {
+    method,
+    scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',
+    authority: authority ?? 'localhost',
+    target: rest.startsWith('/') ? rest : `/${rest}`,
+    headers,
+    peer,
+  }
+}
+
+void main()

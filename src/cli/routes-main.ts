@@ -1,0 +1,40 @@
+import { EXIT_CONFIG } from '../config/exit-codes'
+import type { RouteConfig } from '../config/types'
+import { precedence } from '../routing/specificity'
+import { endWithUsage, fileOf, print, readArguments, readConfig, table } from './command'
+import { authText, conditionTexts, destinationText, limitText, upstreamOf, upstreamText } from './wording'
+
+const USAGE = `npm run routes -- [FILE]
+
+Prints the routes of a gateway.yaml in the order in which they are looked at: of all that match a request, the first one
+here gets it. Without FILE: the one that GATEWAY_CONFIG names, else gateway.yaml.
+
+Exit code: 0, or ${EXIT_CONFIG} when the gateway would not start with the file.`
+
+const HEAD = ['ROUTE', 'HOST', 'METHODS', 'PATH', 'TO', 'LIMITS', 'AND']
+
+function main(): void {
+  const { positionals } = readArguments(USAGE, {})
+  if (positionals.length > 1) endWithUsage('One file at a time.', USAGE)
+  const config = readConfig(fileOf(positionals[0]))
+  const routes = config.routes.toSorted((a, b) => precedence(a.match, b.match).order)
+  print(table([HEAD, ...routes.map(rowOf)]))
+  print('\nA path matches also what is below it, unless it is exact. The gateway itself answers / and /metrics.\n')
+  const used = new Set(routes.map(route => upstreamOf(config, route)))
+  for (const upstream of used) if (upstream) print(`${upstream.name}: ${upstreamText(upstream)}`)
+}
+
+function rowOf(route: RouteConfig): string[] {
+  const { host, methods, path, exact, headers } = route.match
+  return [
+    route.name,
+    host ?? 'any',
+    methods?.join(',') ?? 'any',
+    `${path}${exact ? ' (exact)' : ''}${headers.map(({ name, value }) => ` [${name}: ${value}]`).join('')}`,
+    `→ ${destinationText(route)}`,
+    route.rateLimits.map(limitText).join(', ') || '-',
+    [...(route.auth ? [authText(route.auth)] : []), ...conditionTexts(route)].join(', ') || '-',
+  ]
+}
+
+main()

@@ -1,0 +1,64 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { duplexPair } from 'node:stream'
+import type { EntrypointConfig } from '../config/types'
+import { createClientOrigin } from '../entrypoint/client-address'
+import { receive, type Received } from '../entrypoint/receive'
+import { createEntrypointServer } from '../entrypoint/server'
+import type { Reason } from '../errors/reasons'
+
+/** A request as somebody types it. */
+export interface TypedRequest {
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  /** Name and port, as in `Host`. */
+  readonly authority: string
+  /** Path and query, as they are. */
+  readonly target: string
+  /** Whole lines: `name: value`. */
+  readonly headers: readonly string[]
+  /** Address of whoever opens the connection. */
+  readonly peer: string
+}
+
+export type Arrival = (Received & { readonly request: IncomingMessage }) | { readonly neverARequest: Reason }
+
+/**
+ * Sends the request to the gateway's own listener, over a connection that leads nowhere: what is accepted here, and as what,
+ * is what the gateway accepts.
+ */
+export function arrivalOf(typed: TypedRequest, entrypoint: EntrypointConfig): Promise<Arrival> {
+  return new Promise(resolve => {
+    const server = createEntrypointServer({
+      config: entrypoint,
+      handle: (request, response) => resolve({ request, ...received(request, response, entrypoint) }),
+      onRefused: reason => resolve({ neverARequest: reason }),
+      onBroken: () => {},
+    })
+    const [client, connection] = duplexPair()
+    // What the listener asks of a socket, and a stream does not have.
+    Object.assign(connection, {
+      remoteAddress: typed.peer,
+      encrypted: typed.scheme === 'https',
+      destroySoon: () => connection.destroy(),
+    })
+    server.emit('connection', connection)
+    client.write(bytesOf(typed), 'latin1')
+  })
+}
+
+function received(request: IncomingMessage, response: ServerResponse, entrypoint: EntrypointConfig): Received {
+  const rules = { limits: entrypoint, clientOrigin: createClientOrigin(entrypoint.trustedProxies) }
+  const nothing = (): void => {}
+  return receive(request, response, rules, {
+    isDraining: () => false,
+    onConclude: nothing,
+    onStream: nothing,
+    onClose: nothing,
+  })
+}
+
+/** A Host among the headers takes the place of the URL's. */
+function bytesOf({ method, target, authority, headers }: TypedRequest): string {
+  const host = headers.some(line => /^host:/i.test(line)) ? [] : [`Host: ${authority}`]
+  return [`${method} ${target} HTTP/1.1`, ...host, ...headers, '', ''].join('\r\n')
+}

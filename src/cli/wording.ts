@@ -1,0 +1,68 @@
+import type { AuthConfig, GatewayConfig, RateLimitPolicy, RouteConfig, UpstreamConfig } from '../config/types'
+
+/** What routes do, as people say it. */
+
+export function matchText({ host, methods, path, exact, headers }: RouteConfig['match']): string {
+  const conditions = headers.map(({ name, value }) => `${name}: ${value}`)
+  return [methods?.join(',') ?? 'any method', `${host ?? ''}${path}${exact ? ' (exact)' : ''}`, ...conditions].join(' ')
+}
+
+/** What becomes of a request that is let through. */
+export function destinationText({ upstream, rewrite: { stripPrefix, addPrefix } }: RouteConfig): string {
+  const rewrites = [stripPrefix && `without ${stripPrefix}`, addPrefix && `with ${addPrefix} in front`].filter(Boolean)
+  return `${upstream}${rewrites.length > 0 ? ` (${rewrites.join(', ')})` : ''}`
+}
+
+export function limitText(policy: RateLimitPolicy): string {
+  const { name, limit, windowMs, key, algorithm, dryRun } = policy
+  const notes = [name !== 'default' && name, algorithm === 'gcra' && 'evenly', dryRun && 'dry run'].filter(Boolean)
+  return `${limit} per ${durationText(windowMs)} by ${key.join(' and ')}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`
+}
+
+export function authText({ apiKey, scopes }: AuthConfig): string {
+  const credentials = apiKey === undefined ? [] : [`an API key in ${apiKey.header}`]
+  return `${credentials.join(' or ')}${scopes.length > 0 ? ` with ${scopes.join(', ')}` : ''}`
+}
+
+/** What else is to be known of a route: one phrase each. */
+export function conditionTexts({ access, maxBodyBytes, webSocket, retry, timeouts }: RouteConfig): string[] {
+  const times = Object.entries(timeouts).map(([name, ms]) => `${name.replace(/Ms$/, '')} within ${durationText(ms)}`)
+  return [
+    ...access.map(({ allow, deny }) =>
+      [allow.length > 0 && `only from ${allow.join(', ')}`, deny.length > 0 && `not from ${deny.join(', ')}`]
+        .filter(Boolean)
+        .join(', '),
+    ),
+    ...(maxBodyBytes === undefined ? [] : [`bodies up to ${sizeText(maxBodyBytes)}`]),
+    ...(webSocket === false ? ['no WebSockets'] : []),
+    ...(retry === 'idempotent' ? [] : [`retries: ${retry}`]),
+    ...times,
+  ]
+}
+
+export function upstreamText({ targets, balance, retries, timeouts }: UpstreamConfig): string {
+  const names = targets.map(({ origin, weight }) => (weight === 1 ? origin : `${origin} (weight ${weight})`))
+  const tries = retries === undefined ? '' : `, up to ${retries.attempts} attempts`
+  return `${names.join(', ')}${targets.length > 1 ? ` by ${balance}` : ''}${tries}, response within ${durationText(timeouts.responseMs)}`
+}
+
+export function upstreamOf(config: GatewayConfig, { upstream }: RouteConfig): UpstreamConfig | undefined {
+  return config.upstreams.find(({ name }) => name === upstream)
+}
+
+const DURATIONS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const
+
+export function durationText(ms: number): string {
+  const [unit, length] = DURATIONS.find(([, unitMs]) => ms >= unitMs && ms % unitMs === 0) ?? ['ms', 1]
+  return `${ms / length}${unit}`
+}
+
+function sizeText(bytes: number): string {
+  if (bytes >= 1_048_576 && bytes % 1_048_576 === 0) return `${bytes / 1_048_576}MiB`
+  return bytes >= 1_024 && bytes % 1_024 === 0 ? `${bytes / 1_024}KiB` : `${bytes}B`
+}

@@ -1,0 +1,56 @@
+import type { RouteConfig } from '../config/types'
+
+type Match = RouteConfig['match']
+
+/** Which of two routes is asked first where both would match, and by what. */
+export interface Precedence {
+  /** Negative: the first one. 0: they are told apart by something else, and no request matches both. */
+  readonly order: number
+  readonly why: string
+}
+
+/** The order in which `RouteTable` looks, as a comparison: for people who read tables, not for requests. */
+export function precedence(a: Match, b: Match): Precedence {
+  return (
+    decided(hostRank(a) - hostRank(b), 'an exact host comes before *.suffix, and both before any host') ??
+    decided((b.host?.length ?? 0) - (a.host?.length ?? 0), 'a longer host comes first') ??
+    pathPrecedence(a, b) ??
+    decided(Number(b.exact) - Number(a.exact), 'an exact path comes before one that also matches below') ??
+    decided(b.headers.length - a.headers.length, 'more header conditions come before fewer') ??
+    decided(
+      Number(a.methods === undefined) - Number(b.methods === undefined),
+      'listed methods come before any method',
+    ) ?? {
+      order: 0,
+      why: 'they have different methods, header values or hosts',
+    }
+  )
+}
+
+function decided(order: number, why: string): Precedence | undefined {
+  return order === 0 ? undefined : { order, why }
+}
+
+/** An exact name, a suffix, nothing. */
+function hostRank({ host }: Match): number {
+  if (host === undefined) return 2
+  return host.startsWith('*.') ? 1 : 0
+}
+
+function pathPrecedence(a: Match, b: Match): Precedence | undefined {
+  const [left, right] = [segmentsOf(a), segmentsOf(b)]
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const [mine, other] = [left[i], right[i]]
+    if (mine === undefined || other === undefined)
+      return { order: mine === undefined ? 1 : -1, why: 'a longer path comes first' }
+    const parameters = Number(mine.startsWith(':')) - Number(other.startsWith(':'))
+    if (parameters !== 0) return { order: parameters, why: 'a literal segment comes before a :parameter' }
+    // Different literals: no path matches both.
+    if (mine !== other && !mine.startsWith(':')) return { order: mine < other ? -1 : 1, why: 'the paths are different' }
+  }
+  return undefined
+}
+
+function segmentsOf({ path }: Match): string[] {
+  return path === '/' ? [] : path.slice(1).split('/')
+}
