@@ -13,7 +13,7 @@ import { MethodNotAllowed, RouteTable } from '../routing/route-table'
 import { precedence } from '../routing/specificity'
 import { createPathRewrite } from '../upstream/path-rewrite'
 import type { Arrival, TypedRequest } from './simulated-request'
-import { authText, conditionTexts, limitText, matchText, upstreamOf, upstreamText } from './wording'
+import { authText, conditionTexts, destinationText, limitText, matchText, upstreamOf, upstreamText } from './wording'
 
 /** What is said about a request: a subject and what there is to say of it. */
 export type Line = readonly [subject: string, text: string]
@@ -108,11 +108,12 @@ function nearestLines(routes: readonly Route[], { host, path }: Exchange): Line[
 
 /** What a request of this route passes, in this order, up to where it is refused. */
 async function stageLines(config: GatewayConfig, route: Route, exchange: Exchange): Promise<Line[]> {
-  const { access, auth, rateLimits, rewrite } = route.config
+  const { access, auth, maintenance, rateLimits, rewrite } = route.config
   for (const list of access) {
     const refused = await refusalBy(limitAccess(list), exchange)
     if (refused !== undefined) return [refusal(refused.reason, causeOf(refused))]
   }
+  if (maintenance) return [refusal('maintenance')]
   const lines = rateLimits.map((policy): Line => ['limit', limitText(policy)])
   if (auth !== undefined) {
     const consumers = new Consumers(config.consumers)
@@ -123,13 +124,15 @@ async function stageLines(config: GatewayConfig, route: Route, exchange: Exchang
     ])
     if (refused !== undefined) return [...lines, refusal(refused.reason, causeOf(refused))]
   }
+  const conditions = conditionTexts(route.config).map((text): Line => ['and', text])
   const upstream = upstreamOf(config, route.config)
+  if (upstream === undefined) return [...lines, ...conditions, ['answer', destinationText(route.config)]]
   const path = (createPathRewrite(rewrite)?.(exchange.path) ?? exchange.path) + exchange.query
   return [
     ...lines,
-    ...conditionTexts(route.config).map((text): Line => ['and', text]),
+    ...conditions,
     ['forward', `${exchange.request.method} ${path}`],
-    ['to', upstream === undefined ? route.upstreamName : `${upstream.name}: ${upstreamText(upstream)}`],
+    ['to', `${upstream.name}: ${upstreamText(upstream)}`],
   ]
 }
 

@@ -1,4 +1,5 @@
 import type { AuthConfig, GatewayConfig, RateLimitPolicy, RouteConfig, UpstreamConfig } from '../config/types'
+import { REASONS } from '../errors/reasons'
 
 /** What routes do, as people say it. */
 
@@ -8,7 +9,12 @@ export function matchText({ host, methods, path, exact, headers }: RouteConfig['
 }
 
 /** What becomes of a request that is let through. */
-export function destinationText({ upstream, rewrite: { stripPrefix, addPrefix } }: RouteConfig): string {
+export function destinationText({ upstream, redirect, respond, rewrite, maintenance }: RouteConfig): string {
+  if (maintenance) return `${REASONS.maintenance.status} for maintenance`
+  if (redirect) return `${redirect.status} to ${redirect.to}${redirect.keepsRest ? ' and what is below the path' : ''}`
+  if (respond)
+    return `${respond.status}${respond.body === undefined ? '' : ` with ${Buffer.byteLength(respond.body)} bytes`}`
+  const { stripPrefix, addPrefix } = rewrite
   const rewrites = [stripPrefix && `without ${stripPrefix}`, addPrefix && `with ${addPrefix} in front`].filter(Boolean)
   return `${upstream}${rewrites.length > 0 ? ` (${rewrites.join(', ')})` : ''}`
 }

@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { sampleValue } from '../support/exposition'
+import { sampleValue, type ExposedFamily } from '../support/exposition'
 import { scrape } from '../support/ops-port'
 import { send } from '../support/send'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import type { LogEntry } from '../support/start-process'
 import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { startLoad } from '../support/under-load'
 import { until } from '../support/until'
+
+/** Everything that only grows, series by series. */
+function counters(families: ReadonlyMap<string, ExposedFamily>): Map<string, number> {
+  const growing = [...families.values()].filter(({ type }) => type === 'counter' || type === 'histogram')
+  const samples = growing.flatMap(family => family.samples)
+  return new Map(samples.map(({ name, labels, value }) => [`${name} ${JSON.stringify(labels)}`, value]))
+}
 
 const HAS_SIGHUP = process.platform !== 'win32'
 
@@ -179,6 +187,30 @@ describe('the gateway file, written anew while the gateway runs', () => {
       assert.equal(lines().at(-1)?.['cause'], 'SIGHUP')
       assert.equal(await serves('/two'), true)
     })
+
+    it('is put in force a hundred times under load without a failed request, and what is counted only grows', async () => {
+      const other = await startUpstream()
+      const both = proxyTo('', { upstream: { targets: [upstream.url, other.url], retries: { attempts: 2 } } })
+      const files = [proxyTo(upstream.url), both, proxyTo(other.url, { route: { timeouts: { response: '9s' } } })]
+      gateway = await startGateway({ config: JSON.stringify(files[0]), env: { GATEWAY_CONFIG_WATCH: 'false' } })
+      const load = startLoad(gateway.port, 4)
+      let counted = new Map<string, number>()
+      for (let reload = 1; reload <= 100; reload++) {
+        writeFileSync(gateway.configFile, JSON.stringify(files[reload % files.length]))
+        gateway.process.signal('SIGHUP')
+        await reloaded('success', reload)
+        if (reload % 20 > 0) continue
+        const now = counters(await scrape(gateway.opsUrl))
+        for (const [series, value] of counted) assert.ok((now.get(series) ?? 0) >= value, series)
+        counted = now
+      }
+      await load.stop()
+      await other.stop()
+      assert.deepEqual(
+        load.answers.filter(({ status, text }) => status !== 200 || text !== 'ok'),
+        [],
+      )
+    }).timeout(60_000)
 
     it('is read on SIGHUP also when nothing in it is different', async () => {
       await start()

@@ -25,6 +25,8 @@ const FILE = {
       rateLimit: { limit: 100, window: '1m' },
     },
     { name: 'order', match: { path: '/api/orders/:id' }, upstream: 'other', access: { deny: ['203.0.113.0/24'] } },
+    { name: 'moved', match: { path: '/moved' }, redirect: { to: 'https://new.example/*' } },
+    { name: 'closed', match: { path: '/closed' }, upstream: 'other', maintenance: true },
     { name: 'keyed', match: { path: '/keyed' }, upstream: 'other', auth: { apiKey: { header: 'x-api-key' } } },
   ],
 }
@@ -88,12 +90,20 @@ describe('the explanation of a request', () => {
     assert.equal(lines[5], 'forward GET /keyed')
   })
 
+  it('tells what the gateway answers in the place of an upstream', async () => {
+    assert.equal(
+      (await explained({ target: '/moved/a' })).at(-1),
+      'answer 308 to https://new.example and what is below the path',
+    )
+    assert.match((await explained({ target: '/closed' })).at(-1) ?? '', /^answer 503 .*\(maintenance\)$/)
+  })
+
   for (const [what, request, expected] of [
     ['a method that no route has', { target: '/api/orders', method: 'DELETE' }, ['answer 405', 'not orders']],
     [
       'a path that no route has, with the nearest ones',
       { target: '/api/order' },
-      ['answer 404', 'nearest orders', 'nearest order', 'nearest keyed'],
+      ['answer 404', 'nearest orders', 'nearest order', 'nearest'],
     ],
     ['the own pages of the gateway', { target: '/metrics' }, ['answer the gateway answers /metrics itself']],
   ] as const) {
