@@ -46,10 +46,16 @@ const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
 /** In CGI and its heirs `X_Forwarded_For` is `X-Forwarded-For`. */
 const SAID_BY_PROXIES = /^(?:forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip)$/
 
+/** Who asks, as the gateway tells upstreams; what a client writes there is removed. */
+const OF_THE_CONSUMER = /^x[-_]consumer[-_]/
+/** Of the two sides of a WebSocket, each with the other (RFC 6455 §11.3). */
+const OF_THE_HANDSHAKE = /^sec-websocket-/
+
 /** A name in `match.headers`. */
 export const parseConditionName = headerName(name => {
   if (name === 'host') return 'is what "host" beside "headers" is for'
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and says nothing of the request'
+  if (OF_THE_CONSUMER.test(name)) return 'is what the gateway itself says of clients, and not known yet'
   if (SAID_BY_PROXIES.test(name)) return 'is what proxies say of clients, and clients can write it themselves'
   return undefined
 })
@@ -64,6 +70,7 @@ export const parseRequestEditName = headerName(name => {
   if (name === 'expect') return 'is answered by the gateway itself'
   if (name === 'proxy-authorization') return 'is never forwarded'
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
   if (WRITTEN_HERE.test(name)) return 'is what the gateway itself says of the client and of itself'
   if (OF_THE_TRACE.test(name)) return 'carries the trace, which the gateway writes itself'
   return undefined
@@ -72,6 +79,7 @@ export const parseRequestEditName = headerName(name => {
 /** A name under `responseHeaders` and of a fixed response. */
 export const parseResponseEditName = headerName(name => {
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
   if (name === 'ratelimit' || name === 'ratelimit-policy') return 'is what the gateway says of its limits'
   return undefined
 })

@@ -1034,6 +1034,27 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ],
     [
       'route',
+      'requestHeaders: { set: { x-consumer-name: admin } }',
+      'routes[0].requestHeaders.set.x-consumer-name',
+      'x-consumer-name',
+      '"x-consumer-name" is what the gateway itself says of the client and of itself',
+    ],
+    [
+      'route',
+      'responseHeaders: { remove: [Sec-WebSocket-Accept] }',
+      'routes[0].responseHeaders.remove[0]',
+      'Sec-WebSocket-Accept',
+      '"Sec-WebSocket-Accept" belongs to the handshake of WebSockets',
+    ],
+    [
+      'match',
+      'path: /a, headers: { X-Consumer-Name: admin }',
+      'routes[0].match.headers.X-Consumer-Name',
+      'X-Consumer-Name',
+      '"X-Consumer-Name" is what the gateway itself says of clients, and not known yet',
+    ],
+    [
+      'route',
       'requestHeaders: { remove: [traceparent] }',
       'routes[0].requestHeaders.remove[0]',
       'traceparent',
