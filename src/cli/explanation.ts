@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { createAuthenticator } from '../admission/identity/authenticate'
 import { Consumers } from '../admission/identity/consumers'
 import { limitAccess } from '../admission/limit-access'
+import { countsConsumers } from '../admission/rate-limit/rate-limit-key'
 import { editDistance } from '../config/nearest-name'
-import type { GatewayConfig } from '../config/types'
+import type { GatewayConfig, RateLimitPolicy } from '../config/types'
 import { RESERVED_PATHS } from '../config/values/path-template'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
@@ -114,7 +115,8 @@ async function stageLines(config: GatewayConfig, route: Route, exchange: Exchang
     if (refused !== undefined) return [refusal(refused.reason, causeOf(refused))]
   }
   if (maintenance) return [refusal('maintenance')]
-  const lines = rateLimits.map((policy): Line => ['limit', limitText(policy)])
+  const limits = (policies: readonly RateLimitPolicy[]): Line[] => policies.map(policy => ['limit', limitText(policy)])
+  const lines = limits(rateLimits.filter(({ key }) => !countsConsumers(key)))
   if (auth !== undefined) {
     const consumers = new Consumers(config.consumers)
     const refused = await refusalBy(createAuthenticator({ auth, consumers, onAuthenticated: () => {} }), exchange)
@@ -123,6 +125,7 @@ async function stageLines(config: GatewayConfig, route: Route, exchange: Exchang
       `${authText(auth)}${exchange.consumer === undefined ? '' : `; this is ${exchange.consumer.name}`}`,
     ])
     if (refused !== undefined) return [...lines, refusal(refused.reason, causeOf(refused))]
+    lines.push(...limits(rateLimits.filter(({ key }) => countsConsumers(key))))
   }
   const conditions = conditionTexts(route.config).map((text): Line => ['and', text])
   const upstream = upstreamOf(config, route.config)

@@ -20,8 +20,11 @@ export function destinationText({ upstream, redirect, respond, rewrite, maintena
 }
 
 export function limitText(policy: RateLimitPolicy): string {
-  const { name, limit, windowMs, key, algorithm, dryRun } = policy
-  const notes = [name !== 'default' && name, algorithm === 'gcra' && 'evenly', dryRun && 'dry run'].filter(Boolean)
+  const { name, limit, tiers, windowMs, key, algorithm, dryRun } = policy
+  const ofTiers = Object.entries(tiers).map(([tier, tierLimit]) => `${tier} ${tierLimit}`)
+  const notes = [name !== 'default' && name, ...ofTiers, algorithm === 'gcra' && 'evenly', dryRun && 'dry run'].filter(
+    Boolean,
+  )
   return `${limit} per ${durationText(windowMs)} by ${key.join(' and ')}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`
 }
 

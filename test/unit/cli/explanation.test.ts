@@ -8,7 +8,7 @@ import { formatProblems } from '../../../src/config/problems'
 const KEY = 'a-key-of-the-shop-0123456789'
 const FILE = {
   entrypoint: { trustedProxies: ['10.0.0.0/8'], maxHeaderSize: '1KiB' },
-  consumers: { shop: { apiKeys: [`sha256:${createHash('sha256').update(KEY).digest('hex')}`] } },
+  consumers: { shop: { tier: 'gold', apiKeys: [`sha256:${createHash('sha256').update(KEY).digest('hex')}`] } },
   upstreams: {
     orders: {
       targets: ['http://127.0.0.1:9001', { url: 'http://127.0.0.1:9002', weight: 2 }],
@@ -27,7 +27,13 @@ const FILE = {
     { name: 'order', match: { path: '/api/orders/:id' }, upstream: 'other', access: { deny: ['203.0.113.0/24'] } },
     { name: 'moved', match: { path: '/moved' }, redirect: { to: 'https://new.example/*' } },
     { name: 'closed', match: { path: '/closed' }, upstream: 'other', maintenance: true },
-    { name: 'keyed', match: { path: '/keyed' }, upstream: 'other', auth: { apiKey: { header: 'x-api-key' } } },
+    {
+      name: 'keyed',
+      match: { path: '/keyed' },
+      upstream: 'other',
+      auth: { apiKey: { header: 'x-api-key' } },
+      rateLimit: { limit: 5, window: '1s', key: 'consumer', tiers: { gold: 50 } },
+    },
   ],
 }
 
@@ -87,7 +93,7 @@ describe('the explanation of a request', () => {
     ])
     const lines = await explained({ target: '/keyed', headers: [`X-Api-Key: ${KEY}`] })
     assert.equal(lines[4], 'auth an API key in x-api-key; this is shop')
-    assert.equal(lines[5], 'forward GET /keyed')
+    assert.deepEqual(lines.slice(5, 7), ['limit 5 per 1s by consumer (gold 50)', 'forward GET /keyed'])
   })
 
   it('tells what the gateway answers in the place of an upstream', async () => {
