@@ -30,15 +30,18 @@ describe('the connection to Redis', () => {
     assert.equal(prepared, 1)
   })
 
-  it('runs every preparation again when Redis is a new one', async () => {
+  it('runs every preparation again when Redis is a new one, but for those that were ended', async () => {
     let prepared = 0
+    let ended = 0
     redis.prepareWith(async () => void prepared++)
+    const end = redis.prepareWith(async () => void ended++)
     assert.equal(await redis.settle(5_000), true)
+    end()
     await server.kill()
     await until(() => !redis.isUsable, { what: 'the loss is noticed' })
     await server.startAgain()
     await until(() => redis.isUsable, { what: 'usable again' })
-    assert.equal(prepared, 2)
+    assert.deepEqual([prepared, ended], [2, 1])
   })
 
   it('does not come back in the same moment as those of all other replicas', async () => {
