@@ -92,6 +92,20 @@ function withFreshSlots(cluster: Cluster): Cluster {
   return cluster
 }
 
+/**
+ * Connects anew where ioredis gives up for good: sentinels told of a failover just while it was connecting to the server
+ * that they named before.
+ */
+export function neverGivesUp(redis: Redis | Cluster, isClosed: () => boolean): void {
+  redis.on('end', () => {
+    const connect = (): void => {
+      // A failure is told as an event, and is an end again.
+      if (!isClosed()) redis.connect().catch(() => {})
+    }
+    setTimeout(connect, reconnectDelay(1)).unref()
+  })
+}
+
 /** For logs: where Redis is, without credentials. */
 export function addressOf({ hosts, masterName }: RedisTarget): string {
   const list = hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',')

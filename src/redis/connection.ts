@@ -5,7 +5,7 @@ import { redisTarget } from '../config/values/redis-url'
 import { errorCode, toError } from '../errors/error-code'
 import type { Logger } from '../telemetry/logger'
 import { OWN_COMMANDS } from '../telemetry/own-commands'
-import { addressOf, createRedisClient, type SentinelLogin } from './client'
+import { addressOf, createRedisClient, neverGivesUp, type SentinelLogin } from './client'
 import { RedisTimeout } from './error-type'
 import { RedisMetrics } from './redis-metrics'
 
@@ -55,6 +55,7 @@ export class RedisConnection {
     this.#metrics = new RedisMetrics(this.address, () => (redis instanceof Cluster ? redis.nodes() : [redis]))
     if (redis instanceof Cluster) redis.on('+node', (node: Redis) => this.#metrics.watch(node))
     else this.#metrics.watch(redis)
+    neverGivesUp(redis, () => this.#closed)
     redis.on('ready', () => this.#byItself(() => this.#recover()))
     redis.on('close', () => this.#fail(new Error('the connection is closed')))
     redis.on('error', (error: unknown) => this.#fail(error))

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createRedisClient, neverGivesUp } from '../../src/redis/client'
 import { RedisConnection } from '../../src/redis/connection'
 import { askRedis } from '../support/ask-redis'
 import { needs } from '../support/needs'
@@ -42,6 +43,24 @@ describe('the connection to Redis', () => {
     await server.startAgain()
     await until(() => redis.isUsable, { what: 'usable again' })
     assert.deepEqual([prepared, ended], [2, 1])
+  })
+
+  it('is made again where the client gives up for good, as it does when a failover is told while it connects', async () => {
+    const client = createRedisClient({ url: server.url, connectionName: 'test' })
+    let closed = false
+    neverGivesUp(client, () => closed)
+    const errors: unknown[] = []
+    client.on('error', error => errors.push(error))
+    const ended = new Promise(resolve => client.once('end', resolve))
+    const connector = Reflect.get(client, 'connector') as { disconnect(): void }
+    connector.disconnect()
+    await ended
+    assert.match(String(errors), /Connection is closed/)
+    assert.equal(client.status, 'end')
+    await until(() => client.status === 'ready', { what: 'connected' })
+    closed = true
+    client.disconnect()
+    await until(() => client.status === 'end', { what: 'closed' })
   })
 
   it('does not come back in the same moment as those of all other replicas', async () => {

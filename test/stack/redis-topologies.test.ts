@@ -58,7 +58,7 @@ describe('Redis as', function () {
     await from.servers[0]!.kill()
     await until(() => redis?.isUsable === false, { what: 'the loss is noticed', timeoutMs: 20_000, intervalMs: 2 })
     await from.failedOver()
-    await until(() => redis?.isUsable, { what: 'Redis is usable again' })
+    await until(() => redis?.isUsable, { what: 'Redis is usable again', timeoutMs: 20_000 })
     const before = load.answers.length
     await until(() => load.answers.length > before + 100, { what: 'a load with the new one' })
     await load.stop()

@@ -29,11 +29,7 @@ export async function startSentinels(password?: string): Promise<RunningTopology
   return {
     url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER}`,
     servers: [master, replica],
-    failedOver: () =>
-      until(() => askRedis(replica.url, async client => (await client.info('replication')).includes('role:master')), {
-        what: 'the replica is the master',
-        ...FAILOVER,
-      }),
+    failedOver: () => Promise.all(sentinels.map(({ port }) => untilSentinelNames(replica.port, port, password))),
     stop: async () => {
       await Promise.all([...sentinels.map(({ process }) => process.kill()), master.kill(), replica.kill()])
     },
@@ -54,6 +50,17 @@ async function untilSentinelKnowsAll(port: number, password = ''): Promise<void>
   )
 }
 
+async function untilSentinelNames(masterPort: number, port: number, password = ''): Promise<void> {
+  await until(
+    () =>
+      askRedis(`redis://:${password}@127.0.0.1:${port}`, async sentinel => {
+        const [, named] = (await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER)) as string[]
+        return Number(named) === masterPort
+      }),
+    { what: 'every sentinel names the other server', ...FAILOVER },
+  )
+}
+
 /** One sentinel; `settings` are more lines of its file. */
 export async function startSentinel(
   masterPort: number,
@@ -71,7 +78,7 @@ export async function startSentinel(
     'bind 127.0.0.1',
     `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} ${quorum}`,
     `sentinel down-after-milliseconds ${MASTER} 1000`,
-    `sentinel failover-timeout ${MASTER} 2000`,
+    `sentinel failover-timeout ${MASTER} 5000`,
   ]
   writeFileSync(file, `${settings.join('\n')}\n`)
   const { path } = await findBinary('redis-sentinel')

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
-import { createRedisClient, type SentinelLogin } from '../../redis/client'
+import { createRedisClient, neverGivesUp, type SentinelLogin } from '../../redis/client'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
@@ -12,12 +12,14 @@ const COMMAND_TIMEOUT_MS = 1_000
 /** One JSON string per incident, found by a sorted set of ids in the order of their opening. */
 export class RedisIncidentStore implements IncidentStore {
   readonly #redis: Redis | Cluster
+  #closed = false
   /** One for all who wait. */
   #connecting: Promise<unknown> | undefined
 
   constructor(url: string, onError: (error: unknown) => void, sentinelLogin?: SentinelLogin) {
     const options = { url, connectionName: 'myesi-incidents', commandTimeoutMs: COMMAND_TIMEOUT_MS, sentinelLogin }
     this.#redis = createRedisClient(options)
+    neverGivesUp(this.#redis, () => this.#closed)
     this.#redis.on('error', onError)
   }
 
@@ -50,6 +52,7 @@ export class RedisIncidentStore implements IncidentStore {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#redis.disconnect()
     await Promise.resolve()
   }
