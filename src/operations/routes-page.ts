@@ -1,8 +1,8 @@
 import { html, type Content, type Html } from '../page/html'
 import { duration, lasted } from '../page/times'
-import type { ShownLimit, ShownRoute } from './shown-route'
+import type { ShownEdits, ShownLimit, ShownRoute } from './shown-route'
 
-const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Where to', 'Limits', 'Timeouts']
+const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Who', 'Where to', 'Limits', 'Timeouts']
 
 /** The route table: what is asked for, and what becomes of it. */
 export function routesPage(routes: readonly ShownRoute[]): Html {
@@ -34,6 +34,7 @@ function row(route: ShownRoute): Html {
     <td data-label="host">${host ?? ANY}</td>
     <td data-label="methods">${methods?.join(', ') ?? ANY}</td>
     <td class="wide" data-label="">${asked(route)}</td>
+    <td class="wide" data-label="">${who(route)}</td>
     <td class="wide" data-label="">${action(route)}</td>
     <td class="wide" data-label="">${limits(route)}</td>
     <td class="wide" data-label="">${timeouts(route)}</td>
@@ -45,22 +46,49 @@ const ANY = html`<span class="muted">any</span>`
 function asked({ path, exact, headers }: ShownRoute): Content {
   return lines([
     html`<code>${path}</code>${exact && html` <span class="muted">exactly</span>`}`,
-    ...Object.entries(headers).map(([name, value]) => html`with <code>${name}: ${value}</code>`),
+    ...Object.entries(headers).map(
+      ([name, value]) => html`<span class="muted">with</span> <code>${name}: ${value}</code>`,
+    ),
   ])
 }
 
+function who({ auth, access }: ShownRoute): Content {
+  const addresses = access.flatMap(({ allow, deny }) => [
+    allow.length > 0 && html`<span class="muted">from</span> ${allow.join(', ')}`,
+    deny.length > 0 && html`<span class="muted">not from</span> ${deny.join(', ')}`,
+  ])
+  if (auth === null) return lines(addresses.length > 0 ? addresses : [ANYBODY])
+  const { apiKeyHeader, scopes } = auth
+  return lines([
+    apiKeyHeader !== null && html`<span class="muted">with a key in</span> <code>${apiKeyHeader}</code>`,
+    scopes.length > 0 && html`<span class="muted">scopes</span> ${scopes.join(', ')}`,
+    ...addresses,
+  ])
+}
+
+const ANYBODY = html`<span class="muted">anybody</span>`
+
 function action(route: ShownRoute): Content {
   const { upstream, targets, redirect, respond, maintenance, rewrite, attempts } = route
+  const { requestHeaders, responseHeaders, webSocket } = route
   return lines([
     maintenance && html`<span class="warn-text">closed for maintenance</span>`,
     redirect !== null && html`${redirect.status} to <code>${redirect.to}</code>`,
     respond !== null && `${respond.status}, the same for all`,
     upstream !== null &&
       html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
-    rewrite.stripPrefix !== undefined && html`without <code>${rewrite.stripPrefix}</code>`,
-    rewrite.addPrefix !== undefined && html`with <code>${rewrite.addPrefix}</code> in front`,
+    rewrite.stripPrefix !== undefined && html`<span class="muted">without</span> <code>${rewrite.stripPrefix}</code>`,
+    rewrite.addPrefix !== undefined && html`<span class="muted">below</span> <code>${rewrite.addPrefix}</code>`,
+    edited('request', requestHeaders),
+    edited('response', responseHeaders),
+    !webSocket && 'no upgrades',
     attempts > 1 && `up to ${attempts} calls`,
   ])
+}
+
+function edited(what: string, { set, add, remove }: ShownEdits): Content {
+  const all = [...set.map(name => `= ${name}`), ...add.map(name => `+ ${name}`), ...remove.map(name => `− ${name}`)]
+  return all.length > 0 && html`<span class="muted">${what}</span> <code>${all.join(', ')}</code>`
 }
 
 function limits({ rateLimits, maxBodyBytes }: ShownRoute): Content {

@@ -19,6 +19,14 @@ export interface ShownRoute {
   /** Whether everything is turned down. */
   readonly maintenance: boolean
   readonly rewrite: { readonly stripPrefix?: string; readonly addPrefix?: string }
+  /** Names of the fields that are edited, without their values: these may be credentials. */
+  readonly requestHeaders: ShownEdits
+  readonly responseHeaders: ShownEdits
+  /** Addresses and CIDR blocks, list after list: each must let a client in. */
+  readonly access: readonly { readonly allow: readonly string[]; readonly deny: readonly string[] }[]
+  /** Null: everybody passes. Else what is to be shown, and the scopes that it must bring. */
+  readonly auth: { readonly apiKeyHeader: string | null; readonly scopes: readonly string[] } | null
+  readonly webSocket: boolean
   /** The route's own, else its upstream's; null: none. */
   readonly timeouts: {
     readonly connectMs: number | null
@@ -31,6 +39,12 @@ export interface ShownRoute {
   /** Bytes of a request's body, at the most; null: no bound. */
   readonly maxBodyBytes: number | null
   readonly rateLimits: readonly ShownLimit[]
+}
+
+export interface ShownEdits {
+  readonly set: readonly string[]
+  readonly add: readonly string[]
+  readonly remove: readonly string[]
 }
 
 export interface ShownLimit extends Pick<RateLimitPolicy, 'limit' | 'windowMs' | 'algorithm' | 'dryRun' | 'key'> {
@@ -58,10 +72,12 @@ export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] 
       redirect: shownRedirect(route.redirect),
       respond: route.respond ? { status: route.respond.status } : null,
       maintenance: route.maintenance !== undefined,
-      rewrite: {
-        ...(route.rewrite.stripPrefix !== undefined && { stripPrefix: route.rewrite.stripPrefix }),
-        ...(route.rewrite.addPrefix !== undefined && { addPrefix: route.rewrite.addPrefix }),
-      },
+      rewrite: shownRewrite(route),
+      requestHeaders: shownEdits(route.requestHeaders),
+      responseHeaders: shownEdits(route.responseHeaders),
+      access: route.access.map(({ allow, deny }) => ({ allow, deny })),
+      auth: shownAuth(route),
+      webSocket: route.webSocket !== false,
       timeouts: {
         connectMs: upstream?.timeouts.connectMs ?? null,
         responseMs: responseMs ?? null,
@@ -78,6 +94,19 @@ export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] 
 /** As the file has it. */
 function shownRedirect(redirect: RedirectConfig | undefined): ShownRoute['redirect'] {
   return redirect ? { to: `${redirect.to}${redirect.keepsRest ? '/*' : ''}`, status: redirect.status } : null
+}
+
+function shownRewrite({ rewrite: { stripPrefix, addPrefix } }: RouteConfig): ShownRoute['rewrite'] {
+  return { ...(stripPrefix !== undefined && { stripPrefix }), ...(addPrefix !== undefined && { addPrefix }) }
+}
+
+function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
+  const names = (fields: readonly { readonly name: string }[] = []): string[] => fields.map(({ name }) => name)
+  return { set: names(edits?.set), add: names(edits?.add), remove: edits?.remove ?? [] }
+}
+
+function shownAuth({ auth }: RouteConfig): ShownRoute['auth'] {
+  return auth === undefined ? null : { apiKeyHeader: auth.apiKey?.header ?? null, scopes: auth.scopes }
 }
 
 function attempts({ retry }: RouteConfig, upstreamAttempts = 1): number {

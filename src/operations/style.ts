@@ -25,7 +25,8 @@ section > h2 a { color: inherit; text-decoration-color: var(--line); }
 th, td { padding: .35rem .6rem .35rem 0; }
 thead th { overflow-wrap: normal; }
 tbody th { color: var(--ink); font-size: 1rem; min-width: 7rem; }
-.table td { min-width: 4.5rem; }
+.table td, .table th { overflow-wrap: break-word; }
+section:has(> .table) { overflow-x: auto; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.time { white-space: nowrap; }
 td > a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 3px; }

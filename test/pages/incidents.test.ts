@@ -8,14 +8,8 @@ import { alertRecord, BEGAN, hostileRecord, incidentRecord, REPLICA } from '../s
 import { startPrometheusStandIn, type PrometheusStandIn } from '../support/prometheus-stand-in'
 import { plainEnvironment, startProcess } from '../support/start-process'
 import { temporaryFolder } from '../support/temporary-folder'
+import { DESKTOP, overflow, PHONE, strangers, visitPage } from '../support/visit-page'
 
-const DESKTOP: BrowserContextOptions = { viewport: { width: 1100, height: 800 } }
-const PHONE: BrowserContextOptions = {
-  viewport: { width: 390, height: 844 },
-  deviceScaleFactor: 2,
-  isMobile: true,
-  hasTouch: true,
-}
 const WINDOWS = { desktop: DESKTOP, 'desktop, dark': { ...DESKTOP, colorScheme: 'dark' }, phone: PHONE } as const
 
 const FIRING = incidentRecord()
@@ -93,7 +87,7 @@ describe('the incident pages in a browser', function () {
           assert.equal(await overflow(page), 0)
           await page.evaluate(OPEN_ALL)
           assert.equal(await overflow(page), 0)
-          assert.deepEqual(await strangers(page), [])
+          assert.deepEqual(await strangers(page, LINKS), [])
           assert.equal(await page.locator('section').count(), 6, 'every part of the page is where it was')
         })
       })
@@ -198,66 +192,18 @@ describe('the incident pages in a browser', function () {
     await context.close()
   })
 
-  /** Opens a page and sees to it that the browser has nothing to complain about, and asks nobody else for anything. */
   async function visit(
     path: string,
     options: BrowserContextOptions,
     look: (page: Page) => Promise<void>,
   ): Promise<void> {
-    const context = await browser.newContext(options)
-    try {
-      const page = await context.newPage()
-      const complaints: string[] = []
-      const asked: string[] = []
-      page.on('console', message => complaints.push(message.text()))
-      page.on('pageerror', error => complaints.push(error.message))
-      page.on('dialog', dialog => complaints.push(dialog.message()))
-      page.on('request', request => asked.push(request.url()))
-      const response = await page.goto(url + path, { waitUntil: 'load' })
-      const isGone = path.includes('gone')
-      assert.equal(response?.status(), isGone ? 404 : 200)
-      await look(page)
-      assert.deepEqual(
-        complaints.filter(text => !isGone || !text.includes('404')),
-        [],
-      )
-      assert.deepEqual(
-        asked.filter(address => !address.startsWith(url) && !address.startsWith('data:image/svg+xml,')),
-        [],
-      )
-    } finally {
-      await context.close()
-    }
+    await visitPage({ browser, url, path, options, status: path.includes('gone') ? 404 : 200 }, look)
   }
 })
 
 const OPEN_ALL = `document.querySelectorAll('details').forEach(details => { details.open = true })`
 
-/** Pixels that the page is wider than the window. */
-async function overflow(page: Page): Promise<number> {
-  return page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth')
-}
-
-const ELEMENTS =
-  'html head meta title link style body main nav header h1 h2 h3 p span a ul ol li section figure figcaption ' +
-  'svg rect line path circle text g desc table thead tbody tr th td strong small code details summary div dl dt dd time footer'
-
-/** What has no place in a page of ours, and what ran. */
-async function strangers(page: Page): Promise<string[]> {
-  return page.evaluate<string[]>(`(() => {
-    const found = 'taken' in window ? ['a script ran'] : []
-    const known = ${JSON.stringify(ELEMENTS.split(' '))}
-    for (const element of document.querySelectorAll('*')) {
-      if (!known.includes(element.localName)) found.push(element.localName)
-      for (const { name } of element.attributes) if (name.startsWith('on') || name === 'style') found.push(name)
-    }
-    for (const link of document.querySelectorAll('a')) {
-      const address = link.getAttribute('href') ?? ''
-      if (!/^(?:https?:\\/\\/|#|\\?|\\.\\.\\/|incidents\\/)/.test(address)) found.push(address)
-    }
-    return found
-  })()`)
-}
+const LINKS = /^(?:https?:\/\/|#|\?|\.\.\/|incidents\/)/
 
 async function barOf(page: Page, index: number): Promise<{ x: number; width: number } | null> {
   return page.locator('.traces details[open]').first().locator('.bar rect').nth(index).boundingBox()

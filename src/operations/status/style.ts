@@ -36,12 +36,11 @@ export const STATUS_STYLE = `
   .tiles { grid-template-columns: 1fr 1fr; gap: .5rem; }
   .tiles > div { padding: .5rem .7rem; }
   .tiles > div:last-child:nth-child(odd) { grid-column: 1 / -1; }
-  .routes th[scope=row], .routes .picture { padding-left: 1.2rem; }
-.routes td.picture { width: auto; min-width: 0; padding: .1rem 0; }
+  .routes th[scope=row], .routes td.picture { width: auto; min-width: 0; padding: .1rem 0; }
   .routes th[scope=row] { border: 0; flex: 1 0 100%; }
   .routes tr, .failures tr { display: flex; flex-wrap: wrap; gap: 0 1rem; }
-  .routes .picture { padding-left: 1.2rem; }
-.routes td.picture { flex: 1 0 40%; order: 1; padding: .35rem 0; }
+  .routes td.picture { flex: 1 0 40%; padding: .35rem 0; }
+  .routes .number { order: 1; }
   .routes .number, .routes .picture { padding-left: 0; }
   .failures td::before { content: none; }
   .failures td.wide { flex: none; max-width: 100%; }

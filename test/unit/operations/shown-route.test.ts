@@ -48,6 +48,40 @@ describe('a route as it is shown', () => {
     assert.deepEqual([route?.host, route?.methods], [null, null])
   })
 
+  it('says what is edited without saying what is put there, which may be a credential', () => {
+    const edits = { set: { authorization: 'Bearer secret' }, add: { 'x-kind': 'secret' }, remove: ['cookie'] }
+    const routes = shown({
+      match: { path: '/a', headers: { 'x-version': '2' }, exact: true },
+      upstream: 'orders',
+      requestHeaders: edits,
+      rewrite: { stripPrefix: '/a', addPrefix: '/v2' },
+    })
+    const [route] = routes
+    assert.deepEqual(route?.requestHeaders, { set: ['authorization'], add: ['x-kind'], remove: ['cookie'] })
+    assert.deepEqual(route.responseHeaders, { set: [], add: [], remove: [] })
+    assert.deepEqual(route.rewrite, { stripPrefix: '/a', addPrefix: '/v2' })
+    assert.deepEqual([route.exact, route.headers], [true, { 'x-version': '2' }])
+    assert.doesNotMatch(JSON.stringify(routes), /secret/)
+  })
+
+  it('says who is let in', () => {
+    const [open, closed] = shown(
+      { match: { path: '/a' }, upstream: 'orders' },
+      {
+        match: { path: '/b' },
+        upstream: 'orders',
+        access: { allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] },
+        auth: { apiKey: { header: 'X-Api-Key' }, scopes: ['orders:read'] },
+        websocket: false,
+        maxBodySize: '1KiB',
+      },
+    )
+    assert.deepEqual([open?.auth, open?.access, open?.webSocket, open?.maxBodyBytes], [null, [], true, null])
+    assert.deepEqual(closed?.auth, { apiKeyHeader: 'x-api-key', scopes: ['orders:read'] })
+    assert.deepEqual(closed.access, [{ allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] }])
+    assert.deepEqual([closed.webSocket, closed.maxBodyBytes], [false, 1_024])
+  })
+
   it('has the timeouts of its upstream, but for its own', () => {
     const [route] = shown({ match: { path: '/a' }, upstream: 'orders', timeouts: { response: '3s', total: '1m' } })
     assert.deepEqual(route?.timeouts, { connectMs: 2_000, responseMs: 3_000, idleMs: 3_000, totalMs: 60_000 })
