@@ -24,6 +24,14 @@ export interface ConfigurationOptions {
   readonly log: Logger
 }
 
+/** What a person is told of it. Times in milliseconds since the epoch. */
+export interface ConfigurationReport {
+  readonly config: GatewayConfig
+  readonly sinceMs: number
+  /** Undefined: nothing was reloaded since the start. */
+  readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+}
+
 /** The configuration in force, and how it is replaced: checked first, as a whole or not at all. */
 export class Configuration {
   readonly #options: ConfigurationOptions
@@ -33,12 +41,17 @@ export class Configuration {
   #wasSuccessful = true
   /** Seconds since 1970. */
   #successAt = Date.now() / 1_000
+  #lastReload: ConfigurationReport['lastReload']
 
   constructor(options: ConfigurationOptions) {
     this.#options = options
     this.#config = options.config
     this.#written = options.written
     this.#reloads = this.#createInstruments()
+  }
+
+  report(): ConfigurationReport {
+    return { config: this.#config, sinceMs: this.#successAt * 1_000, lastReload: this.#lastReload }
   }
 
   /**
@@ -56,7 +69,9 @@ export class Configuration {
       this.#config = config
       this.#written = written
       this.#wasSuccessful = true
-      this.#successAt = Date.now() / 1_000
+      const atMs = Date.now()
+      this.#successAt = atMs / 1_000
+      this.#lastReload = { atMs, isRefused: false }
       this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'success' })
       for (const problem of problems) logProblem(log, problem)
       for (const change of changes) log.info({ event: 'config' }, change)
@@ -71,6 +86,7 @@ export class Configuration {
   #refuse(cause: string, problems: readonly ConfigProblem[]): void {
     const { log } = this.#options
     this.#wasSuccessful = false
+    this.#lastReload = { atMs: Date.now(), isRefused: true }
     this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'refused' })
     for (const problem of problems) logProblem(log, problem)
     const line = { event: 'config', result: 'refused', cause, problems: problems.length, sha256: this.#config.sha256 }

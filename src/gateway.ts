@@ -61,8 +61,6 @@ export interface Gateway {
   readonly offenders: () => PolicyOffenders[]
   /** How the targets of each upstream are. */
   readonly upstreams: () => UpstreamState[]
-  /** What is in force. */
-  readonly config: () => GatewayConfig
   /** Requests under way. */
   readonly inFlight: () => number
   /**
@@ -115,7 +113,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
     offenders: () => inForce.serving.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
     upstreams: () => inForce.serving.upstreams.map(upstream => upstream.describe()),
-    config: () => inForce.serving.config,
     inFlight: () => inFlight.size,
     reload: config => {
       const previous = inForce.serving

@@ -76,6 +76,17 @@ async function main(): Promise<void> {
     },
     onBroken: gateway.breakOff,
   })
+  const configuration = new Configuration({
+    config,
+    written,
+    read: () => readRoutes(settings.configFile),
+    apply: next => {
+      gateway.reload(next)
+      applyLimits(server, next.entrypoint)
+      return []
+    },
+    log,
+  })
   const opsServer = createOpsServer({
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
     traces: telemetry.traces,
@@ -84,12 +95,7 @@ async function main(): Promise<void> {
     inFlight: gateway.inFlight,
     recent,
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
-    configuration: () => ({
-      file: settings.configFile,
-      config: gateway.config(),
-      sinceMs: startedAtMs,
-      lastReload: undefined,
-    }),
+    configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
     access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
@@ -103,17 +109,6 @@ async function main(): Promise<void> {
   const { opsPort, port } = listening
   reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
 
-  const configuration = new Configuration({
-    config,
-    written,
-    read: () => readRoutes(settings.configFile),
-    apply: next => {
-      gateway.reload(next)
-      applyLimits(server, next.entrypoint)
-      return []
-    },
-    log,
-  })
   const reload = (cause: string): void => {
     if (!draining) configuration.reload(cause)
   }

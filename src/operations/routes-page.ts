@@ -21,7 +21,7 @@ export function routesPage(routes: readonly ShownRoute[]): Html {
     </section>
     <p class="muted">
       The table in force, in the order of the file. The most specific route wins, whatever the order; a path stands for
-      everything below it too.
+      everything below it too, unless it says exactly.
     </p>`
 }
 
@@ -94,7 +94,7 @@ function edited(what: string, { set, add, remove }: ShownEdits): Content {
 function limits({ rateLimits, maxBodyBytes }: ShownRoute): Content {
   return lines([
     ...rateLimits.map(limit),
-    maxBodyBytes !== null && html`${maxBodyBytes} <span class="muted small">bytes of body</span>`,
+    maxBodyBytes !== null && html`${size(maxBodyBytes)} <span class="muted small">of body</span>`,
   ])
 }
 
@@ -107,6 +107,12 @@ function limit({ policy, limit: most, windowMs, key, algorithm, dryRun, onStoreF
   return html`${most} in ${lasted(windowMs)}
     <span class="muted small">${policy}, ${how.join(', ')}</span
     >${dryRun && html` <span class="warn-text">dry run</span>`}`
+}
+
+/** As the file says it, where that is a round number. */
+function size(bytes: number): string {
+  if (bytes >= 1_048_576 && bytes % 1_048_576 === 0) return `${bytes / 1_048_576} MiB`
+  return bytes >= 1_024 && bytes % 1_024 === 0 ? `${bytes / 1_024} KiB` : `${bytes} bytes`
 }
 
 function timeouts({ timeouts: { connectMs, responseMs, idleMs, totalMs } }: ShownRoute): Content {

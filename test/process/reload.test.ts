@@ -169,6 +169,38 @@ describe('the gateway file, written anew while the gateway runs', () => {
     }
   })
 
+  it('shows on the ops port: the routes in force, and what came of the last file', async () => {
+    await start()
+    const json = async (path: string): Promise<unknown> => (await fetch(gateway.opsUrl + path)).json()
+    const paths = async (): Promise<string[]> => {
+      return ((await json('/routes')) as { routes: { path: string }[] }).routes.map(({ path }) => path)
+    }
+    const status = async (): Promise<OpsStatus> => (await json('/status')) as OpsStatus
+    const first = await status()
+    assert.deepEqual([first.status, first.configuration.lastReload, await paths()], ['ok', undefined, ['/one']])
+
+    writeFileSync(gateway.configFile, file('/two'))
+    await isServed('/two')
+    await reloaded('success')
+    const second = await status()
+    assert.deepEqual(await paths(), ['/two'])
+    assert.notEqual(second.configuration.sha256, first.configuration.sha256)
+    assert.ok(second.configuration.since > first.configuration.since)
+    assert.equal(second.configuration.lastReload?.isRefused, false)
+    const known = second.traffic.routes.filter(({ route }) => route !== null)
+    assert.deepEqual(
+      known.map(({ path }) => path),
+      ['/two'],
+    )
+
+    writeFileSync(gateway.configFile, 'routes: nothing')
+    await reloaded('refused')
+    const third = await status()
+    assert.deepEqual([third.status, third.configuration.lastReload?.isRefused], ['attention', true])
+    assert.equal(third.configuration.sha256, second.configuration.sha256)
+    assert.deepEqual(await paths(), ['/two'])
+  })
+
   it('changes what clients may do, as far as Node can while it listens: everything', async () => {
     await start()
     const large = { path: '/nowhere', headers: { 'x-large': 'x'.repeat(20_000) } }
@@ -223,3 +255,13 @@ describe('the gateway file, written anew while the gateway runs', () => {
     })
   }
 })
+
+interface OpsStatus {
+  readonly status: string
+  readonly configuration: {
+    readonly sha256: string
+    readonly since: string
+    readonly lastReload?: { readonly isRefused: boolean }
+  }
+  readonly traffic: { readonly routes: readonly { readonly route: string | null; readonly path: string | null }[] }
+}
