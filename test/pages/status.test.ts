@@ -155,7 +155,7 @@ function configOf(upstreamUrl: string): string {
   return JSON.stringify({
     upstreams: {
       main: { targets: [upstreamUrl] },
-      [LONG_NAME]: { targets: [upstreamUrl, `${upstreamUrl.replace('127.0.0.1', '127.0.0.2')}`] },
+      [LONG_NAME]: { targets: [upstreamUrl, upstreamUrl.replace('127.0.0.1', '127.0.0.2')] },
     },
     routes: [
       { name: 'reports', match: { path: '/reports' }, upstream: 'main' },
