@@ -16,7 +16,7 @@ import { expressMessages, type MessageClasses } from './entrypoint/express-messa
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import type { RequestMetrics } from './entrypoint/request-metrics'
 import type { ServerTelemetry } from './entrypoint/server-telemetry'
-import { handleError } from './errors/error-handler'
+import { handleError, turnAway } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import type { Exchange, Stage } from './exchange'
@@ -179,7 +179,10 @@ function ownStagesOf({ access }: EntrypointConfig): Stage[] {
   return access === undefined ? [] : [limitAccess(access)]
 }
 
-/** Before Express and everything else: a scrape is answered; everything else gets its trace and becomes an exchange. */
+/**
+ * Before Express and everything else: a scrape is answered, what is too much turned away; everything else gets its trace and
+ * becomes an exchange.
+ */
 function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, options: GatewayOptions): RequestListener {
   const { log, metrics, recent, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
@@ -209,6 +212,10 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
     // A scrape is not traffic: no span, no metric, no log line.
     if (isScrape(request) && mayScrape(request)) return scrape(request, response)
     const { serving } = inForce
+    if (serving.shedder.turnsAway(inFlight.size)) {
+      metrics.countRefused('shed')
+      return turnAway(request, response, 'shed', ['Retry-After', String(serving.shedder.retryAfter())])
+    }
     const begun = serverTelemetry.begin(request, serving.continuesTrace)
     context.with(begun, receiveRequest, undefined, request, response, serving)
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Consumers } from './admission/identity/consumers'
 import type { RateLimiter } from './admission/rate-limit/limit-rate'
+import { LoadShedder } from './admission/shed-load'
 import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
 import { createClientOrigin, type ClientOrigin } from './entrypoint/client-address'
 import type { RequestLimits } from './entrypoint/request-faults'
@@ -23,6 +24,7 @@ export interface Serving {
   readonly table: RouteTable<StagedRoute>
   /** What requests of the gateway's own page pass. */
   readonly ownStages: readonly Stage[]
+  readonly shedder: LoadShedder
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   /** Whose trace is continued. */
@@ -108,6 +110,7 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
       routes,
       table: new RouteTable(routes),
       ownStages: ownStagesOf(config.entrypoint),
+      shedder: take('shedder', config.entrypoint.overload, () => new LoadShedder(config.entrypoint.overload, log)),
       limits: config.entrypoint,
       clientOrigin: createClientOrigin(config.entrypoint.trustedProxies),
       continuesTrace: createTraceTrust(config.entrypoint),

@@ -86,6 +86,10 @@ function toConfig({ entrypoint, consumers, upstreams, routes }: FileContent, sha
       maxHeaderBytes: entrypoint.maxHeaderSize,
       maxHeaderFields: entrypoint.maxHeaderFields,
       maxUrlBytes: entrypoint.maxUrlLength,
+      overload: {
+        maxRequests: entrypoint.overload.maxRequests,
+        maxEventLoopDelayMs: entrypoint.overload.maxEventLoopDelay,
+      },
       access: entrypoint.access,
       maxConnections: entrypoint.maxConnections,
     },

@@ -74,6 +74,19 @@ const accessSchema = z.strictObject({
   deny: accessList.meta({ description: 'These are kept out, whatever allow says.' }),
 })
 
+const overloadSchema = z
+  .strictObject({
+    maxRequests: numberField('Requests in flight, event streams included; above it 503. 0: no bound.', {
+      atLeast: 0,
+      atMost: 1_000_000,
+    }).prefault(10_000),
+    maxEventLoopDelay: durationField(
+      'How late the event loop may be; while it is later, a growing share of the requests gets 503. 0s: no bound.',
+      { atLeast: '0s', atMost: '1m' },
+    ).prefault('500ms'),
+  })
+  .meta({ description: 'From when on requests are turned away, so that the others can be served.' })
+
 function maintenance(description: string): z.ZodType<MaintenanceConfig | false> {
   return field(parseMaintenance, { description, anyOf: MAINTENANCE_FORMS })
 }
@@ -120,6 +133,7 @@ export const entrypointSchema = z
     maxBodySize: maxBodySize(
       "Bytes of a request's body, at the most; above it 413. A route may have a bound of its own. Left out: no bound.",
     ).optional(),
+    overload: overloadSchema.prefault({}),
     access: accessSchema.optional().meta({
       description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
     }),

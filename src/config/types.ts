@@ -73,10 +73,19 @@ export interface EntrypointConfig {
   readonly maxHeaderFields: number
   /** Bytes of a request target as it came, at the most. */
   readonly maxUrlBytes: number
+  readonly overload: OverloadConfig
   /** Who may use the gateway at all. */
   readonly access: AccessConfig | undefined
   /** Connections open at once, at the most. */
   readonly maxConnections: number
+}
+
+/** From when on the gateway turns requests away. */
+export interface OverloadConfig {
+  /** Requests in flight; 0 for no bound. */
+  readonly maxRequests: number
+  /** How late the event loop may be; 0 for no bound. */
+  readonly maxEventLoopDelayMs: number
 }
 
 /** Addresses and CIDR blocks of clients. */

@@ -8,6 +8,7 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
+import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
 import { isLingering, lingerAfterEarlyAnswer } from './lingering-close'
@@ -137,14 +138,10 @@ const LONGEST_METHOD = 16
 
 /** A whole HTTP/1.1 response by hand: there is no response object for what was not a request. */
 function problemMessage(reason: Reason): string {
-  const { status, title, outcome } = REASONS[reason]
-  const body = JSON.stringify({ type: `urn:myesi-gateway:problem:${reason}`, title, status, outcome, reason })
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
+  const { status } = REASONS[reason]
+  const body = problemDetails(reason)
+  const fields = problemFields(body)
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\n`
+  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
+  return `${head}Connection: close\r\n\r\n${body}`
 }

@@ -1,9 +1,10 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
-import type { Exchange } from '../exchange'
+import { hasBody, type Exchange } from '../exchange'
 import { editOwnAnswer } from '../header-edits'
 import { GatewayError } from './gateway-error'
-import { REASONS } from './reasons'
+import { problemDetails, problemFields } from './problem-details'
+import { REASONS, type Reason } from './reasons'
 
 /**
  * Ends a failed exchange: the verdict is noted and the client answered. The only place where this is done; span, metric
@@ -25,33 +26,36 @@ export function handleError(exchange: Exchange, error: unknown): void {
   else answer(exchange, failure)
 }
 
-/** Problem details (RFC 9457): says what happened and under which trace, and nothing of what is behind the gateway. */
 function answer(exchange: Exchange, failure: GatewayError): void {
   const { request, response } = exchange
   if (response.destroyed || response.headersSent) return
-  const body = JSON.stringify({
-    type: `urn:myesi-gateway:problem:${failure.reason}`,
-    title: REASONS[failure.reason].title,
-    status: failure.status,
-    outcome: failure.outcome,
-    reason: failure.reason,
-    trace_id: traceId(exchange),
-  })
-  const headers = [
-    'Content-Type',
-    'application/problem+json',
-    'Content-Length',
-    String(Buffer.byteLength(body)),
-    'Cache-Control',
-    'no-store',
-    ...failure.headers,
-  ]
+  const body = problemDetails(failure.reason, traceId(exchange))
+  const headers = [...problemFields(body), ...failure.headers]
   const edits = exchange.route?.responseEdits
   if (edits) editOwnAnswer(headers, edits, response)
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
   if (exchange.closesConnection) headers.push('Connection', 'close')
   // With its phrase: writeHead() would take the one of an upstream's answer that could not be written.
   response.writeHead(failure.status, STATUS_CODES[failure.status], headers)
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+/**
+ * Turns a request away before it becomes an exchange: no span, no log line, because what cannot be served must not cost much.
+ * Whoever calls it counts it.
+ */
+export function turnAway(
+  request: IncomingMessage,
+  response: ServerResponse,
+  reason: Reason,
+  fields: readonly string[],
+): void {
+  const { status } = REASONS[reason]
+  const body = problemDetails(reason)
+  const headers = [...problemFields(body), ...fields]
+  // The rest of the body is not worth waiting for.
+  if (hasBody(request)) headers.push('Connection', 'close')
+  response.writeHead(status, STATUS_CODES[status], headers)
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 

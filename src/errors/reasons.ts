@@ -52,6 +52,8 @@ export const REASONS = {
   overloaded: { outcome: 'refusal', status: 503, title: 'The upstream is busy' },
   /** The file says so. */
   maintenance: { outcome: 'refusal', status: 503, title: 'Closed for maintenance' },
+  /** The gateway itself has too much to do. */
+  shed: { outcome: 'refusal', status: 503, title: 'The gateway is busy' },
   draining: { outcome: 'refusal', status: 503, title: 'The gateway is shutting down' },
   // Nobody is waiting for the answer any more. 499 after nginx; RFC 9110 knows no code for it.
   client_closed: { outcome: 'client_closed', status: 499, title: 'The client closed the connection' },

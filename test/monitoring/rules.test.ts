@@ -88,8 +88,8 @@ describe('Prometheus rules', () => {
     const faults = read('monitoring/runbooks/GatewayHttp500Spike.md')
     const refusals = read('monitoring/runbooks/GatewayRequestsRefused.md')
     for (const [reason, { outcome }] of Object.entries(REASONS)) {
-      // Limits, a gateway that shuts down and maintenance are not what GatewayRequestsRefused is about.
-      if (['limited', 'draining', 'maintenance'].includes(reason)) continue
+      // Limits, load, a gateway that shuts down and maintenance are not what GatewayRequestsRefused is about.
+      if (['limited', 'draining', 'maintenance', 'shed'].includes(reason)) continue
       const page = outcome === 'fault' ? faults : refusals
       assert.ok(page.includes(`\`${reason}\``), `${reason} is not explained`)
     }

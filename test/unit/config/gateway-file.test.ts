@@ -37,6 +37,7 @@ entrypoint:
   maxHeaderFields: 10000
   maxUrlLength: 512KiB
   maxBodySize: 10GiB
+  overload: { maxRequests: 0, maxEventLoopDelay: 1m }
   access: { deny: [192.0.2.0/24] }
   maxConnections: 1000000
   maintenance: { retryAfter: 10m }
@@ -88,6 +89,7 @@ describe('a valid gateway.yaml', () => {
         maxHeaderBytes: 16_384,
         maxHeaderFields: 100,
         maxUrlBytes: 8_192,
+        overload: { maxRequests: 10_000, maxEventLoopDelayMs: 500 },
         access: undefined,
         maxConnections: 10_000,
       },
@@ -143,6 +145,7 @@ describe('a valid gateway.yaml', () => {
       maxHeaderBytes: 1_048_576,
       maxHeaderFields: 10_000,
       maxUrlBytes: 524_288,
+      overload: { maxRequests: 0, maxEventLoopDelayMs: 60_000 },
       access: { allow: [], deny: ['192.0.2.0/24'] },
       maxConnections: 1_000_000,
     })
