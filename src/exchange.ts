@@ -42,6 +42,9 @@ export class Exchange {
 
   /** Bytes that a body in chunks may have; undefined for no bound. */
   maxBodyBytes: number | undefined
+  /** The request could be read in two ways: nobody knows where it ends, so nothing behind it is read at all. */
+  isFaulty = false
+
   /** What limiters decided; counted when the request's trace is decided on, so that exemplars can point at it. */
   readonly limitDecisions: LimitDecision[] = []
   /** The client wants to go on with WebSocket over this connection (RFC 9110 §7.8). */
@@ -81,7 +84,7 @@ export class Exchange {
 
   /** Whether the response must say that nothing else is served on the connection. */
   get closesConnection(): boolean {
-    return this.bodyIsPending || this.isDraining()
+    return this.isFaulty || this.bodyIsPending || this.isDraining()
   }
 
   /** 499 after nginx, where nobody was there to be answered. */

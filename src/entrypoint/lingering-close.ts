@@ -6,6 +6,7 @@ import { hasBody } from '../exchange'
 const LINGER_MS = 2_000
 
 const lingering = new WeakSet<Socket>()
+const spent = new WeakSet<Socket>()
 
 /**
  * Has the connection closed in two steps where the answer comes before the whole body: first our half, and the other when
@@ -20,6 +21,15 @@ export function lingerAfterEarlyAnswer(request: IncomingMessage, response: Serve
     const { socket } = request
     socket.destroySoon = () => linger(socket, request)
   })
+}
+
+/** No request that comes behind this one is served, although its answer is not written yet. */
+export function takeNoMore(socket: Socket): void {
+  spent.add(socket)
+}
+
+export function isSpent(socket: Socket): boolean {
+  return spent.has(socket)
 }
 
 /** Whether nothing that still comes over this connection is to be served. */

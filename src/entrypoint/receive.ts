@@ -3,6 +3,7 @@ import { context } from '@opentelemetry/api'
 import { Exchange, type StreamKind } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
+import { takeNoMore } from './lingering-close'
 import { refuseFaulty, type RequestLimits } from './request-faults'
 import { parseRequestTarget, type RequestTarget } from './request-target'
 import { expectsContinue } from './server'
@@ -53,6 +54,10 @@ export function receive(
   exchange.onStream = options.onStream
   exchange.expectsContinue = expectsContinue(request)
   exchange.upgrade = upgradeOf(request)
+  if (refusal !== undefined) {
+    exchange.isFaulty = true
+    takeNoMore(request.socket)
+  }
   // Before anything can wait: a client that is quickly gone is never seen otherwise.
   response.once('close', () => {
     if (!response.writableFinished && exchange.tunnel === undefined) exchange.conclude('client_closed', 'client_closed')

@@ -1,8 +1,7 @@
-import type { IncomingMessage } from 'node:http'
+import { METHODS, type IncomingMessage } from 'node:http'
 import type { EntrypointConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import { hasBody } from '../exchange'
-import { expectsContinue } from './server'
 import { upgradeOf } from './upgrades'
 
 export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFields'>
@@ -15,6 +14,7 @@ export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFie
 export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): void {
   refuseExcess(request, limits)
   refuseVersions(request)
+  refuseMethods(request)
   refuseHosts(request)
   refuseTransferCodings(request)
   refuseExpectations(request)
@@ -34,6 +34,13 @@ function refuseExcess({ url, rawHeaders }: IncomingMessage, { maxUrlBytes, maxHe
 function refuseVersions({ httpVersionMajor, httpVersion }: IncomingMessage): void {
   if (httpVersionMajor !== 1) throw refuse(`HTTP version ${httpVersion}`)
 }
+
+/** Node's parser also takes RTSP and ICE, whose messages look like those of HTTP and are framed otherwise. */
+function refuseMethods({ method }: IncomingMessage): void {
+  if (!HTTP_METHODS.has(method as string)) throw refuse(`method ${method}`)
+}
+
+const HTTP_METHODS: ReadonlySet<string> = new Set(METHODS.filter(method => method !== 'SOURCE'))
 
 /** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
 function refuseHosts({ rawHeaders, httpVersionMinor }: IncomingMessage): void {
@@ -59,7 +66,8 @@ function refuseTransferCodings({ headers, httpVersionMinor }: IncomingMessage): 
 /** `100-continue` is the only expectation there is (RFC 9110 §10.1.1). HTTP/1.0 has none, and is not to be disappointed. */
 function refuseExpectations(request: IncomingMessage): void {
   const { expect } = request.headers
-  if (expect === undefined || request.httpVersionMinor === 0 || expectsContinue(request)) return
+  // Node takes any list that has it somewhere for 100-continue.
+  if (expect === undefined || request.httpVersionMinor === 0 || expect.toLowerCase() === '100-continue') return
   throw new GatewayError('expectation_failed', { cause: new Error(`Expect: ${expect}`) })
 }
 

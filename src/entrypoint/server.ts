@@ -11,7 +11,7 @@ import type { EntrypointConfig } from '../config/types'
 import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
-import { isLingering, lingerAfterEarlyAnswer } from './lingering-close'
+import { isLingering, isSpent, lingerAfterEarlyAnswer } from './lingering-close'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
 
 /** Requests whose client waits for `100 Continue`. */
@@ -54,6 +54,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     },
     (request, response) => {
       if (isLingering(request.socket)) return void request.socket.destroy()
+      // Left without an answer: the one before it ends the connection.
+      if (isSpent(request.socket)) return
       newest.set(request.socket, response)
       lingerAfterEarlyAnswer(request, response)
       handle(request, response)
@@ -84,6 +86,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     if (reason === undefined || !socket.writable) socket.destroy()
     else if (response === undefined || isOver(response)) refuse(socket, reason)
     else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
+    // Nonsense behind a whole request that waits for its answer: that is the last one.
+    else if (!response.headersSent) response.shouldKeepAlive = false
     // Another answer here would end up in the middle of the one that is under way, or be taken for the next one.
     else socket.destroy()
   })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { openRaw } from '../support/raw-http'
-import { startPipeline, type Pipeline } from '../support/start-pipeline'
-import { bodyOf, startUpstream, type RunningUpstream } from '../support/start-upstream'
-import { until } from '../support/until'
+import { openRaw } from '../../support/raw-http'
+import { startPipeline, type Pipeline } from '../../support/start-pipeline'
+import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
+import { until } from '../../support/until'
 
 const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
 const SMUGGLED = GET('/app/smuggled')

@@ -1,0 +1,50 @@
+import { describeHostile, forbidden, get, refused, served } from './hostile-cases'
+
+describeHostile('paths that two servers could read differently', [
+  ['a fragment', 'RFC 9112 §3.2.1', get('/app#top'), refused()],
+  ['a fragment in the query', 'RFC 9112 §3.2.1', get('/app?a#top'), refused()],
+  ['a parent segment', 'RFC 3986 §3.3', get('/app/../guarded'), refused()],
+  ['a parent segment at the end', 'RFC 3986 §3.3', get('/app/..'), refused()],
+  ['a parent of the root', 'RFC 3986 §5.2.4', get('/../guarded'), refused()],
+  ['a dot segment', 'RFC 3986 §3.3', get('/./guarded'), refused()],
+  ['an encoded parent segment', 'RFC 3986 §6.2.2.2', get('/app/%2e%2e/guarded'), refused()],
+  ['half encoded', 'RFC 3986 §6.2.2.2', get('/app/.%2E/guarded'), refused()],
+  ['with a parameter', 'RFC 3986 §3.3', get('/app/..;/guarded'), refused()],
+  ['with an encoded parameter', 'RFC 3986 §3.3', get('/app/..%3bx/guarded'), refused()],
+  ['behind an encoded slash', 'RFC 3986 §2.2', get('/app%2f../guarded'), refused()],
+  ['before an encoded slash', 'RFC 3986 §2.2', get('/app/..%2fguarded'), refused()],
+  ['with backslashes', 'RFC 3986 §3.3', get('/app\\..\\guarded'), refused()],
+  ['an encoded slash', 'RFC 3986 §2.2', get('/app%2Fx'), refused()],
+  ['an encoded backslash', 'RFC 3986 §2.2', get('/app%5cx'), refused()],
+  ['a NUL', 'RFC 3986 §3.3', get('/app\0'), refused()],
+  ['an encoded NUL', 'RFC 3986 §7.3', get('/app%00.html'), refused()],
+  ['a broken escape', 'RFC 3986 §2.1', get('/app/%zz'), refused()],
+  ['an escape cut short', 'RFC 3986 §2.1', get('/app/%4'), refused()],
+  ['a lone percent sign', 'RFC 3986 §2.1', get('/app/100%'), refused()],
+  ['bytes outside ASCII', 'RFC 3986 §2', get('/caf\xc3\xa9'), refused()],
+  ['a control character', 'RFC 3986 §2', get('/app\x01'), refused()],
+  ['DEL', 'RFC 3986 §2', get('/app\x7f'), refused()],
+])
+
+describeHostile('paths that are made plain before they are matched', [
+  ['a letter that needs no escape', 'RFC 3986 §6.2.2.2', get('/%61pp'), served({ url: '/app' })],
+  ['a guarded name in escapes', 'RFC 3986 §6.2.2.2', get('/%67uarded'), forbidden],
+  ['a guarded name behind two slashes', 'RFC 3986 §3.3', get('//guarded'), forbidden],
+  ['a guarded name behind many slashes', 'RFC 3986 §3.3', get('/////guarded///x'), forbidden],
+  ['two slashes', 'RFC 3986 §3.3', get('/app//x'), served({ url: '/app/x' })],
+  ['an escape that stays, in capitals', 'RFC 3986 §6.2.2.1', get('/app/%c3%a9'), served({ url: '/app/%C3%A9' })],
+  [
+    'an escape of an escape, undone once',
+    'RFC 3986 §2.4',
+    get('/app/%252e%252e/x'),
+    served({ url: '/app/%252e%252e/x' }),
+  ],
+  ['three dots, which are a name', 'RFC 3986 §3.3', get('/app/.../x'), served({ url: '/app/.../x' })],
+  ['what needs an escape', 'RFC 3986 §2', get('/app/{x}|"y"'), served({ url: '/app/%7Bx%7D%7C%22y%22' })],
+  [
+    'a path in the query, which is only text',
+    'RFC 3986 §3.4',
+    get('/app?/../guarded'),
+    served({ url: '/app?/../guarded' }),
+  ],
+])
