@@ -40,6 +40,11 @@ export class Exchange {
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   expectsContinue = false
 
+  /**
+   * Fields that tell browsers who may read the response, as flat name, value pairs: in the place of every Access-Control-* of
+   * the upstream. Undefined where the route leaves that to the upstream.
+   */
+  corsFields: readonly string[] | undefined
   /** Bytes that a body in chunks may have; undefined for no bound. */
   maxBodyBytes: number | undefined
   /** The request could be read in two ways: nobody knows where it ends, so nothing behind it is read at all. */

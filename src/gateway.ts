@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { context } from '@opentelemetry/api'
 import { createAuthenticator } from './admission/identity/authenticate'
+import { createCors, isPreflight } from './admission/cors'
 import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
@@ -26,7 +27,15 @@ import type { RecentRequests } from './operations/recent/recent-requests'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
-import { createServing, partsOnlyIn, type RouteParts, type Serving, type Staging, type TakePart } from './serving'
+import {
+  createServing,
+  partsOnlyIn,
+  type RouteParts,
+  type Serving,
+  type StagedRoute,
+  type Staging,
+  type TakePart,
+} from './serving'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
@@ -140,10 +149,20 @@ function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakeP
   )
   const onAuthenticated = (exchange: Exchange): void => serverTelemetry.authenticated(exchange)
   const access = config.access.map(limitAccess)
+  const cors = config.cors && createCors(config.cors, config.match.methods)
+  // Before authentication and limits: a browser sends no credentials when it asks whether it may.
+  const preflight = cors && [...access, cors.answerPreflight]
   // Nobody's limit is used up by what is refused anyway. The limiter is there all the same, and keeps its counts.
-  if (config.maintenance) return { stages: [...access, refuseForMaintenance(config.maintenance)], limiters: [limiter] }
+  if (config.maintenance) {
+    return {
+      stages: [...access, ...optional(cors?.announce), refuseForMaintenance(config.maintenance)],
+      preflight,
+      limiters: [limiter],
+    }
+  }
   const stages: Stage[] = [
     ...access, // what is not let in is not worth a count
+    ...optional(cors?.announce), // before all that could refuse: a page is to read why
     ...optional(limiter.limitAddresses), // before authentication: guessing keys must cost
     ...optional(auth && createAuthenticator({ auth, consumers, onAuthenticated })),
     ...optional(limiter.limitConsumers), // after it: counts identities, not addresses
@@ -152,7 +171,7 @@ function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakeP
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
     lastStage(config, upstream, options),
   ]
-  return { stages, limiters: [limiter] }
+  return { stages, preflight, limiters: [limiter] }
 }
 
 /** What answers. */
@@ -233,6 +252,12 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
     const exchange = exchangeOf(response)
     const { table } = response.locals['serving'] as Serving
+    const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
+    if (asked?.preflight) {
+      exchange.route = asked
+      serverTelemetry.matched(exchange, asked)
+      return runStages(asked.preflight, exchange, 0)
+    }
     const route = table.match(request.method, exchange.host, exchange.path, request)
     if (route === undefined) throw new GatewayError('no_route')
     if (route instanceof MethodNotAllowed) {
@@ -242,6 +267,12 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
     serverTelemetry.matched(exchange, route)
     return runStages(route.stages, exchange, 0)
   }
+}
+
+/** The route of the request that a browser asks about. */
+function preflightedRoute(table: Serving['table'], { request, host, path }: Exchange): StagedRoute | undefined {
+  const route = table.match(request.headers['access-control-request-method'] as string, host, path, request)
+  return route instanceof MethodNotAllowed ? undefined : route
 }
 
 /** Without a promise where no stage waits: most requests pass here a million times. */
@@ -267,6 +298,7 @@ const ABOUT: Route = toRoute({
   timeouts: {},
   retry: 'never',
   access: [],
+  cors: undefined,
   maxBodyBytes: undefined,
   webSocket: false,
   rateLimits: [],

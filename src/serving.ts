@@ -41,6 +41,8 @@ export interface StagedRoute extends Route, Staging {
 
 export interface Staging {
   readonly stages: readonly Stage[]
+  /** What a browser's question passes, whether it may send a request of this route; undefined where the upstream is asked. */
+  readonly preflight: readonly Stage[] | undefined
   readonly limiters: readonly RateLimiter[]
 }
 

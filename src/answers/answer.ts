@@ -21,6 +21,7 @@ function write(exchange: Exchange, { status, fields: always, body }: Answer): vo
   // The client left meanwhile, or was answered because the process stops.
   if (response.destroyed || response.headersSent) return
   const fields = [...always]
+  if (exchange.corsFields) fields.push(...exchange.corsFields)
   const edits = exchange.route?.responseEdits
   if (edits) editOwnAnswer(fields, edits, response)
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.

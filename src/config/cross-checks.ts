@@ -38,6 +38,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkFieldNames(routes.flatMap(fieldMapsOf), source),
     ...checkRemovedFields(routes, source),
     ...checkStripPrefixes(routes, source),
+    ...checkCredentials(routes, source),
     ...checkPolicyNames(routes, source),
     ...checkCosts(routes, source),
     ...checkIdentity(source),
@@ -214,6 +215,16 @@ function literalPrefixes(path: string): string[] {
   const end = segments.findIndex(segment => segment.startsWith(':'))
   const literals = end === -1 ? segments : segments.slice(0, end)
   return literals.map((_, index) => `/${literals.slice(0, index + 1).join('/')}`)
+}
+
+/** Browsers refuse it, and a gateway that named each origin instead would lend everybody's cookies to every page. */
+function checkCredentials(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  return routes.flatMap(({ at }) => {
+    const cors = asMap(source.valueAt([...at, 'cors']))
+    if (cors.credentials !== true || !asList(cors.origins).includes('*')) return []
+    const wrong = mistake('does not go with "*" in origins', 'credentials for origins that are named')
+    return [problemAt([...at, 'cors', 'credentials'], wrong, source)]
+  })
 }
 
 function checkPolicyNames(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {

@@ -8,6 +8,7 @@ import { fileSchema, type FileContent } from './schema'
 import type {
   ConfigProblem,
   ConsumerConfig,
+  CorsConfig,
   GatewayConfig,
   HeaderEditsConfig,
   RateLimitPolicy,
@@ -168,6 +169,7 @@ function toRoute(
     },
     retry,
     access: [entrypoint.access ?? [], route.access ?? []].flat(),
+    cors: route.cors && toCors(route.cors),
     maxBodyBytes: maxBodySize ?? entrypoint.maxBodySize,
     webSocket: route.websocket && { idleTimeoutMs: route.websocket.idleTimeout },
     rateLimits: [rateLimit ?? []].flat().map(toPolicy),
@@ -176,6 +178,17 @@ function toRoute(
 
 function toHeaderEdits(edits: FileContent['routes'][number]['requestHeaders']): HeaderEditsConfig | undefined {
   return edits && { set: toFields(edits.set), add: toFields(edits.add), remove: edits.remove }
+}
+
+function toCors(cors: NonNullable<FileContent['routes'][number]['cors']>): CorsConfig {
+  return {
+    origins: cors.origins,
+    methods: cors.methods && [...new Set(cors.methods)],
+    headers: cors.headers,
+    exposeHeaders: cors.exposeHeaders,
+    credentials: cors.credentials,
+    maxAgeSeconds: cors.maxAge === undefined ? undefined : Math.floor(cors.maxAge / 1_000),
+  }
 }
 
 function toPolicy({ window, ...policy }: Omit<RateLimitPolicy, 'windowMs'> & { window: number }): RateLimitPolicy {

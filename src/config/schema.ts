@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { authSchema, consumerSchema } from './identity-schema'
 import type { MaintenanceConfig } from './types'
 import { choice, parseFlag } from './values/choice'
+import { CORS_ORIGIN_PATTERN, parseCorsOrigin } from './values/cors-origin'
 import { MAX_COST, parseCost } from './values/cost'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
@@ -11,6 +12,7 @@ import {
   HEADER_VALUE_PATTERN,
   parseBody,
   parseConditionName,
+  parseCorsHeaderName,
   parseHeaderValue,
   parseRequestEditName,
   parseResponseEditName,
@@ -506,6 +508,53 @@ export const respondSchema = z
   })
   .meta({ description: 'Gives every request the same answer, in the place of an upstream.' })
 
+const corsHeaderName = field(parseCorsHeaderName, {
+  description: 'The name of a header field.',
+  type: 'string',
+  pattern: HEADER_NAME_PATTERN,
+  examples: ['x-request-id'],
+})
+
+export const corsSchema = z
+  .strictObject({
+    origins: z
+      .array(
+        field(parseCorsOrigin, {
+          description: 'An origin, https://*.suffix for every name below it, or * for all.',
+          type: 'string',
+          pattern: CORS_ORIGIN_PATTERN,
+          examples: ['https://shop.example', 'https://*.shop.example', '*'],
+        }),
+      )
+      .min(1)
+      .meta({ description: 'Whose pages may read the answers of this route.' }),
+    methods: z
+      .array(field(parseMethod, { description: 'An HTTP method.', type: 'string', examples: ['GET', 'POST'] }))
+      .min(1)
+      .optional()
+      .meta({ description: 'What these pages may send. Left out: the methods of the route.' }),
+    headers: z
+      .array(corsHeaderName)
+      .optional()
+      .meta({ description: 'Header fields that they may set. Left out: all that they ask for.' }),
+    exposeHeaders: z
+      .array(corsHeaderName)
+      .prefault([])
+      .meta({ description: 'Header fields of answers that they may read besides the usual ones.' }),
+    credentials: field(parseFlag, {
+      description: 'Whether cookies and the like may go along; not with * in origins.',
+      type: 'boolean',
+    }).prefault(false),
+    maxAge: durationField('How long a browser need not ask again. Left out: as it thinks best, mostly 5 s.', {
+      atLeast: '0s',
+      atMost: '1d',
+    }).optional(),
+  })
+  .meta({
+    description:
+      "Which pages of other origins may use the route. Answered by the gateway, before authentication and limits; in the place of the upstream's Access-Control-* fields.",
+  })
+
 export const routeSchema = z
   .strictObject({
     name: nameField('Name of the route in logs and on the status page.'),
@@ -543,6 +592,7 @@ export const routeSchema = z
     access: accessSchema.optional().meta({
       description: "Which clients are let in, by address, of those that the entrypoint's lists let in; others get 403.",
     }),
+    cors: corsSchema.optional(),
     maxBodySize: maxBodySize(
       "Bytes of a request's body, at the most, in the place of the entrypoint's bound; above it 413.",
     ).optional(),

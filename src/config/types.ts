@@ -121,6 +121,22 @@ export interface AuthConfig {
   readonly scopes: readonly string[]
 }
 
+/** Which pages of other origins may use a route, by their browsers' leave. */
+export interface CorsConfig {
+  /** `https://shop.example`, `https://*.shop.example` for every name below it, or `*` for all. */
+  readonly origins: readonly string[]
+  /** Undefined: those of the route. */
+  readonly methods: readonly string[] | undefined
+  /** Fields that a page may set, lower case; undefined: all that it asks for. */
+  readonly headers: readonly string[] | undefined
+  /** Fields of the response that a page may read besides the usual ones. */
+  readonly exposeHeaders: readonly string[]
+  /** Whether cookies and the like go along. */
+  readonly credentials: boolean
+  /** How long a browser need not ask again; undefined: as it thinks best. */
+  readonly maxAgeSeconds: number | undefined
+}
+
 export interface UpstreamConfig {
   readonly name: string
   readonly targets: readonly TargetConfig[]
@@ -253,6 +269,8 @@ export interface RouteConfig {
   readonly retry: 'idempotent' | 'always' | 'never'
   /** Who may use the route: all of these lists must let a client in, those of the entrypoint first. */
   readonly access: readonly AccessConfig[]
+  /** Undefined: the upstream deals with it. */
+  readonly cors: CorsConfig | undefined
   /** Bytes of a request's body, at the most; undefined for no bound. The entrypoint's where the route has none of its own. */
   readonly maxBodyBytes: number | undefined
   /** Upgrades of connections; false: refused. */

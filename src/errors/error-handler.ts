@@ -31,6 +31,8 @@ function answer(exchange: Exchange, failure: GatewayError): void {
   if (response.destroyed || response.headersSent) return
   const body = problemDetails(failure.reason, traceId(exchange))
   const headers = [...problemFields(body), ...failure.headers]
+  // Without them a browser hides from its page what went wrong.
+  if (exchange.corsFields) headers.push(...exchange.corsFields)
   const edits = exchange.route?.responseEdits
   if (edits) editOwnAnswer(headers, edits, response)
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.

@@ -105,10 +105,11 @@ export function totalLines(budget: readonly FamilyBudget[]): number {
 /** Label values that the methods of these routes can have. HEAD goes where GET goes. */
 function methodsOf(routes: readonly RouteConfig[]): ReadonlySet<string> {
   const found = new Set<string>()
-  for (const { match } of routes) {
+  for (const { match, cors } of routes) {
     if (match.methods === undefined) return allMethods()
     for (const method of match.methods) found.add(methodLabel(method))
     if (match.methods.includes('GET')) found.add('HEAD')
+    if (cors) found.add('OPTIONS') // what browsers ask with
   }
   return found
 }

@@ -28,12 +28,14 @@ export function refuseTransferCodings(coding: string | undefined): void {
  *
  * @param raw name, value pairs as undici read them, bytes in latin1
  * @param dropped what the route leaves out, lower case
+ * @param ownsCors whether the gateway says who may read the response, and the upstream does not
  */
 export function buildResponseHeaders(
   raw: readonly (Buffer | string)[],
   statusCode: number,
   connection: string | undefined,
   dropped?: ReadonlySet<string>,
+  ownsCors = false,
 ): string[] {
   const named = namedInConnection(connection)
   const headers: string[] = []
@@ -41,6 +43,7 @@ export function buildResponseHeaders(
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
     if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
+    if (ownsCors && lower.startsWith('access-control-')) continue
     // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
     if ((statusCode === 204 || statusCode === 101) && lower === 'content-length') continue
     headers.push(name, text(raw[i + 1] as Buffer | string))

@@ -384,11 +384,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     statusCode: number,
     headers: Record<string, string | string[] | undefined>,
   ): string[] {
-    const { response, route } = this.#exchange
+    const { response, route, corsFields } = this.#exchange
     const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
     const edits = route?.responseEdits
-    const fields = buildResponseHeaders(raw, statusCode, joined(headers['connection']), edits?.dropped)
+    const connection = joined(headers['connection'])
+    const fields = buildResponseHeaders(raw, statusCode, connection, edits?.dropped, corsFields !== undefined)
     fields.push(...ownLimits(response, headers))
+    if (corsFields) fields.push(...corsFields)
     if (edits) editAnswer(fields, edits, response)
     return fields
   }

@@ -51,6 +51,13 @@ const OF_THE_CONSUMER = /^x[-_]consumer[-_]/
 /** Of the two sides of a WebSocket, each with the other (RFC 6455 §11.3). */
 const OF_THE_HANDSHAKE = /^sec-websocket-/
 
+/** A name that a page may send or read. */
+export const parseCorsHeaderName = headerName(name =>
+  name === '*'
+    ? 'is every field for browsers only without credentials; leave the key out for all that are asked for'
+    : undefined,
+)
+
 /** A name in `match.headers`. */
 export const parseConditionName = headerName(name => {
   if (name === 'host') return 'is what "host" beside "headers" is for'

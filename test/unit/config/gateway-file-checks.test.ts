@@ -202,6 +202,13 @@ describe('what must hold between the keys of gateway.yaml', () => {
     assert.equal(configOf(gatewayYaml({ entrypoint: 'requestTimeout: 15s' })).entrypoint.requestTimeoutMs, 15_000)
   })
 
+  it('refuses credentials for pages of every origin', () => {
+    const [problem, ...more] = problemsIn(gatewayYaml({ route: 'cors: { origins: ["*"], credentials: true }' }))
+    assert.deepEqual(more, [])
+    assert.equal(problem?.problem, 'true does not go with "*" in origins')
+    assert.equal(problem?.where.endsWith('routes[0].cors.credentials'), true)
+  })
+
   it('refuses a longest URL that no header section could hold', () => {
     for (const entrypoint of ['maxUrlLength: 16KiB', 'maxHeaderSize: 4KiB, maxUrlLength: 4KiB']) {
       const [problem, ...more] = problemsIn(gatewayYaml({ entrypoint }))

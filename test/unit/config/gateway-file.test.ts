@@ -55,6 +55,7 @@ routes:
     requestHeaders: { set: { X-B: b, X-A: a }, remove: [Cookie] }
     responseHeaders: { add: { Set-Cookie: a=b } }
     access: { allow: [10.0.0.0/8, "FD00::/8"], deny: [10.9.9.9] }
+    cors: { origins: ["HTTPS://Shop.example:443", "https://*.shop.example:8443"], headers: [X-A], credentials: true, maxAge: 10m }
     maxBodySize: 64KiB
     rateLimit:
       - { name: burst, limit: 5, window: 1s }
@@ -125,6 +126,7 @@ describe('a valid gateway.yaml', () => {
           timeouts: {},
           retry: 'idempotent',
           access: [],
+          cors: undefined,
           maxBodyBytes: undefined,
           webSocket: { idleTimeoutMs: 300_000 },
           rateLimits: [],
@@ -209,6 +211,14 @@ describe('a valid gateway.yaml', () => {
           { allow: [], deny: ['192.0.2.0/24'] },
           { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'] },
         ],
+        cors: {
+          origins: ['https://shop.example', 'https://*.shop.example:8443'],
+          methods: undefined,
+          headers: ['x-a'],
+          exposeHeaders: [],
+          credentials: true,
+          maxAgeSeconds: 600,
+        },
         maxBodyBytes: 65_536,
         webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [
@@ -243,6 +253,7 @@ describe('a valid gateway.yaml', () => {
         timeouts: {},
         retry: 'idempotent',
         access: [{ allow: [], deny: ['192.0.2.0/24'] }],
+        cors: undefined,
         maxBodyBytes: 10_737_418_240,
         webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [

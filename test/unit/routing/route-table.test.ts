@@ -33,6 +33,7 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
         timeouts: {},
         retry: 'idempotent',
         access: [],
+        cors: undefined,
         maxBodyBytes: undefined,
         webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [],

@@ -1,0 +1,27 @@
+import { refuse, notText, type Parsed } from './parsed'
+import { parseHostPattern } from './host-pattern'
+
+const ALLOWED = 'an origin such as https://shop.example, https://*.shop.example for every name below it, or * for all'
+
+export const CORS_ORIGIN_PATTERN = '^(?:\\*|https?://(?:\\*\\.)?[^/*?#@\\s]+)$'
+
+/** What browsers may name in `Origin`, as they write it: lower case, without the port that the scheme has anyway. */
+export function parseCorsOrigin(found: unknown): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, ALLOWED)
+  if (found === '*') return { value: found }
+  if (found === 'null') return refuse('is what any sandboxed page has, of whatever site', ALLOWED)
+  const [, scheme, host, port = ''] = /^([a-z]+):\/\/(\[[^\]]*\]|[^:/?#@]+)(:\d{1,5})?$/i.exec(found) ?? []
+  if (scheme === undefined || host === undefined) {
+    const origin = URL.parse(found)?.origin
+    const isUrl = origin !== undefined && origin !== 'null' && !found.includes('*')
+    return refuse('is not an origin', ALLOWED, isUrl ? origin : undefined)
+  }
+  if (!/^https?$/i.test(scheme)) return refuse('is neither http nor https', ALLOWED)
+  if (!host.startsWith('[')) {
+    const pattern = parseHostPattern(host)
+    if ('mistake' in pattern) return refuse(pattern.mistake.problem, ALLOWED)
+  }
+  const url = URL.parse(`${scheme}://${host.replace('*', 'any')}${port}`)
+  if (url === null) return refuse('is not an origin', ALLOWED)
+  return { value: host.startsWith('*') ? url.origin.replace('//any.', '//*.') : url.origin }
+}
