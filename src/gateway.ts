@@ -140,7 +140,8 @@ interface InForce {
 }
 
 /** What a request of this route passes, in this order. */
-function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakePart, options: GatewayOptions): Staging {
+function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: GatewayOptions): Staging {
+  const { consumers } = parts
   const { replicas, redis, serverTelemetry } = options
   const { name, template, config } = route
   const { auth } = config
@@ -169,13 +170,13 @@ function stagesOf(route: Route, { upstream, consumers }: RouteParts, take: TakeP
     // Behind the limits: whoever tries again and again is counted.
     ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
-    lastStage(config, upstream, options),
+    lastStage(config, parts, options),
   ]
   return { stages, preflight, limiters: [limiter] }
 }
 
 /** What answers. */
-function lastStage(config: RouteConfig, upstream: Upstream | undefined, options: GatewayOptions): Stage {
+function lastStage(config: RouteConfig, { upstream, entrypoint }: RouteParts, options: GatewayOptions): Stage {
   if (config.redirect) return redirect(config.redirect, config.match)
   if (config.respond) return respond(config.respond)
   return forward({
@@ -184,6 +185,7 @@ function lastStage(config: RouteConfig, upstream: Upstream | undefined, options:
     rewritePath: createPathRewrite(config.rewrite),
     timeouts: config.timeouts,
     retry: config.retry,
+    clientStallMs: entrypoint.stallTimeoutMs,
     webSocketIdleMs: config.webSocket ? config.webSocket.idleTimeoutMs : 0,
     onFailure: handleError,
   })

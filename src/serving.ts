@@ -75,6 +75,7 @@ export interface RouteParts {
   /** Undefined where the route itself answers. */
   readonly upstream: Upstream | undefined
   readonly consumers: Consumers
+  readonly entrypoint: EntrypointConfig
 }
 
 /** @throws whatever making a part throws; nothing is left open then */
@@ -95,7 +96,11 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
       used.add(part)
       return part
     }
-    return { ...route, ...stagesOf(route, { upstream, consumers }, takeNoted), parts: used }
+    return {
+      ...route,
+      ...stagesOf(route, { upstream, consumers, entrypoint: config.entrypoint }, takeNoted),
+      parts: used,
+    }
   }
   try {
     const upstreams = new Map(

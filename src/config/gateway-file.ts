@@ -83,6 +83,7 @@ function toConfig({ entrypoint, consumers, upstreams, routes }: FileContent, sha
       traceContext: entrypoint.traceContext,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
+      stallTimeoutMs: entrypoint.stallTimeout,
       keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
       maxHeaderBytes: entrypoint.maxHeaderSize,
       maxHeaderFields: entrypoint.maxHeaderFields,

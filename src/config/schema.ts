@@ -113,6 +113,10 @@ export const entrypointSchema = z
       'How long a client may take to send a whole request, body included. 0s: no bound, for uploads and streams of any length.',
       { atLeast: '0s' },
     ).prefault('0s'),
+    stallTimeout: durationField(
+      'How long a client may send nothing of a body that it owes, or read nothing of a response that is there for it. A body whose length is known has to come with 100 bytes a second over that time.',
+      { atLeast: '100ms', atMost: '1h' },
+    ).prefault('1m'),
     keepAliveTimeout: durationField(
       'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front, or it sends requests into connections that are just closing.',
       { atLeast: '1ms' },

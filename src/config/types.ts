@@ -65,6 +65,8 @@ export interface EntrypointConfig {
   readonly headersTimeoutMs: number
   /** How long a client may take to send a whole request, body included; 0 for no bound. */
   readonly requestTimeoutMs: number
+  /** How long a client may neither send what it owes of a body nor read what is there for it. */
+  readonly stallTimeoutMs: number
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs: number
   /** Bytes of a request's header section, at the most. */

@@ -3,6 +3,7 @@ import { hasBody, type Exchange, type Stage } from '../exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { ClientTelemetry } from './client-telemetry'
 import { RequestBody } from './request-body'
+import { slowestPace } from './upload-pace'
 import { sendCall, type CallOptions } from './upstream-call'
 import type { Upstream } from './upstream'
 
@@ -14,6 +15,7 @@ export interface ForwardOptions {
   readonly timeouts: RouteConfig['timeouts']
   /** How long nothing may move on a connection that was upgraded to WebSocket. */
   readonly webSocketIdleMs: number
+  readonly clientStallMs: CallOptions['clientStallMs']
   /** Which requests of this route may reach a target more than once. */
   readonly retry: CallOptions['retry']
   /** Called once when the call failed; answers the client if that is still possible. */
@@ -37,6 +39,7 @@ export function forward(options: ForwardOptions): Stage {
     totalMs: options.timeouts.totalMs ?? upstream.timeouts.totalMs,
     replacedFields: replacedTraceFields(),
   }
+  const slowest = slowestPace(options.clientStallMs)
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
@@ -47,7 +50,7 @@ export function forward(options: ForwardOptions): Stage {
     sendCall(
       exchange,
       target,
-      hasBody(request) ? new RequestBody(request, exchange.maxBodyBytes) : null,
+      hasBody(request) ? new RequestBody(request, exchange.maxBodyBytes, slowest) : null,
       callOptions,
       undefined,
     )

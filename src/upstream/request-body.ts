@@ -16,7 +16,7 @@ export class RequestBody extends Readable {
   #remaining: number
 
   /** @param maxBytes of a body in chunks; undefined for no bound */
-  constructor(request: IncomingMessage, maxBytes: number | undefined, slowest?: SlowestPace) {
+  constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
     this.#remaining = maxBytes ?? Infinity

@@ -6,8 +6,10 @@ export interface SlowestPace {
   readonly perMs: number
 }
 
-/** 100 bytes a second, which every modem has managed, over a minute, which is long for a gap in the network. */
-const SLOWEST: SlowestPace = { bytes: 6_000, perMs: 60_000 }
+/** 100 bytes a second, which every modem has managed, over a time that is long for a gap in the network. */
+export function slowestPace(perMs: number): SlowestPace {
+  return { bytes: perMs / 10, perMs }
+}
 
 /**
  * Watches an upload whose length is known: a client that has it all sends as fast as it can. One in chunks may be a stream,
@@ -23,7 +25,7 @@ export class UploadPace {
    * @param isClientsTurn false while it is the upstream that does not take what has come
    * @param onTooSlow called at the most once
    */
-  constructor(request: IncomingMessage, isClientsTurn: () => boolean, onTooSlow: () => void, slowest = SLOWEST) {
+  constructor(request: IncomingMessage, isClientsTurn: () => boolean, onTooSlow: () => void, slowest: SlowestPace) {
     this.#slowest = slowest
     if (request.headers['content-length'] === undefined) return
     this.#timer = setInterval(() => {

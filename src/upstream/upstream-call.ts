@@ -19,9 +19,6 @@ import type { Target } from './target'
 import { openTunnel } from './tunnel'
 import type { Upstream } from './upstream'
 
-/** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
-const SILENT_CLIENT_MS = 60_000
-
 export interface CallOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
@@ -32,6 +29,8 @@ export interface CallOptions {
   readonly connectionMs: number
   /** How long the upstream may keep silent before its response begins, when it is its turn. */
   readonly responseMs: number
+  /** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
+  readonly clientStallMs: number
   /** How long between two chunks. */
   readonly idleMs: number
   /** How long everything may take, from the request's header section to the last byte of its response. */
@@ -116,7 +115,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#options = options
     this.#telemetry = telemetry
     this.#resend = resend
-    this.#timer = new CallTimer(this, { upstreamMs: options.responseMs, clientMs: SILENT_CLIENT_MS })
+    this.#timer = new CallTimer(this, { upstreamMs: options.responseMs, clientMs: options.clientStallMs })
     // Before the entrypoint's own listener: the call's span must have ended when the request's does.
     exchange.response.prependOnceListener('close', this.#onClientClose)
     if (options.totalMs !== undefined) {

@@ -32,6 +32,7 @@ entrypoint:
   trustedProxies: [10.0.0.0/8, "FD00::/8", 192.0.2.7/32, "::1/128", 10.0.0.0/1]
   headersTimeout: 500ms
   requestTimeout: 1.5h
+  stallTimeout: 10s
   keepAliveTimeout: 1d
   maxHeaderSize: 1MiB
   maxHeaderFields: 10000
@@ -86,6 +87,7 @@ describe('a valid gateway.yaml', () => {
         traceContext: 'all',
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
+        stallTimeoutMs: 60_000,
         keepAliveTimeoutMs: 65_000,
         maxHeaderBytes: 16_384,
         maxHeaderFields: 100,
@@ -143,6 +145,7 @@ describe('a valid gateway.yaml', () => {
       traceContext: 'all',
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
+      stallTimeoutMs: 10_000,
       keepAliveTimeoutMs: 86_400_000,
       maxHeaderBytes: 1_048_576,
       maxHeaderFields: 10_000,
