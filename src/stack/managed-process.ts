@@ -67,9 +67,13 @@ export class ManagedProcess {
       const end = (exit: Exit): void => {
         this.exit = exit
         alive.delete(this)
-        log?.end()
-        resolve(exit)
-        this.#events.emit('end')
+        const tell = (): void => {
+          resolve(exit)
+          this.#events.emit('end')
+        }
+        // Whoever waits for the end may read the file next; its last lines must be in it, or it must have failed.
+        if (log === undefined) tell()
+        else log.end(tell)
       }
       // "close", not "exit": the last lines, which say why it ended, are still in the pipe at "exit".
       this.#child.once('close', (code, signal) => end({ code, signal }))
