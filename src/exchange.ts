@@ -130,7 +130,7 @@ export type StreamKind = 'event_stream' | 'websocket'
 
 /** Two connections that were joined: what comes from one goes to the other, and the gateway looks at none of it. */
 export interface Tunnel {
-  /** Who ended it; undefined while it is open. `gateway`: because the process stops. */
+  /** Who ended it; undefined while it is open. `gateway`: because the process stops, or its file no longer names the upstream. */
   readonly endedBy: 'client' | 'upstream' | 'idle_timeout' | 'gateway' | undefined
   /** From the client. */
   readonly bytesIn: number

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './admission/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
@@ -9,6 +10,7 @@ import type { ConfigProblem, GatewayConfig, Settings } from './config/types'
 import { watchFile } from './config/watched-file'
 import { Configuration } from './configuration'
 import { RequestMetrics } from './entrypoint/request-metrics'
+import { ListenerTls } from './entrypoint/listener-tls'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './entrypoint/server-telemetry'
 import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
@@ -25,6 +27,8 @@ import { createLogger, type ProcessLog } from './telemetry/logger'
 import { OwnClientTelemetry, StockClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './version'
 
+/** What the files hold is read again without being asked; which files, and whether there are any, is Node's to know at the start. */
+const TLS_NEEDS_RESTART = 'entrypoint.tls has changed: that takes effect with a restart'
 /** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
 
@@ -68,6 +72,7 @@ async function main(): Promise<void> {
 
   const server = createEntrypointServer({
     config: config.entrypoint,
+    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, log),
     handle: gateway.handle,
     messages: gateway.messages,
     onRefused: reason => {
@@ -83,7 +88,7 @@ async function main(): Promise<void> {
     apply: next => {
       gateway.reload(next)
       applyLimits(server, next.entrypoint)
-      return []
+      return isDeepStrictEqual(next.entrypoint.tls, config.entrypoint.tls) ? [] : [TLS_NEEDS_RESTART]
     },
     log,
   })
@@ -141,7 +146,14 @@ async function main(): Promise<void> {
   process.once('disconnect', () => stop('disconnect'))
 
   log.info(
-    { event: 'listening', host: settings.host, port, ops_host: settings.opsHost, ops_port: opsPort },
+    {
+      event: 'listening',
+      scheme: config.entrypoint.tls ? 'https' : 'http',
+      host: settings.host,
+      port,
+      ops_host: settings.opsHost,
+      ops_port: opsPort,
+    },
     'listening',
   )
   process.send?.({ event: 'listening', port, opsPort })

@@ -3,7 +3,15 @@ import { problemAt, problemAtKey } from './findings'
 import { checkAmbiguity, checkFieldNames, checkNameSets, type UnderstoodMatch } from './match-checks'
 import { checkIdentity } from './identity-checks'
 import { nearestName } from './nearest-name'
-import { entrypointSchema, matchSchema, policySchema, rewriteSchema, routeSchema, tlsSchema } from './schema'
+import {
+  entrypointSchema,
+  entrypointTlsSchema,
+  matchSchema,
+  policySchema,
+  rewriteSchema,
+  routeSchema,
+  tlsSchema,
+} from './schema'
 import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
@@ -29,6 +37,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkTimeouts(source),
     ...checkUrlLength(source),
     ...checkUpstreams(upstreams, source),
+    ...checkEntrypointTls(source),
     ...checkTls(upstreams, source),
     ...checkRouteNames(routes, source),
     ...checkRouteUpstreams(routes, upstreams, source),
@@ -135,6 +144,14 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
     }
     return problems
   })
+}
+
+function checkEntrypointTls(source: YamlSource): ConfigProblem[] {
+  const at: Path = ['entrypoint', 'tls']
+  const { data } = entrypointTlsSchema.safeParse(source.valueAt(at))
+  return data === undefined
+    ? []
+    : checkTlsFiles(data).map(({ key, mistake }) => problemAt([...at, key], mistake, source))
 }
 
 function checkTls(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {

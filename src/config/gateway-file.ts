@@ -93,6 +93,7 @@ function toConfig({ entrypoint, consumers, upstreams, routes }: FileContent, sha
         maxEventLoopDelayMs: entrypoint.overload.maxEventLoopDelay,
       },
       access: entrypoint.access,
+      tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
     },
     consumers: Object.entries(consumers).map(toConsumer),

@@ -26,7 +26,7 @@ import { parseAddPrefix, parsePathTemplate, parseStripPrefix, PATH_PATTERN } fro
 import { HASH_KEY_PATTERN, KEY_PATTERN, parseHashKey, parseRateLimitKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { parseRedirectStatus, parseRedirectTarget, REDIRECT_PATTERN, REDIRECT_STATUSES } from './values/redirect'
-import { parseFilePath, parseServerName } from './values/tls'
+import { parseFilePath, parseServerName, parseTlsVersion } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseTarget, TARGET_FORMS } from './values/target'
 import { parseAccess, parseBypass, parseTrustedProxy } from './values/trusted-proxy'
@@ -93,6 +93,20 @@ function maintenance(description: string): z.ZodType<MaintenanceConfig | false> 
   return field(parseMaintenance, { description, anyOf: MAINTENANCE_FORMS })
 }
 
+export const entrypointTlsSchema = z
+  .strictObject({
+    cert: fileField('The certificate, followed by those that lead to an authority that clients know.'),
+    key: fileField('Its private key.'),
+    minVersion: field(parseTlsVersion, {
+      description: 'The oldest version of TLS that is spoken.',
+      anyOf: [{ enum: ['1.2', '1.3', 1.2, 1.3] }, { type: 'string', pattern: '\\$\\{' }],
+    }).prefault('1.2'),
+  })
+  .meta({
+    description:
+      'HTTPS in place of HTTP. Paths of PEM files, relative to the working directory, read again when they change.',
+  })
+
 export const entrypointSchema = z
   .strictObject({
     trustedProxies: z
@@ -146,6 +160,7 @@ export const entrypointSchema = z
     maintenance: maintenance(
       'Turn the requests of every route down with 503, those aside that say maintenance: false.',
     ).prefault(false),
+    tls: entrypointTlsSchema.optional(),
     maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
       atLeast: 1,
       atMost: 1_000_000,

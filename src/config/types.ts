@@ -78,6 +78,8 @@ export interface EntrypointConfig {
   readonly overload: OverloadConfig
   /** Who may use the gateway at all. */
   readonly access: AccessConfig | undefined
+  /** Undefined: plain HTTP. */
+  readonly tls: EntrypointTlsConfig | undefined
   /** Connections open at once, at the most. */
   readonly maxConnections: number
 }
@@ -137,6 +139,14 @@ export interface CorsConfig {
   readonly credentials: boolean
   /** How long a browser need not ask again; undefined: as it thinks best. */
   readonly maxAgeSeconds: number | undefined
+}
+
+/** Paths of PEM files, read again when they change. */
+export interface EntrypointTlsConfig {
+  /** The certificate, followed by those that lead to an authority clients know. */
+  readonly cert: string
+  readonly key: string
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
 export interface UpstreamConfig {

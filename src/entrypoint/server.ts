@@ -1,17 +1,20 @@
 import {
   createServer,
+  ServerResponse,
   STATUS_CODES,
   type IncomingMessage,
   type RequestListener,
   type Server,
-  ServerResponse,
+  type ServerOptions,
 } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
 import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
 import { isLingering, isSpent, lingerAfterEarlyAnswer } from './lingering-close'
+import type { ListenerTls } from './listener-tls'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
 
 /** Requests whose client waits for `100 Continue`. */
@@ -23,6 +26,8 @@ export function expectsContinue(request: IncomingMessage): boolean {
 
 export interface EntrypointServerOptions {
   readonly config: EntrypointConfig
+  /** Plain HTTP when left out. */
+  readonly tls?: ListenerTls | undefined
   readonly handle: RequestListener
   /** Node's own when left out. */
   readonly messages?: MessageClasses
@@ -32,7 +37,7 @@ export interface EntrypointServerOptions {
   readonly onBroken: (response: ServerResponse, reason: Reason) => void
 }
 
-/** The HTTP server with its limits; nothing a client sends may hold it for ever. Does not listen yet. */
+/** The HTTP or HTTPS server with its limits; nothing a client sends may hold it for ever. Does not listen yet. */
 export function createEntrypointServer(options: EntrypointServerOptions): Server {
   const { config, handle, messages, onRefused, onBroken } = options
   /** The response to the newest request of each connection: what comes next on the connection is that request's body. */
@@ -43,7 +48,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     return response === undefined || (response.writableFinished && response.socket === null)
   }
   const Response = messages?.ServerResponse ?? ServerResponse
-  const server = createServer(
+  const server = createListener(
     {
       ...messages,
       connectionsCheckingInterval: 1_000,
@@ -60,6 +65,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       lingerAfterEarlyAnswer(request, response)
       handle(request, response)
     },
+    options,
   )
   // Counted in `request-faults.ts`: Node counts by halves, and older ones drop what is too much without a word.
   server.maxHeadersCount = 0
@@ -109,6 +115,19 @@ export function applyLimits(server: Server, config: EntrypointConfig): void {
   server.maxConnections = config.maxConnections
   // Node looks at it when a connection is opened; its types do not know that.
   Object.assign(server, { maxHeaderSize: config.maxHeaderBytes })
+}
+
+/** The same server with TLS around it, or not. */
+function createListener(
+  http: ServerOptions,
+  listener: RequestListener,
+  { tls, config }: EntrypointServerOptions,
+): Server {
+  if (tls === undefined) return createServer(http, listener)
+  // A client that is silent after its connection is as slow as one whose request does not come.
+  const server = createTlsServer({ ...http, ...tls.options, handshakeTimeout: config.headersTimeoutMs }, listener)
+  tls.follow(server)
+  return server
 }
 
 function isOver(response: ServerResponse): boolean {

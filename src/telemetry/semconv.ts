@@ -60,6 +60,10 @@ export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration
 export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
 /** UpDownCounter, `{stream}`: event streams and WebSockets that are open. */
 export const METRIC_STREAM_ACTIVE = 'gateway.stream.active'
+/** Gauge, `s` since 1970: when the certificate of the listener expires. */
+export const METRIC_TLS_CERTIFICATE_NOT_AFTER = 'gateway.tls.certificate.not_after'
+/** Counter, `{handshake}`, by `error.type`: connections that never became secure. */
+export const METRIC_TLS_HANDSHAKE_FAILURES = 'gateway.tls.handshake_failures'
 /** Counter, `{request}`: every request the gateway answered or lost, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
 /** Counter, `{call}`: calls to an upstream that were tried again or, for their number, were not; by upstream, reason, result. */

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net'
 import type { buildConnector, Pool } from 'undici'
 import type { Attributes } from '@opentelemetry/api'
 import type { CircuitBreakerConfig, HealthCheckConfig, TargetConfig } from '../config/types'
+import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
@@ -40,6 +42,7 @@ export class Target {
   /** Calls that hold a place in the queue for a connection, also when nobody waits for their answer any more. */
   waitingCalls = 0
   readonly #maxWaitingCalls: number
+  readonly #upgraded = new Set<Socket>()
   readonly weight: number
   /** What it is owed when turns go by weight. */
   credit = 0
@@ -98,8 +101,15 @@ export class Target {
     this.circuit?.end()
   }
 
+  /** A connection that is no longer the pool's, so that the pool does not close it. */
+  adopt(upgraded: Socket): void {
+    this.#upgraded.add(upgraded)
+    upgraded.once('close', () => this.#upgraded.delete(upgraded))
+  }
+
   async close(): Promise<void> {
     this.circuit?.close()
+    for (const socket of this.#upgraded) socket.destroy(new GatewayError('draining'))
     await Promise.all([this.healthCheck?.stop(), this.pool.destroy()])
   }
 }

@@ -34,14 +34,14 @@ export function openTunnel({ client, upstream, idleMs, onBroken, onEnd }: Tunnel
   client.once('end', () => (tunnel.endedBy ??= 'client'))
   // Before the response's own listener, which tells how it ended.
   client.prependOnceListener('close', () => {
-    tunnel.endedBy ??= client.errored instanceof GatewayError ? 'gateway' : 'client'
+    tunnel.endedBy ??= isOurs(client.errored) ? 'gateway' : 'client'
     endSoon(upstream)
   })
   upstream.once('end', () => (tunnel.endedBy ??= 'upstream'))
   upstream.once('error', error => {
     // That it is not there for the client's last words is no failure.
     if (tunnel.endedBy !== undefined) return
-    tunnel.endedBy = 'upstream'
+    tunnel.endedBy = isOurs(error) ? 'gateway' : 'upstream'
     onBroken(error)
   })
   upstream.once('close', () => {
@@ -52,6 +52,11 @@ export function openTunnel({ client, upstream, idleMs, onBroken, onEnd }: Tunnel
   client.pipe(upstream)
   upstream.pipe(client)
   return tunnel
+}
+
+/** Because the process stops, or its file no longer names the upstream. */
+function isOurs(error: Error | null): boolean {
+  return error instanceof GatewayError
 }
 
 /** Counts nothing itself: the client's connection knows what went over it. */

@@ -217,6 +217,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#stopTimers()
     // It is a call under way until the tunnel ends.
     this.#settled = true
+    this.#target.adopt(socket as Socket)
     exchange.tunnel = openTunnel({
       client: (upgrade as Upgrade).take(),
       upstream: socket as Socket,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { request, type RequestListener } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { openRaw, rawExchange } from '../support/raw-http'
 import { answerOf, responseTo, send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
@@ -47,6 +48,18 @@ describe('a response', () => {
     answerWith((_request, response) => response.setHeader('X-Name', 'caf\xe9 \xff').end())
     const received = await rawExchange(pipeline.port, 'GET /app HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
     assert.ok(received.includes('\r\nX-Name: caf\xe9 \xff\r\n'))
+  })
+
+  it('that is compressed is not touched', async () => {
+    const compressed = gzipSync('hello '.repeat(1_000))
+    const fields = { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding', ETag: '"abc"' }
+    for (const length of [{ 'Content-Length': compressed.length }, {}]) {
+      answerWith((_request, response) => response.writeHead(200, { ...fields, ...length }).end(compressed))
+      const { body, headers } = await send(pipeline.port, { path: '/app', headers: { 'Accept-Encoding': 'gzip, br' } })
+      assert.ok(body.equals(compressed))
+      assert.deepEqual([headers['content-encoding'], headers.vary, headers.etag], Object.values(fields))
+      assert.equal(upstream.requests.at(-1)?.headers['accept-encoding'], 'gzip, br')
+    }
   })
 
   it('keeps its Date, and gets one when it has none', async () => {

@@ -446,6 +446,21 @@ describe('a WebSocket', () => {
     for (const socket of sockets) socket.terminate()
   })
 
+  it('goes on while a new file that no longer names its upstream is in force', async () => {
+    const other = await startWebSocketUpstream()
+    const socket = await openWebSocket(`${pipeline.url}/app`)
+    pipeline.reload(proxyTo(other.url))
+    const next = await openWebSocket(`${pipeline.url}/app`)
+    for (const each of [socket, next]) {
+      each.send('still there')
+      assert.equal(await messageOn(each), 'still there')
+      each.terminate()
+    }
+    assert.equal(other.handshakes.length, 1)
+    await pipeline.ended(2)
+    await other.stop()
+  })
+
   it('is a call under way for as long as it is open, but holds none of the connections for requests', async () => {
     const other = await startPipeline(proxyTo(upstream.url, { upstream: { maxConnections: 1 } }))
     const sockets = await Promise.all(Array.from({ length: 3 }, () => openWebSocket(`${other.url}/app`)))

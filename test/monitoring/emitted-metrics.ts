@@ -21,6 +21,8 @@ const GATEWAY = {
     'gateway_rate_limiting_requests_total',
     'gateway_requests_total',
     'gateway_telemetry_instrumented',
+    'gateway_tls_certificate_not_after_seconds',
+    'gateway_tls_handshake_failures_total',
     'gateway_upstream_health_checks_total',
     'gateway_upstream_retries_total',
     'gateway_upstream_target_active_requests',

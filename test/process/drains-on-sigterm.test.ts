@@ -7,6 +7,7 @@ import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
+import { closeOf, messageOn, openWebSocket, startWebSocketUpstream } from '../support/web-sockets'
 
 const GET = 'GET /app HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -121,6 +122,34 @@ describe('a gateway that is told to stop', () => {
     const ends = gateway.logs.filter(entry => entry['path'] === '/app').map(entry => entry['reason'])
     assert.deepEqual(ends, ['draining', 'draining'])
     tunnel.destroy()
+  })
+
+  it('waits for WebSockets as long as for anything else, then ends their connections, and ends with 0', async () => {
+    const webSockets = await startWebSocketUpstream()
+    const env = { SHUTDOWN_TIMEOUT_MS: '500' }
+    gateway = await startGateway({ config: JSON.stringify(proxyTo(webSockets.url)), env })
+    const [socket, closing] = [await openWebSocket(`${gateway.url}/app`), await openWebSocket(`${gateway.url}/app`)]
+    const closed = [closeOf(socket), closeOf(webSockets.sockets[0]!)]
+    gateway.process.signal('SIGTERM')
+    await isDraining()
+    for (const each of [socket, closing]) {
+      each.send('still there')
+      assert.equal(await messageOn(each), 'still there')
+    }
+    closing.close(1000)
+    assert.equal(await closeOf(closing), 1000)
+    assert.deepEqual(await Promise.all(closed), [1006, 1006])
+    assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+    const ends = gateway.logs.filter(({ event }) => event === 'request')
+    assert.deepEqual(
+      ends.map(({ status, outcome, reason, ended_by: endedBy }) => [status, outcome, reason, endedBy]),
+      [
+        // After a closing handshake the server closes first (RFC 6455 §7.1.1).
+        [101, 'ok', undefined, 'upstream'],
+        [101, 'refusal', 'draining', 'gateway'],
+      ],
+    )
+    await webSockets.stop()
   })
 
   it('ends at once when it is told twice', async () => {

@@ -14,21 +14,28 @@ export interface Certificate {
 export interface Authority extends Certificate {
   /** A certificate for these DNS names, signed by this authority. */
   issue(...names: readonly string[]): Certificate
+  /** The same, no longer valid since yesterday. */
+  issueExpired(...names: readonly string[]): Certificate
 }
+
+const DAY_MS = 86_400_000
 
 /** A certificate authority made on the spot: X.509 v3 (RFC 5280) over P-256, valid from yesterday to tomorrow. */
 export function createAuthority(name: string): Authority {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const isAuthority = sequence(OID.basicConstraints, TRUE, octets(sequence(TRUE)))
-  const own = toFiles(certificate(name, name, publicKey, privateKey, isAuthority), privateKey)
+  const own = toFiles(certificate(name, name, publicKey, privateKey, isAuthority, DAY_MS), privateKey)
+  const issue = (names: readonly string[], validForMs: number): Certificate => {
+    const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const alternatives = sequence(...names.map(dns => tagged(0x82, Buffer.from(dns))))
+    const extension = sequence(OID.subjectAltName, octets(alternatives))
+    const der = certificate(names[0] ?? '', name, leaf.publicKey, privateKey, extension, validForMs)
+    return toFiles(der, leaf.privateKey)
+  }
   return {
     ...own,
-    issue: (...names) => {
-      const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      const alternatives = sequence(...names.map(dns => tagged(0x82, Buffer.from(dns))))
-      const extension = sequence(OID.subjectAltName, octets(alternatives))
-      return toFiles(certificate(names[0] ?? '', name, leaf.publicKey, privateKey, extension), leaf.privateKey)
-    },
+    issue: (...names) => issue(names, DAY_MS),
+    issueExpired: (...names) => issue(names, -DAY_MS),
   }
 }
 
@@ -38,14 +45,14 @@ function certificate(
   publicKey: KeyObject,
   issuerKey: KeyObject,
   extension: Buffer,
+  validForMs: number,
 ): Buffer {
-  const day = 86_400_000
   const toBeSigned = sequence(
     tagged(0xa0, integer(Buffer.from([2]))), // version 3
     integer(Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     sequence(OID.ecdsaWithSha256),
     distinguishedName(issuer),
-    sequence(utcTime(Date.now() - day), utcTime(Date.now() + day)),
+    sequence(utcTime(Date.now() - 2 * DAY_MS), utcTime(Date.now() + validForMs)),
     distinguishedName(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     tagged(0xa3, sequence(extension)),

@@ -5,7 +5,7 @@ import { plainEnvironment, startProcess, type LogEntry, type TestProcess } from 
 import { temporaryFolder } from './temporary-folder'
 
 export interface RunningGateway {
-  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  /** `http://127.0.0.1:PORT` or https, without a slash at the end. */
   readonly url: string
   readonly port: number
   readonly opsUrl: string
@@ -32,9 +32,13 @@ export interface GatewayOptions {
 /** The built gateway as a child process, once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { child, configFile } = launchGateway(options)
-  const { port, ops_port: opsPort } = await child.waitForLog('"listening"', entry => entry['event'] === 'listening')
+  const {
+    scheme,
+    port,
+    ops_port: opsPort,
+  } = await child.waitForLog('"listening"', entry => entry['event'] === 'listening')
   return {
-    url: `http://127.0.0.1:${Number(port)}`,
+    url: `${String(scheme)}://127.0.0.1:${Number(port)}`,
     port: Number(port),
     opsUrl: `http://127.0.0.1:${Number(opsPort)}`,
     opsPort: Number(opsPort),

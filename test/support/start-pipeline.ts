@@ -6,6 +6,7 @@ import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
 import type { GatewayConfig } from '../../src/config/types'
 import { RequestMetrics } from '../../src/entrypoint/request-metrics'
+import { ListenerTls } from '../../src/entrypoint/listener-tls'
 import { createEntrypointServer } from '../../src/entrypoint/server'
 import { OwnServerTelemetry } from '../../src/entrypoint/server-telemetry'
 import type { Outcome, Reason } from '../../src/errors/reasons'
@@ -44,7 +45,7 @@ export interface CountedRequest {
 }
 
 export interface Pipeline {
-  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  /** `http://127.0.0.1:PORT` or https, without a slash at the end. */
   readonly url: string
   readonly port: number
   readonly server: Server
@@ -95,6 +96,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   })
   const server = createEntrypointServer({
     config: config.entrypoint,
+    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, log, 50),
     handle: gateway.handle,
     messages: gateway.messages,
     onRefused: reason => metrics.countRefused(reason),
@@ -105,7 +107,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const pipeline: Pipeline = {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url: `http${config.entrypoint.tls ? 's' : ''}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
     server,
     redis,

@@ -11,6 +11,17 @@ export function parseFilePath(found: unknown): Parsed<string> {
   return { value: found }
 }
 
+const VERSIONS = '1.2 or 1.3'
+
+/** A number to YAML, unless it is quoted. Older ones are broken (RFC 8996). */
+export function parseTlsVersion(found: unknown): Parsed<'TLSv1.2' | 'TLSv1.3'> {
+  if (found === undefined || found === null) return refuse('is empty', VERSIONS)
+  if (found === '1.2' || found === 1.2) return { value: 'TLSv1.2' }
+  if (found === '1.3' || found === 1.3) return { value: 'TLSv1.3' }
+  const [, nearest] = typeof found === 'string' ? (/^TLS ?v?(1\.[23])$/i.exec(found) ?? []) : []
+  return refuse('is not a version of TLS that is taken here', VERSIONS, nearest)
+}
+
 /** RFC 6066 §3 knows no addresses in SNI. */
 export function parseServerName(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, NAME)

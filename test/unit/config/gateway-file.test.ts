@@ -94,6 +94,7 @@ describe('a valid gateway.yaml', () => {
         maxUrlBytes: 8_192,
         overload: { maxRequests: 10_000, maxEventLoopDelayMs: 500 },
         access: undefined,
+        tls: undefined,
         maxConnections: 10_000,
       },
       consumers: [],
@@ -152,6 +153,7 @@ describe('a valid gateway.yaml', () => {
       maxUrlBytes: 524_288,
       overload: { maxRequests: 0, maxEventLoopDelayMs: 60_000 },
       access: { allow: [], deny: ['192.0.2.0/24'] },
+      tls: undefined,
       maxConnections: 1_000_000,
     })
     assert.deepEqual(

@@ -181,6 +181,7 @@ describe('docs/gateway.schema.json', () => {
       'stripPrefix',
       'tier',
       'tls',
+      'tls',
       'total',
       'total',
       'upstream',
