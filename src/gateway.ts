@@ -12,7 +12,7 @@ import { refuseForMaintenance } from './answers/maintenance'
 import { redirect } from './answers/redirect'
 import { respond } from './answers/respond'
 import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
-import { logAccess } from './entrypoint/access-log'
+import { createAccessLog } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import type { RequestMetrics } from './entrypoint/request-metrics'
@@ -205,7 +205,8 @@ function ownStagesOf({ access }: EntrypointConfig): Stage[] {
  * becomes an exchange.
  */
 function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { log, metrics, recent, serverTelemetry, mayScrape, scrape } = options
+  const { metrics, recent, serverTelemetry, mayScrape, scrape } = options
+  const logAccess = createAccessLog(options.log)
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
@@ -216,7 +217,7 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
       metrics.count(exchange)
       recent.note(exchange)
       for (const decision of exchange.limitDecisions) decision.count(exchange.context)
-      logAccess(log, exchange)
+      logAccess(exchange)
     },
   }
   const receiveRequest = (request: IncomingMessage, response: ServerResponse, serving: Serving): void => {

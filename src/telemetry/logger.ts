@@ -7,7 +7,7 @@ export type { Logger } from 'pino'
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 
 /** How long a line may wait for others to be written with it: each write wakes a thread, which costs more than many lines. */
-const BATCH_MS = 10
+const BATCH_MS = 50
 
 /** A logger and the way to empty it before the process ends. */
 export interface ProcessLog {
