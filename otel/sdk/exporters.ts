@@ -27,6 +27,7 @@ import {
   type SpanExporter,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
+import { rememberHashes } from './attribute-hashes'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
 import { PushingReader } from './observed-gauges'
@@ -54,6 +55,7 @@ export function createMeterProvider(
     return periodic(exporter, settings)
   })
   if (readers.length === 0) return { meterProvider: undefined, readers }
+  rememberHashes()
   const meterProvider = new MeterProvider({ resource, readers })
   for (const observe of ownMetrics) observe(meterProvider)
   return { meterProvider, readers }

@@ -17,7 +17,7 @@ import {
  */
 export class RequestMetrics {
   readonly #requests: Counter
-  /** One attribute object per series, made once. */
+  /** One attribute object per series, made once; frozen, so that its hash can be remembered (`otel/sdk/attribute-hashes.ts`). */
   readonly #series = new WeakMap<object, Map<string, Attributes>>()
 
   constructor() {
@@ -60,10 +60,10 @@ export class RequestMetrics {
 const NO_ROUTE = {}
 
 function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
-  return {
+  return Object.freeze({
     ...(route && { [ATTR_HTTP_ROUTE]: route.template }),
     ...(route && route.upstreamName !== undefined && { [ATTR_UPSTREAM_NAME]: route.upstreamName }),
     [ATTR_OUTCOME]: outcome,
     ...(reason && { [ATTR_REASON]: reason }),
-  }
+  })
 }

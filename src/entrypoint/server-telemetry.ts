@@ -127,8 +127,8 @@ export class OwnServerTelemetry implements ServerTelemetry {
 const STREAM_BUCKETS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
 
 /**
- * Attribute objects of the duration, one per series. Bounded by routes × methods × statuses × versions: a client chooses
- * among them, and can add none.
+ * Attribute objects of the duration, one per series, frozen for their hash. Bounded by routes × methods × statuses ×
+ * versions: a client chooses among them, and can add none.
  */
 class SeriesCache {
   readonly #byRoute = new WeakMap<object, Map<string, Attributes>>()
@@ -143,7 +143,7 @@ class SeriesCache {
     const key = `${method} ${status} ${request.httpVersion} ${errorType} ${stream}`
     let attributes = series.get(key)
     if (!attributes) {
-      attributes = {
+      attributes = Object.freeze({
         [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
         [semconv.ATTR_URL_SCHEME]: schemeOf(request),
         [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
@@ -151,7 +151,7 @@ class SeriesCache {
         ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
         ...(errorType && { [semconv.ATTR_ERROR_TYPE]: errorType }),
         ...(stream && { [semconv.ATTR_STREAM]: stream }),
-      }
+      })
       series.set(key, attributes)
     }
     return attributes

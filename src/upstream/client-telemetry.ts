@@ -174,7 +174,7 @@ class OwnCall implements CallTelemetry {
     const key = `${this.#method} ${statusCode} ${errorType}`
     let attributes = target.series.get(key)
     if (!attributes) {
-      attributes = {
+      attributes = Object.freeze({
         [semconv.ATTR_HTTP_REQUEST_METHOD]: this.#method,
         [semconv.ATTR_SERVER_ADDRESS]: target.address,
         [semconv.ATTR_SERVER_PORT]: target.port,
@@ -182,7 +182,7 @@ class OwnCall implements CallTelemetry {
         [semconv.ATTR_UPSTREAM_NAME]: target.upstreamName,
         ...(statusCode !== undefined && { [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: statusCode }),
         ...(errorType !== undefined && { [semconv.ATTR_ERROR_TYPE]: errorType }),
-      }
+      })
       target.series.set(key, attributes)
     }
     return attributes

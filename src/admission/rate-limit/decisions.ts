@@ -29,12 +29,12 @@ export class Decisions {
     })
     const counter = Decisions.#counter
     const decision = (result: Result, store: AnsweringStore): LimitDecision => {
-      const attributes: Attributes = {
+      const attributes: Attributes = Object.freeze({
         [ATTR_HTTP_ROUTE]: route.template,
         [ATTR_RATE_LIMITING_POLICY]: policy.name,
         [ATTR_RATE_LIMITING_RESULT]: result,
         [ATTR_RATE_LIMITING_STORE]: store,
-      }
+      })
       // Present with 0 from the start, so that `rate()` sees the first refusals of a fresh process.
       if (expected.includes(store)) counter.add(0, attributes)
       return { count: context => counter.add(1, attributes, context) }

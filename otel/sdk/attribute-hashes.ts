@@ -1,0 +1,43 @@
+import { dirname, join } from 'node:path'
+import type { Attributes } from '@opentelemetry/api'
+
+/** As in the SDK: the accumulations of one instrument, by the hash of their attributes. */
+interface AttributeHashMap {
+  _hash(attributes: Attributes): string
+  get(attributes: Attributes, hash?: string): unknown
+}
+
+const hashes = new WeakMap<Attributes, string>()
+const remembering = new WeakSet<object>()
+
+/**
+ * Has the SDK hash attributes that cannot change once, not with each record: it sorts them and writes them as JSON, three
+ * times per request, which was most of what metrics cost. Whoever records often freezes the attributes of a series.
+ *
+ * This reaches into the SDK. Where it looks otherwise than expected, nothing is done and only the time is lost.
+ */
+export function rememberHashes(prototype: AttributeHashMap | undefined = hashMapOfSdk()): void {
+  if (typeof prototype?.get !== 'function' || remembering.has(prototype)) return
+  remembering.add(prototype)
+  const { get } = prototype
+  prototype.get = function getByHash(this: AttributeHashMap, attributes, hash) {
+    return get.call(this, attributes, hash ?? hashes.get(attributes) ?? hashOnce(this, attributes))
+  }
+}
+
+function hashOnce(map: AttributeHashMap, attributes: Attributes): string {
+  const hash = map._hash(attributes)
+  if (Object.isFrozen(attributes)) hashes.set(attributes, hash)
+  return hash
+}
+
+/** Not among what the package exports. */
+function hashMapOfSdk(): AttributeHashMap | undefined {
+  try {
+    const folder = dirname(require.resolve('@opentelemetry/sdk-metrics'))
+    const { HashMap } = require(join(folder, 'state', 'HashMap.cjs')) as { HashMap?: { prototype: AttributeHashMap } }
+    return HashMap?.prototype
+  } catch {
+    return undefined
+  }
+}
