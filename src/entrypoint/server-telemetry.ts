@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import {
+  isSpanContextValid,
   metrics,
   propagation,
   ROOT_CONTEXT,
@@ -77,7 +78,8 @@ export class OwnServerTelemetry implements ServerTelemetry {
     const method = methodLabel(request.method)
     const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.SERVER }, caller)
     this.#active.began(request)
-    return trace.setSpan(caller, span)
+    // With telemetry off there is none worth a context of its own.
+    return span.isRecording() || isSpanContextValid(span.spanContext()) ? trace.setSpan(caller, span) : caller
   }
 
   /** The one thing said before the end, for requests that are told about before they have one. */

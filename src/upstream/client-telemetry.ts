@@ -73,6 +73,8 @@ export function toTargetAttributes(upstreamName: string, origin: string): Target
 /** One CLIENT span and one duration per call, by the stable HTTP conventions of OpenTelemetry. */
 export class OwnClientTelemetry implements ClientTelemetry {
   readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  /** Without telemetry there is no propagator, and no context to be made for it. */
+  readonly #injects = propagation.fields().length > 0
   readonly #duration: Histogram = metrics
     .getMeter(semconv.SCOPE_NAME)
     .createHistogram(semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION, {
@@ -106,7 +108,7 @@ export class OwnClientTelemetry implements ClientTelemetry {
         span.setAttribute(semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL, exchange.request.method ?? '')
       }
     }
-    propagation.inject(trace.setSpan(exchange.context, span), headers, PUSH)
+    if (this.#injects) propagation.inject(trace.setSpan(exchange.context, span), headers, PUSH)
     return new OwnCall(span, this.#duration, target, method, exchange)
   }
 }

@@ -117,7 +117,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#resend = resend
     this.#timer = new CallTimer(this, { upstreamMs: options.responseMs, clientMs: options.clientStallMs })
     // Before the entrypoint's own listener: the call's span must have ended when the request's does.
-    exchange.response.prependOnceListener('close', this.#onClientClose)
+    exchange.response.prependListener('close', this.#onClientClose) // which comes once
     if (options.totalMs !== undefined) {
       const leftMs = exchange.startedAt + options.totalMs - performance.now()
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
@@ -129,6 +129,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#controller !== undefined || this.#settled) return
     this.#isQueued = true
     this.#target.waitingCalls++
+    if (newlyQueued.push(this) === 1) setImmediate(beginPatience)
+  }
+
+  /** A connection that an answer has just left free is used before the turn ends: most calls need no timer for it. */
+  beginPatience(): void {
+    if (!this.#isQueued || this.#settled) return
     this.#patience = setTimeout(onPatienceEnd, this.#options.connectionMs, this)
   }
 
@@ -412,6 +418,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
 
 function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
   call.callAgain(target, resend)
+}
+
+/** Calls of this turn of the event loop that had no connection at once. */
+let newlyQueued: UpstreamCall[] = []
+
+function beginPatience(): void {
+  const calls = newlyQueued
+  newlyQueued = []
+  for (const call of calls) call.beginPatience()
 }
 
 function onPatienceEnd(call: UpstreamCall): void {
