@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { duplexPair } from 'node:stream'
+import { ROOT_CONTEXT } from '@opentelemetry/api'
 import type { EntrypointConfig } from '../config/types'
 import { createClientOrigin } from '../entrypoint/client-address'
 import { receive, type Received } from '../entrypoint/receive'
@@ -49,7 +50,7 @@ export function arrivalOf(typed: TypedRequest, entrypoint: EntrypointConfig): Pr
 function received(request: IncomingMessage, response: ServerResponse, entrypoint: EntrypointConfig): Received {
   const rules = { limits: entrypoint, clientOrigin: createClientOrigin(entrypoint.trustedProxies) }
   const nothing = (): void => {}
-  return receive(request, response, rules, {
+  return receive(request, response, ROOT_CONTEXT, rules, {
     isDraining: () => false,
     onConclude: nothing,
     onStream: nothing,

@@ -1,5 +1,5 @@
 import { symbols } from 'pino'
-import { isSpanContextValid, trace } from '@opentelemetry/api'
+import { context, isSpanContextValid, trace } from '@opentelemetry/api'
 import { errorCode, toError } from '../errors/error-code'
 import type { Exchange } from '../exchange'
 import type { Logger } from '../telemetry/logger'
@@ -15,9 +15,13 @@ export function createAccessLog(log: Logger): AccessLog {
   const requests = log.child({}) as Logger & { [symbols.mixinSym]: undefined; [symbols.asJsonSym]: typeof lineOf }
   requests[symbols.mixinSym] = undefined // the trace ids are in the line already
   requests[symbols.asJsonSym] = lineOf
-  return function logAccess(exchange) {
+  const write = (exchange: Exchange): void => {
     if (exchange.outcome !== 'fault') requests.info(exchange, 'request')
     else log.error({ ...fieldsOf(exchange), target: exchange.target }, 'request failed')
+  }
+  return function logAccess(exchange) {
+    // In the context of the request: there the lines that leave over OTLP, and those of pino, find their trace.
+    context.with(exchange.context, write, undefined, exchange)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { context } from '@opentelemetry/api'
+import type { Context } from '@opentelemetry/api'
 import { Exchange, type StreamKind } from '../exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
@@ -32,10 +32,15 @@ export interface Received {
   readonly refusal: GatewayError | undefined
 }
 
-/** Turns bytes that Node accepted as a request into an exchange whose end will be seen. */
+/**
+ * Turns bytes that Node accepted as a request into an exchange whose end will be seen.
+ *
+ * @param context the trace it belongs to
+ */
 export function receive(
   request: IncomingMessage,
   response: ServerResponse,
+  context: Context,
   rules: ReceptionRules,
   options: ReceiveOptions,
 ): Received {
@@ -47,7 +52,7 @@ export function receive(
     path: target.path,
     query: target.query,
     host: target.host,
-    context: context.active(),
+    context,
   })
   exchange.isDraining = options.isDraining
   exchange.onConclude = options.onConclude
@@ -61,7 +66,7 @@ export function receive(
   // Before anything can wait: a client that is quickly gone is never seen otherwise.
   response.once('close', () => {
     if (!response.writableFinished && exchange.tunnel === undefined) exchange.conclude('client_closed', 'client_closed')
-    context.with(exchange.context, options.onClose, undefined, exchange)
+    options.onClose(exchange)
   })
   return { exchange, refusal }
 }

@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http'
+import { context } from '@opentelemetry/api'
 import type { RateLimitPolicy } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange, Stage } from '../../exchange'
+import type { RedisConnection } from '../../redis/connection'
 import { createGroups, type LimitedGroup, type LimitedTier, type LimitRateOptions } from './limited-groups'
 import type { PolicyOffenders } from './offenders'
 import { retryAfterMs, type Verdict } from './policy-group'
@@ -25,13 +27,13 @@ export interface RateLimiter {
 
 /** All policies of one route. */
 export function createRateLimiter(options: LimitRateOptions): RateLimiter {
-  const { route } = options
+  const { route, redis } = options
   const groups = createGroups(options)
   const ofConsumers = groups.filter(({ standard }) => standard.policies.some(({ key }) => countsConsumers(key)))
   const ofAddresses = groups.filter(group => !ofConsumers.includes(group))
   return {
-    limitAddresses: ofAddresses.length > 0 ? createStage(ofAddresses) : undefined,
-    limitConsumers: ofConsumers.length > 0 ? createStage(ofConsumers) : undefined,
+    limitAddresses: ofAddresses.length > 0 ? createStage(ofAddresses, redis) : undefined,
+    limitConsumers: ofConsumers.length > 0 ? createStage(ofConsumers, redis) : undefined,
     offenders: () =>
       groups.flatMap(({ standard }) =>
         standard.limited.map(({ offenders }) => ({ ...offenders.list(), httpRoute: route.template })),
@@ -51,8 +53,8 @@ interface Judgement {
   readonly verdict: Verdict | Promise<Verdict>
 }
 
-function createStage(groups: readonly LimitedGroup[]): Stage {
-  return function limitRate(exchange) {
+function createStage(groups: readonly LimitedGroup[], redis: RedisConnection | undefined): Stage {
+  function limitRate(exchange: Exchange): void | Promise<void> {
     const judgements: Judgement[] = []
     let waits = false
     for (const group of groups) {
@@ -69,6 +71,11 @@ function createStage(groups: readonly LimitedGroup[]): Stage {
     return Promise.all(judgements.map(async ({ verdict }) => verdict)).then(verdicts =>
       conclude(exchange, judgements, verdicts),
     )
+  }
+  if (redis === undefined) return limitRate
+  return function limitRateInContext(exchange) {
+    // The spans of the commands that are sent are children of the request's.
+    return context.with(exchange.context, limitRate, undefined, exchange)
   }
 }
 
