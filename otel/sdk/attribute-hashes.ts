@@ -4,7 +4,7 @@ import type { Attributes } from '@opentelemetry/api'
 /** As in the SDK: the accumulations of one instrument, by the hash of their attributes. */
 interface AttributeHashMap {
   _hash(attributes: Attributes): string
-  get(attributes: Attributes, hash?: string): unknown
+  get: (this: AttributeHashMap, attributes: Attributes, hash?: string) => unknown
 }
 
 const hashes = new WeakMap<Attributes, string>()
@@ -20,7 +20,7 @@ export function rememberHashes(prototype: AttributeHashMap | undefined = hashMap
   if (typeof prototype?.get !== 'function' || remembering.has(prototype)) return
   remembering.add(prototype)
   const { get } = prototype
-  prototype.get = function getByHash(this: AttributeHashMap, attributes, hash) {
+  prototype.get = function getByHash(attributes, hash) {
     return get.call(this, attributes, hash ?? hashes.get(attributes) ?? hashOnce(this, attributes))
   }
 }
