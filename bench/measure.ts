@@ -13,6 +13,9 @@ export interface Slice {
 
 export interface Plan {
   readonly connections: number
+  /** How often everything is started afresh. */
+  readonly launches: number
+  /** Of each launch. */
   readonly rounds: number
   /** Answered before the first round, so that hot code is compiled. */
   readonly firstRequests: number
@@ -23,8 +26,8 @@ export interface Plan {
 
 export interface Measured {
   readonly subject: Subject
-  /** One per round, in order: slices of the same index were measured within seconds of each other. */
-  readonly slices: readonly Slice[]
+  /** One per round of each launch, in order: slices of the same index were measured within seconds of each other. */
+  readonly launches: readonly (readonly Slice[])[]
 }
 
 /** A program under load, and the port it listens on. */
@@ -56,30 +59,41 @@ export async function start(spec: ProcessSpec): Promise<Measurable> {
 }
 
 /**
- * Drives the rows one after the other, round by round, every other round backwards: what disturbs the machine for a while
- * then disturbs neighbours, and a slow drift cancels out.
+ * Drives the rows of one launch one after the other, round by round, each round in another order: what disturbs the machine
+ * for a while, or every so often, then hits all rows alike.
+ *
+ * @returns the slices of each row, one per round
  */
-export async function measure(
+export async function measureLaunch(
   subjects: readonly Subject[],
   running: ReadonlyMap<string, Measurable>,
   load: Program,
   plan: Plan,
   report: (text: string) => void,
-): Promise<Measured[]> {
+): Promise<ReadonlyMap<Subject, readonly Slice[]>> {
   const drive = async (subject: Subject, warmUpRequests: number, sliceMs: number): Promise<Slice> => {
     const target = running.get(subject.process.name) as Measurable
     return driveOne(target, subject.path, load, { ...plan, warmUpRequests, sliceMs })
   }
   report(`warming up ${subjects.length} rows`)
   for (const subject of subjects) await drive(subject, plan.firstRequests, 1)
-  const measured = subjects.map(subject => ({ subject, slices: [] as Slice[] }))
+  const measured = new Map(subjects.map(subject => [subject, [] as Slice[]]))
   for (let round = 0; round < plan.rounds; round++) {
     report(`round ${round + 1} of ${plan.rounds}`)
-    for (const { subject, slices } of round % 2 === 0 ? measured : measured.toReversed()) {
+    for (const [subject, slices] of shuffled([...measured])) {
       slices.push(await drive(subject, plan.warmUpRequests, plan.sliceMs))
     }
   }
   return measured
+}
+
+/** In an order of its own each time (Fisher and Yates). */
+function shuffled<Item>(items: Item[]): Item[] {
+  for (let last = items.length - 1; last > 0; last--) {
+    const drawn = Math.floor(Math.random() * (last + 1))
+    ;[items[last], items[drawn]] = [items[drawn] as Item, items[last] as Item]
+  }
+  return items
 }
 
 async function driveOne(target: Measurable, path: string, load: Program, plan: Plan): Promise<Slice> {

@@ -1,6 +1,6 @@
 import { availableParallelism, cpus, loadavg } from 'node:os'
-import type { Measurable, Measured, Slice } from './measure.ts'
-import { ratios, spread, type Spread } from './statistics.ts'
+import type { Measured, Slice } from './measure.ts'
+import { ratios, spreadOfLaunches, type Spread } from './statistics.ts'
 import { BARE, BEFORE, OFF } from './subjects.ts'
 
 /** What is said about one row; ratios are taken round by round. */
@@ -18,39 +18,46 @@ export interface Row {
   readonly rssBytes: number
   /** Spans that arrived over OTLP per request answered; undefined for a process that sends none. */
   readonly spansPerRequest: number | undefined
-  /** One per round, in order. */
-  readonly slices: readonly Slice[]
+  /** One per round of each launch, in order. */
+  readonly launches: readonly (readonly Slice[])[]
 }
 
+/**
+ * @param answered requests answered by each process, warm-ups included
+ * @param spans spans that arrived from each process
+ */
 export function summarise(
   all: readonly Measured[],
-  running: ReadonlyMap<string, Measurable>,
+  answered: ReadonlyMap<string, number>,
   spans: Readonly<Record<string, number>>,
 ): Row[] {
-  const costs = new Map(all.map(({ subject, slices }) => [subject.name, slices.map(cost)]))
-  return all.map(({ subject, slices }) => {
-    const { name, label } = subject
-    const own = slices.map(cost)
+  const costs = new Map(all.map(measured => [measured.subject.name, valuesOf(measured, cost)]))
+  return all.map(measured => {
+    const { name, label, process, target, isGateway } = measured.subject
+    const own = valuesOf(measured, cost)
     const times = (reference: string): Spread | undefined => {
       const references = reference === name ? undefined : costs.get(reference)
-      return references && ratios(own, references)
+      return references && spreadOfLaunches(ratios(own, references))
     }
-    const { answered } = running.get(subject.process.name) as Measurable
-    const sent = spans[subject.process.name]
+    const sent = spans[process.name]
     return {
       name,
       label,
-      cpuMicrosPerRequest: spread(own),
+      cpuMicrosPerRequest: spreadOfLaunches(own),
       timesBare: times(BARE),
-      timesOff: subject.isGateway ? times(OFF) : undefined,
+      timesOff: isGateway ? times(OFF) : undefined,
       timesBefore: times(name + BEFORE),
-      target: subject.target,
-      requestsPerSecond: spread(slices.map(slice => slice.requestsPerSecond)),
-      rssBytes: slices.at(-1)?.rssBytes ?? 0,
-      spansPerRequest: sent === undefined ? undefined : sent / answered,
-      slices,
+      target,
+      requestsPerSecond: spreadOfLaunches(valuesOf(measured, slice => slice.requestsPerSecond)),
+      rssBytes: measured.launches.at(-1)?.at(-1)?.rssBytes ?? 0,
+      spansPerRequest: sent === undefined ? undefined : sent / (answered.get(process.name) ?? 0),
+      launches: measured.launches,
     }
   })
+}
+
+function valuesOf({ launches }: Measured, value: (slice: Slice) => number): number[][] {
+  return launches.map(slices => slices.map(value))
 }
 
 function cost({ cpuMicrosPerRequest }: Slice): number {

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { measure, start, type Measurable, type Plan } from './measure.ts'
+import { measureLaunch, start, type Measurable, type Measured, type Plan, type Slice } from './measure.ts'
 import { helper, stopAll, type Program } from './processes.ts'
 import { machine, summarise, type Machine, type Row } from './result.ts'
 import { asBefore, subjects, type ProcessSpec, type Subject, type Surroundings } from './subjects.ts'
@@ -8,16 +8,24 @@ import { formatTable } from './table.ts'
 
 const USAGE = `npm run bench -- [options]
 
-  --quick          fewer and shorter rounds: less than a minute, wider spread
+  --quick          one launch with short rounds: less than a minute, wider spread
   --json           everything that was measured, as JSON
   --only a,b       these rows only
-  --rounds N       how often each row is measured
+  --launches N     how often every process is started afresh
+  --rounds N       how often each row is measured in each launch
   --slice MS       how long each time
   --before DIR     every gateway row also from this built tree, and the ratio to it
   --profile DIR    write a CPU profile of each gateway there (its numbers then include the profiler)
 `
-const FULL: Plan = { connections: 32, rounds: 12, firstRequests: 5_000, warmUpRequests: 320, sliceMs: 1_000 }
-const QUICK: Plan = { ...FULL, rounds: 7, firstRequests: 2_000, sliceMs: 300 }
+const FULL: Plan = {
+  connections: 32,
+  launches: 3,
+  rounds: 6,
+  firstRequests: 10_000,
+  warmUpRequests: 320,
+  sliceMs: 500,
+}
+const QUICK: Plan = { ...FULL, launches: 1, rounds: 7, firstRequests: 2_000, sliceMs: 300 }
 const ROOT = resolve(import.meta.dirname, '..')
 
 const { values: options } = parseArgs({
@@ -25,6 +33,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     only: { type: 'string' },
+    launches: { type: 'string' },
     rounds: { type: 'string' },
     slice: { type: 'string' },
     before: { type: 'string' },
@@ -42,24 +51,40 @@ async function bench(): Promise<void> {
   try {
     const [upstream, sink, load] = [helper('upstream'), helper('otlp-sink'), helper('load')]
     const rows = chosenSubjects({ tree: ROOT, upstreamUrl: await urlOf(upstream), sinkUrl: await urlOf(sink) })
-    const running = new Map<string, Measurable>()
-    for (const { process: spec } of rows) {
-      if (!running.has(spec.name)) running.set(spec.name, await start(withProfile(spec)))
+    const slices = new Map<Subject, (readonly Slice[])[]>(rows.map(subject => [subject, []]))
+    const answered = new Map<string, number>()
+    for (let launch = 1; launch <= plan.launches; launch++) {
+      report(`launch ${launch} of ${plan.launches}`)
+      const running = await startAll(rows)
+      for (const [subject, ofLaunch] of await measureLaunch(rows, running, load, plan, report)) {
+        slices.get(subject)?.push(ofLaunch)
+      }
+      // The last batches of spans leave when the gateways end.
+      await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
+      for (const [name, measurable] of running) answered.set(name, (answered.get(name) ?? 0) + measurable.answered)
     }
-    const measured = await measure(rows, running, load, plan, report)
-    // The last batches of spans leave when the gateways end.
-    await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
     const { spans } = await sink.ask<{ spans: Record<string, number> }>('spans', 'spans')
-    print(where, plan, summarise(measured, running, spans))
+    const measured = [...slices].map(([subject, launches]): Measured => ({ subject, launches }))
+    print(where, plan, summarise(measured, answered, spans))
   } finally {
     await stopAll()
   }
+}
+
+/** Rows may share a process. */
+async function startAll(rows: readonly Subject[]): Promise<Map<string, Measurable>> {
+  const running = new Map<string, Measurable>()
+  for (const { process: spec } of rows) {
+    if (!running.has(spec.name)) running.set(spec.name, await start(withProfile(spec)))
+  }
+  return running
 }
 
 function planFromOptions(): Plan {
   const plan = options.quick ? QUICK : FULL
   return {
     ...plan,
+    launches: wholeNumber('launches', options.launches) ?? plan.launches,
     rounds: wholeNumber('rounds', options.rounds) ?? plan.rounds,
     sliceMs: wholeNumber('slice', options.slice) ?? plan.sliceMs,
   }
@@ -110,6 +135,6 @@ function print(where: Machine, plan: Plan, rows: readonly Row[]): void {
   const { cpu, cpus, platform, node, loadAverage } = where
   process.stdout.write(
     `${cpus} × ${cpu}, ${platform}, Node ${node}, load average ${loadAverage.toFixed(1)} at the start\n` +
-      `${plan.rounds} rounds of ${plan.sliceMs} ms, ${plan.connections} connections\n\n${formatTable(rows)}\n`,
+      `${plan.launches} launches, each with ${plan.rounds} rounds of ${plan.sliceMs} ms, ${plan.connections} connections\n\n${formatTable(rows)}\n`,
   )
 }
