@@ -1,5 +1,5 @@
 import { symbols } from 'pino'
-import { context, isSpanContextValid, trace } from '@opentelemetry/api'
+import { context, INVALID_TRACEID, trace } from '@opentelemetry/api'
 import { errorCode, toError } from '../errors/error-code'
 import type { Exchange } from '../exchange'
 import type { Logger } from '../telemetry/logger'
@@ -66,7 +66,8 @@ interface LineBeginnings {
 
 function traceOf({ context }: Exchange): string {
   const span = trace.getSpanContext(context)
-  if (span === undefined || !isSpanContextValid(span)) return ''
+  // Without telemetry. What is not of zeros only is valid: ours, or checked when it was taken over.
+  if (span === undefined || span.traceId === INVALID_TRACEID) return ''
   return `,"trace_id":"${span.traceId}","span_id":"${span.spanId}","trace_flags":"0${span.traceFlags.toString(16)}"`
 }
 
