@@ -2,6 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { createAuthenticator } from './admission/identity/authenticate'
 import { createCors, isPreflight } from './admission/cors'
+import { openKeys, type OpenKeys } from './admission/identity/open-keys'
+import { TokenVerifier } from './admission/identity/token-verifier'
 import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
@@ -10,7 +12,7 @@ import { refuseWebSockets } from './admission/refuse-websockets'
 import { refuseForMaintenance } from './answers/maintenance'
 import { redirect } from './answers/redirect'
 import { respond } from './answers/respond'
-import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
+import type { EntrypointConfig, GatewayConfig, RouteConfig, TokenConfig } from './config/types'
 import { createAccessLog } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
@@ -147,6 +149,7 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
   const limiter = take('limiter', [name, template, config.rateLimits], () =>
     createRateLimiter({ route, replicas, redis }),
   )
+  const verifier = auth?.jwt && new TokenVerifier(auth.jwt.tokens, keysOf(auth.jwt.tokens, take, options.log).find)
   const onAuthenticated = (exchange: Exchange): void => serverTelemetry.authenticated(exchange)
   const access = config.access.map(limitAccess)
   const cors = config.cors && createCors(config.cors, config.match.methods)
@@ -164,7 +167,7 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
     ...access, // what is not let in is not worth a count
     ...optional(cors?.announce), // before all that could refuse: a page is to read why
     ...optional(limiter.limitAddresses), // before authentication: guessing keys must cost
-    ...optional(auth && createAuthenticator({ auth, consumers, onAuthenticated })),
+    ...optional(auth && createAuthenticator({ auth, consumers, verifier, onAuthenticated })),
     ...optional(limiter.limitConsumers), // after it: counts identities, not addresses
     // Behind the limits: whoever tries again and again is counted.
     ...(config.webSocket === false ? [refuseWebSockets] : []),
@@ -172,6 +175,12 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
     lastStage(config, parts, options),
   ]
   return { stages, preflight, limiters: [limiter] }
+}
+
+/** Fetched once for all routes and kept by a reload: with them, tokens are taken also while their issuer is away. */
+function keysOf({ jwks }: TokenConfig, take: TakePart, log: Logger): OpenKeys {
+  // A file may say something else by now.
+  return 'file' in jwks ? openKeys(jwks, log) : take('keys', jwks, () => openKeys(jwks, log))
 }
 
 /** What answers. */

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { createAuthenticator } from '../admission/identity/authenticate'
 import { Consumers } from '../admission/identity/consumers'
+import { openKeys } from '../admission/identity/open-keys'
+import { TokenVerifier } from '../admission/identity/token-verifier'
 import { limitAccess } from '../admission/limit-access'
 import { countsConsumers } from '../admission/rate-limit/rate-limit-key'
 import { editDistance } from '../config/nearest-name'
@@ -13,6 +15,7 @@ import { toRoute, type Route } from '../routing/route'
 import { MethodNotAllowed, RouteTable } from '../routing/route-table'
 import { precedence } from '../routing/specificity'
 import { createPathRewrite } from '../upstream/path-rewrite'
+import { createLogger } from '../telemetry/logger'
 import type { Arrival, TypedRequest } from './simulated-request'
 import { authText, conditionTexts, destinationText, limitText, matchText, upstreamOf, upstreamText } from './wording'
 
@@ -119,7 +122,11 @@ async function stageLines(config: GatewayConfig, route: Route, exchange: Exchang
   const lines = limits(rateLimits.filter(({ key }) => !countsConsumers(key)))
   if (auth !== undefined) {
     const consumers = new Consumers(config.consumers)
-    const refused = await refusalBy(createAuthenticator({ auth, consumers, onAuthenticated: () => {} }), exchange)
+    const keys = auth.jwt && openKeys(auth.jwt.tokens.jwks, createLogger('silent').log)
+    const verifier = auth.jwt && keys && new TokenVerifier(auth.jwt.tokens, keys.find)
+    const authenticate = createAuthenticator({ auth, consumers, verifier, onAuthenticated: () => {} })
+    const refused = await refusalBy(authenticate, exchange)
+    keys?.close()
     lines.push([
       'auth',
       `${authText(auth)}${exchange.consumer === undefined ? '' : `; this is ${exchange.consumer.name}`}`,

@@ -28,8 +28,10 @@ export function limitText(policy: RateLimitPolicy): string {
   return `${limit} per ${durationText(windowMs)} by ${key.join(' and ')}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`
 }
 
-export function authText({ apiKey, scopes }: AuthConfig): string {
-  const credentials = apiKey === undefined ? [] : [`an API key in ${apiKey.header}`]
+export function authText({ apiKey, jwt, scopes }: AuthConfig): string {
+  const credentials = [apiKey && `an API key in ${apiKey.header}`, jwt && `a token of ${jwt.tokens.name}`].filter(
+    Boolean,
+  )
   return `${credentials.join(' or ')}${scopes.length > 0 ? ` with ${scopes.join(', ')}` : ''}`
 }
 

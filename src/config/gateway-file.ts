@@ -4,8 +4,10 @@ import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
 import { problemsOf } from './findings'
 import { hasErrors } from './problems'
+import { qualified } from './subjects'
 import { fileSchema, type FileContent } from './schema'
 import type {
+  AuthConfig,
   ConfigProblem,
   ConsumerConfig,
   CorsConfig,
@@ -75,7 +77,7 @@ function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return problems.toSorted((a, b) => position(a) - position(b))
 }
 
-function toConfig({ entrypoint, consumers, upstreams, routes }: FileContent, sha256: string): GatewayConfig {
+function toConfig({ entrypoint, consumers, tokens, upstreams, routes }: FileContent, sha256: string): GatewayConfig {
   return {
     sha256,
     entrypoint: {
@@ -96,14 +98,30 @@ function toConfig({ entrypoint, consumers, upstreams, routes }: FileContent, sha
       tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
     },
-    consumers: Object.entries(consumers).map(toConsumer),
+    consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
-    routes: routes.map(route => toRoute(route, entrypoint)),
+    routes: routes.map(route => toRoute(route, { entrypoint, tokens })),
   }
 }
 
-function toConsumer([name, consumer]: [string, FileContent['consumers'][string]]): ConsumerConfig {
-  return { name, tier: consumer.tier, scopes: consumer.scopes, apiKeys: consumer.apiKeys }
+function toConsumer(
+  [name, consumer]: [string, FileContent['consumers'][string]],
+  tokens: readonly string[],
+): ConsumerConfig {
+  const { tier, scopes, apiKeys, subjects } = consumer
+  return { name, tier, scopes, apiKeys, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
+}
+
+function toAuth(auth: FileContent['routes'][number]['auth'], tokens: FileContent['tokens']): AuthConfig | undefined {
+  if (auth === undefined) return undefined
+  const { apiKey, jwt, scopes } = auth
+  if (jwt === undefined) return { apiKey, jwt, scopes }
+  const { clockSkew, ...profile } = tokens[jwt.tokens] as FileContent['tokens'][string]
+  return {
+    apiKey,
+    jwt: { tokens: { ...profile, name: jwt.tokens, clockSkewMs: clockSkew }, forward: jwt.forward },
+    scopes,
+  }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {
@@ -145,7 +163,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
 
 function toRoute(
   { name, match, upstream, rewrite, timeouts, retry, maxBodySize, rateLimit, ...route }: FileContent['routes'][number],
-  entrypoint: FileContent['entrypoint'],
+  { entrypoint, tokens }: Pick<FileContent, 'entrypoint' | 'tokens'>,
 ): RouteConfig {
   return {
     name,
@@ -157,7 +175,7 @@ function toRoute(
       headers: toFields(match.headers),
     },
     upstream,
-    auth: route.auth && { apiKey: route.auth.apiKey, scopes: route.auth.scopes },
+    auth: toAuth(route.auth, tokens),
     redirect: route.redirect && { ...route.redirect.to, status: route.redirect.status },
     respond: route.respond && { ...route.respond, headers: toFields(route.respond.headers), body: route.respond.body },
     maintenance: (route.maintenance ?? entrypoint.maintenance) || undefined,

@@ -1,24 +1,32 @@
+import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
 import { problemAt, problemAtKey } from './findings'
-import { authSchema } from './identity-schema'
+import { authSchema, tokenSchema } from './identity-schema'
 import { nearestName } from './nearest-name'
 import { policySchema } from './schema'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
 import { parseApiKeyHash } from './values/api-key-hash'
+import { parseKeySet } from './values/key-set'
 import { parseName } from './values/name'
-import { mistake } from './values/parsed'
+import { qualified } from './subjects'
+import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
 /** What must hold between those who are let in, what they show, and the routes that ask for it. */
 export function checkIdentity(source: YamlSource): ConfigProblem[] {
   const consumers = Object.keys(asMap(source.valueAt(['consumers'])))
+  const tokens = Object.keys(asMap(source.valueAt(['tokens'])))
   const routes = asList(source.valueAt(['routes'])).map((raw, index): RouteAuth => {
     return { at: ['routes', index], auth: read(authSchema, asMap(raw).auth) }
   })
   return [
-    ...checkNames(consumers, source),
+    ...checkNames('consumers', consumers, source),
+    ...checkNames('tokens', tokens, source),
+    ...checkSubjects(consumers, tokens, source),
+    ...checkTokens(routes, tokens, source),
+    ...tokens.flatMap(name => checkKeySource(name, source)),
     ...checkKeys(consumers, source),
     ...checkAsked(routes, source),
     ...checkSomebodyMayPass(routes, consumers, source),
@@ -33,10 +41,10 @@ interface RouteAuth {
   readonly auth: z.output<typeof authSchema> | undefined
 }
 
-function checkNames(consumers: readonly string[], source: YamlSource): ConfigProblem[] {
-  return consumers.flatMap(name => {
+function checkNames(key: 'consumers' | 'tokens', names: readonly string[], source: YamlSource): ConfigProblem[] {
+  return names.flatMap(name => {
     const parsed = parseName(name)
-    return 'mistake' in parsed ? [problemAtKey(['consumers', name], parsed.mistake, source)] : []
+    return 'mistake' in parsed ? [problemAtKey([key, name], parsed.mistake, source)] : []
   })
 }
 
@@ -56,11 +64,82 @@ function checkKeys(consumers: readonly string[], source: YamlSource): ConfigProb
   })
 }
 
+/** A subject must be one consumer's, and it must be clear in whose words it is. */
+function checkSubjects(consumers: readonly string[], tokens: readonly string[], source: YamlSource): ConfigProblem[] {
+  const owners = new Map<string, string>()
+  return consumers.flatMap(name => {
+    const at: Path = ['consumers', name, 'subjects']
+    return asList(source.valueAt(at)).flatMap((subject, index) => {
+      if (typeof subject !== 'string') return []
+      const whole = qualified(subject, tokens)
+      if (whole === undefined) {
+        const forms = tokens.map(token => `${token}/${subject}`)
+        const unclear =
+          forms.length === 0
+            ? mistake('is in no token: there are no "tokens" in this file', 'tokens, or no subjects')
+            : mistake('does not say which tokens call the consumer so', list(forms))
+        return [problemAt([...at, index], unclear, source)]
+      }
+      const owner = owners.get(whole)
+      owners.set(whole, owner ?? name)
+      if (owner === undefined) return []
+      return [problemAt([...at, index], mistake(`is a subject of ${owner} already`, 'each subject once'), source)]
+    })
+  })
+}
+
+function checkTokens(routes: readonly RouteAuth[], tokens: readonly string[], source: YamlSource): ConfigProblem[] {
+  const named = routes.flatMap(({ at, auth }) => (auth?.jwt === undefined ? [] : [{ at, name: auth.jwt.tokens }]))
+  const unknown = named.filter(({ name }) => !tokens.includes(name))
+  const problems = unknown.map(({ at, name }) => {
+    const allowed = tokens.length === 0 ? 'the name of an entry of "tokens"' : list(tokens)
+    const wrong = mistake('is not among the tokens of this file', allowed, nearestName(name, tokens))
+    return problemAt([...at, 'auth', 'jwt', 'tokens'], wrong, source)
+  })
+  // While a route is not understood, the tokens it means would be called unused.
+  if (unknown.length > 0 || routes.some(({ at, auth }) => auth === undefined && source.valueAt([...at, 'auth'])))
+    return problems
+  const unused = tokens.filter(token => !named.some(({ name }) => name === token))
+  return unused.map(name => ({
+    ...problemAtKey(['tokens', name], { problem: 'is used by no route' }, source),
+    severity: 'warning' as const,
+  }))
+}
+
+/** A file is read now, as the gateway will; a URL is only asked when it runs. */
+function checkKeySource(name: string, source: YamlSource): ConfigProblem[] {
+  const at: Path = ['tokens', name, 'jwks']
+  const keys = read(tokenSchema.shape.jwks, source.valueAt(at))
+  if (keys === undefined) return []
+  if ('file' in keys) {
+    const found = keySetMistake(keys.file)
+    return found === undefined ? [] : [problemAt(at, found, source)]
+  }
+  const { protocol, hostname } = new URL(keys.url)
+  if (protocol === 'https:' || /^(?:localhost|127\..+|\[::1\])$/.test(hostname)) return []
+  const open = mistake('is fetched without TLS: whoever is on the way can make tokens', 'https')
+  return [{ ...problemAt(at, open, source), severity: 'warning' as const }]
+}
+
+function keySetMistake(path: string): Mistake | undefined {
+  const wanted = 'a key set (JWKS) with public keys: {"keys":[…]}'
+  try {
+    parseKeySet(readFileSync(path, 'utf8'))
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return mistake('is not there', `the path of ${wanted}, or a URL`)
+    if (code !== undefined) return mistake(`cannot be read (${code})`, wanted)
+    return mistake('holds no key set', wanted)
+  }
+}
+
 /** `auth` that asks for nothing would let everybody pass, which nobody means who writes it. */
 function checkAsked(routes: readonly RouteAuth[], source: YamlSource): ConfigProblem[] {
   return routes.flatMap(({ at, auth }) => {
-    if (auth === undefined || auth.apiKey !== undefined) return []
-    return [problemAtKey([...at, 'auth'], mistake('does not say what clients must show', 'apiKey'), source)]
+    if (auth === undefined || auth.apiKey !== undefined || auth.jwt !== undefined) return []
+    const nothing = mistake('does not say what clients must show', 'apiKey, jwt, or both')
+    return [problemAtKey([...at, 'auth'], nothing, source)]
   })
 }
 
@@ -73,7 +152,7 @@ function checkSomebodyMayPass(
   const hasKeys = consumers.some(name => asList(source.valueAt(['consumers', name, 'apiKeys'])).length > 0)
   if (hasKeys) return []
   return routes.flatMap(({ at, auth }) => {
-    if (auth?.apiKey === undefined) return []
+    if (auth?.apiKey === undefined || auth.jwt !== undefined) return []
     const nobody = mistake('lets nobody pass: no consumer has an API key', 'consumers with apiKeys')
     return [{ ...problemAtKey([...at, 'auth', 'apiKey'], nobody, source), severity: 'warning' as const }]
   })

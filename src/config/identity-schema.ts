@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { API_KEY_HASH_PATTERN, parseApiKeyHash } from './values/api-key-hash'
 import { parseFlag } from './values/choice'
+import { duration, DURATION_PATTERN } from './values/duration'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, parseCredentialName } from './values/header'
-import { NAME_PATTERN, parseName } from './values/name'
+import { NAME_PATTERN, parseName, parseReference } from './values/name'
 import { parseScope, SCOPE_PATTERN } from './values/scope'
+import { ALGORITHMS, parseAlgorithm, parseAudience, parseClaimText, parseKeySource } from './values/tokens'
 
 /** The part of `gateway.yaml` that says who is let in. */
 
@@ -33,8 +35,55 @@ export const consumerSchema = z
       )
       .prefault([])
       .meta({ description: 'Keys that name this consumer; several, so that one can follow another.' }),
+    subjects: z
+      .array(field(parseClaimText, { description: 'A subject, or TOKENS/SUBJECT.', type: 'string' }))
+      .prefault([])
+      .meta({
+        description:
+          'What tokens call this consumer: the value of their consumerClaim, with the name of the tokens and a slash in front where there are several.',
+      }),
   })
   .meta({ description: 'Somebody who may be let in.' })
+
+export const tokenSchema = z
+  .strictObject({
+    issuer: field(parseClaimText, {
+      description: 'Who makes them: the claim iss, character by character.',
+      type: 'string',
+      examples: ['https://login.example/'],
+    }),
+    audience: field(parseAudience, {
+      description: 'Who they are for: one of these must be in the claim aud.',
+      anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
+      examples: ['orders-api'],
+    }),
+    jwks: field(parseKeySource, {
+      description: 'The public keys of the issuer: URL of a key set, or path of a file.',
+      type: 'string',
+      examples: ['https://login.example/.well-known/jwks.json'],
+    }),
+    algorithms: z
+      .array(field(parseAlgorithm, { description: 'A signature with a public key.', type: 'string', enum: ALGORITHMS }))
+      .min(1)
+      .prefault([...ALGORITHMS])
+      .meta({ description: 'How they may be signed. Never none, and never with a shared secret.' }),
+    clockSkew: field(duration({ atLeast: '0s', atMost: '10m' }), {
+      description: "By how much the issuer's clock may differ.",
+      type: 'string',
+      pattern: DURATION_PATTERN,
+    }).prefault('30s'),
+    consumerClaim: field(parseClaimText, {
+      description: 'The claim that says who asks.',
+      type: 'string',
+      examples: ['sub', 'client_id', 'azp'],
+    }).prefault('sub'),
+    scopeClaim: field(parseClaimText, {
+      description: 'The claim that says what for: words with spaces between them, or a list.',
+      type: 'string',
+      examples: ['scope', 'scp', 'permissions'],
+    }).prefault('scope'),
+  })
+  .meta({ description: 'Tokens (JWT) of one issuer.' })
 
 export const authSchema = z
   .strictObject({
@@ -52,6 +101,16 @@ export const authSchema = z
       })
       .optional()
       .meta({ description: 'Let in who shows the API key of a consumer.' }),
+    jwt: z
+      .strictObject({
+        tokens: field(parseReference, { description: 'Name of an entry of tokens in this file.', type: 'string' }),
+        forward: field(parseFlag, {
+          description: 'Send the token on to the upstream, which mostly wants to know more of it.',
+          type: 'boolean',
+        }).prefault(true),
+      })
+      .optional()
+      .meta({ description: 'Let in who shows a valid token: Authorization: Bearer (RFC 6750).' }),
     scopes: z.array(scope).prefault([]).meta({ description: 'What the credential must be good for: all of them.' }),
   })
   .meta({ description: 'What clients must show; nobody else passes. Left out: everybody passes.' })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { authSchema, consumerSchema } from './identity-schema'
+import { authSchema, consumerSchema, tokenSchema } from './identity-schema'
 import type { MaintenanceConfig } from './types'
 import { choice, parseFlag } from './values/choice'
 import { CORS_ORIGIN_PATTERN, parseCorsOrigin } from './values/cors-origin'
@@ -635,6 +635,13 @@ export const fileSchema = z
       .record(z.string(), consumerSchema)
       .prefault({})
       .meta({ description: 'Who may be let in, by name.', propertyNames: { pattern: NAME_PATTERN } }),
+    tokens: z
+      .record(z.string(), tokenSchema)
+      .prefault({})
+      .meta({
+        description: 'Tokens that are taken, by a name for their issuer.',
+        propertyNames: { pattern: NAME_PATTERN },
+      }),
     upstreams: z
       .record(z.string(), upstreamSchema)
       .meta({ description: 'Backends by name.', minProperties: 1, propertyNames: { pattern: NAME_PATTERN } }),

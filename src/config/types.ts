@@ -1,5 +1,6 @@
 import type { FailureKind } from './values/failure-kind'
 import type { TargetConfig } from './values/target'
+import type { Algorithm } from './values/tokens'
 
 export type { TargetConfig }
 
@@ -109,6 +110,27 @@ export interface ConsumerConfig {
   readonly scopes: readonly string[]
   /** SHA-256 of each key, hexadecimal, lower case. */
   readonly apiKeys: readonly string[]
+  /** What tokens call the consumer: `TOKENS/SUBJECT`, so that two issuers may use the same word for two of them. */
+  readonly subjects: readonly string[]
+}
+
+/** A set of public keys (RFC 7517 §5): fetched again and again, or read with the file. */
+export type KeySource = { readonly url: string } | { readonly file: string }
+
+/** Tokens (JWT, RFC 7519) of one issuer. */
+export interface TokenConfig {
+  readonly name: string
+  readonly issuer: string
+  /** One of them must be named. */
+  readonly audience: readonly string[]
+  readonly jwks: KeySource
+  readonly algorithms: readonly Algorithm[]
+  /** By how much the issuer's clock may be ahead of ours, or behind. */
+  readonly clockSkewMs: number
+  /** Which claim says who asks. */
+  readonly consumerClaim: string
+  /** Which says what for: words with spaces between them, or a list. */
+  readonly scopeClaim: string
 }
 
 /** What a route wants to be shown before it forwards. */
@@ -118,6 +140,13 @@ export interface AuthConfig {
         /** Name of the field that holds the key, lower case. */
         readonly header: string
         /** The upstream gets the key too. */
+        readonly forward: boolean
+      }
+    | undefined
+  readonly jwt:
+    | {
+        readonly tokens: TokenConfig
+        /** The upstream gets the token too. */
         readonly forward: boolean
       }
     | undefined

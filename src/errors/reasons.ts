@@ -35,6 +35,8 @@ export const REASONS = {
   upstream_5xx: { outcome: 'fault', status: 502, title: 'The upstream failed' },
   // The gateway itself failed.
   limiter_unavailable: { outcome: 'fault', status: 503, title: 'Rate limits cannot be checked at the moment' },
+  /** The issuer of tokens was never reached, so that none can be checked. */
+  keys_unavailable: { outcome: 'fault', status: 503, title: 'Tokens cannot be checked at the moment' },
   internal: { outcome: 'fault', status: 500, title: 'The gateway failed' },
   // The request was turned down.
   bad_request: { outcome: 'refusal', status: 400, title: 'The request is malformed' },

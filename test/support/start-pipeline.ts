@@ -24,6 +24,7 @@ import { until } from './until'
 export interface GatewayFile {
   readonly entrypoint?: object
   readonly consumers?: object
+  readonly tokens?: object
   readonly upstreams: Readonly<Record<string, object>>
   readonly routes: readonly object[]
 }

@@ -14,10 +14,12 @@ interface KnownKey {
 /** Who the file lets in, found by what they show. */
 export class Consumers {
   readonly #keys = new Map<string, KnownKey[]>()
+  readonly #subjects = new Map<string, ConsumerConfig>()
 
   constructor(consumers: readonly ConsumerConfig[]) {
     for (const consumer of consumers) {
       for (const hex of consumer.apiKeys) this.#add(Buffer.from(hex, 'hex'), consumer)
+      for (const subject of consumer.subjects) this.#subjects.set(subject, consumer)
     }
   }
 
@@ -29,6 +31,17 @@ export class Consumers {
     const digest = hash('sha256', key, 'buffer')
     const candidates = this.#keys.get(shelfOf(digest))
     return candidates?.find(known => timingSafeEqual(known.digest, digest))?.consumer
+  }
+
+  /**
+   * Whose token this is: the consumer that names the subject as its own, or the subject itself, under the name of its tokens
+   * and its own, which no consumer of the file can have.
+   */
+  bySubject(tokens: string, subject: string, scopes: readonly string[]): Consumer {
+    const known = this.#subjects.get(`${tokens}/${subject}`)
+    const name = known?.name ?? `${tokens}/${visible(subject)}`
+    const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`
+    return { name, tier: known?.tier, scopes, countedAs: { consumer: counted, 'api-key': counted } }
   }
 
   #add(digest: Buffer, { name, tier, scopes }: ConsumerConfig): void {
@@ -46,4 +59,11 @@ function shelfOf(digest: Buffer): string {
 
 function shortened(digest: Buffer): string {
   return digest.toString('base64url').slice(0, SHOWN_DIGEST)
+}
+
+/** Fit for a header field and a log line: issuers let people choose their names. */
+function visible(text: string): string {
+  return text.replace(/[^!-$&-~]/gu, character => {
+    return [...Buffer.from(character)].map(byte => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
+  })
 }

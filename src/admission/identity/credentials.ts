@@ -21,3 +21,12 @@ export function credentialIn({ headers, rawHeaders }: IncomingMessage, field: st
   }
   return found === '' ? undefined : found
 }
+
+/**
+ * The token of `Authorization: Bearer` (RFC 6750 §2.1); undefined where the field is not there or of another scheme. What
+ * follows the word is the token, whatever it looks like: that it is none is found out by whoever checks it.
+ */
+export function bearerTokenIn(request: IncomingMessage): string | undefined {
+  const value = credentialIn(request, 'authorization')
+  return value === undefined || !/^bearer\b/i.test(value) ? undefined : value.slice('bearer'.length).trim()
+}

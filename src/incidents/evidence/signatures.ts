@@ -75,6 +75,7 @@ const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients'
   response_timeout: ['upstream', 'did not answer in time'],
   upstream_5xx: ['upstream', 'answered with a 5xx'],
   limiter_unavailable: ['gateway', 'could not check its rate limits'],
+  keys_unavailable: ['gateway', 'has no keys to check tokens with'],
   internal: ['gateway', 'failed by itself'],
   overloaded: ['gateway', 'had no connection left to a busy upstream'],
   draining: ['gateway', 'was shutting down'],

@@ -16,14 +16,14 @@ describe('consumers and auth in gateway.yaml', () => {
       fileWith(`acme: { apiKeys: [${HASH.toUpperCase().replace('SHA', 'sha')}] }, b: { tier: gold, scopes: [a:b] }`),
     )
     assert.deepEqual(consumers, [
-      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)] },
-      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [] },
+      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)], subjects: [] },
+      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], subjects: [] },
     ])
-    assert.deepEqual(routes[0]?.auth, { apiKey: { header: 'x-api-key', forward: false }, scopes: [] })
+    assert.deepEqual(routes[0]?.auth, { apiKey: { header: 'x-api-key', forward: false }, jwt: undefined, scopes: [] })
     const [route] = configOf(
       fileWith(`acme: { apiKeys: [${HASH}] }`, 'apiKey: { header: X-Key, forward: true }, scopes: [r]'),
     ).routes
-    assert.deepEqual(route?.auth, { apiKey: { header: 'x-key', forward: true }, scopes: ['r'] })
+    assert.deepEqual(route?.auth, { apiKey: { header: 'x-key', forward: true }, jwt: undefined, scopes: ['r'] })
   })
 
   it('may have their hashes from the environment', () => {
@@ -193,6 +193,109 @@ describe('consumers and auth in gateway.yaml', () => {
     it('are nothing that targets are chosen by', () => {
       const [problem] = problemsIn(gatewayYaml({ upstream: 'balance: hash, hashKey: consumer' }))
       assert.equal(problem?.problem, '"consumer" is nothing this version can count by')
+    })
+  })
+
+  describe('and tokens', () => {
+    const SSO = 'sso: { issuer: "https://l.example/", audience: a, jwks: "https://l.example/keys" }'
+    const file = (tokens = SSO, consumers = '', auth = 'jwt: { tokens: sso }'): string =>
+      gatewayYaml({ upstreams: `tokens: { ${tokens} }\nconsumers: { ${consumers} }`, route: `auth: { ${auth} }` })
+
+    it('come out with their defaults, and subjects with the name of their tokens', () => {
+      const { consumers, routes } = configOf(file(SSO, 'acme: { subjects: [alice, sso/bob] }'))
+      assert.deepEqual(consumers[0]?.subjects, ['sso/alice', 'sso/bob'])
+      assert.deepEqual(routes[0]?.auth?.jwt, {
+        tokens: {
+          name: 'sso',
+          issuer: 'https://l.example/',
+          audience: ['a'],
+          jwks: { url: 'https://l.example/keys' },
+          algorithms: [
+            'RS256',
+            'RS384',
+            'RS512',
+            'PS256',
+            'PS384',
+            'PS512',
+            'ES256',
+            'ES384',
+            'ES512',
+            'EdDSA',
+            'Ed25519',
+          ],
+          clockSkewMs: 30_000,
+          consumerClaim: 'sub',
+          scopeClaim: 'scope',
+        },
+        forward: true,
+      })
+    })
+
+    const TWO = `${SSO}, b: { issuer: b, audience: b, jwks: "http://127.0.0.1/k" }`
+    const wrong: readonly (readonly [string, string, string, string])[] = [
+      [
+        'tokens that are not there',
+        file(SSO, '', 'jwt: { tokens: ssu }'),
+        'routes[0].auth.jwt.tokens',
+        '"ssu" is not among the tokens of this file',
+      ],
+      [
+        'unsigned tokens',
+        file(SSO.replace(' }', ', algorithms: [none] }')),
+        'tokens.sso.algorithms[0]',
+        '"none" would take tokens that nobody has signed',
+      ],
+      [
+        'shared secrets',
+        file(SSO.replace(' }', ', algorithms: [HS256] }')),
+        'tokens.sso.algorithms[0]',
+        '"HS256" needs a secret that could also make tokens',
+      ],
+      ['no audience', file(SSO.replace('audience: a, ', '')), 'tokens.sso.audience', '"audience" is missing'],
+      [
+        'a file that is not there',
+        file(SSO.replace('https://l.example/keys', '/nowhere/keys.json')),
+        'tokens.sso.jwks',
+        '"/nowhere/keys.json" is not there',
+      ],
+      [
+        'a URL of another kind',
+        file(SSO.replace('https://l.example/keys', 'ftp://l.example/keys')),
+        'tokens.sso.jwks',
+        '"ftp://l.example/keys" is neither http nor https',
+      ],
+      [
+        'a subject of nobody knows which tokens',
+        file(TWO, 'acme: { subjects: [alice] }'),
+        'consumers.acme.subjects[0]',
+        '"alice" does not say which tokens call the consumer so',
+      ],
+      [
+        'a subject of two',
+        file(SSO, 'a: { subjects: [x] }, b: { subjects: [sso/x] }'),
+        'consumers.b.subjects[0]',
+        '"sso/x" is a subject of a already',
+      ],
+    ]
+    for (const [what, text, path, problem] of wrong) {
+      it(`refuse ${what}`, () => {
+        const [found, ...others] = problemsIn(text).filter(({ severity }) => severity !== 'warning')
+        assert.deepEqual(others, [])
+        assert.ok(found?.where.endsWith(` ${path}`) || found?.where.endsWith(' tokens.sso'), found?.where)
+        assert.equal(found?.problem, problem)
+      })
+    }
+
+    it('warn where keys come without TLS from afar, and where no route takes the tokens', () => {
+      const warnings = problemsIn(file(SSO.replace('https://l.example/keys', 'http://l.example/keys')))
+      assert.deepEqual(
+        warnings.map(({ severity, problem }) => [severity, problem]),
+        [['warning', '"http://l.example/keys" is fetched without TLS: whoever is on the way can make tokens']],
+      )
+      assert.deepEqual(
+        problemsIn(file(TWO)).map(({ problem }) => problem),
+        ['"b" is used by no route'],
+      )
     })
   })
 })

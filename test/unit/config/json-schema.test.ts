@@ -56,6 +56,10 @@ describe('docs/gateway.schema.json', () => {
       upstreams: `consumers: { acme: { tier: gold, scopes: [a:b], apiKeys: [sha256:${'0a'.repeat(32)}, "\${HASH}"] } }`,
       route: 'auth: { apiKey: { header: X-Key, forward: true }, scopes: [a:b] }',
     },
+    {
+      upstreams: 'tokens: { sso: { issuer: i, audience: [a, b], jwks: "https://l.example/k", algorithms: [ES256] } }',
+      route: 'auth: { jwt: { tokens: sso, forward: false } }, rateLimit: { limit: 1, window: 1s, key: [consumer] }',
+    },
   ]
   for (const additions of valid) {
     it(`takes what the gateway takes: ${JSON.stringify(additions)}`, () => {
@@ -163,6 +167,7 @@ describe('docs/gateway.schema.json', () => {
       'host',
       'idle',
       'idle',
+      'jwt',
       'key',
       'maintenance',
       'maxAge',

@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs'
+import type { KeySource } from '../../config/types'
+import { parseKeySet, type FindKey } from '../../config/values/key-set'
+import type { Logger } from '../../telemetry/logger'
+import { RemoteKeys } from './remote-keys'
+
+export interface OpenKeys {
+  readonly find: FindKey
+  close(): void
+}
+
+/** @throws Error when it is a file that has changed for the worse since the configuration was checked */
+export function openKeys(source: KeySource, log: Logger): OpenKeys {
+  if ('url' in source) return new RemoteKeys(source.url, log)
+  return { find: parseKeySet(readFileSync(source.file, 'utf8')), close: () => {} }
+}

@@ -1,0 +1,134 @@
+import { errors, type CryptoKey } from 'jose'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import { toError } from '../../errors/error-code'
+import { GatewayError } from '../../errors/gateway-error'
+import type { Logger } from '../../telemetry/logger'
+import { parseKeySet, type FindKey } from '../../config/values/key-set'
+
+/** How long a withdrawn key is taken at the most, as long as the issuer answers. */
+const REFRESH_MS = 300_000
+/** Between two tries while the issuer does not answer: it is waited for when there are no keys, and not when there are. */
+const RETRY_WITHOUT_KEYS_MS = 1_000
+const RETRY_MS = 30_000
+/** Between two fetches for keys that are not known: anybody can make up names of keys, and the issuer is not to pay for it. */
+const COOL_DOWN_MS = 30_000
+/** How long one fetch may take, and a request wait for it. */
+const TIMEOUT_MS = 3_000
+const MAX_BYTES = 262_144
+const JITTER = 0.1
+
+/**
+ * The public keys of an issuer, fetched again and again in the background, so that hardly any request waits for them. Those
+ * there are stay in use while the issuer is away: tokens must not fail because nobody can make new ones.
+ */
+export class RemoteKeys {
+  readonly #url: string
+  readonly #log: Logger
+  readonly #closing = new AbortController()
+  #findKnown: FindKey | undefined
+  #fetching: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** Since when the issuer does not answer, so that it is logged once. */
+  #isFailing = false
+  /** Milliseconds on the monotonic clock. */
+  #askedForUnknownAt = -Infinity
+
+  constructor(url: string, log: Logger) {
+    this.#url = url
+    this.#log = log
+    void this.#refresh()
+  }
+
+  /** @throws GatewayError `keys_unavailable` as long as no keys were ever fetched */
+  readonly find: FindKey = async (header, token): Promise<CryptoKey> => {
+    if (this.#findKnown === undefined) await this.#fetching
+    const findKnown = this.#findKnown
+    if (findKnown === undefined) {
+      throw new GatewayError('keys_unavailable', { headers: ['Retry-After', '1'], cause: 'no keys of the issuer yet' })
+    }
+    try {
+      return await findKnown(header, token)
+    } catch (error) {
+      // Signed with a key that came after the last fetch, or with none at all.
+      if (!(error instanceof errors.JWKSNoMatchingKey) || !(await this.#hasNewKeys(findKnown))) throw error
+      return (this.#findKnown as FindKey)(header, token)
+    }
+  }
+
+  close(): void {
+    this.#closing.abort()
+    clearTimeout(this.#timer)
+  }
+
+  async #hasNewKeys(known: FindKey): Promise<boolean> {
+    const now = performance.now()
+    if (now - this.#askedForUnknownAt >= COOL_DOWN_MS) {
+      this.#askedForUnknownAt = now
+      await this.#refresh()
+    } else {
+      await this.#fetching
+    }
+    return this.#findKnown !== known
+  }
+
+  /** Never rejects. Whoever comes while it is under way waits for the same. */
+  async #refresh(): Promise<void> {
+    // In the trace of nobody: keys belong to no request.
+    this.#fetching ??= context.with(ROOT_CONTEXT, async () => this.#fetch())
+    await this.#fetching
+  }
+
+  async #fetch(): Promise<void> {
+    clearTimeout(this.#timer)
+    try {
+      this.#findKnown = parseKeySet(await download(this.#url, this.#closing.signal))
+      if (this.#isFailing)
+        this.#log.info({ event: 'token_keys', url: this.#url }, 'the keys for tokens are there again')
+      this.#isFailing = false
+    } catch (error) {
+      if (this.#closing.signal.aborted) return
+      const reason = reasonOf(error)
+      const inUse = this.#findKnown === undefined ? 'none' : 'the last ones'
+      if (!this.#isFailing)
+        this.#log.warn(
+          { event: 'token_keys', url: this.#url, reason, keys: inUse },
+          'the keys for tokens cannot be fetched',
+        )
+      this.#isFailing = true
+    } finally {
+      this.#fetching = undefined
+      this.#wait()
+    }
+  }
+
+  #wait(): void {
+    if (this.#closing.signal.aborted) return
+    const retryMs = this.#findKnown === undefined ? RETRY_WITHOUT_KEYS_MS : RETRY_MS
+    const ms = (this.#isFailing ? retryMs : REFRESH_MS) * (1 - JITTER + 2 * JITTER * Math.random())
+    this.#timer = setTimeout(() => void this.#refresh(), ms).unref()
+  }
+}
+
+/** @throws Error when it does not come in time, whole, with status 200 and from this very URL */
+async function download(url: string, closing: AbortSignal): Promise<string> {
+  const response = await fetch(url, {
+    headers: { accept: 'application/jwk-set+json, application/json', 'user-agent': 'myesi-gateway' },
+    redirect: 'error',
+    signal: AbortSignal.any([closing, AbortSignal.timeout(TIMEOUT_MS)]),
+  })
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > MAX_BYTES) throw new Error(`more than ${MAX_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  if (response.status !== 200) throw new Error(`status ${response.status}`)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** `fetch` hides why it failed in the cause. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = toError(error)
+  return cause instanceof Error && cause.message !== '' ? `${message}: ${cause.message}` : message
+}

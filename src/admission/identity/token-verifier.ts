@@ -1,0 +1,78 @@
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
+import type { TokenConfig } from '../../config/types'
+import { GatewayError } from '../../errors/gateway-error'
+import type { FindKey } from '../../config/values/key-set'
+
+const MAX_SUBJECT_CHARACTERS = 256
+
+/** What a valid token says. */
+export interface VerifiedToken {
+  /** Who asks, in the issuer's words. */
+  readonly subject: string
+  readonly scopes: readonly string[]
+}
+
+/** A token that is not to be believed. */
+export class InvalidToken extends Error {
+  override readonly name = 'InvalidToken'
+  /** What the client may know of it: `error_description` of RFC 6750 §3. */
+  readonly description: string
+
+  constructor(message: string, description: string) {
+    super(message)
+    this.description = description
+  }
+}
+
+/** Checks tokens of one issuer. */
+export class TokenVerifier {
+  readonly #findKey: FindKey
+  readonly #options: JWTVerifyOptions
+  readonly #config: TokenConfig
+
+  constructor(config: TokenConfig, findKey: FindKey) {
+    this.#config = config
+    this.#findKey = findKey
+    this.#options = {
+      issuer: config.issuer,
+      audience: [...config.audience],
+      // By this list and never by the token's own word: `none`, or the public key taken for a shared secret.
+      algorithms: [...config.algorithms],
+      clockTolerance: config.clockSkewMs / 1_000,
+      // One without an end could never be taken back.
+      requiredClaims: ['exp'],
+    }
+  }
+
+  get tokens(): string {
+    return this.#config.name
+  }
+
+  /** @throws InvalidToken, or GatewayError `keys_unavailable` when it cannot be told */
+  async verify(token: string): Promise<VerifiedToken> {
+    const payload = await this.#payloadOf(token)
+    const subject = payload[this.#config.consumerClaim]
+    if (typeof subject !== 'string' || subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) {
+      throw new InvalidToken(`"${this.#config.consumerClaim}" does not say who asks`, INVALID)
+    }
+    return { subject, scopes: scopesOf(payload[this.#config.scopeClaim]) }
+  }
+
+  async #payloadOf(token: string): Promise<JWTPayload> {
+    try {
+      return (await jwtVerify(token, this.#findKey, this.#options)).payload
+    } catch (error) {
+      if (error instanceof GatewayError) throw error
+      const message = error instanceof Error ? error.message : String(error)
+      throw new InvalidToken(message, error instanceof errors.JWTExpired ? 'the token has expired' : INVALID)
+    }
+  }
+}
+
+const INVALID = 'the token is not valid here'
+
+/** Words with spaces between them (RFC 8693 §4.2), or a list, as some issuers have it. */
+function scopesOf(claim: unknown): readonly string[] {
+  if (typeof claim === 'string') return claim.split(' ').filter(scope => scope !== '')
+  return Array.isArray(claim) ? claim.filter(scope => typeof scope === 'string') : []
+}

@@ -1,0 +1,63 @@
+import { nearestName } from '../nearest-name'
+import type { KeySource } from '../types'
+import { notText, refuse, type Parsed } from './parsed'
+
+/** Signatures with a public key. With a shared secret (HS256) whoever checks tokens could also make them; `none` is no signature. */
+export const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const
+export type Algorithm = (typeof ALGORITHMS)[number]
+
+export function parseAlgorithm(found: unknown): Parsed<Algorithm> {
+  const allowed = ALGORITHMS.join(', ')
+  if (typeof found !== 'string') return notText(found, allowed)
+  const known = ALGORITHMS.find(algorithm => algorithm === found)
+  if (known !== undefined) return { value: known }
+  if (/^none$/i.test(found)) return refuse('would take tokens that nobody has signed', allowed)
+  if (/^HS\d+$/i.test(found)) return refuse('needs a secret that could also make tokens', allowed)
+  return refuse('is not an algorithm for signatures with a public key', allowed, nearestName(found, ALGORITHMS))
+}
+
+const KEYS = 'the URL of a key set (JWKS), such as https://login.example/.well-known/jwks.json, or the path of a file'
+
+/** Where the public keys are. */
+export function parseKeySource(found: unknown): Parsed<KeySource> {
+  if (typeof found !== 'string') return notText(found, KEYS)
+  if (found === '') return refuse('is empty', KEYS)
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(found)) return { value: { file: found } }
+  const url = URL.parse(found)
+  if (url === null) return refuse('is not a valid URL', KEYS)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return refuse('is neither http nor https', KEYS)
+  if (url.username !== '' || url.password !== '') return refuse('has credentials in it', KEYS)
+  return { value: { url: url.href } }
+}
+
+const CLAIM = 'text without line ends, at most 256 characters'
+
+/** A value of a claim, or the name of one: compared as it stands. */
+export function parseClaimText(found: unknown): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, CLAIM)
+  if (found === '') return refuse('is empty', CLAIM)
+  return /^[^\r\n\0]{1,256}$/.test(found) ? { value: found } : refuse('cannot be the text of a claim', CLAIM)
+}
+
+/** One audience, or several of which one will do. */
+export function parseAudience(found: unknown): Parsed<readonly string[]> {
+  const audiences: string[] = []
+  for (const one of Array.isArray(found) ? (found as unknown[]) : [found]) {
+    const parsed = parseClaimText(one)
+    if (!('value' in parsed)) return parsed
+    audiences.push(parsed.value)
+  }
+  return audiences.length > 0 ? { value: audiences } : refuse('has nothing in it', CLAIM)
+}
