@@ -56,6 +56,15 @@ function keys(schema: JsonSchema, path: string): [string, string][] {
   })
 }
 
+/** Keys that belong to the format, and are refused. */
+function refusedKeys({ properties = {}, additionalProperties, items }: JsonSchema): string[] {
+  return [
+    ...Object.entries(properties).flatMap(([key, value]) => (value.not ? [key] : refusedKeys(value))),
+    ...(additionalProperties ? refusedKeys(additionalProperties) : []),
+    ...(items ? refusedKeys(items) : []),
+  ]
+}
+
 function asYaml(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
@@ -76,6 +85,12 @@ describe('docs/configuration.md', () => {
       [...ROWS.keys()].filter(key => !known.has(key)),
       [],
     )
+  })
+
+  it('says which keys are not in this version, and no others', () => {
+    const [, section = ''] = /^### Not in this version\n(.*?)^## /ms.exec(TEXT) ?? []
+    const named = [...section.matchAll(/`(\w+)`/g)].map(([, key]) => key)
+    assert.deepEqual(named, refusedKeys(SCHEMA))
   })
 
   it('has every variable with its default', () => {
