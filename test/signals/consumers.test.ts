@@ -3,20 +3,20 @@ import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
 import { listTraces, openTrace, scrape } from '../support/ops-port'
 import { send } from '../support/send'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
-import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import type { LogEntry } from '../support/start-process'
 import { until } from '../support/until'
+import { openWebSocket, startWebSocketUpstream, type WebSocketUpstream } from '../support/web-sockets'
 
 const KEY = newApiKey()
 const WRONG = newApiKey()
 
 for (const instrumentation of ['own', 'stock']) {
   describe(`who asked, with the ${instrumentation} instrumentation`, () => {
-    let upstream: RunningUpstream
+    let upstream: WebSocketUpstream
     let gateway: RunningGateway
 
     before(async () => {
-      upstream = await startUpstream()
+      upstream = await startWebSocketUpstream()
       gateway = await startGateway({
         config: JSON.stringify({
           consumers: { acme: { apiKeys: [hashApiKey(KEY)] } },
@@ -34,17 +34,17 @@ for (const instrumentation of ['own', 'stock']) {
       await upstream.stop()
     })
 
-    /** The SERVER span of one request, and what of it is on its log line. */
-    async function ask(path: string, key: string): Promise<{ attributes: object; logged: object }> {
+    /** The log line of the request that `act` makes, and the attributes of its SERVER span. */
+    async function toldOf(act: () => Promise<unknown>): Promise<{ attributes: object; logged: LogEntry }> {
       const earlier = gateway.logs.length
-      const { status } = await send(gateway.port, { path, headers: { 'x-api-key': key } })
+      await act()
       const findLine = (): LogEntry | undefined => gateway.logs.slice(earlier).find(({ event }) => event === 'request')
-      const line = await until(findLine, { what: 'the log line' })
-      const spans = await until(() => openTrace(gateway.opsUrl, String(line['trace_id'])), { what: 'the trace' })
-      const attributes = spans.find(({ kind }) => kind === 2)?.attributes ?? {}
-      assert.equal(line['status'], status)
-      return { attributes, logged: line }
+      const logged = await until(findLine, { what: 'the log line' })
+      const spans = await until(() => openTrace(gateway.opsUrl, String(logged['trace_id'])), { what: 'the trace' })
+      return { attributes: spans.find(({ kind }) => kind === 2)?.attributes ?? {}, logged }
     }
+    const ask = (path: string, key: string): ReturnType<typeof toldOf> =>
+      toldOf(async () => send(gateway.port, { path, headers: { 'x-api-key': key } }))
 
     it('stands on the SERVER span and the log line, also when the scopes did not do', async () => {
       for (const path of ['/app', '/scoped']) {
@@ -53,6 +53,18 @@ for (const instrumentation of ['own', 'stock']) {
         assert.partialDeepStrictEqual(logged, { consumer: 'acme', status: path === '/app' ? 200 : 403 })
       }
     })
+
+    // The stock one has no span for upgrades.
+    if (instrumentation === 'own') {
+      it('stands there for a WebSocket too', async () => {
+        const { attributes, logged } = await toldOf(async () => {
+          const socket = await openWebSocket(`${gateway.url}/app`, { headers: { 'x-api-key': KEY } })
+          socket.terminate()
+        })
+        assert.equal((attributes as Record<string, unknown>)['gateway.consumer.name'], 'acme')
+        assert.partialDeepStrictEqual(logged, { consumer: 'acme', status: 101 })
+      })
+    }
 
     it('stands nowhere when nobody knows', async () => {
       const { attributes, logged } = await ask('/app', WRONG)

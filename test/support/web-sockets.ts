@@ -8,7 +8,7 @@ export interface WebSocketUpstream extends RunningUpstream {
   /** The sockets accepted so far, in their order. */
   readonly sockets: readonly WebSocket[]
   /** The handshakes seen so far. */
-  readonly handshakes: readonly IncomingMessage[]
+  readonly handshakes: IncomingMessage[]
 }
 
 /** An upstream that accepts WebSockets, and sends back what it gets unless `onSocket` says otherwise. */
