@@ -17,6 +17,9 @@ import { isLingering, isSpent, lingerAfterEarlyAnswer } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
 
+/** How long the URL may be, by the limits in force: Node counts only the whole header section. */
+const maxUrlBytes = new WeakMap<Server, number>()
+
 /** Requests whose client waits for `100 Continue`. */
 const expectingContinue = new WeakSet<IncomingMessage>()
 
@@ -87,7 +90,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   // Node would close the connection without a word.
   server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
   server.on('clientError', (error: ParseError, socket: Socket) => {
-    const reason = reasonFor(error, config.maxUrlBytes)
+    const reason = reasonFor(error, maxUrlBytes.get(server) as number)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
     else if (response === undefined || isOver(response)) refuse(socket, reason)
@@ -115,6 +118,7 @@ export function applyLimits(server: Server, config: EntrypointConfig): void {
   server.maxConnections = config.maxConnections
   // Node looks at it when a connection is opened; its types do not know that.
   Object.assign(server, { maxHeaderSize: config.maxHeaderBytes })
+  maxUrlBytes.set(server, config.maxUrlBytes)
 }
 
 /** The same server with TLS around it, or not. */
@@ -140,19 +144,19 @@ interface ParseError extends NodeJS.ErrnoException {
 }
 
 /** Undefined when it is the connection that failed, not the request. */
-function reasonFor({ code, rawPacket }: ParseError, maxUrlBytes: number): Reason | undefined {
+function reasonFor({ code, rawPacket }: ParseError, longestUrl: number): Reason | undefined {
   if (code === 'HPE_HEADER_OVERFLOW')
-    return beginsWithLongLine(rawPacket, maxUrlBytes) ? 'uri_too_long' : 'header_too_large'
+    return beginsWithLongLine(rawPacket, longestUrl) ? 'uri_too_long' : 'header_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
   if (code === 'HPE_INVALID_EOF_STATE') return undefined // the client left in the middle of it
   return code?.startsWith('HPE_') ? 'bad_request' : undefined
 }
 
 /** Whether it is the URL that made the header section too large. Node counts both together and does not say. */
-function beginsWithLongLine(packet: Buffer | undefined, maxUrlBytes: number): boolean {
+function beginsWithLongLine(packet: Buffer | undefined, longestUrl: number): boolean {
   if (packet === undefined || !REQUEST_LINE.test(packet.toString('latin1', 0, 32))) return false
   const end = packet.indexOf('\n')
-  return end === -1 || end > maxUrlBytes + LONGEST_METHOD
+  return end === -1 || end > longestUrl + LONGEST_METHOD
 }
 
 /** How a request line begins, with what only a request line can have behind its method. */

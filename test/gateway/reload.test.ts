@@ -1,10 +1,28 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
+import { rawExchange } from '../support/raw-http'
 import { answerOf, open, responseTo, send, type Answer } from '../support/send'
+import {
+  AUDIENCE,
+  ISSUER,
+  newIssuerKey,
+  sign,
+  startIssuer,
+  type IssuerKey,
+  type RunningIssuer,
+} from '../support/start-issuer'
 import { openConnections, proxyTo, startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { startLoad } from '../support/under-load'
 import { until } from '../support/until'
+import {
+  closeOf,
+  messageOn,
+  openWebSocket,
+  refusedWebSocket,
+  startWebSocketUpstream,
+  type WebSocketUpstream,
+} from '../support/web-sockets'
 
 describe('a gateway whose file is replaced', () => {
   let first: RunningUpstream
@@ -105,6 +123,107 @@ describe('a gateway whose file is replaced', () => {
     assert.equal(await status(), 429)
     pipeline.reload(file(1))
     assert.deepEqual([await status(), await status()], [200, 429])
+  })
+
+  it('tells a URL that is too long from other header sections by the limits of the new one', async () => {
+    pipeline = await startPipeline(proxyTo(first.url))
+    const request = `GET /app?${'x'.repeat(5_000)} HTTP/1.1\r\nHost: a\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`
+    assert.match(await rawExchange(pipeline.port, request), /^HTTP\/1\.1 431 /)
+    pipeline.reload(proxyTo(first.url, { entrypoint: { maxUrlLength: '100B' } }))
+    assert.match(await rawExchange(pipeline.port, request), /^HTTP\/1\.1 414 /)
+  })
+
+  describe('and that has a WebSocket open', () => {
+    let talking: WebSocketUpstream
+
+    beforeEach(async () => {
+      talking = await startWebSocketUpstream()
+    })
+    afterEach(async () => {
+      await talking.stop()
+    })
+
+    it('keeps it, whatever else changes', async () => {
+      pipeline = await startPipeline(proxyTo(talking.url))
+      const socket = await openWebSocket(`${pipeline.url}/app`)
+      const limited = { match: { path: '/moved' }, rateLimit: { limit: 1, window: '1h' }, websocket: false }
+      pipeline.reload(proxyTo(talking.url, { route: limited }))
+      assert.equal((await refusedWebSocket(`${pipeline.url}/moved`)).status, 403)
+      socket.send('hello')
+      assert.equal(await messageOn(socket), 'hello')
+      socket.close(1000)
+      assert.equal(await closeOf(socket), 1000)
+      assert.equal((await pipeline.ended(2))[1]?.outcome, 'ok')
+    })
+
+    it('keeps it when its upstream is gone, and closes the connection to that when it ends', async () => {
+      pipeline = await startPipeline(proxyTo(talking.url))
+      const socket = await openWebSocket(`${pipeline.url}/app`)
+      pipeline.reload(proxyTo(first.url))
+      assert.equal((await send(pipeline.port, '/app')).text, 'first')
+      socket.send('hello')
+      assert.equal(await messageOn(socket), 'hello')
+      assert.equal(await openConnections(talking.server), 1)
+      socket.close(1000)
+      assert.equal(await closeOf(socket), 1000)
+      await until(async () => (await openConnections(talking.server)) === 0, { what: 'the connection is closed' })
+    })
+  })
+
+  describe('and that knows the keys of an issuer', () => {
+    let issuer: RunningIssuer
+    let key: IssuerKey
+
+    beforeEach(async () => {
+      key = await newIssuerKey('one')
+      issuer = await startIssuer([key.publicJwk])
+    })
+    afterEach(async () => {
+      await issuer.stop()
+    })
+
+    const file = (more: object = {}): GatewayFile =>
+      proxyTo(first.url, {
+        tokens: { sso: { issuer: ISSUER, audience: AUDIENCE, jwks: issuer.url } },
+        route: { auth: { jwt: { tokens: 'sso' } }, ...more },
+      })
+    const status = async (): Promise<number> =>
+      (await send(pipeline.port, { path: '/app', headers: { authorization: `Bearer ${await sign(key)}` } })).status
+
+    it('goes on with them, without asking again', async () => {
+      pipeline = await startPipeline(file())
+      assert.equal(await status(), 200)
+      for (const timeout of ['1s', '2s', '3s']) {
+        pipeline.reload(file({ timeouts: { response: timeout } }))
+        assert.equal(await status(), 200)
+      }
+      assert.equal(issuer.asked, 1)
+      // Nor are they needed: the issuer is away.
+      await issuer.stop()
+      pipeline.reload(file({ timeouts: { response: '4s' } }))
+      assert.equal(await status(), 200)
+    })
+
+    it('asks no more for those that no route names any more', async () => {
+      // Answered in no way: it is asked again and again, every second.
+      issuer.handler = request => request.socket.destroy()
+      pipeline = await startPipeline(file())
+      await until(() => issuer.asked === 2, { what: 'the keys are asked for again' })
+      pipeline.reload(proxyTo(first.url))
+      assert.equal((await send(pipeline.port, '/app')).status, 200)
+      const { asked } = issuer
+      await new Promise(resolve => setTimeout(resolve, 1_500))
+      assert.equal(issuer.asked, asked)
+    })
+
+    it('breaks off asking for those that no route names any more', async () => {
+      let asking: ServerResponse | undefined
+      issuer.handler = (_request, response) => (asking = response)
+      pipeline = await startPipeline(file())
+      const { socket } = await until(() => asking, { what: 'the keys are asked for' })
+      pipeline.reload(proxyTo(first.url))
+      await until(() => socket?.destroyed, { what: 'nobody waits for them', timeoutMs: 2_000 })
+    })
   })
 })
 

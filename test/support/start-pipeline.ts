@@ -7,7 +7,7 @@ import { formatProblems } from '../../src/config/problems'
 import type { GatewayConfig } from '../../src/config/types'
 import { RequestMetrics } from '../../src/entrypoint/request-metrics'
 import { ListenerTls } from '../../src/entrypoint/listener-tls'
-import { createEntrypointServer } from '../../src/entrypoint/server'
+import { applyLimits, createEntrypointServer } from '../../src/entrypoint/server'
 import { OwnServerTelemetry } from '../../src/entrypoint/server-telemetry'
 import type { Outcome, Reason } from '../../src/errors/reasons'
 import type { Exchange } from '../../src/exchange'
@@ -121,7 +121,11 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       return metrics.counted
     },
     drain: () => (draining = true),
-    reload: changed => gateway.reload(configOf(changed)),
+    reload: changed => {
+      const next = configOf(changed)
+      gateway.reload(next)
+      applyLimits(server, next.entrypoint)
+    },
     stop: async () => {
       if (!running.delete(pipeline)) return
       const closed = once(server, 'close')
