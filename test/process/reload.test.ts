@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { createAuthority, type Certificate } from '../support/certificates'
 import { sampleValue, type ExposedFamily } from '../support/exposition'
 import { scrape } from '../support/ops-port'
 import { send } from '../support/send'
@@ -208,6 +209,23 @@ describe('the gateway file, written anew while the gateway runs', () => {
     writeFileSync(gateway.configFile, file('/one', { entrypoint: { maxHeaderSize: '32KiB' } }))
     await reloaded('success')
     assert.equal((await send(gateway.port, large)).status, 404)
+  })
+
+  it('says so when it names other files for TLS than those the process began with', async () => {
+    const authority = createAuthority('Test Authority')
+    const tls = ({ certFile: cert, keyFile: key }: Certificate): object => ({ entrypoint: { tls: { cert, key } } })
+    const [one, other] = [authority.issue('localhost'), authority.issue('localhost')]
+    gateway = await startGateway({ config: file('/one', tls(one)) })
+    const warnings = (): unknown[] => lines().flatMap(({ level, msg }) => (level === 'warn' ? [msg] : []))
+    const sentence = 'entrypoint.tls has changed: that takes effect with a restart'
+    for (const [reload, entrypoint, expected] of [
+      [1, tls(other), [sentence]],
+      [2, tls(one), [sentence]],
+    ] as const) {
+      writeFileSync(gateway.configFile, file('/one', entrypoint))
+      await reloaded('success', reload)
+      assert.deepEqual(warnings(), expected)
+    }
   })
 
   if (HAS_SIGHUP) {
