@@ -2,6 +2,9 @@ import { processesAlive } from '../../src/stack/managed-process'
 import { stopUpstreams } from './start-upstream'
 import { removeTemporaryFolders } from './temporary-folder'
 
+// Mocha lifts it altogether, and the stack of an endless recursion then takes many seconds to be described.
+Error.stackTraceLimit = 50
+
 // Stack traces name the sources. Here and not as an option of mocha's: for that it would start a second process.
 process.setSourceMapsEnabled(true)
 
