@@ -1,38 +1,48 @@
 import type { IncomingMessage } from 'node:http'
+import { createCors, isPreflight } from '../admission/cors'
 import { createAuthenticator } from '../admission/identity/authenticate'
 import { Consumers } from '../admission/identity/consumers'
-import { openKeys } from '../admission/identity/open-keys'
+import { openKeys, type OpenKeys } from '../admission/identity/open-keys'
 import { TokenVerifier } from '../admission/identity/token-verifier'
 import { limitAccess } from '../admission/limit-access'
+import { limitBody } from '../admission/limit-body'
 import { countsConsumers } from '../admission/rate-limit/rate-limit-key'
+import { refuseWebSockets } from '../admission/refuse-websockets'
 import { editDistance } from '../config/nearest-name'
-import type { GatewayConfig, RateLimitPolicy } from '../config/types'
+import type { CorsConfig, GatewayConfig, RateLimitPolicy, RouteConfig } from '../config/types'
 import { RESERVED_PATHS } from '../config/values/path-template'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange'
+import { answerText, authText, corsText, limitText, matchText, overloadText } from '../operations/route-wording'
+import { shownLimit, shownRoute } from '../operations/shown-route'
 import { toRoute, type Route } from '../routing/route'
 import { MethodNotAllowed, RouteTable } from '../routing/route-table'
 import { precedence } from '../routing/specificity'
 import { createPathRewrite } from '../upstream/path-rewrite'
 import { createLogger } from '../telemetry/logger'
 import type { Arrival, TypedRequest } from './simulated-request'
-import { authText, conditionTexts, destinationText, limitText, matchText, upstreamOf, upstreamText } from './wording'
+import { conditionTexts, upstreamOf, upstreamText } from './wording'
 
 /** What is said about a request: a subject and what there is to say of it. */
 export type Line = readonly [subject: string, text: string]
 
 const NEAREST = 3
+const ASKED_METHOD = 'access-control-request-method'
 
 /** Says what the gateway would do with a request, and why. */
 export async function explain(config: GatewayConfig, typed: TypedRequest, arrival: Arrival): Promise<Line[]> {
   if ('neverARequest' in arrival) return [refusal(arrival.neverARequest, 'it is not read as a request at all')]
   const { exchange, refusal: refused, request } = arrival
-  if (refused !== undefined) return [refusal(refused.reason, causeOf(refused))]
+  if (refused !== undefined) return [refusalOf(refused)]
   const received = receivedLines(typed, exchange)
   if (RESERVED_PATHS.includes(exchange.path))
     return [...received, ['answer', `the gateway answers ${exchange.path} itself`]]
   const routes = config.routes.map(toRoute)
+  const asked = isPreflight(request) ? matchIn(routes, request, exchange, request.headers[ASKED_METHOD]) : undefined
+  if (asked !== undefined && !(asked instanceof MethodNotAllowed) && asked.config.cors) {
+    return [...received, routeLine(asked), ...(await preflightLines(asked.config, asked.config.cors, exchange))]
+  }
   const route = matchIn(routes, request, exchange)
   if (route === undefined) return [...received, refusal('no_route'), ...nearestLines(routes, exchange)]
   if (route instanceof MethodNotAllowed) {
@@ -44,7 +54,7 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
   }
   return [
     ...received,
-    ['route', `${route.name}: ${matchText(route.config.match)}`],
+    routeLine(route),
     ...othersLines(routes, route, request, exchange),
     ...(await stageLines(config, route, exchange)),
   ]
@@ -53,6 +63,10 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
 function refusal(reason: Reason, why?: string): Line {
   const { status, title } = REASONS[reason]
   return ['answer', `${status} ${title} (${reason})${why === undefined ? '' : `: ${why}`}`]
+}
+
+function refusalOf(refused: GatewayError): Line {
+  return refusal(refused.reason, causeOf(refused))
 }
 
 function causeOf({ cause }: GatewayError): string | undefined {
@@ -76,8 +90,17 @@ function matchIn(
   routes: readonly Route[],
   request: IncomingMessage,
   { host, path }: Exchange,
+  method = request.method ?? 'GET',
 ): Route | MethodNotAllowed | undefined {
-  return new RouteTable(routes).match(request.method ?? 'GET', host, path, request)
+  return new RouteTable(routes).match(method, host, path, request)
+}
+
+function routeLine(route: Route): Line {
+  return ['route', nameAndMatch(route)]
+}
+
+function nameAndMatch({ name, config }: Route): string {
+  return `${name}: ${matchText(shownRoute(config, undefined))}`
 }
 
 /** The other routes that match, and why they come later; those that would but for the method. */
@@ -92,7 +115,7 @@ function othersLines(
     .flatMap((route): Line[] => {
       const alone = matchIn([route], request, exchange)
       if (alone === undefined) return []
-      const name = `${route.name}: ${matchText(route.config.match)}`
+      const name = nameAndMatch(route)
       if (alone instanceof MethodNotAllowed) return [['not', `${name}, which has other methods`]]
       const why = chosen === undefined ? '' : `; ${precedence(chosen.config.match, route.config.match).why}`
       return [['not', `${name}, which matches too${why}`]]
@@ -107,43 +130,82 @@ function nearestLines(routes: readonly Route[], { host, path }: Exchange): Line[
   return routes
     .toSorted((a, b) => distance(a) - distance(b))
     .slice(0, NEAREST)
-    .map(route => ['nearest', `${route.name}: ${matchText(route.config.match)}`])
+    .map(route => ['nearest', nameAndMatch(route)])
+}
+
+/** What a browser is told that asks whether a page may send a request of this route. */
+async function preflightLines(route: RouteConfig, cors: CorsConfig, exchange: Exchange): Promise<Line[]> {
+  const refused = await firstRefusal(route.access.map(limitAccess), exchange)
+  if (refused !== undefined) return [refusalOf(refused)]
+  return [await corsLine(route, cors, exchange), ['answer', '204 to the browser that asks what the page may send']]
 }
 
 /** What a request of this route passes, in this order, up to where it is refused. */
 async function stageLines(config: GatewayConfig, route: Route, exchange: Exchange): Promise<Line[]> {
-  const { access, auth, maintenance, rateLimits, rewrite } = route.config
-  for (const list of access) {
-    const refused = await refusalBy(limitAccess(list), exchange)
-    if (refused !== undefined) return [refusal(refused.reason, causeOf(refused))]
-  }
-  if (maintenance) return [refusal('maintenance')]
-  const limits = (policies: readonly RateLimitPolicy[]): Line[] => policies.map(policy => ['limit', limitText(policy)])
-  const lines = limits(rateLimits.filter(({ key }) => !countsConsumers(key)))
-  if (auth !== undefined) {
+  const { access, auth, cors, maintenance, maxBodyBytes, rateLimits, rewrite, webSocket } = route.config
+  const notLetIn = await firstRefusal(access.map(limitAccess), exchange)
+  if (notLetIn !== undefined) return [refusalOf(notLetIn)]
+  const lines: Line[] = cors ? [await corsLine(route.config, cors, exchange)] : []
+  if (maintenance) return [...lines, refusal('maintenance')]
+  const limits = (policies: readonly RateLimitPolicy[]): Line[] =>
+    policies.map(policy => ['limit', limitText(shownLimit(policy))])
+  lines.push(...limits(rateLimits.filter(({ key }) => !countsConsumers(key))))
+  const upstream = upstreamOf(config, route.config)
+  const shown = shownRoute(route.config, upstream)
+  if (auth !== undefined && shown.auth) {
     const consumers = new Consumers(config.consumers)
-    const keys = auth.jwt && openKeys(auth.jwt.tokens.jwks, createLogger('silent').log)
-    const verifier = auth.jwt && keys && new TokenVerifier(auth.jwt.tokens, keys.find)
+    const { jwt } = auth
+    // Only for a token that is shown: nobody is to be asked for what can be said without.
+    let keys: OpenKeys | undefined
+    const verifier =
+      jwt &&
+      new TokenVerifier(jwt.tokens, (header, token) => {
+        keys ??= openKeys(jwt.tokens.jwks, createLogger('silent').log)
+        return keys.find(header, token)
+      })
     const authenticate = createAuthenticator({ auth, consumers, verifier, onAuthenticated: () => {} })
-    const refused = await refusalBy(authenticate, exchange)
+    const refused = await firstRefusal([authenticate], exchange)
     keys?.close()
-    lines.push([
-      'auth',
-      `${authText(auth)}${exchange.consumer === undefined ? '' : `; this is ${exchange.consumer.name}`}`,
-    ])
-    if (refused !== undefined) return [...lines, refusal(refused.reason, causeOf(refused))]
+    const who = exchange.consumer === undefined ? '' : `; this is ${exchange.consumer.name}`
+    lines.push(['auth', `${authText(shown.auth)}${who}`])
+    if (refused !== undefined) return [...lines, refusalOf(refused)]
     lines.push(...limits(rateLimits.filter(({ key }) => countsConsumers(key))))
   }
-  const conditions = conditionTexts(route.config).map((text): Line => ['and', text])
-  const upstream = upstreamOf(config, route.config)
-  if (upstream === undefined) return [...lines, ...conditions, ['answer', destinationText(route.config)]]
+  const unwanted = await firstRefusal(
+    [
+      ...(webSocket === false ? [refuseWebSockets] : []),
+      ...(maxBodyBytes === undefined ? [] : [limitBody(maxBodyBytes)]),
+    ],
+    exchange,
+  )
+  if (unwanted !== undefined) return [...lines, refusalOf(unwanted)]
+  const overload = overloadText(config.entrypoint.overload)
+  const conditions = [...conditionTexts({ ...shown, cors: null }, route.config), ...(overload ? [overload] : [])]
+  lines.push(...conditions.map((text): Line => ['and', text]))
+  if (upstream === undefined) return [...lines, ['answer', answerText(shown) ?? '']]
   const path = (createPathRewrite(rewrite)?.(exchange.path) ?? exchange.path) + exchange.query
   return [
     ...lines,
-    ...conditions,
-    ['forward', `${exchange.request.method} ${path}`],
+    ['forward', `${exchange.request.method} ${path}${exchange.upgrade === undefined ? '' : ' as a WebSocket'}`],
     ['to', `${upstream.name}: ${upstreamText(upstream)}`],
   ]
+}
+
+async function corsLine(route: RouteConfig, cors: CorsConfig, exchange: Exchange): Promise<Line> {
+  await createCors(cors, route.match.methods).announce(exchange)
+  const { origin } = exchange.request.headers
+  const mayRead = exchange.corsFields?.includes('Access-Control-Allow-Origin') ?? false
+  const verdict = origin === undefined ? '' : `; ${origin} is ${mayRead ? '' : 'not '}one of them`
+  const shown = shownRoute(route, undefined).cors
+  return ['cors', `${shown ? corsText(shown) : ''}${verdict}`]
+}
+
+async function firstRefusal(stages: readonly Stage[], exchange: Exchange): Promise<GatewayError | undefined> {
+  for (const stage of stages) {
+    const refused = await refusalBy(stage, exchange)
+    if (refused !== undefined) return refused
+  }
+  return undefined
 }
 
 async function refusalBy(stage: Stage, exchange: Exchange): Promise<GatewayError | undefined> {

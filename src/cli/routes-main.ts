@@ -1,8 +1,10 @@
 import { EXIT_CONFIG } from '../config/exit-codes'
-import type { RouteConfig } from '../config/types'
+import type { GatewayConfig, RouteConfig } from '../config/types'
+import { authText, destinationText, limitText, overloadText } from '../operations/route-wording'
+import { shownRoute } from '../operations/shown-route'
 import { precedence } from '../routing/specificity'
 import { endWithUsage, fileOf, print, readArguments, readConfig, table } from './command'
-import { authText, conditionTexts, destinationText, limitText, upstreamOf, upstreamText } from './wording'
+import { conditionTexts, upstreamOf, upstreamText } from './wording'
 
 const USAGE = `npm run routes -- [FILE]
 
@@ -18,22 +20,25 @@ function main(): void {
   if (positionals.length > 1) endWithUsage('One file at a time.', USAGE)
   const config = readConfig(fileOf(positionals[0]))
   const routes = config.routes.toSorted((a, b) => precedence(a.match, b.match).order)
-  print(table([HEAD, ...routes.map(rowOf)]))
-  print('\nA path matches also what is below it, unless it is exact. The gateway itself answers / and /metrics.\n')
+  print(table([HEAD, ...routes.map(route => rowOf(config, route))]))
+  print('\nA path matches also what is below it, unless it is exact. The gateway itself answers / and /metrics.')
+  const overload = overloadText(config.entrypoint.overload)
+  print(overload === undefined ? '' : `All of them: ${overload}.\n`)
   const used = new Set(routes.map(route => upstreamOf(config, route)))
   for (const upstream of used) if (upstream) print(`${upstream.name}: ${upstreamText(upstream)}`)
 }
 
-function rowOf(route: RouteConfig): string[] {
+function rowOf(config: GatewayConfig, route: RouteConfig): string[] {
+  const shown = shownRoute(route, upstreamOf(config, route))
   const { host, methods, path, exact, headers } = route.match
   return [
     route.name,
     host ?? 'any',
     methods?.join(',') ?? 'any',
     `${path}${exact ? ' (exact)' : ''}${headers.map(({ name, value }) => ` [${name}: ${value}]`).join('')}`,
-    `→ ${destinationText(route)}`,
-    route.rateLimits.map(limitText).join(', ') || '-',
-    [...(route.auth ? [authText(route.auth)] : []), ...conditionTexts(route)].join(', ') || '-',
+    `→ ${destinationText(shown)}`,
+    shown.rateLimits.map(limitText).join(', ') || '-',
+    [...(shown.auth ? [authText(shown.auth)] : []), ...conditionTexts(shown, route)].join(', ') || '-',
   ]
 }
 

@@ -9,6 +9,7 @@ import { shownRoutes } from './shown-route'
 /** `GET /routes`: the route table in force. */
 export function listRoutes(config: GatewayConfig, request: IncomingMessage, response: ServerResponse): void {
   const routes = shownRoutes(config)
-  if (wantsHtml(request)) sendOpsPage(response, 200, 'Routes', routesPage(routes))
-  else sendJson(response, 200, { sha256: config.sha256, routes })
+  const { overload } = config.entrypoint
+  if (wantsHtml(request)) sendOpsPage(response, 200, 'Routes', routesPage(routes, overload))
+  else sendJson(response, 200, { sha256: config.sha256, overload, routes })
 }

@@ -1,4 +1,11 @@
-import type { GatewayConfig, RateLimitPolicy, RedirectConfig, RouteConfig } from '../config/types'
+import type {
+  CorsConfig,
+  GatewayConfig,
+  RateLimitPolicy,
+  RedirectConfig,
+  RouteConfig,
+  UpstreamConfig,
+} from '../config/types'
 
 /** A route as people and programs are told of it: nothing of it is a secret. Durations are in milliseconds. */
 export interface ShownRoute {
@@ -15,7 +22,7 @@ export interface ShownRoute {
   readonly targets: readonly string[]
   /** In the place of an upstream: where clients are sent, or the status they all get. */
   readonly redirect: { readonly to: string; readonly status: number } | null
-  readonly respond: { readonly status: number } | null
+  readonly respond: { readonly status: number; readonly bodyBytes: number } | null
   /** Whether everything is turned down. */
   readonly maintenance: boolean
   readonly rewrite: { readonly stripPrefix?: string; readonly addPrefix?: string }
@@ -24,9 +31,12 @@ export interface ShownRoute {
   readonly responseHeaders: ShownEdits
   /** Addresses and CIDR blocks, list after list: each must let a client in. */
   readonly access: readonly { readonly allow: readonly string[]; readonly deny: readonly string[] }[]
-  /** Null: everybody passes. Else what is to be shown, and the scopes that it must bring. */
-  readonly auth: { readonly apiKeyHeader: string | null; readonly scopes: readonly string[] } | null
-  readonly webSocket: boolean
+  /** Null: everybody passes. */
+  readonly auth: ShownAuth | null
+  /** Null: the upstream deals with it. */
+  readonly cors: ShownCors | null
+  /** Null: refused. Else how long nothing may move. */
+  readonly webSocket: { readonly idleMs: number } | null
   /** The route's own, else its upstream's; null: none. */
   readonly timeouts: {
     readonly connectMs: number | null
@@ -34,6 +44,8 @@ export interface ShownRoute {
     readonly idleMs: number | null
     readonly totalMs: number | null
   }
+  /** Which requests may be called for more than once. */
+  readonly retry: RouteConfig['retry']
   /** Calls for one request in all; 1 where nothing is tried again. */
   readonly attempts: number
   /** Bytes of a request's body, at the most; null: no bound. */
@@ -47,7 +59,26 @@ export interface ShownEdits {
   readonly remove: readonly string[]
 }
 
-export interface ShownLimit extends Pick<RateLimitPolicy, 'limit' | 'windowMs' | 'algorithm' | 'dryRun' | 'key'> {
+/** One of the two credentials is to be shown, and it must be good for all of the scopes. */
+export interface ShownAuth {
+  readonly apiKeyHeader: string | null
+  /** The tokens of the file, by name. */
+  readonly tokens: string | null
+  readonly scopes: readonly string[]
+}
+
+export interface ShownCors extends Pick<CorsConfig, 'origins' | 'exposeHeaders' | 'credentials'> {
+  /** Null: those of the route. */
+  readonly methods: readonly string[] | null
+  /** Null: all that are asked for. */
+  readonly headers: readonly string[] | null
+  readonly maxAgeSeconds: number | null
+}
+
+export interface ShownLimit extends Pick<
+  RateLimitPolicy,
+  'limit' | 'tiers' | 'windowMs' | 'algorithm' | 'dryRun' | 'key'
+> {
   readonly policy: string
   readonly onStoreFailure: RateLimitPolicy['onStoreFailure']
   /** Clients that are not limited. */
@@ -57,43 +88,52 @@ export interface ShownLimit extends Pick<RateLimitPolicy, 'limit' | 'windowMs' |
 /** The route table in force, in the order of the file. */
 export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] {
   const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
-  return routes.map(route => {
-    const upstream = byName.get(route.upstream ?? '')
-    const { responseMs, idleMs, totalMs } = { ...upstream?.timeouts, ...route.timeouts }
-    return {
-      name: route.name,
-      host: route.match.host ?? null,
-      methods: route.match.methods ?? null,
-      path: route.match.path,
-      exact: route.match.exact,
-      headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
-      upstream: upstream?.name ?? null,
-      targets: (upstream?.targets ?? []).map(({ origin }) => origin),
-      redirect: shownRedirect(route.redirect),
-      respond: route.respond ? { status: route.respond.status } : null,
-      maintenance: route.maintenance !== undefined,
-      rewrite: shownRewrite(route),
-      requestHeaders: shownEdits(route.requestHeaders),
-      responseHeaders: shownEdits(route.responseHeaders),
-      access: route.access.map(({ allow, deny }) => ({ allow, deny })),
-      auth: shownAuth(route),
-      webSocket: route.webSocket !== false,
-      timeouts: {
-        connectMs: upstream?.timeouts.connectMs ?? null,
-        responseMs: responseMs ?? null,
-        idleMs: idleMs ?? responseMs ?? null,
-        totalMs: totalMs ?? null,
-      },
-      attempts: attempts(route, upstream?.retries?.attempts),
-      maxBodyBytes: route.maxBodyBytes ?? null,
-      rateLimits: route.rateLimits.map(shownLimit),
-    }
-  })
+  return routes.map(route => shownRoute(route, byName.get(route.upstream ?? '')))
+}
+
+/** @param upstream the one of the route, if it has one */
+export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefined): ShownRoute {
+  const { responseMs, idleMs, totalMs } = { ...upstream?.timeouts, ...route.timeouts }
+  return {
+    name: route.name,
+    host: route.match.host ?? null,
+    methods: route.match.methods ?? null,
+    path: route.match.path,
+    exact: route.match.exact,
+    headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
+    upstream: upstream?.name ?? null,
+    targets: (upstream?.targets ?? []).map(({ origin }) => origin),
+    redirect: shownRedirect(route.redirect),
+    respond: shownRespond(route),
+    maintenance: route.maintenance !== undefined,
+    rewrite: shownRewrite(route),
+    requestHeaders: shownEdits(route.requestHeaders),
+    responseHeaders: shownEdits(route.responseHeaders),
+    access: route.access.map(({ allow, deny }) => ({ allow, deny })),
+    auth: shownAuth(route),
+    cors: shownCors(route),
+    webSocket: route.webSocket ? { idleMs: route.webSocket.idleTimeoutMs } : null,
+    timeouts: {
+      connectMs: upstream?.timeouts.connectMs ?? null,
+      responseMs: responseMs ?? null,
+      idleMs: idleMs ?? responseMs ?? null,
+      totalMs: totalMs ?? null,
+    },
+    retry: route.retry,
+    attempts: attempts(route, upstream?.retries?.attempts),
+    maxBodyBytes: route.maxBodyBytes ?? null,
+    rateLimits: route.rateLimits.map(shownLimit),
+  }
 }
 
 /** As the file has it. */
 function shownRedirect(redirect: RedirectConfig | undefined): ShownRoute['redirect'] {
   return redirect ? { to: `${redirect.to}${redirect.keepsRest ? '/*' : ''}`, status: redirect.status } : null
+}
+
+/** Not what stands in it: it may be long. */
+function shownRespond({ respond }: RouteConfig): ShownRoute['respond'] {
+  return respond ? { status: respond.status, bodyBytes: Buffer.byteLength(respond.body ?? '') } : null
 }
 
 function shownRewrite({ rewrite: { stripPrefix, addPrefix } }: RouteConfig): ShownRoute['rewrite'] {
@@ -105,17 +145,25 @@ function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
   return { set: names(edits?.set), add: names(edits?.add), remove: edits?.remove ?? [] }
 }
 
-function shownAuth({ auth }: RouteConfig): ShownRoute['auth'] {
-  return auth === undefined ? null : { apiKeyHeader: auth.apiKey?.header ?? null, scopes: auth.scopes }
+function shownAuth({ auth }: RouteConfig): ShownAuth | null {
+  if (auth === undefined) return null
+  return { apiKeyHeader: auth.apiKey?.header ?? null, tokens: auth.jwt?.tokens.name ?? null, scopes: auth.scopes }
+}
+
+function shownCors({ cors }: RouteConfig): ShownCors | null {
+  if (cors === undefined) return null
+  const { origins, methods = null, headers = null, exposeHeaders, credentials, maxAgeSeconds = null } = cors
+  return { origins, methods, headers, exposeHeaders, credentials, maxAgeSeconds }
 }
 
 function attempts({ retry }: RouteConfig, upstreamAttempts = 1): number {
   return retry === 'never' ? 1 : upstreamAttempts
 }
 
-function shownLimit({
+export function shownLimit({
   name,
   limit,
+  tiers,
   windowMs,
   algorithm,
   dryRun,
@@ -123,5 +171,5 @@ function shownLimit({
   onStoreFailure,
   bypass,
 }: RateLimitPolicy): ShownLimit {
-  return { policy: name, limit, windowMs, algorithm, key, bypass, dryRun, onStoreFailure }
+  return { policy: name, limit, tiers, windowMs, algorithm, key, bypass, dryRun, onStoreFailure }
 }

@@ -66,6 +66,7 @@ describe('npm run routes', () => {
         ['all', 'any', 'any', '/:path', '→ orders', '-', '-'],
       ],
     )
+    assert.ok(child.lines.includes('All of them: 503 above 10000 requests at once or 500ms of event loop delay.'))
   })
 })
 

@@ -35,6 +35,12 @@ export function duration(bounds: { atLeast: string; atMost?: string }): Parse<nu
   }
 }
 
+/** As the file may say it: `90s`, `1h`. */
+export function durationText(ms: number): string {
+  const unit = (['d', 'h', 'm', 's'] as const).find(one => ms >= UNITS[one] && ms % UNITS[one] === 0) ?? 'ms'
+  return `${ms / UNITS[unit]}${unit}`
+}
+
 function toMilliseconds(text: string): number | undefined {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? []
   if (amount === undefined || unit === undefined) return undefined

@@ -20,6 +20,12 @@ export function size(bounds: { atLeast: string; atMost: string }): Parse<number>
   }
 }
 
+/** As the file may say it: `16KiB`, `1500B`. */
+export function sizeText(bytes: number): string {
+  const unit = (['GiB', 'MiB', 'KiB'] as const).find(one => bytes >= UNITS[one] && bytes % UNITS[one] === 0) ?? 'B'
+  return `${bytes / UNITS[unit]}${unit}`
+}
+
 function toBytes(text: string): number | undefined {
   const [, amount, unit] = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text) ?? []
   return unit === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
