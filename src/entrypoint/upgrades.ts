@@ -4,6 +4,8 @@ import type { Upgrade } from '../exchange'
 
 /** How long a client that was answered may go on sending. */
 const LINGER_MS = 2_000
+/** What a client may send before it is answered, and still be seen to leave; what is more waits in its connection. */
+const MAX_EARLY_BYTES = 65_536
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>()
 
@@ -32,33 +34,48 @@ export function takeUpgrade(request: IncomingMessage, response: ServerResponse, 
   // Node has taken its own listeners off. Without one for errors, a reset would end the process.
   socket.on('error', ignore)
   socket.on('drain', () => response.emit('drain'))
-  // A connection that nobody reads does not tell that it is gone. What fits its buffer is read, and kept for the upstream.
-  socket.on('readable', onReadable)
-  socket.on('end', destroy)
+  const early = readEarly(socket)
   upgrades.set(request, {
-    take: () => socket.off('readable', onReadable).off('end', destroy),
+    take: () => {
+      early.stop()
+      if (early.bytes.length > 0) socket.unshift(Buffer.concat(early.bytes))
+      return socket
+    },
   })
   response.shouldKeepAlive = false
   response.assignSocket(socket)
   response.once('finish', () => {
     response.detachSocket(socket)
+    early.stop()
     linger(socket)
     process.nextTick(() => response.emit('close'))
   })
 }
 
-/** Reading nothing is what makes a stream see its end. */
-function onReadable(this: Socket): void {
-  if (this.readableLength === 0) this.read()
-}
-
-function destroy(this: Socket): void {
-  this.destroy()
+/**
+ * Reads what comes before the answer, and keeps it: a connection that nobody reads, or that has bytes unread, does not tell
+ * that it is gone. One that ends is closed.
+ */
+function readEarly(socket: Socket): { readonly bytes: readonly Buffer[]; stop(): void } {
+  const bytes: Buffer[] = []
+  let length = 0
+  const onReadable = (): void => {
+    while (length < MAX_EARLY_BYTES) {
+      const chunk = socket.read() as Buffer | null
+      if (chunk === null) return
+      bytes.push(chunk)
+      length += chunk.length
+    }
+  }
+  const destroy = (): void => void socket.destroy()
+  socket.on('readable', onReadable)
+  socket.on('end', destroy)
+  return { bytes, stop: () => void socket.off('readable', onReadable).off('end', destroy) }
 }
 
 /** Closed at once, with bytes unread, the connection is reset, and the client never sees the answer (RFC 9112 §9.6). */
 function linger(socket: Socket): void {
-  socket.off('readable', onReadable).resume().end()
+  socket.resume().end()
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(timer))
 }

@@ -95,6 +95,29 @@ describe('a WebSocket', () => {
     await raw.stop()
   })
 
+  it('carries megabytes that the client sends before it is answered, from the first to the last byte', async () => {
+    let answer = (): void => undefined
+    const raw = await startRawUpstream(connection => (answer = () => void connection.write(SWITCHED)))
+    const other = await startPipeline(proxyTo(raw.url))
+    const client = await openRaw(other.port)
+    client.send(handshake())
+    await until(() => raw.open === 1, { what: 'the handshake is under way' })
+    const numbers = Array.from({ length: 300_000 }, (_, number) => number).join()
+    client.send(numbers)
+    await until(() => client.socket.writableLength === 0 || client.socket.bytesWritten > 200_000, {
+      what: 'some of it',
+    })
+    answer()
+    await until(() => raw.received[0]?.endsWith(',299999'), { what: 'all of it' })
+    assert.ok(raw.received[0]?.endsWith(`\r\n\r\n${numbers}`))
+    client.destroy()
+    await other.ended(1)
+    const line = other.logs.find(({ event }) => event === 'request')
+    assert.equal(line?.['bytes_in'], numbers.length)
+    await other.stop()
+    await raw.stop()
+  })
+
   it('gets the subprotocol that the upstream chose', async () => {
     const socket = await openWebSocket(`${pipeline.url}/app`, { protocols: ['chat.v1', 'chat.v2'] })
     assert.equal(socket.protocol, 'chat.v2')
@@ -333,18 +356,21 @@ describe('a WebSocket', () => {
       await plain.stop()
     })
 
-    it('and a client that leaves before the answer is noticed', async () => {
+    it('and a client that leaves before the answer is noticed, whatever it has sent by then', async () => {
       const silent = await startRawUpstream(() => undefined)
       const other = await startPipeline(proxyTo(silent.url))
-      for (const leave of ['destroy', 'end'] as const) {
-        const client = await openRaw(other.port)
-        client.send(handshake())
-        await until(() => silent.open === 1, { what: 'the handshake is under way' })
-        client.socket[leave]()
-        await until(() => silent.open === 0, { what: 'the call is cancelled' })
-        client.destroy()
+      for (const leave of ['destroy', 'end', 'resetAndDestroy'] as const) {
+        for (const early of ['', 'e', 'e'.repeat(20_000)]) {
+          const client = await openRaw(other.port)
+          client.send(handshake() + early)
+          await until(() => silent.open === 1, { what: 'the handshake is under way' })
+          client.send(early)
+          client.socket[leave]()
+          await until(() => silent.open === 0, { what: `the call is cancelled: ${leave}, ${early.length} bytes early` })
+          client.destroy()
+        }
       }
-      const counted = await other.ended(2)
+      const counted = await other.ended(9)
       assert.deepEqual(new Set(counted.map(({ reason }) => reason)), new Set(['client_closed']))
       await other.stop()
       await silent.stop()
