@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Consumers } from './admission/identity/consumers'
 import type { RateLimiter } from './admission/rate-limit/limit-rate'
 import { LoadShedder } from './admission/shed-load'
-import type { EntrypointConfig, GatewayConfig, RouteConfig } from './config/types'
+import type { EntrypointConfig, GatewayConfig, RouteConfig, UpstreamConfig } from './config/types'
 import { createClientOrigin, type ClientOrigin } from './entrypoint/client-address'
 import type { RequestLimits } from './entrypoint/request-faults'
 import { createTraceTrust } from './entrypoint/trace-trust'
@@ -11,7 +11,8 @@ import { toRoute, type Route } from './routing/route'
 import { RouteTable } from './routing/route-table'
 import type { Logger } from './telemetry/logger'
 import { tlsVersion } from './upstream/connector'
-import { Upstream } from './upstream/upstream'
+import { Target } from './upstream/target'
+import { settingsOfTargets, Upstream } from './upstream/upstream'
 
 /**
  * All that one `gateway.yaml` makes. Replaced as a whole and never changed; a request keeps the one it began with, so that
@@ -46,7 +47,7 @@ export interface Staging {
   readonly limiters: readonly RateLimiter[]
 }
 
-/** What is more than memory, or knows more than the file says: an upstream with its connections, a limiter with its counts. */
+/** What is more than memory, or knows more than the file says: a target with its connections, a limiter with its counts. */
 export interface Part {
   /** The file does not ask for it any more: requests that are under way still use it, none that come will. */
   leave?(): void
@@ -90,7 +91,7 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
   const consumers = new Consumers(config.consumers)
   const stageRoute = (routeConfig: RouteConfig, upstream: Upstream | undefined): StagedRoute => {
     const route = toRoute(routeConfig)
-    const used = new Set<Part>(upstream && [upstream])
+    const used = new Set<Part>(upstream && [upstream, ...upstream.targets])
     const takeNoted: TakePart = (...request) => {
       const part = take(...request)
       used.add(part)
@@ -104,11 +105,7 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
   }
   try {
     const upstreams = new Map(
-      config.upstreams.map(upstream => {
-        // A certificate is renewed in its place.
-        const from = [upstream, tlsVersion(upstream.tls)]
-        return [upstream.name, take('upstream', from, () => new Upstream(upstream, log))]
-      }),
+      config.upstreams.map(upstream => [upstream.name, takeUpstream(upstream, previous?.config, take, log)]),
     )
     const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream ?? '')))
     return {
@@ -127,6 +124,26 @@ export function createServing({ config, previous, log, stagesOf, ownStagesOf }: 
     for (const part of partsOnlyIn({ parts }, previous)) void part.close()
     throw error
   }
+}
+
+/** Its targets are parts of their own: where others come or go, they stay as they are. */
+function takeUpstream(
+  config: UpstreamConfig,
+  before: GatewayConfig | undefined,
+  take: TakePart,
+  log: Logger,
+): Upstream {
+  // A certificate is renewed in its place.
+  const version = tlsVersion(config.tls)
+  const origins = before?.upstreams.find(({ name }) => name === config.name)?.targets.map(({ origin }) => origin)
+  // Where all are new, there is nobody else to ask until they are known.
+  const joinsOthers = config.targets.some(({ origin }) => origins?.includes(origin))
+  const targets = settingsOfTargets(config).map(settings =>
+    take('target', [settings, version], () => {
+      return new Target(settings, joinsOthers && origins?.includes(settings.origin) === false)
+    }),
+  )
+  return take('upstream', [config, version], () => new Upstream(config, targets, log))
 }
 
 /** Those of `serving` that `other` does not share. */

@@ -8,10 +8,12 @@ export interface HealthCheckOptions {
   readonly origin: string
   readonly config: HealthCheckConfig
   readonly connect: buildConnector.connector
+  /** The first check decides whether the target is well; made at once. */
+  readonly isAwaited: boolean
   /** After every check. */
   readonly onResult: (hasPassed: boolean) => void
-  /** Called after `isHealthy` has changed. */
-  readonly onChange: () => void
+  /** Called after `isHealthy` has changed, or is known for the first time. */
+  readonly onChange: (isFirst: boolean) => void
 }
 
 /** Part of the interval by which checks come earlier or later: those of many gateways must not come together. */
@@ -24,8 +26,10 @@ const FIRST_WITHIN_MS = 1_000
  * nothing of the target, and a connection that is already there nothing of whether it takes new ones.
  */
 export class HealthCheck {
-  /** A target is well until some checks in a row have failed: at the start nobody knows better. */
-  isHealthy = true
+  /** A target is well until some checks in a row have failed, where its first one is not awaited: nobody knows better. */
+  isHealthy: boolean
+  /** Nothing is known yet, and others can be asked until it is. */
+  isAwaited: boolean
   /** Why the last check failed; undefined when it passed or there was none. */
   lastFailure: string | undefined
   readonly #options: HealthCheckOptions
@@ -37,13 +41,15 @@ export class HealthCheck {
 
   constructor(options: HealthCheckOptions) {
     this.#options = options
+    this.isAwaited = options.isAwaited
+    this.isHealthy = !options.isAwaited
     const { timeoutMs } = options.config
     this.#client = new Client(options.origin, {
       connect: options.connect,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     })
-    this.#wait(Math.random() * Math.min(FIRST_WITHIN_MS, options.config.intervalMs))
+    this.#wait(this.isAwaited ? 0 : Math.random() * Math.min(FIRST_WITHIN_MS, options.config.intervalMs))
   }
 
   async stop(): Promise<void> {
@@ -90,10 +96,12 @@ export class HealthCheck {
     const hasPassed = failure === undefined
     this.lastFailure = failure
     this.#options.onResult(hasPassed)
+    const isFirst = this.isAwaited
     this.#against = hasPassed === this.isHealthy ? 0 : this.#against + 1
-    if (this.#against < (this.isHealthy ? unhealthyAfter : healthyAfter)) return
+    if (!isFirst && this.#against < (this.isHealthy ? unhealthyAfter : healthyAfter)) return
+    this.isAwaited = false
     this.isHealthy = hasPassed
     this.#against = 0
-    this.#options.onChange()
+    this.#options.onChange(isFirst)
   }
 }

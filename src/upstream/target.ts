@@ -1,31 +1,36 @@
-import type { Socket } from 'node:net'
-import type { buildConnector, Pool } from 'undici'
+import { isIP, type Socket } from 'node:net'
+import { Pool, type buildConnector } from 'undici'
 import type { Attributes } from '@opentelemetry/api'
-import type { CircuitBreakerConfig, HealthCheckConfig, TargetConfig } from '../config/types'
+import type { CircuitBreakerConfig, HealthCheckConfig, TargetConfig, UpstreamTlsConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+import { createConnector } from './connector'
 import { hashOf } from './hash'
 import { HealthCheck } from './health-check'
+import { countCheck } from './target-metrics'
 
-export interface TargetOptions {
+/** All that a target is made from: where two files say the same, it is the same target. */
+export interface TargetSettings extends TargetConfig {
   readonly upstreamName: string
-  readonly config: TargetConfig
-  readonly pool: Pool
-  /** How many calls may wait for a connection at once. */
-  readonly maxWaitingCalls: number
-  readonly connect: buildConnector.connector
+  readonly connectMs: number
+  readonly tls: UpstreamTlsConfig | undefined
+  readonly maxConnections: number
+  readonly connectionLifetimeMs: number
   /** Undefined: it is asked whatever it answers. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
   /** Undefined: it is not checked. */
   readonly healthCheck: HealthCheckConfig | undefined
+}
+
+/** Who wants to know how a target is. */
+export interface TargetFollower {
   /** Its circuit changed. */
   readonly onCircuit: (target: Target, previous: CircuitState) => void
-  readonly onCheck: (target: Target, hasPassed: boolean) => void
-  /** Checks say that it is well again, or not any more. */
-  readonly onHealth: (target: Target) => void
+  /** Checks say that it is well again, or not any more; or how it is, for the first time. */
+  readonly onHealth: (target: Target, isFirst: boolean) => void
 }
 
 /** One origin of an upstream, with its keep-alive connections and what is known of its health. */
@@ -41,6 +46,8 @@ export class Target {
   activeCalls = 0
   /** Calls that hold a place in the queue for a connection, also when nobody waits for their answer any more. */
   waitingCalls = 0
+  /** Upstreams that have it: while requests still go by the file before, two. */
+  readonly followers = new Set<TargetFollower>()
   readonly #maxWaitingCalls: number
   readonly #upgraded = new Set<Socket>()
   readonly weight: number
@@ -49,29 +56,38 @@ export class Target {
   /** Of its origin, for consistent hashing. */
   readonly seed: number
 
-  constructor(options: TargetOptions) {
-    const { upstreamName, pool, connect, circuitBreaker, healthCheck } = options
-    const { origin, weight } = options.config
+  /** @param joins others that are known: it gets no requests before a check has passed, if it is checked */
+  constructor(settings: TargetSettings, joins: boolean) {
+    const { upstreamName, origin, weight, connectMs, tls, maxConnections, circuitBreaker, healthCheck } = settings
+    const connect = createConnector(connectMs, tls)
     this.origin = origin
     this.weight = weight
     this.seed = hashOf(origin)
-    this.pool = pool
-    this.#maxWaitingCalls = options.maxWaitingCalls
+    this.pool = createPool(settings, connect)
+    // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
+    this.#maxWaitingCalls = Math.max(100, 10 * maxConnections)
     this.attributes = toTargetAttributes(upstreamName, origin)
     this.labels = {
       [ATTR_UPSTREAM_NAME]: upstreamName,
       [ATTR_SERVER_ADDRESS]: this.attributes.address,
       [ATTR_SERVER_PORT]: this.attributes.port,
     }
-    this.circuit = circuitBreaker && new Circuit(circuitBreaker, previous => options.onCircuit(this, previous))
+    this.circuit =
+      circuitBreaker &&
+      new Circuit(circuitBreaker, previous => {
+        for (const { onCircuit } of this.followers) onCircuit(this, previous)
+      })
     this.healthCheck =
       healthCheck &&
       new HealthCheck({
         origin,
         config: healthCheck,
         connect,
-        onResult: hasPassed => options.onCheck(this, hasPassed),
-        onChange: () => options.onHealth(this),
+        isAwaited: joins,
+        onResult: hasPassed => countCheck(this, hasPassed),
+        onChange: isFirst => {
+          for (const { onHealth } of this.followers) onHealth(this, isFirst)
+        },
       })
   }
 
@@ -107,9 +123,32 @@ export class Target {
     upgraded.once('close', () => this.#upgraded.delete(upgraded))
   }
 
+  /** No file names it any more: it is no longer checked. */
+  leave(): void {
+    void this.healthCheck?.stop()
+  }
+
+  /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
   async close(): Promise<void> {
     this.circuit?.close()
     for (const socket of this.#upgraded) socket.destroy(new GatewayError('draining'))
     await Promise.all([this.healthCheck?.stop(), this.pool.destroy()])
   }
+}
+
+function createPool(settings: TargetSettings, connect: buildConnector.connector): Pool {
+  const { origin, maxConnections, connectionLifetimeMs } = settings
+  const host = new URL(origin).hostname.replace(/^\[|\]$/g, '')
+  return new Pool(origin, {
+    connections: maxConnections,
+    // A name may have moved while its connections were busy enough never to be closed.
+    ...(isIP(host) === 0 && { clientTtl: connectionLifetimeMs }),
+    pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
+    connect,
+    // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // Below the 5 s after which Node, the commonest upstream, closes an idle connection: else its close races our request.
+    keepAliveTimeout: 4_000,
+  })
 }

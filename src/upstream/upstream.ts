@@ -1,5 +1,3 @@
-import { isIP } from 'node:net'
-import { Pool, type buildConnector } from 'undici'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
@@ -7,11 +5,10 @@ import type { Logger } from '../telemetry/logger'
 import type { Exchange } from '../exchange'
 import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
-import { createConnector } from './connector'
 import { RetryPolicy } from './retry-policy'
-import { Target } from './target'
+import type { Target, TargetFollower, TargetSettings } from './target'
 import { overloaded } from './upstream-errors'
-import { countCheck, countEjection, observeTargets, stopObserving } from './target-metrics'
+import { countEjection, observeTargets, stopObserving } from './target-metrics'
 
 /** Where a target can be spared: one that fails again and again is left out for a moment also without being told to. */
 const EJECTION: CircuitBreakerConfig = {
@@ -48,34 +45,24 @@ export class Upstream {
   /** Those that get requests now; made anew when a target changes, not for each request. */
   #candidates: readonly Target[]
   readonly #balancer: Balancer
+  readonly #follower: TargetFollower = {
+    // In the trace of no request: it is not one request that changes it.
+    onCircuit: (target, previous) => context.with(ROOT_CONTEXT, () => this.#circuitChanged(target, previous)),
+    onHealth: (target, isFirst) => this.#healthChanged(target, isFirst),
+  }
 
-  constructor(config: UpstreamConfig, log: Logger) {
+  /** @param targets made by `settingsOfTargets`; what is known of them may be older than this */
+  constructor(config: UpstreamConfig, targets: readonly Target[], log: Logger) {
     this.name = config.name
     this.timeouts = config.timeouts
     this.retries = config.retries && new RetryPolicy(config.name, config.retries)
+    this.targets = targets
     this.#config = config
     this.#balancer = createBalancer(config)
     this.#log = log
-    const circuitBreaker = config.circuitBreaker ?? (config.targets.length > 1 ? EJECTION : undefined)
-    const connect = createConnector(config.timeouts.connectMs, config.tls)
-    this.targets = config.targets.map(
-      target =>
-        new Target({
-          upstreamName: config.name,
-          config: target,
-          pool: createPool(target.origin, config, connect),
-          // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
-          maxWaitingCalls: Math.max(100, 10 * config.maxConnections),
-          connect,
-          circuitBreaker,
-          healthCheck: config.healthCheck,
-          // In the trace of no request: it is not one request that changes it.
-          onCircuit: (target, previous) => context.with(ROOT_CONTEXT, () => this.#circuitChanged(target, previous)),
-          onCheck: countCheck,
-          onHealth: target => this.#healthChanged(target),
-        }),
-    )
-    this.#candidates = this.targets
+    this.#candidates = targets
+    this.#chooseCandidates()
+    for (const { followers } of targets) followers.add(this.#follower)
     observeTargets(this)
   }
 
@@ -129,16 +116,15 @@ export class Upstream {
     }
   }
 
-  /** Only requests that are under way use it from now on: it is no longer checked, and no metric tells of it. */
+  /** Only requests that are under way use it from now on: it tells of its targets no more, another one may. */
   leave(): void {
     stopObserving(this)
-    for (const { healthCheck } of this.targets) void healthCheck?.stop()
+    for (const { followers } of this.targets) followers.delete(this.#follower)
   }
 
-  /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
-  async close(): Promise<void> {
+  /** Its targets are closed by whoever has made them. */
+  close(): void {
     this.leave()
-    await Promise.all(this.targets.map(target => target.close()))
   }
 
   #circuitChanged(target: Target, previous: CircuitState): void {
@@ -152,12 +138,14 @@ export class Upstream {
     if (previous === 'closed') countEjection(target, 'circuit')
   }
 
-  #healthChanged(target: Target): void {
+  #healthChanged(target: Target, isFirst: boolean): void {
     this.#chooseCandidates()
     const { origin, healthCheck } = target
     const line = { event: 'upstream', upstream: this.name, target: origin, healthy: healthCheck?.isHealthy }
-    if (healthCheck?.isHealthy) return this.#log.info(line, 'target is well again, health checks say')
-    countEjection(target, 'health_check')
+    if (healthCheck?.isHealthy) {
+      return this.#log.info(line, `target is well${isFirst ? '' : ' again'}, health checks say`)
+    }
+    if (!isFirst) countEjection(target, 'health_check')
     this.#log.warn({ ...line, failure: healthCheck?.lastFailure }, 'target is not well, health checks say: left out')
   }
 
@@ -168,10 +156,13 @@ export class Upstream {
    */
   #chooseCandidates(): void {
     const available = this.targets.filter(target => target.isAvailable)
+    // One that has only just joined them would not help.
+    const known = this.targets.filter(({ healthCheck }) => !healthCheck?.isAwaited)
+    const all = known.length > 0 ? known : this.targets
     const { panicThreshold, circuitBreaker } = this.#config
     this.#candidates = available
-    if (available.length * 100 < panicThreshold * this.targets.length) {
-      this.#candidates = circuitBreaker ? this.targets.filter(({ circuit }) => !circuit?.isOpen) : this.targets
+    if (known.length === 0 || available.length * 100 < panicThreshold * all.length) {
+      this.#candidates = circuitBreaker ? all.filter(({ circuit }) => !circuit?.isOpen) : all
     }
     this.isPanicking = this.#candidates.length > available.length
   }
@@ -184,18 +175,19 @@ export class Upstream {
   }
 }
 
-function createPool(origin: string, config: UpstreamConfig, connect: buildConnector.connector): Pool {
-  const host = new URL(origin).hostname.replace(/^\[|\]$/g, '')
-  return new Pool(origin, {
-    connections: config.maxConnections,
-    // A name may have moved while its connections were busy enough never to be closed.
-    ...(isIP(host) === 0 && { clientTtl: config.connectionLifetimeMs }),
-    pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
-    connect,
-    // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    // Below the 5 s after which Node, the commonest upstream, closes an idle connection: else its close races our request.
-    keepAliveTimeout: 4_000,
-  })
+/** What its targets are made from: the targets of two files that differ in something else only are the same. */
+export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
+  const { name, targets, timeouts, tls, maxConnections, connectionLifetimeMs, healthCheck } = config
+  const circuitBreaker = config.circuitBreaker ?? (targets.length > 1 ? EJECTION : undefined)
+  const { connectMs } = timeouts
+  const shared = {
+    upstreamName: name,
+    connectMs,
+    tls,
+    maxConnections,
+    connectionLifetimeMs,
+    circuitBreaker,
+    healthCheck,
+  }
+  return targets.map(target => ({ ...target, ...shared }))
 }

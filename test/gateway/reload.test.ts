@@ -100,6 +100,123 @@ describe('a gateway whose file is replaced', () => {
     assert.equal((await send(pipeline.port, '/broken')).status, 503)
   })
 
+  describe('and has one target more, or one less', () => {
+    const sockets = new Map<RunningUpstream, number>()
+    const file = (targets: readonly RunningUpstream[], upstream: object = {}): GatewayFile =>
+      proxyTo('', { upstream: { targets: targets.map(({ url }) => url), ...upstream } })
+    /** What so many requests, one after the other, were answered. */
+    const ask = async (requests: number): Promise<string[]> => {
+      const texts = []
+      for (let i = 0; i < requests; i++) texts.push((await send(pipeline.port, '/app')).text)
+      return texts
+    }
+    let third: RunningUpstream
+
+    beforeEach(async () => {
+      third = await startUpstream((_request, response) => response.end('third'))
+      for (const upstream of [first, second, third]) {
+        sockets.set(upstream, 0)
+        upstream.server.on('connection', () => sockets.set(upstream, sockets.get(upstream)! + 1))
+      }
+    })
+    afterEach(async () => {
+      await third.stop()
+    })
+
+    it('keeps the connections to the others, also when the upstream differs in what is not theirs', async () => {
+      pipeline = await startPipeline(file([first, second]))
+      assert.deepEqual(await ask(2), ['first', 'second'])
+      pipeline.reload(file([first, second, third], { balance: 'round-robin', timeouts: { response: '7s' } }))
+      assert.deepEqual(await ask(3), ['first', 'second', 'third'])
+      pipeline.reload(file([third, first]))
+      assert.deepEqual(await ask(2), ['third', 'first'])
+      await until(async () => (await openConnections(second.server)) === 0, { what: 'the one that is gone is closed' })
+      assert.deepEqual([sockets.get(first), sockets.get(second), sockets.get(third)], [1, 1, 1])
+    })
+
+    it('keeps what is known of the others', async () => {
+      const circuitBreaker = { failures: 1, openFor: '1h' }
+      first.handler = (request, response) => (request.socket.destroy(), response)
+      pipeline = await startPipeline(file([first, second], { circuitBreaker }))
+      assert.equal((await send(pipeline.port, '/app')).status, 502)
+      pipeline.reload(file([first, second, third], { circuitBreaker }))
+      assert.deepEqual(await ask(4), ['second', 'third', 'second', 'third'])
+      // And learns of it further on, once.
+      second.handler = first.handler
+      assert.equal((await send(pipeline.port, '/app')).status, 502)
+      assert.deepEqual(await ask(2), ['third', 'third'])
+      const ejected = pipeline.logs.filter(({ msg }) => msg === 'target fails again and again: left out')
+      assert.deepEqual(
+        ejected.map(({ target }) => target),
+        [first.url, second.url],
+      )
+    })
+
+    it('finishes what is in flight at one that is gone', async () => {
+      let pending: ServerResponse | undefined
+      second.handler = (_request, response) => (pending = response)
+      pipeline = await startPipeline(file([first, second]))
+      await ask(1)
+      const waiting = send(pipeline.port, '/app')
+      const response = await until(() => pending, { what: 'the call' })
+      pipeline.reload(file([first, third]))
+      assert.deepEqual(await ask(2), ['first', 'third'])
+      response.end('done')
+      assert.equal((await waiting).text, 'done')
+      await until(async () => (await openConnections(second.server)) === 0, { what: 'the connections are closed' })
+    })
+
+    describe('with health checks', () => {
+      // No check but the first one of a target that joins comes within the time of a test.
+      const healthCheck = { path: '/healthz', interval: '1m', unhealthyAfter: 3, healthyAfter: 1 }
+      const checked = { healthCheck, panicThreshold: 0 }
+
+      for (const before of [1, 2]) {
+        it(`asks a new one that is not there for nothing, besides ${before}`, async () => {
+          const url = third.url
+          await third.stop()
+          const known = [first, second].slice(0, before)
+          pipeline = await startPipeline(file(known, checked))
+          pipeline.reload(file([...known, third], checked))
+          const answers = await ask(10)
+          assert.deepEqual(new Set(answers), new Set(['first', 'second'].slice(0, before)))
+          const saysSo = (): boolean => pipeline.logs.some(({ target, healthy }) => target === url && healthy === false)
+          await until(saysSo, { what: 'its first check' })
+          assert.deepEqual(new Set(await ask(10)), new Set(answers))
+        })
+      }
+
+      it('asks a new one as soon as its first check has passed, and not before', async () => {
+        let check: ServerResponse | undefined
+        third.handler = ({ url }, response) => (url === '/healthz' ? (check = response) : response.end('third'))
+        pipeline = await startPipeline(file([first], checked))
+        pipeline.reload(file([first, third], checked))
+        const asked = await until(() => check, { what: 'its first check, at once', timeoutMs: 5_000 })
+        assert.deepEqual(await ask(4), ['first', 'first', 'first', 'first'])
+        asked.end()
+        await until(async () => (await ask(1))[0] === 'third', { what: 'it is asked' })
+      })
+
+      it('asks all of them at once where none is known', async () => {
+        pipeline = await startPipeline(file([first], checked))
+        pipeline.reload(file([second, third], checked))
+        assert.deepEqual(await ask(2), ['second', 'third'])
+      })
+
+      it('asks a new one that is the only one left, checked or not', async () => {
+        third.handler = ({ url }, response) => (url === '/healthz' ? response : response.end('third'))
+        pipeline = await startPipeline(file([first], checked))
+        pipeline.reload(file([first, third], checked))
+        pipeline.reload(file([third], checked))
+        assert.deepEqual(await ask(2), ['third', 'third'])
+        pipeline.reload(file([second, third], checked))
+        pipeline.reload(file([first, second, third], checked))
+        pipeline.reload(file([third, first], checked))
+        assert.equal((await send(pipeline.port, '/app')).status, 200)
+      })
+    })
+  })
+
   it('checks targets of a new file only', async () => {
     const healthCheck = { path: '/healthz', interval: '50ms' }
     pipeline = await startPipeline(proxyTo(first.url, { upstream: { healthCheck } }))
@@ -154,19 +271,6 @@ describe('a gateway whose file is replaced', () => {
       socket.close(1000)
       assert.equal(await closeOf(socket), 1000)
       assert.equal((await pipeline.ended(2))[1]?.outcome, 'ok')
-    })
-
-    it('keeps it when its upstream is gone, and closes the connection to that when it ends', async () => {
-      pipeline = await startPipeline(proxyTo(talking.url))
-      const socket = await openWebSocket(`${pipeline.url}/app`)
-      pipeline.reload(proxyTo(first.url))
-      assert.equal((await send(pipeline.port, '/app')).text, 'first')
-      socket.send('hello')
-      assert.equal(await messageOn(socket), 'hello')
-      assert.equal(await openConnections(talking.server), 1)
-      socket.close(1000)
-      assert.equal(await closeOf(socket), 1000)
-      await until(async () => (await openConnections(talking.server)) === 0, { what: 'the connection is closed' })
     })
   })
 

@@ -1,24 +1,22 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
-import { Pool } from 'undici'
 import { GatewayError } from '../../../src/errors/gateway-error'
 import { Target } from '../../../src/upstream/target'
 
 describe('a target that is closed', () => {
   it('closes the connections that were upgraded, too, and says whose doing it was', async () => {
-    const origin = 'http://127.0.0.1:9'
-    const target = new Target({
+    const settings = {
       upstreamName: 'app',
-      config: { origin, weight: 1 },
-      pool: new Pool(origin),
-      maxWaitingCalls: 1,
-      connect: () => undefined,
+      origin: 'http://127.0.0.1:9',
+      weight: 1,
+      connectMs: 1_000,
+      tls: undefined,
+      maxConnections: 1,
+      connectionLifetimeMs: 1_000,
       circuitBreaker: undefined,
       healthCheck: undefined,
-      onCircuit: () => undefined,
-      onCheck: () => undefined,
-      onHealth: () => undefined,
-    })
+    }
+    const target = new Target(settings, false)
     const [gone, open] = [new Socket(), new Socket()]
     for (const socket of [gone, open]) {
       socket.on('error', () => undefined)
