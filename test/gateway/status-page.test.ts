@@ -186,7 +186,12 @@ describe('the status page', () => {
     })
     const atMs = Date.UTC(2026, 10, 23, 16, 0, 0)
     state = { ...state, config, sinceMs: atMs, lastReload: { atMs, isRefused: false } }
-    const routes = (await (await fetch(`${url}/routes`)).json()) as { sha256: string; routes: { name: string }[] }
+    const routes = (await (await fetch(`${url}/routes`)).json()) as {
+      sha256: string
+      overload: unknown
+      routes: { name: string }[]
+    }
+    assert.deepEqual(routes.overload, { maxRequests: 10_000, maxEventLoopDelayMs: 500 })
     assert.deepEqual([routes.sha256, routes.routes.map(({ name }) => name)], [config.sha256, ['new']])
     assert.deepEqual((await json(url)).configuration['since'], '2026-11-23T16:00:00.000Z')
     state = { ...state, lastReload: { atMs, isRefused: true } }

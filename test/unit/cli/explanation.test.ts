@@ -39,6 +39,7 @@ const FILE = {
       name: 'shared',
       match: { path: '/shared', methods: ['POST'] },
       upstream: 'other',
+      access: { deny: ['203.0.113.0/24'] },
       cors: { origins: ['https://*.shop.example'] },
       auth: { jwt: { tokens: 'sso' }, scopes: ['orders:read'] },
     },
@@ -143,6 +144,12 @@ describe('the explanation of a request', () => {
       'cors pages of https://*.shop.example; https://a.shop.example is one of them',
       'answer 204 to the browser that asks what the page may send',
     ])
+  })
+
+  it('tells a browser that asks from an address that is not let in what the gateway tells it', async () => {
+    const headers = ['Origin: https://a.shop.example', 'Access-Control-Request-Method: POST']
+    const request = { target: '/shared', method: 'OPTIONS', headers, peer: '203.0.113.7' }
+    assert.equal((await explained(request)).at(-1), 'answer 403 Not allowed (forbidden): the address is not let in')
   })
 
   it('tells which header fields are edited, and never their values', async () => {
