@@ -48,6 +48,7 @@ export function crossChecks(source: YamlSource): ConfigProblem[] {
     ...checkRemovedFields(routes, source),
     ...checkStripPrefixes(routes, source),
     ...checkCredentials(routes, source),
+    ...checkCorsFields(routes, source),
     ...checkPolicyNames(routes, source),
     ...checkCosts(routes, source),
     ...checkIdentity(source),
@@ -241,6 +242,24 @@ function checkCredentials(routes: readonly UnderstoodRoute[], source: YamlSource
     if (cors.credentials !== true || !asList(cors.origins).includes('*')) return []
     const wrong = mistake('does not go with "*" in origins', 'credentials for origins that are named')
     return [problemAt([...at, 'cors', 'credentials'], wrong, source)]
+  })
+}
+
+/** A browser that finds two values of one of them takes neither, and no page could read an answer. */
+function checkCorsFields(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
+  const twice = mistake('is said by "cors" already: browsers refuse an answer that has it twice', 'only one of the two')
+  return routes.flatMap(({ at }) => {
+    if (source.valueAt([...at, 'cors']) === undefined) return []
+    const maps: Path[] = [
+      [...at, 'responseHeaders', 'set'],
+      [...at, 'responseHeaders', 'add'],
+      [...at, 'respond', 'headers'],
+    ]
+    return maps.flatMap(path =>
+      Object.keys(asMap(source.valueAt(path)))
+        .filter(name => /^access-control-/i.test(name))
+        .map(name => problemAtKey([...path, name], twice, source)),
+    )
   })
 }
 

@@ -209,6 +209,21 @@ describe('what must hold between the keys of gateway.yaml', () => {
     assert.equal(problem?.where.endsWith('routes[0].cors.credentials'), true)
   })
 
+  it('refuses fields that say beside cors who may read an answer', () => {
+    for (const [route, key] of [
+      ['responseHeaders: { set: { Access-Control-Allow-Origin: "*" } }', 'responseHeaders.set'],
+      ['responseHeaders: { add: { access-control-expose-headers: x-a } }', 'responseHeaders.add'],
+    ] as const) {
+      const [problem, ...more] = problemsIn(gatewayYaml({ route: `cors: { origins: [https://a.example] }, ${route}` }))
+      assert.deepEqual(more, [])
+      assert.match(problem?.problem ?? '', /is said by "cors" already/)
+      assert.match(problem?.where ?? '', new RegExp(`routes\\[0\\]\\.${key}\\.access-control-`, 'i'))
+      configOf(gatewayYaml({ route }))
+    }
+    const removed = 'responseHeaders: { set: { Vary: Accept }, remove: [Access-Control-Allow-Origin] }'
+    configOf(gatewayYaml({ route: `cors: { origins: [https://a.example] }, ${removed}` }))
+  })
+
   it('refuses a longest URL that no header section could hold', () => {
     for (const entrypoint of ['maxUrlLength: 16KiB', 'maxHeaderSize: 4KiB, maxUrlLength: 4KiB']) {
       const [problem, ...more] = problemsIn(gatewayYaml({ entrypoint }))
