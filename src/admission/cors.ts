@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { CorsConfig } from '../config/types'
-import type { Exchange, Stage } from '../exchange'
+import type { Stage } from '../exchange'
+import { sendOwnAnswer } from '../own-answer'
 
 /** The two ways a route deals with requests of other origins (the CORS protocol of the Fetch standard). */
 export interface Cors {
@@ -50,7 +51,7 @@ export function createCors(config: CorsConfig, methods: readonly string[] | unde
         if (names) fields.push('Access-Control-Allow-Headers', names)
         fields.push(...maxAge)
       }
-      answer(exchange, fields)
+      sendOwnAnswer(exchange, { status: 204, fields, body: undefined })
     },
   }
 }
@@ -74,9 +75,3 @@ function createOriginCheck(origins: readonly string[]): (origin: string) => bool
 }
 
 const LABELS = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
-
-function answer(exchange: Exchange, fields: string[]): void {
-  if (exchange.closesConnection) fields.push('Connection', 'close')
-  exchange.response.writeHead(204, fields)
-  exchange.response.end()
-}

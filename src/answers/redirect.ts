@@ -1,6 +1,6 @@
 import type { RedirectConfig, RouteConfig } from '../config/types'
 import type { Stage } from '../exchange'
-import { sendAnswer } from './answer'
+import { sendOwnAnswer } from '../own-answer'
 
 /** Sends the client elsewhere: the last stage of a route that has a target to name in the place of an upstream. */
 export function redirect({ to, keepsRest, status }: RedirectConfig, { path }: RouteConfig['match']): Stage {
@@ -12,7 +12,7 @@ export function redirect({ to, keepsRest, status }: RedirectConfig, { path }: Ro
     const rest = keepsRest ? restBelow(exchange.path, depth) : ''
     const target = rest === '' ? withoutRest : to + rest
     const query = exchange.query.length > 1 ? joint + exchange.query.slice(1) : ''
-    sendAnswer(exchange, { status, fields: ['Location', target + query, 'Content-Length', '0'], body: undefined })
+    sendOwnAnswer(exchange, { status, fields: ['Location', target + query, 'Content-Length', '0'], body: undefined })
   }
 }
 

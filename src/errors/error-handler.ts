@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { hasBody, type Exchange } from '../exchange'
-import { editOwnAnswer } from '../header-edits'
+import { sendOwnAnswer } from '../own-answer'
 import { GatewayError } from './gateway-error'
 import { problemDetails, problemFields } from './problem-details'
 import { REASONS, type Reason } from './reasons'
@@ -21,25 +21,12 @@ export function handleError(exchange: Exchange, error: unknown): void {
     response.destroy(failure)
     return
   }
-  // A small body mostly came with its header section and is only not parsed yet: a moment later the connection can stay.
-  if (exchange.bodyIsPending) setImmediate(answer, exchange, failure)
-  else answer(exchange, failure)
-}
-
-function answer(exchange: Exchange, failure: GatewayError): void {
-  const { request, response } = exchange
-  if (response.destroyed || response.headersSent) return
   const body = problemDetails(failure.reason, traceId(exchange))
-  const headers = [...problemFields(body), ...failure.headers]
-  // Without them a browser hides from its page what went wrong.
-  if (exchange.corsFields) headers.push(...exchange.corsFields)
-  const edits = exchange.route?.responseEdits
-  if (edits) editOwnAnswer(headers, edits, response)
-  // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
-  if (exchange.closesConnection) headers.push('Connection', 'close')
-  // With its phrase: writeHead() would take the one of an upstream's answer that could not be written.
-  response.writeHead(failure.status, STATUS_CODES[failure.status], headers)
-  response.end(request.method === 'HEAD' ? undefined : body)
+  sendOwnAnswer(exchange, {
+    status: failure.status,
+    fields: [...problemFields(body), ...failure.headers],
+    body,
+  })
 }
 
 /**

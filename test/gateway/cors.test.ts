@@ -29,6 +29,7 @@ describe('requests of pages of other origins', () => {
           upstream: 'app',
           access: { deny: ['192.0.2.1'] },
           cors: { origins, credentials: true, exposeHeaders: ['X-Total'], maxAge: '10m' },
+          responseHeaders: { set: { 'X-Frame-Options': 'DENY' } },
         },
         { name: 'put', match: { path: '/app', methods: ['PUT', 'OPTIONS'] }, upstream: 'app' },
         { name: 'any', match: { path: '/any' }, upstream: 'app', cors: { origins: ['*'], headers: ['X-A', 'X-B'] } },
@@ -86,6 +87,7 @@ describe('requests of pages of other origins', () => {
       assert.equal(answer.headers['access-control-allow-headers'], 'content-type,x-api-key')
       assert.equal(answer.headers['access-control-max-age'], '600')
       assert.match(answer.headers.vary ?? '', /^Origin, /)
+      assert.equal(answer.headers['x-frame-options'], 'DENY', 'what the route sets is on this answer too')
       assert.deepEqual(upstream.requests, [])
       assert.deepEqual((await pipeline.ended(before + 1)).slice(before), [
         { route: '/app', outcome: 'ok', reason: undefined },

@@ -20,6 +20,7 @@ describe('fixed responses', () => {
         { name: 'app', match: { path: '/app' }, upstream: 'app' },
         route('/robots.txt', { body: 'User-agent: *\nDisallow: /\n' }),
         route('/json', { status: 404, headers: { 'Content-Type': 'application/json', 'X-A': 'b' }, body: '{"é":1}' }),
+        route('/value', { headers: { 'X-A': 'content-type' }, body: 'hello' }),
         route('/empty', {}),
         route('/none', { status: 204 }),
         route('/same', { status: 304, headers: { ETag: '"a"' } }),
@@ -35,6 +36,7 @@ describe('fixed responses', () => {
     const robots = await send(pipeline.port, '/robots.txt')
     assert.deepEqual([robots.status, robots.text], [200, 'User-agent: *\nDisallow: /\n'])
     assert.equal(robots.headers['content-type'], 'text/plain; charset=utf-8')
+    assert.equal((await send(pipeline.port, '/value')).headers['content-type'], 'text/plain; charset=utf-8')
     const json = await send(pipeline.port, '/json/a')
     assert.deepEqual([json.status, json.statusMessage, json.text], [404, 'Not Found', '{"é":1}'])
     assert.deepEqual(
