@@ -1,10 +1,13 @@
 import type { RedirectConfig, RouteConfig } from '../config/types'
+import { segmentsOf } from '../config/values/path-template'
 import type { Stage } from '../exchange'
 import { sendOwnAnswer } from '../own-answer'
 
 /** Sends the client elsewhere: the last stage of a route that has a target to name in the place of an upstream. */
 export function redirect({ to, keepsRest, status }: RedirectConfig, { path }: RouteConfig['match']): Stage {
-  const depth = path.split('/').length - 1
+  const segments = segmentsOf(path)
+  // Below nothing but parameters is everything: `/:path` is how a whole site is moved.
+  const depth = segments.every(segment => segment.startsWith(':')) ? 0 : segments.length
   // What comes behind an origin or nothing begins with one `/`: `//evil.example` would be another site.
   const withoutRest = to === '' || /^https?:\/\/[^/]+$/.test(to) ? `${to}/` : to
   const joint = to.includes('?') ? '&' : '?'
@@ -16,7 +19,7 @@ export function redirect({ to, keepsRest, status }: RedirectConfig, { path }: Ro
   }
 }
 
-/** `/a/b/c` below the one segment of `/:x` is `/b/c`. Paths have no empty segment left (`entrypoint/request-target.ts`). */
+/** `/a/b/c` below the one segment of `/a` is `/b/c`. Paths have no empty segment left (`entrypoint/request-target.ts`). */
 function restBelow(path: string, depth: number): string {
   let slash = 0
   for (let segments = depth; segments > 0; segments--) {

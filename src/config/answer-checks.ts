@@ -34,7 +34,11 @@ export function checkAnswers(at: Path, source: YamlSource): ConfigProblem[] {
 function checkRedirect(at: Path, raw: Readonly<Record<string, unknown>>, source: YamlSource): ConfigProblem[] {
   const redirect = redirectSchema.safeParse(raw['redirect']).data
   const { path, methods, headers } = (raw['match'] ?? {}) as Readonly<Record<string, unknown>>
-  if (redirect?.to.to !== path || methods !== undefined || headers !== undefined) return []
+  if (redirect === undefined || methods !== undefined || headers !== undefined) return []
+  const { to, keepsRest } = redirect.to
+  // `/*` on a route of parameters only puts the whole path back where it was.
+  const isItself = to === path || (to === '' && keepsRest && /^(?:\/:[^/]+)+$/.test(String(path)))
+  if (!isItself) return []
   return [problemAt([...at, 'redirect', 'to'], mistake('leads to the route itself', 'another path'), source)]
 }
 

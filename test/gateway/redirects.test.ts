@@ -19,6 +19,11 @@ describe('redirects', () => {
         { name: 'app', match: { path: '/app' }, upstream: 'app' },
         route('/alone', { to: '/new' }),
         route('/old', { to: '/new/*' }),
+        {
+          name: 'everything',
+          match: { path: '/:path', host: 'old.example' },
+          redirect: { to: 'https://new.example/*' },
+        },
         route('/users/:id', { to: '/people/*', status: 302 }),
         route('/moved', { to: 'HTTPS://Shop.Example/*', status: 301 }),
         route('/shop', { to: 'https://shop.example:8443/a/*', status: 307 }),
@@ -64,6 +69,13 @@ describe('redirects', () => {
       assert.equal(answer.headers['content-length'], '0')
     })
   }
+
+  it('move a whole host, where the path is nothing but parameters', async () => {
+    for (const path of ['/a', '/a/b/c?d=e']) {
+      const { headers } = await send(pipeline.port, { path, headers: { host: 'old.example' } })
+      assert.equal(headers.location, `https://new.example${path}`)
+    }
+  })
 
   const SITE = 'http://gateway.example'
   for (const path of [

@@ -935,6 +935,13 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       '/b',
       '"/b" leads to the route itself',
     ],
+    [
+      'routes',
+      '  - { name: b, match: { path: "/:b" }, redirect: { to: "/*" } }',
+      'routes[1].redirect.to',
+      '"/*"',
+      '"/*" leads to the route itself',
+    ],
     ['routes', '  - { name: b, match: { path: /b }, redirect: {} }', 'routes[1].redirect.to', '{}', '"to" is missing'],
     [
       'routes',
