@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
 import { createAuthenticator } from './admission/identity/authenticate'
 import { createCors, isPreflight } from './admission/cors'
-import { openKeys, type OpenKeys } from './admission/identity/open-keys'
+import { keysIn, openKeys, type OpenKeys } from './admission/identity/open-keys'
 import { TokenVerifier } from './admission/identity/token-verifier'
 import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
@@ -177,10 +178,17 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
   return { stages, preflight, limiters: [limiter] }
 }
 
-/** Fetched once for all routes and kept by a reload: with them, tokens are taken also while their issuer is away. */
+/**
+ * Once for all routes, and kept by a reload: imported keys are not imported again, and with fetched ones tokens are taken
+ * also while their issuer is away.
+ *
+ * @throws Error when it is a file that has changed for the worse since the configuration was checked
+ */
 function keysOf({ jwks }: TokenConfig, take: TakePart, log: Logger): OpenKeys {
-  // A file may say something else by now.
-  return 'file' in jwks ? openKeys(jwks, log) : take('keys', jwks, () => openKeys(jwks, log))
+  if ('url' in jwks) return take('keys', jwks, () => openKeys(jwks, log))
+  // By what the file says: it may be something else by now.
+  const text = readFileSync(jwks.file, 'utf8')
+  return take('keys', text, () => keysIn(text))
 }
 
 /** What answers. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import { base64url, exportSPKI, importJWK, UnsecuredJWT, type CryptoKey } from 'jose'
 import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
 import { problemOf, send, type Answer } from '../support/send'
@@ -155,6 +156,39 @@ describe('tokens', () => {
     assert.equal((await ask(await sign(first))).status, 200)
     await expectInvalid(await sign(second))
     assert.equal(issuer.asked, 0)
+  })
+
+  it('are taken by the keys that the file holds when the gateway reads it again, each imported once', async () => {
+    const file = join(temporaryFolder(), 'keys.json')
+    const holds = (...keys: IssuerKey[]): void =>
+      writeFileSync(file, JSON.stringify({ keys: keys.map(({ publicJwk }) => publicJwk) }))
+    holds(first)
+    const route = (name: string): object => ({
+      name,
+      match: { path: `/${name}` },
+      upstream: 'app',
+      auth: { jwt: { tokens: 'sso' } },
+    })
+    const config = {
+      tokens: { sso: { issuer: ISSUER, audience: AUDIENCE, jwks: file } },
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [route('app'), route('other')],
+    }
+    pipeline = await startPipeline(config)
+    const token = await sign(first)
+    const imports = mock.method(crypto.subtle, 'importKey')
+    const askBoth = async (): Promise<number[]> => {
+      const headers = { authorization: `Bearer ${token}` }
+      return [(await ask(token)).status, (await send(pipeline.port, { path: '/other', headers })).status]
+    }
+    assert.deepEqual(await askBoth(), [200, 200])
+    pipeline.reload(config)
+    assert.deepEqual(await askBoth(), [200, 200])
+    assert.equal(imports.mock.callCount(), 1)
+    imports.mock.restore()
+    holds(second)
+    pipeline.reload(config)
+    assert.deepEqual(await askBoth(), [401, 401])
   })
 
   describe('are refused', () => {

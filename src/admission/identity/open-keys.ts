@@ -12,5 +12,10 @@ export interface OpenKeys {
 /** @throws Error when it is a file that has changed for the worse since the configuration was checked */
 export function openKeys(source: KeySource, log: Logger): OpenKeys {
   if ('url' in source) return new RemoteKeys(source.url, log)
-  return { find: parseKeySet(readFileSync(source.file, 'utf8')), close: () => {} }
+  return keysIn(readFileSync(source.file, 'utf8'))
+}
+
+/** Those of a file. @throws Error where it holds none */
+export function keysIn(text: string): OpenKeys {
+  return { find: parseKeySet(text), close: () => {} }
 }
