@@ -29,8 +29,11 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
  */
 const SAID_BY_PROXIES = /^x[-_](?:forwarded[-_]|real[-_]ip$|consumer[-_])/
 
-/** What only this gateway may say: who asks, no proxy in front of it knows. */
-const SAID_HERE = /^x[-_]consumer[-_]/
+/**
+ * What not even a trusted proxy may say: who asks, which only this gateway knows, and anything with `_`, which no proxy
+ * writes: it is the client's, passed on, and would stand beside what the proxy says.
+ */
+const NOT_SAID_BY_PROXIES = /^x(?:[-_]consumer[-_]|(?=.*_)[-_](?:forwarded[-_]|real[-_]ip$))/
 
 /**
  * Makes the header section for the upstream, as flat name, value pairs.
@@ -47,7 +50,7 @@ export function buildRequestHeaders(exchange: Exchange, replaced = replacedTrace
   const headers: string[] = []
   const { rawHeaders } = request
   const { withheldField } = exchange
-  const reserved = peerIsTrusted ? SAID_HERE : SAID_BY_PROXIES
+  const reserved = peerIsTrusted ? NOT_SAID_BY_PROXIES : SAID_BY_PROXIES
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (NEVER_FORWARDED.has(name) || named?.has(name) || replaced.has(name)) continue
