@@ -14,6 +14,7 @@ import { refuseForMaintenance } from './answers/maintenance'
 import { redirect } from './answers/redirect'
 import { respond } from './answers/respond'
 import type { EntrypointConfig, GatewayConfig, RouteConfig, TokenConfig } from './config/types'
+import { isBelowReserved } from './config/values/path-template'
 import { createAccessLog } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
@@ -269,6 +270,7 @@ function exchangeOf(response: ServerResponse): Exchange {
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
     const exchange = exchangeOf(response)
+    if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
     const { table } = response.locals['serving'] as Serving
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
     if (asked?.preflight) {

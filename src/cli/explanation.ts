@@ -10,7 +10,7 @@ import { countsConsumers } from '../admission/rate-limit/rate-limit-key'
 import { refuseWebSockets } from '../admission/refuse-websockets'
 import { editDistance } from '../config/nearest-name'
 import type { CorsConfig, GatewayConfig, RateLimitPolicy, RouteConfig } from '../config/types'
-import { RESERVED_PATHS } from '../config/values/path-template'
+import { isBelowReserved, RESERVED_PATHS } from '../config/values/path-template'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange'
@@ -38,6 +38,7 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
   const received = receivedLines(typed, exchange)
   if (RESERVED_PATHS.includes(exchange.path))
     return [...received, ['answer', `the gateway answers ${exchange.path} itself`]]
+  if (isBelowReserved(exchange.path)) return [...received, refusal('no_route', 'what is below /metrics is no route’s')]
   const routes = config.routes.map(toRoute)
   const asked = isPreflight(request) ? matchIn(routes, request, exchange, request.headers[ASKED_METHOD]) : undefined
   if (asked !== undefined && !(asked instanceof MethodNotAllowed) && asked.config.cors) {

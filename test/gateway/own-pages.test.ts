@@ -57,6 +57,13 @@ describe('the gateway’s own pages', () => {
   })
 
   describe('/metrics', () => {
+    it('has nothing below it, not even for a route that matches everything', async () => {
+      for (const path of ['/metrics/', '/metrics/x', '//metrics/x?y=1', '/%6detrics/x']) {
+        const answer = await send(pipeline.port, path)
+        assert.deepEqual([answer.status, problemOf(answer)['reason']], [404, 'no_route'], path)
+      }
+    })
+
     const statusWith = async (headers: Record<string, string>, path = '/metrics'): Promise<number> =>
       (await send(pipeline.port, { path, headers })).status
 

@@ -58,7 +58,12 @@ export function pathShape(path: string): string {
 }
 
 function reservedPath(path: string): string | undefined {
-  return RESERVED_PATHS.find(reserved => path === reserved || (reserved !== '/' && path.startsWith(`${reserved}/`)))
+  return RESERVED_PATHS.find(reserved => path === reserved) ?? (isBelowReserved(path) ? '/metrics' : undefined)
+}
+
+/** Nothing is there, and no route has it: not even a catch-all. */
+export function isBelowReserved(path: string): boolean {
+  return path.startsWith('/metrics/')
 }
 
 function formFault(path: string): string | undefined {

@@ -189,6 +189,11 @@ describe('the explanation of a request', () => {
       ['answer 404', 'nearest orders', 'nearest order', 'nearest'],
     ],
     ['the own pages of the gateway', { target: '/metrics' }, ['answer the gateway answers /metrics itself']],
+    [
+      'what is below them',
+      { target: '/metrics/x' },
+      ['answer 404 No route matches this request (no_route): what is below /metrics is no route’s'],
+    ],
   ] as const) {
     it(`tells of ${what}`, async () => {
       const lines = (await explained(request)).slice(3)
