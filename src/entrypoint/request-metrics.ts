@@ -27,8 +27,9 @@ export class RequestMetrics {
     })
   }
 
-  /** A series that is born with its first fault hides it from `rate()`: all of them exist with 0 from the start. */
+  /** A series that is born with its first fault hides it from `rate()`: those with alerts exist with 0 from the start. */
   announce(routes: readonly Route[]): void {
+    this.#requests.add(0, this.#attributes(undefined, 'refusal', 'shed'))
     for (const route of routes) {
       this.#requests.add(0, this.#attributes(route, 'ok', undefined))
       const reasons = route.upstreamName === undefined ? OWN_FAULT_REASONS : FAULT_REASONS

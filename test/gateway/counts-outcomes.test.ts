@@ -57,6 +57,7 @@ describe('gateway_requests_total', () => {
         assert.equal(sampleValue(families, REQUESTS, labels), 0, `${route} ${reason}`)
       }
     }
+    assert.equal(sampleValue(families, REQUESTS, { gateway_outcome: 'refusal', gateway_reason: 'shed' }), 0)
   })
 
   it('counts each request once, by how it ended', async () => {

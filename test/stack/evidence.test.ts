@@ -69,12 +69,16 @@ describe('the message that wakes you contains the evidence', function () {
     const orders = await messages('/orders')
     const { refused, broken, answered } = FAILED
     for (const text of [payments.slack.text, payments.mail.text ?? '']) {
+      assert.match(text, new RegExp(`Statuses: 502 in ${refused} of ${refused} requests`))
       assert.match(text, new RegExp(`${refused} of ${refused}: payments → 127\\.0\\.0\\.1:\\d+ refused the connection`))
       assertTraces(text)
     }
     for (const text of [orders.slack.text, orders.mail.text ?? '']) {
       assert.match(text, new RegExp(`${broken} of ${broken + answered}: orders → 127.0.0.1:\\d+ broke the connection`))
       assert.match(text, new RegExp(`${answered} of ${broken + answered}: orders → 127.0.0.1:\\d+ answered with a 5xx`))
+      const total = broken + answered + 30
+      assert.match(text, new RegExp(`Statuses: .*502 in ${broken}(?:,.*)? of ${total} requests`))
+      assert.match(text, new RegExp(`Statuses: .*503 in ${answered}(?:,.*)? of ${total} requests`))
       assert.match(text, /First failure at \d\d:\d\d:\d\d UTC/)
       assertTraces(text)
     }

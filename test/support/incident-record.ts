@@ -52,6 +52,11 @@ export function alertRecord(labels: IncidentAlert['labels'] = {}, more: Partial<
         { ...FAILED, reason: 'upstream_5xx', message: undefined, count: 12, total: 40 },
         { ...FAILED, reason: 'reset', message: 'other side closed after <n> bytes', count: 28, total: 40 },
       ],
+      statuses: [
+        { status: '502', count: 28, total: 92 },
+        { status: '503', count: 12, total: 92 },
+      ],
+      load: undefined,
       traces: [
         traceRecord('4bf92f3577b34da6a3ce929d0e0e4736', BEGAN + 20_000, 'upstream_5xx', '503'),
         traceRecord('0af7651916cd43dd8448eb211c80319c', BEGAN, 'reset', '502'),

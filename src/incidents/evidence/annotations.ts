@@ -1,6 +1,9 @@
 import type { Alert, Labels } from '../alerts/alert'
 import type { Evidence, ProvingTrace } from './evidence'
+import { loadInWords } from './load'
+import { isOfOneReason } from './selection'
 import { signatureLine } from './signatures'
+import { statusesInWords } from './statuses'
 
 /** Characters of the evidence in a message: a phone's screen or two. */
 const MAX_CHARACTERS = 1_500
@@ -17,9 +20,11 @@ export function toAnnotations(
 ): Labels {
   const lines = [
     ...evidence.signatures.slice(0, 4).map(signatureLine),
+    ...(evidence.statuses.length > 0 ? [`Statuses: ${statusesInWords(evidence.statuses)}`] : []),
+    ...loadLine(evidence),
     ...limitedLine(evidence),
     ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
-    ...turnLine(evidence, labels['family'] === 'rate-limit' ? REFUSED : FAILED),
+    ...turnLine(evidence, isOfOneReason({ labels }) ? REFUSED : FAILED),
     ...evidence.changes.slice(-3).map(({ timeMs, what }) => `Before: ${what} at ${clock(timeMs)}`),
     ...(evidence.missing.length > 0 ? [`Not found out: ${evidence.missing.join('; ')}`] : []),
   ]
@@ -41,6 +46,12 @@ function traceLine({ traceId, method, path, status, durationMs, source }: Provin
 function limitedLine({ limitedClients }: Evidence): string[] {
   if (limitedClients.length === 0) return []
   return [`Most limited: ${limitedClients.map(({ client, count }) => `${client} (${count} times)`).join(', ')}`]
+}
+
+/** "Load: up to 812 requests at once, the event loop up to 640 ms late". */
+function loadLine({ load }: Evidence): string[] {
+  const said = load === undefined ? '' : loadInWords(load)
+  return said === '' ? [] : [`Load: ${said}`]
 }
 
 const FAILED = { first: 'First failure at', none: 'nothing failed until' }

@@ -50,12 +50,12 @@ const RATE_WINDOW = '1m'
 
 /** What to draw of which alert. Alerts of the same selection have the same plan. */
 export function planCurve(alert: Pick<Alert, 'labels'>): CurvePlan | undefined {
-  const { family, http_route: route } = alert.labels
+  const { family, http_route: route, instance } = alert.labels
   const failures = failureSelector(alert)
   if (failures !== undefined) {
-    const what = { faults: 'failed requests', 'rate-limit': 'limited requests' }[family ?? ''] ?? 'refused requests'
+    const what = WHAT.get(family ?? '') ?? 'refused requests'
     return {
-      what: withPlace(what, route),
+      what: withPlace(what, route ?? instance),
       unit: 'per second',
       lines: [
         { name: what, expression: perSecond(failures) },
@@ -75,6 +75,12 @@ export function planCurve(alert: Pick<Alert, 'labels'>): CurvePlan | undefined {
   }
   return STATES.get(family ?? '')
 }
+
+const WHAT: ReadonlyMap<string, string> = new Map([
+  ['faults', 'failed requests'],
+  ['rate-limit', 'limited requests'],
+  ['load', 'requests turned away'],
+])
 
 /** What is one number, the higher the worse, for all of Redis or all of the gateway. */
 const STATES: ReadonlyMap<string, CurvePlan> = new Map([

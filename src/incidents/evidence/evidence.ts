@@ -7,6 +7,10 @@ export interface Evidence {
   readonly window: { readonly startMs: number; readonly endMs: number }
   /** Most frequent first. */
   readonly signatures: readonly Signature[]
+  /** Of an alert about faults or refusals: which statuses they were answered with, most frequent first. */
+  readonly statuses: readonly StatusCount[]
+  /** Of an alert about load: how much there was to do. */
+  readonly load: Load | undefined
   /** Requests that prove it, newest first. */
   readonly traces: readonly ProvingTrace[]
   readonly firstBadMs: number | undefined
@@ -33,10 +37,27 @@ export interface Signature {
   /** Requests of this signature in the window, by the counters. */
   readonly count: number
   /**
-   * All requests of the alert's selection that failed in the window, by the counters. Of an alert about a limit all requests,
-   * limited or not: all of those that were limited were limited.
+   * All requests of the alert's selection that failed in the window, by the counters. Of an alert about a limit or about load
+   * all requests, turned away or not: all of those that were limited were limited.
    */
   readonly total: number
+}
+
+export interface StatusCount {
+  /** 499: the client went away first. */
+  readonly status: string
+  /** Affected requests that ended with it in the window, by the counters. */
+  readonly count: number
+  /** All requests of the alert's selection in the window, affected or not. */
+  readonly total: number
+}
+
+/** The highest that was scraped in the window; undefined where Prometheus has nothing. */
+export interface Load {
+  /** Requests being served at once. */
+  readonly activeRequests: number | undefined
+  /** How late the event loop was, 99th percentile, in seconds. */
+  readonly eventLoopDelay: number | undefined
 }
 
 export interface ProvingTrace {

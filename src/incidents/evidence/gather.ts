@@ -2,11 +2,14 @@ import type { Alert } from '../alerts/alert'
 import { findChanges } from './changes'
 import { fetchCurve } from './curve'
 import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
+import { increaseOf } from './increase'
 import { findLimitedClients } from './limited-clients'
+import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
-import { failureSelector, ownMatchers } from './selection'
+import { failureSelector, isOfOneReason, ownMatchers } from './selection'
 import { findSignatures } from './signatures'
+import { countStatuses } from './statuses'
 import { findReplicas, gatewayReplica, type TraceSource } from './trace-sources'
 
 export interface GatherOptions {
@@ -40,10 +43,12 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       return otherwise
     }
   }
-  const [traces, counts, all, turn, changes, curve, limitedClients] = await Promise.all([
+  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients] = await Promise.all([
     attempt('traces', findTraces(alert, window, options, signal), []),
     attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
     attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
+    attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
+    attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
     attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
     attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
@@ -56,6 +61,8 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     changes,
     missing: [...new Set(missing)],
     signatures: findSignatures(counts, traces, all),
+    statuses,
+    load,
     firstBadMs: earliest([
       turn.firstBadMs,
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -171,35 +178,17 @@ async function countFailures(
   return increaseOf(sum, { startMs, endMs }, prometheus, signal)
 }
 
-/** All requests of the selection of an alert about a limit, limited or not; undefined for others. */
+/** All requests of the selection of an alert about a limit or load, turned away or not; undefined for others. */
 async function countAll(
   alert: Alert,
   window: Evidence['window'],
   prometheus: PrometheusClient,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  if (alert.labels['family'] !== 'rate-limit' || failureSelector(alert) === undefined) return undefined
+  if (!isOfOneReason(alert) || failureSelector(alert) === undefined) return undefined
   const sum = `sum(gateway_requests_total{${ownMatchers(alert).join(',')}})`
   const [found] = await increaseOf(sum, window, prometheus, signal)
   return found?.value
-}
-
-/** By how much counters grew. Not by increase(): it extrapolates to the window's edges and would say 41.3 of 40 requests. */
-async function increaseOf(
-  sum: string,
-  { startMs, endMs }: Evidence['window'],
-  prometheus: PrometheusClient,
-  signal: AbortSignal,
-): Promise<Sample[]> {
-  const [atEnd, atStart] = await Promise.all([
-    prometheus.query(sum, endMs, signal),
-    prometheus.query(sum, startMs, signal),
-  ])
-  const before = new Map(atStart.map(({ labels, value }) => [JSON.stringify(labels), value]))
-  return atEnd.map(({ labels, value }) => {
-    const start = before.get(JSON.stringify(labels)) ?? 0
-    return { labels, value: value >= start ? value - start : value } // smaller: a restart began at 0
-  })
 }
 
 interface Turn {

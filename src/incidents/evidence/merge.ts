@@ -1,5 +1,5 @@
 import type { Curve } from './curve'
-import type { Evidence, LimitedClient, ProvingTrace, Signature } from './evidence'
+import type { Evidence, ProvingTrace, Signature } from './evidence'
 
 /** Traces kept of one alert, however often it is looked at. */
 const MAX_TRACES = 10
@@ -20,11 +20,13 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
   return {
     window: counted.window,
     signatures: counted.signatures.map(signature => withDetails(signature, other.signatures)),
+    statuses: totalOf(after.statuses) >= totalOf(before.statuses) ? after.statuses : before.statuses,
+    load: after.load ?? before.load,
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
     lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,
     limitedClients:
-      timesOf(after.limitedClients) >= timesOf(before.limitedClients) ? after.limitedClients : before.limitedClients,
+      totalOf(after.limitedClients) >= totalOf(before.limitedClients) ? after.limitedClients : before.limitedClients,
     changes: after.changes.length >= before.changes.length ? after.changes : before.changes,
     curve: pointsOf(after.curve) >= pointsOf(before.curve) ? after.curve : before.curve,
     missing: stillMissing(before, after, traces),
@@ -69,12 +71,8 @@ function subjectOf(what: string): string {
   return what.split(':', 1)[0] ?? what
 }
 
-function totalOf(signatures: readonly Signature[]): number {
-  return signatures.reduce((sum, { count }) => sum + count, 0)
-}
-
-function timesOf(clients: readonly LimitedClient[]): number {
-  return clients.reduce((sum, { count }) => sum + count, 0)
+function totalOf(counted: readonly { readonly count: number }[]): number {
+  return counted.reduce((sum, { count }) => sum + count, 0)
 }
 
 function pointsOf(curve: Curve | undefined): number {

@@ -7,20 +7,41 @@ type Labelled = Pick<Alert, 'labels'>
 export function failureSelector(alert: Labelled): string | undefined {
   const { component, family } = alert.labels
   if (component !== 'gateway') return undefined
-  const kind =
-    family === 'faults'
-      ? 'gateway_outcome="fault"'
-      : family === 'rate-limit'
-        ? 'gateway_reason="limited"'
-        : family === 'refusals'
-          ? 'gateway_outcome=~"refusal|client_closed",gateway_reason!="limited"'
-          : undefined
+  const kind = KINDS.get(family ?? '')
   return kind === undefined ? undefined : [kind, ...ownMatchers(alert)].join(',')
 }
 
+const KINDS: ReadonlyMap<string, string> = new Map([
+  ['faults', 'gateway_outcome="fault"'],
+  ['rate-limit', 'gateway_reason="limited"'],
+  ['load', 'gateway_reason="shed"'],
+  ['refusals', 'gateway_outcome=~"refusal|client_closed",gateway_reason!~"limited|draining|maintenance|shed"'],
+])
+
+/** Of one reason there is nothing to compare but all requests. */
+export function isOfOneReason({ labels: { family } }: Labelled): boolean {
+  return family === 'rate-limit' || family === 'load'
+}
+
+/** The same for the statuses of the answers: the histogram that counts them knows neither upstream nor reason. */
+export function answerMatchers(alert: Labelled): { readonly failed: string; readonly all: string } | undefined {
+  const { component, family } = alert.labels
+  const kind = component === 'gateway' ? ANSWERS.get(family ?? '') : undefined
+  if (kind === undefined) return undefined
+  const { gateway_upstream_name: _upstream, ...labels } = alert.labels
+  const all = ownMatchers({ labels })
+  return { failed: [kind, ...all].join(','), all: all.join(',') }
+}
+
+/** 429 has an alert of its own; 503 without a fault is a busy upstream that was not asked. */
+const ANSWERS: ReadonlyMap<string, string> = new Map([
+  ['faults', 'error_type!=""'],
+  ['refusals', 'error_type="",http_response_status_code=~"4..|503",http_response_status_code!="429"'],
+])
+
 /** What all requests to the same place have in common, failed or not. */
 export function ownMatchers({ labels }: Labelled): string[] {
-  return ['job', 'http_route', 'gateway_upstream_name'].flatMap(name => {
+  return ['job', 'instance', 'http_route', 'gateway_upstream_name'].flatMap(name => {
     const value = labels[name]
     return value === undefined ? [] : [`${name}=${quoted(value)}`]
   })

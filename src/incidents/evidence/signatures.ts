@@ -64,12 +64,14 @@ export function normalise(message: string): string {
 }
 
 /** Who did what, by reason. Reasons that are not here are said as they are. */
-const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients', string]>> = {
+export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients', string]>> = {
   connect_refused: ['upstream', 'refused the connection'],
   unreachable: ['upstream', 'is out of reach'],
   connect_timeout: ['upstream', 'could not be reached in time'],
   dns: ['upstream', 'has a name that cannot be resolved'],
   tls: ['upstream', 'gave no secure connection'],
+  circuit_open: ['upstream', 'failed so often that it was not asked for a while'],
+  no_healthy_upstream: ['upstream', 'had no target that is well'],
   reset: ['upstream', 'broke the connection'],
   bad_response: ['upstream', 'gave an invalid answer'],
   response_timeout: ['upstream', 'did not answer in time'],
@@ -78,6 +80,8 @@ const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients'
   keys_unavailable: ['gateway', 'has no keys to check tokens with'],
   internal: ['gateway', 'failed by itself'],
   overloaded: ['gateway', 'had no connection left to a busy upstream'],
+  shed: ['gateway', 'had too much to do and turned requests away'],
+  maintenance: ['gateway', 'was closed for maintenance'],
   draining: ['gateway', 'was shutting down'],
   limited: ['clients', 'were over their rate limit'],
   no_route: ['clients', 'asked for what no route matches'],
@@ -85,6 +89,8 @@ const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients'
   unauthenticated: ['clients', 'showed no valid credentials'],
   forbidden: ['clients', 'asked for what they may not'],
   bad_request: ['clients', 'sent malformed requests'],
+  uri_too_long: ['clients', 'asked for URLs that are too long'],
+  body_too_large: ['clients', 'sent bodies that are too large'],
   header_too_large: ['clients', 'sent too many headers'],
   request_timeout: ['clients', 'took too long to send their request'],
   expectation_failed: ['clients', 'expected what HTTP does not have'],

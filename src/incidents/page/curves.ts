@@ -95,6 +95,7 @@ async function exemplarsOf(
       .map(selector => prometheus.queryExemplars(selector, startMs, endMs, signal).catch(() => [])),
   )
   const distinct = new Map(found.flat().map(exemplar => [exemplar.traceId, exemplar]))
+  if (distinct.size <= MAX_EXEMPLARS) return [...distinct.values()].sort((a, b) => a.timeMs - b.timeMs)
   // Spread over the time: the newest alone would leave the beginning bare.
   const slotMs = Math.max(1, (endMs - startMs) / MAX_EXEMPLARS)
   const bySlot = new Map([...distinct.values()].map(exemplar => [Math.floor(exemplar.timeMs / slotMs), exemplar]))

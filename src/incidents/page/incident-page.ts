@@ -12,6 +12,7 @@ import { curveRange } from './curves'
 import type { IncidentView } from './incident-view'
 import { limitedSection } from './limited-section'
 import { linksOf } from './links'
+import { numberSection } from './number-section'
 import { signatureSection } from './signature-section'
 import { nameOf, type Story } from './story'
 import { CURVE_STYLE, INCIDENT_STYLE } from './style'
@@ -28,8 +29,8 @@ export function incidentPage(view: IncidentView): Page {
     style: STYLE,
     body: html`<main>
       <nav class="small"><a href="../incidents">All incidents</a></nav>
-      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${limitedSection(view)} ${traceSection(view)}
-      ${timelineSection(story)} ${alertSection(view)} ${missingSection(view)}
+      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${numberSection(view)} ${limitedSection(view)}
+      ${traceSection(view)} ${timelineSection(story)} ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; this page was made at ${clock(view.now)}. Incident <code>${incident.id}</code>, also

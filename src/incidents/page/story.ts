@@ -99,6 +99,7 @@ function mergeTraces(alerts: readonly IncidentAlert[]): ProvingTrace[] {
 const FAILING: ReadonlyMap<string, readonly [string, string]> = new Map([
   ['faults', ['fail', 'failed']],
   ['rate-limit', ['are over their rate limit', 'were over their rate limit']],
+  ['load', ['are turned away', 'were turned away']],
   ['refusals', ['are turned down', 'were turned down']],
 ])
 

@@ -149,7 +149,7 @@ function completed(incident: Incident): Incident {
   return { ...incident, alerts }
 }
 
-const NO_EVIDENCE = { signatures: [], traces: [], limitedClients: [], changes: [], missing: [] }
+const NO_EVIDENCE = { signatures: [], statuses: [], traces: [], limitedClients: [], changes: [], missing: [] }
 
 function firingOf({ id, alerts }: Incident): RestoredAlert[] {
   return alerts

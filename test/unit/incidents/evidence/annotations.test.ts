@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { REASONS } from '../../../../src/errors/reasons'
 import { toAnnotations } from '../../../../src/incidents/evidence/annotations'
 import type { Evidence, ProvingTrace } from '../../../../src/incidents/evidence/evidence'
-import { findSignatures, normalise, signatureLine } from '../../../../src/incidents/evidence/signatures'
+import { findSignatures, normalise, SAID, signatureLine } from '../../../../src/incidents/evidence/signatures'
 
 const ALERT = { labels: { alertname: 'GatewayHttp500Spike', family: 'faults' } }
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -26,6 +27,10 @@ describe('failure signatures', () => {
     assert.equal(askedLater?.total, 401)
   })
 
+  it('have words for every reason that there is', () => {
+    assert.deepEqual(Object.keys(SAID).toSorted(), Object.keys(REASONS).toSorted())
+  })
+
   it('are the same for the same message with other numbers, addresses and ids', () => {
     const one = normalise(`connect ECONNREFUSED 10.0.0.7:9001 after 1234 ms, request ${ID}`)
     const other = normalise(`connect ECONNREFUSED 10.9.9.9:80 after 7 ms, request ${ID.replaceAll('4', '5')}`)
@@ -41,6 +46,7 @@ describe('evidence in a message', () => {
       evidence,
       [
         '1 of 1: orders → 10.0.0.7:9001 refused the connection, route /api/orders',
+        'Statuses: 502 in 1 of 12 requests',
         `Trace ${ID}: GET /api/orders/17 502 in 12 ms`,
         'First failure at 00:00:30 UTC, nothing failed until 00:00:29 UTC',
         'Before: configuration 3f2a91 came into force at 00:00:10 UTC',
@@ -66,6 +72,21 @@ describe('evidence in a message', () => {
     assert.doesNotMatch(evidence ?? '', /fail/)
   })
 
+  it('says how much there was to do where requests are turned away, which have no traces', () => {
+    const load = { activeRequests: 812, eventLoopDelay: 0.64 }
+    const evidence = {
+      ...known(),
+      traces: [],
+      statuses: [],
+      signatures: findSignatures([count('shed', 30)], [], 400),
+      load,
+    }
+    const lines = toAnnotations({ labels: { family: 'load' } }, evidence, undefined)['evidence']?.split('\n') ?? []
+    assert.match(lines[0] ?? '', /^30 of 400: the gateway had too much to do and turned requests away/)
+    assert.equal(lines[1], 'Load: up to 812 requests at once, the event loop up to 640 ms late')
+    assert.match(lines[2] ?? '', /^First refused at /)
+  })
+
   it('says when a trace could not be opened', () => {
     const { evidence } = toAnnotations(ALERT, { ...known(), traces: [{ ...trace(), source: undefined }] }, undefined)
     assert.match(evidence ?? '', /\(not verified\)/)
@@ -87,7 +108,15 @@ describe('evidence in a message', () => {
   })
 
   it('is nothing where nothing is known', () => {
-    const nothing = { ...known(), signatures: [], traces: [], firstBadMs: undefined, changes: [], missing: [] }
+    const nothing = {
+      ...known(),
+      signatures: [],
+      statuses: [],
+      traces: [],
+      firstBadMs: undefined,
+      changes: [],
+      missing: [],
+    }
     assert.deepEqual(toAnnotations(ALERT, nothing, undefined), {})
   })
 })
@@ -97,6 +126,8 @@ function known(): Evidence {
   return {
     window: { startMs: at(0), endMs: at(60) },
     signatures: findSignatures([count('connect_refused', 1)], [trace()]),
+    statuses: [{ status: '502', count: 1, total: 12 }],
+    load: undefined,
     traces: [trace()],
     firstBadMs: at(30),
     lastGoodMs: at(29),

@@ -45,6 +45,18 @@ describe('the curves of an incident', () => {
     assert.ok(Math.min(...times) < 30_000 && Math.max(...times) > 290_000)
   })
 
+  it('leave out no request while there are few, however long ago it was', async () => {
+    const exemplars = [0, 1, 2].map(index => ({
+      series: {},
+      traceId: `${index}`.repeat(32),
+      value: 0.1,
+      timeMs: BEGAN + index * 1_000,
+    }))
+    const few = { ...ANSWERS, queryExemplars: async () => exemplars }
+    const [found] = await curvesOf(incidentRecord(), BEGAN, few, BEGAN + 50 * MINUTE)
+    assert.equal(found?.exemplars.length, 3)
+  })
+
   it('are drawn once for alerts about the same numbers, and three at the most', async () => {
     const routes = ['/orders', '/orders', '/b', '/c', '/d']
     const alerts = routes.map(route => alertRecord({ http_route: route }))

@@ -28,6 +28,8 @@ export function evidenceOf(more: Partial<Evidence> = {}): Evidence {
   return {
     window: { startMs: NOW - 300_000, endMs: NOW },
     signatures: [],
+    statuses: [],
+    load: undefined,
     traces: [],
     firstBadMs: undefined,
     lastGoodMs: undefined,

@@ -1,0 +1,45 @@
+import { html, type Html } from '../../page/html'
+import { planCurve } from '../evidence/curve'
+import { loadInWords } from '../evidence/load'
+import { statusesInWords } from '../evidence/statuses'
+import type { IncidentAlert } from '../record/incident'
+import type { IncidentView } from './incident-view'
+
+/** With which statuses requests ended, and how much there was to do: a row for each selection, by the alert that saw most. */
+export function numberSection({ incident }: IncidentView): Html | undefined {
+  const rows = new Map<string, { readonly seen: number; readonly text: string }>()
+  for (const alert of incident.alerts) {
+    const found = numbersOf(alert)
+    const what = planCurve(alert)?.what ?? ''
+    if (found !== undefined && found.seen >= (rows.get(what)?.seen ?? 0)) rows.set(what, found)
+  }
+  if (rows.size === 0) return undefined
+  return html`<section aria-labelledby="numbers">
+    <h2 id="numbers">In numbers</h2>
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Of what</th>
+          <th scope="col">How many</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${[...rows].map(
+          ([what, { text }]) =>
+            html`<tr>
+              <th scope="row">${what}</th>
+              <td>${text}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </section>`
+}
+
+function numbersOf({ evidence }: IncidentAlert): { readonly seen: number; readonly text: string } | undefined {
+  const { statuses = [], load } = evidence ?? {}
+  const seen = statuses.reduce((sum, { count }) => sum + count, 0)
+  if (statuses.length > 0) return { seen, text: `status ${statusesInWords(statuses)}` }
+  const text = load === undefined ? '' : loadInWords(load)
+  return text === '' ? undefined : { seen, text }
+}
