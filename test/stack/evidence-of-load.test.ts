@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { startMailServer, type MailServer } from '../support/mail-server'
+import { needs } from '../support/needs'
+import { send } from '../support/send'
+import { startSlackStandIn, type SlackStandIn } from '../support/slack-stand-in'
+import { startAlerting, type RunningAlerting } from '../support/start-alerting'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { startRedis } from '../support/start-redis'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
+
+const FACTOR = 12.5
+const IN_FLIGHT = 3
+const SHED = 40 + Math.floor(Math.random() * 40)
+
+describe('the message about a gateway that has too much to do', function () {
+  this.timeout(110_000)
+  const pending: ServerResponse[] = []
+  let upstream: RunningUpstream
+  let gateway: RunningGateway
+  let slack: SlackStandIn
+  let mail: MailServer
+  let alerting: RunningAlerting
+
+  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
+
+  before(async () => {
+    upstream = await startUpstream((_request, response) => pending.push(response))
+    const redis = await startRedis()
+    gateway = await startGateway({ config: configuration(upstream.url, '/one'), env: { REDIS_URL: redis.url } })
+    slack = await startSlackStandIn()
+    mail = await startMailServer()
+    alerting = await startAlerting({
+      gatewayOpsPort: gateway.opsPort,
+      redisPort: redis.port,
+      slackUrl: slack.url,
+      mailPort: mail.port,
+      factor: FACTOR,
+      incidents: { REDIS_URL: redis.url },
+    })
+  })
+
+  after(async () => {
+    for (const response of pending) response.end()
+    await slack?.stop()
+    await mail?.stop()
+  })
+
+  it('says how much is turned away and how much there was to do, and looks for no traces', async () => {
+    // Changes are looked for in steps of 5 s; what comes within one of the very first is a beginning and no change.
+    await until(async () => (await secondsOf('gateway_config_info')) > 12, {
+      what: 'a configuration',
+      timeoutMs: 30_000,
+    })
+    writeFileSync(gateway.configFile, configuration(upstream.url, '/two'))
+    await reloaded('success')
+    writeFileSync(gateway.configFile, 'upstreams: nonsense')
+    await reloaded('refused')
+    const answers = Array.from({ length: IN_FLIGHT }, () => send(gateway.port, '/two'))
+    await until(() => pending.length === IN_FLIGHT, { what: 'the calls that fill the gateway' })
+    for (let i = 0; i < SHED; i++) assert.equal((await send(gateway.port, '/two')).status, 503)
+
+    const { text = '' } = await until(() => mail.mails.find(({ subject }) => subject?.includes('GatewayShedding')), {
+      what: 'a mail',
+      timeoutMs: 60_000,
+    })
+    assert.match(text, new RegExp(`${SHED} of ${SHED}: the gateway had too much to do and turned requests away`))
+    assert.match(text, new RegExp(`Load: up to ${IN_FLIGHT} requests at once, the event loop up to [0-9.]+ m?s late`))
+    assert.match(text, /First refused at \d\d:\d\d:\d\d UTC/)
+    assert.match(text, /Before: configuration [0-9a-f]{8} came into force on 127\.0\.0\.1:\d+ at/)
+    assert.match(text, /Before: 127\.0\.0\.1:\d+ refused a new configuration at/)
+    assert.doesNotMatch(text, /Not found out|Trace /)
+    for (const response of pending) response.end()
+    await Promise.all(answers)
+  })
+
+  /** For how long Prometheus has had a metric. */
+  async function secondsOf(metric: string): Promise<number> {
+    const query = `count_over_time(${metric}[1m:1s])`
+    const response = await fetch(`${alerting.prometheusUrl}/api/v1/query?${new URLSearchParams({ query }).toString()}`)
+    const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
+    return Number(data.result[0]?.value[1] ?? 0)
+  }
+
+  async function reloaded(result: string): Promise<void> {
+    const has = (): boolean => gateway.logs.some(line => line['event'] === 'config' && line['result'] === result)
+    await until(has, { what: `a configuration: ${result}`, timeoutMs: 20_000 })
+  }
+})
+
+function configuration(upstreamUrl: string, path: string): string {
+  return `
+entrypoint: { overload: { maxRequests: ${IN_FLIGHT} } }
+upstreams:
+  slow: { targets: ['${upstreamUrl}'] }
+routes:
+  - { name: slow, match: { path: ${path} }, upstream: slow, timeouts: { response: 2m } }
+`
+}
