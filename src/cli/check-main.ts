@@ -2,7 +2,7 @@ import { processEnv } from '../config/env'
 import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
 import { readGatewayFile } from '../config/gateway-file'
 import { formatProblems } from '../config/problems'
-import { endWithUsage, fileOf, print, readArguments } from './command'
+import { counted, endWithUsage, fileOf, print, readArguments } from './command'
 
 const USAGE = `npm run check -- [FILE] [--quiet]
 
@@ -23,10 +23,6 @@ function main(): void {
   process.stderr.write(formatProblems(problems))
   if (config !== undefined)
     print(`${file} will do: ${counted(config.routes, 'route')}, ${counted(config.upstreams, 'upstream')}.`)
-}
-
-function counted({ length }: readonly unknown[], noun: string): string {
-  return `${length} ${noun}${length === 1 ? '' : 's'}`
 }
 
 main()

@@ -10,6 +10,7 @@ const HELP = { help: { type: 'boolean', short: 'h' } } as const satisfies ParseA
 
 /** The arguments of a command; prints its help, or what is wrong with them, and ends. */
 export function readArguments<Options extends ParseArgsOptionsConfig>(help: string, options: Options) {
+  endWithReader()
   try {
     const parsed = parseArgs({ options: { ...options, ...HELP }, allowPositionals: true })
     if (!('help' in parsed.values && parsed.values.help)) return parsed
@@ -17,6 +18,16 @@ export function readArguments<Options extends ParseArgsOptionsConfig>(help: stri
     return process.exit(0)
   } catch (error) {
     return endWithUsage(toError(error).message, help)
+  }
+}
+
+/** Whoever reads may have enough of it, as `head` does: that is no failure. */
+function endWithReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+      process.exit()
+    })
   }
 }
 
@@ -39,6 +50,10 @@ export function readConfig(file: string): GatewayConfig {
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`)
+}
+
+export function counted({ length }: readonly unknown[], noun: string): string {
+  return `${length} ${noun}${length === 1 ? '' : 's'}`
 }
 
 /** Columns as wide as their widest cell, the last one as it is. */

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
 import { endWithUsage, fileOf, print, readArguments, readConfig, table } from './command'
 import { explain } from './explanation'
@@ -42,6 +43,7 @@ function readRequest(positionals: readonly string[], headers: readonly string[],
   const wrong =
     [method, url, ...headers].find(text => /[\r\n]/.test(text)) ?? headers.find(line => !/^[^:\s]+:/.test(line))
   if (wrong !== undefined) return endWithUsage(`${JSON.stringify(wrong)} is not a line of a request.`, USAGE)
+  if (isIP(peer) === 0) return endWithUsage(`--from ${JSON.stringify(peer)} is not an address.`, USAGE)
   return {
     method,
     scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http',

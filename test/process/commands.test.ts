@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { plainEnvironment, runProcess, type TestProcess } from '../support/start-process'
 import { temporaryFolder } from '../support/temporary-folder'
 
@@ -79,8 +82,48 @@ describe('npm run explain', () => {
   })
 })
 
+describe('npm run explain --from', () => {
+  for (const [address, code] of [
+    ['203.0.113.7', 0],
+    ['2001:db8::7', 0],
+    ['bogus', 64],
+    ['203.0.113.7:80', 64],
+    ['', 64],
+  ] as const) {
+    it(`ends with ${code} for "${address}"`, async () => {
+      const explained = run('explain', '/orders', `--from=${address}`, '--file', fileWith(GOOD))
+      assert.equal(await codeOf(explained), code)
+    })
+  }
+})
+
+describe('npm run budget', () => {
+  it('computes the most that the named file can make', async () => {
+    const file = fileWith(GOOD)
+    const child = await run('budget', file)
+    assert.equal(child.lines[0], `${file}: 2 routes, 1 upstream`)
+    assert.ok(
+      child.lines.some(line => /^gateway\.requests +\d+ +\d+ {2}/.test(line)),
+      child.lines.join('\n'),
+    )
+    assert.equal((await child.exited).code, 0)
+    assert.equal(await codeOf(run('budget', fileWith('routes: 1'))), 78)
+  })
+})
+
 describe('every command', () => {
-  for (const command of ['check', 'routes', 'explain']) {
+  for (const [command, ...args] of [['routes'], ['budget'], ['check'], ['explain', '/orders', '--file']] as const) {
+    it(`ends well and says nothing when nobody reads what it prints: ${command}`, async () => {
+      const path = join(CLI, `${command}-main.js`)
+      const child = spawn(process.execPath, [path, ...args, fileWith(GOOD)], { env: plainEnvironment() })
+      child.stdout.destroy()
+      const exited = once(child, 'exit')
+      const [complaints, [code]] = await Promise.all([text(child.stderr), exited])
+      assert.deepEqual([complaints, code], ['', 0])
+    })
+  }
+
+  for (const command of ['check', 'routes', 'explain', 'budget']) {
     it(`has help and says what it does not understand: ${command}`, async () => {
       const help = await run(command, '--help')
       assert.match(help.lines[0] ?? '', new RegExp(`^npm run ${command} -- `))
