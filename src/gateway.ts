@@ -122,7 +122,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     cutOff: () => {
       for (const exchange of inFlight.all()) handleError(exchange, new GatewayError('draining'))
     },
-    breakOff: (response, reason) => handleError(exchangeOf(response), new GatewayError(reason)),
+    breakOff: (response, reason) => {
+      const exchange = exchangeOf(response)
+      if (exchange) handleError(exchange, new GatewayError(reason))
+      // A scrape whose body nobody wanted: there is nothing to be told of it.
+      else response.destroy()
+    },
     offenders: () => inForce.serving.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
     upstreams: () => inForce.serving.upstreams.map(upstream => upstream.describe()),
     inFlight: () => inFlight.size,
@@ -243,7 +248,11 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
     const { serving } = inForce
     if (serving.shedder.turnsAway(inFlight.size)) {
       metrics.countRefused('shed')
-      return turnAway(request, response, 'shed', ['Retry-After', String(serving.shedder.retryAfter())])
+      recent.noteRefused()
+      return turnAway(request, response, 'shed', {
+        fields: ['Retry-After', String(serving.shedder.retryAfter())],
+        closesConnection: options.isDraining(),
+      })
     }
     // The context is not made the active one: Node would carry it through every callback of both connections, which costs
     // a fifth of the request. Who needs it finds it in the exchange.
@@ -263,13 +272,19 @@ function isScrape({ method, url }: IncomingMessage): boolean {
   return (method === 'GET' || method === 'HEAD') && (url === '/metrics' || url?.startsWith('/metrics?') === true)
 }
 
-function exchangeOf(response: ServerResponse): Exchange {
-  return (response as Response).locals['exchange'] as Exchange
+/** Undefined for a scrape, and for what was turned away before it became an exchange. */
+function exchangeOf(response: ServerResponse): Exchange | undefined {
+  return (response as Partial<Response>).locals?.['exchange'] as Exchange | undefined
+}
+
+/** Of a request that has come as far as Express. */
+function routedExchange(response: Response): Exchange {
+  return response.locals['exchange'] as Exchange
 }
 
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response) {
-    const exchange = exchangeOf(response)
+    const exchange = routedExchange(response)
     if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
     const { table } = response.locals['serving'] as Serving
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
@@ -326,7 +341,7 @@ const ABOUT: Route = toRoute({
 
 function about({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function aboutGateway(_request, response) {
-    const exchange = exchangeOf(response)
+    const exchange = routedExchange(response)
     exchange.route = ABOUT
     serverTelemetry.matched(exchange, ABOUT)
     const { ownStages } = response.locals['serving'] as Serving
@@ -351,5 +366,5 @@ const refuseMethod: RequestHandler = function refuseMethod() {
 
 // Express knows an error handler by its four parameters.
 const fail: ErrorRequestHandler = function fail(error, _request, response, _next) {
-  handleError(exchangeOf(response), error)
+  handleError(routedExchange(response), error)
 }

@@ -37,13 +37,13 @@ export function turnAway(
   request: IncomingMessage,
   response: ServerResponse,
   reason: Reason,
-  fields: readonly string[],
+  { fields, closesConnection }: { readonly fields: readonly string[]; readonly closesConnection: boolean },
 ): void {
   const { status } = REASONS[reason]
   const body = problemDetails(reason)
   const headers = [...problemFields(body), ...fields]
   // The rest of the body is not worth waiting for.
-  if (hasBody(request)) headers.push('Connection', 'close')
+  if (closesConnection || hasBody(request)) headers.push('Connection', 'close')
   response.writeHead(status, STATUS_CODES[status], headers)
   response.end(request.method === 'HEAD' ? undefined : body)
 }

@@ -70,4 +70,4 @@ export const FAULT_REASONS: readonly Reason[] = (Object.keys(REASONS) as Reason[
 )
 
 /** Those that can strike where no upstream is asked. */
-export const OWN_FAULT_REASONS: readonly Reason[] = ['limiter_unavailable', 'internal']
+export const OWN_FAULT_REASONS: readonly Reason[] = ['limiter_unavailable', 'keys_unavailable', 'internal']

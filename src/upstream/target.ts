@@ -132,7 +132,7 @@ export class Target {
   async close(): Promise<void> {
     this.circuit?.close()
     for (const socket of this.#upgraded) socket.destroy(new GatewayError('draining'))
-    await Promise.all([this.healthCheck?.stop(), this.pool.destroy()])
+    await Promise.all([this.healthCheck?.stop(), this.pool.destroy(new GatewayError('draining'))])
   }
 }
 

@@ -31,7 +31,10 @@ export function openTunnel({ client, upstream, idleMs, onBroken, onEnd }: Tunnel
     endSoon(client)
     endSoon(upstream)
   })
-  client.once('end', () => (tunnel.endedBy ??= 'client'))
+  client.once('end', () => {
+    tunnel.endedBy ??= 'client'
+    closeSoon(upstream)
+  })
   // Before the response's own listener, which tells how it ended.
   client.prependOnceListener('close', () => {
     tunnel.endedBy ??= isOurs(client.errored) ? 'gateway' : 'client'
@@ -91,7 +94,13 @@ function endSoon(socket: Socket): void {
   socket.end(() => {
     // Its end is only seen behind what it may still have sent.
     socket.resume()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-    socket.once('close', () => clearTimeout(timer))
+    closeSoon(socket)
   })
+}
+
+/** A side that was told of the end and keeps its own half open is not waited for: nobody reads what it may still say. */
+function closeSoon(socket: Socket): void {
+  if (socket.destroyed) return
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(timer))
 }

@@ -183,7 +183,6 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#statusCode = statusCode
     this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
     if (statusCode >= 500 && this.#giveWay('upstream_5xx')) return this.#telemetry.responded(statusCode)
-    if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
     refuseTransferCodings(joined(headers['transfer-encoding']))
     const length = headers['content-length']
@@ -192,6 +191,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
+    // Now that it cannot give way to another call any more.
+    if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
     // A stream may send its first byte much later; its header section must not wait for that.
     process.nextTick(flushUnlessStarted, this)
   }
@@ -339,7 +340,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     }
     const tried = [...(this.#resend?.tried ?? []), this.#target]
     const target = upstream.pickOther(tried, this.#exchange)
-    if (target === undefined || !retries.spend(reason)) return false
+    if (target === undefined) return false
+    if (!retries.spend(reason)) {
+      target.end()
+      return false
+    }
     this.#settle()
     this.#exchange.response.off('close', this.#onClientClose)
     // Until the next call listens, an error of the client's connection would have no listener and end the process.

@@ -69,7 +69,6 @@ describe('API keys', () => {
       { 'x-key': ACME.toUpperCase() },
       { 'x-api-key': ACME },
       { authorization: `Bearer ${ACME}` },
-      { x_key: ACME },
     ]
     for (const headers of wrong) {
       const answer = await ask(headers)
@@ -93,6 +92,10 @@ describe('API keys', () => {
       ['x-api-key', ACME, 'X-Api-Key', GLOBEX],
       ['x-api-key', ACME, 'x-api-key', ACME],
       ['x-api-key', '', 'x-api-key', ACME],
+      // One field to CGI and what came after it.
+      ['x-api-key', ACME, 'X_Api_Key', GLOBEX],
+      ['x_api_key', GLOBEX, 'X-Api-Key', ACME],
+      ['x_api_key', ACME],
     ]) {
       const answer = await ask(['Host', 'gateway', ...lines])
       assert.partialDeepStrictEqual(problemOf(answer), { status: 400, reason: 'bad_request' })

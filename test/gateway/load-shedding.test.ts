@@ -51,6 +51,22 @@ describe('more requests than may be in flight', () => {
     await empty(answers)
   })
 
+  it('are known to the status page', async () => {
+    const answers = await fill()
+    await send(pipeline.port, '/app')
+    assert.equal(pipeline.requestsSeen(), 1)
+    await empty(answers)
+  })
+
+  it('are asked to open no further request on their connection while the process stops', async () => {
+    const answers = await fill()
+    const client = await openRaw(pipeline.port)
+    pipeline.drain()
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match(await client.closed(), /^HTTP\/1\.1 503 [^]*\r\nConnection: close\r\n/)
+    await empty(answers)
+  })
+
   it('are served again as soon as others have ended', async () => {
     await empty(await fill())
     const next = send(pipeline.port, '/app')

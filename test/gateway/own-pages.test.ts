@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
 import { problemOf, send } from '../support/send'
 import { openRaw } from '../support/raw-http'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { until } from '../support/until'
 
 const TOKEN = 'a-token-that-is-long-enough'
 
@@ -108,5 +110,23 @@ describe('the gateway’s own pages', () => {
         client.destroy()
       })
     }
+  })
+
+  it('are nothing that a malformed body could end the process with, also while a scrape is under way', async () => {
+    const waiting: ServerResponse[] = []
+    const slow = await startPipeline(
+      {
+        upstreams: { app: { targets: [upstream.url] } },
+        routes: [{ name: 'a', match: { path: '/a' }, upstream: 'app' }],
+      },
+      { scrape: (_request, response) => waiting.push(response) },
+    )
+    const client = await openRaw(slow.port)
+    client.send('GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const [response] = await until(() => waiting.length > 0 && waiting, { what: 'a scrape under way' })
+    client.send('ZZZ\r\n')
+    await client.closed()
+    assert.equal(response?.destroyed, true)
+    await slow.stop()
   })
 })

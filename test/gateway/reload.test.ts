@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
+import { Target } from '../../src/upstream/target'
+import { settingsOfTargets } from '../../src/upstream/upstream'
+import { toGatewayError } from '../../src/upstream/upstream-errors'
 import { rawExchange } from '../support/raw-http'
 import { answerOf, open, responseTo, send, type Answer } from '../support/send'
 import {
@@ -11,7 +14,14 @@ import {
   type IssuerKey,
   type RunningIssuer,
 } from '../support/start-issuer'
-import { openConnections, proxyTo, startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
+import {
+  configOf,
+  openConnections,
+  proxyTo,
+  startPipeline,
+  type GatewayFile,
+  type Pipeline,
+} from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { startLoad } from '../support/under-load'
 import { until } from '../support/until'
@@ -371,5 +381,20 @@ describe('a gateway whose file is replaced a hundred times under load', () => {
     }
     await pipeline.stop()
     await Promise.all(targets.map(target => target.stop()))
+  })
+})
+
+describe('a target that is closed', () => {
+  it('ends what it still has under way because the gateway goes on without it, not by a defect', async () => {
+    const silent = await startUpstream(() => {})
+    const [upstream] = configOf(proxyTo(silent.url)).upstreams
+    const [settings] = settingsOfTargets(upstream!)
+    const target = new Target(settings!, false)
+    const call = target.pool.request({ path: '/', method: 'GET' })
+    await until(() => silent.requests.length === 1, { what: 'the call' })
+    const closed = target.close()
+    await assert.rejects(call, error => toGatewayError(error as Error).reason === 'draining')
+    await closed
+    await silent.stop()
   })
 })

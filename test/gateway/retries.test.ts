@@ -51,6 +51,27 @@ describe('retries', () => {
     assert.equal(good.requests.length, 2)
   })
 
+  it('leave nothing under way where the budget allows no more of them', async () => {
+    const bad = await startUpstream((_request, response) => void response.writeHead(503).end())
+    pipeline = await startPipeline(proxyTo(bad.url, { upstream: { retries: { attempts: 2 } } }))
+    await Promise.all(Array.from({ length: 40 }, () => send(pipeline.port, '/app')))
+    await pipeline.ended(40)
+    assert.ok(bad.requests.length > 40 && bad.requests.length < 80, `${bad.requests.length} calls`)
+    assert.equal(pipeline.upstreams()[0]?.targets[0]?.activeCalls, 0)
+    await bad.stop()
+  })
+
+  it('leave nothing behind of an event stream that had to give way', async () => {
+    const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'
+    const bad = await startRawUpstream(socket => socket.end(stream))
+    const upstream = { retries: { attempts: 2, on: ['bad_response'] } }
+    pipeline = await startPipeline(twoTargets(bad.url, good.url, { upstream }))
+    assert.equal((await send(pipeline.port, '/app')).text, 'good ')
+    await pipeline.ended(1)
+    assert.equal(pipeline.logs.find(({ event }) => event === 'request')?.['stream'], undefined)
+    await bad.stop()
+  })
+
   it('lose nothing of a large upload whose first connection was refused', async () => {
     pipeline = await startPipeline(twoTargets(`http://127.0.0.1:${await freePort()}`, good.url))
     const body = Buffer.alloc(4 * 1024 * 1024, 'x')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type WebSocket from 'ws'
 import { openRaw, rawExchange } from '../support/raw-http'
@@ -511,5 +512,30 @@ describe('a WebSocket that goes to another target', () => {
     }
     await pipeline.stop()
     await upstream.stop()
+  })
+})
+
+describe('an upstream that keeps its half of a WebSocket open when the client has gone', () => {
+  it('is not waited for', async () => {
+    const open: Socket[] = []
+    const server = createServer({ allowHalfOpen: true }, socket => {
+      open.push(socket)
+      socket.on('error', () => undefined)
+      socket.once('data', () => socket.write(SWITCHED))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const pipeline = await startPipeline(proxyTo(`http://127.0.0.1:${port}`))
+    const client = await openRaw(pipeline.port)
+    client.send(handshake())
+    await client.waitFor('101 Switching Protocols')
+    client.socket.end()
+    const [ended] = await pipeline.ended(1)
+    assert.equal(ended?.outcome, 'ok')
+    await pipeline.stop()
+    for (const socket of open) socket.destroy()
+    server.close()
+    await once(server, 'close')
   })
 })

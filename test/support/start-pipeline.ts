@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import { parseGatewayFile } from '../../src/config/gateway-file'
@@ -17,6 +17,7 @@ import { RecentRequests } from '../../src/operations/recent/recent-requests'
 import type { SentinelLogin } from '../../src/redis/client'
 import { RedisConnection } from '../../src/redis/connection'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
+import type { UpstreamState } from '../../src/upstream/upstream'
 import type { LogEntry } from './start-process'
 import { until } from './until'
 
@@ -36,6 +37,8 @@ export interface PipelineOptions {
   readonly metricsToken?: string
   /** Default `127.0.0.1`. */
   readonly host?: string
+  /** Answers a scrape. */
+  readonly scrape?: RequestListener
 }
 
 /** How one request ended, as counted in `gateway_requests_total`. */
@@ -58,6 +61,10 @@ export interface Pipeline {
   connections(): Promise<number>
   /** Waits until `requests` of them have ended. */
   ended(requests: number): Promise<readonly CountedRequest[]>
+  /** How the targets of each upstream are. */
+  upstreams(): UpstreamState[]
+  /** How many requests the status page knows of. */
+  requestsSeen(): number
   /** As SIGTERM does: clients are asked to open no further request on their connections. */
   drain(): void
   /** As a change of the file does. */
@@ -89,7 +96,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     replicas: options.replicas ?? 1,
     metrics,
     recent,
-    scrape: (_request, response) => response.end('# scraped\n'),
+    scrape: options.scrape ?? ((_request, response) => response.end('# scraped\n')),
     mayScrape: createMetricsAccess(options.metricsToken),
     serverTelemetry: new OwnServerTelemetry(),
     clientTelemetry: new OwnClientTelemetry(),
@@ -120,6 +127,8 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       await until(() => metrics.counted.length >= requests, { what })
       return metrics.counted
     },
+    upstreams: () => gateway.upstreams(),
+    requestsSeen: () => recent.recent().requests,
     drain: () => (draining = true),
     reload: changed => {
       const next = configOf(changed)
@@ -141,7 +150,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   return pipeline
 }
 
-function configOf(file: GatewayFile): GatewayConfig {
+export function configOf(file: GatewayFile): GatewayConfig {
   const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
   if (!config) throw new Error(formatProblems(problems))
   return config

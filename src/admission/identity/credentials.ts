@@ -8,18 +8,23 @@ import { GatewayError } from '../../errors/gateway-error'
  * otherwise. Whoever is let in by one credential must not be somebody else behind the gateway by another.
  *
  * @param field lower case
- * @throws GatewayError `bad_request` when the field is there twice
+ * @throws GatewayError `bad_request` when the field is there twice, or with `_` in the place of `-`
  */
-export function credentialIn({ headers, rawHeaders }: IncomingMessage, field: string): string | undefined {
-  if (headers[field] === undefined) return undefined
+export function credentialIn({ rawHeaders }: IncomingMessage, field: string): string | undefined {
   let found: string | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
-    if (name.length !== field.length || name.toLowerCase() !== field) continue
+    if (name.length !== field.length || !isSpelledAs(name.toLowerCase(), field)) continue
     if (found !== undefined) throw new GatewayError('bad_request', { cause: `two ${field} fields` })
+    if (name.toLowerCase() !== field) throw new GatewayError('bad_request', { cause: `${field} is spelled otherwise` })
     found = rawHeaders[i + 1] as string
   }
   return found === '' ? undefined : found
+}
+
+/** `x_api_key` is the same field as `x-api-key` to CGI and what came after it. */
+function isSpelledAs(name: string, field: string): boolean {
+  return name === field || name.replaceAll('_', '-') === field.replaceAll('_', '-')
 }
 
 /**
