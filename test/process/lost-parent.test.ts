@@ -22,7 +22,8 @@ describe('a gateway started by another program', () => {
   beforeEach(async () => {
     upstream = await startUpstream()
     const configFile = join(temporaryFolder(), 'gateway.yaml')
-    writeFileSync(configFile, JSON.stringify(proxyTo(upstream.url)))
+    const entrypoint = { maxUrlLength: '16KiB', maxHeaderSize: '32KiB' } // for lines that are long
+    writeFileSync(configFile, JSON.stringify(proxyTo(upstream.url, { entrypoint })))
     child = spawn(process.execPath, ['--require', join(DIST, 'otel/sdk/register.js'), join(DIST, 'src/main.js')], {
       cwd: resolve(DIST, '..'),
       env: plainEnvironment({ PORT: '0', HOST: '127.0.0.1', OPS_PORT: '0', GATEWAY_CONFIG: configFile }),
