@@ -393,7 +393,7 @@ describe('a target that is closed', () => {
     const call = target.pool.request({ path: '/', method: 'GET' })
     await until(() => silent.requests.length === 1, { what: 'the call' })
     const closed = target.close()
-    await assert.rejects(call, error => toGatewayError(error as Error).reason === 'draining')
+    await assert.rejects(call, error => toGatewayError(error).reason === 'draining')
     await closed
     await silent.stop()
   })
