@@ -44,6 +44,16 @@ const CASES = [
     silenced: [fired('TargetDown', gateway)],
     told: [fired('TargetDown', redis)],
   },
+  {
+    title: 'a gateway that has too much to do, a file that it refused and a certificate are three pieces of news',
+    source: fired('GatewayShedding', gateway),
+    silenced: [],
+    told: [
+      fired('GatewayConfigReloadRefused', gateway),
+      fired('GatewayCertificateExpiring', gateway),
+      fired('GatewayLatencyHigh', { job: 'myesi-api', http_route: '/api/orders' }),
+    ],
+  },
 ]
 
 describe('Alertmanager with the shipped configuration', function () {
@@ -67,9 +77,10 @@ describe('Alertmanager with the shipped configuration', function () {
       const states = await until(
         async () => {
           const now = await alertmanager.states()
-          return silenced.every(labels => now.get(keyOf(labels)) === 'suppressed') && now
+          const isThere = [source, ...told].every(labels => now.has(keyOf(labels)))
+          return isThere && silenced.every(labels => now.get(keyOf(labels)) === 'suppressed') && now
         },
-        { what: `${silenced.map(({ alertname }) => alertname).join(', ')} silenced` },
+        { what: `${silenced.map(({ alertname }) => alertname).join(', ') || 'nothing'} silenced` },
       )
       for (const labels of [source, ...told]) assert.equal(states.get(keyOf(labels)), 'active', labels['alertname'])
     })
