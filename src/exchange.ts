@@ -61,7 +61,7 @@ export class Exchange {
   /** Index among those in flight (`in-flight.ts`). */
   placeInFlight = -1
   /** Whether the process stops: clients are then asked to open no further request on the connection. */
-  isDraining: () => boolean = () => false
+  isDraining: () => boolean = never
   /** Told once, when the verdict is in. */
   onConclude: ((exchange: Exchange) => void) | undefined
   /** Told once, when it turns out to be a stream. */
@@ -111,6 +111,11 @@ export class Exchange {
     this.cause = cause
     this.onConclude?.(this)
   }
+}
+
+/** One for all: a function of its own would be made for each request, and replaced at once. */
+function never(): boolean {
+  return false
 }
 
 /** Whether the request announces a body (RFC 9112 §6.3). */
