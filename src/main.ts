@@ -6,7 +6,7 @@ import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
 import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
-import type { ConfigProblem, GatewayConfig, Settings } from './config/types'
+import type { ConfigProblem, EntrypointConfig, GatewayConfig, Settings } from './config/types'
 import { watchFile } from './config/watched-file'
 import { Configuration } from './configuration'
 import { RequestMetrics } from './entrypoint/request-metrics'
@@ -29,6 +29,8 @@ import { VERSION } from './version'
 
 /** What the files hold is read again without being asked; which files, and whether there are any, is Node's to know at the start. */
 const TLS_NEEDS_RESTART = 'entrypoint.tls has changed: that takes effect with a restart'
+const HANDSHAKE_NEEDS_RESTART =
+  'entrypoint.headersTimeout has changed: for TLS handshakes that takes effect with a restart'
 /** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
 
@@ -88,7 +90,7 @@ async function main(): Promise<void> {
     apply: next => {
       gateway.reload(next)
       applyLimits(server, next.entrypoint)
-      return isDeepStrictEqual(next.entrypoint.tls, config.entrypoint.tls) ? [] : [TLS_NEEDS_RESTART]
+      return needingRestart(config.entrypoint, next.entrypoint)
     },
     log,
   })
@@ -181,6 +183,14 @@ function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
   if (telemetry.httpInstrumentation !== 'stock' || (config?.entrypoint.traceContext ?? 'all') === 'all') return []
   const problem = `"stock" continues every trace, and entrypoint.traceContext is "${config?.entrypoint.traceContext}"`
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own, or entrypoint.traceContext: all' }]
+}
+
+/** One sentence for each change that the listener, as it was made, cannot follow. */
+function needingRestart(made: EntrypointConfig, next: EntrypointConfig): string[] {
+  const sentences: string[] = []
+  if (!isDeepStrictEqual(next.tls, made.tls)) sentences.push(TLS_NEEDS_RESTART)
+  else if (made.tls && next.headersTimeoutMs !== made.headersTimeoutMs) sentences.push(HANDSHAKE_NEEDS_RESTART)
+  return sentences
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

@@ -213,14 +213,21 @@ describe('the gateway file, written anew while the gateway runs', () => {
 
   it('says so when it names other files for TLS than those the process began with', async () => {
     const authority = createAuthority('Test Authority')
-    const tls = ({ certFile: cert, keyFile: key }: Certificate): object => ({ entrypoint: { tls: { cert, key } } })
+    const tls = ({ certFile: cert, keyFile: key }: Certificate): { entrypoint: object } => ({
+      entrypoint: { tls: { cert, key } },
+    })
     const [one, other] = [authority.issue('localhost'), authority.issue('localhost')]
     gateway = await startGateway({ config: file('/one', tls(one)) })
     const warnings = (): unknown[] => lines().flatMap(({ level, msg }) => (level === 'warn' ? [msg] : []))
     const sentence = 'entrypoint.tls has changed: that takes effect with a restart'
+    const slower = (certificate: Certificate): object => ({
+      entrypoint: { ...tls(certificate).entrypoint, headersTimeout: '20s' },
+    })
+    const ofHandshakes = 'entrypoint.headersTimeout has changed: for TLS handshakes that takes effect with a restart'
     for (const [reload, entrypoint, expected] of [
       [1, tls(other), [sentence]],
       [2, tls(one), [sentence]],
+      [3, slower(one), [sentence, ofHandshakes]],
     ] as const) {
       writeFileSync(gateway.configFile, file('/one', entrypoint))
       await reloaded('success', reload)
