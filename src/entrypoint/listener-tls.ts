@@ -108,6 +108,9 @@ const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE---
 /** @throws Error where one is not valid, or the two do not belong together */
 function toCertificate(cert: string, key: string): Certificate {
   createSecureContext({ cert, key })
-  const ends = (cert.match(PEM_CERTIFICATE) ?? []).map(pem => new X509Certificate(pem).validToDate.getTime())
+  const found = cert.match(PEM_CERTIFICATE)
+  // An empty one is nothing to OpenSSL, and no mistake.
+  if (found === null) throw new Error('no certificate in it')
+  const ends = found.map(pem => new X509Certificate(pem).validToDate.getTime())
   return { cert, key, notAfter: new Date(Math.min(...ends)) }
 }

@@ -185,6 +185,7 @@ describe('TLS on the listener', () => {
 
     const BAD: Readonly<Record<string, () => void>> = {
       'that is none': () => writeFileSync(files.cert, 'not a certificate'),
+      'that is empty': () => writeFileSync(files.cert, ''),
       'of another key': () => copyFileSync(authority.issue('localhost').certFile, files.cert),
       'that has expired': () => install(authority.issueExpired('localhost')),
       'that is not there': () => rmSync(files.cert),
