@@ -24,6 +24,11 @@ export class ProtobufWriter {
     return taken
   }
 
+  /** Forgets what was written. */
+  clear(): void {
+    this.#length = 0
+  }
+
   /** How much of an open message there is. */
   get length(): number {
     return this.#length

@@ -26,6 +26,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
   readonly #kept = new Map<string, KeptValues>()
 
   serializeRequest(spans: Spans): Uint8Array {
+    this.#writer.clear() // of a message that could not be finished
     for (const [resource, byScope] of grouped(spans)) {
       const writer = this.#writer
       const start = writer.begin(1, 2) // ExportTraceServiceRequest.resource_spans

@@ -119,6 +119,21 @@ describe('the serializer of spans writes the same bytes as the one of the SDK', 
     assertSameBytes(ended)
   })
 
+  it('also after one that it could not write', () => {
+    const { provider, ended } = newTracer()
+    provider.getTracer('a').startSpan('whole').end()
+    const serializer = new SpanSerializer()
+    const broken = Object.create(ended[0]!, {
+      name: {
+        get: () => {
+          throw new Error('no name')
+        },
+      },
+    }) as ReadableSpan
+    assert.throws(() => serializer.serializeRequest([broken]), /no name/)
+    assertSameBytes(ended, serializer)
+  })
+
   it('for nothing at all', () => {
     assert.equal(new SpanSerializer().serializeRequest([]).length, 0)
   })
