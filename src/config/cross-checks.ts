@@ -1,7 +1,7 @@
 import { checkAnswers } from './answer-checks'
 import { problemAt, problemAtKey } from './findings'
 import { checkAmbiguity, checkFieldNames, checkNameSets, type UnderstoodMatch } from './match-checks'
-import { checkIdentity } from './identity-checks'
+import { checkIdentity, policiesOf } from './identity-checks'
 import { nearestName } from './nearest-name'
 import {
   entrypointSchema,
@@ -276,10 +276,7 @@ function checkPolicyNames(routes: readonly UnderstoodRoute[], source: YamlSource
 /** A request that counts for more than the whole limit would never pass. */
 function checkCosts(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {
   return routes.flatMap(({ at }) => {
-    const here: Path = [...at, 'rateLimit']
-    const found = source.valueAt(here)
-    const paths: Path[] = Array.isArray(found) ? found.map((_, index) => [...here, index]) : [here]
-    return paths.flatMap(path => {
+    return policiesOf(at, source).flatMap(path => {
       const policy = asMap(source.valueAt(path))
       const limit = read(policySchema.shape.limit, policy.limit)
       const cost = policy.cost === undefined ? undefined : read(policySchema.shape.cost, policy.cost)

@@ -116,7 +116,7 @@ function checkKeySource(name: string, source: YamlSource): ConfigProblem[] {
     return found === undefined ? [] : [problemAt(at, found, source)]
   }
   const { protocol, hostname } = new URL(keys.url)
-  if (protocol === 'https:' || /^(?:localhost|127\..+|\[::1\])$/.test(hostname)) return []
+  if (protocol === 'https:' || /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return []
   const open = mistake('is fetched without TLS: whoever is on the way can make tokens', 'https')
   return [{ ...problemAt(at, open, source), severity: 'warning' as const }]
 }
@@ -158,7 +158,8 @@ function checkSomebodyMayPass(
   })
 }
 
-function policiesOf(at: Path, source: YamlSource): Path[] {
+/** Where the policies of a route are: there may be one, or a list. */
+export function policiesOf(at: Path, source: YamlSource): Path[] {
   const here: Path = [...at, 'rateLimit']
   const found = source.valueAt(here)
   return Array.isArray(found) ? found.map((_, index) => [...here, index]) : found === undefined ? [] : [here]

@@ -292,6 +292,17 @@ describe('consumers and auth in gateway.yaml', () => {
         warnings.map(({ severity, problem }) => [severity, problem]),
         [['warning', '"http://l.example/keys" is fetched without TLS: whoever is on the way can make tokens']],
       )
+      for (const [host, isNear] of [
+        ['127.0.0.1', true],
+        ['127.1', true],
+        ['localhost:8080', true],
+        ['[::1]', true],
+        ['127.evil.example', false],
+        ['127.0.0.1.evil.example', false],
+      ] as const) {
+        const found = problemsIn(file(SSO.replace('https://l.example/keys', `http://${host}/keys`)))
+        assert.equal(found.length, isNear ? 0 : 1, host)
+      }
       assert.deepEqual(
         problemsIn(file(TWO)).map(({ problem }) => problem),
         ['"b" is used by no route'],
