@@ -39,7 +39,7 @@ export function arrivalOf(typed: TypedRequest, entrypoint: EntrypointConfig): Pr
     // What the listener asks of a socket, and a stream does not have.
     Object.assign(connection, {
       remoteAddress: typed.peer,
-      encrypted: typed.scheme === 'https',
+      ...(typed.scheme === 'https' && { encrypted: true }), // nobody looks at its value
       destroySoon: () => connection.destroy(),
     })
     server.emit('connection', connection)
