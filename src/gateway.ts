@@ -254,8 +254,8 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
         closesConnection: options.isDraining(),
       })
     }
-    // The context is not made the active one: Node would carry it through every callback of both connections, which costs
-    // a fifth of the request. Who needs it finds it in the exchange.
+    // The context is not made the active one: Node would carry it through every callback of both connections, although few
+    // of them need it. Who does finds it in the exchange.
     const begun = serverTelemetry.begin(request, serving.continuesTrace)
     const { exchange, refusal } = receive(request, response, begun, serving, receiveOptions)
     inFlight.add(exchange)

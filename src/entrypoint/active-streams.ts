@@ -7,7 +7,10 @@ interface Series {
   count: number
 }
 
-/** How many streams are open, by kind and route: at the most two series for each route. */
+/**
+ * How many streams are open, by kind and route: at the most two series for each route that there is or ever was. Like those
+ * of any metric they stay when a reload takes the route away; with 0, where they would otherwise end at what they last said.
+ */
 export class ActiveStreams {
   readonly #series = new Map<string, Series>()
 

@@ -49,7 +49,7 @@ function state({ healthy }: TargetState, panicking: boolean): Html {
     : html`<span class="outcome fault">left out</span>`
 }
 
-/** The last failure stands there also when the target is well again: it says what to look for. */
+/** A failure also stands beside `passes`: of the last check, as long as too few have failed in a row for the target to be left out. */
 function checked(healthCheck: TargetState['healthCheck']): Content {
   if (healthCheck === undefined) return undefined
   const { healthy, lastFailure } = healthCheck
