@@ -299,6 +299,18 @@ describe('a WebSocket', () => {
       await other.stop()
     })
 
+    it('or is a plain GET at the most, when the response in front of it is not out yet', async () => {
+      const plain = await startUpstream()
+      const other = await startPipeline(proxyTo(plain.url, { route: { websocket: false } }))
+      const fields = 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+      const handshake = `GET /app HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\n${fields}\r\n\r\n`
+      const answers = await rawExchange(other.port, `GET /app HTTP/1.1\r\nHost: a\r\n\r\n${handshake}`)
+      assert.doesNotMatch(answers, /HTTP\/1\.1 101 /)
+      assert.ok(plain.requests.every(({ headers }) => headers.upgrade === undefined))
+      await other.stop()
+      await plain.stop()
+    })
+
     it('where no route matches', async () => {
       assert.equal(problemOf(await refusedWebSocket(`${pipeline.url}/elsewhere`))['reason'], 'no_route')
       assert.deepEqual(await pipeline.ended(1), [{ route: undefined, outcome: 'refusal', reason: 'no_route' }])
