@@ -77,7 +77,7 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
   const inbound = request.headers
   const peer = peerIsTrusted ? plainAddress(request.socket.remoteAddress ?? '') : exchange.clientAddress
   const scheme = schemeOf(request)
-  const trusted = (name: string): string | undefined => (peerIsTrusted ? join(inbound[name]) : undefined)
+  const trusted = (name: string): string | undefined => (peerIsTrusted ? joined(inbound[name]) : undefined)
 
   const element = `for=${forwardedNode(peer)}${inbound.host ? `;host="${inbound.host}"` : ''};proto=${scheme}`
   const forwarded = trusted('forwarded')
@@ -102,6 +102,7 @@ function forwardedNode(address: string): string {
   return address.includes(':') ? `"[${address}]"` : address || 'unknown'
 }
 
-function join(value: string | string[] | undefined): string | undefined {
+/** A field that may have come several times, as one list (RFC 9110 §5.3). */
+export function joined(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value
 }

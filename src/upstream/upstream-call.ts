@@ -9,7 +9,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
-import { buildRequestHeaders } from './request-headers'
+import { buildRequestHeaders, joined } from './request-headers'
 import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings } from './response-headers'
 import type { PathRewrite } from './path-rewrite'
 import type { RequestBody } from './request-body'
@@ -451,10 +451,6 @@ function flushUnlessStarted(call: UpstreamCall): void {
 /** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
 function reasonPhrase(phrase: string | undefined): string {
   return phrase !== undefined && /^[\t\x20-\x7e]*$/.test(phrase) ? phrase : ''
-}
-
-function joined(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(', ') : value
 }
 
 const CLIENT_CLOSED = new GatewayError('client_closed')
