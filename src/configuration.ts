@@ -1,7 +1,7 @@
 import { metrics, type Counter } from '@opentelemetry/api'
 import { changesBetween } from './config/changes'
 import type { ReadGatewayFile } from './config/gateway-file'
-import { hasErrors } from './config/problems'
+import { hasErrors, isError } from './config/problems'
 import type { ConfigProblem, GatewayConfig } from './config/types'
 import { toError } from './errors/error-code'
 import {
@@ -77,7 +77,8 @@ export class Configuration {
       for (const change of changes) log.info({ event: 'config' }, change)
       for (const sentence of needRestart) log.warn({ event: 'config' }, sentence)
       const line = { event: 'config', result: 'success', cause, changes: changes.length, sha256: config.sha256 }
-      log.info(line, 'the configuration was read again and is in force')
+      const but = needRestart.length > 0 ? ', but for what takes effect with a restart' : ''
+      log.info(line, `the configuration was read again and is in force${but}`)
     } catch (error) {
       this.#refuse(cause, [{ where: 'gateway', problem: toError(error).message }])
     }
@@ -89,7 +90,8 @@ export class Configuration {
     this.#lastReload = { atMs: Date.now(), isRefused: true }
     this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'refused' })
     for (const problem of problems) logProblem(log, problem)
-    const line = { event: 'config', result: 'refused', cause, problems: problems.length, sha256: this.#config.sha256 }
+    const errors = problems.filter(isError).length
+    const line = { event: 'config', result: 'refused', cause, problems: errors, sha256: this.#config.sha256 }
     log.error(line, 'the new configuration was refused; the one before stays in force')
   }
 

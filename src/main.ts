@@ -143,7 +143,12 @@ async function main(): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   // On Windows it is no signal of anybody's: the console window was closed.
-  process.on('SIGHUP', signal => (process.platform === 'win32' ? stop(signal) : reload(signal)))
+  process.on('SIGHUP', signal => {
+    if (process.platform === 'win32') return stop(signal)
+    // Before it is read: what is written after that must not be missed.
+    watched?.know()
+    reload(signal)
+  })
   // Started by another process that is gone: nobody is left to stop this one.
   process.once('disconnect', () => stop('disconnect'))
 

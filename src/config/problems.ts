@@ -2,7 +2,11 @@ import type { ConfigProblem } from './types'
 
 /** True when the gateway must not start: at least one problem is more than a warning. */
 export function hasErrors(problems: readonly ConfigProblem[]): boolean {
-  return problems.some(problem => problem.severity !== 'warning')
+  return problems.some(isError)
+}
+
+export function isError({ severity }: ConfigProblem): boolean {
+  return severity !== 'warning'
 }
 
 /**

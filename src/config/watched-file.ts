@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 
 export interface WatchOptions {
   readonly path: string
@@ -12,6 +13,8 @@ export interface WatchOptions {
 }
 
 export interface WatchedFile {
+  /** What it holds now is no news: somebody who was not told of it is about to read it. */
+  know(): void
   stop(): void
 }
 
@@ -34,10 +37,10 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
   const look = async (): Promise<void> => {
     const state = await stateOf(path)
     if (state !== knownState) {
-      const content = await contentOf(path)
+      const content = contentOf(path)
       await new Promise(resolve => (timer = setTimeout(resolve, settleMs).unref()))
       // Written meanwhile: it is looked at again, in the state that it then has.
-      if (isStopped || (await stateOf(path)) !== state || (await contentOf(path)) !== content) return
+      if (isStopped || (await stateOf(path)) !== state || contentOf(path) !== content) return
       knownState = state
       if (content === known) return
       known = content
@@ -49,6 +52,9 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
   }
   lookAgain()
   return {
+    know: () => {
+      known = contentOf(path)
+    },
     stop: () => {
       isStopped = true
       clearTimeout(timer)
@@ -66,11 +72,9 @@ async function stateOf(path: string): Promise<string> {
   }
 }
 
-async function contentOf(path: string): Promise<string> {
+function contentOf(path: string): string {
   try {
-    return createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex')
+    return createHash('sha256').update(readFileSync(path)).digest('hex')
   } catch {
     return GONE
   }

@@ -106,13 +106,17 @@ describe('the gateway file, written anew while the gateway runs', () => {
 
   it('is refused with every mistake it has, and the one before stays', async () => {
     await start()
-    writeFileSync(gateway.configFile, file('/two', { upstream: { balance: 'rond-robin', panicThreshold: 101 } }))
+    const upstreamMistakes = { balance: 'rond-robin', panicThreshold: 101 }
+    const route = { auth: { apiKey: { header: 'x-api-key' } } } // lets nobody pass, which is no mistake
+    writeFileSync(gateway.configFile, file('/two', { upstream: upstreamMistakes, route }))
     await reloaded('refused')
     const said = lines().map(({ level, msg }) => `${String(level)} ${String(msg)}`)
-    assert.equal(said.length, 3)
+    assert.equal(said.length, 4)
     assert.match(said[0]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.balance: .*did you mean: round-robin/)
     assert.match(said[1]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.panicThreshold: /)
-    assert.equal(said[2], 'error the new configuration was refused; the one before stays in force')
+    assert.match(said[2]!, /^warn .*lets nobody pass/)
+    assert.equal(said[3], 'error the new configuration was refused; the one before stays in force')
+    assert.equal(lines().at(-1)?.['problems'], 2)
     assert.equal(await serves('/one'), true)
 
     writeFileSync(gateway.configFile, file('/one'))
@@ -232,6 +236,9 @@ describe('the gateway file, written anew while the gateway runs', () => {
       writeFileSync(gateway.configFile, file('/one', entrypoint))
       await reloaded('success', reload)
       assert.deepEqual(warnings(), expected)
+      const all = 'the configuration was read again and is in force'
+      const but = reload === 2 ? '' : ', but for what takes effect with a restart'
+      assert.equal(lines().at(-1)?.['msg'], `${all}${but}`)
     }
   })
 
@@ -268,6 +275,20 @@ describe('the gateway file, written anew while the gateway runs', () => {
         [],
       )
     }).timeout(60_000)
+
+    it('is news to nobody after SIGHUP, but what is written right after that is', async () => {
+      await start()
+      writeFileSync(gateway.configFile, file('/two'))
+      gateway.process.signal('SIGHUP')
+      await reloaded('success')
+      writeFileSync(gateway.configFile, file('/one'))
+      await reloaded('success', 2)
+      assert.deepEqual(
+        lines().flatMap(({ cause }) => cause ?? []),
+        ['SIGHUP', 'file'],
+      )
+      assert.equal(await serves('/one'), true)
+    })
 
     it('is read on SIGHUP also when nothing in it is different', async () => {
       await start()
