@@ -9,6 +9,7 @@ import { limitAccess } from './admission/limit-access'
 import { limitBody } from './admission/limit-body'
 import { createRateLimiter } from './admission/rate-limit/limit-rate'
 import type { PolicyOffenders } from './admission/rate-limit/offenders'
+import { refuseLoops } from './admission/refuse-loops'
 import { refuseWebSockets } from './admission/refuse-websockets'
 import { refuseForMaintenance } from './answers/maintenance'
 import { redirect } from './answers/redirect'
@@ -177,6 +178,7 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
     ...optional(auth && createAuthenticator({ auth, consumers, verifier, onAuthenticated })),
     ...optional(limiter.limitConsumers), // after it: counts identities, not addresses
     // Behind the limits: whoever tries again and again is counted.
+    ...(config.upstream === undefined ? [] : [refuseLoops]),
     ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
     lastStage(config, parts, options),

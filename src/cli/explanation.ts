@@ -7,6 +7,7 @@ import { TokenVerifier } from '../admission/identity/token-verifier'
 import { limitAccess } from '../admission/limit-access'
 import { limitBody } from '../admission/limit-body'
 import { countsConsumers } from '../admission/rate-limit/rate-limit-key'
+import { refuseLoops } from '../admission/refuse-loops'
 import { refuseWebSockets } from '../admission/refuse-websockets'
 import { editDistance } from '../config/nearest-name'
 import type { CorsConfig, GatewayConfig, RateLimitPolicy, RouteConfig } from '../config/types'
@@ -174,6 +175,7 @@ async function stageLines(config: GatewayConfig, route: Route, exchange: Exchang
   }
   const unwanted = await firstRefusal(
     [
+      ...(upstream === undefined ? [] : [refuseLoops]),
       ...(webSocket === false ? [refuseWebSockets] : []),
       ...(maxBodyBytes === undefined ? [] : [limitBody(maxBodyBytes)]),
     ],

@@ -47,6 +47,8 @@ export const REASONS = {
   expectation_failed: { outcome: 'refusal', status: 417, title: 'The expectation cannot be met' },
   no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },
   method_not_allowed: { outcome: 'refusal', status: 405, title: 'The method is not allowed here' },
+  /** An upstream that leads back here. */
+  loop_detected: { outcome: 'refusal', status: 508, title: 'The request goes round in a loop' },
   forbidden: { outcome: 'refusal', status: 403, title: 'Not allowed' },
   unauthenticated: { outcome: 'refusal', status: 401, title: 'Credentials are missing or not valid' },
   limited: { outcome: 'refusal', status: 429, title: 'Too many requests' },

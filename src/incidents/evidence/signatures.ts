@@ -83,6 +83,7 @@ export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'c
   shed: ['gateway', 'had too much to do and turned requests away'],
   maintenance: ['gateway', 'was closed for maintenance'],
   draining: ['gateway', 'was shutting down'],
+  loop_detected: ['gateway', 'got its own requests back from an upstream'],
   limited: ['clients', 'were over their rate limit'],
   no_route: ['clients', 'asked for what no route matches'],
   method_not_allowed: ['clients', 'used a method that is not allowed'],
