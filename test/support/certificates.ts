@@ -62,7 +62,7 @@ function certificate(
 }
 
 function toFiles(der: Buffer, privateKey: KeyObject): Certificate {
-  const lines = der.toString('base64').replace(/.{64}/g, '$&\n')
+  const lines = der.toString('base64').replace(/.{64}(?=.)/g, '$&\n') // a blank line would end the certificate before its end
   const cert = `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   const folder = temporaryFolder()

@@ -24,7 +24,7 @@ export function makeCertificate(): Certificate {
   )
   const signature = createSign('sha256').update(body).sign(privateKey)
   const certificate = sequence(body, algorithm, der(0x03, Buffer.concat([Buffer.of(0), signature])))
-  const lines = certificate.toString('base64').replace(/.{64}/g, '$&\n')
+  const lines = certificate.toString('base64').replace(/.{64}(?=.)/g, '$&\n')
   return {
     certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
