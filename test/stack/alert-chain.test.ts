@@ -53,6 +53,7 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
   })
 
   after(async () => {
+    await alerting?.stop()
     await slack?.stop()
     await mail?.stop()
   })

@@ -44,6 +44,7 @@ describe('the message about a gateway that has too much to do', function () {
 
   after(async () => {
     for (const response of pending) response.end()
+    await alerting?.stop()
     await slack?.stop()
     await mail?.stop()
   })

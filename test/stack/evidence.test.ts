@@ -60,6 +60,7 @@ describe('the message that wakes you contains the evidence', function () {
   })
 
   after(async () => {
+    await alerting?.stop()
     await slack?.stop()
     await mail?.stop()
   })

@@ -39,6 +39,7 @@ describe('an incident service that is frozen or out of order', function () {
 
   after(async () => {
     alerting?.incidents?.signal('SIGCONT')
+    await alerting?.stop()
     await slack?.stop()
     await mail?.stop()
   })

@@ -5,7 +5,7 @@ import { startMailServer, type MailServer } from '../support/mail-server'
 import { needs } from '../support/needs'
 import { send } from '../support/send'
 import { startSlackStandIn, type SlackStandIn } from '../support/slack-stand-in'
-import { startAlerting } from '../support/start-alerting'
+import { startAlerting, type RunningAlerting } from '../support/start-alerting'
 import { proxyTo } from '../support/start-pipeline'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis, type RunningRedis } from '../support/start-redis'
@@ -53,6 +53,7 @@ describe('the alert of a gateway without its Redis', function () {
   let watched: RunningRedis
   let slack: SlackStandIn
   let mail: MailServer
+  let alerting: RunningAlerting
   const proxies: DelayingProxy[] = []
   const pairs = new Map<string, Pair>()
 
@@ -66,7 +67,7 @@ describe('the alert of a gateway without its Redis', function () {
     slack = await startSlackStandIn()
     mail = await startMailServer()
     const [gatewayOpsPort = 0, ...moreGatewayOpsPorts] = [...pairs.values()].map(({ gateway }) => gateway.opsPort)
-    await startAlerting({
+    alerting = await startAlerting({
       gatewayOpsPort,
       moreGatewayOpsPorts,
       redisPort: watched.port,
@@ -76,6 +77,7 @@ describe('the alert of a gateway without its Redis', function () {
     })
   })
   after(async () => {
+    await alerting?.stop()
     await slack?.stop()
     await mail?.stop()
     await Promise.all(proxies.map(proxy => proxy.stop()))

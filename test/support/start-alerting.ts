@@ -29,6 +29,8 @@ export interface RunningAlerting {
   readonly incidents: TestProcess | undefined
   /** The copy of the shipped files that the two run with. */
   readonly folder: string
+  /** Ends all of it; left running, it would disturb the tests that follow. */
+  stop(): Promise<void>
 }
 
 /** redis_exporter, Prometheus and Alertmanager as real processes, with the shipped files; ready when all targets are up. */
@@ -57,12 +59,12 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
     },
     transform: text => shortened(text, options.factor),
   })
-  await startPlanned(await redisExporterPlan(exporterPort, options.redisPort))
-  await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
+  const exporter = await startPlanned(await redisExporterPlan(exporterPort, options.redisPort))
+  const alertmanager = await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
   const ports = { prometheus: prometheusPort, alertmanager: alertmanagerPort }
   const incidentsEnv = { INCIDENTS_FOLDER: temporaryFolder(), ...options.incidents }
   const incidents = options.incidents && (await startPlanned(incidentsPlan(incidentsPort, ports, incidentsEnv)))
-  await startPlanned(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
+  const prometheus = await startPlanned(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
   const prometheusUrl = `http://127.0.0.1:${prometheusPort}`
   const alertmanagerUrl = `http://127.0.0.1:${alertmanagerPort}`
   await until(() => allTargetsUp(prometheusUrl, incidents !== undefined), {
@@ -70,7 +72,16 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
     timeoutMs: 30_000,
     intervalMs: 100,
   })
-  return { prometheusUrl, alertmanagerUrl, incidentsUrl: `http://127.0.0.1:${incidentsPort}`, incidents, folder }
+  return {
+    prometheusUrl,
+    alertmanagerUrl,
+    incidentsUrl: `http://127.0.0.1:${incidentsPort}`,
+    incidents,
+    folder,
+    stop: async () => {
+      await Promise.all([prometheus, incidents, alertmanager, exporter].map(async started => started?.kill()))
+    },
+  }
 }
 
 /** Those with an address here: the Collector's are found by name, and there is none in this run. */
