@@ -1,5 +1,4 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { bodyOf, startUpstream } from './start-upstream'
 
 export interface PrometheusStandIn {
   readonly url: string
@@ -10,31 +9,23 @@ export interface PrometheusStandIn {
 
 /** As much of Prometheus' API as an incident page asks, with a curve that rises at `beganMs`. */
 export async function startPrometheusStandIn(beganMs: number, replicaUrl: string): Promise<PrometheusStandIn> {
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      if (standIn.mode === 'hangs') return
-      const question = new URLSearchParams(Buffer.concat(chunks).toString())
-      const data = standIn.mode === 'answers' ? answer(request.url ?? '', question) : { result: [] }
-      response.end(JSON.stringify({ status: 'success', data }))
-    })
-  })
   const answer = (path: string, question: URLSearchParams): unknown => {
     if (path.endsWith('/query_exemplars')) return exemplars(beganMs)
     if (path.endsWith('/query_range')) return { result: [{ metric: {}, values: curve(question, beganMs) }] }
     return { result: [{ metric: { instance: 'replica', url: replicaUrl }, value: [0, '1'] }] }
   }
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const standIn: PrometheusStandIn = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    mode: 'answers',
-    stop: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  const server = await startUpstream((request, response) => {
+    bodyOf(request).then(
+      body => {
+        if (standIn.mode === 'hangs') return
+        const question = new URLSearchParams(body.toString())
+        const data = standIn.mode === 'answers' ? answer(request.url ?? '', question) : { result: [] }
+        response.end(JSON.stringify({ status: 'success', data }))
+      },
+      () => response.destroy(),
+    )
+  })
+  const standIn: PrometheusStandIn = { url: server.url, mode: 'answers', stop: () => server.stop() }
   return standIn
 }
 

@@ -1,5 +1,4 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { bodyOf, startUpstream } from './start-upstream'
 
 /** What Alertmanager posts to an incoming webhook of Slack. */
 export interface SlackMessage {
@@ -19,27 +18,19 @@ export interface SlackStandIn {
 /** A local HTTP server in Slack's place: takes what its webhook takes, and nothing else. */
 export async function startSlackStandIn(): Promise<SlackStandIn> {
   const messages: SlackMessage[] = []
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const payload = JSON.parse(Buffer.concat(chunks).toString()) as {
-        attachments: { title: string; text: string; color: string; title_link: string }[]
-      }
-      for (const { title, text, color, title_link: titleLink } of payload.attachments) {
-        messages.push({ title, text, color, titleLink })
-      }
-      response.end('ok')
-    })
+  const server = await startUpstream((request, response) => {
+    bodyOf(request).then(
+      body => {
+        const payload = JSON.parse(body.toString()) as {
+          attachments: { title: string; text: string; color: string; title_link: string }[]
+        }
+        for (const { title, text, color, title_link: titleLink } of payload.attachments) {
+          messages.push({ title, text, color, titleLink })
+        }
+        response.end('ok')
+      },
+      () => response.destroy(),
+    )
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/services/T0/B0/token`,
-    messages,
-    stop: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return { url: `${server.url}/services/T0/B0/token`, messages, stop: () => server.stop() }
 }

@@ -1,7 +1,6 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { RequestListener } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose'
+import { startUpstream } from './start-upstream'
 
 /** A key pair of an issuer; the public half as it stands in a key set. */
 export interface IssuerKey {
@@ -43,41 +42,24 @@ export interface RunningIssuer {
   stop(): Promise<void>
 }
 
-const running = new Set<Server>()
-
-// A test that failed before it could stop its issuer must not keep mocha alive.
-after(() => {
-  for (const server of running) {
-    server.close()
-    server.closeAllConnections()
-  }
-})
-
 /** Publishes a key set over HTTP, on `port` or a free one. */
 export async function startIssuer(keys: readonly JWK[], port = 0): Promise<RunningIssuer> {
-  const server = createServer((request, response) => {
-    issuer.asked++
-    if (issuer.handler) return issuer.handler(request, response)
-    response.setHeader('content-type', 'application/jwk-set+json')
-    response.end(JSON.stringify({ keys: issuer.keys }))
-  })
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  running.add(server)
-  const at = (server.address() as AddressInfo).port
+  const server = await startUpstream(
+    (request, response) => {
+      issuer.asked++
+      if (issuer.handler) return issuer.handler(request, response)
+      response.setHeader('content-type', 'application/jwk-set+json')
+      response.end(JSON.stringify({ keys: issuer.keys }))
+    },
+    { port },
+  )
   const issuer: RunningIssuer = {
-    url: `http://127.0.0.1:${at}/jwks.json`,
-    port: at,
+    url: `${server.url}/jwks.json`,
+    port: server.port,
     keys,
     asked: 0,
     handler: undefined,
-    stop: async () => {
-      if (!running.delete(server)) return
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
+    stop: () => server.stop(),
   }
   return issuer
 }
