@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { ParsedMail } from 'mailparser'
 import { askRedis } from '../support/ask-redis'
-import { startMailServer, type MailServer } from '../support/mail-server'
-import { needs } from '../support/needs'
 import { shortened, takeDurations } from '../support/shortened'
-import { startSlackStandIn, type SlackMessage, type SlackStandIn } from '../support/slack-stand-in'
-import { startAlerting, type RunningAlerting } from '../support/start-alerting'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis, type RunningRedis } from '../support/start-redis'
-import { startUpstream, type RunningUpstream } from '../support/start-upstream'
-import { until } from '../support/until'
+import { startUpstream } from '../support/start-upstream'
+import { withAlerting, type Told } from '../support/with-alerting'
 
 /** What takes two minutes takes ten seconds; every duration of the shipped files divides by it into whole milliseconds. */
 const FACTOR = 12.5
@@ -19,43 +14,26 @@ const SHIPPED = resolve(__dirname, '../../../monitoring')
 
 describe('the alert chain, from the first 500 to the delivered mail', function () {
   this.timeout(110_000)
-  let upstream: RunningUpstream
   let redis: RunningRedis
   let gateway: RunningGateway
-  let slack: SlackStandIn
-  let mail: MailServer
-  let alerting: RunningAlerting
   let failing: Sending
   let hammering: Sending
 
-  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
-
-  before(async () => {
-    upstream = await startUpstream((request, response) => {
+  const alerting = withAlerting(async () => {
+    const upstream = await startUpstream((request, response) => {
       response.statusCode = request.url?.startsWith('/fails') === true ? 500 : 200
       response.end()
     })
     redis = await startRedis(['--maxmemory', '8mb', '--maxmemory-policy', 'noeviction'])
     gateway = await startGateway({ config: configuration(upstream.url), env: { REDIS_URL: redis.url } })
-    slack = await startSlackStandIn()
-    mail = await startMailServer()
-    alerting = await startAlerting({
-      gatewayOpsPort: gateway.opsPort,
-      redisPort: redis.port,
-      slackUrl: slack.url,
-      mailPort: mail.port,
-      factor: FACTOR,
-    })
+    return { gateways: [gateway], redis, factor: FACTOR }
+  })
+
+  before(async () => {
     // All at once, so that the tests wait for the slowest alert and not for their sum.
     failing = keepSending(`${gateway.url}/api/orders/fails`)
     hammering = keepSending(`${gateway.url}/limited`)
     await fill(redis)
-  })
-
-  after(async () => {
-    await alerting?.stop()
-    await slack?.stop()
-    await mail?.stop()
   })
 
   it('runs the shipped rules and routes with nothing changed but durations, all by one factor, and addresses', () => {
@@ -106,33 +84,19 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
     assert.match(told.slack.title, /^\[CRITICAL\] RedisDown/)
     assert.deepEqual([...statuses], [200], 'every request was answered')
     assert.equal(
-      mail.mails.some(({ subject }) => subject?.includes('GatewayRateLimitDegraded')),
+      alerting.mail.mails.some(({ subject }) => subject?.includes('GatewayRateLimitDegraded')),
       false,
       'the consequence is silenced by its cause',
     )
   })
 
   it('tells when the 500s are over', async () => {
-    const over = await messages(title => title.startsWith('[RESOLVED] GatewayHttp500Spike'))
+    const over = await alerting.told(title => title.startsWith('[RESOLVED] GatewayHttp500Spike'))
     assert.match(over.slack.text, /Over after \d+s/)
   })
 
-  function firing(alert: string): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
-    return messages(title => title.includes(`] ${alert}`) && !title.startsWith('[RESOLVED]'))
-  }
-
-  /** The first message by each way whose title fits. */
-  async function messages(fits: (title: string) => boolean): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
-    const options = { timeoutMs: 90_000, intervalMs: 50 }
-    const inSlack = await until(() => slack.messages.find(({ title }) => fits(title)), {
-      ...options,
-      what: `a Slack message; there are ${JSON.stringify(slack.messages.map(({ title }) => title))}`,
-    })
-    const inMail = await until(() => mail.mails.find(({ subject }) => fits(subject ?? '')), {
-      ...options,
-      what: 'a mail',
-    })
-    return { slack: inSlack, mail: inMail }
+  function firing(alert: string): Promise<Told> {
+    return alerting.told(title => title.includes(`] ${alert}`) && !title.startsWith('[RESOLVED]'))
   }
 })
 
@@ -174,6 +138,8 @@ function keepSending(url: string): Sending {
       await new Promise(resolve => setTimeout(resolve, 20))
     }
   })()
+  // Told by `stop`; where a test failed before it, nobody asks.
+  sending.catch(() => undefined)
   return {
     stop: async () => {
       stopping.abort()

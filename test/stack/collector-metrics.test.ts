@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findBinary } from '../../src/stack/binaries'
+import { askPrometheus, type Row } from '../support/ask-prometheus'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
 import { needsCollector } from '../support/needs-collector'
@@ -128,20 +129,11 @@ describe('metrics through the Collector', () => {
     assert.ok(own.every(sample => !sample.name.startsWith('http_server_request_duration')))
   })
 
-  interface Row {
-    readonly metric: Readonly<Record<string, string>>
-    readonly value: number
-  }
-
   /** What a query answers, as soon as it answers something that will do. */
   async function query(expression: string, enough = (rows: readonly Row[]) => rows.length > 0): Promise<Row[]> {
     return until(
       async () => {
-        const response = await fetch(`${prometheus.url}/api/v1/query?query=${encodeURIComponent(expression)}`)
-        const { data } = (await response.json()) as {
-          data: { result: { metric: Record<string, string>; value: [number, string] }[] }
-        }
-        const rows = data.result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }))
+        const rows = await askPrometheus(prometheus.url, expression)
         return enough(rows) && rows
       },
       { what: expression, timeoutMs: 15_000 },

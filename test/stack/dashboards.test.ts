@@ -2,27 +2,24 @@ import assert from 'node:assert/strict'
 import { EMITTED_METRICS } from '../monitoring/emitted-metrics'
 import { metricNamesByFile } from '../monitoring/metric-names'
 import { dashboardFiles, panelsOf, readDashboard } from '../monitoring/monitoring-files'
+import { askPrometheus } from '../support/ask-prometheus'
 import { freePort } from '../support/free-port'
-import { needs } from '../support/needs'
 import { sendMany } from '../support/send-many'
-import { startAlerting } from '../support/start-alerting'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis } from '../support/start-redis'
 import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
+import { withAlerting } from '../support/with-alerting'
 
 /** Prometheus scrapes every 600 ms instead of every 15 s. */
 const FACTOR = 25
 
 describe('dashboards on the running stack', function () {
   this.timeout(90_000)
-  let prometheusUrl: string
   let gateway: RunningGateway
   let sent: () => Promise<unknown>
 
-  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
-
-  before(async () => {
+  const alerting = withAlerting(async () => {
     const upstream = await startUpstream((request, response) => {
       response.statusCode = request.url?.includes('fails') === true ? 500 : 200
       response.end('ok')
@@ -32,17 +29,9 @@ describe('dashboards on the running stack', function () {
       config: configuration(upstream.url, await freePort()),
       env: { REDIS_URL: redis.url },
     })
-    ;({ prometheusUrl } = await startAlerting({
-      gatewayOpsPort: gateway.opsPort,
-      redisPort: redis.port,
-      // Nobody listens there: what is told is not of interest here.
-      slackUrl: 'http://127.0.0.1:9/',
-      mailPort: 9,
-      incidents: {},
-      factor: FACTOR,
-    }))
     const paths = ['/api/orders/1', '/api/orders/fails', '/limited', '/nobody', '/twice/1']
     sent = () => sendMany(gateway.url, 50, index => ({ path: paths[index % paths.length] ?? '/' }))
+    return { gateways: [gateway], redis, factor: FACTOR, incidents: {} }
   })
 
   for (const file of dashboardFiles()) {
@@ -67,7 +56,7 @@ describe('dashboards on the running stack', function () {
 
   it('knows no name of a metric that is not exposed, and rules and panels ask for no other', async () => {
     const asked = new Set([...metricNamesByFile().values()].flat())
-    const response = await fetch(`${prometheusUrl}/api/v1/label/__name__/values`)
+    const response = await fetch(`${alerting.prometheusUrl}/api/v1/label/__name__/values`)
     const { data } = (await response.json()) as { data: string[] }
     // The gateway of this stack has no certificate whose end could be told.
     const exposed = new Set([...data, 'gateway_tls_certificate_not_after_seconds'])
@@ -79,10 +68,7 @@ describe('dashboards on the running stack', function () {
 
   /** How many series answer at this moment. */
   async function ask(expr: string): Promise<number> {
-    const response = await fetch(`${prometheusUrl}/api/v1/query?${new URLSearchParams({ query: expr }).toString()}`)
-    const answer = (await response.json()) as { status: string; error?: string; data: { result: unknown[] } }
-    assert.equal(answer.status, 'success', `${expr}: ${answer.error}`)
-    return answer.data.result.length
+    return (await askPrometheus(alerting.prometheusUrl, expr)).length
   }
 })
 

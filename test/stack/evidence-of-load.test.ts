@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
-import { startMailServer, type MailServer } from '../support/mail-server'
-import { needs } from '../support/needs'
+import { askPrometheus } from '../support/ask-prometheus'
 import { send } from '../support/send'
-import { startSlackStandIn, type SlackStandIn } from '../support/slack-stand-in'
-import { startAlerting, type RunningAlerting } from '../support/start-alerting'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
+import { withAlerting } from '../support/with-alerting'
 
 const FACTOR = 12.5
 const IN_FLIGHT = 3
@@ -20,33 +18,12 @@ describe('the message about a gateway that has too much to do', function () {
   const pending: ServerResponse[] = []
   let upstream: RunningUpstream
   let gateway: RunningGateway
-  let slack: SlackStandIn
-  let mail: MailServer
-  let alerting: RunningAlerting
 
-  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
-
-  before(async () => {
+  const alerting = withAlerting(async () => {
     upstream = await startUpstream((_request, response) => pending.push(response))
     const redis = await startRedis()
     gateway = await startGateway({ config: configuration(upstream.url, '/one'), env: { REDIS_URL: redis.url } })
-    slack = await startSlackStandIn()
-    mail = await startMailServer()
-    alerting = await startAlerting({
-      gatewayOpsPort: gateway.opsPort,
-      redisPort: redis.port,
-      slackUrl: slack.url,
-      mailPort: mail.port,
-      factor: FACTOR,
-      incidents: { REDIS_URL: redis.url },
-    })
-  })
-
-  after(async () => {
-    for (const response of pending) response.end()
-    await alerting?.stop()
-    await slack?.stop()
-    await mail?.stop()
+    return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url } }
   })
 
   it('says how much is turned away and how much there was to do, and looks for no traces', async () => {
@@ -63,10 +40,10 @@ describe('the message about a gateway that has too much to do', function () {
     await until(() => pending.length === IN_FLIGHT, { what: 'the calls that fill the gateway' })
     for (let i = 0; i < SHED; i++) assert.equal((await send(gateway.port, '/two')).status, 503)
 
-    const { text = '' } = await until(() => mail.mails.find(({ subject }) => subject?.includes('GatewayShedding')), {
-      what: 'a mail',
-      timeoutMs: 60_000,
-    })
+    const { text = '' } = await until(
+      () => alerting.mail.mails.find(({ subject }) => subject?.includes('GatewayShedding')),
+      { what: 'a mail', timeoutMs: 60_000 },
+    )
     assert.match(text, new RegExp(`${SHED} of ${SHED}: the gateway had too much to do and turned requests away`))
     assert.match(text, new RegExp(`Load: up to ${IN_FLIGHT} requests at once, the event loop up to [0-9.]+ m?s late`))
     assert.match(text, /First refused at \d\d:\d\d:\d\d UTC/)
@@ -79,10 +56,8 @@ describe('the message about a gateway that has too much to do', function () {
 
   /** For how long Prometheus has had a metric. */
   async function secondsOf(metric: string): Promise<number> {
-    const query = `count_over_time(${metric}[1m:1s])`
-    const response = await fetch(`${alerting.prometheusUrl}/api/v1/query?${new URLSearchParams({ query }).toString()}`)
-    const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
-    return Number(data.result[0]?.value[1] ?? 0)
+    const [row] = await askPrometheus(alerting.prometheusUrl, `count_over_time(${metric}[1m:1s])`)
+    return row?.value ?? 0
   }
 
   async function reloaded(result: string): Promise<void> {

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict'
-import type { ParsedMail } from 'mailparser'
-import { startMailServer, type MailServer } from '../support/mail-server'
 import { freePort } from '../support/free-port'
-import { needs } from '../support/needs'
-import { startSlackStandIn, type SlackMessage, type SlackStandIn } from '../support/slack-stand-in'
-import { startAlerting, type RunningAlerting } from '../support/start-alerting'
+import type { SlackMessage } from '../support/slack-stand-in'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis } from '../support/start-redis'
-import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { startUpstream } from '../support/start-upstream'
 import { TracedClient } from '../support/traced-client'
 import { until } from '../support/until'
+import { withAlerting, type Told } from '../support/with-alerting'
 
 const FACTOR = 12.5
 /** How often each kind of failure happens; chosen at random, so that no figure can be hard-coded. */
@@ -21,16 +18,10 @@ const LIMIT = 5
 describe('the message that wakes you contains the evidence', function () {
   this.timeout(110_000)
   const client = new TracedClient()
-  let upstream: RunningUpstream
   let gateway: RunningGateway
-  let slack: SlackStandIn
-  let mail: MailServer
-  let alerting: RunningAlerting
 
-  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
-
-  before(async () => {
-    upstream = await startUpstream((request, response) => {
+  const alerting = withAlerting(async () => {
+    const upstream = await startUpstream((request, response) => {
       if (request.url?.startsWith('/broken') === true) request.socket.destroy()
       else response.writeHead(request.url?.startsWith('/answered') === true ? 503 : 200).end()
     })
@@ -39,16 +30,10 @@ describe('the message that wakes you contains the evidence', function () {
     // 1 %: nearly nothing of this would be kept by chance.
     const sampling = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }
     gateway = await startGateway({ config, env: { REDIS_URL: redis.url, ...sampling } })
-    slack = await startSlackStandIn()
-    mail = await startMailServer()
-    alerting = await startAlerting({
-      gatewayOpsPort: gateway.opsPort,
-      redisPort: redis.port,
-      slackUrl: slack.url,
-      mailPort: mail.port,
-      factor: FACTOR,
-      incidents: { REDIS_URL: redis.url },
-    })
+    return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url } }
+  })
+
+  before(async () => {
     const requests = [
       ...times(FAILED.refused, '/payments/1'),
       ...times(FAILED.broken, '/orders/broken'),
@@ -57,12 +42,6 @@ describe('the message that wakes you contains the evidence', function () {
     ]
     for (const path of shuffled(requests)) await client.get(gateway.url + path)
     for (let i = 0; i < LIMITED; i++) await client.get(`${gateway.url}/limited`)
-  })
-
-  after(async () => {
-    await alerting?.stop()
-    await slack?.stop()
-    await mail?.stop()
   })
 
   it('names the traces that the client saw fail, each kind of failure with its share, and a page', async () => {
@@ -112,7 +91,7 @@ describe('the message that wakes you contains the evidence', function () {
 
   it('says the same once more when it is over, and closes the incident', async () => {
     const isOver = ({ title }: SlackMessage): boolean => title.startsWith('[RESOLVED] GatewayHttp500Spike')
-    await until(() => slack.messages.find(isOver), { what: 'the end', timeoutMs: 90_000, intervalMs: 50 })
+    await until(() => alerting.slack.messages.find(isOver), { what: 'the end', timeoutMs: 90_000, intervalMs: 50 })
     await until(() => anyClosed(), { what: 'a closed incident', timeoutMs: 30_000 })
   })
 
@@ -129,19 +108,8 @@ describe('the message that wakes you contains the evidence', function () {
     for (const id of ids) assert.equal(client.failed().has(id), true, `${id} failed`)
   }
 
-  async function messages(
-    route: string,
-    alert = '[CRITICAL] GatewayHttp500Spike',
-  ): Promise<{ slack: SlackMessage; mail: ParsedMail }> {
-    const fits = (title: string): boolean => title === `${alert} ${route}`
-    const options = { timeoutMs: 60_000, intervalMs: 50 }
-    return {
-      slack: await until(() => slack.messages.find(({ title }) => fits(title)), {
-        ...options,
-        what: `Slack: ${route}`,
-      }),
-      mail: await until(() => mail.mails.find(({ subject }) => fits(subject ?? '')), { ...options, what: 'a mail' }),
-    }
+  function messages(route: string, alert = '[CRITICAL] GatewayHttp500Spike'): Promise<Told> {
+    return alerting.told(title => title === `${alert} ${route}`)
   }
 })
 

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
-import { startMailServer, type MailServer } from '../support/mail-server'
-import { needs } from '../support/needs'
-import { startSlackStandIn, type SlackStandIn } from '../support/slack-stand-in'
 import { freePort } from '../support/free-port'
 import { incidentsPlan } from '../../src/stack/components'
-import { startAlerting, type RunningAlerting } from '../support/start-alerting'
 import { startPlanned } from '../support/start-planned'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { until } from '../support/until'
+import { withAlerting } from '../support/with-alerting'
 
 const FACTOR = 12.5
 
@@ -16,39 +13,18 @@ describe('an incident service that is frozen or out of order', function () {
   this.timeout(110_000)
   let redis: RunningRedis
   let gateway: RunningGateway
-  let slack: SlackStandIn
-  let mail: MailServer
-  let alerting: RunningAlerting
 
-  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
-
-  before(async () => {
+  const alerting = withAlerting(async () => {
     redis = await startRedis()
     gateway = await startGateway({ config: CONFIGURATION, env: { REDIS_URL: redis.url } })
-    slack = await startSlackStandIn()
-    mail = await startMailServer()
-    alerting = await startAlerting({
-      gatewayOpsPort: gateway.opsPort,
-      redisPort: redis.port,
-      slackUrl: slack.url,
-      mailPort: mail.port,
-      factor: FACTOR,
-      incidents: {},
-    })
-  })
-
-  after(async () => {
-    alerting?.incidents?.signal('SIGCONT')
-    await alerting?.stop()
-    await slack?.stop()
-    await mail?.stop()
+    return { gateways: [gateway], redis, factor: FACTOR, incidents: {} }
   })
 
   it('delays no page: frozen, it only takes the evidence away', async () => {
     alerting.incidents?.signal('SIGSTOP')
     for (let i = 0; i < 40; i++) await (await fetch(`${gateway.url}/gone`)).arrayBuffer()
     const firing = await until(() => firingSince('GatewayHttp500Spike'), { what: 'the alert fires', timeoutMs: 60_000 })
-    const page = await until(() => slack.messages.find(({ title }) => title.includes('GatewayHttp500Spike')), {
+    const page = await until(() => alerting.slack.messages.find(({ title }) => title.includes('GatewayHttp500Spike')), {
       what: 'the page',
       timeoutMs: 60_000,
       intervalMs: 20,
@@ -77,16 +53,18 @@ describe('an incident service that is frozen or out of order', function () {
 
   /** When Prometheus began to fire it, by its own account. */
   async function firingSince(alertname: string): Promise<number | undefined> {
-    const response = await fetch(`${alerting.alertmanagerUrl}/api/v2/alerts`)
-    const alerts = (await response.json()) as ToldAlert[]
-    const found = alerts.find(({ labels }) => labels['alertname'] === alertname)
+    const found = (await toldAlerts()).find(({ labels }) => labels['alertname'] === alertname)
     return found && Date.parse(found.startsAt)
   }
 
-  async function toldOf(prefix: string): Promise<ToldAlert[] | undefined> {
+  /** All that Alertmanager knows of. */
+  async function toldAlerts(): Promise<ToldAlert[]> {
     const response = await fetch(`${alerting.alertmanagerUrl}/api/v2/alerts`)
-    const alerts = (await response.json()) as ToldAlert[]
-    const found = alerts.filter(({ labels }) => labels['alertname']?.startsWith(prefix) === true)
+    return (await response.json()) as ToldAlert[]
+  }
+
+  async function toldOf(prefix: string): Promise<ToldAlert[] | undefined> {
+    const found = (await toldAlerts()).filter(({ labels }) => labels['alertname']?.startsWith(prefix) === true)
     return found.length === 500 ? found : undefined
   }
 
@@ -97,10 +75,10 @@ describe('an incident service that is frozen or out of order', function () {
     const alert = firingAlert('Lonely')
     await post(service, [{ ...alert, labels: { ...alert.labels, component: 'gateway', family: 'faults' } }])
     const told = await until(
-      async () => {
-        const response = await fetch(`${alerting.alertmanagerUrl}/api/v2/alerts?filter=alertname%3DLonely`)
-        return ((await response.json()) as ToldAlert[]).find(({ annotations }) => annotations['evidence'])
-      },
+      async () =>
+        (await toldAlerts()).find(
+          ({ labels, annotations }) => labels['alertname'] === 'Lonely' && annotations['evidence'],
+        ),
       { what: 'the evidence arrives', timeoutMs: 20_000 },
     )
     assert.ok(Date.now() - startedAt < 10_000)

@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
 import { askRedis } from '../support/ask-redis'
 import { startDelayingProxy, type DelayingProxy } from '../support/delaying-proxy'
-import { startMailServer, type MailServer } from '../support/mail-server'
-import { needs } from '../support/needs'
 import { send } from '../support/send'
-import { startSlackStandIn, type SlackStandIn } from '../support/slack-stand-in'
-import { startAlerting, type RunningAlerting } from '../support/start-alerting'
 import { proxyTo } from '../support/start-pipeline'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
+import { withAlerting } from '../support/with-alerting'
 
 /** What takes two minutes takes five seconds. */
 const FACTOR = 25
@@ -50,36 +47,18 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
 describe('the alert of a gateway without its Redis', function () {
   this.timeout(120_000)
   let upstream: RunningUpstream
-  let watched: RunningRedis
-  let slack: SlackStandIn
-  let mail: MailServer
-  let alerting: RunningAlerting
   const proxies: DelayingProxy[] = []
   const pairs = new Map<string, Pair>()
 
-  before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
-  before(async () => {
+  const alerting = withAlerting(async () => {
     upstream = await startUpstream()
     // Of the exporter: while RedisDown fires, what follows from it is not told.
-    watched = await startRedis()
+    const watched = await startRedis()
     // One after the other: of seven programs that start at once, each takes as long as all.
     for (const name of [...Object.keys(OUTAGES), 'well']) pairs.set(name, await startPair(name))
-    slack = await startSlackStandIn()
-    mail = await startMailServer()
-    const [gatewayOpsPort = 0, ...moreGatewayOpsPorts] = [...pairs.values()].map(({ gateway }) => gateway.opsPort)
-    alerting = await startAlerting({
-      gatewayOpsPort,
-      moreGatewayOpsPorts,
-      redisPort: watched.port,
-      slackUrl: slack.url,
-      mailPort: mail.port,
-      factor: FACTOR,
-    })
+    return { gateways: [...pairs.values()].map(({ gateway }) => gateway), redis: watched, factor: FACTOR }
   })
   after(async () => {
-    await alerting?.stop()
-    await slack?.stop()
-    await mail?.stop()
     await Promise.all(proxies.map(proxy => proxy.stop()))
   })
 
@@ -97,8 +76,8 @@ describe('the alert of a gateway without its Redis', function () {
   const told = (state: string): readonly [string, string] => {
     const fits = (title: string | undefined): boolean =>
       title?.includes(ALERT) === true && title.startsWith(`[${state}`)
-    const inSlack = slack.messages.filter(({ title }) => fits(title)).map(({ text }) => text)
-    const inMail = mail.mails.filter(({ subject }) => fits(subject)).map(({ text }) => text)
+    const inSlack = alerting.slack.messages.filter(({ title }) => fits(title)).map(({ text }) => text)
+    const inMail = alerting.mail.mails.filter(({ subject }) => fits(subject)).map(({ text }) => text)
     return [inSlack.join('\n'), inMail.join('\n')]
   }
   const toldOf = (state: string, pair: Pair): boolean => told(state).every(text => text.includes(addressOf(pair)))

@@ -3,19 +3,20 @@ import { join } from 'node:path'
 import { alertmanagerPlan, incidentsPlan, prometheusPlan, redisExporterPlan } from '../../src/stack/components'
 import { copyMonitoring } from '../../src/stack/monitoring-copy'
 import { freePort } from './free-port'
+import type { MailServer } from './mail-server'
 import { shortened } from './shortened'
+import type { SlackStandIn } from './slack-stand-in'
+import type { RunningGateway } from './start-gateway'
 import { startPlanned } from './start-planned'
 import type { TestProcess } from './start-process'
+import type { RunningRedis } from './start-redis'
 import { temporaryFolder } from './temporary-folder'
 import { until } from './until'
 
-export interface AlertingOptions {
-  readonly gatewayOpsPort: number
-  /** Of other gateways that are scraped as well. */
-  readonly moreGatewayOpsPorts?: readonly number[]
-  readonly redisPort: number
-  readonly slackUrl: string
-  readonly mailPort: number
+/** What is watched, and how. */
+export interface Watched {
+  readonly gateways: readonly RunningGateway[]
+  readonly redis: RunningRedis
   /** The incident service runs too, with these settings beside its addresses; undefined: it is down. */
   readonly incidents?: NodeJS.ProcessEnv | undefined
   /** By which every duration of the shipped files is divided. */
@@ -29,12 +30,16 @@ export interface RunningAlerting {
   readonly incidents: TestProcess | undefined
   /** The copy of the shipped files that the two run with. */
   readonly folder: string
-  /** Ends all of it; left running, it would disturb the tests that follow. */
-  stop(): Promise<void>
+}
+
+/** Who is told. */
+export interface Receivers {
+  readonly slack: SlackStandIn
+  readonly mail: MailServer
 }
 
 /** redis_exporter, Prometheus and Alertmanager as real processes, with the shipped files; ready when all targets are up. */
-export async function startAlerting(options: AlertingOptions): Promise<RunningAlerting> {
+export async function startAlerting(watched: Watched, { slack, mail }: Receivers): Promise<RunningAlerting> {
   const [prometheusPort, alertmanagerPort, incidentsPort, exporterPort] = await Promise.all([
     freePort(),
     freePort(),
@@ -43,28 +48,27 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
   ])
   const folder = temporaryFolder()
   const secrets = temporaryFolder()
-  const gatewayPorts = [options.gatewayOpsPort, ...(options.moreGatewayOpsPorts ?? [])]
-  writeFileSync(join(secrets, 'slack_api_url'), options.slackUrl)
+  writeFileSync(join(secrets, 'slack_api_url'), slack.url)
   writeFileSync(join(secrets, 'smtp_password'), 'not-a-secret')
   copyMonitoring({
     folder,
     replacements: {
-      'gateway:9464': gatewayPorts.map(port => `127.0.0.1:${port}`).join(', '),
+      'gateway:9464': watched.gateways.map(({ opsPort }) => `127.0.0.1:${opsPort}`).join(', '),
       'redis-exporter:9121': `127.0.0.1:${exporterPort}`,
       'localhost:9090': `127.0.0.1:${prometheusPort}`,
       'alertmanager:9093': `127.0.0.1:${alertmanagerPort}`,
       'incidents:9095': `127.0.0.1:${incidentsPort}`,
-      'mail:1025': `127.0.0.1:${options.mailPort}`,
+      'mail:1025': `127.0.0.1:${mail.port}`,
       '/run/secrets': secrets,
     },
-    transform: text => shortened(text, options.factor),
+    transform: text => shortened(text, watched.factor),
   })
-  const exporter = await startPlanned(await redisExporterPlan(exporterPort, options.redisPort))
-  const alertmanager = await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
+  await startPlanned(await redisExporterPlan(exporterPort, watched.redis.port))
+  await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
   const ports = { prometheus: prometheusPort, alertmanager: alertmanagerPort }
-  const incidentsEnv = { INCIDENTS_FOLDER: temporaryFolder(), ...options.incidents }
-  const incidents = options.incidents && (await startPlanned(incidentsPlan(incidentsPort, ports, incidentsEnv)))
-  const prometheus = await startPlanned(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
+  const incidentsEnv = { INCIDENTS_FOLDER: temporaryFolder(), ...watched.incidents }
+  const incidents = watched.incidents && (await startPlanned(incidentsPlan(incidentsPort, ports, incidentsEnv)))
+  await startPlanned(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
   const prometheusUrl = `http://127.0.0.1:${prometheusPort}`
   const alertmanagerUrl = `http://127.0.0.1:${alertmanagerPort}`
   await until(() => allTargetsUp(prometheusUrl, incidents !== undefined), {
@@ -78,9 +82,6 @@ export async function startAlerting(options: AlertingOptions): Promise<RunningAl
     incidentsUrl: `http://127.0.0.1:${incidentsPort}`,
     incidents,
     folder,
-    stop: async () => {
-      await Promise.all([prometheus, incidents, alertmanager, exporter].map(async started => started?.kill()))
-    },
   }
 }
 
