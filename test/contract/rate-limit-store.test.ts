@@ -5,6 +5,7 @@ import type { RateLimitStore, Standing } from '../../src/admission/rate-limit/ra
 import { RedisScriptStore, RedisWindowStore } from '../../src/admission/rate-limit/redis-stores'
 import type { RateLimitPolicy } from '../../src/config/types'
 import { RedisConnection } from '../../src/redis/connection'
+import { LIMIT_DEFAULTS } from '../support/config-defaults'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
 import { recordedLog } from '../support/start-pipeline'
@@ -13,20 +14,7 @@ import { until } from '../support/until'
 
 type Policies = readonly [RateLimitPolicy, ...RateLimitPolicy[]]
 
-const POLICY: RateLimitPolicy = {
-  name: 'default',
-  limit: 10,
-  tiers: {},
-  windowMs: 60_000,
-  algorithm: 'fixed-window',
-  key: ['client'],
-  cost: { standard: 1, methods: {} },
-  bypass: [],
-  dryRun: false,
-  legacyHeaders: false,
-  offenders: 'hashed',
-  onStoreFailure: 'local',
-}
+const POLICY: RateLimitPolicy = { ...LIMIT_DEFAULTS, name: 'default', limit: 10, windowMs: 60_000 }
 
 interface Subject {
   /** A store with counters of its own. */

@@ -4,21 +4,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readGatewayFile } from '../../../src/config/gateway-file'
 import type { GatewayConfig } from '../../../src/config/types'
+import { LIMIT_DEFAULTS, ROUTE_DEFAULTS } from '../../support/config-defaults'
 import { configOf, gatewayYaml } from './gateway-yaml'
 
 const ROOT = join(__dirname, '../../../..')
-
-const LIMIT_DEFAULTS = {
-  tiers: {},
-  algorithm: 'fixed-window',
-  key: ['client'],
-  cost: { standard: 1, methods: {} },
-  bypass: [],
-  dryRun: false,
-  legacyHeaders: false,
-  offenders: 'hashed',
-  onStoreFailure: 'local',
-}
 
 const SMALLEST = `
 upstreams:
@@ -116,23 +105,10 @@ describe('a valid gateway.yaml', () => {
       ],
       routes: [
         {
+          ...ROUTE_DEFAULTS,
           name: 'orders',
           match: { path: '/orders', exact: false, host: undefined, methods: undefined, headers: [] },
           upstream: 'orders',
-          auth: undefined,
-          redirect: undefined,
-          respond: undefined,
-          maintenance: undefined,
-          rewrite: { stripPrefix: undefined, addPrefix: undefined },
-          requestHeaders: undefined,
-          responseHeaders: undefined,
-          timeouts: {},
-          retry: 'idempotent',
-          access: [],
-          cors: undefined,
-          maxBodyBytes: undefined,
-          webSocket: { idleTimeoutMs: 300_000 },
-          rateLimits: [],
         },
       ],
     }
@@ -245,22 +221,12 @@ describe('a valid gateway.yaml', () => {
         ],
       },
       {
+        ...ROUTE_DEFAULTS,
         name: 'everything-else',
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
-        auth: undefined,
-        redirect: undefined,
-        respond: undefined,
-        maintenance: undefined,
-        rewrite: { stripPrefix: undefined, addPrefix: undefined },
-        requestHeaders: undefined,
-        responseHeaders: undefined,
-        timeouts: {},
-        retry: 'idempotent',
         access: [{ allow: [], deny: ['192.0.2.0/24'] }],
-        cors: undefined,
         maxBodyBytes: 10_737_418_240,
-        webSocket: { idleTimeoutMs: 300_000 },
         rateLimits: [
           {
             ...LIMIT_DEFAULTS,

@@ -3,6 +3,7 @@ import { mock } from 'node:test'
 import { toFields } from '../../../src/config/values/header'
 import { toRoute, type Route } from '../../../src/routing/route'
 import { MethodNotAllowed, RouteTable } from '../../../src/routing/route-table'
+import { ROUTE_DEFAULTS } from '../../support/config-defaults'
 
 interface Match {
   readonly path: string
@@ -17,26 +18,13 @@ function table(...routes: readonly Match[]): RouteTable<Route> {
   return new RouteTable(
     routes.map(({ path, host, methods, exact = false, headers: map }) =>
       toRoute({
+        ...ROUTE_DEFAULTS,
         name: [methods?.join('|'), `${host ?? ''}${path}`, exact ? '=' : [], map && describeFields(map)]
           .flat()
           .filter(part => part !== undefined)
           .join(' '),
         match: { path, host, methods, exact, headers: toFields(map) },
         upstream: 'app',
-        auth: undefined,
-        redirect: undefined,
-        respond: undefined,
-        maintenance: undefined,
-        rewrite: { stripPrefix: undefined, addPrefix: undefined },
-        requestHeaders: undefined,
-        responseHeaders: undefined,
-        timeouts: {},
-        retry: 'idempotent',
-        access: [],
-        cors: undefined,
-        maxBodyBytes: undefined,
-        webSocket: { idleTimeoutMs: 300_000 },
-        rateLimits: [],
       }),
     ),
   )

@@ -1,0 +1,32 @@
+import type { RateLimitPolicy, RouteConfig } from '../../src/config/types'
+
+/** What a route is whose file says only which requests are its own and where they go. */
+export const ROUTE_DEFAULTS: Omit<RouteConfig, 'name' | 'match' | 'upstream'> = {
+  auth: undefined,
+  redirect: undefined,
+  respond: undefined,
+  maintenance: undefined,
+  rewrite: { stripPrefix: undefined, addPrefix: undefined },
+  requestHeaders: undefined,
+  responseHeaders: undefined,
+  timeouts: {},
+  retry: 'idempotent',
+  access: [],
+  cors: undefined,
+  maxBodyBytes: undefined,
+  webSocket: { idleTimeoutMs: 300_000 },
+  rateLimits: [],
+}
+
+/** What a policy is whose file says only how many and in which time. */
+export const LIMIT_DEFAULTS: Omit<RateLimitPolicy, 'name' | 'limit' | 'windowMs'> = {
+  tiers: {},
+  algorithm: 'fixed-window',
+  key: ['client'],
+  cost: { standard: 1, methods: {} },
+  bypass: [],
+  dryRun: false,
+  legacyHeaders: false,
+  offenders: 'hashed',
+  onStoreFailure: 'local',
+}
