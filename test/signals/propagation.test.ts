@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { listTraces, openTrace } from '../support/ops-port'
 import { rawExchange } from '../support/raw-http'
 import { launchGateway, startGateway, type RunningGateway } from '../support/start-gateway'
+import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
@@ -30,11 +31,7 @@ describe('the trace of a caller', () => {
   }
 
   function configWith(entrypoint: object): string {
-    return JSON.stringify({
-      entrypoint,
-      upstreams: { app: { targets: [upstream.url] } },
-      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
-    })
+    return JSON.stringify(proxyTo(upstream.url, { entrypoint }))
   }
 
   /** Sends a request with these header lines and tells what the upstream got of any trace. */

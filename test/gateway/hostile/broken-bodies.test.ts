@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
 import { openRaw } from '../../support/raw-http'
-import { startPipeline } from '../../support/start-pipeline'
+import { proxyTo, startPipeline } from '../../support/start-pipeline'
 import { startUpstream } from '../../support/start-upstream'
 import { get, post } from './hostile-cases'
 
 describe('a request that breaks in its body', () => {
   it('is answered and counted as malformed when the answer has not begun', async () => {
     const upstream = await startUpstream(request => request.resume())
-    const pipeline = await startPipeline({
-      upstreams: { app: { targets: [upstream.url] } },
-      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
-    })
+    const pipeline = await startPipeline(proxyTo(upstream.url))
     const connection = await openRaw(pipeline.port)
     connection.send(post('3\r\nabc\r\nnonsense\r\n', 'Transfer-Encoding: chunked'))
     const answer = await connection.closed()
@@ -26,10 +23,7 @@ describe('a request that breaks in its body', () => {
       request.resume()
       response.write('begun')
     })
-    const pipeline = await startPipeline({
-      upstreams: { app: { targets: [upstream.url] } },
-      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
-    })
+    const pipeline = await startPipeline(proxyTo(upstream.url))
     const connection = await openRaw(pipeline.port)
     connection.send(post('3\r\nabc\r\n', 'Transfer-Encoding: chunked'))
     await connection.waitFor('begun')
@@ -47,10 +41,7 @@ describe('a request that breaks in its body', () => {
       request.resume()
       response.write('begun')
     })
-    const pipeline = await startPipeline({
-      upstreams: { app: { targets: [upstream.url] } },
-      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
-    })
+    const pipeline = await startPipeline(proxyTo(upstream.url))
     const connection = await openRaw(pipeline.port)
     connection.send(get('/app'))
     await connection.waitFor('begun')
