@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
-import { problemOf, send, type Answer, type Message } from '../support/send'
+import { linesOf, problemOf, send, type Answer, type Message } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream, type SeenRequest } from '../support/start-upstream'
 
@@ -34,9 +34,8 @@ describe('API keys', () => {
   }
   const ask = (headers: Message['headers'] = {}): Promise<Answer> => send(pipeline.port, { path: '/app', headers })
   const seen = (): SeenRequest => upstream.requests.at(-1)!
-  /** Values of all lines of a field that reached the upstream, `_` for `-` as CGI reads it. */
-  const forwarded = (name: string): string[] =>
-    seen().rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]!.toLowerCase().replaceAll('_', '-') === name)
+  /** What reached the upstream of a field. */
+  const forwarded = (name: string): string[] => linesOf(seen(), name)
 
   it('let their consumer in, whose name the upstream is told, and stay here', async () => {
     await start()

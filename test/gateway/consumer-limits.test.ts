@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
 import { needs } from '../support/needs'
-import { problemOf, send, type Answer } from '../support/send'
+import { linesOf, problemOf, send, type Answer } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
@@ -49,24 +49,20 @@ for (const store of ['memory', 'redis'] as const) {
       const answers = await Promise.all(Array.from({ length: requests }, async () => ask(name)))
       return answers.filter(({ status }) => status === 200).length
     }
-    /** The lines of a field, each an item of one policy. */
-    function lines({ rawHeaders }: Answer, field: string): string[] {
-      return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === field)
-    }
 
     for (const algorithm of ['fixed-window', 'gcra']) {
       it(`are those of its tier, and the headers say so: ${algorithm}`, async () => {
         await limit({ limit: 3, window: '1d', algorithm, key: 'consumer', tiers: { gold: 7, bronze: 2 } })
         const first = await ask('acme')
-        assert.deepEqual(lines(first, 'ratelimit-policy'), ['"default"; q=7; w=86400'])
-        assert.match(lines(first, 'ratelimit')[0]!, /^"default"; r=6; t=\d+$/)
+        assert.deepEqual(linesOf(first, 'ratelimit-policy'), ['"default"; q=7; w=86400'])
+        assert.match(linesOf(first, 'ratelimit')[0]!, /^"default"; r=6; t=\d+$/)
         assert.equal(await passed('acme', 12), 6)
         assert.equal(await passed('globex', 12), 3)
         assert.equal(await passed('initech', 12), 2)
         const refused = await ask('initech')
         assert.equal(problemOf(refused)['reason'], 'limited')
-        assert.deepEqual(lines(refused, 'ratelimit-policy'), ['"default"; q=2; w=86400'])
-        assert.match(lines(refused, 'ratelimit')[0]!, /^"default"; r=0; t=\d+$/)
+        assert.deepEqual(linesOf(refused, 'ratelimit-policy'), ['"default"; q=2; w=86400'])
+        assert.match(linesOf(refused, 'ratelimit')[0]!, /^"default"; r=0; t=\d+$/)
         assert.ok(Number(refused.headers['retry-after']) > 0)
       })
     }
@@ -104,9 +100,9 @@ for (const store of ['memory', 'redis'] as const) {
         { name: 'address', limit: 6, window: '1h', legacyHeaders: true },
       ])
       const answer = await ask('globex')
-      assert.deepEqual(lines(answer, 'ratelimit-policy'), ['"address"; q=6; w=3600', '"mine"; q=4; w=3600'])
+      assert.deepEqual(linesOf(answer, 'ratelimit-policy'), ['"address"; q=6; w=3600', '"mine"; q=4; w=3600'])
       assert.deepEqual(
-        lines(answer, 'ratelimit').map(line => line.replace(/ t=.*/, '')),
+        linesOf(answer, 'ratelimit').map(line => line.replace(/ t=.*/, '')),
         ['"address"; r=5;', '"mine"; r=3;'],
       )
       assert.equal(answer.headers['x-ratelimit-remaining'], '3')

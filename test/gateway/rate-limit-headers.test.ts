@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { needs } from '../support/needs'
-import { send, type Answer } from '../support/send'
+import { linesOf, send, type Answer } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
@@ -12,10 +12,6 @@ import { until } from '../support/until'
 interface Told {
   readonly name: string
   readonly numbers: Readonly<Record<string, number>>
-}
-
-function linesOf({ rawHeaders }: Answer, name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
 }
 
 function toldIn(answer: Answer, field: string): Told[] {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { send, type Answer, type Message } from '../support/send'
+import { linesOf, send, type Answer, type Message } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
@@ -30,9 +30,8 @@ describe('rate-limit policies', () => {
   }
   /** The items of a list in one or more field lines, by name, each with its parameters. */
   function items(answer: Answer, field: string): Record<string, Record<string, string>> {
-    const lines = answer.rawHeaders.filter((_, i) => i % 2 === 1 && answer.rawHeaders[i - 1]?.toLowerCase() === field)
     return Object.fromEntries(
-      lines
+      linesOf(answer, field)
         .join(', ')
         .split(', ')
         .map(item => {

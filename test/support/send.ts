@@ -63,6 +63,11 @@ export async function answerOf(response: IncomingMessage): Promise<Answer> {
   }
 }
 
+/** The values of all lines of a field, in their order; names are read as CGI reads them, so that none hides behind a `_`. */
+export function linesOf({ rawHeaders }: { readonly rawHeaders: readonly string[] }, name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase().replaceAll('_', '-') === name)
+}
+
 /** The problem details (RFC 9457) of an answer that the gateway gave itself. */
 export function problemOf({ status, headers, text }: Answer): Readonly<Record<string, unknown>> {
   const problem = JSON.parse(text) as Record<string, unknown>
