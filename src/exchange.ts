@@ -56,6 +56,8 @@ export class Exchange {
   upgrade: Upgrade | undefined
   /** What the response is where it is meant to stay open, so that it is never a slow request. */
   stream: StreamKind | undefined
+  /** Made for it and not yet over: told first when the client has everything, or is gone. */
+  call: { onClientClose(): void } | undefined
   /** Of the connection that became one. */
   tunnel: Tunnel | undefined
   /** Index among those in flight (`in-flight.ts`). */

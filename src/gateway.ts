@@ -16,7 +16,7 @@ import { redirect } from './answers/redirect'
 import { respond } from './answers/respond'
 import type { EntrypointConfig, GatewayConfig, RouteConfig, TokenConfig } from './config/types'
 import { isBelowReserved } from './config/values/path-template'
-import { createAccessLog } from './entrypoint/access-log'
+import type { AccessLog } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import type { RequestMetrics } from './entrypoint/request-metrics'
@@ -52,6 +52,7 @@ export interface GatewayOptions {
   readonly replicas: number
   readonly redis: RedisConnection | undefined
   readonly log: Logger
+  readonly logAccess: AccessLog
   readonly metrics: RequestMetrics
   readonly recent: RecentRequests
   /** Answers a scrape. */
@@ -229,8 +230,7 @@ function ownStagesOf({ access }: EntrypointConfig): Stage[] {
  * becomes an exchange.
  */
 function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { metrics, recent, serverTelemetry, mayScrape, scrape } = options
-  const logAccess = createAccessLog(options.log)
+  const { logAccess, metrics, recent, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),

@@ -9,12 +9,14 @@ import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, EntrypointConfig, GatewayConfig, Settings } from './config/types'
 import { watchFile } from './config/watched-file'
 import { Configuration } from './configuration'
+import { createAccessLog } from './entrypoint/access-log'
 import { RequestMetrics } from './entrypoint/request-metrics'
 import { ListenerTls } from './entrypoint/listener-tls'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './entrypoint/server-telemetry'
+import { SilentServerTelemetry } from './entrypoint/silent-server-telemetry'
 import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
-import { createGateway } from './gateway'
+import { createGateway, type GatewayOptions } from './gateway'
 import { listenOnBoth } from './listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
@@ -24,7 +26,7 @@ import { RecentRequests } from './operations/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
 import { shutDown } from './shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
-import { OwnClientTelemetry, StockClientTelemetry } from './upstream/client-telemetry'
+import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './version'
 
 /** What the files hold is read again without being asked; which files, and whether there are any, is Node's to know at the start. */
@@ -49,7 +51,6 @@ async function main(): Promise<void> {
   const requestMetrics = new RequestMetrics()
   const recent = new RecentRequests()
   const mayReadMetrics = createMetricsAccess(settings.metricsToken)
-  const stock = telemetry.httpInstrumentation === 'stock'
   const gateway = createGateway({
     config,
     log,
@@ -59,10 +60,8 @@ async function main(): Promise<void> {
     recent,
     scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
     mayScrape: mayReadMetrics,
-    serverTelemetry: stock
-      ? new StockServerTelemetry(template => telemetry.setHttpRoute(template))
-      : new OwnServerTelemetry(),
-    clientTelemetry: stock ? new StockClientTelemetry() : new OwnClientTelemetry(),
+    logAccess: createAccessLog(log, telemetry.exporters.logs.length > 0),
+    ...requestTelemetry(),
     isDraining: () => draining,
   })
   // Now that the limiters have said what they need of it.
@@ -196,6 +195,18 @@ function needingRestart(made: EntrypointConfig, next: EntrypointConfig): string[
   if (!isDeepStrictEqual(next.tls, made.tls)) sentences.push(TLS_NEEDS_RESTART)
   else if (made.tls && next.headersTimeoutMs !== made.headersTimeoutMs) sentences.push(HANDSHAKE_NEEDS_RESTART)
   return sentences
+}
+
+/** Who says what of requests and calls. */
+function requestTelemetry(): Pick<GatewayOptions, 'serverTelemetry' | 'clientTelemetry'> {
+  if (!telemetry.enabled) {
+    return { serverTelemetry: new SilentServerTelemetry(), clientTelemetry: new SilentClientTelemetry() }
+  }
+  if (telemetry.httpInstrumentation === 'stock') {
+    const setHttpRoute = (template: string): void => telemetry.setHttpRoute(template)
+    return { serverTelemetry: new StockServerTelemetry(setHttpRoute), clientTelemetry: new SilentClientTelemetry() }
+  }
+  return { serverTelemetry: new OwnServerTelemetry(), clientTelemetry: new OwnClientTelemetry() }
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

@@ -1,8 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { context, diag, DiagLogLevel, metrics } from '@opentelemetry/api'
+import { context, diag, DiagLogLevel, metrics, trace } from '@opentelemetry/api'
 import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/core'
 import { NodeSDK } from '@opentelemetry/sdk-node'
-import type { SpanLimits } from '@opentelemetry/sdk-trace'
 import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
 import { Exemplars } from './exemplars'
@@ -18,6 +17,9 @@ import { createResource } from './resource'
 import { createSampler } from './sampler'
 import { parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
+import { GATEWAY_SCOPE, withGatewayTracer } from './spans/gateway-tracer'
+import type { SpanMaker } from './spans/gateway-span'
+import { spanLimits } from './spans/span-limits'
 import type { Telemetry } from './telemetry'
 
 /** The instrumentation scope of what is measured here and not by an instrumentation. */
@@ -40,7 +42,7 @@ export function startTelemetry(environment: Readonly<Record<string, string | und
   if (problems.length > 0 || settings.disabled) return { ...silent(diagnostics), problems }
   for (const warning of warnings) diagnostics.say('warn', warning)
   try {
-    return start(settings, diagnostics)
+    return start(settings, spanLimits(environment), diagnostics)
   } catch (error) {
     diagnostics.say('error', 'telemetry could not be started', [error])
     return silent(diagnostics)
@@ -64,7 +66,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
   }
 }
 
-function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry {
+function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnostics: Diagnostics): Telemetry {
   const modules = new InstrumentedModules(settings.instrumentations)
   const ignoredPorts = new Set<number>()
   const recorder = new Recorder()
@@ -83,19 +85,25 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
   const exports = createSpanExports(settings, ownMetrics)
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
   const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics)
+  const sampler = createSampler(settings.sampler)
   withoutConsoleLogger(() => {
     const sdk = new NodeSDK({
       resource,
       autoDetectResources: false,
       metricReaders: [],
-      sampler: createSampler(settings.sampler),
+      sampler,
       spanProcessors: [keptTraces],
-      spanLimits: spanLimits(),
+      spanLimits: limits,
       logRecordProcessors,
       instrumentations: instrumentation,
     })
     sdk.start()
   })
+  const tracers = trace.getTracerProvider()
+  trace.disable() // there can only be one
+  trace.setGlobalTracerProvider(
+    withGatewayTracer(tracers, sampler, { resource, scope: { name: GATEWAY_SCOPE }, limits, processor: keptTraces }),
+  )
 
   const meter = metrics.getMeter(SCOPE_NAME)
   measureProcess(meter)
@@ -125,16 +133,6 @@ function start(settings: TelemetrySettings, diagnostics: Diagnostics): Telemetry
       return shutdownAll([keptTraces, ...logRecordProcessors, ...readers], timeoutMs, diagnostics)
     },
   }
-}
-
-/** Characters of one attribute. The SDK sets no bound, and clients choose paths and user agents. */
-const MAX_ATTRIBUTE_LENGTH = 4_096
-
-/** Nothing where the environment says it: what is passed here would win. */
-function spanLimits(): Pick<SpanLimits, 'attributeValueLengthLimit'> {
-  const variables = ['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', 'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT']
-  const isSet = variables.some(variable => Boolean(process.env[variable]?.trim()))
-  return isSet ? {} : { attributeValueLengthLimit: MAX_ATTRIBUTE_LENGTH }
 }
 
 /** With `OTEL_LOG_LEVEL` set the SDK's constructor installs a logger that writes to the console, over ours. */

@@ -64,7 +64,8 @@ export function receive(
     takeNoMore(request.socket)
   }
   // Before anything can wait: a client that is quickly gone is never seen otherwise.
-  response.once('close', () => {
+  response.on('close', () => {
+    exchange.call?.onClientClose() // first: the call's span must have ended when the request's does
     if (!response.writableFinished && exchange.tunnel === undefined) exchange.conclude('client_closed', 'client_closed')
     options.onClose(exchange)
   })

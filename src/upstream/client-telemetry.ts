@@ -1,13 +1,11 @@
 import {
   metrics,
-  propagation,
   SpanKind,
   SpanStatusCode,
   trace,
   type Attributes,
   type Histogram,
   type Span,
-  type TextMapSetter,
   type Tracer,
 } from '@opentelemetry/api'
 import type { Reason } from '../errors/reasons'
@@ -15,6 +13,7 @@ import type { Exchange } from '../exchange'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 import { statusLabel } from '../telemetry/status-code'
+import { createTraceInjector } from '../telemetry/trace-fields'
 
 /** What is said about calls to upstreams. Two ways to say it: the gateway's own, and the stock instrumentation. */
 export interface ClientTelemetry {
@@ -73,8 +72,7 @@ export function toTargetAttributes(upstreamName: string, origin: string): Target
 /** One CLIENT span and one duration per call, by the stable HTTP conventions of OpenTelemetry. */
 export class OwnClientTelemetry implements ClientTelemetry {
   readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
-  /** Without telemetry there is no propagator, and no context to be made for it. */
-  readonly #injects = propagation.fields().length > 0
+  readonly #inject = createTraceInjector()
   readonly #duration: Histogram = metrics
     .getMeter(semconv.SCOPE_NAME)
     .createHistogram(semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION, {
@@ -108,7 +106,7 @@ export class OwnClientTelemetry implements ClientTelemetry {
         span.setAttribute(semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL, exchange.request.method ?? '')
       }
     }
-    if (this.#injects) propagation.inject(trace.setSpan(exchange.context, span), headers, PUSH)
+    this.#inject?.(span, exchange.context, headers)
     return new OwnCall(span, this.#duration, target, method, exchange)
   }
 }
@@ -191,8 +189,11 @@ class OwnCall implements CallTelemetry {
   }
 }
 
-/** undici's diagnostics channels carry the stock instrumentation; it injects the trace context as well. */
-export class StockClientTelemetry implements ClientTelemetry {
+/**
+ * With telemetry off, and for the stock instrumentation: undici's diagnostics channels carry that, and it adds the trace
+ * context as well.
+ */
+export class SilentClientTelemetry implements ClientTelemetry {
   begin(): CallTelemetry {
     return SILENT_CALL
   }
@@ -203,11 +204,4 @@ const SILENT_CALL: CallTelemetry = {
   responded: () => undefined,
   failed: () => undefined,
   abandoned: () => undefined,
-}
-
-const PUSH: TextMapSetter<string[]> = {
-  set: (headers, name, value) => {
-    // A tracestate whose every member was dropped is nothing to send.
-    if (value !== '') headers.push(name, value)
-  },
 }

@@ -116,8 +116,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#telemetry = telemetry
     this.#resend = resend
     this.#timer = new CallTimer(this, { upstreamMs: options.responseMs, clientMs: options.clientStallMs })
-    // Before the entrypoint's own listener: the call's span must have ended when the request's does.
-    exchange.response.prependListener('close', this.#onClientClose) // which comes once
+    exchange.call = this
     if (options.totalMs !== undefined) {
       const leftMs = exchange.startedAt + options.totalMs - performance.now()
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
@@ -144,7 +143,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   }
 
   /** The client went away: the upstream must not go on working for nobody. */
-  readonly #onClientClose = (): void => {
+  onClientClose(): void {
     if (this.#settled) return
     this.#settle()
     this.#exchange.conclude('client_closed', 'client_closed')
@@ -194,7 +193,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     // Now that it cannot give way to another call any more.
     if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
     // A stream may send its first byte much later; its header section must not wait for that.
-    process.nextTick(flushUnlessStarted, this)
+    if (newlyAnswered.push(this) === 1) setImmediate(flushHeaderSections)
   }
 
   /** The upstream goes on with WebSocket: from here on the gateway looks at nothing that is said. */
@@ -250,7 +249,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       // The last chunk of a known length goes out with the end: one write less for nearly every response.
       this.#settle()
       this.#telemetry.responded(this.#statusCode as number)
-      response.end(chunk)
+      if (chunk.length > LONGEST_TEXT) response.end(chunk)
+      else response.end(chunk.toString('latin1'), 'latin1') // each byte a character
       return
     }
     if (!response.write(chunk)) {
@@ -346,7 +346,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       return false
     }
     this.#settle()
-    this.#exchange.response.off('close', this.#onClientClose)
+    this.#exchange.call = undefined
     // Until the next call listens, an error of the client's connection would have no listener and end the process.
     this.#body?.on('error', ignore)
     setTimeout(callAgain, retries.delayMs(count), this, target, { count, reason, tried })
@@ -444,9 +444,17 @@ function onDeadline(call: UpstreamCall): void {
 
 function ignore(): void {}
 
-function flushUnlessStarted(call: UpstreamCall): void {
-  call.flushUnlessStarted()
+/** Calls whose answer has begun in this turn of the event loop: nearly all of them have ended in it, too. */
+let newlyAnswered: UpstreamCall[] = []
+
+function flushHeaderSections(): void {
+  const calls = newlyAnswered
+  newlyAnswered = []
+  for (const call of calls) call.flushUnlessStarted()
 }
+
+/** Bytes of a body that Node is given as text: it puts that into the same piece of memory as the header section. */
+const LONGEST_TEXT = 4_096
 
 /** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
 function reasonPhrase(phrase: string | undefined): string {

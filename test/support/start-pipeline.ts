@@ -5,6 +5,7 @@ import pino from 'pino'
 import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
 import type { GatewayConfig } from '../../src/config/types'
+import { createAccessLog } from '../../src/entrypoint/access-log'
 import { RequestMetrics } from '../../src/entrypoint/request-metrics'
 import { ListenerTls } from '../../src/entrypoint/listener-tls'
 import { applyLimits, createEntrypointServer } from '../../src/entrypoint/server'
@@ -98,6 +99,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     recent,
     scrape: options.scrape ?? ((_request, response) => response.end('# scraped\n')),
     mayScrape: createMetricsAccess(options.metricsToken),
+    logAccess: createAccessLog(log),
     serverTelemetry: new OwnServerTelemetry(),
     clientTelemetry: new OwnClientTelemetry(),
     isDraining: () => draining,

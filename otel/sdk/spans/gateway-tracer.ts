@@ -1,0 +1,88 @@
+import {
+  context as contexts,
+  isSpanContextValid,
+  SpanKind,
+  trace,
+  TraceFlags,
+  type Context,
+  type Span,
+  type SpanContext,
+  type SpanOptions,
+  type Tracer,
+  type TracerProvider,
+} from '@opentelemetry/api'
+import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
+import { GatewaySpan, type SpanMaker } from './gateway-span'
+import { randomId } from './random-ids'
+
+/** The instrumentation scope whose spans are made here, as `src/telemetry/semconv.ts` writes it. */
+export const GATEWAY_SCOPE = 'myesi-gateway'
+
+/** Makes the spans of the gateway's own scope; whatever is unusual about one, the SDK makes it. */
+export class GatewayTracer implements Tracer {
+  readonly #sampler: Sampler
+  readonly #maker: SpanMaker
+  readonly #sdk: Tracer
+  readonly startActiveSpan: Tracer['startActiveSpan']
+
+  /** @param sampler one that records everything (`sampler.ts`) */
+  constructor(sampler: Sampler, maker: SpanMaker, sdk: Tracer) {
+    this.#sampler = sampler
+    this.#maker = maker
+    this.#sdk = sdk
+    this.startActiveSpan = sdk.startActiveSpan.bind(sdk)
+  }
+
+  startSpan(name: string, options: SpanOptions = {}, context: Context = contexts.active()): Span {
+    if (isUnusual(options)) return this.#sdk.startSpan(name, options, context)
+    const kind = options.kind ?? SpanKind.INTERNAL
+    const parent = trace.getSpan(context)
+    const span =
+      parent instanceof GatewaySpan
+        ? this.#childOf(parent.context, name, kind)
+        : this.#localRoot(parent?.spanContext(), name, kind, context)
+    this.#maker.processor.onStart(span, context)
+    return span
+  }
+
+  /** In the same trace, and sampled as it is: every head sampler there is would say so again. */
+  #childOf(parent: SpanContext, name: string, kind: SpanKind): GatewaySpan {
+    return new GatewaySpan(this.#maker, name, kind, { ...parent, spanId: randomId(8) }, parent)
+  }
+
+  #localRoot(parent: SpanContext | undefined, name: string, kind: SpanKind, context: Context): GatewaySpan {
+    const continued = parent !== undefined && isSpanContextValid(parent) ? parent : undefined
+    const traceId = continued?.traceId ?? randomId(16)
+    const { decision, traceState = continued?.traceState } = this.#sampler.shouldSample(
+      context,
+      traceId,
+      name,
+      kind,
+      NO_ATTRIBUTES,
+      NO_LINKS,
+    )
+    const isSampled = decision === SamplingDecision.RECORD_AND_SAMPLED
+    const spanContext: SpanContext = {
+      traceId,
+      spanId: randomId(8),
+      traceFlags: isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+      ...(traceState && { traceState }),
+    }
+    return new GatewaySpan(this.#maker, name, kind, spanContext, continued)
+  }
+}
+
+const NO_ATTRIBUTES = {}
+const NO_LINKS: [] = []
+
+function isUnusual({ attributes, links, startTime, root }: SpanOptions): boolean {
+  return attributes !== undefined || links !== undefined || startTime !== undefined || root === true
+}
+
+/** The SDK's, but for the one tracer. */
+export function withGatewayTracer(sdk: TracerProvider, sampler: Sampler, maker: SpanMaker): TracerProvider {
+  const tracer = new GatewayTracer(sampler, maker, sdk.getTracer(GATEWAY_SCOPE))
+  return {
+    getTracer: (name, version, options) => (name === GATEWAY_SCOPE ? tracer : sdk.getTracer(name, version, options)),
+  }
+}

@@ -1,0 +1,15 @@
+import { ROOT_CONTEXT, type Context } from '@opentelemetry/api'
+import type { ServerTelemetry } from './server-telemetry'
+
+/** With telemetry off: nobody listens, so nothing is put together. */
+export class SilentServerTelemetry implements ServerTelemetry {
+  begin(): Context {
+    return ROOT_CONTEXT
+  }
+
+  matched(): void {}
+  streaming(): void {}
+  authenticated(): void {}
+  concluded(): void {}
+  end(): void {}
+}
