@@ -43,4 +43,4 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.OPS_PORT || 9464}/readyz`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 
 # No npm and no shell in between: SIGTERM has to reach the gateway, which finishes its requests and ends with 0.
-CMD ["node", "--enable-source-maps", "--require", "./dist/otel/sdk/register.js", "dist/src/main.js"]
+CMD ["node", "--enable-source-maps", "--min-semi-space-size=16", "--require", "./dist/otel/sdk/register.js", "dist/src/main.js"]

@@ -97,6 +97,7 @@ function builtGateway(name: string, env: ProcessSpec['env'], surroundings: Surro
     name,
     args: [
       '--enable-source-maps',
+      '--min-semi-space-size=16',
       '--require',
       join(tree, 'dist/otel/sdk/register.js'),
       join(tree, 'dist/src/main.js'),

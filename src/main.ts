@@ -17,6 +17,7 @@ import { OwnServerTelemetry } from './entrypoint/server-telemetry'
 import { SilentServerTelemetry } from './entrypoint/silent-server-telemetry'
 import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
 import { createGateway, type GatewayOptions } from './gateway'
+import { holdTick } from './held-tick'
 import { listenOnBoth } from './listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
@@ -38,6 +39,7 @@ const REDIS_SETTLE_MS = 500
 
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
+  holdTick()
   const { settings, config, written } = readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))

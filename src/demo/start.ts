@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { processEnv, type Environment } from '../config/env'
+import { gatewayArguments } from '../gateway-command'
 import { freePort } from '../stack/free-port'
 import { watchSources } from './watch-sources'
 import { welcome } from './welcome'
@@ -68,9 +69,7 @@ interface Gateway {
 }
 
 function startGateway(gatewayEnv: Environment, greet: boolean): Gateway {
-  const dist = join(ROOT, 'dist')
-  const args = ['--enable-source-maps', '--require', join(dist, 'otel/sdk/register.js'), join(dist, 'src/main.js')]
-  const child = spawn(process.execPath, args, {
+  const child = spawn(process.execPath, gatewayArguments(join(ROOT, 'dist')), {
     env: gatewayEnv,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // Out of the terminal's reach: Ctrl-C goes to every process of the terminal, npm passes it on once more, and a

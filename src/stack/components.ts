@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import type { Environment } from '../config/env'
+import { gatewayArguments } from '../gateway-command'
 import { findBinary } from './binaries'
 import { COLLECTOR_CONFIG, type CollectorBinary } from './collector'
 import { answers, pongs, type ComponentPlan } from './component'
@@ -94,12 +95,7 @@ export function gatewayPlan(port: number, opsPort: number, env: Environment): Co
   return {
     name: 'gateway',
     path: process.execPath,
-    args: [
-      '--enable-source-maps',
-      '--require',
-      join(ROOT, 'dist/otel/sdk/register.js'),
-      join(ROOT, 'dist/src/main.js'),
-    ],
+    args: gatewayArguments(join(ROOT, 'dist')),
     env: { HOST: '127.0.0.1', ...env, PORT: `${port}`, OPS_PORT: `${opsPort}` },
     cwd: ROOT,
     ipc: true,

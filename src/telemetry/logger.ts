@@ -57,17 +57,18 @@ export function createLogger(level: string): ProcessLog {
   return { log, flush }
 }
 
-let lastMs = 0
-let lastTime = ''
+let lastSecond = 0
+let untilSecond = ''
 
-/** Many lines are written in the same millisecond. */
+/** Many lines are written in the same second. */
 function isoTime(): string {
   const now = Date.now()
-  if (now !== lastMs) {
-    lastMs = now
-    lastTime = `,"time":"${new Date(now).toISOString()}"`
+  const ms = now % 1_000
+  if (now - ms !== lastSecond) {
+    lastSecond = now - ms
+    untilSecond = `,"time":"${new Date(now).toISOString().slice(0, -4)}`
   }
-  return lastTime
+  return `${untilSecond}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z"`
 }
 
 function activeTrace(): object {

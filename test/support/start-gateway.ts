@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { gatewayArguments } from '../../src/gateway-command'
 import type { Exit } from '../../src/stack/managed-process'
 import { plainEnvironment, startProcess, type LogEntry, type TestProcess } from './start-process'
 import { temporaryFolder } from './temporary-folder'
@@ -66,7 +67,7 @@ export function launchGateway({ config, env = {}, nodeArgs = [] }: GatewayOption
   const child = startProcess({
     name: 'gateway',
     path: process.execPath,
-    args: ['--enable-source-maps', '--require', join(dist, 'otel/sdk/register.js'), ...nodeArgs, main],
+    args: gatewayArguments(dist, nodeArgs),
     env: plainEnvironment({ PORT: '0', HOST: '127.0.0.1', OPS_PORT: '0', GATEWAY_CONFIG: configFile, ...env }),
     cwd: resolve(dist, '..'),
   })
