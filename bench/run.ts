@@ -21,7 +21,7 @@ const FULL: Plan = {
   connections: 32,
   launches: 3,
   rounds: 6,
-  firstRequests: 10_000,
+  firstRequests: 30_000,
   warmUpRequests: 320,
   sliceMs: 500,
 }

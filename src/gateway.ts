@@ -15,7 +15,7 @@ import { refuseForMaintenance } from './answers/maintenance'
 import { redirect } from './answers/redirect'
 import { respond } from './answers/respond'
 import type { EntrypointConfig, GatewayConfig, RouteConfig, TokenConfig } from './config/types'
-import { isBelowReserved } from './config/values/path-template'
+import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
 import type { AccessLog } from './entrypoint/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
@@ -110,10 +110,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.enable('strict routing')
   app.set('query parser', false)
 
+  app.use(proxy(options)) // first, for nearly everything is for it
   app.get('/', about(options))
   app.get('/metrics', refuseScrape)
   app.all(['/', '/metrics'], refuseMethod)
-  app.use(proxy(options))
   app.use(fail)
 
   const inFlight = new InFlight()
@@ -285,8 +285,9 @@ function routedExchange(response: Response): Exchange {
 }
 
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
-  return function proxyRequest(request, response) {
+  return function proxyRequest(request, response, next) {
     const exchange = routedExchange(response)
+    if (RESERVED_PATHS.includes(exchange.path)) return next()
     if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
     const { table } = response.locals['serving'] as Serving
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined

@@ -19,57 +19,125 @@ export interface SilenceLimits {
 export class CallTimer {
   readonly #call: TimedCall
   readonly #limits: SilenceLimits
-  #timer: NodeJS.Timeout | undefined
-  #movements = 0
+  readonly #watch: SilenceWatch
   #clientSilentMs = 0
   #upstreamMs: number
+  /** On the monotonic clock: when it will have been silent for too long. */
+  dueAt = 0
+  /** Index among those that are watched; -1 while it does not run. */
+  place = -1
 
-  constructor(call: TimedCall, limits: SilenceLimits) {
+  constructor(call: TimedCall, limits: SilenceLimits, watch = WATCH) {
     this.#call = call
     this.#limits = limits
+    this.#watch = watch
     this.#upstreamMs = limits.upstreamMs
   }
 
   start(): void {
-    this.#timer = setTimeout(onTimeout, this.#upstreamMs, this)
+    this.dueAt = performance.now() + this.#upstreamMs
+    this.#watch.add(this)
   }
 
   /** Bytes went one way or the other. */
   moved(): void {
-    this.#movements++
     this.#clientSilentMs = 0
-    this.#timer?.refresh()
+    this.dueAt = performance.now() + this.#upstreamMs
   }
 
   /** From here on the upstream may keep silent for as long as this. */
   allow(upstreamMs: number): void {
     if (upstreamMs === this.#upstreamMs) return
     this.#upstreamMs = upstreamMs
-    this.stop()
-    this.start()
+    this.dueAt = performance.now() + upstreamMs
+    if (this.place !== -1) this.#watch.expect(this.dueAt)
   }
 
   stop(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    if (this.place !== -1) this.#watch.delete(this)
   }
 
-  /** Timers come first after a pause of this very process, and only then what has arrived meanwhile: that is waited for. */
-  onTimeout(): void {
-    const movements = this.#movements
-    setImmediate(() => {
-      if (this.#timer !== undefined && this.#movements === movements) this.#judge()
-    })
-  }
-
-  #judge(): void {
+  /** It has been silent for as long as it may: whose turn was it? */
+  judge(now: number): void {
     if (!this.#call.isClientsTurn) return this.#call.onSilence('upstream')
     this.#clientSilentMs += this.#upstreamMs
     if (this.#clientSilentMs >= this.#limits.clientMs) return this.#call.onSilence('client')
-    this.#timer?.refresh()
+    this.dueAt = now + this.#upstreamMs
   }
 }
 
-function onTimeout(timer: CallTimer): void {
-  timer.onTimeout()
+/** From one look to the next: with thousands of calls that wait, looking at all of them whenever one is due would be work. */
+const LEAST_PAUSE_MS = 10
+/** Timers of the event loop go by whole milliseconds, and may come that much too early. */
+const EARLY_MS = 1
+
+/**
+ * Looks at all calls under way when the first of them is due. A timer for each of them would be made, put back with every
+ * movement and dropped again a million times, and nearly none would ever fire.
+ */
+export class SilenceWatch {
+  readonly #running: CallTimer[] = []
+  /** When it looks next. */
+  #looksAt = Infinity
+  #timer: NodeJS.Timeout | undefined
+
+  add(timer: CallTimer): void {
+    timer.place = this.#running.push(timer) - 1
+    this.expect(timer.dueAt)
+  }
+
+  /** The last one takes the free place. */
+  delete(timer: CallTimer): void {
+    const last = this.#running.pop()
+    if (last !== undefined && last !== timer) {
+      this.#running[timer.place] = last
+      last.place = timer.place
+    }
+    timer.place = -1
+  }
+
+  /** One of them is due then. */
+  expect(dueAt: number): void {
+    if (dueAt < this.#looksAt) this.#lookAt(dueAt, performance.now())
+  }
+
+  #lookAt(time: number, now: number): void {
+    clearTimeout(this.#timer)
+    this.#looksAt = time
+    this.#timer = setTimeout(onLook, Math.ceil(time - now), this)
+    this.#timer.unref() // what it waits for has connections, which keep the process alive
+  }
+
+  /** Timers come first after a pause of this very process, and only then what has arrived meanwhile: that is waited for. */
+  look(): void {
+    this.#looksAt = -Infinity // after the judgement, not meanwhile
+    setImmediate(onJudge, this)
+  }
+
+  judge(): void {
+    const now = performance.now()
+    try {
+      // From the end: judging one may take it out, and put the last one, which was looked at, into its place.
+      for (let i = this.#running.length - 1; i >= 0; i--) {
+        const timer = this.#running[i]
+        if (timer !== undefined && timer.dueAt <= now + EARLY_MS) timer.judge(now)
+      }
+    } finally {
+      let next = Infinity
+      for (const { dueAt } of this.#running) next = Math.min(next, dueAt)
+      this.#looksAt = Infinity
+      if (next < Infinity) this.#lookAt(Math.max(next, now + LEAST_PAUSE_MS), now)
+    }
+  }
+}
+
+/** Of this process. */
+const WATCH = new SilenceWatch()
+
+function onLook(watch: SilenceWatch): void {
+  watch.look()
+}
+
+function onJudge(watch: SilenceWatch): void {
+  watch.judge()
 }

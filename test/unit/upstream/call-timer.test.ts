@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { CallTimer, type TimedCall } from '../../../src/upstream/call-timer'
+import { CallTimer, SilenceWatch, type TimedCall } from '../../../src/upstream/call-timer'
 
-/** A clock that is moved by hand, in place of setTimeout: what has a `refresh()` is kept in time by it. */
+/** A clock that is moved by hand. */
 class FakeClock {
   readonly #original = {
     setTimeout: globalThis.setTimeout,
@@ -9,28 +9,30 @@ class FakeClock {
     setImmediate: globalThis.setImmediate,
   }
   readonly #timers = new Set<{ due: number; act: () => void }>()
+  readonly #immediates: (() => void)[] = []
   /** What happens between the timers and what comes after them: bytes that arrive. */
   onPoll = (): void => undefined
   #now = 0
 
   install(): void {
     const start = (act: (argument: unknown) => void, ms: number, argument: unknown): object => {
-      const timer = { due: this.#now + ms, act: () => act(argument), refresh: () => (timer.due = this.#now + ms) }
+      const timer = { due: this.#now + Math.max(1, ms), act: () => act(argument), unref: () => timer }
       this.#timers.add(timer)
       return timer
     }
     Object.assign(globalThis, {
       setTimeout: start,
       clearTimeout: (timer: { due: number; act: () => void }) => this.#timers.delete(timer),
-      setImmediate: (act: () => void) => {
-        this.onPoll()
-        act()
+      setImmediate: (act: (argument: unknown) => void, argument: unknown) => {
+        this.#immediates.push(() => act(argument))
       },
     })
+    Object.defineProperty(performance, 'now', { value: () => this.#now, configurable: true })
   }
 
   uninstall(): void {
     Object.assign(globalThis, this.#original)
+    Reflect.deleteProperty(performance, 'now')
   }
 
   get running(): number {
@@ -41,35 +43,48 @@ class FakeClock {
     for (const end = this.#now + ms; this.#now < end;) {
       this.#now++
       for (const timer of this.#timers) {
-        if (timer.due === this.#now) timer.act()
+        if (timer.due > this.#now) continue
+        this.#timers.delete(timer)
+        timer.act()
       }
+      if (this.#immediates.length > 0) this.onPoll()
+      for (const act of this.#immediates.splice(0)) act()
     }
   }
 }
 
 describe('the timer of a call', () => {
   const clock = new FakeClock()
+  let watch: SilenceWatch
   let call: TimedCall & { isClientsTurn: boolean; silent: string[] }
   let timer: CallTimer
 
   beforeEach(() => {
     clock.install()
-    call = {
-      isClientsTurn: false,
-      silent: [],
-      onSilence: who => {
-        call.silent.push(who)
-        timer.stop()
-      },
-    }
-    timer = new CallTimer(call, { upstreamMs: 30, clientMs: 60 })
-    timer.start()
+    clock.onPoll = () => undefined
+    watch = new SilenceWatch()
+    ;({ call, timer } = startCall(30))
   })
   afterEach(() => {
     timer.stop()
+    clock.pass(1_000)
     clock.uninstall()
-    assert.equal(clock.running, 0)
+    assert.equal(clock.running, 0, 'it goes on looking with nothing to look at')
   })
+
+  function startCall(upstreamMs: number): { call: typeof call; timer: CallTimer } {
+    const silentCall: typeof call = {
+      isClientsTurn: false,
+      silent: [],
+      onSilence: who => {
+        silentCall.silent.push(who)
+        silentTimer.stop()
+      },
+    }
+    const silentTimer = new CallTimer(silentCall, { upstreamMs, clientMs: 60 }, watch)
+    silentTimer.start()
+    return { call: silentCall, timer: silentTimer }
+  }
 
   it('ends it when the upstream keeps silent', () => {
     clock.pass(29)
@@ -121,6 +136,34 @@ describe('the timer of a call', () => {
     clock.onPoll = () => undefined
     clock.pass(30)
     assert.deepEqual(call.silent, ['upstream'])
+  })
+
+  it('goes by another limit once the response has begun, a shorter one too', () => {
+    clock.pass(20)
+    timer.allow(5)
+    clock.pass(4)
+    assert.deepEqual(call.silent, [])
+    clock.pass(1)
+    assert.deepEqual(call.silent, ['upstream'])
+  })
+
+  it('is its own: each call ends when it is due, whatever the others do', () => {
+    const others = [10, 100, 55, 30, 41, 10].map(startCall)
+    others[1]?.timer.stop()
+    const endings = new Map<TimedCall, number>()
+    for (let now = 1; now <= 200; now++) {
+      timer.moved()
+      clock.pass(1)
+      for (const other of others)
+        if (other.call.silent.length > 0 && !endings.has(other.call)) endings.set(other.call, now)
+    }
+    const endedAt = others.map(other => endings.get(other.call))
+    for (const [index, due] of [10, undefined, 55, 30, 41, 10].entries()) {
+      // It looks every ten milliseconds at the most.
+      if (due === undefined) assert.equal(endedAt[index], undefined)
+      else assert.ok(endedAt[index] !== undefined && endedAt[index] >= due - 1 && endedAt[index] <= due + 10, `${due}: ${endedAt[index]}`) // prettier-ignore
+    }
+    assert.deepEqual(call.silent, [])
   })
 
   it('is silent once stopped', () => {
