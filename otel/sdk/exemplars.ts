@@ -6,6 +6,7 @@ import {
   type Histogram,
   type Meter,
   type MeterProvider,
+  type Span,
   type SpanContext,
 } from '@opentelemetry/api'
 
@@ -40,11 +41,19 @@ const WITH_EXEMPLARS: ReadonlySet<string> = new Set([
  */
 export class Exemplars implements ExemplarSource {
   readonly #isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean
+  readonly #isDropped: (span: Span) => boolean
   readonly #byInstrument = new Map<string, WeakMap<Attributes, (Exemplar | undefined)[]>>()
 
-  /** @param isKept whether the request with this SERVER span can still be looked at */
-  constructor(isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean) {
+  /**
+   * @param isKept whether the request with this SERVER span can still be looked at
+   * @param isDropped whether it is certain, at little cost, that it was not kept: so are nearly all
+   */
+  constructor(
+    isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean,
+    isDropped: (span: Span) => boolean = () => false,
+  ) {
     this.#isKept = isKept
+    this.#isDropped = isDropped
   }
 
   exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined {
@@ -93,8 +102,10 @@ export class Exemplars implements ExemplarSource {
   }
 
   #offer(name: string, attributes: Attributes, bucket: number, value: number, context: Context): void {
-    const span = trace.getSpanContext(context)
-    if (!span || !this.#isKept(span)) return
+    const recording = trace.getSpan(context)
+    if (recording === undefined || this.#isDropped(recording)) return
+    const span = recording.spanContext()
+    if (!this.#isKept(span)) return
     let series = this.#byInstrument.get(name)
     if (!series) this.#byInstrument.set(name, (series = new WeakMap()))
     let buckets = series.get(attributes)

@@ -9,7 +9,7 @@ import { createLogRecordProcessors, createMeterProvider, createSpanExports } fro
 import { PrometheusExposition } from './exposition/exporter'
 import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
-import { KeptTraces } from './kept-traces/kept-traces'
+import { isDropped, KeptTraces } from './kept-traces/kept-traces'
 import { Recorder } from './kept-traces/recorder'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
@@ -70,7 +70,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   const modules = new InstrumentedModules(settings.instrumentations)
   const ignoredPorts = new Set<number>()
   const recorder = new Recorder()
-  const exemplars = new Exemplars(span => recorder.has(span))
+  const exemplars = new Exemplars(span => recorder.has(span), isDropped)
   const resource = createResource(settings.resourceDetectors)
   diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel] })
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))

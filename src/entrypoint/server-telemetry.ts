@@ -15,6 +15,7 @@ import { REASONS } from '../errors/reasons'
 import type { Exchange, StreamKind } from '../exchange'
 import { schemeOf } from '../peer'
 import type { Route } from '../routing/route'
+import { EMPTY_CONTEXT } from '../telemetry/empty-context'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 import { statusClass, statusLabel } from '../telemetry/status-code'
@@ -119,9 +120,9 @@ export class OwnServerTelemetry implements ServerTelemetry {
     const { headers } = request
     for (const field of this.#traceFields) {
       if (headers[field] === undefined) continue
-      return continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : ROOT_CONTEXT
+      return continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : EMPTY_CONTEXT
     }
-    return ROOT_CONTEXT
+    return EMPTY_CONTEXT
   }
 }
 
@@ -133,31 +134,58 @@ const STREAM_BUCKETS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
  * versions: a client chooses among them, and can add none.
  */
 class SeriesCache {
-  readonly #byRoute = new WeakMap<object, Map<string, Attributes>>()
+  readonly #byRoute = new WeakMap<object, RouteSeries>()
 
   of(exchange: Exchange, method: string): Attributes {
     const { request, route, reason, outcome, stream } = exchange
     const owner = route ?? NO_ROUTE
     let series = this.#byRoute.get(owner)
-    if (!series) this.#byRoute.set(owner, (series = new Map()))
+    if (!series) this.#byRoute.set(owner, (series = { byKey: new Map(), last: undefined }))
     const status = statusOfSeries(exchange)
     const errorType = outcome === 'fault' ? reason : undefined
-    const key = `${method} ${status} ${request.httpVersion} ${errorType} ${stream}`
-    let attributes = series.get(key)
+    const { httpVersion } = request
+    const { last } = series
+    // Most requests of a route end alike.
+    if (
+      last?.status === status &&
+      last.method === method &&
+      last.httpVersion === httpVersion &&
+      last.errorType === errorType &&
+      last.stream === stream
+    ) {
+      return last.attributes
+    }
+    const key = `${method} ${status} ${httpVersion} ${errorType} ${stream}`
+    let attributes = series.byKey.get(key)
     if (!attributes) {
       attributes = Object.freeze({
         [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
         [semconv.ATTR_URL_SCHEME]: schemeOf(request),
-        [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
+        [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: httpVersion,
         [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: status,
         ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
         ...(errorType && { [semconv.ATTR_ERROR_TYPE]: errorType }),
         ...(stream && { [semconv.ATTR_STREAM]: stream }),
       })
-      series.set(key, attributes)
+      series.byKey.set(key, attributes)
     }
+    series.last = { method, status, httpVersion, errorType, stream, attributes }
     return attributes
   }
+}
+
+interface RouteSeries {
+  readonly byKey: Map<string, Attributes>
+  last: Series | undefined
+}
+
+interface Series {
+  readonly method: string
+  readonly status: number
+  readonly httpVersion: string
+  readonly errorType: string | undefined
+  readonly stream: StreamKind | undefined
+  readonly attributes: Attributes
 }
 
 const NO_ROUTE = {}

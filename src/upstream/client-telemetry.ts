@@ -52,8 +52,8 @@ export interface TargetAttributes {
   readonly address: string
   readonly port: number
   readonly scheme: string
-  /** Attribute objects of the duration, one per method, status and error type: bounded by the tables they come from. */
-  readonly series: Map<string, Attributes>
+  /** Attribute objects of the duration, by method and by status or error type: bounded by the tables they come from. */
+  readonly series: Map<string, Map<number | string, Attributes>>
 }
 
 export function toTargetAttributes(upstreamName: string, origin: string): TargetAttributes {
@@ -171,8 +171,10 @@ class OwnCall implements CallTelemetry {
 
   #attributes(statusCode: number | undefined, errorType: string | undefined): Attributes {
     const target = this.#target
-    const key = `${this.#method} ${statusCode} ${errorType}`
-    let attributes = target.series.get(key)
+    let ofMethod = target.series.get(this.#method)
+    if (!ofMethod) target.series.set(this.#method, (ofMethod = new Map()))
+    const key = statusCode ?? errorType ?? ''
+    let attributes = ofMethod.get(key)
     if (!attributes) {
       attributes = Object.freeze({
         [semconv.ATTR_HTTP_REQUEST_METHOD]: this.#method,
@@ -183,7 +185,7 @@ class OwnCall implements CallTelemetry {
         ...(statusCode !== undefined && { [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: statusCode }),
         ...(errorType !== undefined && { [semconv.ATTR_ERROR_TYPE]: errorType }),
       })
-      target.series.set(key, attributes)
+      ofMethod.set(key, attributes)
     }
     return attributes
   }

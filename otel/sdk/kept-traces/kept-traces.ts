@@ -281,6 +281,12 @@ function groupOf(span: object | undefined): Group | undefined {
   return grouped?.[GROUP]
 }
 
+/** Whether it is known of an ended SERVER span, without looking for it, that it was not kept. */
+export function isDropped(span: object): boolean {
+  const group = groupOf(span)
+  return group?.root === span && group.state === 'decided' && group.kept === undefined
+}
+
 function isLocalRoot({ parentSpanContext }: ReadableSpan): boolean {
   return parentSpanContext === undefined || parentSpanContext.isRemote === true
 }

@@ -44,7 +44,7 @@ export class GatewaySpan implements Span, ReadableSpan {
   /** On the monotonic clock, as everything that is measured. */
   readonly startedAt = performance.now()
   endedAt = 0
-  attributesCount = 0
+  attributesSet = 0
   readonly parentSpanContext?: SpanContext
 
   constructor(
@@ -96,15 +96,13 @@ export class GatewaySpan implements Span, ReadableSpan {
 
   setAttribute(key: string, value: AttributeValue): this {
     if (this.ended || value === undefined) return this
-    const { attributes, maker } = this
-    if (!Object.hasOwn(attributes, key)) {
-      if (this.attributesCount >= maker.limits.attributeCountLimit) {
-        this.droppedAttributesCount++
-        return this
-      }
-      this.attributesCount++
+    const { attributeCountLimit, attributeValueLengthLimit } = this.maker.limits
+    // Counted with those that are set again: only where that is too much does it matter how many there really are.
+    if (++this.attributesSet > attributeCountLimit && isFullFor(this.attributes, key, attributeCountLimit)) {
+      this.droppedAttributesCount++
+      return this
     }
-    attributes[key] = bounded(value, maker.limits.attributeValueLengthLimit)
+    this.attributes[key] = bounded(value, attributeValueLengthLimit)
     return this
   }
 
@@ -167,6 +165,10 @@ export class GatewaySpan implements Span, ReadableSpan {
 const UNSET: SpanStatus = { code: SpanStatusCode.UNSET }
 const NO_EVENTS: TimedEvent[] = []
 const NO_LINKS: Link[] = []
+
+function isFullFor(attributes: Attributes, key: string, limit: number): boolean {
+  return !Object.hasOwn(attributes, key) && Object.keys(attributes).length >= limit
+}
 
 function bounded(value: AttributeValue, limit: number): AttributeValue {
   if (typeof value === 'string') return value.length > limit ? value.slice(0, limit) : value

@@ -5,6 +5,7 @@ import { Exemplars } from '../../../otel/sdk/exemplars'
 import { PrometheusExposition } from '../../../otel/sdk/exposition/exporter'
 import { LabelCache } from '../../../otel/sdk/exposition/labels'
 import { render } from '../../../otel/sdk/exposition/render'
+import { isDropped } from '../../../otel/sdk/kept-traces/kept-traces'
 import { Recorder } from '../../../otel/sdk/kept-traces/recorder'
 import { parseExposition } from '../../support/exposition'
 import { withExemplars, type SampleWithExemplar } from '../../support/ops-port'
@@ -22,7 +23,7 @@ interface Measured extends Tracing {
 
 function start(options: Parameters<typeof startTracing>[0]): Measured {
   const tracing = startTracing({ perSecond: 1e9, ...options })
-  const exemplars = new Exemplars(span => tracing.recorder.has(span))
+  const exemplars = new Exemplars(span => tracing.recorder.has(span), isDropped)
   const reader = new PrometheusExposition(exemplars)
   const meter = exemplars.watch(new MeterProvider({ readers: [reader] })).getMeter('test')
   const duration = meter.createHistogram('http.server.request.duration', {
