@@ -1,6 +1,12 @@
 import type { ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors/gateway-error'
-import { namedInConnection } from './request-headers'
+import type { Exchange } from '../exchange'
+import { editAnswer } from '../header-edits'
+import { joined, namedInConnection } from './request-headers'
+
+/** As undici has parsed them: names in lower case. */
+export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>
 
 /** Fields that belong to the upstream's connection (RFC 9110 §7.6.1). Framing towards the client is Node's own. */
 const NEVER_RETURNED: ReadonlySet<string> = new Set([
@@ -23,6 +29,23 @@ export function refuseTransferCodings(coding: string | undefined): void {
   throw new GatewayError('bad_response', { cause: new Error(`Transfer-Encoding: ${coding}`) })
 }
 
+/** The header section for the client: the upstream's, and what the gateway and the route have to say. */
+export function fieldsForClient(
+  { response, route, corsFields }: Exchange,
+  controller: Dispatcher.DispatchController,
+  statusCode: number,
+  headers: ParsedHeaders,
+): string[] {
+  const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
+  const edits = route?.responseEdits
+  const connection = joined(headers['connection'])
+  const fields = buildResponseHeaders(raw, statusCode, connection, edits?.dropped, corsFields !== undefined)
+  addOwnLimits(fields, response, headers)
+  if (corsFields) fields.push(...corsFields)
+  if (edits) editAnswer(fields, edits, response)
+  return fields
+}
+
 /**
  * The upstream's header section for the client: flat name, value pairs, spelling and duplicates (`Set-Cookie`) kept.
  *
@@ -30,7 +53,7 @@ export function refuseTransferCodings(coding: string | undefined): void {
  * @param dropped what the route leaves out, lower case
  * @param ownsCors whether the gateway says who may read the response, and the upstream does not
  */
-export function buildResponseHeaders(
+function buildResponseHeaders(
   raw: readonly (Buffer | string)[],
   statusCode: number,
   connection: string | undefined,
@@ -57,13 +80,11 @@ const LIMITS = ['ratelimit', 'ratelimit-policy'] as const
  * The gateway's own limits where the upstream tells of its own: both are lists, and the client is to know of both.
  * `writeHead()` would put the upstream's in place of ours.
  */
-export function ownLimits(response: ServerResponse, upstreamHeaders: Readonly<Record<string, unknown>>): string[] {
-  const fields: string[] = []
+function addOwnLimits(fields: string[], response: ServerResponse, upstreamHeaders: ParsedHeaders): void {
   for (const name of LIMITS) {
     if (upstreamHeaders[name] === undefined) continue
     for (const value of [response.getHeader(name) ?? []].flat()) fields.push(name, String(value))
   }
-  return fields
 }
 
 /** Trailer fields for the client, without those that could change where the message ends (RFC 9110 §6.5.1). */

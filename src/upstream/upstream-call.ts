@@ -4,20 +4,21 @@ import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
 import type { RouteConfig } from '../config/types'
 import type { Exchange, Upgrade } from '../exchange'
-import { editAnswer } from '../header-edits'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
-import { buildRequestHeaders, joined } from './request-headers'
-import { buildResponseHeaders, buildTrailers, ownLimits, refuseTransferCodings } from './response-headers'
+import { passInformation } from './information'
 import type { PathRewrite } from './path-rewrite'
 import type { RequestBody } from './request-body'
+import { buildRequestHeaders, joined } from './request-headers'
+import { buildTrailers, fieldsForClient, refuseTransferCodings, type ParsedHeaders } from './response-headers'
 import { isIdempotent } from './retry-policy'
-import { overloaded, toGatewayError } from './upstream-errors'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
+import { TurnEnd } from './turn-end'
 import type { Upstream } from './upstream'
+import { overloaded, toGatewayError } from './upstream-errors'
 
 export interface CallOptions {
   readonly upstream: Upstream
@@ -128,7 +129,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#controller !== undefined || this.#settled) return
     this.#isQueued = true
     this.#target.waitingCalls++
-    if (newlyQueued.push(this) === 1) setImmediate(beginPatience)
+    WITHOUT_CONNECTION.add(this)
   }
 
   /** A connection that an answer has just left free is used before the turn ends: most calls need no timer for it. */
@@ -171,13 +172,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   onResponseStart(
     controller: Dispatcher.DispatchController,
     statusCode: number,
-    headers: Record<string, string | string[] | undefined>,
+    headers: ParsedHeaders,
     statusMessage?: string,
   ): void {
     if (this.#settled) return
     this.#timer.moved()
     const { response } = this.#exchange
-    if (statusCode < 200) return this.#passInformation(statusCode, headers)
+    if (statusCode < 200) return passInformation(this.#exchange, statusCode, headers)
     this.#timer.allow(this.#options.idleMs)
     this.#statusCode = statusCode
     this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
@@ -186,21 +187,21 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     refuseTransferCodings(joined(headers['transfer-encoding']))
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
-    const fields = this.#fieldsFor(controller, statusCode, headers)
+    const fields = fieldsForClient(this.#exchange, controller, statusCode, headers)
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
     // Now that it cannot give way to another call any more.
     if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
     // A stream may send its first byte much later; its header section must not wait for that.
-    if (newlyAnswered.push(this) === 1) setImmediate(flushHeaderSections)
+    BEGUN_ANSWERS.add(this)
   }
 
   /** The upstream goes on with WebSocket: from here on the gateway looks at nothing that is said. */
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     statusCode: number,
-    headers: Record<string, string | string[] | undefined>,
+    headers: ParsedHeaders,
     socket: Duplex,
   ): void {
     this.#isOver = true
@@ -214,7 +215,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#target.concluded(undefined, statusCode)
     const exchange = this.#exchange
     const { response, upgrade } = exchange
-    const fields = this.#fieldsFor(controller, statusCode, headers)
+    const fields = fieldsForClient(this.#exchange, controller, statusCode, headers)
     fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
     // Throws where Node would not write them; until here the call can fail like any other.
     response.writeHead(statusCode, fields)
@@ -388,51 +389,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#isQueued) this.#telemetry.abandoned(reason)
     else this.#telemetry.failed(reason, cause, this.#statusCode)
   }
-
-  /** The header section for the client. */
-  #fieldsFor(
-    controller: Dispatcher.DispatchController,
-    statusCode: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): string[] {
-    const { response, route, corsFields } = this.#exchange
-    const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
-    const edits = route?.responseEdits
-    const connection = joined(headers['connection'])
-    const fields = buildResponseHeaders(raw, statusCode, connection, edits?.dropped, corsFields !== undefined)
-    fields.push(...ownLimits(response, headers))
-    if (corsFields) fields.push(...corsFields)
-    if (edits) editAnswer(fields, edits, response)
-    return fields
-  }
-
-  /** 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
-  #passInformation(statusCode: number, headers: Record<string, string | string[] | undefined>): void {
-    const { request, response, route } = this.#exchange
-    if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
-    if (statusCode === 102) response.writeProcessing()
-    if (statusCode === 103 && headers['link'] !== undefined && !route?.responseEdits?.dropped.has('link')) {
-      try {
-        response.writeEarlyHints({ link: headers['link'] })
-      } catch {
-        // Node refuses Link values it cannot parse. Hints are optional: without them the page only loads later.
-      }
-    }
-  }
 }
 
 function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
   call.callAgain(target, resend)
 }
 
-/** Calls of this turn of the event loop that had no connection at once. */
-let newlyQueued: UpstreamCall[] = []
+/** Calls that had no connection at once. */
+const WITHOUT_CONNECTION = new TurnEnd<UpstreamCall>(call => call.beginPatience())
 
-function beginPatience(): void {
-  const calls = newlyQueued
-  newlyQueued = []
-  for (const call of calls) call.beginPatience()
-}
+/** Calls whose answer has begun: nearly all of them end in the same turn, too. */
+const BEGUN_ANSWERS = new TurnEnd<UpstreamCall>(call => call.flushUnlessStarted())
 
 function onPatienceEnd(call: UpstreamCall): void {
   call.onPatienceEnd()
@@ -443,15 +410,6 @@ function onDeadline(call: UpstreamCall): void {
 }
 
 function ignore(): void {}
-
-/** Calls whose answer has begun in this turn of the event loop: nearly all of them have ended in it, too. */
-let newlyAnswered: UpstreamCall[] = []
-
-function flushHeaderSections(): void {
-  const calls = newlyAnswered
-  newlyAnswered = []
-  for (const call of calls) call.flushUnlessStarted()
-}
 
 /** Bytes of a body that Node is given as text: it puts that into the same piece of memory as the header section. */
 const LONGEST_TEXT = 4_096
