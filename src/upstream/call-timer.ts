@@ -1,3 +1,5 @@
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+
 /** A call whose silence is watched. */
 export interface TimedCall {
   /** The client owes the next bytes: it has not sent the rest of its body, or does not read what is there for it. */
@@ -59,10 +61,14 @@ export class CallTimer {
 
   /** It has been silent for as long as it may: whose turn was it? */
   judge(now: number): void {
-    if (!this.#call.isClientsTurn) return this.#call.onSilence('upstream')
-    this.#clientSilentMs += this.#upstreamMs
-    if (this.#clientSilentMs >= this.#limits.clientMs) return this.#call.onSilence('client')
-    this.dueAt = now + this.#upstreamMs
+    const { isClientsTurn } = this.#call
+    if (isClientsTurn) this.#clientSilentMs += this.#upstreamMs
+    if (isClientsTurn && this.#clientSilentMs < this.#limits.clientMs) {
+      this.dueAt = now + this.#upstreamMs
+      return
+    }
+    this.dueAt = Infinity // said once
+    this.#call.onSilence(isClientsTurn ? 'client' : 'upstream')
   }
 }
 
@@ -79,6 +85,7 @@ export class SilenceWatch {
   readonly #running: CallTimer[] = []
   /** When it looks next. */
   #looksAt = Infinity
+  #lookedAt = 0
   #timer: NodeJS.Timeout | undefined
 
   add(timer: CallTimer): void {
@@ -104,23 +111,27 @@ export class SilenceWatch {
   #lookAt(time: number, now: number): void {
     clearTimeout(this.#timer)
     this.#looksAt = time
-    this.#timer = setTimeout(onLook, Math.ceil(time - now), this)
+    // In the trace of none of them: of the request that it happened to begin in, it would hold the context.
+    this.#timer = context.with(ROOT_CONTEXT, () => setTimeout(onLook, Math.ceil(time - now), this))
     this.#timer.unref() // what it waits for has connections, which keep the process alive
   }
 
   /** Timers come first after a pause of this very process, and only then what has arrived meanwhile: that is waited for. */
   look(): void {
     this.#looksAt = -Infinity // after the judgement, not meanwhile
+    this.#lookedAt = performance.now()
     setImmediate(onJudge, this)
   }
 
   judge(): void {
     const now = performance.now()
+    // What became due after that look: what has arrived for it may not have been read yet.
+    const dueUntil = this.#lookedAt + EARLY_MS
     try {
       // From the end: judging one may take it out, and put the last one, which was looked at, into its place.
       for (let i = this.#running.length - 1; i >= 0; i--) {
         const timer = this.#running[i]
-        if (timer !== undefined && timer.dueAt <= now + EARLY_MS) timer.judge(now)
+        if (timer !== undefined && timer.dueAt <= dueUntil) timer.judge(now)
       }
     } finally {
       let next = Infinity

@@ -350,7 +350,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#exchange.call = undefined
     // Until the next call listens, an error of the client's connection would have no listener and end the process.
     this.#body?.on('error', ignore)
-    setTimeout(callAgain, retries.delayMs(count), this, target, { count, reason, tried })
+    // Whatever has ended this call, a timer of many calls or a connection's, it did so in a context of its own.
+    const resend = { count, reason, tried }
+    context.with(this.#exchange.context, () => setTimeout(callAgain, retries.delayMs(count), this, target, resend))
     return true
   }
 

@@ -57,3 +57,45 @@ describe('a call that is tried again', () => {
     assert.equal(sampleValue(await scrape(gateway.opsUrl), 'gateway_upstream_retries_total', labels), 1)
   })
 })
+
+for (const instrumentation of ['own', 'stock']) {
+  describe(`calls of several clients that time out together (${instrumentation} instrumentation)`, () => {
+    const CLIENTS = ['a', 'b', 'c', 'd', 'e', 'f']
+    let upstream: RunningUpstream
+    let gateway: RunningGateway
+
+    before(async () => {
+      const asked = new Set<string | undefined>()
+      upstream = await startUpstream(({ url }, response) => {
+        if (asked.has(url)) response.end()
+        asked.add(url)
+      })
+      const retries = { attempts: 2, on: ['response_timeout'] }
+      const app = { targets: [upstream.url], timeouts: { response: '200ms' }, retries }
+      const route = { name: 'app', match: { path: '/app' }, upstream: 'app' }
+      gateway = await startGateway({
+        config: JSON.stringify({ upstreams: { app }, routes: [route] }),
+        env: { TELEMETRY_HTTP_INSTRUMENTATION: instrumentation },
+      })
+    })
+    after(async () => {
+      await gateway.stop()
+      await upstream.stop()
+    })
+
+    it('are tried again each in the trace, and with the baggage, of its own client', async () => {
+      const answers = CLIENTS.map(async client => {
+        const headers = { traceparent: `00-${client.repeat(32)}-${client.repeat(16)}-01`, baggage: `client=${client}` }
+        return send(gateway.port, { path: `/app/${client}`, headers })
+      })
+      for (const { status } of await Promise.all(answers)) assert.equal(status, 200)
+      const seen = upstream.requests.map(({ url, headers }) => [
+        url,
+        String(headers['traceparent']).split('-')[1],
+        headers['baggage'],
+      ])
+      const expected = CLIENTS.map(client => [`/app/${client}`, client.repeat(32), `client=${client}`])
+      assert.deepEqual(seen.map(String).sort(), [...expected, ...expected].map(String).sort())
+    })
+  })
+}

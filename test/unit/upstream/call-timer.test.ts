@@ -39,6 +39,11 @@ class FakeClock {
     return this.#timers.size
   }
 
+  /** The process does nothing but one thing for so long. */
+  stall(ms: number): void {
+    this.#now += ms
+  }
+
   pass(ms: number): void {
     for (const end = this.#now + ms; this.#now < end;) {
       this.#now++
@@ -136,6 +141,42 @@ describe('the timer of a call', () => {
     clock.onPoll = () => undefined
     clock.pass(30)
     assert.deepEqual(call.silent, ['upstream'])
+  })
+
+  it('waits for what has arrived also where it became due while others were looked at', () => {
+    const other = startCall(32)
+    // Bytes of the other one are there by 31, and are read only after something that has taken until 40.
+    clock.onPoll = () => {
+      clock.onPoll = () => other.timer.moved()
+      clock.stall(10)
+    }
+    clock.pass(30)
+    assert.deepEqual([call.silent, other.call.silent], [['upstream'], []])
+    clock.pass(31)
+    assert.deepEqual(other.call.silent, [])
+    other.timer.stop()
+  })
+
+  it('says so once', () => {
+    const told: string[] = []
+    const deaf = new CallTimer(
+      { isClientsTurn: false, onSilence: who => told.push(who) },
+      { upstreamMs: 5, clientMs: 5 },
+      watch,
+    )
+    deaf.start()
+    clock.pass(200)
+    assert.deepEqual(told, ['upstream'])
+    deaf.stop()
+  })
+
+  it('goes on looking at the others when one cannot be ended', () => {
+    const broken = new CallTimer({ isClientsTurn: false, onSilence: () => assert.fail('broken') }, { upstreamMs: 5, clientMs: 5 }, watch) // prettier-ignore
+    broken.start()
+    assert.throws(() => clock.pass(10), /broken/)
+    clock.pass(40)
+    assert.deepEqual(call.silent, ['upstream'])
+    broken.stop()
   })
 
   it('goes by another limit once the response has begun, a shorter one too', () => {
