@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { processEnv, type Environment } from '../config/env'
 import { gatewayArguments } from '../gateway-command'
 import { freePort } from '../stack/free-port'
+import { whenNpmHasGone } from '../without-npm'
 import { watchSources } from './watch-sources'
 import { welcome } from './welcome'
 
@@ -28,6 +29,7 @@ const env = processEnv()
 const configFile = resolve(env['GATEWAY_CONFIG'] || SHIPPED_FILE)
 const stopRequested = new Promise<NodeJS.Signals>(requestStop => {
   for (const signal of STOP_SIGNALS) process.on(signal, requestStop)
+  whenNpmHasGone(() => requestStop('SIGTERM'))
 })
 
 void main().then(code => process.exit(code))

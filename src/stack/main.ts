@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { processEnv } from '../config/env'
+import { whenNpmHasGone } from '../without-npm'
 import { findBinary, type BinaryName } from './binaries'
 import { findCollector, type CollectorBinary } from './collector'
 import { firstScrape } from './first-scrape'
@@ -62,6 +63,7 @@ async function main(): Promise<void> {
 
 function listenForSignals(): Promise<void> {
   return new Promise<void>(requestStop => {
+    whenNpmHasGone(requestStop)
     let requestedAt: number | undefined
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {

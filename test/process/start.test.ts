@@ -63,6 +63,24 @@ describe('npm start', () => {
     await until(() => !children.some(isAlive), { what: 'gateway and demo upstream are gone' })
   })
 
+  it('ends everything when npm ends and tells nobody', async () => {
+    // As npm runs it: in a shell, which is what npm passes a signal on to.
+    const npm = startProcess({
+      name: 'npm',
+      path: '/bin/sh',
+      args: ['-c', `"${process.execPath}" "${join(ROOT, 'dist/src/demo/start.js')}"; true`],
+      env: plainEnvironment({ PORT: '0', OPS_PORT: '0', HOST: '127.0.0.1', npm_lifecycle_event: 'start' }),
+      cwd: ROOT,
+    })
+    await urlOf(npm)
+    const [launcher] = childrenOf(npm.pid!)
+    const all = [launcher!, ...childrenOf(launcher!)]
+    assert.equal(all.length, 3, 'launcher, gateway and demo upstream')
+    npm.signal('SIGTERM')
+    await until(() => !all.some(isAlive), { what: 'launcher, gateway and demo upstream are gone' })
+    await npm.exited
+  })
+
   it('ends with the gateway’s exit code when that cannot start', async () => {
     const other = await startUpstream()
     const launcher = start({ PORT: String(other.port) })
