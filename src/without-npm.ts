@@ -1,3 +1,5 @@
+import { processEnv } from './config/env'
+
 const LOOK_EVERY_MS = 500
 
 /**
@@ -5,7 +7,7 @@ const LOOK_EVERY_MS = 500
  * without telling anybody: the ports would stay taken by what nobody sees any more. Does nothing where npm is not our parent.
  */
 export function whenNpmHasGone(act: () => void): void {
-  if (process.env['npm_lifecycle_event'] === undefined) return
+  if (processEnv()['npm_lifecycle_event'] === undefined) return
   const parent = process.ppid
   const timer = setInterval(() => {
     if (process.ppid === parent) return
