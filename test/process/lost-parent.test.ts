@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { gatewayArguments } from '../../src/gateway-command'
 import { send } from '../support/send'
 import { plainEnvironment } from '../support/start-process'
 import { proxyTo } from '../support/start-pipeline'
@@ -24,7 +25,7 @@ describe('a gateway started by another program', () => {
     const configFile = join(temporaryFolder(), 'gateway.yaml')
     const entrypoint = { maxUrlLength: '16KiB', maxHeaderSize: '32KiB' } // for lines that are long
     writeFileSync(configFile, JSON.stringify(proxyTo(upstream.url, { entrypoint })))
-    child = spawn(process.execPath, ['--require', join(DIST, 'otel/sdk/register.js'), join(DIST, 'src/main.js')], {
+    child = spawn(process.execPath, gatewayArguments(DIST), {
       cwd: resolve(DIST, '..'),
       env: plainEnvironment({ PORT: '0', HOST: '127.0.0.1', OPS_PORT: '0', GATEWAY_CONFIG: configFile }),
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
