@@ -1,51 +1,51 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
-import { createAuthenticator } from './admission/identity/authenticate'
-import { createCors, isPreflight } from './admission/cors'
-import { keysIn, openKeys, type OpenKeys } from './admission/identity/open-keys'
-import { TokenVerifier } from './admission/identity/token-verifier'
-import { limitAccess } from './admission/limit-access'
-import { limitBody } from './admission/limit-body'
-import { createRateLimiter } from './admission/rate-limit/limit-rate'
-import type { PolicyOffenders } from './admission/rate-limit/offenders'
-import { refuseLoops } from './admission/refuse-loops'
-import { refuseWebSockets } from './admission/refuse-websockets'
-import { refuseForMaintenance } from './answers/maintenance'
-import { redirect } from './answers/redirect'
-import { respond } from './answers/respond'
+import { createAuthenticator } from './policies/auth/authenticate'
+import { createCors, isPreflight } from './policies/cors/cors'
+import { keysIn, openKeys, type OpenKeys } from './policies/auth/open-keys'
+import { TokenVerifier } from './policies/auth/token-verifier'
+import { limitAccess } from './policies/access/limit-access'
+import { limitBody } from './policies/max-body-size/limit-body'
+import { createRateLimiter } from './policies/rate-limit/limit-rate'
+import type { PolicyOffenders } from './policies/rate-limit/offenders'
+import { refuseLoops } from './policies/loops/refuse-loops'
+import { refuseWebSockets } from './policies/websocket/refuse-websockets'
+import { refuseForMaintenance } from './policies/maintenance/refuse-for-maintenance'
+import { redirect } from './policies/redirect/redirect'
+import { respond } from './policies/respond/respond'
 import type { EntrypointConfig, GatewayConfig, RouteConfig, TokenConfig } from './config/types'
 import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
-import type { AccessLog } from './entrypoint/access-log'
+import type { AccessLog } from './observe/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
-import type { RequestMetrics } from './entrypoint/request-metrics'
-import type { ServerTelemetry } from './entrypoint/server-telemetry'
-import { handleError, turnAway } from './errors/error-handler'
+import type { RequestMetrics } from './observe/request-metrics'
+import type { ServerTelemetry } from './observe/server-telemetry'
+import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
-import type { Exchange, Stage } from './exchange'
-import { InFlight } from './in-flight'
-import { LeavingParts } from './leaving-parts'
-import type { RecentRequests } from './operations/recent/recent-requests'
+import type { Exchange, Stage } from './exchange/exchange'
+import { InFlight } from './exchange/in-flight'
+import { RetiredResources } from './runtime/retired-resources'
+import type { RecentRequests } from './observe/recent/recent-requests'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
 import {
-  createServing,
-  partsOnlyIn,
-  type RouteParts,
-  type Serving,
+  createSnapshot,
+  resourcesOnlyIn,
+  type RouteResources,
+  type Snapshot,
   type StagedRoute,
   type Staging,
-  type TakePart,
-} from './serving'
+  type ReuseOrCreate,
+} from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
-import { createPathRewrite } from './upstream/path-rewrite'
+import { createPathRewrite } from './policies/rewrite/path-rewrite'
 import type { Upstream, UpstreamState } from './upstream/upstream'
-import { VERSION } from './version'
+import { VERSION } from './process/version'
 
 export interface GatewayOptions {
   readonly config: GatewayConfig
@@ -68,9 +68,9 @@ export interface Gateway {
   /** What the server that calls `handle` is to make its requests and responses with. */
   readonly messages: MessageClasses
   /** Ends the handling of a request whose body turned out to be unacceptable. */
-  readonly breakOff: (response: ServerResponse, reason: Reason) => void
+  readonly failRequest: (response: ServerResponse, reason: Reason) => void
   /** Ends the handling of everything that is still in flight: the process cannot wait for it any longer. */
-  readonly cutOff: () => void
+  readonly abortAll: () => void
   /** Who runs into the limits, policy by policy. */
   readonly offenders: () => PolicyOffenders[]
   /** How the targets of each upstream are. */
@@ -90,19 +90,19 @@ export interface Gateway {
 
 /** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
 export function createGateway(options: GatewayOptions): Gateway {
-  const build = (config: GatewayConfig, previous: Serving | undefined): Serving => {
-    const serving = createServing({
+  const build = (config: GatewayConfig, previous: Snapshot | undefined): Snapshot => {
+    const snapshot = createSnapshot({
       config,
       previous,
       log: options.log,
-      stagesOf: (route, parts, take) => stagesOf(route, parts, take, options),
+      stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, options),
       ownStagesOf,
     })
-    options.metrics.announce(serving.routes)
-    options.recent.announce(serving.routes)
-    return serving
+    options.metrics.announce(snapshot.routes)
+    options.recent.announce(snapshot.routes)
+    return snapshot
   }
-  const inForce: InForce = { serving: build(options.config, undefined) }
+  const active: Active = { snapshot: build(options.config, undefined) }
 
   const app = express()
   app.disable('x-powered-by') // says what we are made of, to whoever asks
@@ -117,48 +117,57 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.use(fail)
 
   const inFlight = new InFlight()
-  const leaving = new LeavingParts(() => inFlight.all())
+  const retired = new RetiredResources(() => inFlight.all())
   return {
-    handle: enter(app, inForce, inFlight, options),
+    handle: enter(app, active, inFlight, options),
     messages: expressMessages(app),
-    cutOff: () => {
+    abortAll: () => {
       for (const exchange of inFlight.all()) handleError(exchange, new GatewayError('draining'))
     },
-    breakOff: (response, reason) => {
+    failRequest: (response, reason) => {
       const exchange = exchangeOf(response)
       if (exchange) handleError(exchange, new GatewayError(reason))
       // A scrape whose body nobody wanted: there is nothing to be told of it.
       else response.destroy()
     },
-    offenders: () => inForce.serving.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
-    upstreams: () => inForce.serving.upstreams.map(upstream => upstream.describe()),
+    offenders: () => active.snapshot.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
+    upstreams: () => active.snapshot.upstreams.map(upstream => upstream.describe()),
     inFlight: () => inFlight.size,
     reload: config => {
-      const previous = inForce.serving
-      inForce.serving = build(config, previous)
-      leaving.add(partsOnlyIn(previous, inForce.serving))
+      const previous = active.snapshot
+      active.snapshot = build(config, previous)
+      retired.add(resourcesOnlyIn(previous, active.snapshot))
     },
     close: async () => {
-      await Promise.all([leaving.closeAll(), ...[...inForce.serving.parts.values()].map(async part => part.close())])
+      await Promise.all([
+        retired.closeAll(),
+        ...[...active.snapshot.resources.values()].map(async resource => resource.close()),
+      ])
     },
   }
 }
 
 /** The one field that a reload changes. Read once by each request, at its start. */
-interface InForce {
-  serving: Serving
+interface Active {
+  snapshot: Snapshot
 }
 
 /** What a request of this route passes, in this order. */
-function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: GatewayOptions): Staging {
-  const { consumers } = parts
+function stagesOf(
+  route: Route,
+  resources: RouteResources,
+  reuseOrCreate: ReuseOrCreate,
+  options: GatewayOptions,
+): Staging {
+  const { consumers } = resources
   const { replicas, redis, serverTelemetry } = options
   const { name, template, config } = route
   const { auth } = config
-  const limiter = take('limiter', [name, template, config.rateLimits], () =>
+  const limiter = reuseOrCreate('limiter', [name, template, config.rateLimits], () =>
     createRateLimiter({ route, replicas, redis }),
   )
-  const verifier = auth?.jwt && new TokenVerifier(auth.jwt.tokens, keysOf(auth.jwt.tokens, take, options.log).find)
+  const verifier =
+    auth?.jwt && new TokenVerifier(auth.jwt.tokens, keysOf(auth.jwt.tokens, reuseOrCreate, options.log).find)
   const onAuthenticated = (exchange: Exchange): void => serverTelemetry.authenticated(exchange)
   const access = config.access.map(limitAccess)
   const cors = config.cors && createCors(config.cors, config.match.methods)
@@ -182,7 +191,7 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
     ...(config.upstream === undefined ? [] : [refuseLoops]),
     ...(config.webSocket === false ? [refuseWebSockets] : []),
     ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
-    lastStage(config, parts, options),
+    lastStage(config, resources, options),
   ]
   return { stages, preflight, limiters: [limiter] }
 }
@@ -193,15 +202,15 @@ function stagesOf(route: Route, parts: RouteParts, take: TakePart, options: Gate
  *
  * @throws Error when it is a file that has changed for the worse since the configuration was checked
  */
-function keysOf({ jwks }: TokenConfig, take: TakePart, log: Logger): OpenKeys {
-  if ('url' in jwks) return take('keys', jwks, () => openKeys(jwks, log))
+function keysOf({ jwks }: TokenConfig, reuseOrCreate: ReuseOrCreate, log: Logger): OpenKeys {
+  if ('url' in jwks) return reuseOrCreate('keys', jwks, () => openKeys(jwks, log))
   // By what the file says: it may be something else by now.
   const text = readFileSync(jwks.file, 'utf8')
-  return take('keys', text, () => keysIn(text))
+  return reuseOrCreate('keys', text, () => keysIn(text))
 }
 
 /** What answers. */
-function lastStage(config: RouteConfig, { upstream, entrypoint }: RouteParts, options: GatewayOptions): Stage {
+function lastStage(config: RouteConfig, { upstream, entrypoint }: RouteResources, options: GatewayOptions): Stage {
   if (config.redirect) return redirect(config.redirect, config.match)
   if (config.respond) return respond(config.respond)
   return forward({
@@ -229,7 +238,7 @@ function ownStagesOf({ access }: EntrypointConfig): Stage[] {
  * Before Express and everything else: a scrape is answered, what is too much turned away; everything else gets its trace and
  * becomes an exchange.
  */
-function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, options: GatewayOptions): RequestListener {
+function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
   const { logAccess, metrics, recent, serverTelemetry, mayScrape, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
@@ -247,21 +256,21 @@ function enter(app: RequestListener, inForce: InForce, inFlight: InFlight, optio
   return function enterGateway(request, response) {
     // A scrape is not traffic: no span, no metric, no log line.
     if (isScrape(request) && mayScrape(request)) return scrape(request, response)
-    const { serving } = inForce
-    if (serving.shedder.turnsAway(inFlight.size)) {
+    const { snapshot } = active
+    if (snapshot.shedder.rejects(inFlight.size)) {
       metrics.countRefused('shed')
       recent.noteRefused()
-      return turnAway(request, response, 'shed', {
-        fields: ['Retry-After', String(serving.shedder.retryAfter())],
+      return rejectEarly(request, response, 'shed', {
+        fields: ['Retry-After', String(snapshot.shedder.retryAfter())],
         closesConnection: options.isDraining(),
       })
     }
     // The context is not made the active one: Node would carry it through every callback of both connections, although few
     // of them need it. Who does finds it in the exchange.
-    const begun = serverTelemetry.begin(request, serving.continuesTrace)
-    const { exchange, refusal } = receive(request, response, begun, serving, receiveOptions)
+    const begun = serverTelemetry.begin(request, snapshot.continuesTrace)
+    const { exchange, refusal } = receive(request, response, begun, snapshot, receiveOptions)
     inFlight.add(exchange)
-    ;(response as Response).locals = { exchange, serving }
+    ;(response as Response).locals = { exchange, snapshot }
     if (refusal) return handleError(exchange, refusal)
     // Express and the routes go by one path, or `//metrics` would not be `/metrics`, and no URL is left that Express
     // cannot parse and would answer in its own words.
@@ -289,7 +298,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
     const exchange = routedExchange(response)
     if (RESERVED_PATHS.includes(exchange.path)) return next()
     if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
-    const { table } = response.locals['serving'] as Serving
+    const { table } = response.locals['snapshot'] as Snapshot
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
     if (asked?.preflight) {
       exchange.route = asked
@@ -308,7 +317,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
 }
 
 /** The route of the request that a browser asks about. */
-function preflightedRoute(table: Serving['table'], { request, host, path }: Exchange): StagedRoute | undefined {
+function preflightedRoute(table: Snapshot['table'], { request, host, path }: Exchange): StagedRoute | undefined {
   const route = table.match(request.headers['access-control-request-method'] as string, host, path, request)
   return route instanceof MethodNotAllowed ? undefined : route
 }
@@ -347,7 +356,7 @@ function about({ serverTelemetry }: GatewayOptions): RequestHandler {
     const exchange = routedExchange(response)
     exchange.route = ABOUT
     serverTelemetry.matched(exchange, ABOUT)
-    const { ownStages } = response.locals['serving'] as Serving
+    const { ownStages } = response.locals['snapshot'] as Snapshot
     for (const stage of ownStages) void stage(exchange) // none of them waits
     if (exchange.closesConnection) response.setHeader('Connection', 'close')
     response.json({

@@ -1,34 +1,34 @@
 import { hostname } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { telemetry } from '../otel/sdk/register'
-import { reportDegradedLimits } from './admission/rate-limit/degraded-gauge'
+import { reportDegradedLimits } from './policies/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
 import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, EntrypointConfig, GatewayConfig, Settings } from './config/types'
 import { watchFile } from './config/watched-file'
-import { Configuration } from './configuration'
-import { createAccessLog } from './entrypoint/access-log'
-import { RequestMetrics } from './entrypoint/request-metrics'
+import { Configuration } from './runtime/reload'
+import { createAccessLog } from './observe/access-log'
+import { RequestMetrics } from './observe/request-metrics'
 import { ListenerTls } from './entrypoint/listener-tls'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
-import { OwnServerTelemetry } from './entrypoint/server-telemetry'
-import { SilentServerTelemetry } from './entrypoint/silent-server-telemetry'
-import { StockServerTelemetry } from './entrypoint/stock-server-telemetry'
+import { OwnServerTelemetry } from './observe/server-telemetry'
+import { SilentServerTelemetry } from './observe/silent-server-telemetry'
+import { StockServerTelemetry } from './observe/stock-server-telemetry'
 import { createGateway, type GatewayOptions } from './gateway'
-import { holdTick } from './held-tick'
-import { listenOnBoth } from './listen'
+import { keepTickShape } from './process/keep-tick-shape'
+import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
-import { RecentRequests } from './operations/recent/recent-requests'
+import { RecentRequests } from './observe/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
-import { shutDown } from './shutdown'
+import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
-import { VERSION } from './version'
+import { VERSION } from './process/version'
 
 /** What the files hold is read again without being asked; which files, and whether there are any, is Node's to know at the start. */
 const TLS_NEEDS_RESTART = 'entrypoint.tls has changed: that takes effect with a restart'
@@ -39,7 +39,7 @@ const REDIS_SETTLE_MS = 500
 
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
-  holdTick()
+  keepTickShape()
   const { settings, config, written } = readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
       requestMetrics.countRefused(reason)
       recent.noteRefused()
     },
-    onBroken: gateway.breakOff,
+    onBroken: gateway.failRequest,
   })
   const configuration = new Configuration({
     config,

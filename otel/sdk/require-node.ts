@@ -1,6 +1,6 @@
 /**
  * Imported first by `register.ts`: ends a process whose Node is too old, in words. Else undici, which is loaded a moment later,
- * ends it with a TypeError. (`src/stack/require-node.ts` does the same for the scripts; nothing here knows `src`.)
+ * ends it with a TypeError. (`tools/stack/require-node.ts` does the same for the scripts; nothing here knows `src`.)
  */
 
 /** As `engines` in package.json. */

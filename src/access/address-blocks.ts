@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { plainAddress } from '../peer'
+import { plainAddress } from '../exchange/peer'
 
 /**
  * Whether an address is in one of the blocks. What is no address is in none. `::ffff:192.0.2.1` is 192.0.2.1, among the

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Attributes, Meter } from '@opentelemetry/api'
-import { schemeOf } from '../peer'
+import { schemeOf } from '../exchange/peer'
 import { methodLabel } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 

@@ -1,5 +1,5 @@
 import type { Attributes, Meter } from '@opentelemetry/api'
-import type { Exchange, StreamKind } from '../exchange'
+import type { Exchange, StreamKind } from '../exchange/exchange'
 import * as semconv from '../telemetry/semconv'
 
 interface Series {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import proxyaddr from 'proxy-addr'
-import { plainAddress } from '../peer'
-import { saidAddress, saidAddresses } from './said-addresses'
+import { plainAddress } from '../exchange/peer'
+import { saidAddress, saidAddresses } from './forwarded-addresses'
 
 /** Who sent a request, and whether the peer's word about it is believed. */
 export interface ClientOrigin {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { hasBody } from '../exchange'
+import { hasBody } from '../exchange/exchange'
 
 /** How long a client may go on sending what nobody wants. */
 const LINGER_MS = 2_000

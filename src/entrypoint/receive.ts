@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '@opentelemetry/api'
-import { Exchange, type StreamKind } from '../exchange'
+import { Exchange, type StreamKind } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { takeNoMore } from './lingering-close'
@@ -60,7 +60,7 @@ export function receive(
   exchange.expectsContinue = expectsContinue(request)
   exchange.upgrade = upgradeOf(request)
   if (refusal !== undefined) {
-    exchange.isFaulty = true
+    exchange.isMalformed = true
     takeNoMore(request.socket)
   }
   // Before anything can wait: a client that is quickly gone is never seen otherwise.

@@ -1,7 +1,7 @@
 import { METHODS, type IncomingMessage } from 'node:http'
 import type { EntrypointConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
-import { hasBody } from '../exchange'
+import { hasBody } from '../exchange/exchange'
 import { upgradeOf } from './upgrades'
 
 export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFields'>

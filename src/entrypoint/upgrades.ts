@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Upgrade } from '../exchange'
+import type { Upgrade } from '../exchange/exchange'
 
 /** How long a client that was answered may go on sending. */
 const LINGER_MS = 2_000

@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
-import { hasBody, type Exchange } from '../exchange'
-import { sendOwnAnswer } from '../own-answer'
+import { hasBody, type Exchange } from '../exchange/exchange'
+import { sendLocalReply } from '../exchange/local-reply'
 import { GatewayError } from './gateway-error'
 import { problemDetails, problemFields } from './problem-details'
 import { REASONS, type Reason } from './reasons'
@@ -22,7 +22,7 @@ export function handleError(exchange: Exchange, error: unknown): void {
     return
   }
   const body = problemDetails(failure.reason, traceId(exchange))
-  sendOwnAnswer(exchange, {
+  sendLocalReply(exchange, {
     status: failure.status,
     fields: [...problemFields(body), ...failure.headers],
     body,
@@ -33,7 +33,7 @@ export function handleError(exchange: Exchange, error: unknown): void {
  * Turns a request away before it becomes an exchange: no span, no log line, because what cannot be served must not cost much.
  * Whoever calls it counts it.
  */
-export function turnAway(
+export function rejectEarly(
   request: IncomingMessage,
   response: ServerResponse,
   reason: Reason,

@@ -7,7 +7,7 @@ import { EXIT_CONFIG, EXIT_OS_ERROR } from '../config/exit-codes'
 import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
 import { formatProblems, hasErrors } from '../config/problems'
 import { createLogger, type Logger } from '../telemetry/logger'
-import { whenNpmHasGone } from '../without-npm'
+import { onNpmExit } from '../process/on-npm-exit'
 import type { Alert } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
 import { Relay, type Gathered, type Look } from './alerts/relay'
@@ -138,7 +138,7 @@ async function main(): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => void stop(signal))
   if (process.connected) process.once('disconnect', () => void stop('disconnect'))
-  else whenNpmHasGone(() => void stop('npm has gone'))
+  else onNpmExit(() => void stop('npm has gone'))
   process.send?.({ event: 'listening', port })
 }
 

@@ -1,4 +1,4 @@
-import { html, type Html } from '../page/html'
+import { html, type Html } from '../pages/html'
 import type { OffenderList } from './offenders'
 
 /** Who runs into the limits, policy by policy, those that are hit most often first. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { html } from '../page/html'
-import { wantsHtml } from '../page/wants-html'
+import { html } from '../pages/html'
+import { wantsHtml } from '../pages/wants-html'
 import { offendersPage } from './offenders-page'
 import { sendOpsPage } from './page'
 import { sendJson } from './send-json'

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { OpsAccess } from './ops-access'
-import { wantsHtml } from '../page/wants-html'
+import { wantsHtml } from '../pages/wants-html'
 import { listOffenders } from './offenders'
 import { listRoutes } from './routes'
 import { sendJson } from './send-json'

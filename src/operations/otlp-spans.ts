@@ -1,4 +1,4 @@
-import { attribute, type ShownAttribute, type ShownSpan } from '../page/shown-span'
+import { attribute, type ShownAttribute, type ShownSpan } from '../pages/shown-span'
 
 const KINDS = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'] as const
 const STATUS_ERROR = 2

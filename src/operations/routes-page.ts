@@ -1,6 +1,6 @@
 import type { OverloadConfig } from '../config/types'
-import { html, type Content, type Html } from '../page/html'
-import { duration } from '../page/times'
+import { html, type Content, type Html } from '../pages/html'
+import { duration } from '../pages/times'
 import {
   accessTexts,
   answerText,

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { GatewayConfig } from '../config/types'
-import { wantsHtml } from '../page/wants-html'
+import { wantsHtml } from '../pages/wants-html'
 import { sendOpsPage } from './page'
 import { routesPage } from './routes-page'
 import { sendJson } from './send-json'

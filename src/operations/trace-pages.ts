@@ -1,8 +1,8 @@
-import { html, type Content, type Html } from '../page/html'
+import { html, type Content, type Html } from '../pages/html'
 import { readSpans } from './otlp-spans'
 import type { TraceFilter, TraceSummary } from './traces'
-import { duration } from '../page/times'
-import { waterfall } from '../page/waterfall'
+import { duration } from '../pages/times'
+import { waterfall } from '../pages/waterfall'
 
 /** What can be chosen from in the list; all other filters are typed or come by a link. */
 const CHOICES = ['outcome', 'reason', 'route', 'upstream', 'status', 'method', 'cause'] as const

@@ -1,4 +1,4 @@
-import { html, type Content, type Html } from '../page/html'
+import { html, type Content, type Html } from '../pages/html'
 import type { TargetState, UpstreamState } from './upstreams'
 
 export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { wantsHtml } from '../page/wants-html'
+import { wantsHtml } from '../pages/wants-html'
 import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
 import { upstreamsPage } from './upstreams-page'

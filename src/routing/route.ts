@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../config/types'
-import { toHeaderEdits, type HeaderEdits } from '../header-edits'
+import { toHeaderEdits, type HeaderEdits } from '../exchange/header-edits'
 
 declare const template: unique symbol
 /** A route's path template. Branded, so that a raw path can never become a metric label. */

@@ -9,7 +9,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api'
 import type { Reason } from '../errors/reasons'
-import type { Exchange } from '../exchange'
+import type { Exchange } from '../exchange/exchange'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 import { statusLabel } from '../telemetry/status-code'

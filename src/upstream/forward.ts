@@ -1,5 +1,5 @@
 import type { RouteConfig } from '../config/types'
-import { hasBody, type Exchange, type Stage } from '../exchange'
+import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { ClientTelemetry } from './client-telemetry'
 import { RequestBody } from './request-body'

@@ -1,4 +1,4 @@
-import type { Exchange } from '../exchange'
+import type { Exchange } from '../exchange/exchange'
 import type { ParsedHeaders } from './response-headers'
 
 /** Passes on 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */

@@ -1,6 +1,6 @@
-import type { Exchange } from '../exchange'
-import { drops } from '../header-edits'
-import { plainAddress, schemeOf } from '../peer'
+import type { Exchange } from '../exchange/exchange'
+import { drops } from '../exchange/header-edits'
+import { plainAddress, schemeOf } from '../exchange/peer'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 
 /** Fields that belong to one connection (RFC 9110 §7.6.1), or that the gateway writes or answers itself. */

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors/gateway-error'
-import type { Exchange } from '../exchange'
-import { editAnswer } from '../header-edits'
+import type { Exchange } from '../exchange/exchange'
+import { editAnswer } from '../exchange/header-edits'
 import { joined, namedInConnection } from './request-headers'
 
 /** As undici has parsed them: names in lower case. */

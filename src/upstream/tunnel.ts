@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors/gateway-error'
-import type { Tunnel } from '../exchange'
+import type { Tunnel } from '../exchange/exchange'
 
 /** How long a side may take to close, or to read the next of what is left for it, after the other one has closed. */
 const LINGER_MS = 2_000

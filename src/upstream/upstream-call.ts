@@ -3,20 +3,20 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
 import type { RouteConfig } from '../config/types'
-import type { Exchange, Upgrade } from '../exchange'
+import type { Exchange, Upgrade } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { passInformation } from './information'
-import type { PathRewrite } from './path-rewrite'
+import type { PathRewrite } from '../policies/rewrite/path-rewrite'
 import type { RequestBody } from './request-body'
 import { buildRequestHeaders, joined } from './request-headers'
 import { buildTrailers, fieldsForClient, refuseTransferCodings, type ParsedHeaders } from './response-headers'
 import { isIdempotent } from './retry-policy'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
-import { TurnEnd } from './turn-end'
+import { ImmediateBatch } from './immediate-batch'
 import type { Upstream } from './upstream'
 import { overloaded, toGatewayError } from './upstream-errors'
 
@@ -398,10 +398,10 @@ function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
 }
 
 /** Calls that had no connection at once. */
-const WITHOUT_CONNECTION = new TurnEnd<UpstreamCall>(call => call.beginPatience())
+const WITHOUT_CONNECTION = new ImmediateBatch<UpstreamCall>(call => call.beginPatience())
 
 /** Calls whose answer has begun: nearly all of them end in the same turn, too. */
-const BEGUN_ANSWERS = new TurnEnd<UpstreamCall>(call => call.flushUnlessStarted())
+const BEGUN_ANSWERS = new ImmediateBatch<UpstreamCall>(call => call.flushUnlessStarted())
 
 function onPatienceEnd(call: UpstreamCall): void {
   call.onPatienceEnd()

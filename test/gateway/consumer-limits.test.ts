@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
+import { hashApiKey, newApiKey } from '../../src/cli/hash-key'
 import { needs } from '../support/needs'
 import { linesOf, problemOf, send, type Answer } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mock } from 'node:test'
 import { base64url, exportSPKI, importJWK, UnsecuredJWT, type CryptoKey } from 'jose'
-import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
+import { hashApiKey, newApiKey } from '../../src/cli/hash-key'
 import { problemOf, send, type Answer } from '../support/send'
 import {
   AUDIENCE,

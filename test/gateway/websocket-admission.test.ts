@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
+import { hashApiKey, newApiKey } from '../../src/cli/hash-key'
 import { problemOf, type Answer } from '../support/send'
 import { AUDIENCE, ISSUER, newIssuerKey, sign, startIssuer } from '../support/start-issuer'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { findBinary, type BinaryName } from '../../src/stack/binaries'
+import { findBinary, type BinaryName } from '../../tools/stack/binaries'
 import { runProcess } from '../support/start-process'
 import { ROOT } from './monitoring-files'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { incidentsPlan } from '../../src/stack/components'
+import { incidentsPlan } from '../../tools/stack/components'
 import { freePort } from '../support/free-port'
 import { startPrometheusStandIn, type PrometheusStandIn } from '../support/prometheus-stand-in'
 import { startPlanned } from '../support/start-planned'

@@ -14,7 +14,7 @@ function startStack(folder: string): TestProcess {
   return startProcess({
     name: 'npm run stack',
     path: process.execPath,
-    args: [join(ROOT, 'dist/src/stack/main.js'), '--folder', folder],
+    args: [join(ROOT, 'dist/tools/stack/main.js'), '--folder', folder],
     env: plainEnvironment(),
     cwd: ROOT,
   })

@@ -12,7 +12,7 @@ function start(env: NodeJS.ProcessEnv = {}): TestProcess {
   return startProcess({
     name: 'npm start',
     path: process.execPath,
-    args: [join(ROOT, 'dist/src/demo/start.js')],
+    args: [join(ROOT, 'dist/tools/demo/start.js')],
     env: plainEnvironment({ PORT: '0', OPS_PORT: '0', HOST: '127.0.0.1', ...env }),
     cwd: ROOT,
   })
@@ -68,7 +68,7 @@ describe('npm start', () => {
     const npm = startProcess({
       name: 'npm',
       path: '/bin/sh',
-      args: ['-c', `"${process.execPath}" "${join(ROOT, 'dist/src/demo/start.js')}"; true`],
+      args: ['-c', `"${process.execPath}" "${join(ROOT, 'dist/tools/demo/start.js')}"; true`],
       env: plainEnvironment({ PORT: '0', OPS_PORT: '0', HOST: '127.0.0.1', npm_lifecycle_event: 'start' }),
       cwd: ROOT,
     })

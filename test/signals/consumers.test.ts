@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { hashApiKey, newApiKey } from '../../src/admission/identity/hash-key'
+import { hashApiKey, newApiKey } from '../../src/cli/hash-key'
 import { listTraces, openTrace, scrape } from '../support/ops-port'
 import { send } from '../support/send'
 import { startGateway, type RunningGateway } from '../support/start-gateway'

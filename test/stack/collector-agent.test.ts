@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { COLLECTOR_AGENT_CONFIG } from '../../src/stack/collector'
+import { COLLECTOR_AGENT_CONFIG } from '../../tools/stack/collector'
 import { needsCollector } from '../support/needs-collector'
 import { newTraceId, sendCounters, sendSpans } from '../support/otlp-send'
 import { JSON_ENCODING, startOtlpSink, type OtlpSink } from '../support/otlp-sink'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { COLLECTOR_AGENT_CONFIG, COLLECTOR_CONFIG } from '../../src/stack/collector'
+import { COLLECTOR_AGENT_CONFIG, COLLECTOR_CONFIG } from '../../tools/stack/collector'
 import { needsCollector } from '../support/needs-collector'
 import { collectorProcess } from '../support/start-collector'
 import { temporaryFolder } from '../support/temporary-folder'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findBinary } from '../../src/stack/binaries'
+import { findBinary } from '../../tools/stack/binaries'
 import { askPrometheus, type Row } from '../support/ask-prometheus'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'

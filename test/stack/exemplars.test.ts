@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { prometheusPlan } from '../../src/stack/components'
+import { prometheusPlan } from '../../tools/stack/components'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
 import { openTrace } from '../support/ops-port'

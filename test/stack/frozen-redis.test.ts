@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { redisExporterPlan } from '../../src/stack/components'
-import { untilReady } from '../../src/stack/component'
+import { redisExporterPlan } from '../../tools/stack/components'
+import { untilReady } from '../../tools/stack/component'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
 import { startProcess, type TestProcess } from '../support/start-process'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { freePort } from '../support/free-port'
-import { incidentsPlan } from '../../src/stack/components'
+import { incidentsPlan } from '../../tools/stack/components'
 import { startPlanned } from '../support/start-planned'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis, type RunningRedis } from '../support/start-redis'

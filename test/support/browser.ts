@@ -3,7 +3,7 @@ import { access, constants } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import { chromium, type Browser } from 'playwright-core'
-import { BinaryMissing } from '../../src/stack/binaries'
+import { BinaryMissing } from '../../tools/stack/binaries'
 
 /** A browser of the Chromium family, as its maker and the distributions call it. */
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'microsoft-edge']

@@ -1,1 +1,1 @@
-export { freePort } from '../../src/stack/free-port'
+export { freePort } from '../../tools/stack/free-port'

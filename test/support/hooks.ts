@@ -1,4 +1,4 @@
-import { processesAlive } from '../../src/stack/managed-process'
+import { processesAlive } from '../../tools/stack/managed-process'
 import { stopUpstreams } from './start-upstream'
 import { removeTemporaryFolders } from './temporary-folder'
 

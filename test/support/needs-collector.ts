@@ -1,5 +1,5 @@
-import { BinaryMissing } from '../../src/stack/binaries'
-import { findCollector } from '../../src/stack/collector'
+import { BinaryMissing } from '../../tools/stack/binaries'
+import { findCollector } from '../../tools/stack/collector'
 
 /**
  * For a suite that needs our Collector: `before(needsCollector())`. Where it cannot be had, or built, the suite is pending

@@ -1,4 +1,4 @@
-import { BinaryMissing, findBinary, type BinaryName } from '../../src/stack/binaries'
+import { BinaryMissing, findBinary, type BinaryName } from '../../tools/stack/binaries'
 
 /**
  * For a suite that needs programs which are not ours: `before(needs('redis-server'))`. Where one cannot be had, the suite is

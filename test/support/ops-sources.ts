@@ -2,7 +2,7 @@ import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
 import type { GatewayConfig } from '../../src/config/types'
 import type { OpsServerOptions } from '../../src/operations/ops-server'
-import { RecentRequests, SLOT_MS } from '../../src/operations/recent/recent-requests'
+import { RecentRequests, SLOT_MS } from '../../src/observe/recent/recent-requests'
 
 /** What a configuration file says, as an object: JSON is YAML too. */
 export function configOf(file: object): GatewayConfig {

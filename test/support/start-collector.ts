@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { COLLECTOR_CONFIG, findCollector } from '../../src/stack/collector'
+import { COLLECTOR_CONFIG, findCollector } from '../../tools/stack/collector'
 import { parseExposition, type Sample } from './exposition'
 import { freePort } from './free-port'
 import { plainEnvironment, startProcess, type TestProcess } from './start-process'

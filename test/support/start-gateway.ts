@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { gatewayArguments } from '../../src/gateway-command'
-import type { Exit } from '../../src/stack/managed-process'
+import { gatewayArguments } from '../../src/process/gateway-command'
+import type { Exit } from '../../tools/stack/managed-process'
 import { plainEnvironment, startProcess, type LogEntry, type TestProcess } from './start-process'
 import { temporaryFolder } from './temporary-folder'
 

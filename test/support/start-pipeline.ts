@@ -5,16 +5,16 @@ import pino from 'pino'
 import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
 import type { GatewayConfig } from '../../src/config/types'
-import { createAccessLog } from '../../src/entrypoint/access-log'
-import { RequestMetrics } from '../../src/entrypoint/request-metrics'
+import { createAccessLog } from '../../src/observe/access-log'
+import { RequestMetrics } from '../../src/observe/request-metrics'
 import { ListenerTls } from '../../src/entrypoint/listener-tls'
 import { applyLimits, createEntrypointServer } from '../../src/entrypoint/server'
-import { OwnServerTelemetry } from '../../src/entrypoint/server-telemetry'
+import { OwnServerTelemetry } from '../../src/observe/server-telemetry'
 import type { Outcome, Reason } from '../../src/errors/reasons'
-import type { Exchange } from '../../src/exchange'
+import type { Exchange } from '../../src/exchange/exchange'
 import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
-import { RecentRequests } from '../../src/operations/recent/recent-requests'
+import { RecentRequests } from '../../src/observe/recent/recent-requests'
 import type { SentinelLogin } from '../../src/redis/client'
 import { RedisConnection } from '../../src/redis/connection'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
@@ -110,7 +110,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     handle: gateway.handle,
     messages: gateway.messages,
     onRefused: reason => metrics.countRefused(reason),
-    onBroken: gateway.breakOff,
+    onBroken: gateway.failRequest,
   })
   const host = options.host ?? '127.0.0.1'
   server.listen(0, host)
@@ -142,7 +142,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()
-      gateway.cutOff() // what has been upgraded is no connection of the server any more
+      gateway.abortAll() // what has been upgraded is no connection of the server any more
       await closed
       await gateway.close()
       redis?.close()

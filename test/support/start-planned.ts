@@ -1,4 +1,4 @@
-import { untilReady, type ComponentPlan } from '../../src/stack/component'
+import { untilReady, type ComponentPlan } from '../../tools/stack/component'
 import { plainEnvironment, startProcess, type TestProcess } from './start-process'
 
 /** A program of the stack, started as `npm run stack` starts it, once it is ready. */

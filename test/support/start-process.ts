@@ -1,4 +1,4 @@
-import { ManagedProcess, type ProcessCommand } from '../../src/stack/managed-process'
+import { ManagedProcess, type ProcessCommand } from '../../tools/stack/managed-process'
 
 /** One line of a JSON log. */
 export type LogEntry = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findBinary } from '../../src/stack/binaries'
+import { findBinary } from '../../tools/stack/binaries'
 import { askRedis } from './ask-redis'
 import { freePort } from './free-port'
 import { runProcess, startProcess, type TestProcess } from './start-process'

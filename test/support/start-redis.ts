@@ -1,4 +1,4 @@
-import { findBinary } from '../../src/stack/binaries'
+import { findBinary } from '../../tools/stack/binaries'
 import { freePort } from './free-port'
 import { startProcess, type TestProcess } from './start-process'
 import { temporaryFolder } from './temporary-folder'

@@ -1,5 +1,5 @@
 import type { ParsedMail } from 'mailparser'
-import { processesAlive } from '../../src/stack/managed-process'
+import { processesAlive } from '../../tools/stack/managed-process'
 import { startMailServer, type MailServer } from './mail-server'
 import { needs } from './needs'
 import { startSlackStandIn, type SlackMessage } from './slack-stand-in'

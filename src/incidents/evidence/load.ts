@@ -1,5 +1,5 @@
 import type { Alert } from '../alerts/alert'
-import { duration } from '../../page/times'
+import { duration } from '../../pages/times'
 import type { Evidence, Load } from './evidence'
 import type { PrometheusClient } from './prometheus'
 import { ownMatchers } from './selection'

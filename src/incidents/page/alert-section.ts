@@ -1,5 +1,5 @@
-import { html, type Html } from '../../page/html'
-import { clockOrDate, lasted } from '../../page/times'
+import { html, type Html } from '../../pages/html'
+import { clockOrDate, lasted } from '../../pages/times'
 import type { IncidentAlert } from '../record/incident'
 import { linkList, severityPill, statePill } from './badges'
 import { curveRange } from './curves'

@@ -1,4 +1,4 @@
-import { html, type Html } from '../../page/html'
+import { html, type Html } from '../../pages/html'
 import type { Link } from './links'
 
 export function statePill(isOpen: boolean): Html {

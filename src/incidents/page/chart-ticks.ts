@@ -1,5 +1,5 @@
 import type { Curve } from '../evidence/curve'
-import { duration } from '../../page/times'
+import { duration } from '../../pages/times'
 
 export function yTicks(
   ticks: readonly number[],

@@ -1,5 +1,5 @@
 import type { Curve, CurveLine } from '../evidence/curve'
-import { clock } from '../../page/times'
+import { clock } from '../../pages/times'
 import { valueText } from './chart-ticks'
 
 /** A request that proves the curve. */

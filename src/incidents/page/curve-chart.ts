@@ -1,8 +1,8 @@
 import { scaleLinear } from 'd3-scale'
 import { area, curveLinear, curveStepAfter, line } from 'd3-shape'
-import { html, type Html } from '../../page/html'
-import { percent, timeAxis } from '../../page/time-axis'
-import { clock } from '../../page/times'
+import { html, type Html } from '../../pages/html'
+import { percent, timeAxis } from '../../pages/time-axis'
+import { clock } from '../../pages/times'
 import { describe, drawnLines, extent, highestOf, valueAt, within, type Chart, type Dot, type Mark } from './chart'
 import { unitInWords, valueText, yTicks } from './chart-ticks'
 

@@ -1,4 +1,4 @@
-import { html, type Html } from '../../page/html'
+import { html, type Html } from '../../pages/html'
 import type { IncidentView } from './incident-view'
 
 /** Of alerts about a limit: who runs into it. The newest count of each client, for a later alert has seen more. */

@@ -1,7 +1,7 @@
 import type { Labels } from '../alerts/alert'
 import type { ProvingTrace } from '../evidence/evidence'
 import type { IncidentAlert } from '../record/incident'
-import { safeUrl } from '../../page/safe-url'
+import { safeUrl } from '../../pages/safe-url'
 
 /** Where what a page links to is, as people reach it; without one of them there are no such links. */
 export interface Places {

@@ -1,4 +1,4 @@
-import { html, type Html } from '../../page/html'
+import { html, type Html } from '../../pages/html'
 import { planCurve } from '../evidence/curve'
 import { loadInWords } from '../evidence/load'
 import { statusesInWords } from '../evidence/statuses'

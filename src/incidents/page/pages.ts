@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { COMMON_HEADERS, sendPage } from '../../page/send-page'
-import { wantsHtml } from '../../page/wants-html'
+import { COMMON_HEADERS, sendPage } from '../../pages/send-page'
+import { wantsHtml } from '../../pages/wants-html'
 import type { Incident } from '../record/incident'
 import type { IncidentLog } from '../record/incident-log'
 import { curvesOf, type AskedPrometheus } from './curves'

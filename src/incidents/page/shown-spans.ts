@@ -1,4 +1,4 @@
-import type { ShownSpan } from '../../page/shown-span'
+import type { ShownSpan } from '../../pages/shown-span'
 import type { TraceSpan } from '../evidence/otlp-trace'
 
 /** A span of the record as a page shows it. */

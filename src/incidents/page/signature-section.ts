@@ -1,5 +1,5 @@
-import { html, type Html } from '../../page/html'
-import { clockOrDate } from '../../page/times'
+import { html, type Html } from '../../pages/html'
+import { clockOrDate } from '../../pages/times'
 import type { Signature } from '../evidence/evidence'
 import { placeOf, saidOf } from '../evidence/signatures'
 import type { IncidentView } from './incident-view'

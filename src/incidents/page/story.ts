@@ -1,7 +1,7 @@
 import type { Change, ProvingTrace, Signature } from '../evidence/evidence'
 import { placeOf, saidOf } from '../evidence/signatures'
 import type { Incident, IncidentAlert } from '../record/incident'
-import { clockOrDate, lasted } from '../../page/times'
+import { clockOrDate, lasted } from '../../pages/times'
 
 /** An incident as it is told: what the alerts of one cause say together. */
 export interface Story {

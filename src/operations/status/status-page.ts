@@ -1,6 +1,6 @@
-import { html, type Content, type Html } from '../../page/html'
-import { clockOrDate, duration, lasted, timeElement } from '../../page/times'
-import type { Traffic } from '../recent/recent-requests'
+import { html, type Content, type Html } from '../../pages/html'
+import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
+import type { Traffic } from '../../observe/recent/recent-requests'
 import { upstreamTable } from '../upstreams-page'
 import type { LimitedClient, RouteTraffic, Status } from './status'
 import {

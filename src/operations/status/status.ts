@@ -1,7 +1,7 @@
 import type { GatewayConfig, RouteConfig } from '../../config/types'
-import { clock, lasted } from '../../page/times'
+import { clock, lasted } from '../../pages/times'
 import type { OffenderReader } from '../offenders'
-import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../recent/recent-requests'
+import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../../observe/recent/recent-requests'
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 

@@ -1,9 +1,9 @@
 import { scaleLinear, type ScaleLinear } from 'd3-scale'
 import { area, line, stack, type SeriesPoint } from 'd3-shape'
-import { html, type Html } from '../../page/html'
-import { timeAxis } from '../../page/time-axis'
-import { clock, duration } from '../../page/times'
-import type { Traffic } from '../recent/recent-requests'
+import { html, type Html } from '../../pages/html'
+import { timeAxis } from '../../pages/time-axis'
+import { clock, duration } from '../../pages/times'
+import type { Traffic } from '../../observe/recent/recent-requests'
 
 /** The requests of some time, slot by slot, oldest first. */
 export interface TrafficCurve {

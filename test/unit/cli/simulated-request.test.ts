@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { arrivalOf } from '../../../src/cli/simulated-request'
-import { schemeOf } from '../../../src/peer'
+import { schemeOf } from '../../../src/exchange/peer'
 import { configOf, gatewayYaml } from '../config/gateway-yaml'
 
 describe('a simulated request', () => {

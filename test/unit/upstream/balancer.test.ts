@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { UpstreamConfig } from '../../../src/config/types'
-import type { Exchange } from '../../../src/exchange'
+import type { Exchange } from '../../../src/exchange/exchange'
 import { createBalancer, type Balancer } from '../../../src/upstream/balancer'
 import { hashOf } from '../../../src/upstream/hash'
 import type { Target } from '../../../src/upstream/target'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Evidence } from '../../../../src/incidents/evidence/evidence'
 import { firstLine, nameOf, tell } from '../../../../src/incidents/page/story'
 import type { IncidentAlert } from '../../../../src/incidents/record/incident'
-import { clock } from '../../../../src/page/times'
+import { clock } from '../../../../src/pages/times'
 import { alertRecord, BEGAN, incidentRecord } from '../../../support/incident-record'
 
 const NOW = BEGAN + 360_000

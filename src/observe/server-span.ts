@@ -1,0 +1,61 @@
+import { SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
+import { REASONS } from '../errors/reasons'
+import type { Exchange } from '../exchange/exchange'
+import { schemeOf } from '../exchange/peer'
+import type { Route } from '../routing/route'
+import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
+import * as semconv from '../telemetry/semconv'
+
+/** Where the request goes, known as soon as it is matched. */
+export function describeRoute(span: Span, { request, path }: Exchange, route: Route): void {
+  const method = methodLabel(request.method)
+  span.updateName(`${spanMethod(method)} ${route.template}`)
+  span.setAttributes({
+    [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
+    [semconv.ATTR_HTTP_ROUTE]: route.template,
+    [semconv.ATTR_URL_PATH]: path,
+  })
+  if (route.upstreamName !== undefined) span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
+}
+
+/** Who asks, known as soon as it is let in. */
+export function describeConsumer({ context, consumer }: Exchange): void {
+  if (consumer !== undefined) trace.getSpan(context)?.setAttribute(semconv.ATTR_CONSUMER_NAME, consumer.name)
+}
+
+/** Everything else, known when the response has closed. */
+export function describe(span: Span, exchange: Exchange, method: string): void {
+  const { request } = exchange
+  const attributes: Attributes = {
+    [semconv.ATTR_URL_SCHEME]: schemeOf(request),
+    [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
+    [semconv.ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
+    [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: exchange.statusCode,
+  }
+  if (exchange.route === undefined) {
+    attributes[semconv.ATTR_HTTP_REQUEST_METHOD] = method
+    attributes[semconv.ATTR_URL_PATH] = exchange.path
+  }
+  if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
+  const userAgent = request.headers['user-agent']
+  if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent
+  if (method === OTHER_METHOD) attributes[semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL] = request.method ?? ''
+  if (exchange.tunnel) {
+    attributes[semconv.ATTR_STREAM_ENDED_BY] = exchange.tunnel.endedBy ?? 'gateway'
+    attributes[semconv.ATTR_STREAM_BYTES_IN] = exchange.tunnel.bytesIn
+    attributes[semconv.ATTR_STREAM_BYTES_OUT] = exchange.tunnel.bytesOut
+  }
+  span.setAttributes(attributes)
+  describeOutcome(span, exchange)
+}
+
+/** How it ended; only faults are errors. */
+export function describeOutcome(span: Span, { outcome, reason, cause }: Exchange): void {
+  span.setAttribute(semconv.ATTR_OUTCOME, outcome)
+  if (reason === undefined) return
+  span.setAttribute(semconv.ATTR_REASON, reason)
+  if (outcome !== 'fault') return // a refusal is the gateway working, an abort is the client's will: status stays unset
+  span.setAttribute(semconv.ATTR_ERROR_TYPE, reason)
+  span.setStatus({ code: SpanStatusCode.ERROR, message: REASONS[reason].title })
+  if (cause instanceof Error) span.recordException(cause)
+}

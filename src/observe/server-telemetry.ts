@@ -1,0 +1,200 @@
+import type { IncomingMessage } from 'node:http'
+import {
+  isSpanContextValid,
+  metrics,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  trace,
+  type Attributes,
+  type Context,
+  type Histogram,
+  type Tracer,
+} from '@opentelemetry/api'
+import { REASONS } from '../errors/reasons'
+import type { Exchange, StreamKind } from '../exchange/exchange'
+import { schemeOf } from '../exchange/peer'
+import type { Route } from '../routing/route'
+import { EMPTY_CONTEXT } from '../telemetry/empty-context'
+import { methodLabel, spanMethod } from '../telemetry/http-method'
+import * as semconv from '../telemetry/semconv'
+import { statusClass, statusLabel } from '../telemetry/status-code'
+import { readTraceFields } from '../telemetry/trace-fields'
+import { ActiveRequests } from '../entrypoint/active-requests'
+import { ActiveStreams } from '../entrypoint/active-streams'
+import { describe, describeConsumer, describeRoute } from './server-span'
+
+/** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
+export interface ServerTelemetry {
+  /**
+   * Before anything else: the context in which the request is handled, its SERVER span in it.
+   *
+   * @param continuesTrace whose trace is continued; all others begin one of their own
+   */
+  begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context
+  /** The request has a route. */
+  matched(exchange: Exchange, route: Route): void
+  /** The response turned out to be a stream. */
+  streaming(exchange: Exchange, kind: StreamKind): void
+  /** It is known who asks. */
+  authenticated(exchange: Exchange): void
+  /** The verdict is in. */
+  concluded(exchange: Exchange): void
+  /** The response is finished or lost. */
+  end(exchange: Exchange): void
+}
+
+/**
+ * One SERVER span, one duration and the number of active requests, by the stable HTTP conventions of OpenTelemetry.
+ * Attribute objects of metrics are made once per series; nothing is patched.
+ */
+export class OwnServerTelemetry implements ServerTelemetry {
+  readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  readonly #duration: Histogram
+  readonly #streamDuration: Histogram
+  readonly #active: ActiveRequests
+  readonly #activeStreams: ActiveStreams
+  readonly #series = new SeriesCache()
+  /** The fields that may carry a caller's trace, by the propagators in force. */
+  readonly #traceFields = readTraceFields()
+
+  constructor() {
+    const meter = metrics.getMeter(semconv.SCOPE_NAME)
+    const seconds = { unit: 's', advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S } }
+    this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
+      ...seconds,
+      description: 'Duration of HTTP server requests',
+    })
+    this.#streamDuration = meter.createHistogram(semconv.METRIC_STREAM_DURATION, {
+      unit: 's',
+      advice: { explicitBucketBoundaries: STREAM_BUCKETS_S },
+      description: 'How long event streams and WebSockets were open',
+    })
+    this.#active = new ActiveRequests(meter)
+    this.#activeStreams = new ActiveStreams(meter)
+  }
+
+  begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
+    const caller = this.#callerContext(request, continuesTrace)
+    const method = methodLabel(request.method)
+    const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.SERVER }, caller)
+    this.#active.began(request)
+    // With telemetry off there is none worth a context of its own.
+    return span.isRecording() || isSpanContextValid(span.spanContext()) ? trace.setSpan(caller, span) : caller
+  }
+
+  /** The one thing said before the end, for requests that are told about before they have one. */
+  matched(exchange: Exchange, route: Route): void {
+    const span = trace.getSpan(exchange.context)
+    if (span?.isRecording()) describeRoute(span, exchange, route)
+  }
+
+  /** Said at once: whoever finds it open after minutes must know that it is meant to be. */
+  streaming(exchange: Exchange, kind: StreamKind): void {
+    trace.getSpan(exchange.context)?.setAttribute(semconv.ATTR_STREAM, kind)
+    this.#activeStreams.began(exchange)
+  }
+
+  authenticated(exchange: Exchange): void {
+    describeConsumer(exchange)
+  }
+
+  concluded(_exchange: Exchange): void {
+    // Everything is said at the end, once.
+  }
+
+  end(exchange: Exchange): void {
+    const method = methodLabel(exchange.request.method)
+    const span = trace.getSpan(exchange.context)
+    if (span?.isRecording()) describe(span, exchange, method)
+    // The span first: what becomes of its trace is decided when it ends, and exemplars stand on that decision.
+    span?.end()
+    const seconds = (performance.now() - exchange.startedAt) / 1000
+    const histogram = exchange.stream === undefined ? this.#duration : this.#streamDuration
+    histogram.record(seconds, this.#series.of(exchange, method), exchange.context)
+    this.#active.ended(exchange.request)
+    if (exchange.stream !== undefined) this.#activeStreams.ended(exchange)
+  }
+
+  #callerContext(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
+    const { headers } = request
+    for (const field of this.#traceFields) {
+      if (headers[field] === undefined) continue
+      return continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : EMPTY_CONTEXT
+    }
+    return EMPTY_CONTEXT
+  }
+}
+
+/** Streams are open for minutes by design. */
+const STREAM_BUCKETS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
+
+/**
+ * Attribute objects of the duration, one per series, frozen for their hash. Bounded by routes × methods × statuses ×
+ * versions: a client chooses among them, and can add none.
+ */
+class SeriesCache {
+  readonly #byRoute = new WeakMap<object, RouteSeries>()
+
+  of(exchange: Exchange, method: string): Attributes {
+    const { request, route, reason, outcome, stream } = exchange
+    const owner = route ?? NO_ROUTE
+    let series = this.#byRoute.get(owner)
+    if (!series) this.#byRoute.set(owner, (series = { byKey: new Map(), last: undefined }))
+    const status = statusOfSeries(exchange)
+    const errorType = outcome === 'fault' ? reason : undefined
+    const { httpVersion } = request
+    const { last } = series
+    // Most requests of a route end alike.
+    if (
+      last?.status === status &&
+      last.method === method &&
+      last.httpVersion === httpVersion &&
+      last.errorType === errorType &&
+      last.stream === stream
+    ) {
+      return last.attributes
+    }
+    const key = `${method} ${status} ${httpVersion} ${errorType} ${stream}`
+    let attributes = series.byKey.get(key)
+    if (!attributes) {
+      attributes = Object.freeze({
+        [semconv.ATTR_HTTP_REQUEST_METHOD]: method,
+        [semconv.ATTR_URL_SCHEME]: schemeOf(request),
+        [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: httpVersion,
+        [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: status,
+        ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
+        ...(errorType && { [semconv.ATTR_ERROR_TYPE]: errorType }),
+        ...(stream && { [semconv.ATTR_STREAM]: stream }),
+      })
+      series.byKey.set(key, attributes)
+    }
+    series.last = { method, status, httpVersion, errorType, stream, attributes }
+    return attributes
+  }
+}
+
+interface RouteSeries {
+  readonly byKey: Map<string, Attributes>
+  last: Series | undefined
+}
+
+interface Series {
+  readonly method: string
+  readonly status: number
+  readonly httpVersion: string
+  readonly errorType: string | undefined
+  readonly stream: StreamKind | undefined
+  readonly attributes: Attributes
+}
+
+const NO_ROUTE = {}
+
+/** What was sent before a response broke off may be any status; times every reason it would make too many series. */
+function statusOfSeries(exchange: Exchange): number {
+  const { outcome, reason, statusCode: status } = exchange
+  if (status === 101) return status
+  const hasBrokenOff =
+    outcome === 'fault' && reason !== undefined && reason !== 'upstream_5xx' && status !== REASONS[reason].status
+  return hasBrokenOff ? statusClass(status) : statusLabel(status)
+}

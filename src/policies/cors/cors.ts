@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http'
+import type { CorsConfig } from '../../config/types'
+import type { Stage } from '../../exchange/exchange'
+import { sendLocalReply } from '../../exchange/local-reply'
+
+/** The two ways a route deals with requests of other origins (the CORS protocol of the Fetch standard). */
+export interface Cors {
+  /** Has the response say whether the page that asked may read it, whoever answers. */
+  readonly announce: Stage
+  /** Answers a browser that asks what it may send, in the place of everything else. */
+  readonly answerPreflight: Stage
+}
+
+/** Whether a browser asks, before it sends a request, if it may. */
+export function isPreflight({ method, headers }: IncomingMessage): boolean {
+  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+}
+
+/** @param methods those of the route, undefined for any */
+export function createCors(config: CorsConfig, methods: readonly string[] | undefined): Cors {
+  const isAllowed = createOriginCheck(config.origins)
+  const anybody = config.origins.includes('*')
+  const credentials = config.credentials ? ['Access-Control-Allow-Credentials', 'true'] : []
+  const exposed =
+    config.exposeHeaders.length > 0 ? ['Access-Control-Expose-Headers', config.exposeHeaders.join(', ')] : []
+  const allowedMethods = (config.methods ?? methods ?? USUAL_METHODS).join(', ')
+  const maxAge = config.maxAgeSeconds === undefined ? [] : ['Access-Control-Max-Age', String(config.maxAgeSeconds)]
+  /** Caches must keep the answers for different origins apart, also those for no origin. */
+  const forOthers = anybody ? [] : ['Vary', 'Origin']
+  const forAnybody = ['Access-Control-Allow-Origin', '*', ...exposed]
+
+  function fieldsFor(origin: string | undefined): readonly string[] {
+    if (anybody) return forAnybody
+    if (origin === undefined || !isAllowed(origin)) return forOthers
+    return ['Access-Control-Allow-Origin', origin, ...credentials, ...exposed, ...forOthers]
+  }
+
+  return {
+    announce: function announceCors(exchange) {
+      exchange.corsFields = fieldsFor(exchange.request.headers.origin)
+    },
+    answerPreflight: function answerPreflight(exchange) {
+      const { headers } = exchange.request
+      const origin = headers.origin as string
+      const fields = ['Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers']
+      // Without a word about the origin the browser sends nothing.
+      if (anybody || isAllowed(origin)) {
+        fields.push('Access-Control-Allow-Origin', anybody ? '*' : origin, ...credentials)
+        fields.push('Access-Control-Allow-Methods', allowedMethods)
+        const names = config.headers?.join(', ') ?? headers['access-control-request-headers']
+        if (names) fields.push('Access-Control-Allow-Headers', names)
+        fields.push(...maxAge)
+      }
+      sendLocalReply(exchange, { status: 204, fields, body: undefined })
+    },
+  }
+}
+
+/** For routes of any method. */
+const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+function createOriginCheck(origins: readonly string[]): (origin: string) => boolean {
+  const exact = new Set(origins.filter(origin => !origin.includes('*')))
+  const suffixes = origins
+    .filter(origin => origin.includes('*.'))
+    .map(origin => origin.split('*') as [scheme: string, suffix: string])
+  return function isAllowedOrigin(origin) {
+    if (exact.has(origin)) return true
+    return suffixes.some(([scheme, suffix]) => {
+      if (!origin.startsWith(scheme) || !origin.endsWith(suffix)) return false
+      // What stands for the star is labels of a name and nothing else: `https://evil.example/.shop.example` is not below it.
+      return LABELS.test(origin.slice(scheme.length, -suffix.length))
+    })
+  }
+}
+
+const LABELS = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/

@@ -1,0 +1,123 @@
+import type { ServerResponse } from 'node:http'
+import { context } from '@opentelemetry/api'
+import type { RateLimitPolicy } from '../../config/types'
+import { GatewayError } from '../../errors/gateway-error'
+import type { Exchange, Stage } from '../../exchange/exchange'
+import type { RedisConnection } from '../../redis/connection'
+import { createGroups, type LimitedGroup, type LimitedTier, type LimitRateOptions } from './limited-groups'
+import type { PolicyOffenders } from './offenders'
+import { retryAfterMs, type Verdict } from './policy-group'
+import { DEGRADED_HEADER, limitItem, seconds, setLegacyHeaders } from './rate-limit-headers'
+import { countsConsumers } from './rate-limit-key'
+import type { Standing } from './rate-limit-store'
+
+/**
+ * Stages that refuse a client that is over a policy's limit: 429 with `Retry-After`, and on every answer `RateLimit` and
+ * `RateLimit-Policy`. A request counts against all policies of a stage that have a key in common, or against none.
+ */
+export interface RateLimiter {
+  /** For before authentication; undefined where no policy is. */
+  readonly limitAddresses: Stage | undefined
+  /** For after it: the policies that count consumers or their keys. */
+  readonly limitConsumers: Stage | undefined
+  /** Who is limited, policy by policy. */
+  offenders(): PolicyOffenders[]
+  close(): void
+}
+
+/** All policies of one route. */
+export function createRateLimiter(options: LimitRateOptions): RateLimiter {
+  const { route, redis } = options
+  const groups = createGroups(options)
+  const ofConsumers = groups.filter(({ standard }) => standard.policies.some(({ key }) => countsConsumers(key)))
+  const ofAddresses = groups.filter(group => !ofConsumers.includes(group))
+  return {
+    limitAddresses: ofAddresses.length > 0 ? createStage(ofAddresses, redis) : undefined,
+    limitConsumers: ofConsumers.length > 0 ? createStage(ofConsumers, redis) : undefined,
+    offenders: () =>
+      groups.flatMap(({ standard }) =>
+        standard.limited.map(({ offenders }) => ({ ...offenders.list(), httpRoute: route.template })),
+      ),
+    close: () => {
+      for (const { standard, tiers } of groups) {
+        for (const { counts } of [standard, ...tiers.values()]) counts.close()
+      }
+    },
+  }
+}
+
+/** One request in one group. */
+interface Judgement {
+  readonly tier: LimitedTier
+  readonly key: string
+  readonly verdict: Verdict | Promise<Verdict>
+}
+
+function createStage(groups: readonly LimitedGroup[], redis: RedisConnection | undefined): Stage {
+  function limitRate(exchange: Exchange): void | Promise<void> {
+    const judgements: Judgement[] = []
+    let waits = false
+    for (const group of groups) {
+      if (group.bypasses(exchange.clientAddress)) continue
+      const key = group.keyOf(exchange)
+      const tier = tierOf(group, exchange)
+      // All are asked before the first is waited for.
+      const verdict = tier.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))
+      if (verdict instanceof Promise) waits = true
+      judgements.push({ tier, key, verdict })
+    }
+    if (judgements.length === 0) return undefined
+    if (!waits) return conclude(exchange, judgements, judgements.map(({ verdict }) => verdict) as Verdict[])
+    return Promise.all(judgements.map(async ({ verdict }) => verdict)).then(verdicts =>
+      conclude(exchange, judgements, verdicts),
+    )
+  }
+  if (redis === undefined) return limitRate
+  return function limitRateInContext(exchange) {
+    // The spans of the commands that are sent are children of the request's.
+    return context.with(exchange.context, limitRate, undefined, exchange)
+  }
+}
+
+function tierOf({ standard, tiers }: LimitedGroup, { consumer }: Exchange): LimitedTier {
+  return (consumer?.tier === undefined ? undefined : tiers.get(consumer.tier)) ?? standard
+}
+
+/** Tells the client how it stands, notes the decisions, and refuses. */
+function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts: readonly Verdict[]): void {
+  const { response } = exchange
+  const policyItems: string[] = []
+  const limitItems: string[] = []
+  let retryMs = 0
+  let legacy: { readonly policy: RateLimitPolicy; readonly standing: Standing } | undefined
+  for (const [g, { tier, key }] of judgements.entries()) {
+    const { store, standings, degraded } = verdicts[g] as Verdict
+    if (degraded !== undefined) response.setHeader(DEGRADED_HEADER, degraded)
+    if (degraded === 'closed') throw new GatewayError('limiter_unavailable', { headers: ['Retry-After', '1'] })
+    if (standings !== undefined) retryMs = Math.max(retryMs, retryAfterMs(tier.policies, standings))
+    for (const [i, { policy, item, decisions, offenders }] of tier.limited.entries()) {
+      const standing = standings?.[i]
+      exchange.limitDecisions.push(decisions.of(standing?.allowed !== false, store))
+      if (standing?.allowed === false) offenders.note(key)
+      // A dry run is nobody's business but the operator's.
+      if (policy.dryRun) continue
+      policyItems.push(item)
+      if (standing === undefined) continue
+      limitItems.push(limitItem(policy, standing))
+      if (policy.legacyHeaders && standing.remaining < (legacy?.standing.remaining ?? Infinity)) {
+        legacy = { policy, standing }
+      }
+    }
+  }
+  addItems(response, 'RateLimit-Policy', policyItems)
+  addItems(response, 'RateLimit', limitItems)
+  if (legacy !== undefined) setLegacyHeaders(response, legacy.policy, legacy.standing)
+  if (retryMs > 0) throw new GatewayError('limited', { headers: ['Retry-After', String(seconds(retryMs))] })
+}
+
+/** Behind those of the stage before. */
+function addItems(response: ServerResponse, name: string, items: readonly string[]): void {
+  if (items.length === 0) return
+  const earlier = response.getHeader(name)
+  response.setHeader(name, Array.isArray(earlier) ? [...earlier, ...items] : items)
+}

@@ -1,0 +1,106 @@
+import { createAddressBlocks } from '../../access/address-blocks'
+import type { RateLimitPolicy } from '../../config/types'
+import type { Exchange } from '../../exchange/exchange'
+import type { RedisConnection } from '../../redis/connection'
+import type { Route } from '../../routing/route'
+import { Decisions } from './decisions'
+import { TopOffenders } from './offenders'
+import { PolicyGroup } from './policy-group'
+import { policyItem } from './rate-limit-headers'
+import { createKeyOf } from './rate-limit-key'
+
+export interface LimitRateOptions {
+  readonly route: Route
+  readonly replicas: number
+  readonly redis: RedisConnection | undefined
+}
+
+/** What is known of one policy beside its count. */
+export interface Limited {
+  /** With the limit of the tier. */
+  readonly policy: RateLimitPolicy
+  readonly item: string
+  readonly decisions: Decisions
+  readonly offenders: TopOffenders
+}
+
+/** The policies of a group with the limits of one tier, and their counts: nobody is in two tiers, so none is needed twice. */
+export interface LimitedTier {
+  readonly policies: readonly RateLimitPolicy[]
+  readonly limited: readonly Limited[]
+  readonly counts: PolicyGroup
+}
+
+/** Policies that are counted together. */
+export interface LimitedGroup {
+  readonly keyOf: (exchange: Exchange) => string
+  readonly bypasses: (clientAddress: string) => boolean
+  readonly costsOf: (method: string) => readonly number[]
+  readonly standard: LimitedTier
+  /** Tiers that some policy has a limit of its own for. */
+  readonly tiers: ReadonlyMap<string, LimitedTier>
+}
+
+type Policies = readonly [RateLimitPolicy, ...RateLimitPolicy[]]
+
+export function createGroups(options: LimitRateOptions): LimitedGroup[] {
+  return grouped(options.route.config.rateLimits).map(policies => createGroup(policies, options))
+}
+
+/** What is counted together, in the order of the file: by the same key, for the same clients, with the same way out. */
+function grouped(policies: readonly RateLimitPolicy[]): Policies[] {
+  const groups = new Map<string, [RateLimitPolicy, ...RateLimitPolicy[]]>()
+  for (const policy of policies) {
+    const { key, bypass, onStoreFailure } = policy
+    const together = JSON.stringify([key, bypass, onStoreFailure])
+    const group = groups.get(together)
+    if (group === undefined) groups.set(together, [policy])
+    else group.push(policy)
+  }
+  return [...groups.values()]
+}
+
+function createGroup(policies: Policies, { route, replicas, redis }: LimitRateOptions): LimitedGroup {
+  const [{ key, bypass }] = policies
+  const stores = redis === undefined ? (['local'] as const) : (['redis', 'local'] as const)
+  // Of all tiers together: metrics and lists of offenders tell policies apart, not tiers.
+  const shared = policies.map(policy => ({
+    decisions: new Decisions(route, policy, stores),
+    offenders: new TopOffenders(route.name, policy),
+  }))
+  const createTier = (ofTier: Policies): LimitedTier => ({
+    policies: ofTier,
+    limited: ofTier.map((policy, i) => ({
+      policy,
+      item: policyItem(policy),
+      ...(shared[i] as Pick<Limited, 'decisions' | 'offenders'>),
+    })),
+    counts: new PolicyGroup({ routeName: route.name, policies: ofTier, replicas, redis }),
+  })
+  const tiers = new Set(policies.flatMap(policy => Object.keys(policy.tiers)))
+  return {
+    keyOf: createKeyOf(key),
+    bypasses: createAddressBlocks(bypass),
+    costsOf: createCostsOf(policies),
+    standard: createTier(policies),
+    tiers: new Map([...tiers].map(tier => [tier, createTier(withLimitsOf(tier, policies))])),
+  }
+}
+
+function withLimitsOf(tier: string, [first, ...others]: Policies): Policies {
+  const ofTier = (policy: RateLimitPolicy): RateLimitPolicy => ({
+    ...policy,
+    limit: policy.tiers[tier] ?? policy.limit,
+  })
+  return [ofTier(first), ...others.map(ofTier)]
+}
+
+function createCostsOf(policies: readonly RateLimitPolicy[]): (method: string) => readonly number[] {
+  const standard = policies.map(({ cost }) => cost.standard)
+  const methods = new Set(policies.flatMap(({ cost }) => Object.keys(cost.methods)))
+  if (methods.size === 0) return () => standard
+  const byMethod = new Map(
+    [...methods].map(method => [method, policies.map(({ cost }) => cost.methods[method] ?? cost.standard)]),
+  )
+  return method => byMethod.get(method) ?? standard
+}

@@ -1,0 +1,128 @@
+import { metrics, type Counter } from '@opentelemetry/api'
+import { changesBetween } from '../config/changes'
+import type { ReadGatewayFile } from '../config/gateway-file'
+import { hasErrors, isError } from '../config/problems'
+import type { ConfigProblem, GatewayConfig } from '../config/types'
+import { toError } from '../errors/error-code'
+import {
+  ATTR_CONFIG_RESULT,
+  METRIC_CONFIG_INFO,
+  METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
+  METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL,
+  METRIC_CONFIG_RELOADS,
+  SCOPE_NAME,
+} from '../telemetry/semconv'
+import type { Logger } from '../telemetry/logger'
+
+export interface ConfigurationOptions {
+  /** The file that the process began with. */
+  readonly config: GatewayConfig
+  readonly written: unknown
+  readonly read: () => ReadGatewayFile
+  /** @returns what takes effect only with a restart, one sentence each. @throws when it cannot be applied at all */
+  readonly apply: (config: GatewayConfig) => readonly string[]
+  readonly log: Logger
+}
+
+/** What a person is told of it. Times in milliseconds since the epoch. */
+export interface ConfigurationReport {
+  readonly config: GatewayConfig
+  readonly sinceMs: number
+  /** Undefined: nothing was reloaded since the start. */
+  readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+}
+
+/** The configuration in force, and how it is replaced: checked first, as a whole or not at all. */
+export class Configuration {
+  readonly #options: ConfigurationOptions
+  readonly #reloads: Counter
+  #config: GatewayConfig
+  #written: unknown
+  #wasSuccessful = true
+  /** Seconds since 1970. */
+  #successAt = Date.now() / 1_000
+  #lastReload: ConfigurationReport['lastReload']
+
+  constructor(options: ConfigurationOptions) {
+    this.#options = options
+    this.#config = options.config
+    this.#written = options.written
+    this.#reloads = this.#createInstruments()
+  }
+
+  report(): ConfigurationReport {
+    return { config: this.#config, sinceMs: this.#successAt * 1_000, lastReload: this.#lastReload }
+  }
+
+  /**
+   * Reads the file again and puts it in force; a file with a mistake changes nothing.
+   *
+   * @param cause what asked for it, for the log
+   */
+  reload(cause: string): void {
+    const { read, apply, log } = this.#options
+    const { config, written, problems } = read()
+    if (config === undefined || hasErrors(problems)) return this.#refuse(cause, problems)
+    try {
+      const changes = changesBetween(this.#written, written)
+      const needRestart = apply(config)
+      this.#config = config
+      this.#written = written
+      this.#wasSuccessful = true
+      const atMs = Date.now()
+      this.#successAt = atMs / 1_000
+      this.#lastReload = { atMs, isRefused: false }
+      this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'success' })
+      for (const problem of problems) logProblem(log, problem)
+      for (const change of changes) log.info({ event: 'config' }, change)
+      for (const sentence of needRestart) log.warn({ event: 'config' }, sentence)
+      const line = { event: 'config', result: 'success', cause, changes: changes.length, sha256: config.sha256 }
+      const but = needRestart.length > 0 ? ', but for what takes effect with a restart' : ''
+      log.info(line, `the configuration was read again and is in force${but}`)
+    } catch (error) {
+      this.#refuse(cause, [{ where: 'gateway', problem: toError(error).message }])
+    }
+  }
+
+  #refuse(cause: string, problems: readonly ConfigProblem[]): void {
+    const { log } = this.#options
+    this.#wasSuccessful = false
+    this.#lastReload = { atMs: Date.now(), isRefused: true }
+    this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'refused' })
+    for (const problem of problems) logProblem(log, problem)
+    const errors = problems.filter(isError).length
+    const line = { event: 'config', result: 'refused', cause, problems: errors, sha256: this.#config.sha256 }
+    log.error(line, 'the new configuration was refused; the one before stays in force')
+  }
+
+  #createInstruments(): Counter {
+    const meter = metrics.getMeter(SCOPE_NAME)
+    meter
+      .createObservableGauge(METRIC_CONFIG_INFO, { description: 'Checksum of the configuration in force' })
+      .addCallback(result => result.observe(1, { sha256: this.#config.sha256 }))
+    meter
+      .createObservableGauge(METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL, {
+        description: '1 while the configuration file that was last read is in force, 0 after one was refused',
+      })
+      .addCallback(result => result.observe(this.#wasSuccessful ? 1 : 0))
+    meter
+      .createObservableGauge(METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP, {
+        unit: 's',
+        description: 'When the configuration in force was read, in seconds since 1970',
+      })
+      .addCallback(result => result.observe(this.#successAt))
+    const reloads = meter.createCounter(METRIC_CONFIG_RELOADS, {
+      unit: '{reload}',
+      description: 'Times that the configuration file was read again',
+    })
+    // A series that is born with its first refusal hides it from `increase()`.
+    for (const result of ['success', 'refused']) reloads.add(0, { [ATTR_CONFIG_RESULT]: result })
+    return reloads
+  }
+}
+
+function logProblem(log: Logger, { where, problem, allowed, nearest, severity }: ConfigProblem): void {
+  const hint = [allowed && `allowed: ${allowed}`, nearest && `did you mean: ${nearest}`].filter(Boolean).join('; ')
+  const text = `${where}: ${problem}${hint === '' ? '' : ` (${hint})`}`
+  log[severity === 'warning' ? 'warn' : 'error']({ event: 'config' }, text)
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import pino from 'pino'
+import { ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { createAccessLog } from '../../../src/observe/access-log'
+import { GatewayError } from '../../../src/errors/gateway-error'
+import type { Exchange } from '../../../src/exchange/exchange'
+
+const TRACE = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', traceFlags: 1 }
+
+const EXCHANGE = {
+  request: { method: 'GET' },
+  path: '/orders/1',
+  route: { template: '/orders/:id', upstreamName: 'orders' },
+  statusCode: 200,
+  outcome: 'ok',
+  clientAddress: '192.0.2.1',
+  startedAt: 0,
+  context: trace.setSpanContext(ROOT_CONTEXT, TRACE),
+}
+
+/** The lines that such exchanges make, parsed. */
+function linesOf(exchanges: readonly object[], level = 'info'): Record<string, unknown>[] {
+  const lines: string[] = []
+  const formatters = { level: (label: string) => ({ level: label }) }
+  const log = pino({ level, base: null, formatters }, { write: line => lines.push(line) })
+  const logAccess = createAccessLog(log)
+  for (const exchange of exchanges)
+    logAccess({ response: {} as ServerResponse, ...EXCHANGE, ...exchange } as unknown as Exchange)
+  for (const line of lines) assert.match(line, /^\{[^\n]+\}\n$/)
+  return lines.map(line => JSON.parse(line) as Record<string, unknown>)
+}
+
+describe('the access log', () => {
+  it('says of a request what became of it, and in which trace', () => {
+    const [line] = linesOf([{}])
+    const { time, duration_ms: duration, ...rest } = line ?? {}
+    assert.ok(typeof time === 'number' && typeof duration === 'number')
+    assert.deepEqual(rest, {
+      level: 'info',
+      trace_id: TRACE.traceId,
+      span_id: TRACE.spanId,
+      trace_flags: '01',
+      event: 'request',
+      method: 'GET',
+      path: '/orders/1',
+      route: '/orders/:id',
+      upstream: 'orders',
+      status: 200,
+      outcome: 'ok',
+      client: '192.0.2.1',
+      msg: 'request',
+    })
+  })
+
+  it('leaves out what there is not', () => {
+    const [line] = linesOf([{ route: undefined, context: ROOT_CONTEXT }])
+    for (const field of ['route', 'upstream', 'reason', 'error', 'trace_id', 'span_id'])
+      assert.ok(!(field in (line ?? {})))
+  })
+
+  it('says why a request was refused', () => {
+    const cause = new Error('more than one "Host"')
+    const [line] = linesOf([{ outcome: 'refusal', reason: 'bad_request', cause, statusCode: 400 }])
+    assert.deepEqual(
+      [line?.['reason'], line?.['status'], line?.['error']],
+      ['bad_request', 400, { message: cause.message }],
+    )
+  })
+
+  it('writes faults as errors, with the target', () => {
+    const cause = new GatewayError('connect_refused')
+    const [line] = linesOf([{ outcome: 'fault', reason: 'connect_refused', cause, target: 'http://10.0.0.1' }])
+    assert.deepEqual([line?.['level'], line?.['target'], line?.['msg']], ['error', 'http://10.0.0.1', 'request failed'])
+    assert.deepEqual([line?.['trace_id'], line?.['span_id']], [TRACE.traceId, TRACE.spanId])
+  })
+
+  it('keeps every character of what a client chose', () => {
+    const texts = ['"', '\\', '\n', '\0', '\u2028', 'ä', '🙂', '\ud800', '</script>', ' !#[]~', '\x7f']
+    const lines = linesOf(texts.map(text => ({ path: text, clientAddress: text })))
+    assert.deepEqual(
+      lines.map(line => [line['path'], line['client']]),
+      texts.map(text => [text, text]),
+    )
+  })
+
+  it('is silent where the level says so', () => {
+    assert.deepEqual(linesOf([{}], 'warn'), [])
+    assert.equal(linesOf([{}, { outcome: 'fault', reason: 'internal' }], 'warn').length, 1)
+  })
+})

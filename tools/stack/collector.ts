@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { parse } from 'yaml'
+import { BinaryMissing, defaultCacheFolder, type Binary } from './binaries'
+import { buildCollector, findGo } from './collector-build'
+
+/** Our Collector's files; compiled, this one is dist/tools/stack/collector.js. */
+const FOLDER = resolve(__dirname, '../../../otel/collector')
+export const COLLECTOR_CONFIG = join(FOLDER, 'collector.yaml')
+export const COLLECTOR_AGENT_CONFIG = join(FOLDER, 'agent.yaml')
+const COLLECTOR_MANIFEST = join(FOLDER, 'builder.yaml')
+
+/** The upstream distributions' names; the smaller ones lack parts that our configuration uses, and are passed over. */
+const ALIASES = ['otelcol', 'otelcol-contrib']
+
+/** A Collector that runs our configuration. `cache`: built from our builder.yaml, now or earlier. */
+export interface CollectorBinary extends Omit<Binary, 'name'> {
+  readonly name: 'otelcol'
+}
+
+export interface FindCollectorOptions {
+  /** Folders to look in, as in `PATH`; default: the environment's. */
+  readonly searchPath?: string
+  /** Folder that holds, or will hold, what was built; default: the user's cache folder. */
+  readonly cacheFolder?: string
+  /** Path of the Go command; undefined: there is none and nothing can be built. */
+  readonly go?: string | undefined
+  /** Where progress goes; default: standard error. */
+  readonly log?: (line: string) => void
+}
+
+/** A failure is remembered too: a build that takes minutes to fail is not tried again for each test file. */
+let found: Promise<CollectorBinary> | undefined
+
+/**
+ * An OpenTelemetry Collector for otel/collector: one on the `PATH` that accepts our configuration, else the one we built,
+ * else (where Go is installed) built once into the user's cache folder. That takes some 5 minutes at the lowest priority,
+ * and 40 minutes at the most; a new builder.yaml is a new build.
+ *
+ * @throws {BinaryMissing} when it cannot be had here; the message says how to get it.
+ */
+export async function findCollector(options: FindCollectorOptions = {}): Promise<CollectorBinary> {
+  const search = async (): Promise<CollectorBinary> =>
+    (await findOnPath(options.searchPath)) ?? (await findInCache(options))
+  // Only the default places are remembered: whoever names others asks for a fresh look.
+  if (Object.keys(options).some(key => key !== 'log')) return search()
+  found ??= search()
+  return found
+}
+
+async function findOnPath(searchPath: string | undefined): Promise<CollectorBinary | undefined> {
+  const folders = (searchPath ?? process.env['PATH'] ?? '').split(delimiter).filter(folder => isAbsolute(folder))
+  for (const alias of ALIASES) {
+    for (const folder of folders) {
+      const collector = await tryCollector(join(folder, alias + EXTENSION), 'path')
+      if (collector !== undefined) return collector
+    }
+  }
+  return undefined
+}
+
+async function findInCache(options: FindCollectorOptions): Promise<CollectorBinary> {
+  const log = options.log ?? (line => process.stderr.write(`${line}\n`))
+  const manifest = await readFile(COLLECTOR_MANIFEST, 'utf8')
+  const { version } = (parse(manifest) as { dist: { version: string } }).dist
+  // Each manifest has its own: two checkouts do not undo each other's.
+  const hash = createHash('sha256').update(manifest).digest('hex').slice(0, 8)
+  const name = `otelcol-${version}-${process.platform}-${process.arch}-${hash}${EXTENSION}`
+  const path = join(options.cacheFolder ?? defaultCacheFolder(), name)
+  const cached = await tryCollector(path, 'cache')
+  if (cached !== undefined) return cached
+  const go = 'go' in options ? options.go : await findGo()
+  if (go === undefined) throw new BinaryMissing(howToGet(version, 'not found on the PATH, nor Go to build it with'))
+  try {
+    await buildCollector({ go, manifest: COLLECTOR_MANIFEST, version, target: path, log })
+    return await checkCollector(path, 'cache')
+  } catch (error) {
+    throw new BinaryMissing(howToGet(version, `could not be built: ${messageOf(error)}`), { cause: error })
+  }
+}
+
+const EXTENSION = process.platform === 'win32' ? '.exe' : ''
+const run = promisify(execFile)
+
+async function tryCollector(path: string, origin: Binary['origin']): Promise<CollectorBinary | undefined> {
+  return checkCollector(path, origin).catch(() => undefined)
+}
+
+/** Whether it is new enough, and has every part, is best said by itself: it validates the configuration that it is for. */
+async function checkCollector(path: string, origin: Binary['origin']): Promise<CollectorBinary> {
+  // Without our environment: a wrong exporter name in it is not the program's fault, and no reason to build another.
+  const options = { timeout: 20_000, env: { PATH: process.env['PATH'] } }
+  const { stdout } = await run(path, ['--version'], options)
+  const version = /version v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
+  if (version === undefined) throw new Error(`${path} does not say its version`)
+  await run(path, ['validate', `--config=${COLLECTOR_CONFIG}`], options)
+  return { name: 'otelcol', path, version, origin }
+}
+
+function howToGet(version: string, problem: string): string {
+  const release = `https://github.com/open-telemetry/opentelemetry-collector-releases/releases/tag/v${version}`
+  return `otelcol: ${problem}. To get it: put otelcol-contrib ${version} or later on the PATH (${release}), or install Go (https://go.dev/dl/) and run npm run collector:build.`
+}
+
+/** One line for a person: the last words of what failed. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split('\n').slice(-3).join(' ').trim()
+}

@@ -1,0 +1,43 @@
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+export interface MonitoringCopyOptions {
+  /** An empty folder of its own; Prometheus and Alertmanager are started with the files in it. */
+  readonly folder: string
+  /** What stands in the shipped files for another machine or file, and what it is here: `gateway:9464` → `127.0.0.1:40123`. */
+  readonly replacements: Readonly<Record<string, string>>
+  /** Applied to each YAML file after that; for tests that shorten durations. */
+  readonly transform?: (text: string) => string
+}
+
+/** Compiled, this file is dist/tools/stack/monitoring-copy.js. */
+const SHIPPED = resolve(__dirname, '../../../monitoring')
+
+/**
+ * The shipped monitoring files for a run on this machine: names of machines and secret files replaced, nothing else.
+ *
+ * @throws when a name to replace stands nowhere: then the shipped files have changed, and the copy would scrape nothing
+ */
+export function copyMonitoring({ folder, replacements, transform = text => text }: MonitoringCopyOptions): void {
+  cpSync(SHIPPED, folder, { recursive: true })
+  const unused = new Set(Object.keys(replacements))
+  for (const file of yamlFiles(folder)) {
+    let text = readFileSync(file, 'utf8')
+    for (const [name, here] of Object.entries(replacements)) {
+      if (!text.includes(name)) continue
+      text = text.replaceAll(name, here)
+      unused.delete(name)
+    }
+    writeFileSync(file, transform(text))
+  }
+  if (unused.size > 0) throw new Error(`stands in no monitoring file: ${[...unused].join(', ')}`)
+}
+
+/** Those that Prometheus and Alertmanager read; Grafana's are its own. */
+function yamlFiles(folder: string): string[] {
+  return ['.', 'rules']
+    .map(name => join(folder, name))
+    .filter(path => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    .flatMap(path => readdirSync(path).map(name => join(path, name)))
+    .filter(path => path.endsWith('.yml'))
+}
