@@ -3,15 +3,9 @@ import { problemAt, problemAtKey } from './findings'
 import { checkAmbiguity, checkFieldNames, checkNameSets, type UnderstoodMatch } from './match-checks'
 import { checkIdentity, policiesOf } from './identity-checks'
 import { nearestName } from './nearest-name'
-import {
-  entrypointSchema,
-  entrypointTlsSchema,
-  matchSchema,
-  policySchema,
-  rewriteSchema,
-  routeSchema,
-  tlsSchema,
-} from './schema'
+import { entrypointSchema, entrypointTlsSchema } from './entrypoint-schema'
+import { matchSchema, policySchema, rewriteSchema, routeSchema } from './schema'
+import { tlsSchema } from './upstream-schema'
 import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'

@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { choice } from './values/choice'
+import { field } from './values/field'
+import { parseTlsVersion } from './values/tls'
+import { size, SIZE_PATTERN } from './values/size'
+import { durationField, numberField, maxBodySize, trustedProxy, accessSchema, maintenance, fileField } from './fields'
+
+const overloadSchema = z
+  .strictObject({
+    maxRequests: numberField('Requests in flight, event streams included; above it 503. 0: no bound.', {
+      atLeast: 0,
+      atMost: 1_000_000,
+    }).prefault(10_000),
+    maxEventLoopDelay: durationField(
+      'How late the event loop may be; while it is later, a growing share of the requests gets 503. 0s: no bound.',
+      { atLeast: '0s', atMost: '1m' },
+    ).prefault('500ms'),
+  })
+  .meta({ description: 'From when on requests are turned away, so that the others can be served.' })
+
+export const entrypointTlsSchema = z
+  .strictObject({
+    cert: fileField('The certificate, followed by those that lead to an authority that clients know.'),
+    key: fileField('Its private key.'),
+    minVersion: field(parseTlsVersion, {
+      description: 'The oldest version of TLS that is spoken.',
+      anyOf: [{ enum: ['1.2', '1.3', 1.2, 1.3] }, { type: 'string', pattern: '\\$\\{' }],
+    }).prefault('1.2'),
+  })
+  .meta({
+    description:
+      'HTTPS in place of HTTP. Paths of PEM files, relative to the working directory, read again when they change.',
+  })
+
+export const entrypointSchema = z
+  .strictObject({
+    trustedProxies: z
+      .array(trustedProxy)
+      .prefault([])
+      .meta({ description: "Whose X-Forwarded-* and Forwarded headers are believed. Empty: nobody's." }),
+    traceContext: field(choice(['all', 'trusted', 'none']), {
+      description:
+        "Whose trace is continued, with its baggage and its wish to be sampled: every caller's (all), that of trustedProxies (trusted), or nobody's (none). Of all others a new one begins.",
+      type: 'string',
+      enum: ['all', 'trusted', 'none'],
+    }).prefault('all'),
+    headersTimeout: durationField('How long a client may take to send its header section.', {
+      atLeast: '1ms',
+      atMost: '1h',
+    }).prefault('15s'),
+    requestTimeout: durationField(
+      'How long a client may take to send a whole request, body included. 0s: no bound, for uploads and streams of any length.',
+      { atLeast: '0s' },
+    ).prefault('0s'),
+    stallTimeout: durationField(
+      'How long a client may send nothing of a body that it owes, or read nothing of a response that is there for it. A body whose length is known has to come with 100 bytes a second over that time.',
+      { atLeast: '100ms', atMost: '1h' },
+    ).prefault('1m'),
+    keepAliveTimeout: durationField(
+      'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front, or it sends requests into connections that are just closing.',
+      { atLeast: '1ms' },
+    ).prefault('65s'),
+    maxHeaderSize: field(size({ atLeast: '1KiB', atMost: '1MiB' }), {
+      description: "Bytes of a request's header section, at the most; above it 431.",
+      type: 'string',
+      pattern: SIZE_PATTERN,
+    }).prefault('16KiB'),
+    maxHeaderFields: numberField("Fields of a request's header section, at the most; above it 431.", {
+      atLeast: 10,
+      atMost: 10_000,
+    }).prefault(100),
+    maxUrlLength: field(size({ atLeast: '64B', atMost: '1MiB' }), {
+      description:
+        'Bytes of a URL as it stands in the request line, at the most; above it 414. Less than maxHeaderSize, which the URL is part of.',
+      type: 'string',
+      pattern: SIZE_PATTERN,
+    }).prefault('8KiB'),
+    maxBodySize: maxBodySize(
+      "Bytes of a request's body, at the most; above it 413. A route may have a bound of its own. Left out: no bound.",
+    ).optional(),
+    overload: overloadSchema.prefault({}),
+    access: accessSchema.optional().meta({
+      description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
+    }),
+    maintenance: maintenance(
+      'Turn the requests of every route down with 503, those aside that say maintenance: false.',
+    ).prefault(false),
+    tls: entrypointTlsSchema.optional(),
+    maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
+      atLeast: 1,
+      atMost: 1_000_000,
+    }).prefault(10_000),
+  })
+  .meta({ description: 'The port clients connect to, and its limits.' })
