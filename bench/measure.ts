@@ -1,19 +1,12 @@
-import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Program } from './processes.ts'
-import type { Command } from './programs/load.ts'
-import type { ProcessSpec, Subject } from './subjects.ts'
-
-/** What one row cost in one round. */
-export interface Slice {
-  readonly cpuMicrosPerRequest: number
-  readonly requestsPerSecond: number
-  readonly rssBytes: number
-}
+import { treeUsage } from './process-tree.ts'
+import type { Listening, Program } from './processes.ts'
+import type { Command, LoadState } from './programs/load.ts'
+import { interpolate, type Sample } from './statistics.ts'
+import { requestOf, type Batch, type Row } from './rows.ts'
 
 export interface Plan {
-  readonly connections: number
-  /** How often everything is started afresh. */
+  /** How often every process is started afresh. */
   readonly launches: number
   /** Of each launch. */
   readonly rounds: number
@@ -24,71 +17,78 @@ export interface Plan {
   readonly sliceMs: number
 }
 
-export interface Measured {
-  readonly subject: Subject
-  /** One per round of each launch, in order: slices of the same index were measured within seconds of each other. */
-  readonly launches: readonly (readonly Slice[])[]
-}
-
-/** A program under load, and the port it listens on. */
-export interface Measurable {
-  readonly program: Program
-  readonly port: number
-  /** Every request it ever answered, warm-ups included. */
-  answered: number
-}
-
-interface Usage {
+/** What one row cost in one round. */
+export interface Slice {
+  /** Divided by the reference at the same time. */
+  readonly timesReference: number
   readonly cpuMicros: number
+  readonly requestsPerSecond: number
   readonly rssBytes: number
 }
 
-interface LoadState {
-  readonly answered: number
-  readonly failure?: string
+/** What one slice says before the reference is known. */
+interface Reading extends Omit<Slice, 'timesReference'> {
+  /** Middle of the slice. */
+  readonly at: number
 }
 
-const WARM_UP_CHECK_MS = 20
-
-/** Starts a process to be measured and waits until it listens. */
-export async function start(spec: ProcessSpec): Promise<Measurable> {
-  const preload = ['--require', join(import.meta.dirname, 'programs/answer-usage.cts')]
-  const program = new Program(spec.name, [...preload, ...spec.args], spec.env)
-  const { port } = await program.ask<{ port: number }>('listening')
-  return { program, port, answered: 0 }
-}
+/** The reference is driven again after so many slices. */
+const SLICES_BETWEEN_REFERENCES = 4
+const CHECK_MS = 10
+/** A load that needs longer for its warm-up is stuck. */
+const WARM_UP_TIMEOUT_MS = 120_000
 
 /**
- * Drives the rows of one launch one after the other, round by round, each round in another order: what disturbs the machine
- * for a while, or every so often, then hits all rows alike.
+ * Drives the rows of one launch one after the other, round by round, each round in another order, so that a disturbance of
+ * the machine hits all rows alike. The reference is driven again and again between them.
  *
+ * @param running the batch's processes by name
  * @returns the slices of each row, one per round
  */
 export async function measureLaunch(
-  subjects: readonly Subject[],
-  running: ReadonlyMap<string, Measurable>,
+  batch: Batch,
+  running: ReadonlyMap<string, Listening>,
   load: Program,
   plan: Plan,
-  report: (text: string) => void,
-): Promise<ReadonlyMap<Subject, readonly Slice[]>> {
-  const drive = async (subject: Subject, warmUpRequests: number, sliceMs: number): Promise<Slice> => {
-    const target = running.get(subject.process.name) as Measurable
-    return driveOne(target, subject.path, load, { ...plan, warmUpRequests, sliceMs })
+): Promise<ReadonlyMap<Row, readonly Slice[]>> {
+  const drive = async (row: Row, warmUpRequests: number, sliceMs: number): Promise<Reading> => {
+    const target = running.get(row.process.name) as Listening
+    return driveOne(target, { ...requestOf(batch, row), port: target.port }, load, warmUpRequests, sliceMs)
   }
-  report(`warming up ${subjects.length} rows`)
-  for (const subject of subjects) await drive(subject, plan.firstRequests, 1)
-  const measured = new Map(subjects.map(subject => [subject, [] as Slice[]]))
+  const first = Math.ceil(plan.firstRequests / (batch.effort ?? 1))
+  const again = Math.ceil(plan.warmUpRequests / (batch.effort ?? 1))
+  for (const row of [batch.reference, ...batch.rows]) await drive(row, first, 1)
+
+  const references: Sample[] = []
+  const readings: { readonly row: Row; readonly reading: Reading }[] = []
+  const driveReference = async (): Promise<void> => {
+    const { at, cpuMicros } = await drive(batch.reference, again, plan.sliceMs)
+    references.push({ at, value: cpuMicros })
+  }
   for (let round = 0; round < plan.rounds; round++) {
-    report(`round ${round + 1} of ${plan.rounds}`)
-    for (const [subject, slices] of shuffled([...measured])) {
-      slices.push(await drive(subject, plan.warmUpRequests, plan.sliceMs))
+    for (const row of shuffledPairs(batch.rows)) {
+      if (readings.length % SLICES_BETWEEN_REFERENCES === 0) await driveReference()
+      readings.push({ row, reading: await drive(row, again, plan.sliceMs) })
     }
   }
-  return measured
+  await driveReference()
+
+  const slices = new Map(batch.rows.map(row => [row, [] as Slice[]]))
+  for (const { row, reading } of readings) {
+    slices.get(row)?.push({ ...reading, timesReference: reading.cpuMicros / interpolate(references, reading.at) })
+  }
+  return slices
 }
 
-/** In an order of its own each time (Fisher and Yates). */
-function shuffled<Item>(items: Item[]): Item[] {
+/** In another order each time, except that the old row of a pair stays beside the new one: just before or just after it. */
+function shuffledPairs(rows: readonly Row[]): Row[] {
+  const newRows = rows.filter(row => row.oldOf === undefined)
+  return shuffled(newRows).flatMap(row => shuffled([row, ...rows.filter(({ oldOf }) => oldOf === row.name)]))
+}
+
+/** Fisher and Yates. */
+function shuffled<Item>(given: readonly Item[]): Item[] {
+  const items = [...given]
   for (let last = items.length - 1; last > 0; last--) {
     const drawn = Math.floor(Math.random() * (last + 1))
     ;[items[last], items[drawn]] = [items[drawn] as Item, items[last] as Item]
@@ -96,25 +96,32 @@ function shuffled<Item>(items: Item[]): Item[] {
   return items
 }
 
-async function driveOne(target: Measurable, path: string, load: Program, plan: Plan): Promise<Slice> {
-  const { program, port } = target
-  const usage = async (): Promise<Usage> => program.ask('usage', 'usage')
+async function driveOne(
+  { program }: Listening,
+  target: Exclude<Command, string>['start'],
+  load: Program,
+  warmUpRequests: number,
+  sliceMs: number,
+): Promise<Reading> {
   const tell = async (command: Command): Promise<number> => {
     const { answered, failure } = await load.ask<LoadState>('load', command)
     if (failure !== undefined) throw new Error(`a request to ${program.name} failed: ${failure}`)
     return answered
   }
-
-  await tell({ start: { port, path, connections: plan.connections } })
-  while ((await tell('count')) < plan.warmUpRequests) await wait(WARM_UP_CHECK_MS)
-  const [before, answeredBefore, startedAt] = [await usage(), await tell('count'), performance.now()]
-  await wait(plan.sliceMs)
-  const [after, answeredAfter, endedAt] = [await usage(), await tell('count'), performance.now()]
-  target.answered += await tell('stop')
-
+  await tell({ start: target })
+  const deadline = performance.now() + WARM_UP_TIMEOUT_MS
+  while ((await tell('count')) < warmUpRequests) {
+    if (performance.now() > deadline) throw new Error(`${program.name} is not warm after ${WARM_UP_TIMEOUT_MS} ms`)
+    await wait(CHECK_MS)
+  }
+  const [before, answeredBefore, startedAt] = [treeUsage(program.pid), await tell('count'), performance.now()]
+  await wait(sliceMs)
+  const [after, answeredAfter, endedAt] = [treeUsage(program.pid), await tell('count'), performance.now()]
+  await tell('stop')
   const requests = answeredAfter - answeredBefore
   return {
-    cpuMicrosPerRequest: (after.cpuMicros - before.cpuMicros) / requests,
+    at: (startedAt + endedAt) / 2,
+    cpuMicros: (after.cpuMicros - before.cpuMicros) / requests,
     requestsPerSecond: (requests * 1_000) / (endedAt - startedAt),
     rssBytes: after.rssBytes,
   }

@@ -1,41 +1,66 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+
+/** A program to be started. */
+export interface ProcessSpec {
+  readonly name: string
+  /** Default: this Node. */
+  readonly command?: string
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Where a program listens that does not say so over a channel from Node to Node. */
+  readonly port?: number
+}
 
 const STOP_TIMEOUT_MS = 10_000
-/** A process that does not answer for so long is stuck, and so would we be. */
+/** A process that does not answer for so long is stuck. */
 const ANSWER_TIMEOUT_MS = 15_000
-/** All that a measured process gets to see of our environment: settings of whoever measures must not be measured. */
+const PORT_CHECK_MS = 10
+/** All of our environment that a measured process sees: settings of the person who measures must not be measured. */
 const INHERITED = ['PATH', 'HOME', 'SYSTEMROOT', 'TMPDIR', 'TEMP', 'TMP']
 
 const running = new Set<Program>()
 
-/** A process that takes part in the measurement. All of them end by themselves when their channel to us closes. */
+/** A process that takes part in the measurement. Those that are Node end by themselves when their channel to the bench closes. */
 export class Program {
   readonly name: string
+  /** Milliseconds from its start until it listened. */
+  startUpMs = NaN
   readonly #child: ChildProcess
   readonly #complaints: string[] = []
 
-  /** @param args Node's arguments, the program last */
-  constructor(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** @param core where it is pinned; undefined: nowhere */
+  constructor({ name, command = process.execPath, args, env = {}, port }: ProcessSpec, core: number | undefined) {
     this.name = name
-    this.#child = fork(args.at(-1) as string, {
-      execArgv: args.slice(0, -1),
+    // taskset becomes the program, so the process id is the program's.
+    const pinned = core === undefined ? [command, ...args] : ['taskset', '-c', String(core), command, ...args]
+    this.#child = spawn(pinned[0] as string, pinned.slice(1), {
       env: { ...inherited(), NODE_ENV: 'production', ...env },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', ...(port === undefined ? (['ipc'] as const) : [])],
     })
     running.add(this)
     this.#child.once('exit', () => running.delete(this))
+    this.#child.once('error', error => {
+      this.#complaints.push(error.message)
+      running.delete(this)
+    })
     this.#child.stderr?.on('data', (text: Buffer) => {
       this.#complaints.push(text.toString())
       if (this.#complaints.length > 50) this.#complaints.shift()
     })
   }
 
+  get pid(): number {
+    return this.#child.pid ?? NaN
+  }
+
   /**
    * Asks, and resolves with the next message of that kind.
    *
-   * @throws when the process ends instead, or says nothing for 15 s; the message carries what it wrote to standard error
+   * @throws when the process ends instead, or does not answer for 15 s; the message has what it wrote to standard error
    */
   async ask<Answer>(event: string, question?: object | string): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -44,37 +69,83 @@ export class Program {
         this.#child.off('message', onMessage).off('exit', onExit)
         act()
       }
-      const fail = (what: string): void =>
-        settle(() => reject(new Error(`${this.name} ${what}\n${this.#complaints.join('')}`)))
+      const fail = (what: string): void => settle(() => reject(this.#failure(what)))
       const onMessage = (message: unknown): void => {
         if ((message as { event?: unknown }).event === event) settle(() => resolve(message as Answer))
       }
       const onExit = (code: number | null): void => fail(`ended with code ${code}`)
-      const timer = setTimeout(() => fail(`said no "${event}" for ${ANSWER_TIMEOUT_MS} ms`), ANSWER_TIMEOUT_MS)
+      const timer = setTimeout(() => fail(`sent no "${event}" for ${ANSWER_TIMEOUT_MS} ms`), ANSWER_TIMEOUT_MS)
       this.#child.on('message', onMessage).on('exit', onExit)
       if (question !== undefined) this.#child.send(question)
     })
   }
 
+  /** Waits until the port takes connections. */
+  async listensOn(port: number): Promise<void> {
+    const deadline = performance.now() + ANSWER_TIMEOUT_MS
+    while (!(await takesConnections(port))) {
+      if (!running.has(this)) throw this.#failure('ended at once')
+      if (performance.now() > deadline) throw this.#failure(`does not listen on port ${port}`)
+      await wait(PORT_CHECK_MS)
+    }
+  }
+
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    if (!running.has(this)) return
     const exited = once(this.#child, 'exit')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS)
     if (this.#child.connected) this.#child.disconnect()
+    else this.#child.kill('SIGTERM')
     await exited
     clearTimeout(timer)
   }
+
+  #failure(what: string): Error {
+    return new Error(`${this.name} ${what}\n${this.#complaints.join('')}`)
+  }
+}
+
+/** A program that listens. */
+export interface Listening {
+  readonly program: Program
+  readonly port: number
+  /** Of a gateway of ours: where `/metrics` is. */
+  readonly opsPort: number | undefined
+}
+
+export async function start(spec: ProcessSpec, core: number | undefined): Promise<Listening> {
+  const startedAt = performance.now()
+  const program = new Program(spec, core)
+  let listening: { readonly port: number; readonly opsPort?: number }
+  if (spec.port === undefined) listening = await program.ask('listening')
+  else {
+    await program.listensOn(spec.port)
+    listening = { port: spec.port }
+  }
+  program.startUpMs = performance.now() - startedAt
+  return { program, port: listening.port, opsPort: listening.opsPort }
+}
+
+/** One of the programs beside the measured ones. */
+export function helper(name: string): ProcessSpec {
+  return { name, args: [join(import.meta.dirname, `programs/${name}.ts`)] }
+}
+
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running].map(async program => program.stop()))
 }
 
 function inherited(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => INHERITED.includes(name.toUpperCase())))
 }
 
-/** One of the programs beside the measured ones. */
-export function helper(name: string): Program {
-  return new Program(name, [join(import.meta.dirname, `programs/${name}.ts`)])
-}
-
-export async function stopAll(): Promise<void> {
-  await Promise.all([...running].map(async program => program.stop()))
+async function takesConnections(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  return new Promise(resolve => {
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }

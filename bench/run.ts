@@ -1,87 +1,145 @@
-import { join, resolve } from 'node:path'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { measureLaunch, start, type Measurable, type Measured, type Plan, type Slice } from './measure.ts'
-import { helper, stopAll, type Program } from './processes.ts'
-import { machine, summarise, type Machine, type Row } from './result.ts'
-import { asBefore, subjects, type ProcessSpec, type Subject, type Surroundings } from './subjects.ts'
-import { formatTable } from './table.ts'
+import { findCores, type Cores } from './cores.ts'
+import { GROUPS, besideOld, inParts, only } from './groups.ts'
+import { measureLaunch, type Plan, type Slice } from './measure.ts'
+import { helper, start, stopAll, type Listening, type Program } from './processes.ts'
+import { MAX_PROCESSES, processesOf, type Batch, type Row } from './rows.ts'
+import { meanRatio, median, ratios } from './statistics.ts'
+import type { Surroundings } from './subjects.ts'
+import { costTable, formatInterval, resultsOf, type Measured } from './table.ts'
+import { THIS_TREE, findTree, type Tree } from './trees.ts'
+import { upstreamProgram } from './upstream.ts'
 
-const USAGE = `npm run bench -- [options]
+const USAGE = `npm run bench -- [group ...] [options]
 
-  --quick          one launch with short rounds: less than a minute, wider spread
-  --json           everything that was measured, as JSON
+  --list           the groups and their rows
+  --against TREE   before and after: the gateway of another tree beside this one, and the ratio new ÷ old with its spread.
+                   A git reference (built in the cache folder) or the folder of a built tree. Default rows: off, full-1
   --only a,b       these rows only
+  --quick          one launch with few rounds, for a first look; the spread is wide
   --launches N     how often every process is started afresh
   --rounds N       how often each row is measured in each launch
   --slice MS       how long each time
-  --before DIR     every gateway row also from this built tree, and the ratio to it
-  --profile DIR    write a CPU profile of each gateway there (its numbers then include the profiler)
+  --json           everything that was measured, as JSON
 `
-const FULL: Plan = {
-  connections: 32,
-  launches: 3,
-  rounds: 6,
-  firstRequests: 30_000,
-  warmUpRequests: 320,
-  sliceMs: 500,
-}
-const QUICK: Plan = { ...FULL, launches: 1, rounds: 7, firstRequests: 2_000, sliceMs: 300 }
-const ROOT = resolve(import.meta.dirname, '..')
+const FULL: Plan = { launches: 5, rounds: 6, firstRequests: 20_000, warmUpRequests: 320, sliceMs: 500 }
+const QUICK: Plan = { ...FULL, launches: 1, firstRequests: 5_000, sliceMs: 300 }
+const AGAINST: Plan = { ...FULL, launches: 8, sliceMs: 400 }
+const ROWS_AGAINST = ['bare-again', 'off', 'full-1']
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
+    list: { type: 'boolean', default: false },
+    against: { type: 'string' },
+    only: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
-    only: { type: 'string' },
     launches: { type: 'string' },
     rounds: { type: 'string' },
     slice: { type: 'string' },
-    before: { type: 'string' },
-    profile: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
 
 if (options.help) process.stdout.write(USAGE)
+else if (process.platform !== 'linux')
+  fail('the bench reads the CPU time of whole process trees from /proc: Linux only')
 else await bench()
 
 async function bench(): Promise<void> {
-  const plan = planFromOptions()
-  const where = machine() // before our own load is part of it
+  const folder = mkdtempSync(join(tmpdir(), 'myesi-gateway-bench-'))
+  const stop = (): void => void stopAll().finally(() => process.exit(130))
+  process.once('SIGINT', stop).once('SIGTERM', stop)
   try {
-    const [upstream, sink, load] = [helper('upstream'), helper('otlp-sink'), helper('load')]
-    const rows = chosenSubjects({ tree: ROOT, upstreamUrl: await urlOf(upstream), sinkUrl: await urlOf(sink) })
-    const slices = new Map<Subject, (readonly Slice[])[]>(rows.map(subject => [subject, []]))
-    const answered = new Map<string, number>()
-    for (let launch = 1; launch <= plan.launches; launch++) {
-      report(`launch ${launch} of ${plan.launches}`)
-      const running = await startAll(rows)
-      for (const [subject, ofLaunch] of await measureLaunch(rows, running, load, plan, report)) {
-        slices.get(subject)?.push(ofLaunch)
-      }
-      // The last batches of spans leave when the gateways end.
-      await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
-      for (const [name, measurable] of running) answered.set(name, (answered.get(name) ?? 0) + measurable.answered)
-    }
-    const { spans } = await sink.ask<{ spans: Record<string, number> }>('spans', 'spans')
-    const measured = [...slices].map(([subject, launches]): Measured => ({ subject, launches }))
-    print(where, plan, summarise(measured, answered, spans))
+    await measureGroups(folder)
   } finally {
     await stopAll()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** Rows may share a process. */
-async function startAll(rows: readonly Subject[]): Promise<Map<string, Measurable>> {
-  const running = new Map<string, Measurable>()
-  for (const { process: spec } of rows) {
-    if (!running.has(spec.name)) running.set(spec.name, await start(withProfile(spec)))
+async function measureGroups(folder: string): Promise<void> {
+  const old = options.against === undefined ? undefined : findTree(options.against)
+  const plan = planFromOptions()
+  printConditions(plan, old) // before our own load is part of the load average
+  const cores = findCores()
+  print(
+    cores
+      ? `measured processes on core ${cores.measured}; clients, upstream and OTLP sink on core ${cores.others}`
+      : 'nothing is pinned: that takes two cores and taskset. Ratios are less certain',
+  )
+  const upstream = await upstreamProgram(folder)
+  const urlOf = ({ port }: Listening): string => `http://127.0.0.1:${port}`
+  const sink = await start(helper('otlp-sink'), cores?.others)
+  const surroundings = {
+    folder,
+    upstreamUrl: urlOf(await start(upstream, cores?.others)),
+    sinkUrl: urlOf(sink),
   }
-  return running
+  const { program: load } = await start(helper('load'), cores?.others)
+  for (const batch of chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
+}
+
+async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Cores | undefined): Promise<void> {
+  const measured = new Map<Row, (readonly Slice[])[]>(batch.rows.map(row => [row, []]))
+  for (let launch = 1; launch <= plan.launches; launch++) {
+    const running = new Map<string, Listening>()
+    for (const spec of processesOf(batch)) running.set(spec.name, await start(spec, cores?.measured))
+    for (const [row, slices] of await measureLaunch(batch, running, load, plan)) measured.get(row)?.push(slices)
+    await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
+    report(`${batch.title}: launch ${launch} of ${plan.launches}${soFar(measured)}`)
+  }
+  const results = resultsOf(batch, measured)
+  if (options.json) print(JSON.stringify({ title: batch.title, results, measured: [...measured] }, undefined, 2))
+  else print(`\n${batch.title}\n\n${costTable(batch, results)}`)
+}
+
+/** With `--against`, what the launches say up to now: whoever waits for a small difference sees when it is settled. */
+function soFar(measured: Measured): string {
+  return [...measured]
+    .filter(([row]) => row.oldOf !== undefined)
+    .map(([oldRow, old]) => {
+      const [name, launches = []] = [...measured]
+        .map(([row, own]) => [row.name, own] as const)
+        .find(([name]) => name === oldRow.oldOf) ?? ['']
+      const cost = (slices: readonly Slice[]): number[] => slices.map(slice => slice.timesReference)
+      const interval = meanRatio(ratios(launches.map(cost), old.map(cost)).map(median))
+      return interval ? `; ${name} new ÷ old ${interval.mean.toFixed(3)}, 95 %: ${formatInterval(interval)}` : ''
+    })
+    .join('')
+}
+
+function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Batch[] {
+  const names = positionals.length > 0 ? positionals : ['ladder']
+  const rowNames = options.only?.split(',') ?? (old && positionals.length === 0 ? ROWS_AGAINST : undefined)
+  return names
+    .flatMap(name => {
+      const group = GROUPS[name]
+      if (group === undefined) throw new Error(`no group "${name}"; there are ${Object.keys(GROUPS).join(', ')}`)
+      const batches = group.batches(THIS_TREE, surroundings)
+      if (old === undefined) return batches
+      // Same names, so the old tree's files need a folder of their own only if they differ; they do not.
+      const olds = group.batches(old, surroundings)
+      return batches.map((batch, index) => besideOld(batch, olds[index] as Batch))
+    })
+    .map(batch =>
+      rowNames
+        ? only(
+            batch,
+            rowNames.flatMap(name => [name, `${name}@old`]),
+          )
+        : batch,
+    )
+    .filter(batch => batch.rows.length > 0)
+    .flatMap(batch => inParts(batch, MAX_PROCESSES))
 }
 
 function planFromOptions(): Plan {
-  const plan = options.quick ? QUICK : FULL
+  const plan = options.quick ? QUICK : options.against === undefined ? FULL : AGAINST
   return {
     ...plan,
     launches: wholeNumber('launches', options.launches) ?? plan.launches,
@@ -96,45 +154,26 @@ function wholeNumber(option: string, text: string | undefined): number | undefin
   return Number(text)
 }
 
-async function urlOf(program: Program): Promise<string> {
-  const { port } = await program.ask<{ port: number }>('listening')
-  return `http://127.0.0.1:${port}`
+/** Without them the numbers mean little. */
+function printConditions(plan: Plan, old: Tree | undefined): void {
+  if (old) print(`new: ${THIS_TREE.title}; old: ${old.title}`)
+  const load = (loadavg()[0] ?? 0).toFixed(1)
+  print(
+    `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}, Node ${process.version}, load average ${load} at the start`,
+  )
+  print(`${plan.launches} launches, each with ${plan.rounds} rounds of ${plan.sliceMs} ms`)
 }
 
-function chosenSubjects(surroundings: Surroundings): Subject[] {
-  const all = subjects(surroundings)
-  const names = options.only?.split(',') ?? all.map(subject => subject.name)
-  const chosen = names.map(name => {
-    const found = all.find(subject => subject.name === name)
-    if (!found) throw new Error(`no row "${name}"; there are ${all.map(subject => subject.name).join(', ')}`)
-    return found
-  })
-  if (options.before === undefined) return chosen
-  const before = subjects({ ...surroundings, tree: resolve(options.before) })
-  return chosen.flatMap(subject => {
-    const twin = before.find(({ name, isGateway }) => isGateway && name === subject.name)
-    return twin ? [asBefore(twin), subject] : [subject]
-  })
+/** Standard output is for the result, standard error for progress. */
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
 }
 
-function withProfile(spec: ProcessSpec): ProcessSpec {
-  if (options.profile === undefined) return spec
-  return { ...spec, args: ['--cpu-prof', '--cpu-prof-dir', join(resolve(options.profile), spec.name), ...spec.args] }
-}
-
-/** Standard output is for the result. */
 function report(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-function print(where: Machine, plan: Plan, rows: readonly Row[]): void {
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify({ machine: where, plan, rows }, undefined, 2)}\n`)
-    return
-  }
-  const { cpu, cpus, platform, node, loadAverage } = where
-  process.stdout.write(
-    `${cpus} × ${cpu}, ${platform}, Node ${node}, load average ${loadAverage.toFixed(1)} at the start\n` +
-      `${plan.launches} launches, each with ${plan.rounds} rounds of ${plan.sliceMs} ms, ${plan.connections} connections\n\n${formatTable(rows)}\n`,
-  )
+function fail(text: string): void {
+  report(text)
+  process.exitCode = 1
 }

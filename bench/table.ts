@@ -1,34 +1,105 @@
-import type { Row } from './result.ts'
-import type { Spread } from './statistics.ts'
+import type { Slice } from './measure.ts'
+import type { Batch, Row } from './rows.ts'
+import { meanRatio, median, ratios, spread, spreadOfLaunches, type Interval, type Spread } from './statistics.ts'
+
+/** What is said about one row. */
+export interface Result {
+  readonly name: string
+  readonly label: string
+  readonly goal: string
+  readonly cpuMicros: Spread
+  readonly timesReference: Spread
+  /** Divided by the batch's base row. */
+  readonly timesBase: Spread | undefined
+  /** New tree by old tree, with `--against`. */
+  readonly timesOld: { readonly spread: Spread; readonly interval: Interval | undefined } | undefined
+  readonly requestsPerSecond: number
+  readonly rssBytes: number
+}
+
+export type Measured = ReadonlyMap<Row, readonly (readonly Slice[])[]>
 
 const MB = 1024 * 1024
 
-/** The rows as a Markdown table: what is printed is what `docs/performance.md` holds. */
-export function formatTable(rows: readonly Row[]): string {
-  const hasBefore = rows.some(row => row.timesBefore !== undefined)
-  const header = ['', 'CPU µs', '× forwarder', '× telemetry off', 'to reach', 'requests/s', 'RSS MB', 'spans sent']
-  if (hasBefore) header.splice(4, 1, '× before')
-  const lines = rows.map(row => [
-    row.label,
-    row.cpuMicrosPerRequest.median.toFixed(1),
-    formatRatio(row.timesBare),
-    formatRatio(row.timesOff),
-    hasBefore ? formatRatio(row.timesBefore) : row.target,
-    row.requestsPerSecond.median.toFixed(0),
-    (row.rssBytes / MB).toFixed(0),
-    row.spansPerRequest === undefined ? '' : row.spansPerRequest.toFixed(2),
-  ])
-  return align([header, ...lines])
+export function resultsOf(batch: Batch, measured: Measured): Result[] {
+  const valuesOf = (name: string | undefined): readonly (readonly number[])[] | undefined => {
+    const found = [...measured].find(([row]) => row.name === name)
+    return found?.[1].map(slices => slices.map(slice => slice.timesReference))
+  }
+  const base = valuesOf(batch.base)
+  return [...measured].map(([row, launches]): Result => {
+    const own = valuesOf(row.name) as readonly (readonly number[])[]
+    const old = valuesOf([...measured.keys()].find(({ oldOf }) => oldOf === row.name)?.name)
+    const timesOld = old && ratios(own, old)
+    const isOverBase = row.isGateway && row.name !== batch.base && row.oldOf === undefined
+    const slices = launches.flat()
+    return {
+      name: row.name,
+      label: row.label,
+      goal: row.goal ?? '',
+      cpuMicros: spread(launches.map(rounds => median(rounds.map(slice => slice.cpuMicros)))),
+      timesReference: spreadOfLaunches(own),
+      timesBase: isOverBase && base ? spreadOfLaunches(ratios(own, base)) : undefined,
+      timesOld: timesOld && { spread: spreadOfLaunches(timesOld), interval: meanRatio(timesOld.map(median)) },
+      requestsPerSecond: median(slices.map(slice => slice.requestsPerSecond)),
+      rssBytes: Math.max(...slices.map(slice => slice.rssBytes)),
+    }
+  })
 }
 
-function formatRatio(ratio: Spread | undefined): string {
-  if (ratio === undefined) return ''
-  return `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)})`
+/** The rows as a Markdown table; `docs/performance.md` holds tables as they are printed. */
+export function costTable(batch: Batch, results: readonly Result[]): string {
+  const hasOld = results.some(({ timesOld }) => timesOld !== undefined)
+  const hasBase = results.some(({ timesBase }) => timesBase !== undefined)
+  const baseLabel = results.find(({ name }) => name === batch.base)?.label ?? ''
+  const line = (
+    label: string,
+    reference: string,
+    base: string,
+    old: readonly string[],
+    others: readonly string[],
+  ): string[] => [label, reference, ...(hasBase ? [base] : []), ...(hasOld ? old : []), ...others]
+  const header = line(
+    '',
+    '÷ forwarder',
+    `÷ ${baseLabel}`,
+    ['new ÷ old', '95 %'],
+    ['CPU µs', 'requests/s', 'RSS MB', 'goal'],
+  )
+  const lines = results.map(result =>
+    line(
+      result.label,
+      formatSpread(result.timesReference),
+      result.timesBase ? formatSpread(result.timesBase) : '',
+      result.timesOld ? [formatSpread(result.timesOld.spread, 3), formatInterval(result.timesOld.interval)] : ['', ''],
+      [
+        result.cpuMicros.median.toFixed(0),
+        result.requestsPerSecond.toFixed(0),
+        (result.rssBytes / MB).toFixed(0),
+        result.goal,
+      ],
+    ),
+  )
+  return markdownTable([header, ...lines])
 }
 
-function align(lines: readonly (readonly string[])[]): string {
-  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map(line => line[column]?.length ?? 0)))
-  const text = lines.map(line => `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`)
+export function formatSpread({ median, min, max }: Spread, digits = 2): string {
+  return `${median.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`
+}
+
+export function formatInterval(interval: Interval | undefined): string {
+  return interval ? `${interval.low.toFixed(3)} to ${interval.high.toFixed(3)}` : 'needs two launches'
+}
+
+/** @param lines the header first */
+export function markdownTable(lines: readonly (readonly string[])[]): string {
+  const used = (lines[0] ?? [])
+    .map((_, column) => column)
+    .filter(column => column === 0 || lines.slice(1).some(line => line[column] !== ''))
+  const widths = used.map(column => Math.max(...lines.map(line => line[column]?.length ?? 0)))
+  const text = lines.map(
+    line => `| ${used.map((column, i) => (line[column] ?? '').padEnd(widths[i] ?? 0)).join(' | ')} |`,
+  )
   text.splice(1, 0, `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |`)
   return text.join('\n')
 }

@@ -1,17 +1,28 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 /**
  * The clients: keep-alive connections, each with its next request as soon as the last was answered. On bare sockets with
- * one prepared request, so that what is measured and not what measures is the bottleneck.
+ * one prepared request, so that the measured program is the bottleneck and not this one.
  */
 export interface Target {
   readonly port: number
   readonly path: string
   readonly connections: number
+  readonly isTls: boolean
+  /** Beside those of a browser. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent with POST; 0: a GET. */
+  readonly bodyBytes: number
 }
 
 /** What the parent may say. */
 export type Command = { readonly start: Target } | 'count' | 'stop'
+
+export interface LoadState {
+  readonly answered: number
+  readonly failure?: string
+}
 
 let clients: Client[] = []
 let answered = 0
@@ -19,46 +30,54 @@ let failure: string | undefined
 
 process.once('disconnect', () => process.exit())
 process.on('message', (command: Command) => void obey(command))
+process.send?.({ event: 'listening', port: 0 }) // for commands
 
 async function obey(command: Command): Promise<void> {
   if (command === 'stop') {
-    // With the last answers, or the end of a slice would be a burst of clients that go away.
+    // With the last answers, or each slice would end with a burst of clients that go away.
     await Promise.all(clients.map(async client => client.finish()))
   } else if (command !== 'count') {
     answered = 0
     failure = undefined
-    clients = Array.from({ length: command.start.connections }, () => new Client(command.start))
+    const { start } = command
+    const request = requestBytes(start)
+    clients = Array.from({ length: start.connections }, () => new Client(start, request))
   }
   process.send?.({ event: 'load', answered, failure })
 }
 
-/** The headers a browser's fetch sends, and a length that is common for them. */
-function requestBytes({ port, path }: Target): Buffer {
-  return Buffer.from(
-    [
-      `GET ${path} HTTP/1.1`,
-      `Host: 127.0.0.1:${port}`,
-      'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
-      'Accept: application/json, text/plain, */*',
-      'Accept-Language: en-US,en;q=0.5',
-      'Accept-Encoding: gzip, deflate, br',
-      'Connection: keep-alive',
-      '',
-      '',
-    ].join('\r\n'),
-  )
+/** The headers that a browser's fetch sends. */
+function requestBytes({ port, path, headers, bodyBytes }: Target): Buffer {
+  const lines = [
+    `${bodyBytes > 0 ? 'POST' : 'GET'} ${path} HTTP/1.1`,
+    `Host: 127.0.0.1:${port}`,
+    'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    'Accept: application/json, text/plain, */*',
+    'Accept-Language: en-US,en;q=0.5',
+    'Accept-Encoding: gzip, deflate, br',
+    'Connection: keep-alive',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ]
+  if (bodyBytes > 0) lines.push('Content-Type: application/octet-stream', `Content-Length: ${bodyBytes}`)
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), Buffer.alloc(bodyBytes, 'x')])
 }
 
 class Client {
   readonly #socket: Socket
   readonly #request: Buffer
-  #received: Buffer = Buffer.alloc(0)
+  /** The start of a header section whose end has not arrived yet. */
+  #head: Buffer = Buffer.alloc(0)
+  /** Of the body that is arriving; undefined between two answers. */
+  #missing: number | undefined
   #isLast = false
   readonly #closed: Promise<void>
 
-  constructor(target: Target) {
-    this.#request = requestBytes(target)
-    this.#socket = connect({ port: target.port, host: '127.0.0.1', noDelay: true }, this.#send)
+  constructor({ port, isTls }: Target, request: Buffer) {
+    this.#request = request
+    const address = { port, host: '127.0.0.1', noDelay: true }
+    this.#socket = isTls
+      ? connectTls({ ...address, rejectUnauthorized: false }, this.#send)
+      : connect(address, this.#send)
     this.#socket.on('data', this.#onData)
     this.#socket.on('error', error => (failure ??= error.message))
     this.#closed = new Promise(resolve => {
@@ -80,20 +99,26 @@ class Client {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
-    const head = this.#received.indexOf('\r\n\r\n')
-    if (head === -1) return
-    const text = this.#received.toString('latin1', 0, head + 2)
-    const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(text)?.[1]
-    if (!text.startsWith('HTTP/1.1 200 ') || length === undefined) {
-      // One bad answer makes the whole measurement worthless: the parent is told and ends it.
-      failure ??= text
-      this.#socket.destroy()
-      return
+    let bodyBytes = chunk.length
+    if (this.#missing === undefined) {
+      this.#head = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk])
+      const end = this.#head.indexOf('\r\n\r\n')
+      if (end === -1) return
+      const text = this.#head.toString('latin1', 0, end + 2)
+      const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(text)?.[1]
+      if (!text.startsWith('HTTP/1.1 200 ') || length === undefined) {
+        // One bad answer makes the whole measurement worthless: the parent hears of it and ends it.
+        failure ??= text
+        this.#socket.destroy()
+        return
+      }
+      this.#missing = Number(length)
+      bodyBytes = this.#head.length - end - 4
+      this.#head = Buffer.alloc(0)
     }
-    const end = head + 4 + Number(length)
-    if (this.#received.length < end) return
-    this.#received = this.#received.subarray(end)
+    this.#missing -= bodyBytes
+    if (this.#missing > 0) return
+    this.#missing = undefined
     answered++
     if (this.#isLast) this.#socket.destroy()
     else this.#send()

@@ -1,25 +1,16 @@
 import { createServer } from 'node:http'
+import { ANSWER, LARGE_ANSWERS } from './answers.ts'
 import { listen } from './listen.ts'
 
-/** The smallest upstream there is: 200 and about 200 bytes of JSON, whatever is asked. */
-const BODY = Buffer.from(
-  JSON.stringify({
-    id: 'ord_7h2k9',
-    status: 'shipped',
-    customer: 'cus_41c8',
-    total: { amount: 129_900, currency: 'EUR' },
-    items: [
-      { sku: 'A-1001', quantity: 2 },
-      { sku: 'B-2040', quantity: 1 },
-    ],
-    createdAt: '2026-01-01T00:00:00Z',
-  }),
-)
-const HEADERS = ['Content-Type', 'application/json', 'Content-Length', String(BODY.length)]
+/** The smallest upstream in Node: 200 and a prepared body for every request. */
+const bodies = new Map(Object.entries(LARGE_ANSWERS).map(([path, bytes]) => [path, Buffer.alloc(bytes, 'x')]))
+const small = Buffer.from(ANSWER)
 
 listen(
-  createServer({ keepAliveTimeout: 60_000 }, (_request, response) => {
-    response.writeHead(200, HEADERS)
-    response.end(BODY)
+  createServer({ keepAliveTimeout: 3_600_000 }, (request, response) => {
+    const body = bodies.get(request.url ?? '') ?? small
+    response.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(body.length)])
+    request.resume()
+    response.end(body)
   }),
 )

@@ -1,0 +1,84 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+
+/** A built version of the gateway. */
+export interface Tree {
+  readonly title: string
+  readonly folder: string
+}
+
+interface GatewayCommand {
+  readonly gatewayArguments: (dist: string, more?: readonly string[]) => string[]
+}
+
+const require = createRequire(import.meta.url)
+const ENTRY = 'dist/src/main.js'
+
+export const ROOT = resolve(import.meta.dirname, '..')
+export const THIS_TREE: Tree = { title: 'this tree', folder: ROOT }
+
+/**
+ * Node's arguments for the gateway of a tree, as the tree itself has them: a change of V8's options is measured too.
+ *
+ * @param more of Node's arguments
+ */
+export function gatewayArguments({ folder }: Tree, more: readonly string[] = []): string[] {
+  const command = require(join(folder, 'dist/src/gateway-command.js')) as GatewayCommand
+  return command.gatewayArguments(join(folder, 'dist'), more)
+}
+
+/** The user's cache folder of this project. */
+export function cacheFolder(): string {
+  const binaries = require(join(ROOT, 'dist/src/stack/binaries.js')) as { readonly defaultCacheFolder: () => string }
+  return join(binaries.defaultCacheFolder(), 'bench')
+}
+
+/** @param wanted folder of a built tree, or a git reference, which is built in the user's cache folder unless it is there already */
+export function findTree(wanted: string): Tree {
+  if (existsSync(join(wanted, ENTRY))) return { title: wanted, folder: resolve(wanted) }
+  const commit = git('rev-parse', '--verify', '--quiet', '--end-of-options', `${wanted}^{commit}`).toString().trim()
+  const folder = join(cacheFolder(), 'trees', commit)
+  if (!existsSync(folder)) build(commit, folder)
+  // Linked from a tree that is gone.
+  if (!existsSync(join(folder, 'node_modules'))) linkOurModules(folder)
+  return { title: `${wanted} (${commit.slice(0, 8)})`, folder }
+}
+
+/** Builds in a draft beside it and renames that: what is in the cache is complete. */
+function build(commit: string, folder: string): void {
+  process.stderr.write(`building ${commit.slice(0, 8)}\n`)
+  mkdirSync(dirname(folder), { recursive: true })
+  const draft = mkdtempSync(`${folder}.draft-`)
+  try {
+    const options = { cwd: draft, stdio: ['pipe', 'ignore', 'inherit'] as ['pipe', 'ignore', 'inherit'] }
+    execFileSync('tar', ['-x'], { ...options, input: git('archive', commit) })
+    if (needsOurModules(draft)) linkOurModules(draft)
+    else execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], options)
+    execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], options)
+    renameSync(draft, folder)
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true })
+    throw error
+  }
+}
+
+function needsOurModules(folder: string): boolean {
+  const [ours, theirs] = [ROOT, folder].map(tree => readFileSync(join(tree, 'package-lock.json'), 'utf8'))
+  return ours === theirs
+}
+
+function linkOurModules(folder: string): void {
+  const link = join(folder, 'node_modules')
+  rmSync(link, { force: true })
+  symlinkSync(join(ROOT, 'node_modules'), link)
+}
+
+function git(...args: readonly string[]): Buffer {
+  try {
+    return execFileSync('git', args, { cwd: ROOT, maxBuffer: 1024 ** 3, stdio: ['ignore', 'pipe', 'pipe'] })
+  } catch (error) {
+    throw new Error(`neither a built tree nor a git reference, or git failed: git ${args.join(' ')}`, { cause: error })
+  }
+}
