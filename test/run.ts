@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, globSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
-import { BINARY_NAMES, findBinary, type Binary } from '../tools/stack/binaries'
+import { BINARY_NAMES, describeBinary, findBinary, findOlderPromtool, isBuiltByGo } from '../tools/stack/binaries'
 import { findCollector } from '../tools/stack/collector'
 import { findBrowser } from './support/browser'
 import { until } from './support/until'
@@ -42,17 +42,21 @@ async function main(): Promise<void> {
 
 /** @returns one sentence for each program that cannot be had here. */
 async function findPrograms(given: readonly string[]): Promise<string[]> {
-  const finders: (() => Promise<Pick<Binary, 'version'> & { readonly name: string }>)[] = [
-    ...BINARY_NAMES.map(name => async () => findBinary(name)),
-    // Minutes to build where it never was: tests that are named one by one look for it themselves, if they need it.
-    ...(namedTests(given).length === 0 ? [async () => findBrowser(), async () => findCollector()] : []),
+  const all = namedTests(given).length === 0
+  const finders: (() => Promise<string>)[] = [
+    // Minutes to build where it never was: tests that are named one by one have it built themselves, if they need it.
+    ...BINARY_NAMES.filter(name => all || !isBuiltByGo(name)).map(
+      name => async () => describeBinary(await findBinary(name)),
+    ),
+    ...(all ? [async () => describeBinary(await findOlderPromtool())] : []),
+    ...(all ? [async () => describeBrowser(await findBrowser())] : []),
+    ...(all ? [async () => describeBinary(await findCollector())] : []),
   ]
   const missing: string[] = []
-  const versions: string[] = []
+  const versions: string[] = all ? [] : await alreadyBuilt()
   for (const find of finders) {
     try {
-      const { name, version } = await find()
-      versions.push(`${name} ${version}`)
+      versions.push(await find())
     } catch (error) {
       missing.push(error instanceof Error ? error.message : String(error))
     }
@@ -60,6 +64,16 @@ async function findPrograms(given: readonly string[]): Promise<string[]> {
   print(`node ${process.versions.node}, ${versions.join(', ')}`)
   for (const line of missing) print(line)
   return missing
+}
+
+async function alreadyBuilt(): Promise<string[]> {
+  const names = BINARY_NAMES.filter(isBuiltByGo)
+  const found = await Promise.allSettled(names.map(async name => findBinary(name, { go: undefined })))
+  return found.flatMap(result => (result.status === 'fulfilled' ? [describeBinary(result.value)] : []))
+}
+
+function describeBrowser({ name, version }: { name: string; version: string }): string {
+  return `${name} ${version}`
 }
 
 function namedTests(given: readonly string[]): readonly string[] {

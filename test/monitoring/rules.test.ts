@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REASONS } from '../../src/errors/reasons'
+import { BinaryMissing, findOlderPromtool } from '../../tools/stack/binaries'
 import { needs } from '../support/needs'
-import { runTool } from './run-tool'
+import { runTool, runToolAt } from './run-tool'
 import { ROOT, alertsIn, filesMatching, read, readYaml, ruleFiles } from './monitoring-files'
 
 const UNIT_TESTS = filesMatching('test/monitoring/rules/*.test.yml')
@@ -28,6 +29,30 @@ describe('Prometheus rules', () => {
         await runTool('promtool', 'test', 'rules', file)
       })
     }
+  })
+
+  describe('read by the older promtool of the Debian release', function () {
+    // Eight programs one after the other, on a machine that may be busy; the package may have to be fetched.
+    this.timeout(600_000)
+
+    let promtool: string
+
+    before(async function findIt() {
+      try {
+        promtool = (await findOlderPromtool()).path
+      } catch (error) {
+        if (!(error instanceof BinaryMissing) || process.env['CI'] === 'true') throw error
+        this.skip()
+      }
+    })
+
+    it('load with the configuration', async () => {
+      await runToolAt(promtool, 'check', 'config', 'monitoring/prometheus.yml')
+    })
+
+    it('pass all their unit tests', async () => {
+      await runToolAt(promtool, 'test', 'rules', ...UNIT_TESTS)
+    })
   })
 
   for (const alert of ruleFiles().flatMap(alertsIn)) {

@@ -1,5 +1,6 @@
 import { BinaryMissing } from '../../tools/stack/binaries'
 import { findCollector } from '../../tools/stack/collector'
+import { BUILD_TIMEOUT_MS } from '../../tools/stack/go-build'
 
 /**
  * For a suite that needs our Collector: `before(needsCollector())`. Where it cannot be had, or built, the suite is pending
@@ -8,7 +9,7 @@ import { findCollector } from '../../tools/stack/collector'
 export function needsCollector(): Mocha.AsyncFunc {
   return async function findOrBuild(this: Mocha.Context): Promise<void> {
     // The first one may have to build it when mocha was started directly.
-    this.timeout(40 * 60_000)
+    this.timeout(BUILD_TIMEOUT_MS)
     try {
       await findCollector()
     } catch (error) {

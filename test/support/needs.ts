@@ -1,18 +1,24 @@
 import { BinaryMissing, findBinary, type BinaryName } from '../../tools/stack/binaries'
+import { BUILD_TIMEOUT_MS } from '../../tools/stack/go-build'
+
+/** Programs already reported as missing in this run. */
+const reported = new Set<BinaryName>()
 
 /**
  * For a suite that needs programs which are not ours: `before(needs('redis-server'))`. Where one cannot be had, the suite is
- * pending and `npm test` says why at its end; with `CI=true` it fails instead.
+ * pending and says why; with `CI=true` it fails instead.
  */
 export function needs(...names: readonly BinaryName[]): Mocha.AsyncFunc {
   return async function findBinaries(this: Mocha.Context): Promise<void> {
-    // The first one may have to be fetched when mocha was started directly.
-    this.timeout(600_000)
+    // The first one may have to be built or fetched: by tests that are named one by one, or when mocha was started directly.
+    this.timeout(BUILD_TIMEOUT_MS)
     for (const name of names) {
       try {
         await findBinary(name)
       } catch (error) {
         if (!(error instanceof BinaryMissing) || process.env['CI'] === 'true') throw error
+        if (!reported.has(name)) process.stderr.write(`${error.message}\n`)
+        reported.add(name)
         this.skip()
       }
     }

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { constants } from 'node:fs'
-import { access, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
-import { debianRelease, fetchDebianTools } from './debian-packages'
+import { OLDER_PROMTOOL, STACK_PACKAGES, debianRelease, fetchDebianPrograms } from './debian-packages'
+import { executable, findGo, isExecutable } from './go-build'
+import { ALERTMANAGER_MODULE, PROMETHEUS_MODULE, buildModule, moduleFolder, type GoModule } from './module-build'
 
 /** The programs of the stack that are not ours. */
 export const BINARY_NAMES = [
@@ -27,22 +28,32 @@ export interface Binary {
   readonly path: string
   /** Such as `7.0.15`. */
   readonly version: string
-  /** Found on the `PATH`, or in the cache of unpacked Debian packages. */
-  readonly origin: 'path' | 'cache'
+  readonly origin: Origin
+}
+
+/** Found on the `PATH`, unpacked from a Debian package, or built by Go; the last two are in the cache folder. */
+export type Origin = 'path' | 'package' | 'built'
+
+/** For people: `prometheus 3.16.0 (built)`. */
+export function describeBinary({ name, version, origin }: { name: string; version: string; origin: Origin }): string {
+  const from: Readonly<Record<Origin, string>> = { path: 'on the PATH', package: 'Debian package', built: 'built' }
+  return `${name} ${version} (${from[origin]})`
 }
 
 export interface FindOptions {
   /** Folders to look in, as in `PATH`; default: the environment's. */
   readonly searchPath?: string
-  /** Folder that holds, or will hold, what was fetched; default: the user's cache folder. */
+  /** Folder that holds, or will hold, what was fetched or built; default: the user's cache folder. */
   readonly cacheFolder?: string
+  /** Path of the Go command; undefined: there is none and nothing can be built. */
+  readonly go?: string | undefined
   /** Fills the folder it is given with `bin/NAME`; undefined: nothing can be fetched on this system. */
   readonly fetch?: ((folder: string, log: (line: string) => void) => Promise<void>) | undefined
   /** Where progress goes; default: standard error. */
   readonly log?: (line: string) => void
 }
 
-/** A program is on neither the `PATH` nor in the cache, and could not be fetched; the message says how to get it. */
+/** A program is neither on the `PATH` nor in the cache, and could not be fetched or built; the message says how to get it. */
 export class BinaryMissing extends Error {
   override readonly name = 'BinaryMissing'
 }
@@ -53,11 +64,23 @@ interface Product {
   readonly brew: string | undefined
   readonly debian: string
   readonly releases: string
+  /** What it is built from where it is not on the `PATH`; undefined: it comes from a Debian package. */
+  readonly module?: GoModule
 }
 
 const REDIS = { brew: 'redis', releases: 'https://redis.io/docs/latest/operate/oss_and_stack/install/' }
-const PROMETHEUS = { brew: 'prometheus', debian: 'prometheus', releases: 'https://prometheus.io/download/#prometheus' }
-const ALERTMANAGER = { debian: 'prometheus-alertmanager', releases: 'https://prometheus.io/download/#alertmanager' }
+const PROMETHEUS = {
+  brew: 'prometheus',
+  debian: 'prometheus',
+  releases: 'https://prometheus.io/download/#prometheus',
+  module: PROMETHEUS_MODULE,
+}
+const ALERTMANAGER = {
+  brew: undefined,
+  debian: 'prometheus-alertmanager',
+  releases: 'https://prometheus.io/download/#alertmanager',
+  module: ALERTMANAGER_MODULE,
+}
 
 const PRODUCTS: Readonly<Record<BinaryName, Product>> = {
   'redis-server': { ...REDIS, aliases: ['redis-server'], debian: 'redis-server' },
@@ -65,8 +88,8 @@ const PRODUCTS: Readonly<Record<BinaryName, Product>> = {
   'redis-sentinel': { ...REDIS, aliases: ['redis-sentinel'], debian: 'redis-sentinel' },
   prometheus: { ...PROMETHEUS, aliases: ['prometheus'] },
   promtool: { ...PROMETHEUS, aliases: ['promtool'] },
-  alertmanager: { ...ALERTMANAGER, aliases: ['alertmanager', 'prometheus-alertmanager'], brew: undefined },
-  amtool: { ...ALERTMANAGER, aliases: ['amtool'], brew: undefined },
+  alertmanager: { ...ALERTMANAGER, aliases: ['alertmanager', 'prometheus-alertmanager'] },
+  amtool: { ...ALERTMANAGER, aliases: ['amtool'] },
   redis_exporter: {
     aliases: ['redis_exporter', 'prometheus-redis-exporter'],
     brew: undefined,
@@ -76,21 +99,52 @@ const PRODUCTS: Readonly<Record<BinaryName, Product>> = {
 }
 
 const run = promisify(execFile)
-const found = new Map<BinaryName, Binary>()
+/** Failures are remembered too: a build that takes minutes to fail is not tried again for each program and test file. */
+const found = new Map<BinaryName, Promise<Binary>>()
+const builds = new Map<GoModule, Promise<void>>()
+
+/** Whether `findBinary` may have to build the program, which takes minutes. */
+export function isBuiltByGo(name: BinaryName): boolean {
+  return PRODUCTS[name].module !== undefined
+}
 
 /**
- * A program of the stack: from the `PATH`, else from our cache, else (Debian and Ubuntu) fetched once into that cache.
- * Nothing is installed system-wide, so no service starts. Takes some seconds the first time, and at the most 10 minutes.
+ * A program of the stack: from the `PATH`, else from the cache folder, else put there once. Prometheus and Alertmanager with
+ * their tools are built from their Go modules, which takes minutes; the others are unpacked from Debian packages (Debian and
+ * Ubuntu), which takes seconds. Nothing is installed system-wide, so no service starts.
  *
- * @throws {BinaryMissing} when it cannot be had here; the message says what to install.
+ * @throws {BinaryMissing} when it cannot be had here, after 40 minutes at most; the message says how to get it.
  */
 export async function findBinary(name: BinaryName, options: FindOptions = {}): Promise<Binary> {
-  // Only the default places are remembered: whoever names others asks for a fresh look.
-  const usesDefaults = Object.keys(options).every(key => key === 'log')
-  const known = usesDefaults ? found.get(name) : undefined
-  if (known !== undefined) return known
-  const binary = (await findOnPath(name, options.searchPath)) ?? (await findInCache(name, options))
-  if (usesDefaults) found.set(name, binary)
+  const search = async (): Promise<Binary> =>
+    (await findOnPath(name, options.searchPath)) ??
+    (PRODUCTS[name].module === undefined
+      ? await findPackaged(name, options)
+      : await findBuilt(name, PRODUCTS[name].module, options))
+  // Only the default places are remembered: a caller that names others asks for a fresh look.
+  if (!usesDefaults(options)) return search()
+  const known = found.get(name) ?? search()
+  found.set(name, known)
+  return known
+}
+
+/**
+ * The promtool of the system's Debian release, 2.42 on Debian 12: the oldest Prometheus that the rules are written for.
+ *
+ * @throws {BinaryMissing} on other systems.
+ */
+export async function findOlderPromtool(log = writeToStandardError): Promise<Binary> {
+  const release = await debianRelease()
+  const missing = 'the older promtool, for one compatibility test of the rules'
+  if (release === undefined) throw new BinaryMissing(`${missing}: only on Debian and Ubuntu`)
+  const folder = join(defaultCacheFolder(), `${release}-promtool`)
+  try {
+    await fetchDebianPrograms(folder, OLDER_PROMTOOL, log)
+  } catch (error) {
+    throw new BinaryMissing(`${missing}: could not be fetched: ${messageOf(error)}`, { cause: error })
+  }
+  const binary = await tryBinary('promtool', join(folder, 'bin/promtool'), 'package')
+  if (binary === undefined) throw new BinaryMissing(`${missing}: is not in, or does not run from, ${folder}`)
   return binary
 }
 
@@ -103,36 +157,63 @@ export function defaultCacheFolder(): string {
 }
 
 async function findOnPath(name: BinaryName, searchPath: string | undefined): Promise<Binary | undefined> {
-  const suffix = process.platform === 'win32' ? '.exe' : ''
   const folders = (searchPath ?? process.env['PATH'] ?? '').split(delimiter).filter(folder => isAbsolute(folder))
   for (const alias of PRODUCTS[name].aliases) {
     for (const folder of folders) {
-      const binary = await tryBinary(name, join(folder, alias + suffix), 'path')
+      const binary = await tryBinary(name, join(folder, executable(alias)), 'path')
       if (binary !== undefined) return binary
     }
   }
   return undefined
 }
 
-async function findInCache(name: BinaryName, options: FindOptions): Promise<Binary> {
-  const log = options.log ?? (line => process.stderr.write(`${line}\n`))
+async function findPackaged(name: BinaryName, options: FindOptions): Promise<Binary> {
   const release = await debianRelease()
-  const fetch = 'fetch' in options ? options.fetch : release === undefined ? undefined : fetchDebianTools
+  const fetchPackages = async (folder: string, log: (line: string) => void): Promise<void> =>
+    fetchDebianPrograms(folder, STACK_PACKAGES, log)
+  const fetch = 'fetch' in options ? options.fetch : release === undefined ? undefined : fetchPackages
   if (fetch === undefined) throw new BinaryMissing(howToGet(name, 'not found on the PATH'))
   const folder = join(options.cacheFolder ?? defaultCacheFolder(), release ?? process.platform)
   const path = join(folder, 'bin', name)
   try {
-    const cached = await tryBinary(name, path, 'cache')
+    const cached = await tryBinary(name, path, 'package')
     if (cached !== undefined) return cached
     // A cache that no longer works (a shared library was removed from the system) is made anew, not repaired.
     if (await isExecutable(path)) await rm(folder, { recursive: true, force: true })
-    await fetch(folder, log)
+    await fetch(folder, options.log ?? writeToStandardError)
   } catch (error) {
     throw new BinaryMissing(howToGet(name, `could not be fetched: ${messageOf(error)}`), { cause: error })
   }
-  const fetched = await tryBinary(name, path, 'cache')
+  const fetched = await tryBinary(name, path, 'package')
   if (fetched === undefined) throw new BinaryMissing(howToGet(name, `is not in, or does not run from, ${folder}`))
   return fetched
+}
+
+async function findBuilt(name: BinaryName, module: GoModule, options: FindOptions): Promise<Binary> {
+  const target = join(options.cacheFolder ?? defaultCacheFolder(), moduleFolder(module))
+  const path = join(target, executable(name))
+  const cached = await tryBinary(name, path, 'built')
+  if (cached !== undefined) return cached
+  const go = 'go' in options ? options.go : await findGo()
+  if (go === undefined) throw new BinaryMissing(howToGet(name, 'not found on the PATH, nor Go to build it with'))
+  const startBuild = async (): Promise<void> =>
+    buildModule(module, { go, target, log: options.log ?? writeToStandardError })
+  try {
+    if (usesDefaults(options)) {
+      const build = builds.get(module) ?? startBuild()
+      builds.set(module, build)
+      await build
+    } else await startBuild()
+  } catch (error) {
+    throw new BinaryMissing(howToGet(name, `could not be built: ${messageOf(error)}`), { cause: error })
+  }
+  const built = await tryBinary(name, path, 'built')
+  if (built === undefined) throw new BinaryMissing(howToGet(name, `was built, but does not run from ${target}`))
+  return built
+}
+
+function usesDefaults(options: FindOptions): boolean {
+  return Object.keys(options).every(key => key === 'log')
 }
 
 async function tryBinary(name: BinaryName, path: string, origin: Binary['origin']): Promise<Binary | undefined> {
@@ -146,21 +227,19 @@ async function tryBinary(name: BinaryName, path: string, origin: Binary['origin'
   }
 }
 
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
+function howToGet(name: BinaryName, problem: string): string {
+  const { brew, debian, releases, module } = PRODUCTS[name]
+  const ways = [
+    ...(process.platform === 'linux' ? [`apt-get install ${debian} (Debian, Ubuntu)`] : []),
+    ...(process.platform === 'darwin' && brew !== undefined ? [`brew install ${brew}`] : []),
+    `unpack its release from ${releases} and put it on the PATH`,
+    ...(module === undefined ? [] : ['install Go (https://go.dev/dl/), and it is built']),
+  ]
+  return `${name}: ${problem}. To get it: ${ways.join(', or ')}.`
 }
 
-function howToGet(name: BinaryName, problem: string): string {
-  const { brew, debian, releases } = PRODUCTS[name]
-  const archive = `unpack its release from ${releases} and put it on the PATH`
-  const ways: Partial<Record<NodeJS.Platform, string>> = {
-    linux: `apt-get install ${debian} (Debian, Ubuntu), or ${archive}`,
-    darwin: brew === undefined ? archive : `brew install ${brew}, or ${archive}`,
-  }
-  return `${name}: ${problem}. To get it: ${ways[process.platform] ?? archive}.`
+function writeToStandardError(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 /** What a person can act on: a failed command's own words, not the command line that execFile puts before them. */

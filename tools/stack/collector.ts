@@ -5,7 +5,8 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
 import { BinaryMissing, defaultCacheFolder, type Binary } from './binaries'
-import { buildCollector, findGo } from './collector-build'
+import { buildCollector } from './collector-build'
+import { executable, findGo } from './go-build'
 
 /** Our Collector's files; compiled, this one is dist/tools/stack/collector.js. */
 const FOLDER = resolve(__dirname, '../../../otel/collector')
@@ -16,7 +17,7 @@ const COLLECTOR_MANIFEST = join(FOLDER, 'builder.yaml')
 /** The upstream distributions' names; the smaller ones lack parts that our configuration uses, and are passed over. */
 const ALIASES = ['otelcol', 'otelcol-contrib']
 
-/** A Collector that runs our configuration. `cache`: built from our builder.yaml, now or earlier. */
+/** A Collector that runs our configuration. `built`: from our builder.yaml, now or earlier. */
 export interface CollectorBinary extends Omit<Binary, 'name'> {
   readonly name: 'otelcol'
 }
@@ -55,7 +56,7 @@ async function findOnPath(searchPath: string | undefined): Promise<CollectorBina
   const folders = (searchPath ?? process.env['PATH'] ?? '').split(delimiter).filter(folder => isAbsolute(folder))
   for (const alias of ALIASES) {
     for (const folder of folders) {
-      const collector = await tryCollector(join(folder, alias + EXTENSION), 'path')
+      const collector = await tryCollector(join(folder, executable(alias)), 'path')
       if (collector !== undefined) return collector
     }
   }
@@ -68,21 +69,20 @@ async function findInCache(options: FindCollectorOptions): Promise<CollectorBina
   const { version } = (parse(manifest) as { dist: { version: string } }).dist
   // Each manifest has its own: two checkouts do not undo each other's.
   const hash = createHash('sha256').update(manifest).digest('hex').slice(0, 8)
-  const name = `otelcol-${version}-${process.platform}-${process.arch}-${hash}${EXTENSION}`
+  const name = executable(`otelcol-${version}-${process.platform}-${process.arch}-${hash}`)
   const path = join(options.cacheFolder ?? defaultCacheFolder(), name)
-  const cached = await tryCollector(path, 'cache')
+  const cached = await tryCollector(path, 'built')
   if (cached !== undefined) return cached
   const go = 'go' in options ? options.go : await findGo()
   if (go === undefined) throw new BinaryMissing(howToGet(version, 'not found on the PATH, nor Go to build it with'))
   try {
     await buildCollector({ go, manifest: COLLECTOR_MANIFEST, version, target: path, log })
-    return await checkCollector(path, 'cache')
+    return await checkCollector(path, 'built')
   } catch (error) {
     throw new BinaryMissing(howToGet(version, `could not be built: ${messageOf(error)}`), { cause: error })
   }
 }
 
-const EXTENSION = process.platform === 'win32' ? '.exe' : ''
 const run = promisify(execFile)
 
 async function tryCollector(path: string, origin: Binary['origin']): Promise<CollectorBinary | undefined> {

@@ -1,25 +1,29 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { takeLock } from './lock-file'
 
 const run = promisify(execFile)
 
 /** Package to the programs wanted from it: our name, and where the package keeps it. */
-const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+export type Packages = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** Programs of the stack that run from an unpacked package as they are. */
+export const STACK_PACKAGES: Packages = {
   'redis-tools': { 'redis-cli': 'usr/bin/redis-cli' },
   'redis-server': { 'redis-server': 'usr/bin/redis-server' },
   'redis-sentinel': { 'redis-sentinel': 'usr/bin/redis-sentinel' },
-  prometheus: { prometheus: 'usr/bin/prometheus', promtool: 'usr/bin/promtool' },
-  'prometheus-alertmanager': { alertmanager: 'usr/bin/prometheus-alertmanager', amtool: 'usr/bin/amtool' },
   'prometheus-redis-exporter': { redis_exporter: 'usr/bin/prometheus-redis-exporter' },
 }
 
-/** Raised when what is fetched, or how it is laid out, changes: folders of an earlier layout are not used any more. */
-const LAYOUT = 2
+/** Debian's Prometheus is old, which makes its promtool a test of what the rules may use. */
+export const OLDER_PROMTOOL: Packages = { prometheus: { promtool: 'usr/bin/promtool' } }
 
-/** How long one step of apt may take. The network is the only slow part: about 45 MB in all. */
+/** Raised when what is fetched, or how it is laid out, changes: folders of an earlier layout are not used any more. */
+const LAYOUT = 3
+
+/** How long one step of apt may take. The network is the only slow part: 32 MB at most. */
 const STEP_TIMEOUT_MS = 240_000
 
 /** The folder's name for this release, `debian-12-x64-2` and the like, where apt and dpkg are to be had; undefined elsewhere. */
@@ -32,11 +36,15 @@ export async function debianRelease(): Promise<string | undefined> {
 }
 
 /**
- * Fetches the stack's programs from the system's own Debian sources and unpacks them into `folder`, with a start script
- * for each in `folder/bin`. Needs no root and installs nothing. Any number of processes may call it at once: one does the
+ * Fetches programs from the system's own Debian sources and unpacks them into `folder`, with a start script for each in
+ * `folder/bin`, unless they are there. Needs no root and installs nothing. Several processes may call it at once: one does the
  * work, the others wait for it.
  */
-export async function fetchDebianTools(folder: string, log: (line: string) => void): Promise<void> {
+export async function fetchDebianPrograms(
+  folder: string,
+  packages: Packages,
+  log: (line: string) => void,
+): Promise<void> {
   await mkdir(dirname(folder), { recursive: true })
   const release = await takeLock(`${folder}.lock`, { timeoutMs: 2 * STEP_TIMEOUT_MS, log })
   try {
@@ -44,7 +52,7 @@ export async function fetchDebianTools(folder: string, log: (line: string) => vo
     // Unpacked beside and renamed: a folder of that name is always a complete one, whatever is killed when.
     const draft = await mkdtemp(`${folder}.draft-`)
     try {
-      await fetchInto(draft, log)
+      await fetchInto(draft, packages, log)
       await rename(draft, folder).catch(async (error: unknown) => {
         // A lock taken for dead was not: the other's result is as good as ours.
         if (!(await exists(folder))) throw error
@@ -57,8 +65,9 @@ export async function fetchDebianTools(folder: string, log: (line: string) => vo
   }
 }
 
-async function fetchInto(draft: string, log: (line: string) => void): Promise<void> {
-  log(`Fetching ${Object.keys(PACKAGES).join(', ')} as Debian packages, once, into ${dirname(draft)}`)
+async function fetchInto(draft: string, packages: Packages, log: (line: string) => void): Promise<void> {
+  const wanted = Object.keys(packages)
+  log(`Fetching ${wanted.join(', ')} as Debian packages, once, into ${dirname(draft)}`)
   const state = join(draft, 'apt')
   const debs = join(state, 'debs')
   await mkdir(join(state, 'state', 'lists', 'partial'), { recursive: true })
@@ -70,14 +79,13 @@ async function fetchInto(draft: string, log: (line: string) => void): Promise<vo
   }
   await apt('apt-get', 'update')
   // An older release may lack one of them; what it has is still worth having, and findBinary names the rest.
-  const offered = await apt('apt-cache', 'madison', ...Object.keys(PACKAGES))
-  const names = Object.keys(PACKAGES).filter(name => new RegExp(`^\\s*${name} \\|`, 'm').test(offered))
+  const offered = await apt('apt-cache', 'madison', ...wanted)
+  const names = wanted.filter(name => new RegExp(`^\\s*${name} \\|`, 'm').test(offered))
   const uris = await apt('apt-get', 'install', '--print-uris', '--no-install-recommends', ...names)
-  const needs = await apt('apt-cache', 'depends', '--recurse', '--important', 'prometheus')
-  await apt('apt-get', 'download', ...names, ...missingLibraries(uris, names), ...pageParts(needs))
+  await apt('apt-get', 'download', ...names, ...missingLibraries(uris, names))
   for (const deb of await readdir(debs)) await run('dpkg', ['-x', join(debs, deb), draft], { timeout: STEP_TIMEOUT_MS })
   await rm(state, { recursive: true, force: true })
-  await writeStartScripts(draft)
+  await writeStartScripts(draft, packages)
 }
 
 /** Reads the system's sources and what is installed, writes only below `folder`: no root, no trace on the system. */
@@ -103,19 +111,14 @@ function missingLibraries(uris: string, names: readonly string[]): string[] {
     .map(([, name]) => name ?? '')
 }
 
-/** Of what Prometheus needs, what its pages are made of; also where the system has it, for they are linked relatively. */
-function pageParts(dependencies: string): string[] {
-  return dependencies.split('\n').filter(name => /^(libjs|fonts-glyphicons)-/.test(name))
-}
-
-async function writeStartScripts(folder: string): Promise<void> {
+async function writeStartScripts(folder: string, packages: Packages): Promise<void> {
   await mkdir(join(folder, 'bin'))
   const libraries = (await exists(join(folder, 'usr/lib')))
     ? (await readdir(join(folder, 'usr/lib')))
         .filter(entry => entry.includes('-linux-'))
         .map(entry => `$root/usr/lib/${entry}`)
     : []
-  const programs = Object.assign({}, ...Object.values(PACKAGES)) as Record<string, string>
+  const programs = Object.assign({}, ...Object.values(packages)) as Record<string, string>
   for (const [name, program] of Object.entries(programs)) {
     if (!(await exists(join(folder, program)))) continue
     const lines = [
@@ -125,36 +128,10 @@ async function writeStartScripts(folder: string): Promise<void> {
       ...(libraries.length === 0
         ? []
         : [`export LD_LIBRARY_PATH="${libraries.join(':')}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`]),
-      ...(await relocate(join(folder, program))),
       `exec "$root/${program}" "$@"`,
     ]
     await writeFile(join(folder, 'bin', name), `${lines.join('\n')}\n`, { mode: 0o755 })
   }
-}
-
-const COMPILED_IN = Buffer.from('/usr/share/prometheus')
-const RELOCATED = Buffer.from('/proc/self/fd/9'.padEnd(COMPILED_IN.length, '/'))
-
-/**
- * Debian's Alertmanager reads its default templates, and its Prometheus its pages, from a path that is compiled in and has
- * no flag. Without the templates Alertmanager refuses every configuration, and only root could put them there. So our
- * private copies get another path of the same length, through a file descriptor that the start script opens on the
- * unpacked folder.
- *
- * @returns the start script's lines for it; none for programs without that path.
- */
-async function relocate(program: string): Promise<string[]> {
-  if (!['prometheus', 'prometheus-alertmanager'].includes(basename(program))) return []
-  const bytes = await readFile(program)
-  let patched = 0
-  for (let at = bytes.indexOf(COMPILED_IN); at >= 0; at = bytes.indexOf(COMPILED_IN, at)) {
-    RELOCATED.copy(bytes, at)
-    patched++
-  }
-  if (patched === 0) return []
-  await writeFile(program, bytes)
-  await chmod(program, 0o755)
-  return [`exec 9<"$root${COMPILED_IN.toString()}"`]
 }
 
 async function exists(path: string): Promise<boolean> {

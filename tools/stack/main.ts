@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { processEnv } from '../../src/config/env'
 import { onNpmExit } from '../../src/process/on-npm-exit'
-import { findBinary, type BinaryName } from './binaries'
+import { describeBinary, findBinary, type Binary, type BinaryName } from './binaries'
 import { findCollector, type CollectorBinary } from './collector'
 import { firstScrape } from './first-scrape'
 import { freePort } from './free-port'
@@ -37,8 +37,11 @@ void main().then(
 
 async function main(): Promise<void> {
   const stopRequested = listenForSignals()
-  await checkBinaries()
+  // Building what is missing takes minutes: Ctrl-C ends it at once.
+  const binaries = await Promise.race([findBinaries(), stopRequested])
+  if (binaries === undefined) return
   const collector = await findBuiltCollector()
+  say(`Uses ${[...binaries, ...(collector === undefined ? [] : [collector])].map(describeBinary).join(', ')}.`)
   mkdirSync(values.folder, { recursive: true })
   // Two runs in one checkout would remove each other's data.
   const unlock = await takeLock(join(values.folder, 'stack.lock'), { timeoutMs: 0, log: say })
@@ -51,7 +54,7 @@ async function main(): Promise<void> {
     void stopRequested.then(() => stopping.abort())
     const down = await firstScrape(`http://127.0.0.1:${ports.prometheus}`, stopping.signal)
     if (down.length > 0) say(`Prometheus cannot scrape: ${down.join(', ')}`)
-    say(summary(ports, stack, folder.logs))
+    say(summary({ ports, stack, logs: folder.logs, withoutPages: withoutPages(binaries) }))
     void sayWhoEnds(stack, stopRequested)
     await stopRequested
     say('Stopping …')
@@ -77,17 +80,24 @@ function listenForSignals(): Promise<void> {
 }
 
 /** @throws with everything that is missing, in one go */
-async function checkBinaries(): Promise<void> {
+async function findBinaries(): Promise<Binary[]> {
+  const binaries: Binary[] = []
   const missing: string[] = []
   for (const name of NEEDED) {
     try {
-      await findBinary(name, { log: say })
+      binaries.push(await findBinary(name, { log: say }))
     } catch (error) {
       missing.push(error instanceof Error ? error.message : String(error))
     }
   }
   if (missing.length > 0)
     throw new Error(['The stack needs programs that this machine lacks:', ...missing].join('\n  '))
+  return binaries
+}
+
+/** Those that we built: their Go modules do not contain the web interface. */
+function withoutPages(binaries: readonly Binary[]): ReadonlySet<string> {
+  return new Set(binaries.filter(({ origin }) => origin === 'built').map(({ name }) => name))
 }
 
 /** One that is there already: building it takes minutes, and the stack is whole without. */

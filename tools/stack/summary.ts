@@ -1,17 +1,27 @@
 import { relative } from 'node:path'
 import type { Stack, StackPorts } from './stack'
 
+export interface SummaryOptions {
+  readonly ports: StackPorts
+  readonly stack: Stack
+  /** Folder of the logs. */
+  readonly logs: string
+  /** Programs that have an API and no web interface. */
+  readonly withoutPages: ReadonlySet<string>
+}
+
 /** Where everything is, and what to try, once the stack is up. */
-export function summary(ports: StackPorts, stack: Stack, logs: string): string {
+export function summary({ ports, stack, logs, withoutPages }: SummaryOptions): string {
   const gateway = `http://127.0.0.1:${ports.gateway}`
   const redis = stack.components.find(({ name }) => name === 'redis')?.process.pid
   const nowhere = process.platform === 'win32' ? 'NUL' : '/dev/null'
   const load = (path: string): string => `curl -s -o ${nowhere} "${gateway}${path}?n=[1-500]"`
+  const apiOnly = (name: string): string => (withoutPages.has(name) ? '   (API only, no pages)' : '')
   const places = [
     ['gateway', gateway],
     ['operations', `http://127.0.0.1:${ports.gatewayOps}`],
-    ['Prometheus', `http://127.0.0.1:${ports.prometheus}`],
-    ['Alertmanager', `http://127.0.0.1:${ports.alertmanager}`],
+    ['Prometheus', `http://127.0.0.1:${ports.prometheus}${apiOnly('prometheus')}`],
+    ['Alertmanager', `http://127.0.0.1:${ports.alertmanager}${apiOnly('alertmanager')}`],
     ['incidents', `http://127.0.0.1:${ports.incidents}/incidents`],
     ['mail that alerts sent', stack.mail.url],
     ['what Slack would get', `http://127.0.0.1:${ports.slackCatcher}`],

@@ -54,7 +54,7 @@ describe('finding a program of the stack', () => {
     }
     const first = await findBinary('redis-server', { searchPath: '', cacheFolder, fetch })
     const second = await findBinary('redis-server', { searchPath: '', cacheFolder, fetch })
-    assert.equal(first.origin, 'cache')
+    assert.equal(first.origin, 'package')
     assert.deepEqual(second, first)
     assert.equal(fetched, 1)
   })

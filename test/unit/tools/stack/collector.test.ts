@@ -46,7 +46,7 @@ describe('finding a Collector', () => {
     writeScript(join(searchPath, 'otelcol'), collectorScript('0.120.0', false))
     const { go } = writeFakeGo(BUILDS_A_COLLECTOR)
     const collector = await findCollector({ searchPath, cacheFolder, go, log })
-    assert.equal(collector.origin, 'cache')
+    assert.equal(collector.origin, 'built')
     assert.equal(collector.version, '0.159.0')
   })
 
