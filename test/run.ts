@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, globSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
-import { BINARY_NAMES, describeBinary, findBinary, findOlderPromtool, isBuiltByGo } from '../tools/stack/binaries'
+import { BINARY_NAMES, describeBinary, findBinary, findOlderTool, isBuiltByGo } from '../tools/stack/binaries'
 import { findCollector } from '../tools/stack/collector'
 import { findBrowser } from './support/browser'
 import { until } from './support/until'
@@ -16,6 +16,8 @@ import type { Summary } from './support/reporter'
 
 /** Compiled, this file is dist/test/run.js. */
 const ROOT = resolve(__dirname, '../..')
+/** For the compatibility tests of the monitoring files. */
+const OLDER_TOOLS = ['promtool', 'amtool'] as const
 const CI = process.env['CI'] === 'true'
 /** Mocha ends by itself when nothing is open any more; a test that forgot to close something shows here. */
 const MOCHA_EXIT_TIMEOUT_MS = 15_000
@@ -48,7 +50,7 @@ async function findPrograms(given: readonly string[]): Promise<string[]> {
     ...BINARY_NAMES.filter(name => all || !isBuiltByGo(name)).map(
       name => async () => describeBinary(await findBinary(name)),
     ),
-    ...(all ? [async () => describeBinary(await findOlderPromtool())] : []),
+    ...(all ? OLDER_TOOLS.map(name => async () => describeBinary(await findOlderTool(name))) : []),
     ...(all ? [async () => describeBrowser(await findBrowser())] : []),
     ...(all ? [async () => describeBinary(await findCollector())] : []),
   ]

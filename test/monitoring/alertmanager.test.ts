@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { needs } from '../support/needs'
+import { findOlderTool } from '../../tools/stack/binaries'
+import { needs, needsOlder } from '../support/needs'
 import { alertsIn, filesMatching, read, readYaml, ruleFiles } from './monitoring-files'
-import { runTool } from './run-tool'
+import { runTool, runToolAt } from './run-tool'
 
 const CONFIG = 'monitoring/alertmanager.yml'
 
@@ -33,6 +34,17 @@ describe('Alertmanager configuration', () => {
 
     it('tells the team about an alert that nobody thought of', async () => {
       assert.equal(await receiversOf({ alertname: 'FromSomewhereElse' }), 'team')
+    })
+  })
+
+  describe('read by the older amtool of the Debian release', function () {
+    // The package may have to be fetched.
+    this.timeout(600_000)
+
+    before(needsOlder('amtool'))
+
+    it('is accepted with its templates', async () => {
+      assert.match(await runToolAt((await findOlderTool('amtool')).path, 'check-config', CONFIG), /1 templates/)
     })
   })
 

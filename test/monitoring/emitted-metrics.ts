@@ -57,7 +57,7 @@ const REDIS_EXPORTER = [
   'redis_uptime_in_seconds',
 ] as const
 
-/** Of Prometheus and Alertmanager about themselves, seen in 2.42 and 3.5, 0.25 and 0.33. */
+/** Of Prometheus and Alertmanager about themselves, seen in 2.42 and 3.16, 0.25 and 0.35. */
 const ALERT_PATH = [
   'alertmanager_config_last_reload_successful',
   'alertmanager_notifications_failed_total',

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { REASONS } from '../../src/errors/reasons'
-import { BinaryMissing, findOlderPromtool } from '../../tools/stack/binaries'
-import { needs } from '../support/needs'
+import { findOlderTool } from '../../tools/stack/binaries'
+import { needs, needsOlder } from '../support/needs'
 import { runTool, runToolAt } from './run-tool'
 import { ROOT, alertsIn, filesMatching, read, readYaml, ruleFiles } from './monitoring-files'
 
@@ -32,26 +32,17 @@ describe('Prometheus rules', () => {
   })
 
   describe('read by the older promtool of the Debian release', function () {
-    // Eight programs one after the other, on a machine that may be busy; the package may have to be fetched.
+    // Eight files of tests in one program, on a machine that may be busy; the package may have to be fetched.
     this.timeout(600_000)
 
-    let promtool: string
-
-    before(async function findIt() {
-      try {
-        promtool = (await findOlderPromtool()).path
-      } catch (error) {
-        if (!(error instanceof BinaryMissing) || process.env['CI'] === 'true') throw error
-        this.skip()
-      }
-    })
+    before(needsOlder('promtool'))
 
     it('load with the configuration', async () => {
-      await runToolAt(promtool, 'check', 'config', 'monitoring/prometheus.yml')
+      await runToolAt((await findOlderTool('promtool')).path, 'check', 'config', 'monitoring/prometheus.yml')
     })
 
     it('pass all their unit tests', async () => {
-      await runToolAt(promtool, 'test', 'rules', ...UNIT_TESTS)
+      await runToolAt((await findOlderTool('promtool')).path, 'test', 'rules', ...UNIT_TESTS)
     })
   })
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { needs } from '../support/needs'
 import { isAlive } from '../support/process-status'
@@ -10,12 +10,12 @@ import { until } from '../support/until'
 const ROOT = resolve(__dirname, '../../..')
 
 /** What `npm run stack` runs. It takes other ports where its own are in use. */
-function startStack(folder: string): TestProcess {
+function startStack(folder: string, env = plainEnvironment()): TestProcess {
   return startProcess({
     name: 'npm run stack',
     path: process.execPath,
     args: [join(ROOT, 'dist/tools/stack/main.js'), '--folder', folder],
-    env: plainEnvironment(),
+    env,
     cwd: ROOT,
   })
 }
@@ -32,6 +32,16 @@ function addressOf(stack: TestProcess, what: string): string {
 
 function pidsOf(stack: TestProcess): number[] {
   return stack.lines.map(line => Number(/ pid (\d+)$/.exec(line)?.[1])).filter(pid => !Number.isNaN(pid))
+}
+
+/** Programs that we built have an API only: the summary says so, and so does what a person finds in the browser. */
+async function tellsWhetherThereArePages(stack: TestProcess, name: string): Promise<void> {
+  const summary = stack.lines.find(line => line.startsWith(`    ${name} `)) ?? ''
+  const response = await fetch(addressOf(stack, name))
+  assert.equal(response.status, 200)
+  assert.equal((await response.text()).includes('has no web pages'), summary.includes('API only'), summary)
+  const line = stack.lines.find(text => text.startsWith('Uses ')) ?? ''
+  assert.match(line, new RegExp(`\\b${name.toLowerCase()} \\d+\\.\\d+\\.\\d+ \\(`))
 }
 
 interface Target {
@@ -57,6 +67,7 @@ describe('npm run stack', function () {
       timeoutMs: 40_000,
     })
     assert.equal((await fetch(addressOf(stack, 'mail that alerts sent'))).status, 200)
+    for (const name of ['Prometheus', 'Alertmanager']) await tellsWhetherThereArePages(stack, name)
 
     const second = startStack(folder)
     assert.deepEqual(await second.exited, { code: 1, signal: null })
@@ -81,6 +92,27 @@ describe('npm run stack', function () {
 
     await stack.kill()
     await until(() => !pids.some(isAlive), { what: 'all programs have ended', timeoutMs: 20_000 })
+  })
+})
+
+describe('npm run stack while it builds a program', () => {
+  it('ends at once when it is told to, and leaves nothing half built', async () => {
+    const programs = temporaryFolder()
+    const cache = temporaryFolder()
+    const writeProgram = (name: string, script: string): void =>
+      writeFileSync(join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    writeProgram('redis-server', 'echo "Redis server v=7.0.15 sha=0"')
+    writeProgram('redis_exporter', 'echo "Redis Metrics Exporter v1.45.0"')
+    writeProgram('go', 'exec /bin/sleep 60')
+    const env = { ...plainEnvironment(), PATH: programs, XDG_CACHE_HOME: cache }
+    const stack = startStack(temporaryFolder(), env)
+    const built = /^Building Prometheus \d+\.\d+\.\d+ .*, once, into/
+    await stack.waitForLine('the build', line => built.test(line), 20_000)
+    assert.deepEqual(await stack.stop(), { code: 0, signal: null })
+    assert.deepEqual(
+      readdirSync(join(cache, 'myesi-gateway')).filter(name => !name.endsWith('.lock')),
+      [],
+    )
   })
 })
 

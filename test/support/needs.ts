@@ -1,24 +1,33 @@
-import { BinaryMissing, findBinary, type BinaryName } from '../../tools/stack/binaries'
+import { BinaryMissing, findBinary, findOlderTool, type Binary, type BinaryName } from '../../tools/stack/binaries'
 import { BUILD_TIMEOUT_MS } from '../../tools/stack/go-build'
 
 /** Programs already reported as missing in this run. */
-const reported = new Set<BinaryName>()
+const reported = new Set<string>()
 
 /**
  * For a suite that needs programs which are not ours: `before(needs('redis-server'))`. Where one cannot be had, the suite is
  * pending and says why; with `CI=true` it fails instead.
  */
 export function needs(...names: readonly BinaryName[]): Mocha.AsyncFunc {
+  return needsAll(names.map(name => async () => findBinary(name)))
+}
+
+/** The same for a tool of the Debian release that is older than the one of the stack. */
+export function needsOlder(name: 'promtool' | 'amtool'): Mocha.AsyncFunc {
+  return needsAll([async () => findOlderTool(name)])
+}
+
+function needsAll(finders: readonly (() => Promise<Binary>)[]): Mocha.AsyncFunc {
   return async function findBinaries(this: Mocha.Context): Promise<void> {
     // The first one may have to be built or fetched: by tests that are named one by one, or when mocha was started directly.
     this.timeout(BUILD_TIMEOUT_MS)
-    for (const name of names) {
+    for (const find of finders) {
       try {
-        await findBinary(name)
+        await find()
       } catch (error) {
         if (!(error instanceof BinaryMissing) || process.env['CI'] === 'true') throw error
-        if (!reported.has(name)) process.stderr.write(`${error.message}\n`)
-        reported.add(name)
+        if (!reported.has(error.message)) process.stderr.write(`${error.message}\n`)
+        reported.add(error.message)
         this.skip()
       }
     }

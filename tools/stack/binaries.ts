@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
-import { OLDER_PROMTOOL, STACK_PACKAGES, debianRelease, fetchDebianPrograms } from './debian-packages'
+import { OLDER_TOOLS, STACK_PACKAGES, debianRelease, fetchDebianPrograms } from './debian-packages'
 import { executable, findGo, isExecutable } from './go-build'
 import { ALERTMANAGER_MODULE, PROMETHEUS_MODULE, buildModule, moduleFolder, type GoModule } from './module-build'
 
@@ -129,21 +129,22 @@ export async function findBinary(name: BinaryName, options: FindOptions = {}): P
 }
 
 /**
- * The promtool of the system's Debian release, 2.42 on Debian 12: the oldest Prometheus that the rules are written for.
+ * promtool or amtool of the system's Debian release, 2.42 and 0.25 on Debian 12: the oldest that the rules and routes are
+ * written for.
  *
  * @throws {BinaryMissing} on other systems.
  */
-export async function findOlderPromtool(log = writeToStandardError): Promise<Binary> {
+export async function findOlderTool(name: 'promtool' | 'amtool', log = writeToStandardError): Promise<Binary> {
   const release = await debianRelease()
-  const missing = 'the older promtool, for one compatibility test of the rules'
+  const missing = `an older ${name}, for a compatibility test of the monitoring files`
   if (release === undefined) throw new BinaryMissing(`${missing}: only on Debian and Ubuntu`)
-  const folder = join(defaultCacheFolder(), `${release}-promtool`)
+  const folder = join(defaultCacheFolder(), `${release}-older-tools`)
   try {
-    await fetchDebianPrograms(folder, OLDER_PROMTOOL, log)
+    await fetchDebianPrograms(folder, OLDER_TOOLS, log)
   } catch (error) {
     throw new BinaryMissing(`${missing}: could not be fetched: ${messageOf(error)}`, { cause: error })
   }
-  const binary = await tryBinary('promtool', join(folder, 'bin/promtool'), 'package')
+  const binary = await tryBinary(name, join(folder, 'bin', name), 'package')
   if (binary === undefined) throw new BinaryMissing(`${missing}: is not in, or does not run from, ${folder}`)
   return binary
 }

@@ -17,13 +17,16 @@ export const STACK_PACKAGES: Packages = {
   'prometheus-redis-exporter': { redis_exporter: 'usr/bin/prometheus-redis-exporter' },
 }
 
-/** Debian's Prometheus is old, which makes its promtool a test of what the rules may use. */
-export const OLDER_PROMTOOL: Packages = { prometheus: { promtool: 'usr/bin/promtool' } }
+/** Debian's Prometheus and Alertmanager are old, which makes their tools a test of what rules and routes may use. */
+export const OLDER_TOOLS: Packages = {
+  prometheus: { promtool: 'usr/bin/promtool' },
+  'prometheus-alertmanager': { amtool: 'usr/bin/amtool' },
+}
 
 /** Raised when what is fetched, or how it is laid out, changes: folders of an earlier layout are not used any more. */
 const LAYOUT = 3
 
-/** How long one step of apt may take. The network is the only slow part: 32 MB at most. */
+/** How long one step of apt may take. The network is the only slow part: about 40 MB at most. */
 const STEP_TIMEOUT_MS = 240_000
 
 /** The folder's name for this release, `debian-12-x64-2` and the like, where apt and dpkg are to be had; undefined elsewhere. */
