@@ -7,6 +7,7 @@ import { GROUPS, besideOld, inParts, only } from './groups.ts'
 import { measureLaunch, type Plan, type Slice } from './measure.ts'
 import { helper, start, stopAll, type Listening, type Program } from './processes.ts'
 import { MAX_PROCESSES, processesOf, type Batch, type Row } from './rows.ts'
+import { shuffled } from './shuffled.ts'
 import { meanRatio, median, ratios } from './statistics.ts'
 import type { Surroundings } from './subjects.ts'
 import { costTable, formatInterval, resultsOf, type Measured } from './table.ts'
@@ -88,7 +89,7 @@ async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Core
   const measured = new Map<Row, (readonly Slice[])[]>(batch.rows.map(row => [row, []]))
   for (let launch = 1; launch <= plan.launches; launch++) {
     const running = new Map<string, Listening>()
-    for (const spec of processesOf(batch)) running.set(spec.name, await start(spec, cores?.measured))
+    for (const spec of shuffled(processesOf(batch))) running.set(spec.name, await start(spec, cores?.measured))
     for (const [row, slices] of await measureLaunch(batch, running, load, plan)) measured.get(row)?.push(slices)
     await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
     report(`${batch.title}: launch ${launch} of ${plan.launches}${soFar(measured)}`)
