@@ -30,6 +30,8 @@ export interface Batch {
   /** The gateway row that a second column divides by. */
   readonly base?: string
   readonly rows: readonly Row[]
+  /** Programs that the rows need, such as Redis; they run where the upstream does. */
+  readonly beside?: readonly ProcessSpec[]
 }
 
 /** Each process at work needs its share of the caches: with more of them, what is measured is the crowd. */

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findCores, type Cores } from './cores.ts'
-import { GROUPS, besideOld, inParts, only } from './groups.ts'
+import { GROUPS, besideOld, inParts, only, type Group } from './groups.ts'
 import { measureLaunch, type Plan, type Slice } from './measure.ts'
+import { isSource, type PeerOptions, type Source } from './peers/find.ts'
 import { helper, start, stopAll, type Listening, type Program } from './processes.ts'
 import { MAX_PROCESSES, processesOf, type Batch, type Row } from './rows.ts'
 import { shuffled } from './shuffled.ts'
@@ -16,10 +17,12 @@ import { upstreamProgram } from './upstream.ts'
 
 const USAGE = `npm run bench -- [group ...] [options]
 
-  --list           the groups and their rows
+  --list           the groups
   --against TREE   before and after: the gateway of another tree beside this one, and the ratio new ÷ old with its spread.
                    A git reference (built in the cache folder) or the folder of a built tree. Default rows: off, full-1
   --only a,b       these rows only
+  --peers a,b      where other gateways come from: debian, npm, pypi (these are usual), go (builds Traefik and Caddy, slowly).
+                   What is missing is installed in the user's cache folder, except for Debian's
   --quick          one launch with few rounds, for a first look; the spread is wide
   --launches N     how often every process is started afresh
   --rounds N       how often each row is measured in each launch
@@ -37,6 +40,7 @@ const { values: options, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
     against: { type: 'string' },
     only: { type: 'string' },
+    peers: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     launches: { type: 'string' },
@@ -47,6 +51,7 @@ const { values: options, positionals } = parseArgs({
 })
 
 if (options.help) process.stdout.write(USAGE)
+else if (options.list) for (const [name, { title }] of Object.entries(GROUPS)) print(`${name.padEnd(12)} ${title}`)
 else if (process.platform !== 'linux')
   fail('the bench reads the CPU time of whole process trees from /proc: Linux only')
 else await bench()
@@ -82,11 +87,12 @@ async function measureGroups(folder: string): Promise<void> {
     sinkUrl: urlOf(sink),
   }
   const { program: load } = await start(helper('load'), cores?.others)
-  for (const batch of chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
+  for (const batch of await chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
 }
 
 async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Cores | undefined): Promise<void> {
   const measured = new Map<Row, (readonly Slice[])[]>(batch.rows.map(row => [row, []]))
+  for (const spec of batch.beside ?? []) await start(spec, cores?.others)
   for (let launch = 1; launch <= plan.launches; launch++) {
     const running = new Map<string, Listening>()
     for (const spec of shuffled(processesOf(batch))) running.set(spec.name, await start(spec, cores?.measured))
@@ -114,19 +120,22 @@ function soFar(measured: Measured): string {
     .join('')
 }
 
-function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Batch[] {
-  const names = positionals.length > 0 ? positionals : ['ladder']
+async function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Promise<Batch[]> {
   const rowNames = options.only?.split(',') ?? (old && positionals.length === 0 ? ROWS_AGAINST : undefined)
-  return names
-    .flatMap(name => {
-      const group = GROUPS[name]
-      if (group === undefined) throw new Error(`no group "${name}"; there are ${Object.keys(GROUPS).join(', ')}`)
-      const batches = group.batches(THIS_TREE, surroundings)
-      if (old === undefined) return batches
-      // Same names, so the old tree's files need a folder of their own only if they differ; they do not.
-      const olds = group.batches(old, surroundings)
-      return batches.map((batch, index) => besideOld(batch, olds[index] as Batch))
-    })
+  const peers: PeerOptions = { sources: options.peers?.split(',').map(sourceNamed), skip: print }
+  const batches: Batch[] = []
+  for (const { batches: make } of chosenGroups()) {
+    const own = await make(THIS_TREE, surroundings, peers)
+    if (old === undefined) batches.push(...own)
+    else {
+      // In a folder of its own: files of both trees have the same names.
+      const folder = join(surroundings.folder, 'old')
+      mkdirSync(folder, { recursive: true })
+      const olds = await make(old, { ...surroundings, folder }, { ...peers, sources: [] })
+      batches.push(...own.map((batch, index) => besideOld(batch, olds[index] as Batch)))
+    }
+  }
+  return batches
     .map(batch =>
       rowNames
         ? only(
@@ -137,6 +146,19 @@ function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Batch
     )
     .filter(batch => batch.rows.length > 0)
     .flatMap(batch => inParts(batch, MAX_PROCESSES))
+}
+
+function chosenGroups(): Group[] {
+  return (positionals.length > 0 ? positionals : ['ladder']).map(name => {
+    const group = GROUPS[name]
+    if (group === undefined) throw new Error(`no group "${name}"; there are ${Object.keys(GROUPS).join(', ')}`)
+    return group
+  })
+}
+
+function sourceNamed(name: string): Source {
+  if (!isSource(name)) throw new Error(`--peers takes debian, npm, pypi and go, not "${name}"`)
+  return name
 }
 
 function planFromOptions(): Plan {

@@ -12,7 +12,7 @@ export interface Surroundings {
   readonly sinkUrl: string
 }
 
-type Environment = Readonly<Record<string, string>>
+export type Environment = Readonly<Record<string, string>>
 
 export const TELEMETRY_OFF: Environment = { OTEL_SDK_DISABLED: 'true' }
 export const STOCK: Environment = { TELEMETRY_HTTP_INSTRUMENTATION: 'stock' }
