@@ -203,7 +203,10 @@ function connections(tree: Tree, surroundings: Surroundings): Batch[] {
 function tls(tree: Tree, surroundings: Surroundings): Batch[] {
   const { cert, key } = certificate(surroundings.folder)
   const { reference, rows } = references(surroundings, { BENCH_CERTIFICATE: cert, BENCH_KEY: key })
-  const configuration = { entrypoint: { tls: { cert, key } }, ...oneRoute(surroundings.upstreamUrl) }
+  const configuration = {
+    entrypoint: { tls: { cert, key }, overload: { maxEventLoopDelay: '10s' } },
+    ...oneRoute(surroundings.upstreamUrl),
+  }
   return [
     {
       title: 'TLS from the client, keep-alive',
