@@ -38,10 +38,10 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   tls: { title: 'CPU per request over TLS', batches: tls },
 }
 
-const FULL_1 = exporting(0.01)
+export const FULL_1 = exporting(0.01)
 
 /** The reference and, as a row, the same program in a process of its own: how far that row is from 1 is the error. */
-function references(surroundings: Surroundings, env: Environment = {}): Pick<Batch, 'reference' | 'rows'> {
+export function references(surroundings: Surroundings, env: Environment = {}): Pick<Batch, 'reference' | 'rows'> {
   return {
     reference: row('bare', 'Express + undici forwarder', forwarder('bare', surroundings, env)),
     rows: [row('bare-again', 'the forwarder against itself', forwarder('bare-again', surroundings, env))],
@@ -52,7 +52,7 @@ function ours(name: string, label: string, process: ProcessSpec, others: Partial
   return row(name, label, process, { isGateway: true, ...others })
 }
 
-function offAndFull(tree: Tree, surroundings: Surroundings, configuration?: object): Row[] {
+export function offAndFull(tree: Tree, surroundings: Surroundings, configuration?: object): Row[] {
   return [
     ours('off', 'telemetry off', gateway('off', TELEMETRY_OFF, tree, surroundings, configuration)),
     ours('full-1', 'full telemetry, 1 % exported', gateway('full-1', FULL_1, tree, surroundings, configuration)),

@@ -88,7 +88,8 @@ function shuffledPairs(rows: readonly Row[]): Row[] {
   return shuffled(newRows).flatMap(row => shuffled([row, ...rows.filter(({ oldOf }) => oldOf === row.name)]))
 }
 
-async function driveOne(
+/** Warms up, then measures one slice. */
+export async function driveOne(
   { program }: Listening,
   target: Exclude<Command, string>['start'],
   load: Program,

@@ -37,7 +37,8 @@ export interface Batch {
 /** Each process at work needs its share of the caches: with more of them, what is measured is the crowd. */
 export const MAX_PROCESSES = 8
 
-const USUAL: Request = { path: '/plain', connections: 32, isTls: false, headers: {}, bodyBytes: 0 }
+/** A small answer over keep-alive connections. */
+export const USUAL: Request = { path: '/plain', connections: 32, isTls: false, headers: {}, bodyBytes: 0 }
 
 export function requestOf(batch: Batch, row: Row): Request {
   return { ...USUAL, ...batch.request, ...row.request }

@@ -3,8 +3,9 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findCores, type Cores } from './cores.ts'
-import { GROUPS, besideOld, inParts, only, type Group } from './groups.ts'
+import { GROUPS, besideOld, inParts, only } from './groups.ts'
 import { measureLaunch, type Plan, type Slice } from './measure.ts'
+import { MORE_GROUPS } from './more-groups.ts'
 import { isSource, type PeerOptions, type Source } from './peers/find.ts'
 import { helper, start, stopAll, type Listening, type Program } from './processes.ts'
 import { MAX_PROCESSES, processesOf, type Batch, type Row } from './rows.ts'
@@ -51,7 +52,8 @@ const { values: options, positionals } = parseArgs({
 })
 
 if (options.help) process.stdout.write(USAGE)
-else if (options.list) for (const [name, { title }] of Object.entries(GROUPS)) print(`${name.padEnd(12)} ${title}`)
+else if (options.list)
+  for (const [name, { title }] of Object.entries({ ...GROUPS, ...MORE_GROUPS })) print(`${name.padEnd(12)} ${title}`)
 else if (process.platform !== 'linux')
   fail('the bench reads the CPU time of whole process trees from /proc: Linux only')
 else await bench()
@@ -88,6 +90,10 @@ async function measureGroups(folder: string): Promise<void> {
   }
   const { program: load } = await start(helper('load'), cores?.others)
   for (const batch of await chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
+  for (const { run } of chosenFrom(MORE_GROUPS)) {
+    if (old) throw new Error(`--against is for CPU per request: ${Object.keys(GROUPS).join(', ')}`)
+    print(`\n${await run({ tree: THIS_TREE, surroundings, peers: peerOptions(), cores, load, plan })}`)
+  }
 }
 
 async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Cores | undefined): Promise<void> {
@@ -122,9 +128,9 @@ function soFar(measured: Measured): string {
 
 async function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Promise<Batch[]> {
   const rowNames = options.only?.split(',') ?? (old && positionals.length === 0 ? ROWS_AGAINST : undefined)
-  const peers: PeerOptions = { sources: options.peers?.split(',').map(sourceNamed), skip: print }
+  const peers = peerOptions()
   const batches: Batch[] = []
-  for (const { batches: make } of chosenGroups()) {
+  for (const { batches: make } of chosenFrom(GROUPS)) {
     const own = await make(THIS_TREE, surroundings, peers)
     if (old === undefined) batches.push(...own)
     else {
@@ -148,12 +154,20 @@ async function chosenBatches(surroundings: Surroundings, old: Tree | undefined):
     .flatMap(batch => inParts(batch, MAX_PROCESSES))
 }
 
-function chosenGroups(): Group[] {
-  return (positionals.length > 0 ? positionals : ['ladder']).map(name => {
-    const group = GROUPS[name]
-    if (group === undefined) throw new Error(`no group "${name}"; there are ${Object.keys(GROUPS).join(', ')}`)
-    return group
-  })
+function chosenFrom<Kind>(groups: Readonly<Record<string, Kind>>): Kind[] {
+  return groupNames().flatMap(name => groups[name] ?? [])
+}
+
+function groupNames(): string[] {
+  const all = Object.keys({ ...GROUPS, ...MORE_GROUPS })
+  for (const name of positionals) {
+    if (!all.includes(name)) throw new Error(`no group "${name}"; there are ${all.join(', ')}`)
+  }
+  return positionals.length > 0 ? positionals : ['ladder']
+}
+
+function peerOptions(): PeerOptions {
+  return { sources: options.peers?.split(',').map(sourceNamed), skip: print }
 }
 
 function sourceNamed(name: string): Source {
