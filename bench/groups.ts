@@ -1,44 +1,218 @@
-import { processesOf, type Batch, type Row } from './rows.ts'
-import { STOCK, TELEMETRY_OFF, exporting, forwarder, gateway, row, type Surroundings } from './subjects.ts'
-import type { Tree } from './trees.ts'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort } from './free-port.ts'
+import { apiKey, certificate, signedToken } from './credentials.ts'
+import { findPeers, type PeerOptions } from './peers/find.ts'
+import type { ProcessSpec } from './processes.ts'
+import { processesOf, type Batch, type Request, type Row } from './rows.ts'
+import {
+  STOCK,
+  TELEMETRY_OFF,
+  exporting,
+  forwarder,
+  gateway,
+  oneRoute,
+  row,
+  type Environment,
+  type Surroundings,
+} from './subjects.ts'
+import { redisServer, type Tree } from './trees.ts'
 
-/** A group of rows that can be chosen on the command line. */
+/** Rows that can be chosen on the command line. */
 export interface Group {
   readonly title: string
-  readonly batches: (tree: Tree, surroundings: Surroundings) => Batch[]
+  readonly batches: (tree: Tree, surroundings: Surroundings, peers: PeerOptions) => Promise<Batch[]> | Batch[]
 }
 
+/**
+ * CPU per request. Not here yet, because the gateway cannot do it yet: HTTP/2, WebSocket messages, several workers
+ * on several cores. Each is a batch of its own: its reference has to speak the same.
+ */
 export const GROUPS: Readonly<Record<string, Group>> = {
-  ladder: { title: 'what telemetry costs', batches: ladder },
+  ladder: { title: 'CPU per request by how much telemetry', batches: ladder },
+  peers: { title: 'CPU per request beside other gateways, without telemetry and with theirs', batches: beside },
+  limits: { title: 'CPU per request with rate limits, API keys, tokens', batches: limits },
+  routes: { title: 'CPU per request with 1,000 routes', batches: routes },
+  bodies: { title: 'CPU per request with 10 KiB up, 100 KiB and 1 MiB down', batches: bodies },
+  connections: { title: 'CPU per request over 1 and over 256 connections', batches: connections },
+  tls: { title: 'CPU per request over TLS', batches: tls },
 }
+
+export const FULL_1 = exporting(0.01)
 
 /** The reference and, as a row, the same program in a process of its own: how far that row is from 1 is the error. */
-function references(surroundings: Surroundings): Pick<Batch, 'reference' | 'rows'> {
-  const [bare, again] = ['bare', 'bare-again'].map(name => forwarder(name, surroundings))
+export function references(surroundings: Surroundings, env: Environment = {}): Pick<Batch, 'reference' | 'rows'> {
   return {
-    reference: row('bare', 'Express + undici forwarder', bare as Row['process']),
-    rows: [row('bare-again', 'the forwarder against itself', again as Row['process'])],
+    reference: row('bare', 'Express + undici forwarder', forwarder('bare', surroundings, env)),
+    rows: [row('bare-again', 'the forwarder against itself', forwarder('bare-again', surroundings, env))],
   }
 }
 
+function ours(name: string, label: string, process: ProcessSpec, others: Partial<Row> = {}): Row {
+  return row(name, label, process, { isGateway: true, ...others })
+}
+
+export function offAndFull(tree: Tree, surroundings: Surroundings, configuration?: object): Row[] {
+  return [
+    ours('off', 'telemetry off', gateway('off', TELEMETRY_OFF, tree, surroundings, configuration)),
+    ours('full-1', 'full telemetry, 1 % exported', gateway('full-1', FULL_1, tree, surroundings, configuration)),
+  ]
+}
+
 function ladder(tree: Tree, surroundings: Surroundings): Batch[] {
-  const ours = (name: string, label: string, env: Row['process']['env'] = {}, goal = ''): Row =>
-    row(name, label, gateway(name, env, tree, surroundings), { isGateway: true, goal })
+  const step = (name: string, label: string, env: Environment, goal = ''): Row =>
+    ours(name, label, gateway(name, env, tree, surroundings), { goal })
   const { reference, rows } = references(surroundings)
   return [
     {
-      title: 'telemetry',
+      title: 'Telemetry',
       reference,
       base: 'off',
       rows: [
         ...rows,
-        ours('off', 'telemetry off', TELEMETRY_OFF, '1.10 × forwarder'),
-        ours('off-silent', 'telemetry off, no access log', { ...TELEMETRY_OFF, LOG_LEVEL: 'warn' }),
-        ours('full-1', 'full telemetry, 1 % exported', exporting(0.01), '1.25 × off'),
-        ours('full-100', 'full telemetry, 100 % exported', exporting(1), '1.35 × off'),
-        ours('stock-1', 'stock instrumentations, 1 %', { ...exporting(0.01), ...STOCK }),
-        ours('stock-100', 'stock instrumentations, 100 %', { ...exporting(1), ...STOCK }),
+        step('off', 'telemetry off', TELEMETRY_OFF, '1.10 × forwarder'),
+        step('off-silent', 'telemetry off, no access log', { ...TELEMETRY_OFF, LOG_LEVEL: 'warn' }),
+        step('full-1', 'full telemetry, 1 % exported', FULL_1, '1.25 × off'),
+        step('full-100', 'full telemetry, 100 % exported', exporting(1), '1.35 × off'),
+        step('stock-1', 'stock instrumentations, 1 %', { ...FULL_1, ...STOCK }),
+        step('stock-100', 'stock instrumentations, 100 %', { ...exporting(1), ...STOCK }),
       ],
+    },
+  ]
+}
+
+async function beside(tree: Tree, surroundings: Surroundings, options: PeerOptions): Promise<Batch[]> {
+  const peers = await findPeers(surroundings, options)
+  const { reference, rows } = references(surroundings)
+  const [off, full] = offAndFull(tree, surroundings) as [Row, Row]
+  return [
+    { title: 'Without telemetry', reference, rows: [...rows, off, full, ...peers.plain] },
+    { title: 'With metrics, access log and 1 % of the traces', reference, rows: [...rows, full, ...peers.observed] },
+  ]
+}
+
+async function limits(tree: Tree, surroundings: Surroundings): Promise<Batch[]> {
+  const { folder, upstreamUrl } = surroundings
+  const key = apiKey()
+  const { token, jwks } = signedToken()
+  const jwksFile = join(folder, 'jwks.json')
+  writeFileSync(jwksFile, jwks)
+  const limit = { limit: 1_000_000_000, window: '1h' } // counted, and never reached
+  const route = (name: string, others: object = {}): object => ({
+    name,
+    match: { path: `/${name}` },
+    upstream: 'bench',
+    ...others,
+  })
+  const configuration = {
+    consumers: { acme: { apiKeys: [key.hash], subjects: ['app'] } },
+    tokens: { sso: { issuer: 'https://issuer.example/', audience: 'bench', jwks: jwksFile } },
+    upstreams: { bench: { targets: [upstreamUrl] } },
+    routes: [
+      route('plain'),
+      route('limited', { rateLimit: limit }),
+      route('key', { auth: { apiKey: {} } }),
+      route('token', { auth: { jwt: { tokens: 'sso' } } }),
+    ],
+  }
+  const redisPort = await freePort()
+  const full = gateway('full-1', FULL_1, tree, surroundings, configuration)
+  const redisEnv = { ...FULL_1, REDIS_URL: `redis://127.0.0.1:${redisPort}` }
+  const withRedis = gateway('full-1-redis', redisEnv, tree, surroundings, configuration)
+  const { reference, rows } = references(surroundings)
+  const asks = (path: string, headers: Request['headers'] = {}, goal = ''): Partial<Row> => ({
+    request: { path, headers },
+    goal,
+  })
+  return [
+    {
+      title: 'Limits, API keys and tokens, on top of full telemetry',
+      reference,
+      base: 'full-1',
+      beside: [await redisServer(redisPort)],
+      rows: [
+        ...rows,
+        ours('full-1', 'full telemetry, 1 % exported', full),
+        ours('memory', 'limit in memory', full, asks('/limited', {}, '1.1 × full')),
+        ours('redis', 'limit in Redis', withRedis, asks('/limited', {}, 'full + 0.6')),
+        ours('key', 'API key', full, asks('/key', { 'X-Api-Key': key.key }, '1.08 × full')),
+        ours(
+          'token',
+          'JWT (RS256), always the same',
+          full,
+          asks('/token', { Authorization: `Bearer ${token}` }, '1.1 × full'),
+        ),
+      ],
+    },
+  ]
+}
+
+function routes(tree: Tree, surroundings: Surroundings): Batch[] {
+  const thousand = Array.from({ length: 1_000 }, (_, index) => ({
+    name: `route-${index}`,
+    match: { path: `/service-${index}/items` },
+    upstream: 'bench',
+  }))
+  const many = { upstreams: { bench: { targets: [surroundings.upstreamUrl] } }, routes: thousand }
+  const { reference, rows } = references(surroundings)
+  return [
+    {
+      title: 'A thousand routes',
+      reference,
+      base: 'full-1',
+      rows: [
+        ...rows,
+        ours('full-1', 'one route', gateway('full-1', FULL_1, tree, surroundings)),
+        ours('routes-1000', '1,000 routes', gateway('routes-1000', FULL_1, tree, surroundings, many), {
+          request: { path: '/service-700/items' },
+          goal: '1.03 × one',
+        }),
+      ],
+    },
+  ]
+}
+
+async function bodies(tree: Tree, surroundings: Surroundings, options: PeerOptions): Promise<Batch[]> {
+  const { plain } = await findPeers(surroundings, { ...options, sources: options.sources ?? ['debian'] })
+  const { reference, rows } = references(surroundings)
+  const batch = (title: string, request: Partial<Request>, effort: number): Batch => ({
+    title,
+    request,
+    effort,
+    reference,
+    rows: [...rows, ...offAndFull(tree, surroundings, oneRoute(surroundings.upstreamUrl, request.path)), ...plain],
+  })
+  return [
+    batch('10 KiB up', { path: '/upload', bodyBytes: 10 * 1024 }, 2),
+    batch('100 KiB down', { path: '/100k' }, 5),
+    batch('1 MiB down', { path: '/1m' }, 20),
+  ]
+}
+
+function connections(tree: Tree, surroundings: Surroundings): Batch[] {
+  const { reference, rows } = references(surroundings)
+  const batch = (title: string, connections: number): Batch => ({
+    title,
+    request: { connections },
+    reference,
+    rows: [...rows, ...offAndFull(tree, surroundings)],
+  })
+  return [batch('One connection', 1), batch('256 connections', 256)]
+}
+
+function tls(tree: Tree, surroundings: Surroundings): Batch[] {
+  const { cert, key } = certificate(surroundings.folder)
+  const { reference, rows } = references(surroundings, { BENCH_CERTIFICATE: cert, BENCH_KEY: key })
+  const configuration = {
+    entrypoint: { tls: { cert, key }, overload: { maxEventLoopDelay: '10s' } },
+    ...oneRoute(surroundings.upstreamUrl),
+  }
+  return [
+    {
+      title: 'TLS from the client, keep-alive',
+      request: { isTls: true },
+      reference,
+      rows: [...rows, ...offAndFull(tree, surroundings, configuration)],
     },
   ]
 }
@@ -49,7 +223,7 @@ export function besideOld(batch: Batch, old: Batch): Batch {
     const twin = row.isGateway ? old.rows.find(({ name }) => name === row.name) : undefined
     return twin === undefined ? [row] : [row, asOld(twin)]
   })
-  return { ...batch, rows }
+  return { ...batch, rows, beside: [...(batch.beside ?? []), ...(old.beside ?? [])] }
 }
 
 function asOld(row: Row): Row {

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { treeUsage } from './process-tree.ts'
 import type { Listening, Program } from './processes.ts'
 import type { Command, LoadState } from './programs/load.ts'
+import { shuffled } from './shuffled.ts'
 import { interpolate, type Sample } from './statistics.ts'
 import { requestOf, type Batch, type Row } from './rows.ts'
 
@@ -57,7 +58,8 @@ export async function measureLaunch(
   }
   const first = Math.ceil(plan.firstRequests / (batch.effort ?? 1))
   const again = Math.ceil(plan.warmUpRequests / (batch.effort ?? 1))
-  for (const row of [batch.reference, ...batch.rows]) await drive(row, first, 1)
+  // How long a process idles between its warm-up and its first slice changes what V8 keeps, so here the order changes too.
+  for (const row of shuffled([batch.reference, ...batch.rows])) await drive(row, first, 1)
 
   const references: Sample[] = []
   const readings: { readonly row: Row; readonly reading: Reading }[] = []
@@ -86,17 +88,8 @@ function shuffledPairs(rows: readonly Row[]): Row[] {
   return shuffled(newRows).flatMap(row => shuffled([row, ...rows.filter(({ oldOf }) => oldOf === row.name)]))
 }
 
-/** Fisher and Yates. */
-function shuffled<Item>(given: readonly Item[]): Item[] {
-  const items = [...given]
-  for (let last = items.length - 1; last > 0; last--) {
-    const drawn = Math.floor(Math.random() * (last + 1))
-    ;[items[last], items[drawn]] = [items[drawn] as Item, items[last] as Item]
-  }
-  return items
-}
-
-async function driveOne(
+/** Warms up, then measures one slice. */
+export async function driveOne(
   { program }: Listening,
   target: Exclude<Command, string>['start'],
   load: Program,

@@ -53,6 +53,11 @@ export class Program {
     })
   }
 
+  /** True for Node programs: they can be asked. */
+  get hasChannel(): boolean {
+    return this.#child.connected
+  }
+
   get pid(): number {
     return this.#child.pid ?? NaN
   }
@@ -60,9 +65,9 @@ export class Program {
   /**
    * Asks, and resolves with the next message of that kind.
    *
-   * @throws when the process ends instead, or does not answer for 15 s; the message has what it wrote to standard error
+   * @throws when the process ends instead, or does not answer in time; the message has what it wrote to standard error
    */
-  async ask<Answer>(event: string, question?: object | string): Promise<Answer> {
+  async ask<Answer>(event: string, question?: object | string, timeoutMs = ANSWER_TIMEOUT_MS): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const settle = (act: () => void): void => {
         clearTimeout(timer)
@@ -74,7 +79,7 @@ export class Program {
         if ((message as { event?: unknown }).event === event) settle(() => resolve(message as Answer))
       }
       const onExit = (code: number | null): void => fail(`ended with code ${code}`)
-      const timer = setTimeout(() => fail(`sent no "${event}" for ${ANSWER_TIMEOUT_MS} ms`), ANSWER_TIMEOUT_MS)
+      const timer = setTimeout(() => fail(`sent no "${event}" for ${timeoutMs} ms`), timeoutMs)
       this.#child.on('message', onMessage).on('exit', onExit)
       if (question !== undefined) this.#child.send(question)
     })
@@ -125,6 +130,9 @@ export async function start(spec: ProcessSpec, core: number | undefined): Promis
   program.startUpMs = performance.now() - startedAt
   return { program, port: listening.port, opsPort: listening.opsPort }
 }
+
+/** Arguments that make a Node program tell its longest pause; the gateway answers no such question by itself. */
+export const WATCH_LOOP = ['--require', join(import.meta.dirname, 'programs/watch-loop.cts')]
 
 /** One of the programs beside the measured ones. */
 export function helper(name: string): ProcessSpec {

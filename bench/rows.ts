@@ -30,12 +30,15 @@ export interface Batch {
   /** The gateway row that a second column divides by. */
   readonly base?: string
   readonly rows: readonly Row[]
+  /** Programs that the rows need, such as Redis; they run where the upstream does. */
+  readonly beside?: readonly ProcessSpec[]
 }
 
 /** Each process at work needs its share of the caches: with more of them, what is measured is the crowd. */
 export const MAX_PROCESSES = 8
 
-const USUAL: Request = { path: '/plain', connections: 32, isTls: false, headers: {}, bodyBytes: 0 }
+/** A small answer over keep-alive connections. */
+export const USUAL: Request = { path: '/plain', connections: 32, isTls: false, headers: {}, bodyBytes: 0 }
 
 export function requestOf(batch: Batch, row: Row): Request {
   return { ...USUAL, ...batch.request, ...row.request }

@@ -1,12 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findCores, type Cores } from './cores.ts'
 import { GROUPS, besideOld, inParts, only } from './groups.ts'
 import { measureLaunch, type Plan, type Slice } from './measure.ts'
+import { MORE_GROUPS } from './more-groups.ts'
+import { isSource, type PeerOptions, type Source } from './peers/find.ts'
 import { helper, start, stopAll, type Listening, type Program } from './processes.ts'
 import { MAX_PROCESSES, processesOf, type Batch, type Row } from './rows.ts'
+import { shuffled } from './shuffled.ts'
 import { meanRatio, median, ratios } from './statistics.ts'
 import type { Surroundings } from './subjects.ts'
 import { costTable, formatInterval, resultsOf, type Measured } from './table.ts'
@@ -15,10 +18,12 @@ import { upstreamProgram } from './upstream.ts'
 
 const USAGE = `npm run bench -- [group ...] [options]
 
-  --list           the groups and their rows
+  --list           the groups
   --against TREE   before and after: the gateway of another tree beside this one, and the ratio new ÷ old with its spread.
                    A git reference (built in the cache folder) or the folder of a built tree. Default rows: off, full-1
   --only a,b       these rows only
+  --peers a,b      where other gateways come from: debian, npm, pypi (these are usual), go (builds Traefik and Caddy, slowly).
+                   What is missing is installed in the user's cache folder, except for Debian's
   --quick          one launch with few rounds, for a first look; the spread is wide
   --launches N     how often every process is started afresh
   --rounds N       how often each row is measured in each launch
@@ -26,7 +31,7 @@ const USAGE = `npm run bench -- [group ...] [options]
   --json           everything that was measured, as JSON
 `
 const FULL: Plan = { launches: 5, rounds: 6, firstRequests: 20_000, warmUpRequests: 320, sliceMs: 500 }
-const QUICK: Plan = { ...FULL, launches: 1, firstRequests: 5_000, sliceMs: 300 }
+const QUICK: Plan = { ...FULL, launches: 1, firstRequests: 8_000, sliceMs: 300 }
 const AGAINST: Plan = { ...FULL, launches: 8, sliceMs: 400 }
 const ROWS_AGAINST = ['bare-again', 'off', 'full-1']
 
@@ -36,6 +41,7 @@ const { values: options, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
     against: { type: 'string' },
     only: { type: 'string' },
+    peers: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     launches: { type: 'string' },
@@ -46,6 +52,8 @@ const { values: options, positionals } = parseArgs({
 })
 
 if (options.help) process.stdout.write(USAGE)
+else if (options.list)
+  for (const [name, { title }] of Object.entries({ ...GROUPS, ...MORE_GROUPS })) print(`${name.padEnd(12)} ${title}`)
 else if (process.platform !== 'linux')
   fail('the bench reads the CPU time of whole process trees from /proc: Linux only')
 else await bench()
@@ -81,14 +89,19 @@ async function measureGroups(folder: string): Promise<void> {
     sinkUrl: urlOf(sink),
   }
   const { program: load } = await start(helper('load'), cores?.others)
-  for (const batch of chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
+  for (const batch of await chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
+  for (const { run } of chosenFrom(MORE_GROUPS)) {
+    if (old) throw new Error(`--against is for CPU per request: ${Object.keys(GROUPS).join(', ')}`)
+    print(`\n${await run({ tree: THIS_TREE, surroundings, peers: peerOptions(), cores, load, plan })}`)
+  }
 }
 
 async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Cores | undefined): Promise<void> {
   const measured = new Map<Row, (readonly Slice[])[]>(batch.rows.map(row => [row, []]))
+  for (const spec of batch.beside ?? []) await start(spec, cores?.others)
   for (let launch = 1; launch <= plan.launches; launch++) {
     const running = new Map<string, Listening>()
-    for (const spec of processesOf(batch)) running.set(spec.name, await start(spec, cores?.measured))
+    for (const spec of shuffled(processesOf(batch))) running.set(spec.name, await start(spec, cores?.measured))
     for (const [row, slices] of await measureLaunch(batch, running, load, plan)) measured.get(row)?.push(slices)
     await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
     report(`${batch.title}: launch ${launch} of ${plan.launches}${soFar(measured)}`)
@@ -113,19 +126,22 @@ function soFar(measured: Measured): string {
     .join('')
 }
 
-function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Batch[] {
-  const names = positionals.length > 0 ? positionals : ['ladder']
+async function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Promise<Batch[]> {
   const rowNames = options.only?.split(',') ?? (old && positionals.length === 0 ? ROWS_AGAINST : undefined)
-  return names
-    .flatMap(name => {
-      const group = GROUPS[name]
-      if (group === undefined) throw new Error(`no group "${name}"; there are ${Object.keys(GROUPS).join(', ')}`)
-      const batches = group.batches(THIS_TREE, surroundings)
-      if (old === undefined) return batches
-      // Same names, so the old tree's files need a folder of their own only if they differ; they do not.
-      const olds = group.batches(old, surroundings)
-      return batches.map((batch, index) => besideOld(batch, olds[index] as Batch))
-    })
+  const peers = peerOptions()
+  const batches: Batch[] = []
+  for (const { batches: make } of chosenFrom(GROUPS)) {
+    const own = await make(THIS_TREE, surroundings, peers)
+    if (old === undefined) batches.push(...own)
+    else {
+      // In a folder of its own: files of both trees have the same names.
+      const folder = join(surroundings.folder, 'old')
+      mkdirSync(folder, { recursive: true })
+      const olds = await make(old, { ...surroundings, folder }, { ...peers, sources: [] })
+      batches.push(...own.map((batch, index) => besideOld(batch, olds[index] as Batch)))
+    }
+  }
+  return batches
     .map(batch =>
       rowNames
         ? only(
@@ -136,6 +152,27 @@ function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Batch
     )
     .filter(batch => batch.rows.length > 0)
     .flatMap(batch => inParts(batch, MAX_PROCESSES))
+}
+
+function chosenFrom<Kind>(groups: Readonly<Record<string, Kind>>): Kind[] {
+  return groupNames().flatMap(name => groups[name] ?? [])
+}
+
+function groupNames(): string[] {
+  const all = Object.keys({ ...GROUPS, ...MORE_GROUPS })
+  for (const name of positionals) {
+    if (!all.includes(name)) throw new Error(`no group "${name}"; there are ${all.join(', ')}`)
+  }
+  return positionals.length > 0 ? positionals : ['ladder']
+}
+
+function peerOptions(): PeerOptions {
+  return { sources: options.peers?.split(',').map(sourceNamed), skip: print }
+}
+
+function sourceNamed(name: string): Source {
+  if (!isSource(name)) throw new Error(`--peers takes debian, npm, pypi and go, not "${name}"`)
+  return name
 }
 
 function planFromOptions(): Plan {

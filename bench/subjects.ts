@@ -12,10 +12,13 @@ export interface Surroundings {
   readonly sinkUrl: string
 }
 
-type Environment = Readonly<Record<string, string>>
+export type Environment = Readonly<Record<string, string>>
 
 export const TELEMETRY_OFF: Environment = { OTEL_SDK_DISABLED: 'true' }
 export const STOCK: Environment = { TELEMETRY_HTTP_INSTRUMENTATION: 'stock' }
+
+/** Keeps the gateway from refusing requests with 503 when other programs hold its core for a moment. */
+const NEVER_OVERLOADED = { entrypoint: { overload: { maxEventLoopDelay: '10s' } } }
 
 /** Metrics wait to be scraped, and this part of the traces leaves over OTLP: what a gateway in production has. */
 export function exporting(ratio: number): Environment {
@@ -37,7 +40,7 @@ export function gateway(
   configuration: object = oneRoute(upstreamUrl),
 ): ProcessSpec {
   const file = join(folder, `${name}.yaml`)
-  writeFileSync(file, JSON.stringify(configuration)) // JSON is YAML
+  writeFileSync(file, JSON.stringify({ ...NEVER_OVERLOADED, ...configuration })) // JSON is YAML
   return {
     name,
     args: gatewayArguments(tree),

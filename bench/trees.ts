@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import type { ProcessSpec } from './processes.ts'
 
 /** A built version of the gateway. */
 export interface Tree {
@@ -31,8 +32,23 @@ export function gatewayArguments({ folder }: Tree, more: readonly string[] = [])
 
 /** The user's cache folder of this project. */
 export function cacheFolder(): string {
-  const binaries = require(join(ROOT, 'dist/src/stack/binaries.js')) as { readonly defaultCacheFolder: () => string }
+  const binaries = ours('src/stack/binaries.js') as { readonly defaultCacheFolder: () => string }
   return join(binaries.defaultCacheFolder(), 'bench')
+}
+
+/** Redis as the stack finds it: on the PATH, or unpacked in the cache folder. It keeps nothing. */
+export async function redisServer(port: number): Promise<ProcessSpec> {
+  const { findBinary } = ours('src/stack/binaries.js') as {
+    readonly findBinary: (name: string) => Promise<{ readonly path: string }>
+  }
+  const { path } = await findBinary('redis-server')
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  return { name: 'redis', command: path, args, port }
+}
+
+/** A module of this tree as it was built. */
+export function ours(path: string): unknown {
+  return require(join(ROOT, 'dist', path))
 }
 
 /** @param wanted folder of a built tree, or a git reference, which is built in the user's cache folder unless it is there already */

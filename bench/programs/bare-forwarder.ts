@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import express, { type RequestHandler } from 'express'
 import { Pool, type Dispatcher } from 'undici'
 import { listen } from './listen.ts'
@@ -100,4 +102,10 @@ class Forwarding implements Dispatcher.DispatchHandler {
 const app = express()
 app.disable('x-powered-by')
 app.use(forward)
-listen(createServer(app))
+const certificate = process.env['BENCH_CERTIFICATE']
+const key = process.env['BENCH_KEY']
+listen(
+  certificate !== undefined && key !== undefined
+    ? createTlsServer({ cert: readFileSync(certificate), key: readFileSync(key) }, app)
+    : createServer(app),
+)

@@ -1,0 +1,55 @@
+import type { Row } from '../rows.ts'
+import type { Surroundings } from '../subjects.ts'
+import { debianPeers } from './debian.ts'
+import { goPeers } from './go.ts'
+import { npmPeers } from './npm.ts'
+import { pypiPeers } from './pypi.ts'
+
+/** Another gateway: as small as it gets, and with its own metrics, JSON access log and 1 % of its traces as far as it has them. */
+export interface Peer {
+  readonly plain: Row
+  readonly observed?: Row
+}
+
+export type FindPeer = (surroundings: Surroundings) => Promise<Peer>
+
+/** By where they come from. */
+const SOURCES = { debian: debianPeers, npm: npmPeers, pypi: pypiPeers, go: goPeers } satisfies Record<
+  string,
+  Readonly<Record<string, FindPeer>>
+>
+
+export type Source = keyof typeof SOURCES
+
+export function isSource(name: string): name is Source {
+  return name in SOURCES
+}
+
+/** Traefik and Caddy are built with Go, which takes many minutes: only when asked for. */
+export const USUAL_SOURCES: readonly Source[] = ['debian', 'npm', 'pypi']
+
+export interface PeerOptions {
+  /** Undefined: the group's own choice. */
+  readonly sources: readonly Source[] | undefined
+  readonly skip: (reason: string) => void
+}
+
+/** What is there or can be installed; the reason for each of the others is given to `skip`. */
+export async function findPeers(
+  surroundings: Surroundings,
+  { sources = USUAL_SOURCES, skip }: PeerOptions,
+): Promise<{ readonly plain: Row[]; readonly observed: Row[] }> {
+  const [plain, observed]: [Row[], Row[]] = [[], []]
+  for (const source of sources) {
+    for (const [name, find] of Object.entries<FindPeer>(SOURCES[source])) {
+      try {
+        const peer = await find(surroundings)
+        plain.push(peer.plain)
+        if (peer.observed) observed.push(peer.observed)
+      } catch (error) {
+        skip(`skipped: ${name}, ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }
+  }
+  return { plain, observed }
+}
