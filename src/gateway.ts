@@ -1,36 +1,30 @@
-import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
-import { createAuthenticator } from './policies/auth/authenticate'
-import { createCors, isPreflight } from './policies/cors/cors'
-import { keysIn, openKeys, type OpenKeys } from './policies/auth/open-keys'
-import { TokenVerifier } from './policies/auth/token-verifier'
-import { limitAccess } from './policies/access/limit-access'
-import { limitBody } from './policies/max-body-size/limit-body'
-import { createRateLimiter } from './policies/rate-limit/limit-rate'
-import type { PolicyOffenders } from './policies/rate-limit/offenders'
-import { refuseLoops } from './policies/loops/refuse-loops'
-import { refuseWebSockets } from './policies/websocket/refuse-websockets'
-import { refuseForMaintenance } from './policies/maintenance/refuse-for-maintenance'
-import { redirect } from './policies/redirect/redirect'
-import { respond } from './policies/respond/respond'
-import type { EntrypointConfig, GatewayConfig, RouteConfig, TokenConfig } from './config/types'
+import type { GatewayConfig } from './config/gateway-config'
+import type { EntrypointConfig } from './config/types'
 import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
-import type { AccessLog } from './observe/access-log'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
-import type { RequestMetrics } from './observe/request-metrics'
-import type { ServerTelemetry } from './observe/server-telemetry'
 import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
-import type { Exchange, Stage } from './exchange/exchange'
+import { ANSWERED, type Exchange, type Stage } from './exchange/exchange'
 import { InFlight } from './exchange/in-flight'
-import { RetiredResources } from './runtime/retired-resources'
+import type { AccessLog } from './observe/access-log'
 import type { RecentRequests } from './observe/recent/recent-requests'
+import type { RequestMetrics } from './observe/request-metrics'
+import type { ServerTelemetry } from './observe/server-telemetry'
+import { collectHooks } from './policies/collect-hooks'
+import { isPreflight } from './policies/cors/cors'
+import type { PolicyResources, RegistryEntry } from './policies/define-policy'
+import type { PolicyOffenders } from './policies/rate-limit/offenders'
+import { POLICIES } from './policies/registry'
+import { VERSION } from './process/version'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
+import type { ReuseOrCreate } from './runtime/resources'
+import { RetiredResources } from './runtime/retired-resources'
 import {
   createSnapshot,
   resourcesOnlyIn,
@@ -38,14 +32,11 @@ import {
   type Snapshot,
   type StagedRoute,
   type Staging,
-  type ReuseOrCreate,
 } from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
-import { createPathRewrite } from './policies/rewrite/path-rewrite'
-import type { Upstream, UpstreamState } from './upstream/upstream'
-import { VERSION } from './process/version'
+import type { UpstreamState } from './upstream/upstream'
 
 export interface GatewayOptions {
   readonly config: GatewayConfig
@@ -61,6 +52,8 @@ export interface GatewayOptions {
   readonly serverTelemetry: ServerTelemetry
   readonly clientTelemetry: ClientTelemetry
   readonly isDraining: () => boolean
+  /** Those that routes may have; the registry's unless a test brings its own. */
+  readonly policies?: readonly RegistryEntry[]
 }
 
 export interface Gateway {
@@ -96,7 +89,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       previous,
       log: options.log,
       stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, options),
-      ownStagesOf,
+      entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, options),
     })
     options.metrics.announce(snapshot.routes)
     options.recent.announce(snapshot.routes)
@@ -152,86 +145,46 @@ interface Active {
   snapshot: Snapshot
 }
 
-/** What a request of this route passes, in this order. */
+/** What a request of this route passes: its policies in the order of the registry, and what answers it. */
 function stagesOf(
   route: Route,
-  resources: RouteResources,
+  { config, upstream, entrypoint, consumers }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
   options: GatewayOptions,
 ): Staging {
-  const { consumers } = resources
-  const { replicas, redis, serverTelemetry } = options
-  const { name, template, config } = route
-  const { auth } = config
-  const limiter = reuseOrCreate('limiter', [name, template, config.rateLimits], () =>
-    createRateLimiter({ route, replicas, redis }),
-  )
-  const verifier =
-    auth?.jwt && new TokenVerifier(auth.jwt.tokens, keysOf(auth.jwt.tokens, reuseOrCreate, options.log).find)
-  const onAuthenticated = (exchange: Exchange): void => serverTelemetry.authenticated(exchange)
-  const access = config.access.map(limitAccess)
-  const cors = config.cors && createCors(config.cors, config.match.methods)
-  // Before authentication and limits: a browser sends no credentials when it asks whether it may.
-  const preflight = cors && [...access, cors.answerPreflight]
-  // Nobody's limit is used up by what is refused anyway. The limiter is there all the same, and keeps its counts.
-  if (config.maintenance) {
-    return {
-      stages: [...access, ...optional(cors?.announce), refuseForMaintenance(config.maintenance)],
-      preflight,
-      limiters: [limiter],
-    }
-  }
-  const stages: Stage[] = [
-    ...access, // what is not let in is not worth a count
-    ...optional(cors?.announce), // before all that could refuse: a page is to read why
-    ...optional(limiter.limitAddresses), // before authentication: guessing keys must cost
-    ...optional(auth && createAuthenticator({ auth, consumers, verifier, onAuthenticated })),
-    ...optional(limiter.limitConsumers), // after it: counts identities, not addresses
-    // Behind the limits: whoever tries again and again is counted.
-    ...(config.upstream === undefined ? [] : [refuseLoops]),
-    ...(config.webSocket === false ? [refuseWebSockets] : []),
-    ...(config.maxBodyBytes === undefined ? [] : [limitBody(config.maxBodyBytes)]),
-    lastStage(config, resources, options),
-  ]
-  return { stages, preflight, limiters: [limiter] }
-}
-
-/**
- * Once for all routes, and kept by a reload: imported keys are not imported again, and with fetched ones tokens are taken
- * also while their issuer is away.
- *
- * @throws Error when it is a file that has changed for the worse since the configuration was checked
- */
-function keysOf({ jwks }: TokenConfig, reuseOrCreate: ReuseOrCreate, log: Logger): OpenKeys {
-  if ('url' in jwks) return reuseOrCreate('keys', jwks, () => openKeys(jwks, log))
-  // By what the file says: it may be something else by now.
-  const text = readFileSync(jwks.file, 'utf8')
-  return reuseOrCreate('keys', text, () => keysIn(text))
-}
-
-/** What answers. */
-function lastStage(config: RouteConfig, { upstream, entrypoint }: RouteResources, options: GatewayOptions): Stage {
-  if (config.redirect) return redirect(config.redirect, config.match)
-  if (config.respond) return respond(config.respond)
-  return forward({
-    upstream: upstream as Upstream,
+  const hasUpstream = upstream !== undefined
+  const resources = resourcesOf({ route, hasUpstream, consumers, reuseOrCreate }, options)
+  const collected = collectHooks(options.policies ?? POLICIES, config, resources)
+  if (!hasUpstream) return collected
+  const forwardRequest = forward({
+    upstream,
     telemetry: options.clientTelemetry,
-    rewritePath: createPathRewrite(config.rewrite),
-    timeouts: config.timeouts,
-    retry: config.retry,
+    forwarding: collected.forwarding,
     clientStallMs: entrypoint.stallTimeoutMs,
-    webSocketIdleMs: config.webSocket ? config.webSocket.idleTimeoutMs : 0,
     onFailure: handleError,
   })
+  return { ...collected, stages: [...collected.stages, forwardRequest] }
 }
 
-function optional(stage: Stage | undefined): Stage[] {
-  return stage === undefined ? [] : [stage]
+type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'reuseOrCreate'>
+
+function resourcesOf(parts: RouteParts, { replicas, redis, log, serverTelemetry }: GatewayOptions): PolicyResources {
+  return { ...parts, replicas, redis, log, onAuthenticated: exchange => serverTelemetry.authenticated(exchange) }
 }
 
-/** What a request of the gateway's own page passes. */
-function ownStagesOf({ access }: EntrypointConfig): Stage[] {
-  return access === undefined ? [] : [limitAccess(access)]
+/** What every request passes before it is routed, and what a request of the gateway's own page passes. */
+function entrypointStagesOf(
+  entrypoint: EntrypointConfig,
+  parts: Pick<RouteParts, 'consumers' | 'reuseOrCreate'>,
+  options: GatewayOptions,
+): Pick<Snapshot, 'arrivalStages' | 'ownStages'> {
+  const policies = options.policies ?? POLICIES
+  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
+  const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
+  return {
+    arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,
+    ownStages: collectHooks(policies, { access: [entrypoint.access ?? []].flat() }, resources).stages,
+  }
 }
 
 /**
@@ -245,6 +198,7 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     onConclude: exchange => serverTelemetry.concluded(exchange),
     onStream: (exchange, kind) => serverTelemetry.streaming(exchange, kind),
     onClose: exchange => {
+      if (exchange.hooks !== undefined) for (const hook of exchange.hooks.onEnd) hook(exchange)
       inFlight.delete(exchange)
       serverTelemetry.end(exchange)
       metrics.count(exchange)
@@ -294,25 +248,37 @@ function routedExchange(response: Response): Exchange {
 }
 
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
-  return function proxyRequest(request, response, next) {
+  return function proxyRequest(_request, response, next) {
     const exchange = routedExchange(response)
-    if (RESERVED_PATHS.includes(exchange.path)) return next()
-    if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
-    const { table } = response.locals['snapshot'] as Snapshot
+    const snapshot = response.locals['snapshot'] as Snapshot
+    const { arrivalStages } = snapshot
+    const result =
+      arrivalStages.length === 0
+        ? routeRequest(exchange, snapshot, next)
+        : andThen(runStages(arrivalStages, exchange, 0), () => routeRequest(exchange, snapshot, next))
+    // Express waits for a promise, and hands its error on.
+    return result as void | Promise<void>
+  }
+
+  function routeRequest(exchange: Exchange, { table }: Snapshot, next: () => void): ReturnType<Stage> {
+    const { request, host, path } = exchange
+    if (RESERVED_PATHS.includes(path)) return next()
+    if (isBelowReserved(path)) throw new GatewayError('no_route')
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
-    if (asked?.preflight) {
-      exchange.route = asked
-      serverTelemetry.matched(exchange, asked)
-      return runStages(asked.preflight, exchange, 0)
-    }
-    const route = table.match(request.method, exchange.host, exchange.path, request)
+    if (asked?.preflight) return runStages(asked.preflight, matched(exchange, asked), 0)
+    const route = table.match(request.method as string, host, path, request)
     if (route === undefined) throw new GatewayError('no_route')
     if (route instanceof MethodNotAllowed) {
       throw new GatewayError('method_not_allowed', { headers: ['Allow', route.allowed.join(', ')] })
     }
+    return runStages(route.stages, matched(exchange, route), 0)
+  }
+
+  function matched(exchange: Exchange, route: StagedRoute): Exchange {
     exchange.route = route
+    exchange.hooks = route.hooks
     serverTelemetry.matched(exchange, route)
-    return runStages(route.stages, exchange, 0)
+    return exchange
   }
 }
 
@@ -323,11 +289,18 @@ function preflightedRoute(table: Snapshot['table'], { request, host, path }: Exc
 }
 
 /** Without a promise where no stage waits: most requests pass here a million times. */
-function runStages(stages: readonly Stage[], exchange: Exchange, from: number): void | Promise<void> {
+function runStages(stages: readonly Stage[], exchange: Exchange, from: number): ReturnType<Stage> {
   for (let i = from; i < stages.length; i++) {
-    const waiting = (stages[i] as Stage)(exchange)
-    if (waiting) return waiting.then(() => runStages(stages, exchange, i + 1))
+    const result = (stages[i] as Stage)(exchange)
+    if (result === undefined) continue
+    return andThen(result, () => runStages(stages, exchange, i + 1))
   }
+}
+
+/** Goes on when a stage that waits is done, unless it has answered. */
+function andThen(result: ReturnType<Stage>, next: () => ReturnType<Stage>): ReturnType<Stage> {
+  if (result === ANSWERED) return result
+  return result instanceof Promise ? result.then(late => (late === ANSWERED ? late : next())) : next()
 }
 
 /** The gateway's own page: a route without an upstream. */
@@ -335,20 +308,6 @@ const ABOUT: Route = toRoute({
   name: 'about',
   match: { path: '/', exact: true, host: undefined, methods: undefined, headers: [] },
   upstream: undefined,
-  redirect: undefined,
-  respond: undefined,
-  maintenance: undefined,
-  auth: undefined,
-  rewrite: { stripPrefix: undefined, addPrefix: undefined },
-  requestHeaders: undefined,
-  responseHeaders: undefined,
-  timeouts: {},
-  retry: 'never',
-  access: [],
-  cors: undefined,
-  maxBodyBytes: undefined,
-  webSocket: false,
-  rateLimits: [],
 })
 
 function about({ serverTelemetry }: GatewayOptions): RequestHandler {

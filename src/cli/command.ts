@@ -3,7 +3,7 @@ import { processEnv } from '../config/env'
 import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
 import { readGatewayFile } from '../config/gateway-file'
 import { formatProblems } from '../config/problems'
-import type { GatewayConfig } from '../config/types'
+import type { GatewayConfig } from '../config/gateway-config'
 import { toError } from '../errors/error-code'
 
 const HELP = { help: { type: 'boolean', short: 'h' } } as const satisfies ParseArgsOptionsConfig

@@ -1,32 +1,32 @@
 import type { IncomingMessage } from 'node:http'
-import { createCors, isPreflight } from '../policies/cors/cors'
-import { createAuthenticator } from '../policies/auth/authenticate'
-import { Consumers } from '../policies/auth/consumers'
-import { openKeys, type OpenKeys } from '../policies/auth/open-keys'
-import { TokenVerifier } from '../policies/auth/token-verifier'
-import { limitAccess } from '../policies/access/limit-access'
-import { limitBody } from '../policies/max-body-size/limit-body'
-import { countsConsumers } from '../policies/rate-limit/rate-limit-key'
-import { refuseLoops } from '../policies/loops/refuse-loops'
-import { refuseWebSockets } from '../policies/websocket/refuse-websockets'
+import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { editDistance } from '../config/nearest-name'
-import type { CorsConfig, GatewayConfig, RateLimitPolicy, RouteConfig } from '../config/types'
 import { isBelowReserved, RESERVED_PATHS } from '../config/values/path-template'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange/exchange'
-import { answerText, authText, corsText, limitText, matchText, overloadText } from '../operations/route-wording'
-import { shownLimit, shownRoute } from '../operations/shown-route'
+import { answerText, matchText, overloadText, textsAbout } from '../operations/route-wording'
+import { shownRoute } from '../operations/shown-route'
+import { Consumers } from '../policies/auth/consumers'
+import { configOf } from '../policies/collect-hooks'
+import { isPreflight } from '../policies/cors/cors'
+import { isPolicy, type InternalHooks, type PolicyResources, type RegistryEntry } from '../policies/define-policy'
+import { POLICIES } from '../policies/registry'
 import { toRoute, type Route } from '../routing/route'
 import { MethodNotAllowed, RouteTable } from '../routing/route-table'
 import { precedence } from '../routing/specificity'
-import { createPathRewrite } from '../policies/rewrite/path-rewrite'
+import type { Resource } from '../runtime/resources'
 import { createLogger } from '../telemetry/logger'
+import type { Forwarding } from '../upstream/forward'
 import type { Arrival, TypedRequest } from './simulated-request'
-import { conditionTexts, upstreamOf, upstreamText } from './wording'
+import { upstreamOf, upstreamText } from './wording'
 
 /** What is said about a request: a subject and what there is to say of it. */
 export type Line = readonly [subject: string, text: string]
+
+interface ConfiguredRoute extends Route {
+  readonly config: RouteConfig
+}
 
 const NEAREST = 3
 const ASKED_METHOD = 'access-control-request-method'
@@ -40,10 +40,10 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
   if (RESERVED_PATHS.includes(exchange.path))
     return [...received, ['answer', `the gateway answers ${exchange.path} itself`]]
   if (isBelowReserved(exchange.path)) return [...received, refusal('no_route', 'what is below /metrics is no route’s')]
-  const routes = config.routes.map(toRoute)
+  const routes = config.routes.map(route => ({ ...toRoute(route), config: route }))
   const asked = isPreflight(request) ? matchIn(routes, request, exchange, request.headers[ASKED_METHOD]) : undefined
   if (asked !== undefined && !(asked instanceof MethodNotAllowed) && asked.config.cors) {
-    return [...received, routeLine(asked), ...(await preflightLines(asked.config, asked.config.cors, exchange))]
+    return [...received, routeLine(asked), ...(await preflightLines(config, asked, exchange))]
   }
   const route = matchIn(routes, request, exchange)
   if (route === undefined) return [...received, refusal('no_route'), ...nearestLines(routes, exchange)]
@@ -89,26 +89,26 @@ function receivedLines(
 }
 
 function matchIn(
-  routes: readonly Route[],
+  routes: readonly ConfiguredRoute[],
   request: IncomingMessage,
   { host, path }: Exchange,
   method = request.method ?? 'GET',
-): Route | MethodNotAllowed | undefined {
+): ConfiguredRoute | MethodNotAllowed | undefined {
   return new RouteTable(routes).match(method, host, path, request)
 }
 
-function routeLine(route: Route): Line {
+function routeLine(route: ConfiguredRoute): Line {
   return ['route', nameAndMatch(route)]
 }
 
-function nameAndMatch({ name, config }: Route): string {
+function nameAndMatch({ name, config }: ConfiguredRoute): string {
   return `${name}: ${matchText(shownRoute(config, undefined))}`
 }
 
 /** The other routes that match, and why they come later; those that would but for the method. */
 function othersLines(
-  routes: readonly Route[],
-  chosen: Route | undefined,
+  routes: readonly ConfiguredRoute[],
+  chosen: ConfiguredRoute | undefined,
   request: IncomingMessage,
   exchange: Exchange,
 ): Line[] {
@@ -125,8 +125,8 @@ function othersLines(
 }
 
 /** What was perhaps meant. */
-function nearestLines(routes: readonly Route[], { host, path }: Exchange): Line[] {
-  const distance = ({ config: { match } }: Route): number =>
+function nearestLines(routes: readonly ConfiguredRoute[], { host, path }: Exchange): Line[] {
+  const distance = ({ config: { match } }: ConfiguredRoute): number =>
     editDistance(path.slice(0, match.path.length), match.path) +
     (match.host === undefined ? 0 : editDistance(host, match.host))
   return routes
@@ -136,57 +136,42 @@ function nearestLines(routes: readonly Route[], { host, path }: Exchange): Line[
 }
 
 /** What a browser is told that asks whether a page may send a request of this route. */
-async function preflightLines(route: RouteConfig, cors: CorsConfig, exchange: Exchange): Promise<Line[]> {
-  const refused = await firstRefusal(route.access.map(limitAccess), exchange)
-  if (refused !== undefined) return [refusalOf(refused)]
-  return [await corsLine(route, cors, exchange), ['answer', '204 to the browser that asks what the page may send']]
+async function preflightLines(config: GatewayConfig, route: ConfiguredRoute, exchange: Exchange): Promise<Line[]> {
+  const lines: Line[] = []
+  for (const entry of POLICIES) {
+    const seen = await lookThrough(entry, { config, route, exchange }, hooks => {
+      // What would answer the question only says what it would say to the request itself.
+      return hooks.onPreflight ?? (hooks.answerPreflight && hooks.onRequest)
+    })
+    if (seen.refused !== undefined) return [...lines, refusalOf(seen.refused)]
+    if (seen.hooks?.answerPreflight) lines.push(...seen.lines)
+  }
+  return [...lines, ['answer', '204 to the browser that asks what the page may send']]
 }
 
 /** What a request of this route passes, in this order, up to where it is refused. */
-async function stageLines(config: GatewayConfig, route: Route, exchange: Exchange): Promise<Line[]> {
-  const { access, auth, cors, maintenance, maxBodyBytes, rateLimits, rewrite, webSocket } = route.config
-  const notLetIn = await firstRefusal(access.map(limitAccess), exchange)
-  if (notLetIn !== undefined) return [refusalOf(notLetIn)]
-  const lines: Line[] = cors ? [await corsLine(route.config, cors, exchange)] : []
-  if (maintenance) return [...lines, refusal('maintenance')]
-  const limits = (policies: readonly RateLimitPolicy[]): Line[] =>
-    policies.map(policy => ['limit', limitText(shownLimit(policy))])
-  lines.push(...limits(rateLimits.filter(({ key }) => !countsConsumers(key))))
+async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchange: Exchange): Promise<Line[]> {
+  const lines: Line[] = []
+  const forwarding: Partial<Forwarding>[] = []
+  for (const entry of POLICIES) {
+    const {
+      hooks,
+      refused,
+      lines: added,
+    } = await lookThrough(entry, { config, route, exchange }, hooks => hooks.onRequest)
+    lines.push(...added)
+    if (refused !== undefined) return [...lines, refusalOf(refused)]
+    forwarding.push(hooks?.forwarding ?? {})
+  }
   const upstream = upstreamOf(config, route.config)
   const shown = shownRoute(route.config, upstream)
-  if (auth !== undefined && shown.auth) {
-    const consumers = new Consumers(config.consumers)
-    const { jwt } = auth
-    // Only for a token that is shown: nobody is to be asked for what can be said without.
-    let keys: OpenKeys | undefined
-    const verifier =
-      jwt &&
-      new TokenVerifier(jwt.tokens, (header, token) => {
-        keys ??= openKeys(jwt.tokens.jwks, createLogger('silent').log)
-        return keys.find(header, token)
-      })
-    const authenticate = createAuthenticator({ auth, consumers, verifier, onAuthenticated: () => {} })
-    const refused = await firstRefusal([authenticate], exchange)
-    keys?.close()
-    const who = exchange.consumer === undefined ? '' : `; this is ${exchange.consumer.name}`
-    lines.push(['auth', `${authText(shown.auth)}${who}`])
-    if (refused !== undefined) return [...lines, refusalOf(refused)]
-    lines.push(...limits(rateLimits.filter(({ key }) => countsConsumers(key))))
-  }
-  const unwanted = await firstRefusal(
-    [
-      ...(upstream === undefined ? [] : [refuseLoops]),
-      ...(webSocket === false ? [refuseWebSockets] : []),
-      ...(maxBodyBytes === undefined ? [] : [limitBody(maxBodyBytes)]),
-    ],
-    exchange,
-  )
-  if (unwanted !== undefined) return [...lines, refusalOf(unwanted)]
+  const withoutSubject = { ...shown, lines: shown.lines.filter(({ subject }) => subject === undefined) }
   const overload = overloadText(config.entrypoint.overload)
-  const conditions = [...conditionTexts({ ...shown, cors: null }, route.config), ...(overload ? [overload] : [])]
-  lines.push(...conditions.map((text): Line => ['and', text]))
+  const conditions = textsAbout(withoutSubject, 'clients', 'size', 'changes', 'upgrades', 'calls')
+  lines.push(...[...conditions, ...(overload ? [overload] : [])].map((text): Line => ['and', text]))
   if (upstream === undefined) return [...lines, ['answer', answerText(shown) ?? '']]
-  const path = (createPathRewrite(rewrite)?.(exchange.path) ?? exchange.path) + exchange.query
+  const { rewritePath } = Object.assign({}, ...forwarding) as Partial<Forwarding>
+  const path = (rewritePath?.(exchange.path) ?? exchange.path) + exchange.query
   return [
     ...lines,
     ['forward', `${exchange.request.method} ${path}${exchange.upgrade === undefined ? '' : ' as a WebSocket'}`],
@@ -194,21 +179,65 @@ async function stageLines(config: GatewayConfig, route: Route, exchange: Exchang
   ]
 }
 
-async function corsLine(route: RouteConfig, cors: CorsConfig, exchange: Exchange): Promise<Line> {
-  await createCors(cors, route.match.methods).announce(exchange)
-  const { origin } = exchange.request.headers
-  const mayRead = exchange.corsFields?.includes('Access-Control-Allow-Origin') ?? false
-  const verdict = origin === undefined ? '' : `; ${origin} is ${mayRead ? '' : 'not '}one of them`
-  const shown = shownRoute(route, undefined).cors
-  return ['cors', `${shown ? corsText(shown) : ''}${verdict}`]
+interface Simulation {
+  readonly config: GatewayConfig
+  readonly route: ConfiguredRoute
+  readonly exchange: Exchange
 }
 
-async function firstRefusal(stages: readonly Stage[], exchange: Exchange): Promise<GatewayError | undefined> {
-  for (const stage of stages) {
-    const refused = await refusalBy(stage, exchange)
-    if (refused !== undefined) return refused
+interface Simulated {
+  readonly hooks: InternalHooks | undefined
+  readonly refused: GatewayError | undefined
+  /** Those that have a subject of their own. */
+  readonly lines: readonly Line[]
+}
+
+/** Has one policy look at the request, unless that would count it, ask others or answer it. */
+async function lookThrough(
+  entry: RegistryEntry,
+  { config, route, exchange }: Simulation,
+  choose: (hooks: InternalHooks) => Stage | undefined,
+): Promise<Simulated> {
+  const configured = configOf(entry, route.config)
+  if (configured === undefined) return { hooks: undefined, refused: undefined, lines: [] }
+  const opened: Resource[] = []
+  const isRun = !entry.hasSideEffects && !(isPolicy(entry) && entry.answers)
+  const hooks = isRun ? entry.create(configured.value, simulatedResources(config, route, opened)) : undefined
+  const stage = hooks && choose(hooks)
+  const refused = stage && (await refusalBy(stage, exchange))
+  for (const resource of opened) void resource.close()
+  const note = isPolicy(entry) ? entry.explain(configured.value, exchange) : ''
+  const described = entry.describe(configured.value).filter(({ subject }) => subject !== undefined)
+  return {
+    hooks,
+    refused,
+    lines: described.map(({ subject = '', text }, i): Line => [subject, i === 0 ? `${text}${note}` : text]),
   }
-  return undefined
+}
+
+function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opened: Resource[]): PolicyResources {
+  return {
+    route,
+    hasUpstream: route.config.upstream !== undefined,
+    consumers: new Consumers(config.consumers),
+    replicas: 1,
+    redis: undefined,
+    log: createLogger('silent').log,
+    // Only when the request needs it: nobody is to be asked for what can be said without.
+    reuseOrCreate: (_kind, _from, make) => lazily(make, opened),
+    onAuthenticated: () => {},
+  }
+}
+
+/** What `make` makes, as soon as one of its properties is read. */
+function lazily<R extends Resource>(make: () => R, opened: Resource[]): R {
+  let made: R | undefined
+  return new Proxy({} as R, {
+    get(_target, property) {
+      if (made === undefined) opened.push((made = make()))
+      return made[property as keyof R]
+    },
+  })
 }
 
 async function refusalBy(stage: Stage, exchange: Exchange): Promise<GatewayError | undefined> {

@@ -1,10 +1,10 @@
 import { EXIT_CONFIG } from '../config/exit-codes'
-import type { GatewayConfig, RouteConfig } from '../config/types'
-import { authText, destinationText, limitText, overloadText } from '../operations/route-wording'
+import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import { destinationText, overloadText, textsAbout } from '../operations/route-wording'
 import { shownRoute } from '../operations/shown-route'
 import { precedence } from '../routing/specificity'
 import { endWithUsage, fileOf, print, readArguments, readConfig, table } from './command'
-import { conditionTexts, upstreamOf, upstreamText } from './wording'
+import { upstreamOf, upstreamText } from './wording'
 
 const USAGE = `npm run routes -- [FILE]
 
@@ -37,8 +37,8 @@ function rowOf(config: GatewayConfig, route: RouteConfig): string[] {
     methods?.join(',') ?? 'any',
     `${path}${exact ? ' (exact)' : ''}${headers.map(({ name, value }) => ` [${name}: ${value}]`).join('')}`,
     `→ ${destinationText(shown)}`,
-    shown.rateLimits.map(limitText).join(', ') || '-',
-    [...(shown.auth ? [authText(shown.auth)] : []), ...conditionTexts(shown, route)].join(', ') || '-',
+    textsAbout(shown, 'limits').join(', ') || '-',
+    textsAbout(shown, 'clients', 'size', 'changes', 'upgrades', 'calls').join(', ') || '-',
   ]
 }
 

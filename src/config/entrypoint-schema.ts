@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import { accessSchema } from '../policies/access/schema'
+import { maintenanceField } from '../policies/maintenance/schema'
+import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { choice } from './values/choice'
 import { field } from './values/field'
 import { parseTlsVersion } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
-import { durationField, numberField, maxBodySize, trustedProxy, accessSchema, maintenance, fileField } from './fields'
+import { durationField, fileField, numberField, trustedProxy } from './fields'
 
 const overloadSchema = z
   .strictObject({
@@ -75,14 +78,14 @@ export const entrypointSchema = z
       type: 'string',
       pattern: SIZE_PATTERN,
     }).prefault('8KiB'),
-    maxBodySize: maxBodySize(
+    maxBodySize: maxBodySizeField(
       "Bytes of a request's body, at the most; above it 413. A route may have a bound of its own. Left out: no bound.",
     ).optional(),
     overload: overloadSchema.prefault({}),
     access: accessSchema.optional().meta({
       description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
     }),
-    maintenance: maintenance(
+    maintenance: maintenanceField(
       'Turn the requests of every route down with 503, those aside that say maintenance: false.',
     ).prefault(false),
     tls: entrypointTlsSchema.optional(),

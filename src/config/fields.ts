@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import type { MaintenanceConfig } from './types'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { field } from './values/field'
-import { MAINTENANCE_FORMS, parseMaintenance } from './values/maintenance'
+import { HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN, parseHeaderValue } from './values/header'
 import { NAME_PATTERN, parseName } from './values/name'
+import type { Parse } from './values/parsed'
 import { HASH_KEY_PATTERN, KEY_PATTERN } from './values/rate-limit-key'
 import { parseFilePath } from './values/tls'
-import { size, SIZE_PATTERN } from './values/size'
-import { parseAccess, parseTrustedProxy } from './values/trusted-proxy'
+import { parseScope, SCOPE_PATTERN } from './values/scope'
+import { parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
 
 export function durationField(description: string, bounds: { atLeast: string; atMost?: string }): z.ZodType<number> {
@@ -22,34 +22,11 @@ export function nameField(description: string): z.ZodType<string> {
   return field(parseName, { description, type: 'string', pattern: NAME_PATTERN })
 }
 
-export function maxBodySize(description: string): z.ZodType<number> {
-  return field(size({ atLeast: '0B', atMost: '1024GiB' }), { description, type: 'string', pattern: SIZE_PATTERN })
-}
-
 export const trustedProxy = field(parseTrustedProxy, {
   description: 'An address or a CIDR block. Never a hop count: a client can make up as many hops as it likes.',
   type: 'string',
   examples: ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'],
 })
-
-export const accessList = z
-  .array(
-    field(parseAccess, {
-      description: 'An address or a CIDR block.',
-      type: 'string',
-      examples: ['10.0.0.0/8', '192.0.2.7', 'fd00::/8'],
-    }),
-  )
-  .prefault([])
-
-export const accessSchema = z.strictObject({
-  allow: accessList.meta({ description: 'Only these clients are let in. Empty: everybody.' }),
-  deny: accessList.meta({ description: 'These are kept out, whatever allow says.' }),
-})
-
-export function maintenance(description: string): z.ZodType<MaintenanceConfig | false> {
-  return field(parseMaintenance, { description, anyOf: MAINTENANCE_FORMS })
-}
 
 export const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
 export const HASH_KEY_PART = { type: 'string', pattern: HASH_KEY_PATTERN }
@@ -69,4 +46,21 @@ export const totalTimeout = durationField(
 
 export function fileField(description: string): z.ZodType<string> {
   return field(parseFilePath, { description, type: 'string', examples: ['/etc/gateway/ca.pem'] })
+}
+
+/** One word that a credential is good for. */
+export const scope = field(parseScope, {
+  description: 'One word, such as orders:read (RFC 6749 §3.3).',
+  type: 'string',
+  pattern: SCOPE_PATTERN,
+})
+
+export const headerValue = field(parseHeaderValue, {
+  description: 'The value of the field.',
+  type: 'string',
+  pattern: HEADER_VALUE_PATTERN,
+})
+
+export function headerName(parse: Parse<string>): z.ZodType<string> {
+  return field(parse, { description: 'The name of a field.', type: 'string', pattern: HEADER_NAME_PATTERN })
 }

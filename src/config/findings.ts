@@ -81,21 +81,30 @@ function keysAt(schema: z.ZodType, path: Path): string[] {
 function step(schema: z.ZodType | undefined, key: PropertyKey): z.ZodType | undefined {
   const here = schema && unwrapped(schema)
   if (typeof key === 'number') {
-    const list = here instanceof z.ZodUnion ? here.options.find(option => option instanceof z.ZodArray) : here
-    return list instanceof z.ZodArray ? (list.element as z.ZodType) : undefined
+    const list = optionsOf(here).find(option => option instanceof z.ZodArray)
+    return list?.element as z.ZodType | undefined
   }
   if (here instanceof z.ZodRecord) return here.valueType as z.ZodType
   return here && shapeOf(here)?.[String(key)]
 }
 
 function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
-  const here = unwrapped(schema)
-  const map = here instanceof z.ZodUnion ? here.options.find(option => option instanceof z.ZodObject) : here
-  return map instanceof z.ZodObject ? map.shape : undefined
+  return optionsOf(schema).find(option => option instanceof z.ZodObject)?.shape
 }
 
+/** The shapes that a value may have: several where it is a union. */
+function optionsOf(schema: z.ZodType | undefined): z.ZodType[] {
+  const here = schema && unwrapped(schema)
+  if (here instanceof z.ZodUnion) return here.options.map(option => unwrapped(option as z.ZodType))
+  return here === undefined ? [] : [here]
+}
+
+/** Without defaults and without what is made of the value afterwards. */
 function unwrapped(schema: z.ZodType): z.ZodType {
   let inner = schema
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault) inner = inner.unwrap() as z.ZodType
-  return inner
+  for (;;) {
+    if (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault) inner = inner.unwrap() as z.ZodType
+    else if (inner instanceof z.ZodPipe) inner = inner.in as z.ZodType
+    else return inner
+  }
 }

@@ -1,24 +1,19 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import type { z } from 'zod'
 import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
 import { problemsOf } from './findings'
 import { hasErrors } from './problems'
 import { qualified } from './subjects'
-import { fileSchema, type FileContent } from './schema'
-import type {
-  AuthConfig,
-  ConfigProblem,
-  ConsumerConfig,
-  CorsConfig,
-  GatewayConfig,
-  HeaderEditsConfig,
-  RateLimitPolicy,
-  RouteConfig,
-  UpstreamConfig,
-} from './types'
-import { toFields } from './values/header'
+import { isPolicy, isRoutePolicy, type FileParts, type RegistryEntry } from '../policies/define-policy'
+import { POLICIES } from '../policies/registry'
+import type { GatewayConfig, RouteConfig } from './gateway-config'
+import { fileSchema, fileSchemaOf, type FileContent } from './schema'
+import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
 import { readYaml } from './yaml-source'
+
+type PolicyConfigs = Omit<RouteConfig, 'name' | 'match' | 'upstream'>
 
 export interface ReadGatewayFile {
   /** Undefined when a problem is an error; deeply frozen. */
@@ -57,16 +52,27 @@ export function readGatewayFile(path: string, env: Environment): ReadGatewayFile
   }
 }
 
-/** The same for a text that is already here; `fileName` is what problems call it. */
-export function parseGatewayFile(text: string, fileName: string, env: Environment): ReadGatewayFile {
+/**
+ * The same for a text that is already here.
+ *
+ * @param fileName what problems call it
+ * @param entries the policies that routes may have
+ */
+export function parseGatewayFile(
+  text: string,
+  fileName: string,
+  env: Environment,
+  entries: readonly RegistryEntry[] = POLICIES,
+): ReadGatewayFile {
   const { source, problems: yamlProblems } = readYaml(text, fileName, env)
   if (source === undefined) return { config: undefined, problems: yamlProblems }
-  const parsed = fileSchema.safeParse(source.value)
-  const shapeProblems = parsed.success ? [] : problemsOf(parsed.error, fileSchema, source)
-  const problems = inFileOrder([...yamlProblems, ...shapeProblems, ...crossChecks(source)])
+  const schema: z.ZodType<FileContent> = entries === POLICIES ? fileSchema : (fileSchemaOf(entries) as never)
+  const parsed = schema.safeParse(source.value)
+  const shapeProblems = parsed.success ? [] : problemsOf(parsed.error, schema, source)
+  const problems = inFileOrder([...yamlProblems, ...shapeProblems, ...crossChecks(source, entries)])
   if (!parsed.success || hasErrors(problems)) return { config: undefined, problems }
   const sha256 = createHash('sha256').update(text).digest('hex')
-  return { config: deepFreeze(toConfig(parsed.data, sha256)), written: source.written, problems }
+  return { config: deepFreeze(toConfig(parsed.data, sha256, entries)), written: source.written, problems }
 }
 
 function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
@@ -77,7 +83,11 @@ function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return problems.toSorted((a, b) => position(a) - position(b))
 }
 
-function toConfig({ entrypoint, consumers, tokens, upstreams, routes }: FileContent, sha256: string): GatewayConfig {
+function toConfig(
+  { entrypoint, consumers, tokens, upstreams, routes }: FileContent,
+  sha256: string,
+  entries: readonly RegistryEntry[],
+): GatewayConfig {
   return {
     sha256,
     entrypoint: {
@@ -97,10 +107,11 @@ function toConfig({ entrypoint, consumers, tokens, upstreams, routes }: FileCont
       access: entrypoint.access,
       tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
+      ...entrypointPolicies(entrypoint, { entrypoint, tokens }, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
-    routes: routes.map(route => toRoute(route, { entrypoint, tokens })),
+    routes: routes.map(route => toRoute(route, { entrypoint, tokens }, entries)),
   }
 }
 
@@ -110,18 +121,6 @@ function toConsumer(
 ): ConsumerConfig {
   const { tier, scopes, apiKeys, subjects } = consumer
   return { name, tier, scopes, apiKeys, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
-}
-
-function toAuth(auth: FileContent['routes'][number]['auth'], tokens: FileContent['tokens']): AuthConfig | undefined {
-  if (auth === undefined) return undefined
-  const { apiKey, jwt, scopes } = auth
-  if (jwt === undefined) return { apiKey, jwt, scopes }
-  const { clockSkew, ...profile } = tokens[jwt.tokens] as FileContent['tokens'][string]
-  return {
-    apiKey,
-    jwt: { tokens: { ...profile, name: jwt.tokens, clockSkewMs: clockSkew }, forward: jwt.forward },
-    scopes,
-  }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {
@@ -161,58 +160,25 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
   }
 }
 
+/** What policies under `entrypoint` are configured with, by their names. */
+function entrypointPolicies(written: object, file: FileParts, entries: readonly RegistryEntry[]): object {
+  const policies = entries.filter(isPolicy).filter(({ under }) => under === 'entrypoint')
+  return Object.fromEntries(
+    policies.map(policy => [policy.name, policy.resolve((written as Mapping)[policy.name], file)]),
+  )
+}
+
+type Mapping = Readonly<Record<string, unknown>>
+
+/** Each policy adds what it needs of the rest of the file. */
 function toRoute(
-  { name, match, upstream, rewrite, timeouts, retry, maxBodySize, rateLimit, ...route }: FileContent['routes'][number],
-  { entrypoint, tokens }: Pick<FileContent, 'entrypoint' | 'tokens'>,
+  { name, match, upstream, ...written }: FileContent['routes'][number],
+  file: FileParts,
+  entries: readonly RegistryEntry[],
 ): RouteConfig {
-  return {
-    name,
-    match: {
-      path: match.path,
-      exact: match.exact,
-      host: match.host,
-      methods: match.methods && [...new Set(match.methods)],
-      headers: toFields(match.headers),
-    },
-    upstream,
-    auth: toAuth(route.auth, tokens),
-    redirect: route.redirect && { ...route.redirect.to, status: route.redirect.status },
-    respond: route.respond && { ...route.respond, headers: toFields(route.respond.headers), body: route.respond.body },
-    maintenance: (route.maintenance ?? entrypoint.maintenance) || undefined,
-    rewrite: { stripPrefix: rewrite.stripPrefix, addPrefix: rewrite.addPrefix },
-    requestHeaders: toHeaderEdits(route.requestHeaders),
-    responseHeaders: toHeaderEdits(route.responseHeaders),
-    timeouts: {
-      ...(timeouts.response !== undefined && { responseMs: timeouts.response }),
-      ...(timeouts.idle !== undefined && { idleMs: timeouts.idle }),
-      ...(timeouts.total !== undefined && { totalMs: timeouts.total }),
-    },
-    retry,
-    access: [entrypoint.access ?? [], route.access ?? []].flat(),
-    cors: route.cors && toCors(route.cors),
-    maxBodyBytes: maxBodySize ?? entrypoint.maxBodySize,
-    webSocket: route.websocket && { idleTimeoutMs: route.websocket.idleTimeout },
-    rateLimits: [rateLimit ?? []].flat().map(toPolicy),
-  }
-}
-
-function toHeaderEdits(edits: FileContent['routes'][number]['requestHeaders']): HeaderEditsConfig | undefined {
-  return edits && { set: toFields(edits.set), add: toFields(edits.add), remove: edits.remove }
-}
-
-function toCors(cors: NonNullable<FileContent['routes'][number]['cors']>): CorsConfig {
-  return {
-    origins: cors.origins,
-    methods: cors.methods && [...new Set(cors.methods)],
-    headers: cors.headers,
-    exposeHeaders: cors.exposeHeaders,
-    credentials: cors.credentials,
-    maxAgeSeconds: cors.maxAge === undefined ? undefined : Math.floor(cors.maxAge / 1_000),
-  }
-}
-
-function toPolicy({ window, ...policy }: Omit<RateLimitPolicy, 'windowMs'> & { window: number }): RateLimitPolicy {
-  return { ...policy, windowMs: window }
+  const values: Mapping = written
+  const configs = entries.filter(isRoutePolicy).map(policy => [policy.name, policy.resolve(values[policy.name], file)])
+  return { name, match, upstream, ...(Object.fromEntries(configs) as PolicyConfigs) }
 }
 
 function deepFreeze<T>(value: T): T {

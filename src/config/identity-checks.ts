@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
 import { problemAt, problemAtKey } from './findings'
-import { authSchema, tokenSchema } from './identity-schema'
-import { nearestName } from './nearest-name'
-import { policySchema } from './schema'
+import { authSchema } from '../policies/auth/schema'
+import { tokenSchema } from './identity-schema'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
 import { parseApiKeyHash } from './values/api-key-hash'
@@ -25,13 +24,9 @@ export function checkIdentity(source: YamlSource): ConfigProblem[] {
     ...checkNames('consumers', consumers, source),
     ...checkNames('tokens', tokens, source),
     ...checkSubjects(consumers, tokens, source),
-    ...checkTokens(routes, tokens, source),
+    ...checkUnusedTokens(routes, tokens, source),
     ...tokens.flatMap(name => checkKeySource(name, source)),
     ...checkKeys(consumers, source),
-    ...checkAsked(routes, source),
-    ...checkSomebodyMayPass(routes, consumers, source),
-    ...routes.flatMap(({ at, auth }) => policiesOf(at, source).flatMap(path => checkPolicy(path, auth, source))),
-    ...checkTiers(routes, consumers, source),
   ]
 }
 
@@ -88,17 +83,16 @@ function checkSubjects(consumers: readonly string[], tokens: readonly string[], 
   })
 }
 
-function checkTokens(routes: readonly RouteAuth[], tokens: readonly string[], source: YamlSource): ConfigProblem[] {
+function checkUnusedTokens(
+  routes: readonly RouteAuth[],
+  tokens: readonly string[],
+  source: YamlSource,
+): ConfigProblem[] {
   const named = routes.flatMap(({ at, auth }) => (auth?.jwt === undefined ? [] : [{ at, name: auth.jwt.tokens }]))
   const unknown = named.filter(({ name }) => !tokens.includes(name))
-  const problems = unknown.map(({ at, name }) => {
-    const allowed = tokens.length === 0 ? 'the name of an entry of "tokens"' : list(tokens)
-    const wrong = mistake('is not among the tokens of this file', allowed, nearestName(name, tokens))
-    return problemAt([...at, 'auth', 'jwt', 'tokens'], wrong, source)
-  })
   // While a route is not understood, the tokens it means would be called unused.
   if (unknown.length > 0 || routes.some(({ at, auth }) => auth === undefined && source.valueAt([...at, 'auth'])))
-    return problems
+    return []
   const unused = tokens.filter(token => !named.some(({ name }) => name === token))
   return unused.map(name => ({
     ...problemAtKey(['tokens', name], { problem: 'is used by no route' }, source),
@@ -132,74 +126,4 @@ function keySetMistake(path: string): Mistake | undefined {
     if (code !== undefined) return mistake(`cannot be read (${code})`, wanted)
     return mistake('holds no key set', wanted)
   }
-}
-
-/** `auth` that asks for nothing would let everybody pass, which nobody means who writes it. */
-function checkAsked(routes: readonly RouteAuth[], source: YamlSource): ConfigProblem[] {
-  return routes.flatMap(({ at, auth }) => {
-    if (auth === undefined || auth.apiKey !== undefined || auth.jwt !== undefined) return []
-    const nothing = mistake('does not say what clients must show', 'apiKey, jwt, or both')
-    return [problemAtKey([...at, 'auth'], nothing, source)]
-  })
-}
-
-/** Worth saying, and no mistake: a gateway may be there before its first consumer. */
-function checkSomebodyMayPass(
-  routes: readonly RouteAuth[],
-  consumers: readonly string[],
-  source: YamlSource,
-): ConfigProblem[] {
-  const hasKeys = consumers.some(name => asList(source.valueAt(['consumers', name, 'apiKeys'])).length > 0)
-  if (hasKeys) return []
-  return routes.flatMap(({ at, auth }) => {
-    if (auth?.apiKey === undefined || auth.jwt !== undefined) return []
-    const nobody = mistake('lets nobody pass: no consumer has an API key', 'consumers with apiKeys')
-    return [{ ...problemAtKey([...at, 'auth', 'apiKey'], nobody, source), severity: 'warning' as const }]
-  })
-}
-
-/** Where the policies of a route are: there may be one, or a list. */
-export function policiesOf(at: Path, source: YamlSource): Path[] {
-  const here: Path = [...at, 'rateLimit']
-  const found = source.valueAt(here)
-  return Array.isArray(found) ? found.map((_, index) => [...here, index]) : found === undefined ? [] : [here]
-}
-
-/** Who asks is only known where the route asks for it, and tiers only belong to somebody who is known. */
-function checkPolicy(path: Path, auth: RouteAuth['auth'], source: YamlSource): ConfigProblem[] {
-  const policy = asMap(source.valueAt(path))
-  const key = policy.key === undefined ? ['client'] : read(policySchema.shape.key, policy.key)
-  const isAuthUnderstood = auth !== undefined || source.valueAt([...path.slice(0, 2), 'auth']) === undefined
-  if (key === undefined || !isAuthUnderstood) return []
-  const countsConsumers = key.includes('consumer') || key.includes('api-key')
-  if (countsConsumers && auth === undefined) {
-    const unknown = mistake('is never known here: the route has no auth', 'auth for this route, or another key')
-    return [problemAt([...path, 'key'], unknown, source)]
-  }
-  if (key.includes('api-key') && auth?.apiKey === undefined && auth !== undefined) {
-    const never = mistake('is never shown here: auth asks for no API key', 'consumer, or auth.apiKey for this route')
-    return [problemAt([...path, 'key'], never, source)]
-  }
-  if (countsConsumers || policy.tiers === undefined) return []
-  const useless = mistake('belong to consumers, and this policy does not count them', 'a key with consumer or api-key')
-  return [problemAtKey([...path, 'tiers'], useless, source)]
-}
-
-function checkTiers(routes: readonly RouteAuth[], consumers: readonly string[], source: YamlSource): ConfigProblem[] {
-  const known = new Set<string>()
-  for (const name of consumers) {
-    const tier = source.valueAt(['consumers', name, 'tier'])
-    if (typeof tier === 'string') known.add(tier)
-  }
-  const allowed = known.size === 0 ? 'tiers that consumers have' : list([...known])
-  return routes.flatMap(({ at }) =>
-    policiesOf(at, source).flatMap(path =>
-      Object.keys(asMap(source.valueAt([...path, 'tiers'])))
-        .filter(tier => !known.has(tier))
-        .map(tier => {
-          const unknown = mistake('is the tier of no consumer', allowed, nearestName(tier, known))
-          return problemAtKey([...path, 'tiers', tier], unknown, source)
-        }),
-    ),
-  )
 }

@@ -1,20 +1,12 @@
 import { z } from 'zod'
+import { scope } from './fields'
 import { API_KEY_HASH_PATTERN, parseApiKeyHash } from './values/api-key-hash'
-import { parseFlag } from './values/choice'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { field } from './values/field'
-import { HEADER_NAME_PATTERN, parseCredentialName } from './values/header'
-import { NAME_PATTERN, parseName, parseReference } from './values/name'
-import { parseScope, SCOPE_PATTERN } from './values/scope'
+import { NAME_PATTERN, parseName } from './values/name'
 import { ALGORITHMS, parseAlgorithm, parseAudience, parseClaimText, parseKeySource } from './values/tokens'
 
 /** The part of `gateway.yaml` that says who is let in. */
-
-const scope = field(parseScope, {
-  description: 'One word, such as orders:read (RFC 6749 §3.3).',
-  type: 'string',
-  pattern: SCOPE_PATTERN,
-})
 
 export const consumerSchema = z
   .strictObject({
@@ -84,33 +76,3 @@ export const tokenSchema = z
     }).prefault('scope'),
   })
   .meta({ description: 'Tokens (JWT) of one issuer.' })
-
-export const authSchema = z
-  .strictObject({
-    apiKey: z
-      .strictObject({
-        header: field(parseCredentialName, {
-          description: 'The field in which clients send their key.',
-          type: 'string',
-          pattern: HEADER_NAME_PATTERN,
-        }).prefault('x-api-key'),
-        forward: field(parseFlag, {
-          description: 'Send the key on to the upstream, which mostly has no use for it.',
-          type: 'boolean',
-        }).prefault(false),
-      })
-      .optional()
-      .meta({ description: 'Let in who shows the API key of a consumer.' }),
-    jwt: z
-      .strictObject({
-        tokens: field(parseReference, { description: 'Name of an entry of tokens in this file.', type: 'string' }),
-        forward: field(parseFlag, {
-          description: 'Send the token on to the upstream, which mostly wants to know more of it.',
-          type: 'boolean',
-        }).prefault(true),
-      })
-      .optional()
-      .meta({ description: 'Let in who shows a valid token: Authorization: Bearer (RFC 6750).' }),
-    scopes: z.array(scope).prefault([]).meta({ description: 'What the credential must be good for: all of them.' }),
-  })
-  .meta({ description: 'What clients must show; nobody else passes. Left out: everybody passes.' })

@@ -1,5 +1,6 @@
 import { problemAtKey } from './findings'
-import type { ConfigProblem, HeaderField } from './types'
+import type { ConfigProblem } from './types'
+import type { HeaderField } from './values/header'
 import { mistake } from './values/parsed'
 import { pathShape } from './values/path-template'
 import type { Path } from './variables'
@@ -88,24 +89,6 @@ export function checkNameSets(routes: readonly MatchingRoute[], source: YamlSour
     if (nameSets.size <= MAX_NAME_SETS) return []
     const allowed = `conditions about at most ${MAX_NAME_SETS} different sets of fields on one path, with any number of values`
     return [problemAtKey([...at, 'match', 'headers'], mistake('is about one set of fields too many', allowed), source)]
-  })
-}
-
-/** Maps of fields by name, where one name in two spellings would silently be one of the two. */
-export function checkFieldNames(maps: readonly Path[], source: YamlSource): ConfigProblem[] {
-  return maps.flatMap(path => {
-    const map = source.valueAt(path)
-    if (typeof map !== 'object' || map === null || Array.isArray(map)) return []
-    const seen = new Set<string>()
-    return Object.keys(map).flatMap(name => {
-      const at: Path = [...path, name]
-      // No object of JavaScript takes it as a key; the condition would be lost without a word.
-      if (name === '__proto__') return [problemAtKey(at, mistake('cannot be a name here'), source)]
-      const isAgain = seen.has(name.toLowerCase())
-      seen.add(name.toLowerCase())
-      const again = mistake('is here a second time, in another spelling', 'each field once')
-      return isAgain ? [problemAtKey(at, again, source)] : []
-    })
   })
 }
 

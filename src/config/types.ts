@@ -1,12 +1,14 @@
+import type { AccessConfig } from '../policies/access/schema'
 import type { FailureKind } from './values/failure-kind'
+import type { HashKey } from './values/rate-limit-key'
 import type { TargetConfig } from './values/target'
-import type { Algorithm } from './values/tokens'
+import type { Algorithm, KeySource } from './values/tokens'
 
 export type { TargetConfig }
 
 /**
  * What the gateway is told: two types, because they change at different times. `Settings` come from the environment and
- * hold for the life of the process; `GatewayConfig` comes from `gateway.yaml`. Both are parsed, checked and frozen
+ * hold for the life of the process; `GatewayConfig` (`gateway-config.ts`) comes from `gateway.yaml`. Both are parsed, checked and frozen
  * before anything listens.
  */
 
@@ -47,16 +49,6 @@ export interface Settings {
   readonly shutdownDelayMs: number
 }
 
-/** What `gateway.yaml` says. */
-export interface GatewayConfig {
-  /** SHA-256 of the file's bytes, hexadecimal. */
-  readonly sha256: string
-  readonly entrypoint: EntrypointConfig
-  readonly consumers: readonly ConsumerConfig[]
-  readonly upstreams: readonly UpstreamConfig[]
-  readonly routes: readonly RouteConfig[]
-}
-
 export interface EntrypointConfig {
   /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
   readonly trustedProxies: readonly string[]
@@ -93,14 +85,6 @@ export interface OverloadConfig {
   readonly maxEventLoopDelayMs: number
 }
 
-/** Addresses and CIDR blocks of clients. */
-export interface AccessConfig {
-  /** Only these are let in; empty: everybody. */
-  readonly allow: readonly string[]
-  /** These are not, whatever `allow` says. */
-  readonly deny: readonly string[]
-}
-
 /** Somebody who may be let in: mostly an application. */
 export interface ConsumerConfig {
   readonly name: string
@@ -113,9 +97,6 @@ export interface ConsumerConfig {
   /** What tokens call the consumer: `TOKENS/SUBJECT`, so that two issuers may use the same word for two of them. */
   readonly subjects: readonly string[]
 }
-
-/** A set of public keys (RFC 7517 §5): fetched again and again, or read with the file. */
-export type KeySource = { readonly url: string } | { readonly file: string }
 
 /** Tokens (JWT, RFC 7519) of one issuer. */
 export interface TokenConfig {
@@ -131,43 +112,6 @@ export interface TokenConfig {
   readonly consumerClaim: string
   /** Which says what for: words with spaces between them, or a list. */
   readonly scopeClaim: string
-}
-
-/** What a route wants to be shown before it forwards. */
-export interface AuthConfig {
-  readonly apiKey:
-    | {
-        /** Name of the field that holds the key, lower case. */
-        readonly header: string
-        /** The upstream gets the key too. */
-        readonly forward: boolean
-      }
-    | undefined
-  readonly jwt:
-    | {
-        readonly tokens: TokenConfig
-        /** The upstream gets the token too. */
-        readonly forward: boolean
-      }
-    | undefined
-  /** All of them are needed. */
-  readonly scopes: readonly string[]
-}
-
-/** Which pages of other origins may use a route, by their browsers' leave. */
-export interface CorsConfig {
-  /** `https://shop.example`, `https://*.shop.example` for every name below it, or `*` for all. */
-  readonly origins: readonly string[]
-  /** Undefined: those of the route. */
-  readonly methods: readonly string[] | undefined
-  /** Fields that a page may set, lower case; undefined: all that it asks for. */
-  readonly headers: readonly string[] | undefined
-  /** Fields of the response that a page may read besides the usual ones. */
-  readonly exposeHeaders: readonly string[]
-  /** Whether cookies and the like go along. */
-  readonly credentials: boolean
-  /** How long a browser need not ask again; undefined: as it thinks best. */
-  readonly maxAgeSeconds: number | undefined
 }
 
 /** Paths of PEM files, read again when they change. */
@@ -243,116 +187,6 @@ export interface RetryConfig {
   readonly attempts: number
   /** The failures after which a call is tried again. */
   readonly on: readonly FailureKind[]
-}
-
-export interface HeaderField {
-  /** Lower case. */
-  readonly name: string
-  readonly value: string
-}
-
-export interface RedirectConfig {
-  /** A path, or an http(s) URL; empty or without a slash at its end where the rest of the path brings it. */
-  readonly to: string
-  /** The path below the route's is put behind it. */
-  readonly keepsRest: boolean
-  readonly status: number
-}
-
-export interface RespondConfig {
-  readonly status: number
-  readonly headers: readonly HeaderField[]
-  readonly body: string | undefined
-}
-
-export interface MaintenanceConfig {
-  /** For `Retry-After`; undefined: not said. */
-  readonly retryAfterMs: number | undefined
-}
-
-export interface HeaderEditsConfig {
-  /** In the place of all fields of this name. */
-  readonly set: readonly HeaderField[]
-  /** Beside them. */
-  readonly add: readonly HeaderField[]
-  /** Names, lower case. */
-  readonly remove: readonly string[]
-}
-
-export interface RouteConfig {
-  readonly name: string
-  readonly match: {
-    /** Segment-wise prefix such as `/api/orders` or `/users/:id`; becomes `http.route`. */
-    readonly path: string
-    /** The path alone, and nothing below it. */
-    readonly exact: boolean
-    /** Exact name or `*.suffix`, lower case; undefined for any host. */
-    readonly host: string | undefined
-    /** Upper case; undefined for any method. HEAD is allowed where GET is. */
-    readonly methods: readonly string[] | undefined
-    /** Fields that must be there with exactly this value, sorted by name; lower case. */
-    readonly headers: readonly HeaderField[]
-  }
-  /** The name of an upstream in the same file. Exactly one of this, `redirect` and `respond` is there. */
-  readonly upstream: string | undefined
-  readonly redirect: RedirectConfig | undefined
-  readonly respond: RespondConfig | undefined
-  /** Undefined: requests are taken. */
-  readonly maintenance: MaintenanceConfig | undefined
-  /** Undefined: everybody passes. */
-  readonly auth: AuthConfig | undefined
-  readonly rewrite: { readonly stripPrefix: string | undefined; readonly addPrefix: string | undefined }
-  readonly requestHeaders: HeaderEditsConfig | undefined
-  readonly responseHeaders: HeaderEditsConfig | undefined
-  /** In the place of the upstream's. */
-  readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
-  /** Which requests may reach the upstream more than once, if it has `retries` at all. */
-  readonly retry: 'idempotent' | 'always' | 'never'
-  /** Who may use the route: all of these lists must let a client in, those of the entrypoint first. */
-  readonly access: readonly AccessConfig[]
-  /** Undefined: the upstream deals with it. */
-  readonly cors: CorsConfig | undefined
-  /** Bytes of a request's body, at the most; undefined for no bound. The entrypoint's where the route has none of its own. */
-  readonly maxBodyBytes: number | undefined
-  /** Upgrades of connections; false: refused. */
-  readonly webSocket: false | WebSocketConfig
-  readonly rateLimits: readonly RateLimitPolicy[]
-}
-
-export interface WebSocketConfig {
-  /** How long nothing may move in either direction, pings included. */
-  readonly idleTimeoutMs: number
-}
-
-/** What always goes to the same target: the client's address, the value of a field, or a combination. */
-export type HashKey = readonly ('client' | `header:${string}`)[]
-
-/** What is counted: the client's address (IPv6 by its /56 block), who it is, the value of a field, or a combination. */
-export type RateLimitKey = readonly (HashKey[number] | 'consumer' | 'api-key')[]
-
-export interface RateLimitPolicy {
-  /** `default` unless the file names it; label of metrics and name in the `RateLimit` headers. */
-  readonly name: string
-  /** Requests per window. */
-  readonly limit: number
-  /** In the place of `limit`, for consumers of these tiers. */
-  readonly tiers: Readonly<Record<string, number>>
-  readonly windowMs: number
-  /** How it is counted: in windows that begin with the first request, or evenly (GCRA). */
-  readonly algorithm: 'fixed-window' | 'gcra'
-  readonly key: RateLimitKey
-  /** What a request counts for: as a rule, and by method. */
-  readonly cost: { readonly standard: number; readonly methods: Readonly<Record<string, number>> }
-  /** Addresses and CIDR blocks of clients that are not limited. */
-  readonly bypass: readonly string[]
-  /** Counts and says what it would do, but never refuses. */
-  readonly dryRun: boolean
-  /** Sends `X-RateLimit-*` too. */
-  readonly legacyHeaders: boolean
-  /** How `/offenders` shows whom the policy limits. */
-  readonly offenders: 'hashed' | 'clear'
-  /** When Redis fails: count here with this replica's share, let everything pass, or refuse. */
-  readonly onStoreFailure: 'local' | 'open' | 'closed'
 }
 
 /** One thing wrong with what the gateway was told. All of them are printed in one go. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
@@ -27,6 +28,8 @@ export class Exchange {
   readonly startedAt = performance.now()
 
   route: Route | undefined
+  /** Undefined where no policy of the route has any: most requests pay a comparison for it. */
+  hooks: LateHooks | undefined
   /** Who asks; undefined as long as no credential said so. */
   consumer: Consumer | undefined
   /** Name of the field that holds the client's credential, where it is none of the upstream's business. */
@@ -161,5 +164,46 @@ export interface LimitDecision {
   count(context: Context): void
 }
 
+/** What a stage returns that has answered the request: the stages behind it do not run. */
+export const ANSWERED = Symbol('answered')
+
+type StageResult = void | typeof ANSWERED
+
 /** A step of the pipeline. Throws a `GatewayError` to end the exchange; returns a promise only when it must wait. */
-export type Stage = (exchange: Exchange) => void | Promise<void>
+export type Stage = (exchange: Exchange) => StageResult | Promise<StageResult>
+
+/** What policies do after routing and admission. An empty phase is an empty list, and no hook at all is `undefined`. */
+export interface LateHooks {
+  readonly onAttempt: readonly AttemptHook[]
+  readonly onResponse: readonly ResponseHook[]
+  readonly onBody: readonly BodyHook[]
+  readonly onEnd: readonly EndHook[]
+}
+
+/** Runs before each call to a target. Throws a `GatewayError` to end the exchange. */
+export type AttemptHook = (exchange: Exchange, attempt: Attempt) => void
+
+/** One call to a target, about to be made. */
+export interface Attempt {
+  /** 1 for the first. */
+  readonly number: number
+  /** Origin of the target. */
+  readonly target: string
+  /** Header section of the request as flat name, value pairs, names in lower case: to be changed in place. */
+  readonly fields: string[]
+}
+
+/** Runs before the header section is sent to the client, also that of a local reply. Must not throw. */
+export type ResponseHook = (exchange: Exchange, head: ResponseHead) => void
+
+export interface ResponseHead {
+  readonly status: number
+  /** Header section as flat name, value pairs: to be changed in place. */
+  readonly fields: string[]
+}
+
+/** Returns what the body of an upstream's response passes through; undefined to leave this one alone. Must not throw. */
+export type BodyHook = (exchange: Exchange, head: ResponseHead) => Transform | undefined
+
+/** Runs when the response has closed, before it is logged. Observes only; must not throw. */
+export type EndHook = (exchange: Exchange) => void

@@ -1,5 +1,14 @@
 import type { ServerResponse } from 'node:http'
-import type { HeaderEditsConfig } from '../config/types'
+import type { HeaderField } from '../config/values/header'
+
+export interface HeaderEditsConfig {
+  /** In the place of all fields of this name. */
+  readonly set: readonly HeaderField[]
+  /** Beside them. */
+  readonly add: readonly HeaderField[]
+  /** Names, lower case. */
+  readonly remove: readonly string[]
+}
 
 /** What a route changes of a header section, worked out once. */
 export interface HeaderEdits {

@@ -1,17 +1,7 @@
 import type { OverloadConfig } from '../config/types'
 import { html, type Content, type Html } from '../pages/html'
 import { duration } from '../pages/times'
-import {
-  accessTexts,
-  answerText,
-  authText,
-  bodyText,
-  changeTexts,
-  corsText,
-  limitText,
-  overloadText,
-  rewriteTexts,
-} from './route-wording'
+import { answerText, overloadText, textsAbout } from './route-wording'
 import type { ShownRoute } from './shown-route'
 
 const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Who', 'Where to', 'Limits', 'Timeouts']
@@ -66,14 +56,9 @@ function asked({ path, exact, headers }: ShownRoute): Content {
 }
 
 function who(route: ShownRoute): Content {
-  const { auth, cors } = route
-  const addresses = accessTexts(route)
-  return lines([
-    auth !== null && authText(auth),
-    auth === null && addresses.length === 0 && ANYBODY,
-    ...addresses,
-    cors !== null && corsText(cors),
-  ])
+  const texts = textsAbout(route, 'clients')
+  const isOpen = route.auth === null && route.access.length === 0
+  return lines([isOpen && ANYBODY, ...texts])
 }
 
 const ANYBODY = html`<span class="muted">anybody</span>`
@@ -84,14 +69,13 @@ function action(route: ShownRoute): Content {
     maintenance ? html`<span class="warn-text">${answerText(route)}</span>` : answerText(route),
     upstream !== null &&
       html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
-    ...rewriteTexts(route),
-    ...changeTexts(route),
+    ...textsAbout(route, 'path', 'changes', 'upgrades'),
     attempts > 1 && `up to ${attempts} attempts`,
   ])
 }
 
 function limits(route: ShownRoute): Content {
-  return lines([...route.rateLimits.map(limitText), bodyText(route)])
+  return lines(textsAbout(route, 'limits', 'size'))
 }
 
 function timeouts({ timeouts: { connectMs, responseMs, idleMs, totalMs } }: ShownRoute): Content {

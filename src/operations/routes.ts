@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { GatewayConfig } from '../config/types'
+import type { GatewayConfig } from '../config/gateway-config'
 import { wantsHtml } from '../pages/wants-html'
 import { sendOpsPage } from './page'
 import { routesPage } from './routes-page'

@@ -1,4 +1,4 @@
-import type { GatewayConfig, RouteConfig } from '../config/types'
+import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { REASONS, type Reason } from '../errors/reasons'
 import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
@@ -43,7 +43,7 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
       ({ name, targets }) => targets.length * methodsOf(routes.filter(route => route.upstream === name)).size,
     ),
   )
-  const webSocketRoutes = routes.filter(route => route.webSocket && methodsOf([route]).has('GET')).length
+  const webSocketRoutes = routes.filter(route => route.websocket && methodsOf([route]).has('GET')).length
   const reasons = Object.keys(REASONS).length
   return [
     {
@@ -90,7 +90,7 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
     },
     {
       instrument: semconv.METRIC_RATE_LIMITING_REQUESTS,
-      series: sum(routes.map(({ rateLimits }) => rateLimits.length)) * RESULTS * STORES,
+      series: sum(routes.map(({ rateLimit }) => rateLimit.length)) * RESULTS * STORES,
       linesPerSeries: 1,
       madeOf: `policies of each route × ${RESULTS} results × ${STORES} stores`,
     },

@@ -1,11 +1,10 @@
-import type {
-  CorsConfig,
-  GatewayConfig,
-  RateLimitPolicy,
-  RedirectConfig,
-  RouteConfig,
-  UpstreamConfig,
-} from '../config/types'
+import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import type { UpstreamConfig } from '../config/types'
+import { linesOf } from '../policies/collect-hooks'
+import type { CorsConfig } from '../policies/cors/schema'
+import type { Line } from '../policies/define-policy'
+import type { RateLimitPolicy } from '../policies/rate-limit/schema'
+import { POLICIES } from '../policies/registry'
 
 /** A route as people and programs are told of it: nothing of it is a secret. Durations are in milliseconds. */
 export interface ShownRoute {
@@ -51,6 +50,8 @@ export interface ShownRoute {
   /** Bytes of a request's body, at the most; null: no bound. */
   readonly maxBodyBytes: number | null
   readonly rateLimits: readonly ShownLimit[]
+  /** What its policies say of it, in the order in which they run. */
+  readonly lines: readonly Line[]
 }
 
 export interface ShownEdits {
@@ -103,7 +104,7 @@ export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefi
     headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
     upstream: upstream?.name ?? null,
     targets: (upstream?.targets ?? []).map(({ origin }) => origin),
-    redirect: shownRedirect(route.redirect),
+    redirect: shownRedirect(route),
     respond: shownRespond(route),
     maintenance: route.maintenance !== undefined,
     rewrite: shownRewrite(route),
@@ -112,7 +113,7 @@ export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefi
     access: route.access.map(({ allow, deny }) => ({ allow, deny })),
     auth: shownAuth(route),
     cors: shownCors(route),
-    webSocket: route.webSocket ? { idleMs: route.webSocket.idleTimeoutMs } : null,
+    webSocket: route.websocket ? { idleMs: route.websocket.idleTimeoutMs } : null,
     timeouts: {
       connectMs: upstream?.timeouts.connectMs ?? null,
       responseMs: responseMs ?? null,
@@ -121,13 +122,14 @@ export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefi
     },
     retry: route.retry,
     attempts: attempts(route, upstream?.retries?.attempts),
-    maxBodyBytes: route.maxBodyBytes ?? null,
-    rateLimits: route.rateLimits.map(shownLimit),
+    maxBodyBytes: route.maxBodySize ?? null,
+    rateLimits: route.rateLimit.map(shownLimit),
+    lines: linesOf(POLICIES, route),
   }
 }
 
 /** As the file has it. */
-function shownRedirect(redirect: RedirectConfig | undefined): ShownRoute['redirect'] {
+function shownRedirect({ redirect }: RouteConfig): ShownRoute['redirect'] {
   return redirect ? { to: `${redirect.to}${redirect.keepsRest ? '/*' : ''}`, status: redirect.status } : null
 }
 
@@ -160,7 +162,7 @@ function attempts({ retry }: RouteConfig, upstreamAttempts = 1): number {
   return retry === 'never' ? 1 : upstreamAttempts
 }
 
-export function shownLimit({
+function shownLimit({
   name,
   limit,
   tiers,

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { RouteConfig } from '../config/types'
+import type { MatchConfig } from '../config/match-schema'
 
 /** The fields of a request: each name, lower case, with the values of all its lines. Made by Node when first asked for. */
 export type RequestFields = Pick<IncomingMessage, 'headersDistinct'>
@@ -18,7 +18,7 @@ export class Choice<R> {
   /** Those with more names first; the set without any, if it is there, is last. */
   readonly #nameSets: NameSet<R>[] = []
 
-  add({ headers, methods }: RouteConfig['match'], route: R): void {
+  add({ headers, methods }: MatchConfig, route: R): void {
     const names = headers.map(({ name }) => name)
     let nameSet = this.#nameSets.find(({ names: known }) => known.join() === names.join())
     if (!nameSet) {

@@ -9,7 +9,7 @@ import type { Route } from './route'
  * then listed methods before any method. Conditions and methods are part of the match, so a less specific route may serve
  * what a more specific one does not.
  */
-export class RouteTable<R extends Pick<Route, 'config'>> {
+export class RouteTable<R extends Pick<Route, 'match'>> {
   readonly #exactHosts = new Map<string, Node<R>>()
   readonly #hostSuffixes = new Map<string, Node<R>>()
   readonly #anyHost: Node<R> = newNode()
@@ -38,7 +38,7 @@ export class RouteTable<R extends Pick<Route, 'config'>> {
   }
 
   #add(route: R): void {
-    const { host, path, exact } = route.config.match
+    const { host, path, exact } = route.match
     let node = this.#rootFor(host)
     for (const segment of path === '/' ? [] : path.slice(1).split('/')) {
       if (segment.startsWith(':')) {
@@ -50,7 +50,7 @@ export class RouteTable<R extends Pick<Route, 'config'>> {
       }
     }
     const choice = exact ? (node.here ??= new Choice()) : (node.hereAndBelow ??= new Choice())
-    choice.add(route.config.match, route)
+    choice.add(route.match, route)
   }
 
   #rootFor(host: string | undefined): Node<R> {

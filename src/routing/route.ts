@@ -1,5 +1,5 @@
-import type { RouteConfig } from '../config/types'
-import { toHeaderEdits, type HeaderEdits } from '../exchange/header-edits'
+import type { MatchConfig } from '../config/match-schema'
+import type { HeaderEdits } from '../exchange/header-edits'
 
 declare const template: unique symbol
 /** A route's path template. Branded, so that a raw path can never become a metric label. */
@@ -9,20 +9,25 @@ export type RouteTemplate = string & { readonly [template]: true }
 export interface Route {
   readonly name: string
   readonly template: RouteTemplate
+  readonly match: MatchConfig
   /** Undefined where the gateway itself answers. */
   readonly upstreamName: string | undefined
-  readonly requestEdits: HeaderEdits | undefined
-  readonly responseEdits: HeaderEdits | undefined
-  readonly config: RouteConfig
+  readonly requestEdits?: HeaderEdits | undefined
+  readonly responseEdits?: HeaderEdits | undefined
 }
 
-export function toRoute(config: RouteConfig): Route {
+/** The part of a route's configuration that no policy has to do with. */
+export interface RouteBase {
+  readonly name: string
+  readonly match: MatchConfig
+  readonly upstream: string | undefined
+}
+
+export function toRoute({ name, match, upstream }: RouteBase): Route {
   return {
-    name: config.name,
-    template: config.match.path as RouteTemplate,
-    upstreamName: config.upstream,
-    requestEdits: toHeaderEdits(config.requestHeaders),
-    responseEdits: toHeaderEdits(config.responseHeaders),
-    config,
+    name,
+    template: match.path as RouteTemplate,
+    match,
+    upstreamName: upstream,
   }
 }

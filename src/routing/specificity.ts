@@ -1,6 +1,6 @@
-import type { RouteConfig } from '../config/types'
+import type { MatchConfig } from '../config/match-schema'
 
-type Match = RouteConfig['match']
+type Match = MatchConfig
 
 /** Which of two routes is asked first where both would match, and by what. */
 export interface Precedence {

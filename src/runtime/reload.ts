@@ -2,7 +2,8 @@ import { metrics, type Counter } from '@opentelemetry/api'
 import { changesBetween } from '../config/changes'
 import type { ReadGatewayFile } from '../config/gateway-file'
 import { hasErrors, isError } from '../config/problems'
-import type { ConfigProblem, GatewayConfig } from '../config/types'
+import type { ConfigProblem } from '../config/types'
+import type { GatewayConfig } from '../config/gateway-config'
 import { toError } from '../errors/error-code'
 import {
   ATTR_CONFIG_RESULT,

@@ -1,5 +1,6 @@
 import type { Exchange } from '../exchange/exchange'
-import type { Resource, StagedRoute } from './snapshot'
+import type { Resource } from './resources'
+import type { StagedRoute } from './snapshot'
 
 /** How long a request may hold on to what the file no longer names: an event stream has no end of its own. */
 const LONGEST_STAY_MS = 10 * 60_000

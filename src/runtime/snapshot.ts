@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { Consumers } from '../policies/auth/consumers'
-import type { RateLimiter } from '../policies/rate-limit/limit-rate'
+import type { RouteHooks } from '../policies/collect-hooks'
 import { LoadShedder } from '../entrypoint/shed-load'
-import type { EntrypointConfig, GatewayConfig, RouteConfig, UpstreamConfig } from '../config/types'
+import type { EntrypointConfig, UpstreamConfig } from '../config/types'
+import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-address'
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
@@ -13,6 +14,7 @@ import type { Logger } from '../telemetry/logger'
 import { tlsVersion } from '../upstream/connector'
 import { Target } from '../upstream/target'
 import { settingsOfTargets, Upstream } from '../upstream/upstream'
+import type { Resource, ReuseOrCreate } from './resources'
 
 /**
  * All that one `gateway.yaml` makes. Replaced as a whole and never changed; a request keeps the one it began with, so that
@@ -25,6 +27,8 @@ export interface Snapshot {
   readonly table: RouteTable<StagedRoute>
   /** What requests of the gateway's own page pass. */
   readonly ownStages: readonly Stage[]
+  /** What every request passes before it is routed. */
+  readonly arrivalStages: readonly Stage[]
   readonly shedder: LoadShedder
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
@@ -35,31 +39,16 @@ export interface Snapshot {
 }
 
 /** A route with the stages its requests pass. */
-export interface StagedRoute extends Route, Staging {
-  /** What its stages use. */
-  readonly resources: ReadonlySet<Resource>
-}
+export type StagedRoute = Omit<Route, keyof Staging> &
+  Staging & {
+    readonly config: RouteConfig
+    /** What its stages use. */
+    readonly resources: ReadonlySet<Resource>
+  }
 
-export interface Staging {
-  readonly stages: readonly Stage[]
-  /** What a browser's question passes, whether it may send a request of this route; undefined where the upstream is asked. */
-  readonly preflight: readonly Stage[] | undefined
-  readonly limiters: readonly RateLimiter[]
-}
-
-/** What is more than memory, or knows more than the file says: a target with its connections, a limiter with its counts. */
-export interface Resource {
-  /** The file does not ask for it any more: requests that are under way still use it, none that come will. */
-  leave?(): void
-  close(): void | Promise<void>
-}
-
-/**
- * The resource that is made from `from`: the one there is, where the last file said the same, else what `make` makes.
- *
- * @param from all that the resource depends on; what is left out here stays as it was when the file changes
- */
-export type ReuseOrCreate = <P extends Resource>(kind: string, from: unknown, make: () => P) => P
+/** What the policies of a route do, as the pipeline runs it (`policies/collect-hooks.ts`). */
+export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
+  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits'>>
 
 export interface SnapshotOptions {
   readonly config: GatewayConfig
@@ -68,7 +57,10 @@ export interface SnapshotOptions {
   readonly log: Logger
   /** The stages of a route, with the resources that it uses. */
   readonly stagesOf: (route: Route, resources: RouteResources, reuseOrCreate: ReuseOrCreate) => Staging
-  readonly ownStagesOf: (entrypoint: EntrypointConfig) => Stage[]
+  readonly entrypointStagesOf?: (
+    entrypoint: EntrypointConfig,
+    resources: { readonly consumers: Consumers; readonly reuseOrCreate: ReuseOrCreate },
+  ) => Pick<Snapshot, 'arrivalStages' | 'ownStages'>
 }
 
 /** What the stages of a route are made of, besides what they reuse or create. */
@@ -77,10 +69,13 @@ export interface RouteResources {
   readonly upstream: Upstream | undefined
   readonly consumers: Consumers
   readonly entrypoint: EntrypointConfig
+  readonly config: RouteConfig
 }
 
+const NO_STAGES = { ownStages: [], arrivalStages: [] }
+
 /** @throws whatever making a resource throws; nothing is left open then */
-export function createSnapshot({ config, previous, log, stagesOf, ownStagesOf }: SnapshotOptions): Snapshot {
+export function createSnapshot({ config, previous, log, stagesOf, entrypointStagesOf }: SnapshotOptions): Snapshot {
   const resources = new Map<string, Resource>()
   const reuseOrCreate: ReuseOrCreate = <P extends Resource>(kind: string, from: unknown, make: () => P) => {
     const key = `${kind} ${JSON.stringify(from)}`
@@ -99,7 +94,8 @@ export function createSnapshot({ config, previous, log, stagesOf, ownStagesOf }:
     }
     return {
       ...route,
-      ...stagesOf(route, { upstream, consumers, entrypoint: config.entrypoint }, reuseNoted),
+      ...stagesOf(route, { upstream, consumers, entrypoint: config.entrypoint, config: routeConfig }, reuseNoted),
+      config: routeConfig,
       resources: used,
     }
   }
@@ -113,7 +109,7 @@ export function createSnapshot({ config, previous, log, stagesOf, ownStagesOf }:
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
-      ownStages: ownStagesOf(config.entrypoint),
+      ...(entrypointStagesOf?.(config.entrypoint, { consumers, reuseOrCreate }) ?? NO_STAGES),
       shedder: reuseOrCreate(
         'shedder',
         config.entrypoint.overload,

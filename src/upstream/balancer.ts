@@ -1,4 +1,5 @@
-import type { HashKey, UpstreamConfig } from '../config/types'
+import type { HashKey } from '../config/values/rate-limit-key'
+import type { UpstreamConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
 import { hashOf, mixed } from './hash'
 import type { Target } from './target'

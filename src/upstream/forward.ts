@@ -1,4 +1,3 @@
-import type { RouteConfig } from '../config/types'
 import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { ClientTelemetry } from './client-telemetry'
@@ -7,17 +6,25 @@ import { slowestPace } from './upload-pace'
 import { sendCall, type CallOptions } from './upstream-call'
 import type { Upstream } from './upstream'
 
+/** What a route changes about calls to its upstream. */
+export interface Forwarding {
+  /** Undefined where paths stay as they are. */
+  readonly rewritePath: CallOptions['rewritePath']
+  /** They come before those of the upstream. */
+  readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
+  /** Which requests of this route may reach a target more than once. */
+  readonly retry: CallOptions['retry']
+  /** How long nothing may move on a connection that was upgraded to WebSocket. */
+  readonly webSocketIdleMs: number
+}
+
+const UNCHANGED: Forwarding = { rewritePath: undefined, timeouts: {}, retry: 'idempotent', webSocketIdleMs: 0 }
+
 export interface ForwardOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
-  readonly rewritePath: CallOptions['rewritePath']
-  /** Of the route: they come before those of the upstream. */
-  readonly timeouts: RouteConfig['timeouts']
-  /** How long nothing may move on a connection that was upgraded to WebSocket. */
-  readonly webSocketIdleMs: number
+  readonly forwarding: Partial<Forwarding>
   readonly clientStallMs: CallOptions['clientStallMs']
-  /** Which requests of this route may reach a target more than once. */
-  readonly retry: CallOptions['retry']
   /** Called once when the call failed; answers the client if that is still possible. */
   readonly onFailure: (exchange: Exchange, error: unknown) => void
 }
@@ -28,18 +35,24 @@ export interface ForwardOptions {
  * On undici's dispatch level, because its promises and streams cost as much again as the call itself
  * (`docs/performance.md`).
  */
-export function forward(options: ForwardOptions): Stage {
-  const { upstream } = options
-  const responseMs = options.timeouts.responseMs ?? upstream.timeouts.responseMs
+export function forward({ upstream, telemetry, forwarding, clientStallMs, onFailure }: ForwardOptions): Stage {
+  const { rewritePath, timeouts, retry, webSocketIdleMs } = { ...UNCHANGED, ...forwarding }
+  const responseMs = timeouts.responseMs ?? upstream.timeouts.responseMs
   const callOptions: CallOptions = {
-    ...options,
+    upstream,
+    telemetry,
+    rewritePath,
+    retry,
+    webSocketIdleMs,
+    clientStallMs,
+    onFailure,
     connectionMs: upstream.timeouts.connectMs + responseMs,
     responseMs,
-    idleMs: options.timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
-    totalMs: options.timeouts.totalMs ?? upstream.timeouts.totalMs,
+    idleMs: timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
+    totalMs: timeouts.totalMs ?? upstream.timeouts.totalMs,
     replacedFields: replacedTraceFields(),
   }
-  const slowest = slowestPace(options.clientStallMs)
+  const slowest = slowestPace(clientStallMs)
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.

@@ -2,14 +2,12 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
-import type { RouteConfig } from '../config/types'
 import type { Exchange, Upgrade } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { passInformation } from './information'
-import type { PathRewrite } from '../policies/rewrite/path-rewrite'
 import type { RequestBody } from './request-body'
 import { buildRequestHeaders, joined } from './request-headers'
 import { buildTrailers, fieldsForClient, refuseTransferCodings, type ParsedHeaders } from './response-headers'
@@ -24,8 +22,8 @@ export interface CallOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
   /** Undefined where paths stay as they are. */
-  readonly rewritePath: PathRewrite | undefined
-  readonly retry: RouteConfig['retry']
+  readonly rewritePath: ((path: string) => string) | undefined
+  readonly retry: 'idempotent' | 'always' | 'never'
   /** How long a call may wait for a connection: for a free one, or for a new one. */
   readonly connectionMs: number
   /** How long the upstream may keep silent before its response begins, when it is its turn. */

@@ -1,4 +1,5 @@
-import type { RateLimitPolicy, RouteConfig } from '../../src/config/types'
+import type { RateLimitPolicy } from '../../src/policies/rate-limit/schema'
+import type { RouteConfig } from '../../src/config/gateway-config'
 
 /** What a route is whose file says only which requests are its own and where they go. */
 export const ROUTE_DEFAULTS: Omit<RouteConfig, 'name' | 'match' | 'upstream'> = {
@@ -13,9 +14,9 @@ export const ROUTE_DEFAULTS: Omit<RouteConfig, 'name' | 'match' | 'upstream'> = 
   retry: 'idempotent',
   access: [],
   cors: undefined,
-  maxBodyBytes: undefined,
-  webSocket: { idleTimeoutMs: 300_000 },
-  rateLimits: [],
+  maxBodySize: undefined,
+  websocket: { idleTimeoutMs: 300_000 },
+  rateLimit: [],
 }
 
 /** What a policy is whose file says only how many and in which time. */

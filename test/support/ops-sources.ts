@@ -1,6 +1,6 @@
 import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
-import type { GatewayConfig } from '../../src/config/types'
+import type { GatewayConfig } from '../../src/config/gateway-config'
 import type { OpsServerOptions } from '../../src/operations/ops-server'
 import { RecentRequests, SLOT_MS } from '../../src/observe/recent/recent-requests'
 

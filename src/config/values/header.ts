@@ -1,5 +1,10 @@
-import type { HeaderField } from '../types'
 import { refuse, notText, type Parse, type Parsed } from './parsed'
+
+export interface HeaderField {
+  /** Lower case. */
+  readonly name: string
+  readonly value: string
+}
 
 /** A field name (RFC 9110 §5.1). */
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"

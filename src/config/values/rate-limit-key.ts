@@ -1,6 +1,11 @@
 import { nearestName } from '../nearest-name'
-import type { HashKey, RateLimitKey } from '../types'
 import { notText, refuse, type Parsed } from './parsed'
+
+/** What always goes to the same target: the client's address, the value of a field, or a combination. */
+export type HashKey = readonly ('client' | `header:${string}`)[]
+
+/** What is counted: the client's address (IPv6 by its /56 block), who it is, the value of a field, or a combination. */
+export type RateLimitKey = readonly (HashKey[number] | 'consumer' | 'api-key')[]
 
 /** For editors. */
 export const HASH_KEY_PATTERN = "^(?:client|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})$|\\$\\{"

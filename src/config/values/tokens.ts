@@ -1,5 +1,4 @@
 import { nearestName } from '../nearest-name'
-import type { KeySource } from '../types'
 import { notText, refuse, type Parsed } from './parsed'
 
 /** Signatures with a public key. With a shared secret (HS256) whoever checks tokens could also make them; `none` is no signature. */
@@ -27,6 +26,9 @@ export function parseAlgorithm(found: unknown): Parsed<Algorithm> {
   if (/^HS\d+$/i.test(found)) return refuse('needs a secret that could also make tokens', allowed)
   return refuse('is not an algorithm for signatures with a public key', allowed, nearestName(found, ALGORITHMS))
 }
+
+/** A set of public keys (RFC 7517 §5): fetched again and again, or read with the file. */
+export type KeySource = { readonly url: string } | { readonly file: string }
 
 const KEYS = 'the URL of a key set (JWKS), such as https://login.example/.well-known/jwks.json, or the path of a file'
 

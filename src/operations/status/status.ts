@@ -1,4 +1,4 @@
-import type { GatewayConfig, RouteConfig } from '../../config/types'
+import type { GatewayConfig, RouteConfig } from '../../config/gateway-config'
 import { clock, lasted } from '../../pages/times'
 import type { OffenderReader } from '../offenders'
 import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../../observe/recent/recent-requests'

@@ -1,9 +1,9 @@
-import type { AuthConfig } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Consumer, Exchange, Stage } from '../../exchange/exchange'
 import { apiKeyChallenge, bearerChallenge, type ChallengeError } from './challenges'
 import type { Consumers } from './consumers'
 import { bearerTokenIn, credentialIn } from './credentials'
+import type { AuthConfig } from './schema'
 import { InvalidToken, type TokenVerifier } from './token-verifier'
 
 export interface AuthenticateOptions {

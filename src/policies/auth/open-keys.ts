@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { KeySource } from '../../config/types'
 import { parseKeySet, type FindKey } from '../../config/values/key-set'
+import type { KeySource } from '../../config/values/tokens'
 import type { Logger } from '../../telemetry/logger'
 import { RemoteKeys } from './remote-keys'
 

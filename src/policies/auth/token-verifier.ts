@@ -1,7 +1,7 @@
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
 import type { TokenConfig } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
-import type { FindKey } from '../../config/values/key-set'
+import type { OpenKeys } from './open-keys'
 
 const MAX_SUBJECT_CHARACTERS = 256
 
@@ -26,13 +26,13 @@ export class InvalidToken extends Error {
 
 /** Checks tokens of one issuer. */
 export class TokenVerifier {
-  readonly #findKey: FindKey
+  readonly #keys: Pick<OpenKeys, 'find'>
   readonly #options: JWTVerifyOptions
   readonly #config: TokenConfig
 
-  constructor(config: TokenConfig, findKey: FindKey) {
+  constructor(config: TokenConfig, keys: Pick<OpenKeys, 'find'>) {
     this.#config = config
-    this.#findKey = findKey
+    this.#keys = keys
     this.#options = {
       issuer: config.issuer,
       audience: [...config.audience],
@@ -60,7 +60,7 @@ export class TokenVerifier {
 
   async #payloadOf(token: string): Promise<JWTPayload> {
     try {
-      return (await jwtVerify(token, this.#findKey, this.#options)).payload
+      return (await jwtVerify(token, this.#keys.find, this.#options)).payload
     } catch (error) {
       if (error instanceof GatewayError) throw error
       const message = error instanceof Error ? error.message : String(error)

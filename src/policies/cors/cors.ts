@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { CorsConfig } from '../../config/types'
-import type { Stage } from '../../exchange/exchange'
+import { ANSWERED, type Stage } from '../../exchange/exchange'
 import { sendLocalReply } from '../../exchange/local-reply'
+import type { CorsConfig } from './schema'
 
 /** The two ways a route deals with requests of other origins (the CORS protocol of the Fetch standard). */
 export interface Cors {
@@ -52,6 +52,7 @@ export function createCors(config: CorsConfig, methods: readonly string[] | unde
         fields.push(...maxAge)
       }
       sendLocalReply(exchange, { status: 204, fields, body: undefined })
+      return ANSWERED
     },
   }
 }

@@ -1,5 +1,5 @@
 import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import type { LimitDecision } from '../../exchange/exchange'
 import type { Route } from '../../routing/route'
 import {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { context } from '@opentelemetry/api'
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange, Stage } from '../../exchange/exchange'
 import type { RedisConnection } from '../../redis/connection'

@@ -1,5 +1,5 @@
 import { createAddressBlocks } from '../../access/address-blocks'
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import type { Exchange } from '../../exchange/exchange'
 import type { RedisConnection } from '../../redis/connection'
 import type { Route } from '../../routing/route'
@@ -11,6 +11,7 @@ import { createKeyOf } from './rate-limit-key'
 
 export interface LimitRateOptions {
   readonly route: Route
+  readonly policies: readonly RateLimitPolicy[]
   readonly replicas: number
   readonly redis: RedisConnection | undefined
 }
@@ -44,7 +45,7 @@ export interface LimitedGroup {
 type Policies = readonly [RateLimitPolicy, ...RateLimitPolicy[]]
 
 export function createGroups(options: LimitRateOptions): LimitedGroup[] {
-  return grouped(options.route.config.rateLimits).map(policies => createGroup(policies, options))
+  return grouped(options.policies).map(policies => createGroup(policies, options))
 }
 
 /** What is counted together, in the order of the file: by the same key, for the same clients, with the same way out. */

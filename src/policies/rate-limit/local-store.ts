@@ -1,4 +1,4 @@
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import { LocalGcra } from './local-gcra'
 import { LocalWindow } from './local-window'
 import type { RateLimitStore, Standing } from './rate-limit-store'

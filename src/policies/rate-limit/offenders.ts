@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 
 /** Clients told apart per policy. */
 const CAPACITY = 50

@@ -1,4 +1,4 @@
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import type { RedisConnection } from '../../redis/connection'
 import { LocalStore } from './local-store'
 import { OutageCounts } from './outage-counts'

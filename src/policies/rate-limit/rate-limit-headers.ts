@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import type { Standing } from './rate-limit-store'
 
 /** Says on an answer what is done in place of counting in Redis: `local`, `open` or `closed`. */

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { ipKeyGenerator } from 'express-rate-limit'
-import type { RateLimitKey } from '../../config/types'
+import type { RateLimitKey } from '../../config/values/rate-limit-key'
 import type { Exchange } from '../../exchange/exchange'
 
 /** IPv6 addresses whose block is remembered: to find it costs more than all else that is done for a key. */

@@ -1,6 +1,6 @@
 import type { Options } from 'express-rate-limit'
 import { RedisStore } from 'rate-limit-redis'
-import type { RateLimitPolicy } from '../../config/types'
+import type { RateLimitPolicy } from './schema'
 import type { RedisConnection, RedisScript } from '../../redis/connection'
 import type { RateLimitStore, Standing } from './rate-limit-store'
 import { HAND_BACK, TAKE } from './redis-scripts'

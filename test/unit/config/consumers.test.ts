@@ -121,7 +121,7 @@ describe('consumers and auth in gateway.yaml', () => {
       })
 
     it('come out with the limits of tiers', () => {
-      const [policy] = configOf(file('key: [consumer, client], tiers: { gold: 1000 }')).routes[0]?.rateLimits ?? []
+      const [policy] = configOf(file('key: [consumer, client], tiers: { gold: 1000 }')).routes[0]?.rateLimit ?? []
       assert.partialDeepStrictEqual(policy, { limit: 5, key: ['consumer', 'client'], tiers: { gold: 1_000 } })
       configOf(file('key: api-key'))
     })

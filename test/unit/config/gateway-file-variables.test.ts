@@ -50,7 +50,7 @@ routes:
       limit: ${limit}
 `,
         env,
-      ).routes[0]?.rateLimits[0]?.limit
+      ).routes[0]?.rateLimit[0]?.limit
     assert.equal(limitOf('${LIMIT:-100}'), 100)
     assert.equal(limitOf('${LIMIT:-100}', { LIMIT: '7' }), 7)
   })

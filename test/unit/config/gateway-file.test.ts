@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readGatewayFile } from '../../../src/config/gateway-file'
-import type { GatewayConfig } from '../../../src/config/types'
+import type { GatewayConfig } from '../../../src/config/gateway-config'
 import { LIMIT_DEFAULTS, ROUTE_DEFAULTS } from '../../support/config-defaults'
 import { configOf, gatewayYaml } from './gateway-yaml'
 
@@ -200,9 +200,9 @@ describe('a valid gateway.yaml', () => {
           credentials: true,
           maxAgeSeconds: 600,
         },
-        maxBodyBytes: 65_536,
-        webSocket: { idleTimeoutMs: 300_000 },
-        rateLimits: [
+        maxBodySize: 65_536,
+        websocket: { idleTimeoutMs: 300_000 },
+        rateLimit: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
           {
             name: 'steady',
@@ -226,8 +226,8 @@ describe('a valid gateway.yaml', () => {
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
         access: [{ allow: [], deny: ['192.0.2.0/24'] }],
-        maxBodyBytes: 10_737_418_240,
-        rateLimits: [
+        maxBodySize: 10_737_418_240,
+        rateLimit: [
           {
             ...LIMIT_DEFAULTS,
             name: 'default',
@@ -266,7 +266,7 @@ routes:
 
   it('calls a policy that stands alone "default", or as it is named', () => {
     const nameOf = (rateLimit: string): string | undefined =>
-      configOf(gatewayYaml({ route: `rateLimit: ${rateLimit}` })).routes[0]?.rateLimits[0]?.name
+      configOf(gatewayYaml({ route: `rateLimit: ${rateLimit}` })).routes[0]?.rateLimit[0]?.name
     assert.equal(nameOf('{ limit: 5, window: 1s }'), 'default')
     assert.equal(nameOf('{ name: burst, limit: 5, window: 1s }'), 'burst')
   })
@@ -279,7 +279,7 @@ routes:
   - { name: a, upstream: a, match: { path: /a }, rateLimit: &usual { limit: 5, window: 1s } }
   - { name: b, upstream: a, match: { path: /b }, rateLimit: *usual }
 `)
-    assert.deepEqual(routes[1]?.rateLimits, routes[0]?.rateLimits)
+    assert.deepEqual(routes[1]?.rateLimit, routes[0]?.rateLimit)
   })
 
   for (const [ending, text] of [
@@ -328,7 +328,7 @@ describe('the gateway.yaml in this repository', () => {
   it('shows two limits that differ', () => {
     const { config } = readGatewayFile(file, {})
     assert.deepEqual(
-      config?.routes.map(({ match, rateLimits }) => [match.path, rateLimits[0]?.limit, rateLimits[0]?.windowMs]),
+      config?.routes.map(({ match, rateLimit }) => [match.path, rateLimit[0]?.limit, rateLimit[0]?.windowMs]),
       [
         ['/demo', 100, 60_000],
         ['/api/orders', 20, 60_000],

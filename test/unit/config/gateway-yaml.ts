@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Environment } from '../../../src/config/env'
 import { parseGatewayFile } from '../../../src/config/gateway-file'
-import type { ConfigProblem, GatewayConfig } from '../../../src/config/types'
+import type { ConfigProblem } from '../../../src/config/types'
+import type { GatewayConfig } from '../../../src/config/gateway-config'
 
 /** A valid file of six lines, and what a test adds to one of them. */
 export interface Additions {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { changeTexts } from '../../../src/operations/route-wording'
+import { textsAbout } from '../../../src/operations/route-wording'
 import { routesPage } from '../../../src/operations/routes-page'
 import { shownRoutes } from '../../../src/operations/shown-route'
 import { configOf } from '../../support/ops-sources'
@@ -124,7 +124,7 @@ describe('a route as it is shown', () => {
       { match: { path: '/d' }, respond: {} },
     )
     assert.deepEqual(
-      routes.map(route => changeTexts(route)),
+      routes.map(route => textsAbout(route, 'changes', 'upgrades')),
       [['WebSockets silent for up to 10m'], ['no WebSockets'], [], []],
     )
   })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { precedence } from '../../../src/routing/specificity'
 import { RouteTable } from '../../../src/routing/route-table'
-import type { RouteConfig } from '../../../src/config/types'
+import type { MatchConfig } from '../../../src/config/match-schema'
 
 const HOSTS = [undefined, 'a.example', '*.example', '*.a.example']
 const PATHS = ['/a', '/:x', '/a/b', '/a/:x', '/:x/b', '/:x/:y']
@@ -17,9 +17,8 @@ const ROUTES = HOSTS.flatMap(host =>
   ),
 )
 
-function routeOf(match: RouteConfig['match']): { readonly config: RouteConfig } {
-  const config: Partial<RouteConfig> = { match }
-  return { config: config as RouteConfig }
+function routeOf(match: MatchConfig): { readonly match: MatchConfig } {
+  return { match }
 }
 
 describe('the precedence of routes', () => {
@@ -31,10 +30,10 @@ describe('the precedence of routes', () => {
         const matching = ROUTES.filter(route => new RouteTable([route]).match('GET', host, path, fields) === route)
         for (const [index, one] of matching.entries()) {
           for (const other of matching.slice(index + 1)) {
-            const { order, why } = precedence(one.config.match, other.config.match)
+            const { order, why } = precedence(one.match, other.match)
             const first = new RouteTable([one, other]).match('GET', host, path, fields)
             assert.equal(first, order < 0 ? one : other, `${JSON.stringify([one, other])}: ${why}`)
-            assert.equal(Math.sign(precedence(other.config.match, one.config.match).order), -Math.sign(order))
+            assert.equal(Math.sign(precedence(other.match, one.match).order), -Math.sign(order))
             compared++
           }
         }

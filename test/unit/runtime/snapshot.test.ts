@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { parseGatewayFile } from '../../../src/config/gateway-file'
-import type { GatewayConfig } from '../../../src/config/types'
+import type { GatewayConfig } from '../../../src/config/gateway-config'
 import { createSnapshot, resourcesOnlyIn, type Snapshot, type SnapshotOptions } from '../../../src/runtime/snapshot'
 import { recordedLog } from '../../support/start-pipeline'
 
@@ -23,7 +23,7 @@ describe('what a file makes', () => {
 
   function serve(config: GatewayConfig, previous?: Snapshot, changed: Partial<SnapshotOptions> = {}): Snapshot {
     const stagesOf: SnapshotOptions['stagesOf'] = () => ({ stages: [], preflight: undefined, limiters: [] })
-    const snapshot = createSnapshot({ config, previous, log, stagesOf, ownStagesOf: () => [], ...changed })
+    const snapshot = createSnapshot({ config, previous, log, stagesOf, ...changed })
     made.push(snapshot)
     return snapshot
   }

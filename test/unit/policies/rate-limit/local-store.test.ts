@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { LocalStore } from '../../../../src/policies/rate-limit/local-store'
 import { Refusals } from '../../../../src/policies/rate-limit/refusals'
-import type { RateLimitPolicy } from '../../../../src/config/types'
+import type { RateLimitPolicy } from '../../../../src/policies/rate-limit/schema'
 
 const POLICY = { name: 'default', limit: 10, windowMs: 3_600_000, dryRun: false } as RateLimitPolicy
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { TopOffenders } from '../../../../src/policies/rate-limit/offenders'
-import type { RateLimitPolicy } from '../../../../src/config/types'
+import type { RateLimitPolicy } from '../../../../src/policies/rate-limit/schema'
 
 const POLICY = { name: 'default', offenders: 'clear' } as RateLimitPolicy
 

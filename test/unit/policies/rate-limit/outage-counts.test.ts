@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { LocalStore } from '../../../../src/policies/rate-limit/local-store'
 import { OutageCounts } from '../../../../src/policies/rate-limit/outage-counts'
-import type { RateLimitPolicy } from '../../../../src/config/types'
+import type { RateLimitPolicy } from '../../../../src/policies/rate-limit/schema'
 
 const POLICY = { name: 'default', algorithm: 'fixed-window', limit: 1_000_000, windowMs: 3_600_000, dryRun: false }
 

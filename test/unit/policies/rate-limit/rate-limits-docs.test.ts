@@ -12,7 +12,7 @@ describe('docs/rate-limits.md', () => {
     const { config, problems } = parseGatewayFile(example, 'gateway.yaml', {})
     assert.deepEqual(problems, [])
     assert.deepEqual(
-      config?.routes[0]?.rateLimits.map(({ name }) => name),
+      config?.routes[0]?.rateLimit.map(({ name }) => name),
       ['burst', 'daily', 'tenant'],
     )
   })

@@ -1,12 +1,18 @@
-import type { MaintenanceConfig } from '../types'
-import { duration, DURATION_PATTERN } from './duration'
-import { refuse, type Parsed } from './parsed'
+import type { z } from 'zod'
+import { duration, DURATION_PATTERN } from '../../config/values/duration'
+import { field } from '../../config/values/field'
+import { refuse, type Parsed } from '../../config/values/parsed'
+
+export interface MaintenanceConfig {
+  /** For `Retry-After`; undefined: not said. */
+  readonly retryAfterMs: number | undefined
+}
 
 const ALLOWED = 'true, false, or when to come again, such as { retryAfter: 10m }'
 const parseRetryAfter = duration({ atLeast: '1s' })
 
 /** For editors. */
-export const MAINTENANCE_FORMS = [
+const MAINTENANCE_FORMS = [
   { type: 'boolean' },
   {
     type: 'object',
@@ -19,7 +25,7 @@ export const MAINTENANCE_FORMS = [
 ]
 
 /** Whether everything is turned down, and until when. `false` is for a route that stays open while the entrypoint is not. */
-export function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | false> {
+function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | false> {
   if (found === true) return { value: { retryAfterMs: undefined } }
   if (found === false) return { value: false }
   if (typeof found !== 'object' || found === null || Array.isArray(found)) {
@@ -32,4 +38,8 @@ export function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | fal
   if ('value' in parsed) return { value: { retryAfterMs: parsed.value } }
   const { problem, allowed, nearest } = parsed.mistake
   return refuse(`has a retryAfter that ${problem}`, allowed, nearest && `{ retryAfter: ${nearest} }`)
+}
+
+export function maintenanceField(description: string): z.ZodType<MaintenanceConfig | false> {
+  return field(parseMaintenance, { description, anyOf: MAINTENANCE_FORMS })
 }

@@ -1,5 +1,5 @@
-import { refuse, notText, type Parsed } from './parsed'
-import { parseHostPattern } from './host-pattern'
+import { refuse, notText, type Parsed } from '../../config/values/parsed'
+import { parseHostPattern } from '../../config/values/host-pattern'
 
 const ALLOWED = 'an origin such as https://shop.example, https://*.shop.example for every name below it, or * for all'
 

@@ -1,4 +1,4 @@
-import { refuse, notText, type Parsed } from './parsed'
+import { refuse, notText, type Parsed } from '../../config/values/parsed'
 
 export interface RedirectTarget {
   /** Without the `/*` at its end. */

@@ -1,6 +1,6 @@
-import { parseName } from './name'
-import { notText, refuse, type Parsed } from './parsed'
-import { wholeNumber } from './whole-number'
+import { parseName } from '../../config/values/name'
+import { notText, refuse, type Parsed } from '../../config/values/parsed'
+import { wholeNumber } from '../../config/values/whole-number'
 
 export const MAX_LIMIT = 1_000_000_000
 const ALLOWED = 'a map of tiers to limits, such as { gold: 1000 }'

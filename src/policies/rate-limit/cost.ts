@@ -1,6 +1,6 @@
-import { parseMethod } from './method'
-import { mistake, refuse, type Parsed } from './parsed'
-import { wholeNumber } from './whole-number'
+import { parseMethod } from '../../config/values/method'
+import { mistake, refuse, type Parsed } from '../../config/values/parsed'
+import { wholeNumber } from '../../config/values/whole-number'
 
 export interface Cost {
   readonly standard: number

@@ -1,0 +1,24 @@
+import type { ConfigProblem } from './types'
+import { mistake, type Mistake } from './values/parsed'
+import type { Path } from './variables'
+
+/** A part of the file: `CheckContext` of a policy, or the match of a route. */
+interface Place {
+  valueAt(...path: Path): unknown
+  problemAtKey(path: Path, mistake: Mistake): ConfigProblem
+}
+
+/** A map of fields by name, where one name in two spellings would silently be one of the two. */
+export function checkFieldNames(place: Place, key: string): ConfigProblem[] {
+  const map = place.valueAt(key)
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) return []
+  const seen = new Set<string>()
+  return Object.keys(map).flatMap(name => {
+    // No object of JavaScript takes it as a key; the condition would be lost without a word.
+    if (name === '__proto__') return [place.problemAtKey([key, name], mistake('cannot be a name here'))]
+    const isAgain = seen.has(name.toLowerCase())
+    seen.add(name.toLowerCase())
+    const again = mistake('is here a second time, in another spelling', 'each field once')
+    return isAgain ? [place.problemAtKey([key, name], again)] : []
+  })
+}

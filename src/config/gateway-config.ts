@@ -1,0 +1,23 @@
+import type { z } from 'zod'
+import type { POLICIES } from '../policies/registry'
+import type { Policy } from '../policies/define-policy'
+import type { RouteBase } from '../routing/route'
+import type { Frozen } from './frozen'
+import type { ConsumerConfig, EntrypointConfig, UpstreamConfig } from './types'
+
+/** What `gateway.yaml` says, parsed, checked and frozen. */
+export interface GatewayConfig {
+  /** SHA-256 of the file's bytes, hexadecimal. */
+  readonly sha256: string
+  readonly entrypoint: EntrypointConfig
+  readonly consumers: readonly ConsumerConfig[]
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly routes: readonly RouteConfig[]
+}
+
+type RoutePolicy = Extract<(typeof POLICIES)[number], Policy<string, z.ZodType, unknown, 'route'>>
+
+/** A route: which requests it takes, where they go, and a key for each policy of the registry. */
+export type RouteConfig = RouteBase & {
+  readonly [P in RoutePolicy as P['name']]: P extends Policy<string, infer _, infer Config> ? Frozen<Config> : never
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import type { z } from 'zod'
+import type { Frozen } from '../../config/frozen'
+import type { ConfigProblem, TokenConfig } from '../../config/types'
+import { asList, list } from '../../config/understood'
+import { mistake } from '../../config/values/parsed'
+import type { ReuseOrCreate } from '../../runtime/resources'
+import type { Logger } from '../../telemetry/logger'
+import type { CheckContext } from '../check-context'
+import { definePolicy, type FileParts } from '../define-policy'
+import { createAuthenticator } from './authenticate'
+import { keysIn, openKeys, type OpenKeys } from './open-keys'
+import { authSchema, type AuthConfig } from './schema'
+import { TokenVerifier } from './token-verifier'
+
+type Written = Frozen<z.output<typeof authSchema>> | undefined
+
+/** What clients must show: an API key, a token, or one of the two. */
+export const auth = definePolicy({
+  name: 'auth',
+  schema: authSchema.optional(),
+  resolve: (written, { tokens }): AuthConfig | undefined => written && withTokens(written, tokens),
+  check: (written, context) => [
+    ...checkTokens(written, context),
+    ...checkAsked(written, context),
+    ...checkSomebodyMayPass(written, context),
+  ],
+  create(config, { consumers, reuseOrCreate, log, onAuthenticated }) {
+    const { jwt } = config
+    const verifier = jwt && new TokenVerifier(jwt.tokens, keysOf(jwt.tokens, reuseOrCreate, log))
+    return { onRequest: createAuthenticator({ auth: config, consumers, verifier, onAuthenticated }) }
+  },
+  describe({ apiKey, jwt, scopes }) {
+    const credentials = [
+      ...(apiKey === undefined ? [] : [`an API key in ${apiKey.header}`]),
+      ...(jwt === undefined ? [] : [`a token of ${jwt.tokens.name}`]),
+    ]
+    const text = `${credentials.join(' or ')}${scopes.length > 0 ? ` with ${scopes.join(', ')}` : ''}`
+    return [{ about: 'clients', text, subject: 'auth' }]
+  },
+  explain: (_config, { consumer }) => (consumer === undefined ? '' : `; this is ${consumer.name}`),
+})
+
+function withTokens({ apiKey, jwt, scopes }: NonNullable<Written>, tokens: FileParts['tokens']): AuthConfig {
+  if (jwt === undefined) return { apiKey, jwt, scopes }
+  const { clockSkew, ...profile } = tokens[jwt.tokens] as FileParts['tokens'][string]
+  return {
+    apiKey,
+    jwt: { tokens: { ...profile, name: jwt.tokens, clockSkewMs: clockSkew }, forward: jwt.forward },
+    scopes,
+  }
+}
+
+function checkTokens(written: Written, context: CheckContext): ConfigProblem[] {
+  const name = written?.jwt?.tokens
+  const tokens = context.names('tokens')
+  if (name === undefined || tokens.includes(name)) return []
+  const allowed = tokens.length === 0 ? 'the name of an entry of "tokens"' : list(tokens)
+  const wrong = mistake('is not among the tokens of this file', allowed, context.nearest(name, tokens))
+  return [context.problem(['jwt', 'tokens'], wrong)]
+}
+
+/** `auth` that asks for nothing would let everybody pass, which nobody means who writes it. */
+function checkAsked(written: Written, context: CheckContext): ConfigProblem[] {
+  if (written === undefined || written.apiKey !== undefined || written.jwt !== undefined) return []
+  return [context.problemAtKey([], mistake('does not say what clients must show', 'apiKey, jwt, or both'))]
+}
+
+/** Worth saying, and no mistake: a gateway may be there before its first consumer. */
+function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigProblem[] {
+  if (written?.apiKey === undefined || written.jwt !== undefined) return []
+  const hasKeys = context
+    .names('consumers')
+    .some(name => asList(context.inFile('consumers', name, 'apiKeys')).length > 0)
+  if (hasKeys) return []
+  const nobody = mistake('lets nobody pass: no consumer has an API key', 'consumers with apiKeys')
+  return [{ ...context.problemAtKey(['apiKey'], nobody), severity: 'warning' }]
+}
+
+/**
+ * Once for all routes, and kept by a reload: imported keys are not imported again, and with fetched ones tokens are taken
+ * also while their issuer is away.
+ *
+ * @throws Error when it is a file that has changed for the worse since the configuration was checked
+ */
+function keysOf({ jwks }: TokenConfig, reuseOrCreate: ReuseOrCreate, log: Logger): OpenKeys {
+  if ('url' in jwks) return reuseOrCreate('keys', jwks, () => openKeys(jwks, log))
+  // By what the file says: it may be something else by now.
+  const text = readFileSync(jwks.file, 'utf8')
+  return reuseOrCreate('keys', text, () => keysIn(text))
+}

@@ -1,0 +1,82 @@
+import type { LateHooks, Stage } from '../exchange/exchange'
+import type { HeaderEdits } from '../exchange/header-edits'
+import type { Forwarding } from '../upstream/forward'
+import type { InternalHooks, Line, PolicyResources, RegistryEntry } from './define-policy'
+import type { RateLimiter } from './rate-limit/limit-rate'
+
+/** The values of a route's keys, by policy. */
+export type PolicyConfigs = object
+
+/** All hooks of one route, phase by phase, in the order of the registry. Made once, when the snapshot is built. */
+export interface RouteHooks {
+  /** Before routing; only policies under `entrypoint` have any. */
+  readonly arrivalStages: readonly Stage[]
+  readonly stages: readonly Stage[]
+  /** In place of the stages when a browser asks before it sends a request; undefined where the upstream is asked. */
+  readonly preflight: readonly Stage[] | undefined
+  readonly hooks: LateHooks | undefined
+  readonly forwarding: Partial<Forwarding>
+  readonly requestEdits: HeaderEdits | undefined
+  readonly responseEdits: HeaderEdits | undefined
+  readonly limiters: readonly RateLimiter[]
+}
+
+export function collectHooks(
+  entries: readonly RegistryEntry[],
+  configs: PolicyConfigs,
+  resources: PolicyResources,
+): RouteHooks {
+  const all = entries.flatMap(entry => hooksOf(entry, configs, resources) ?? [])
+  const answerPreflight = all.find(hooks => hooks.answerPreflight)?.answerPreflight
+  return {
+    arrivalStages: present(all.map(({ onArrival }) => onArrival)),
+    stages: present(all.map(({ onRequest }) => onRequest)),
+    preflight: answerPreflight && [...present(all.map(({ onPreflight }) => onPreflight)), answerPreflight],
+    hooks: lateHooks(all),
+    forwarding: Object.assign({}, ...all.map(({ forwarding }) => forwarding)) as Partial<Forwarding>,
+    requestEdits: all.find(hooks => hooks.requestEdits)?.requestEdits,
+    responseEdits: all.find(hooks => hooks.responseEdits)?.responseEdits,
+    limiters: present(all.map(({ limiter }) => limiter)),
+  }
+}
+
+/** Undefined where the route does not have the policy. */
+export function hooksOf(
+  entry: RegistryEntry,
+  configs: PolicyConfigs,
+  resources: PolicyResources,
+): InternalHooks | undefined {
+  const config = configOf(entry, configs)
+  return config === undefined ? undefined : entry.create(config.value, resources)
+}
+
+/** What a policy or step of the route is made from; undefined where the route does not have it. */
+export function configOf(entry: RegistryEntry, configs: PolicyConfigs): { readonly value: unknown } | undefined {
+  const key = 'of' in entry ? entry.of?.name : entry.name
+  if (key === undefined) return { value: undefined } // a step without a key
+  const value = (configs as Readonly<Record<string, unknown>>)[key]
+  return value === undefined ? undefined : { value }
+}
+
+/** What all policies of a route say of it, in the order of the registry. */
+export function linesOf(entries: readonly RegistryEntry[], configs: PolicyConfigs): Line[] {
+  return entries.flatMap(entry => {
+    const config = configOf(entry, configs)
+    return config === undefined ? [] : entry.describe(config.value)
+  })
+}
+
+/** Undefined where there is none, so that a request of the route pays a comparison and no more. */
+function lateHooks(all: readonly InternalHooks[]): LateHooks | undefined {
+  const late: LateHooks = {
+    onAttempt: present(all.map(({ onAttempt }) => onAttempt)),
+    onResponse: present(all.map(({ onResponse }) => onResponse)),
+    onBody: present(all.map(({ onBody }) => onBody)),
+    onEnd: present(all.map(({ onEnd }) => onEnd)),
+  }
+  return Object.values(late).some(hooks => hooks.length > 0) ? late : undefined
+}
+
+function present<T>(values: readonly (T | undefined)[]): T[] {
+  return values.filter(value => value !== undefined)
+}

@@ -1,0 +1,23 @@
+import { GatewayError } from '../../errors/gateway-error'
+import { REASONS } from '../../errors/reasons'
+import type { Stage } from '../../exchange/exchange'
+import { definePolicy } from '../define-policy'
+import { maintenanceField, type MaintenanceConfig } from './schema'
+
+/** Refuses every request of a route: by its own word, else by the entrypoint's. */
+export const maintenance = definePolicy({
+  name: 'maintenance',
+  schema: maintenanceField(
+    'Turn every request of this route down with 503. false: also not while the entrypoint has maintenance.',
+  ).optional(),
+  resolve: (own, { entrypoint }) => (own ?? entrypoint.maintenance) || undefined,
+  create: config => ({ onRequest: refuseForMaintenance(config) }),
+  describe: () => [{ about: 'answer', text: `${REASONS.maintenance.status} for maintenance` }],
+})
+
+function refuseForMaintenance({ retryAfterMs }: MaintenanceConfig): Stage {
+  const headers = retryAfterMs === undefined ? [] : ['Retry-After', String(Math.ceil(retryAfterMs / 1000))]
+  return function refuseRequestForMaintenance() {
+    throw new GatewayError('maintenance', { headers })
+  }
+}

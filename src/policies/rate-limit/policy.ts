@@ -1,0 +1,131 @@
+import type { ConfigProblem } from '../../config/types'
+import { asMap, list, read } from '../../config/understood'
+import { durationText } from '../../config/values/duration'
+import { mistake } from '../../config/values/parsed'
+import type { Path } from '../../config/variables'
+import { authSchema } from '../auth/schema'
+import type { CheckContext } from '../check-context'
+import { definePolicy, defineStep, type Line, type PolicyResources } from '../define-policy'
+import { createRateLimiter, type RateLimiter } from './limit-rate'
+import { countsConsumers } from './rate-limit-key'
+import { policySchema, rateLimitSchema, type RateLimitPolicy } from './schema'
+
+/** Rate limits by what is known of every client: its address, its header fields. */
+export const rateLimit = definePolicy({
+  name: 'rateLimit',
+  schema: rateLimitSchema,
+  hasSideEffects: true,
+  resolve: (policies): readonly RateLimitPolicy[] => policies ?? [],
+  check: (_written, context) => [
+    ...checkNames(context),
+    ...placesOf(context).flatMap(at => [
+      ...checkCost(at, context),
+      ...checkKey(at, context),
+      ...checkTiers(at, context),
+    ]),
+  ],
+  create(policies, resources) {
+    const limiter = limiterOf(policies, resources)
+    return { onRequest: limiter.limitAddresses, limiter }
+  },
+  describe: policies => policies.filter(({ key }) => !countsConsumers(key)).map(limitLine),
+})
+
+/** The limits that count consumers or their keys, and so must know them. */
+export const consumerRateLimit = defineStep({
+  name: 'consumerRateLimit',
+  of: rateLimit,
+  hasSideEffects: true,
+  create: (policies, resources) => ({ onRequest: limiterOf(policies, resources).limitConsumers }),
+  describe: policies => policies.filter(({ key }) => countsConsumers(key)).map(limitLine),
+})
+
+/** One for both places, and kept by a reload with its counts. */
+function limiterOf(policies: readonly RateLimitPolicy[], resources: PolicyResources): RateLimiter {
+  const { route, replicas, redis, reuseOrCreate } = resources
+  return reuseOrCreate('limiter', [route.name, route.template, policies], () =>
+    createRateLimiter({ route, policies, replicas, redis }),
+  )
+}
+
+function limitLine({ name, limit, tiers, windowMs, key, algorithm, dryRun, onStoreFailure }: RateLimitPolicy): Line {
+  const notes = [
+    ...(name === 'default' ? [] : [name]),
+    ...Object.entries(tiers).map(([tier, tierLimit]) => `${tier} ${tierLimit}`),
+    ...(algorithm === 'gcra' ? ['evenly'] : []),
+    ...(onStoreFailure === 'local' ? [] : [`${onStoreFailure} without Redis`]),
+    ...(dryRun ? ['dry run'] : []),
+  ]
+  const rest = notes.length > 0 ? ` (${notes.join(', ')})` : ''
+  return {
+    about: 'limits',
+    text: `${limit} per ${durationText(windowMs)} by ${key.join(' and ')}${rest}`,
+    subject: 'limit',
+  }
+}
+
+/** Where the policies are below the key: there may be one, or a list. */
+function placesOf({ written }: CheckContext): Path[] {
+  return Array.isArray(written) ? written.map((_, index) => [index]) : written === undefined ? [] : [[]]
+}
+
+function checkNames(context: CheckContext): ConfigProblem[] {
+  if (!Array.isArray(context.written)) return []
+  const names = context.written.map((policy: unknown) => read(policySchema.shape.name, asMap(policy)['name']))
+  return names.flatMap((name, index) => {
+    if (name === undefined || names.indexOf(name) === index) return []
+    const again = mistake('is the name of an earlier policy of this route', 'a name of its own for each policy')
+    return [context.problem([index, 'name'], again)]
+  })
+}
+
+/** A request that counts for more than the whole limit would never pass. */
+function checkCost(at: Path, context: CheckContext): ConfigProblem[] {
+  const policy = asMap(context.valueAt(...at))
+  const limit = read(policySchema.shape.limit, policy['limit'])
+  const cost = policy['cost'] === undefined ? undefined : read(policySchema.shape.cost, policy['cost'])
+  if (limit === undefined || cost === undefined) return []
+  const tiers = policy['tiers'] === undefined ? {} : (read(policySchema.shape.tiers, policy['tiers']) ?? {})
+  const smallest = Math.min(limit, ...Object.values(tiers))
+  if (Math.max(cost.standard, ...Object.values(cost.methods)) <= smallest) return []
+  const allowed = smallest === limit ? `at most limit, which is ${limit}` : `at most ${smallest}, the limit of a tier`
+  const never = mistake('is more than the limit: such a request would never pass', allowed)
+  return [context.problem([...at, 'cost'], never)]
+}
+
+/** Who asks is only known where the route asks for it, and tiers only belong to somebody who is known. */
+function checkKey(at: Path, context: CheckContext): ConfigProblem[] {
+  const policy = asMap(context.valueAt(...at))
+  const key = policy['key'] === undefined ? ['client'] : read(policySchema.shape.key, policy['key'])
+  const writtenAuth = context.route['auth']
+  const auth = read(authSchema, writtenAuth)
+  const isAuthUnderstood = auth !== undefined || writtenAuth === undefined
+  if (key === undefined || !isAuthUnderstood) return []
+  const counts = key.includes('consumer') || key.includes('api-key')
+  if (counts && auth === undefined) {
+    const unknown = mistake('is never known here: the route has no auth', 'auth for this route, or another key')
+    return [context.problem([...at, 'key'], unknown)]
+  }
+  if (key.includes('api-key') && auth?.apiKey === undefined && auth !== undefined) {
+    const never = mistake('is never shown here: auth asks for no API key', 'consumer, or auth.apiKey for this route')
+    return [context.problem([...at, 'key'], never)]
+  }
+  if (counts || policy['tiers'] === undefined) return []
+  const useless = mistake('belong to consumers, and this policy does not count them', 'a key with consumer or api-key')
+  return [context.problemAtKey([...at, 'tiers'], useless)]
+}
+
+function checkTiers(at: Path, context: CheckContext): ConfigProblem[] {
+  const known = new Set<string>()
+  for (const name of context.names('consumers')) {
+    const tier = context.inFile('consumers', name, 'tier')
+    if (typeof tier === 'string') known.add(tier)
+  }
+  const allowed = known.size === 0 ? 'tiers that consumers have' : list([...known])
+  return Object.keys(asMap(context.valueAt(...at, 'tiers')))
+    .filter(tier => !known.has(tier))
+    .map(tier => {
+      const unknown = mistake('is the tier of no consumer', allowed, context.nearest(tier, known))
+      return context.problemAtKey([...at, 'tiers', tier], unknown)
+    })
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import type { MatchConfig } from '../../config/match-schema'
+import { field } from '../../config/values/field'
+import { mistake } from '../../config/values/parsed'
+import { segmentsOf } from '../../config/values/path-template'
+import { asMap } from '../../config/understood'
+import { ANSWERED, type Stage } from '../../exchange/exchange'
+import { sendLocalReply } from '../../exchange/local-reply'
+import { definePolicy } from '../define-policy'
+import { parseRedirectStatus, parseRedirectTarget, REDIRECT_PATTERN, REDIRECT_STATUSES } from './redirect-target'
+
+const schema = z
+  .strictObject({
+    to: field(parseRedirectTarget, {
+      description:
+        "A path or an http(s) URL. With /* at its end, the rest of the path below the route's is put there. The query is kept.",
+      type: 'string',
+      pattern: REDIRECT_PATTERN,
+      examples: ['/new/*', 'https://shop.example/'],
+    }),
+    status: field(parseRedirectStatus, {
+      description: '301, 302 or 303; 307 and 308 have the client keep its method and body.',
+      anyOf: [{ enum: REDIRECT_STATUSES }, { type: 'string', pattern: '^30[12378]$|\\$\\{' }],
+    }).prefault(308),
+  })
+  .meta({ description: 'Sends clients elsewhere, in the place of an upstream.' })
+  .transform(({ to, status }) => ({ ...to, status }))
+
+type RedirectConfig = z.output<typeof schema>
+
+/** Sends the client elsewhere, in place of an upstream. */
+export const redirect = definePolicy({
+  name: 'redirect',
+  schema: schema.optional(),
+  answers: true,
+  /** A client that is sent to where it came from comes again at once. */
+  check(written, context) {
+    const { path, methods, headers } = asMap(context.route['match'])
+    if (written === undefined || methods !== undefined || headers !== undefined) return []
+    const { to, keepsRest } = written
+    // `/*` on a route of parameters only puts the whole path back where it was.
+    const isItself = to === path || (to === '' && keepsRest && /^(?:\/:[^/]+)+$/.test(String(path)))
+    return isItself ? [context.problem(['to'], mistake('leads to the route itself', 'another path'))] : []
+  },
+  create: (config, { route }) => ({ onRequest: createRedirect(config, route.match) }),
+  describe: ({ to, keepsRest, status }) => [{ about: 'answer', text: `${status} to ${to}${keepsRest ? '/*' : ''}` }],
+})
+
+function createRedirect({ to, keepsRest, status }: RedirectConfig, { path }: MatchConfig): Stage {
+  const segments = segmentsOf(path)
+  // Below nothing but parameters is everything: `/:path` is how a whole site is moved.
+  const depth = segments.every(segment => segment.startsWith(':')) ? 0 : segments.length
+  // What comes behind an origin or nothing begins with one `/`: `//evil.example` would be another site.
+  const withoutRest = to === '' || /^https?:\/\/[^/]+$/.test(to) ? `${to}/` : to
+  const joint = to.includes('?') ? '&' : '?'
+  return function redirectRequest(exchange) {
+    const rest = keepsRest ? restBelow(exchange.path, depth) : ''
+    const target = rest === '' ? withoutRest : to + rest
+    const query = exchange.query.length > 1 ? joint + exchange.query.slice(1) : ''
+    sendLocalReply(exchange, { status, fields: ['Location', target + query, 'Content-Length', '0'], body: undefined })
+    return ANSWERED
+  }
+}
+
+/** `/a/b/c` below the one segment of `/a` is `/b/c`. Paths have no empty segment left (`entrypoint/request-target.ts`). */
+function restBelow(path: string, depth: number): string {
+  let slash = 0
+  for (let segments = depth; segments > 0; segments--) {
+    slash = path.indexOf('/', slash + 1)
+    if (slash === -1) return ''
+  }
+  return path.slice(slash)
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { checkFieldNames } from '../../config/field-names-check'
+import { headerName, headerValue, numberField } from '../../config/fields'
+import type { Frozen } from '../../config/frozen'
+import { field } from '../../config/values/field'
+import { parseBody, parseResponseEditName, toFields } from '../../config/values/header'
+import { mistake } from '../../config/values/parsed'
+import { ANSWERED, type Stage } from '../../exchange/exchange'
+import { sendLocalReply, type LocalReply } from '../../exchange/local-reply'
+import { definePolicy } from '../define-policy'
+
+const schema = z
+  .strictObject({
+    status: numberField('Status of the response.', { atLeast: 200, atMost: 599 }).prefault(200),
+    headers: z
+      .record(headerName(parseResponseEditName), headerValue)
+      .prefault({})
+      .meta({ description: 'Its header fields by name. Content-Type is text/plain unless it is here.' }),
+    body: field(parseBody, { description: 'Its body.', type: 'string' }).optional(),
+  })
+  .meta({ description: 'Gives every request the same answer, in the place of an upstream.' })
+  .transform(({ status, headers, body }) => ({ status, headers: toFields(headers), body }))
+
+type RespondConfig = Frozen<z.output<typeof schema>>
+
+/** RFC 9110 §15.3.5, §15.3.6 and §15.4.5 */
+const WITHOUT_BODY: readonly number[] = [204, 205, 304]
+
+/** A fixed response, in place of an upstream. */
+export const respond = definePolicy({
+  name: 'respond',
+  schema: schema.optional(),
+  answers: true,
+  check(written, context) {
+    const names = checkFieldNames(context, 'headers')
+    if (written?.body === undefined || !WITHOUT_BODY.includes(written.status)) return names
+    const never = mistake(
+      `cannot be sent with status ${written.status}, which has none`,
+      'another status, or no "body"',
+    )
+    return [...names, context.problemAtKey(['body'], never)]
+  },
+  create: config => ({ onRequest: createRespond(config) }),
+  // Not what stands in the body: it may be long.
+  describe: ({ status, body = '' }) => [
+    { about: 'answer', text: `${status} with ${Buffer.byteLength(body)} bytes, the same for all` },
+  ],
+})
+
+function createRespond({ status, headers, body }: RespondConfig): Stage {
+  const bytes = body === undefined ? undefined : Buffer.from(body)
+  const fields = headers.flatMap(({ name, value }) => [name, value])
+  if (bytes && !headers.some(({ name }) => name === 'content-type'))
+    fields.push('Content-Type', 'text/plain; charset=utf-8')
+  // Of 204 and 304 everybody knows that they have none (RFC 9110 §8.6).
+  if (!hasNoContent(status)) fields.push('Content-Length', String(bytes?.length ?? 0))
+  const answer: LocalReply = { status, fields, body: bytes }
+  return function respondToRequest(exchange) {
+    sendLocalReply(exchange, answer)
+    return ANSWERED
+  }
+}
+
+function hasNoContent(status: number): boolean {
+  return status === 204 || status === 304
+}

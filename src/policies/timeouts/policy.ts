@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { idleTimeout, responseTimeout, totalTimeout } from '../../config/fields'
+import { durationText } from '../../config/values/duration'
+import { definePolicy } from '../define-policy'
+
+/** Times that this route gives its upstream, in place of the upstream's own. */
+export const timeouts = definePolicy({
+  name: 'timeouts',
+  schema: z
+    .strictObject({
+      response: responseTimeout.optional(),
+      idle: idleTimeout.optional(),
+      total: totalTimeout.optional(),
+    })
+    .transform(({ response, idle, total }) => ({
+      ...(response !== undefined && { responseMs: response }),
+      ...(idle !== undefined && { idleMs: idle }),
+      ...(total !== undefined && { totalMs: total }),
+    }))
+    .prefault({})
+    .meta({
+      description: "How long the upstream may take for this route, in the place of the upstream's own times.",
+    }),
+  needsUpstream: true,
+  create: config => ({ forwarding: { timeouts: config } }),
+  describe: config =>
+    Object.entries(config).map(([name, ms]) => ({
+      about: 'calls',
+      text: `${name.replace(/Ms$/, '')} within ${durationText(ms)}`,
+    })),
+})
