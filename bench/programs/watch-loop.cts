@@ -1,6 +1,5 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-
 /** Preloaded into a measured Node program: tells its parent the longest pause of the event loop since the last question. */
+const { monitorEventLoopDelay } = process.getBuiltinModule('node:perf_hooks')
 const delay = monitorEventLoopDelay({ resolution: 1 })
 delay.enable()
 
