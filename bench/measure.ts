@@ -24,6 +24,8 @@ export interface Slice {
   readonly timesReference: number
   readonly cpuMicros: number
   readonly requestsPerSecond: number
+  /** Of the time in which it could have run, the part in which another program had its core. */
+  readonly waitedShare: number
   readonly rssBytes: number
 }
 
@@ -112,9 +114,11 @@ export async function driveOne(
   const [after, answeredAfter, endedAt] = [treeUsage(program.pid), await tell('count'), performance.now()]
   await tell('stop')
   const requests = answeredAfter - answeredBefore
+  const [cpuMicros, waitedMicros] = [after.cpuMicros - before.cpuMicros, after.waitedMicros - before.waitedMicros]
   return {
     at: (startedAt + endedAt) / 2,
-    cpuMicros: (after.cpuMicros - before.cpuMicros) / requests,
+    cpuMicros: cpuMicros / requests,
+    waitedShare: waitedMicros / (cpuMicros + waitedMicros),
     requestsPerSecond: (requests * 1_000) / (endedAt - startedAt),
     rssBytes: after.rssBytes,
   }

@@ -65,7 +65,9 @@ async function latency({ tree, surroundings, peers, cores, load, plan }: Bench):
   }
   const lines = [...runs].map(([row, own]) => [
     row.label,
-    ...[own.map(run => run.p50), own.map(run => run.p99), own.map(run => run.p999)].map(milliseconds),
+    milliseconds(own.map(run => run.p50)),
+    milliseconds(own.map(run => run.p99)),
+    milliseconds(own.map(run => run.p999)),
     own.some(run => run.pause === undefined) ? '' : milliseconds(own.map(run => run.pause ?? NaN)),
     milliseconds(own.map(run => run.lateness)),
   ])

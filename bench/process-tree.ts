@@ -4,6 +4,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 export interface Usage {
   /** User and system time of all threads that are alive. */
   readonly cpuMicros: number
+  /** How long they were ready to run and did not, because another program had the core. */
+  readonly waitedMicros: number
   /** Resident memory; what processes share counts for each of them. */
   readonly rssBytes: number
 }
@@ -12,14 +14,16 @@ const PAGE_BYTES = 4096
 
 /** Reads Linux's `/proc`: `schedstat` counts nanoseconds, while `stat` counts hundredths of a second, too coarse for one slice. */
 export function treeUsage(pid: number): Usage {
-  let [nanoseconds, pages] = [0, 0]
+  let [nanoseconds, waited, pages] = [0, 0, 0]
   for (const process of treeOf(pid)) {
     for (const task of tasksOf(process)) {
-      nanoseconds += Number(read(`/proc/${process}/task/${task}/schedstat`).split(' ')[0])
+      const [ran = 0, queued = 0] = read(`/proc/${process}/task/${task}/schedstat`).split(' ').map(Number)
+      nanoseconds += ran
+      waited += queued
     }
     pages += Number(read(`/proc/${process}/statm`).split(' ')[1] ?? 0)
   }
-  return { cpuMicros: nanoseconds / 1_000, rssBytes: pages * PAGE_BYTES }
+  return { cpuMicros: nanoseconds / 1_000, waitedMicros: waited / 1_000, rssBytes: pages * PAGE_BYTES }
 }
 
 function treeOf(pid: number): number[] {

@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { chart } from './chart.ts'
 import { findCores, type Cores } from './cores.ts'
 import { GROUPS, besideOld, inParts, only } from './groups.ts'
 import { measureLaunch, type Plan, type Slice } from './measure.ts'
@@ -12,7 +13,7 @@ import { MAX_PROCESSES, processesOf, type Batch, type Row } from './rows.ts'
 import { shuffled } from './shuffled.ts'
 import { meanRatio, median, ratios } from './statistics.ts'
 import type { Surroundings } from './subjects.ts'
-import { costTable, formatInterval, resultsOf, type Measured } from './table.ts'
+import { costTable, formatInterval, resultsOf, sharedCore, type Measured } from './table.ts'
 import { THIS_TREE, findTree, type Tree } from './trees.ts'
 import { upstreamProgram } from './upstream.ts'
 
@@ -28,6 +29,7 @@ const USAGE = `npm run bench -- [group ...] [options]
   --launches N     how often every process is started afresh
   --rounds N       how often each row is measured in each launch
   --slice MS       how long each time
+  --chart FILE     a chart of the last table, as SVG
   --json           everything that was measured, as JSON
 `
 const FULL: Plan = { launches: 5, rounds: 6, firstRequests: 20_000, warmUpRequests: 320, sliceMs: 500 }
@@ -42,6 +44,7 @@ const { values: options, positionals } = parseArgs({
     against: { type: 'string' },
     only: { type: 'string' },
     peers: { type: 'string' },
+    chart: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     launches: { type: 'string' },
@@ -56,7 +59,7 @@ else if (options.list)
   for (const [name, { title }] of Object.entries({ ...GROUPS, ...MORE_GROUPS })) print(`${name.padEnd(12)} ${title}`)
 else if (process.platform !== 'linux')
   fail('the bench reads the CPU time of whole process trees from /proc: Linux only')
-else await bench()
+else await bench().catch((error: Error) => fail(error.message))
 
 async function bench(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'myesi-gateway-bench-'))
@@ -108,7 +111,8 @@ async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Core
   }
   const results = resultsOf(batch, measured)
   if (options.json) print(JSON.stringify({ title: batch.title, results, measured: [...measured] }, undefined, 2))
-  else print(`\n${batch.title}\n\n${costTable(batch, results)}`)
+  else print(`\n${batch.title}\n\n${costTable(batch, results)}\n\n${sharedCore(measured)}`)
+  if (options.chart !== undefined) writeFileSync(options.chart, chart(results))
 }
 
 /** With `--against`, what the launches say up to now: whoever waits for a small difference sees when it is settled. */

@@ -47,6 +47,12 @@ export function resultsOf(batch: Batch, measured: Measured): Result[] {
   })
 }
 
+/** How busy other programs kept the core: the busier, the less a ratio says. */
+export function sharedCore(measured: Measured): string {
+  const share = median([...measured.values()].flat(2).map(({ waitedShare }) => waitedShare))
+  return `Other programs had the core for ${(share * 100).toFixed(0)} % of the time in which a measured process could have run`
+}
+
 /** The rows as a Markdown table; `docs/performance.md` holds tables as they are printed. */
 export function costTable(batch: Batch, results: readonly Result[]): string {
   const hasOld = results.some(({ timesOld }) => timesOld !== undefined)
