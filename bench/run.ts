@@ -14,7 +14,7 @@ import { shuffled } from './shuffled.ts'
 import { meanRatio, median, ratios } from './statistics.ts'
 import type { Surroundings } from './subjects.ts'
 import { costTable, formatInterval, resultsOf, sharedCore, type Measured } from './table.ts'
-import { THIS_TREE, findTree, type Tree } from './trees.ts'
+import { findTree, thisTree, type Tree } from './trees.ts'
 import { upstreamProgram } from './upstream.ts'
 
 const USAGE = `npm run bench -- [group ...] [options]
@@ -63,13 +63,13 @@ else await bench().catch((error: Error) => fail(error.message))
 
 async function bench(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'myesi-gateway-bench-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const stop = (): void => void stopAll().finally(() => process.exit(130))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   try {
     await measureGroups(folder)
   } finally {
     await stopAll()
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 
@@ -92,10 +92,11 @@ async function measureGroups(folder: string): Promise<void> {
     sinkUrl: urlOf(sink),
   }
   const { program: load } = await start(helper('load'), cores?.others)
-  for (const batch of await chosenBatches(surroundings, old)) await measureBatch(batch, load, plan, cores)
+  const tree = thisTree(folder)
+  for (const batch of await chosenBatches(tree, surroundings, old)) await measureBatch(batch, load, plan, cores)
   for (const { run } of chosenFrom(MORE_GROUPS)) {
     if (old) throw new Error(`--against is for CPU per request: ${Object.keys(GROUPS).join(', ')}`)
-    print(`\n${await run({ tree: THIS_TREE, surroundings, peers: peerOptions(), cores, load, plan })}`)
+    print(`\n${await run({ tree, surroundings, peers: peerOptions(), cores, load, plan })}`)
   }
 }
 
@@ -130,12 +131,12 @@ function soFar(measured: Measured): string {
     .join('')
 }
 
-async function chosenBatches(surroundings: Surroundings, old: Tree | undefined): Promise<Batch[]> {
+async function chosenBatches(tree: Tree, surroundings: Surroundings, old: Tree | undefined): Promise<Batch[]> {
   const rowNames = options.only?.split(',') ?? (old && positionals.length === 0 ? ROWS_AGAINST : undefined)
   const peers = peerOptions()
   const batches: Batch[] = []
   for (const { batches: make } of chosenFrom(GROUPS)) {
-    const own = await make(THIS_TREE, surroundings, peers)
+    const own = await make(tree, surroundings, peers)
     if (old === undefined) batches.push(...own)
     else {
       // In a folder of its own: files of both trees have the same names.
@@ -197,7 +198,7 @@ function wholeNumber(option: string, text: string | undefined): number | undefin
 
 /** Without them the numbers mean little. */
 function printConditions(plan: Plan, old: Tree | undefined): void {
-  if (old) print(`new: ${THIS_TREE.title}; old: ${old.title}`)
+  if (old) print(`new: this tree; old: ${old.title}`)
   const load = (loadavg()[0] ?? 0).toFixed(1)
   print(
     `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}, Node ${process.version}, load average ${load} at the start`,

@@ -1,5 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import type { ProcessSpec } from './processes.ts'
@@ -15,10 +27,20 @@ interface GatewayCommand {
 }
 
 const require = createRequire(import.meta.url)
+/** In the cache folder; the ones that were built first are removed. */
+const MAX_TREES = 20
 const ENTRY = 'dist/src/main.js'
 
 export const ROOT = resolve(import.meta.dirname, '..')
-export const THIS_TREE: Tree = { title: 'this tree', folder: ROOT }
+
+/** This tree as it is built now, copied: it may be built again while it is measured. */
+export function thisTree(folder: string): Tree {
+  const copy = join(folder, 'this-tree')
+  cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true })
+  copyFileSync(join(ROOT, 'package.json'), join(copy, 'package.json'))
+  linkOurModules(copy)
+  return { title: 'this tree', folder: copy }
+}
 
 /**
  * Node's arguments for the gateway of a tree, as the tree itself has them: a change of V8's options is measured too.
@@ -74,10 +96,19 @@ function build(commit: string, folder: string): void {
     else execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], options)
     execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], options)
     renameSync(draft, folder)
+    removeOldest(dirname(folder))
   } catch (error) {
     rmSync(draft, { recursive: true, force: true })
     throw error
   }
+}
+
+function removeOldest(folder: string): void {
+  const trees = readdirSync(folder)
+    .filter(name => !name.includes('.draft-'))
+    .map(name => join(folder, name))
+    .sort((a, b) => statSync(b).ctimeMs - statSync(a).ctimeMs)
+  for (const tree of trees.slice(MAX_TREES)) rmSync(tree, { recursive: true, force: true })
 }
 
 function needsOurModules(folder: string): boolean {
