@@ -29,6 +29,8 @@ interface GatewayCommand {
 const require = createRequire(import.meta.url)
 /** In the cache folder; the ones that were built first are removed. */
 const MAX_TREES = 20
+/** Where trees have what starts the gateway; older ones had it elsewhere. */
+const COMMANDS = ['dist/src/process/gateway-command.js', 'dist/src/gateway-command.js']
 const ENTRY = 'dist/src/main.js'
 
 export const ROOT = resolve(import.meta.dirname, '..')
@@ -48,19 +50,21 @@ export function thisTree(folder: string): Tree {
  * @param more of Node's arguments
  */
 export function gatewayArguments({ folder }: Tree, more: readonly string[] = []): string[] {
-  const command = require(join(folder, 'dist/src/gateway-command.js')) as GatewayCommand
+  const path = COMMANDS.map(command => join(folder, command)).find(command => existsSync(command))
+  if (path === undefined) throw new Error(`${folder} has none of ${COMMANDS.join(', ')}`)
+  const command = require(path) as GatewayCommand
   return command.gatewayArguments(join(folder, 'dist'), more)
 }
 
 /** The user's cache folder of this project. */
 export function cacheFolder(): string {
-  const binaries = ours('src/stack/binaries.js') as { readonly defaultCacheFolder: () => string }
+  const binaries = ours('tools/stack/binaries.js') as { readonly defaultCacheFolder: () => string }
   return join(binaries.defaultCacheFolder(), 'bench')
 }
 
 /** Redis as the stack finds it: on the PATH, or unpacked in the cache folder. It keeps nothing. */
 export async function redisServer(port: number): Promise<ProcessSpec> {
-  const { findBinary } = ours('src/stack/binaries.js') as {
+  const { findBinary } = ours('tools/stack/binaries.js') as {
     readonly findBinary: (name: string) => Promise<{ readonly path: string }>
   }
   const { path } = await findBinary('redis-server')

@@ -1,22 +1,37 @@
-import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { freePort } from '../free-port.ts'
-import { onPath } from '../on-path.ts'
 import type { ProcessSpec } from '../processes.ts'
 import { exporting, row, type Environment } from '../subjects.ts'
-import { cacheFolder } from '../trees.ts'
+import { cacheFolder, ours } from '../trees.ts'
 import type { FindPeer } from './find.ts'
 
 export const goPeers = { Traefik: findTraefik, Caddy: findCaddy } satisfies Record<string, FindPeer>
 
-const TRAEFIK = { name: 'traefik', module: 'github.com/traefik/traefik/v3@v3.7.13' }
-const CADDY = { name: 'caddy', module: 'github.com/caddyserver/caddy/v2@v2.11.9' }
+/** What `tools/stack/module-build.ts` takes. */
+interface GoModule {
+  readonly title: string
+  readonly name: string
+  readonly path: string
+  readonly moduleVersion: string
+  readonly version: string
+  readonly programs: readonly string[]
+  readonly tags: readonly string[]
+  readonly missingFiles: Readonly<Record<string, string>>
+}
+
+function goModule(title: string, path: string, version: string): GoModule {
+  const name = title.toLowerCase()
+  return { title, name, path, moduleVersion: `v${version}`, version, programs: [name], tags: [], missingFiles: {} }
+}
+
+const TRAEFIK = goModule('Traefik', 'github.com/traefik/traefik/v3', '3.7.13')
+const CADDY = goModule('Caddy', 'github.com/caddyserver/caddy/v2', '2.11.9')
 /** It is pinned to one core, and would otherwise start threads for all of them. */
 const ONE_CORE: Environment = { GOMAXPROCS: '1' }
 
 async function findTraefik({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer>[0]): ReturnType<FindPeer> {
-  const command = built(TRAEFIK)
+  const command = await built(TRAEFIK)
   const proxy = async (name: string, isObserved: boolean): Promise<ProcessSpec> => {
     const [port, metricsPort] = [await freePort(), await freePort()]
     const routes = join(folder, `${name}-routes.yml`)
@@ -57,7 +72,7 @@ async function findTraefik({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer
 }
 
 async function findCaddy({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer>[0]): ReturnType<FindPeer> {
-  const command = built(CADDY)
+  const command = await built(CADDY)
   const proxy = async (name: string, isObserved: boolean): Promise<ProcessSpec> => {
     const [port, metricsPort] = [await freePort(), await freePort()]
     const file = join(folder, `${name}.json`)
@@ -100,30 +115,19 @@ async function findCaddy({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer>[
   }
 }
 
-/** Built as the main module, because Go ignores the `replace` lines of any other. Kept in the user's cache folder. */
-function built({ name, module }: typeof TRAEFIK): string {
-  const binary = join(cacheFolder(), `${name}-${module.slice(module.lastIndexOf('@') + 1)}`)
-  if (existsSync(binary)) return binary
-  const go = onPath('go')
-  if (go === undefined) throw new Error('Go is not installed, and it is built from source')
-  process.stderr.write(`building ${module}, which takes many minutes\n`)
-  mkdirSync(dirname(binary), { recursive: true })
-  const draft = mkdtempSync(`${binary}.draft-`)
-  try {
-    const options = {
-      cwd: draft,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'],
-    } as const
-    const { Dir } = JSON.parse(execFileSync(go, ['mod', 'download', '-json', module], options)) as {
-      readonly Dir: string
-    }
-    cpSync(Dir, draft, { recursive: true })
-    execFileSync('chmod', ['-R', 'u+w', draft], options)
-    execFileSync(go, ['build', '-trimpath', '-o', `${draft}/binary`, `./cmd/${name}`], options)
-    renameSync(`${draft}/binary`, binary)
-  } finally {
-    rmSync(draft, { recursive: true, force: true })
+/** As Prometheus is built for the local stack, into the bench's cache folder. */
+async function built(module: GoModule): Promise<string> {
+  const { findGo } = ours('tools/stack/go-build.js') as { readonly findGo: () => Promise<string | undefined> }
+  const { buildModule, moduleFolder } = ours('tools/stack/module-build.js') as {
+    readonly moduleFolder: (module: GoModule) => string
+    readonly buildModule: (
+      module: GoModule,
+      how: { readonly go: string; readonly target: string; readonly log: (line: string) => void },
+    ) => Promise<void>
   }
-  return binary
+  const go = await findGo()
+  if (go === undefined) throw new Error('Go is not installed, and it is built from source')
+  const target = join(cacheFolder(), moduleFolder(module))
+  await buildModule(module, { go, target, log: line => process.stderr.write(`${line}\n`) })
+  return join(target, module.name)
 }
