@@ -4,7 +4,7 @@ import { freePort } from '../free-port.ts'
 import { nginx } from '../nginx.ts'
 import { onPath } from '../on-path.ts'
 import { row } from '../subjects.ts'
-import type { FindPeer } from './find.ts'
+import type { FindPeer } from './peer.ts'
 
 export const debianPeers = { nginx: findNginx, haproxy: findHaproxy } satisfies Record<string, FindPeer>
 

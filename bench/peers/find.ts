@@ -3,15 +3,8 @@ import type { Surroundings } from '../subjects.ts'
 import { debianPeers } from './debian.ts'
 import { goPeers } from './go.ts'
 import { npmPeers } from './npm.ts'
+import type { FindPeer } from './peer.ts'
 import { pypiPeers } from './pypi.ts'
-
-/** Another gateway: as small as it gets, and with its own metrics, JSON access log and 1 % of its traces as far as it has them. */
-export interface Peer {
-  readonly plain: Row
-  readonly observed?: Row
-}
-
-export type FindPeer = (surroundings: Surroundings) => Promise<Peer>
 
 /** By where they come from. */
 const SOURCES = { debian: debianPeers, npm: npmPeers, pypi: pypiPeers, go: goPeers } satisfies Record<

@@ -4,7 +4,7 @@ import { freePort } from '../free-port.ts'
 import type { ProcessSpec } from '../processes.ts'
 import { exporting, row, type Environment } from '../subjects.ts'
 import { cacheFolder, ours } from '../trees.ts'
-import type { FindPeer } from './find.ts'
+import type { FindPeer } from './peer.ts'
 
 export const goPeers = { Traefik: findTraefik, Caddy: findCaddy } satisfies Record<string, FindPeer>
 

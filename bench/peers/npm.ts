@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import type { ProcessSpec } from '../processes.ts'
 import { exporting, row, type Environment } from '../subjects.ts'
 import { ROOT, cacheFolder } from '../trees.ts'
-import type { FindPeer } from './find.ts'
+import type { FindPeer } from './peer.ts'
 
 export const npmPeers = {
   fastify: fromNpm('fastify', 'fastify + @fastify/http-proxy'),

