@@ -40,7 +40,8 @@ export async function findPeers(
         plain.push(peer.plain)
         if (peer.observed) observed.push(peer.observed)
       } catch (error) {
-        skip(`skipped: ${name}, ${error instanceof Error ? error.message : String(error)}`)
+        const [what, why = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+        skip(`skipped: ${name}, ${what} ${why.trim()}`)
       }
     }
   }
