@@ -232,7 +232,11 @@ function asOld(row: Row): Row {
     ...row,
     name: `${row.name}@old`,
     label: `${row.label}, old`,
-    process: { ...process, name: `${process.name}@old` },
+    process: {
+      ...process,
+      name: `${process.name}@old`,
+      env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `${process.env?.['OTEL_EXPORTER_OTLP_ENDPOINT']}@old` },
+    },
     oldOf: row.name,
     goal: '',
   }

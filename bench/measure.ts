@@ -92,12 +92,13 @@ function shuffledPairs(rows: readonly Row[]): Row[] {
 
 /** Warms up, then measures one slice. */
 export async function driveOne(
-  { program }: Listening,
+  measured: Listening,
   target: Exclude<Command, string>['start'],
   load: Program,
   warmUpRequests: number,
   sliceMs: number,
 ): Promise<Reading> {
+  const { program } = measured
   const tell = async (command: Command): Promise<number> => {
     const { answered, failure } = await load.ask<LoadState>('load', command)
     if (failure !== undefined) throw new Error(`a request to ${program.name} failed: ${failure}`)
@@ -112,7 +113,7 @@ export async function driveOne(
   const [before, answeredBefore, startedAt] = [treeUsage(program.pid), await tell('count'), performance.now()]
   await wait(sliceMs)
   const [after, answeredAfter, endedAt] = [treeUsage(program.pid), await tell('count'), performance.now()]
-  await tell('stop')
+  measured.answered += await tell('stop')
   const requests = answeredAfter - answeredBefore
   const [cpuMicros, waitedMicros] = [after.cpuMicros - before.cpuMicros, after.waitedMicros - before.waitedMicros]
   return {

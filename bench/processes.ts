@@ -116,6 +116,8 @@ export interface Listening {
   readonly port: number
   /** Of a gateway of ours: where `/metrics` is. */
   readonly opsPort: number | undefined
+  /** Every request it answered, warm-ups included. */
+  answered: number
 }
 
 export async function start(spec: ProcessSpec, core: number | undefined): Promise<Listening> {
@@ -128,7 +130,7 @@ export async function start(spec: ProcessSpec, core: number | undefined): Promis
     listening = { port: spec.port }
   }
   program.startUpMs = performance.now() - startedAt
-  return { program, port: listening.port, opsPort: listening.opsPort }
+  return { program, port: listening.port, opsPort: listening.opsPort, answered: 0 }
 }
 
 /** Arguments that make a Node program tell its longest pause; the gateway answers no such question by itself. */

@@ -78,7 +78,7 @@ async function measureGroups(folder: string): Promise<void> {
   const plan = planFromOptions()
   printConditions(plan, old) // before our own load is part of the load average
   const cores = findCores()
-  print(
+  say(
     cores
       ? `measured processes on core ${cores.measured}; clients, upstream and OTLP sink on core ${cores.others}`
       : 'nothing is pinned: that takes two cores and taskset. Ratios are less certain',
@@ -93,27 +93,49 @@ async function measureGroups(folder: string): Promise<void> {
   }
   const { program: load } = await start(helper('load'), cores?.others)
   const tree = thisTree(folder)
-  for (const batch of await chosenBatches(tree, surroundings, old)) await measureBatch(batch, load, plan, cores)
+  for (const batch of await chosenBatches(tree, surroundings, old))
+    await measureBatch(batch, load, sink.program, plan, cores)
   for (const { run } of chosenFrom(MORE_GROUPS)) {
     if (old) throw new Error(`--against is for CPU per request: ${Object.keys(GROUPS).join(', ')}`)
     print(`\n${await run({ tree, surroundings, peers: peerOptions(), cores, load, plan })}`)
   }
 }
 
-async function measureBatch(batch: Batch, load: Program, plan: Plan, cores: Cores | undefined): Promise<void> {
+async function measureBatch(
+  batch: Batch,
+  load: Program,
+  sink: Program,
+  plan: Plan,
+  cores: Cores | undefined,
+): Promise<void> {
   const measured = new Map<Row, (readonly Slice[])[]>(batch.rows.map(row => [row, []]))
-  for (const spec of batch.beside ?? []) await start(spec, cores?.others)
+  const beside: Listening[] = []
+  for (const spec of batch.beside ?? []) beside.push(await start(spec, cores?.others))
+  const answered = new Map<string, number>()
+  const spansBefore = await spansOf(sink)
   for (let launch = 1; launch <= plan.launches; launch++) {
     const running = new Map<string, Listening>()
     for (const spec of shuffled(processesOf(batch))) running.set(spec.name, await start(spec, cores?.measured))
     for (const [row, slices] of await measureLaunch(batch, running, load, plan)) measured.get(row)?.push(slices)
+    // The last batches of spans leave when the gateways end.
     await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
+    for (const [name, listening] of running) answered.set(name, (answered.get(name) ?? 0) + listening.answered)
     report(`${batch.title}: launch ${launch} of ${plan.launches}${soFar(measured)}`)
   }
-  const results = resultsOf(batch, measured)
+  await Promise.all(beside.map(async ({ program }) => program.stop()))
+  const spansPerRequest = new Map(
+    Object.entries(await spansOf(sink))
+      .filter(([name]) => answered.has(name))
+      .map(([name, spans]) => [name, (spans - (spansBefore[name] ?? 0)) / (answered.get(name) ?? 0)]),
+  )
+  const results = resultsOf(batch, measured, spansPerRequest)
   if (options.json) print(JSON.stringify({ title: batch.title, results, measured: [...measured] }, undefined, 2))
   else print(`\n${batch.title}\n\n${costTable(batch, results)}\n\n${sharedCore(measured)}`)
   if (options.chart !== undefined) writeFileSync(options.chart, chart(results))
+}
+
+async function spansOf(sink: Program): Promise<Readonly<Record<string, number>>> {
+  return (await sink.ask<{ spans: Record<string, number> }>('spans', 'spans')).spans
 }
 
 /** With `--against`, what the launches say up to now: whoever waits for a small difference sees when it is settled. */
@@ -146,7 +168,7 @@ async function chosenBatches(tree: Tree, surroundings: Surroundings, old: Tree |
       batches.push(...own.map((batch, index) => besideOld(batch, olds[index] as Batch)))
     }
   }
-  return batches
+  const chosen = batches
     .map(batch =>
       rowNames
         ? only(
@@ -157,6 +179,8 @@ async function chosenBatches(tree: Tree, surroundings: Surroundings, old: Tree |
     )
     .filter(batch => batch.rows.length > 0)
     .flatMap(batch => inParts(batch, MAX_PROCESSES))
+  if (batches.length > 0 && chosen.length === 0) throw new Error(`no such row: --only ${options.only}`)
+  return chosen
 }
 
 function chosenFrom<Kind>(groups: Readonly<Record<string, Kind>>): Kind[] {
@@ -172,7 +196,7 @@ function groupNames(): string[] {
 }
 
 function peerOptions(): PeerOptions {
-  return { sources: options.peers?.split(',').map(sourceNamed), skip: print }
+  return { sources: options.peers?.split(',').map(sourceNamed), skip: say }
 }
 
 function sourceNamed(name: string): Source {
@@ -198,17 +222,22 @@ function wholeNumber(option: string, text: string | undefined): number | undefin
 
 /** Without them the numbers mean little. */
 function printConditions(plan: Plan, old: Tree | undefined): void {
-  if (old) print(`new: this tree; old: ${old.title}`)
+  if (old) say(`new: this tree; old: ${old.title}`)
   const load = (loadavg()[0] ?? 0).toFixed(1)
-  print(
+  say(
     `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${process.platform} ${process.arch}, Node ${process.version}, load average ${load} at the start`,
   )
-  print(`${plan.launches} launches, each with ${plan.rounds} rounds of ${plan.sliceMs} ms`)
+  say(`${plan.launches} launches, each with ${plan.rounds} rounds of ${plan.sliceMs} ms`)
 }
 
-/** Standard output is for the result, standard error for progress. */
+/** Standard output is for the result (with `--json`, for that alone), standard error for progress. */
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
+}
+
+function say(text: string): void {
+  if (options.json) report(text)
+  else print(text)
 }
 
 function report(text: string): void {
