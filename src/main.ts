@@ -28,6 +28,7 @@ import { RecentRequests } from './observe/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
 import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
+import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './process/version'
 
@@ -41,6 +42,7 @@ const REDIS_SETTLE_MS = 500
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
   keepTickShape()
+  ignoreErrorsOfStandardError()
   const { settings, config, written } = readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
@@ -129,8 +131,7 @@ async function main(): Promise<void> {
     if (draining) {
       // Asked twice: whoever asks does not want to wait.
       log.warn({ event: 'shutdown', signal }, 'stopped without waiting')
-      flush()
-      process.exit(1)
+      return void flush().then(() => process.exit(1))
     }
     draining = true
     watched?.stop()
@@ -138,10 +139,9 @@ async function main(): Promise<void> {
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
     log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'finishing the requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
-    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs }).then(() => {
-      flush()
-      process.exit(0)
-    })
+    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
+      .then(flush)
+      .then(() => process.exit(0))
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   // On Windows it is no signal of anybody's: the console window was closed.

@@ -6,6 +6,7 @@ import { processEnv } from '../config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR } from '../config/exit-codes'
 import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
 import { formatProblems, hasErrors } from '../config/problems'
+import { ignoreErrorsOfStandardError } from '../telemetry/standard-output'
 import { createLogger, type Logger } from '../telemetry/logger'
 import { onNpmExit } from '../process/on-npm-exit'
 import type { Alert } from './alerts/alert'
@@ -30,6 +31,7 @@ const TELEMETRY_FLUSH_MS = 3_000
 const FORGET_EVERY_MS = 60_000
 
 async function main(): Promise<void> {
+  ignoreErrorsOfStandardError()
   const settings = readSettings()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
@@ -133,7 +135,7 @@ async function main(): Promise<void> {
     await incidents.close()
     server.closeAllConnections()
     await telemetry.shutdown(TELEMETRY_FLUSH_MS)
-    flush()
+    await flush()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => void stop(signal))
