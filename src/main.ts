@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   const startedAtMs = Date.now()
   keepTickShape()
   ignoreErrorsOfStandardError()
-  const { settings, config, written } = readConfiguration()
+  const { settings, config, written } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
 
   const server = createEntrypointServer({
     config: config.entrypoint,
-    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, log),
+    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
     handle: gateway.handle,
     messages: gateway.messages,
     onRefused: reason => {
@@ -120,11 +120,8 @@ async function main(): Promise<void> {
   const { opsPort, port } = listening
   reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
 
-  const reload = (cause: string): void => {
-    if (!draining) configuration.reload(cause)
-  }
   const watched = settings.configWatch
-    ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => reload('file') })
+    ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => void configuration.reload('file') })
     : undefined
 
   const stop = (signal: string): void => {
@@ -135,6 +132,7 @@ async function main(): Promise<void> {
     }
     draining = true
     watched?.stop()
+    configuration.close()
     // Whoever presses Ctrl-C waits; nobody sends that one requests.
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
     log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'finishing the requests in flight')
@@ -147,9 +145,7 @@ async function main(): Promise<void> {
   // On Windows it is no signal of anybody's: the console window was closed.
   process.on('SIGHUP', signal => {
     if (process.platform === 'win32') return stop(signal)
-    // Before it is read: what is written after that must not be missed.
-    watched?.know()
-    reload(signal)
+    void configuration.reload(signal).then(sha256 => watched?.know(sha256))
   })
   // Started by another process that is gone: nobody is left to stop this one.
   process.once('disconnect', () => stop('disconnect'))
@@ -169,19 +165,19 @@ async function main(): Promise<void> {
 }
 
 /** Everything that is wrong with settings, file and telemetry variables is said at once, before anything listens. */
-function readConfiguration(): { settings: Settings; config: GatewayConfig; written: unknown } {
+async function readConfiguration(): Promise<{ settings: Settings; config: GatewayConfig; written: unknown }> {
   const env = processEnv()
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
-  const { config, written, problems: fileProblems } = readRoutes(configFile)
+  const { config, written, problems: fileProblems } = await readRoutes(configFile)
   const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
   if (settings && config && !hasErrors(problems)) return { settings, config, written }
   return process.exit(EXIT_CONFIG)
 }
 
-function readRoutes(configFile: string): ReadGatewayFile {
-  const read = readGatewayFile(configFile, processEnv())
+async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
+  const read = await readGatewayFile(configFile, processEnv())
   return { ...read, problems: [...read.problems, ...stockProblems(read.config)] }
 }
 

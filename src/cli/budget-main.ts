@@ -9,11 +9,11 @@ one that GATEWAY_CONFIG names, else gateway.yaml.
 
 Exit code: 0, ${EXIT_CONFIG} when the gateway would not start with the file, ${EXIT_USAGE} for arguments that will not do.`
 
-function main(): void {
+async function main(): Promise<void> {
   const { positionals } = readArguments(USAGE, {})
   if (positionals.length > 1) endWithUsage('One file at a time.', USAGE)
   const file = fileOf(positionals[0])
-  const config = readConfig(file)
+  const config = await readConfig(file)
   const budget = seriesBudget(config)
   const rows = budget.map(({ instrument, series, linesPerSeries, madeOf }) => [
     instrument,
@@ -31,4 +31,4 @@ function aligned([instrument = '', series = '', lines = '', madeOf = '']: readon
   return `${instrument.padEnd(34)}${series.padStart(8)}${lines.padStart(10)}  ${madeOf}`
 }
 
-main()
+void main()
