@@ -6,9 +6,17 @@ import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
+/** Problems of shape that are reported: a file with more of them is mended in several goes, or is another file. */
+const MAX_PROBLEMS = 200
+
 /** Turns what zod found into problems, each with its place in the file and the nearest valid key. */
 export function problemsOf(error: z.ZodError, schema: z.ZodType, source: YamlSource): ConfigProblem[] {
-  return error.issues.flatMap(issue => fromIssue(issue, [], schema, source))
+  const problems: ConfigProblem[] = []
+  for (const issue of error.issues) {
+    if (problems.length >= MAX_PROBLEMS) break
+    problems.push(...fromIssue(issue, [], schema, source))
+  }
+  return problems
 }
 
 /** Says a mistake about what stands at a place: `"5" has no unit`. */
@@ -34,7 +42,7 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
   }
   if (issue.code === 'unrecognized_keys') {
     const valid = keysAt(schema, path)
-    return issue.keys.map(key => problemAtKey([...path, key], unknownKey(key, valid), source))
+    return issue.keys.slice(0, MAX_PROBLEMS).map(key => problemAtKey([...path, key], unknownKey(key, valid), source))
   }
   if (issue.code === 'invalid_key') {
     return issue.issues.flatMap(inner =>
