@@ -13,11 +13,13 @@ import { Configuration } from './runtime/reload'
 import { createAccessLog } from './observe/access-log'
 import { RequestMetrics } from './observe/request-metrics'
 import { ListenerTls } from './entrypoint/listener-tls'
+import { countRefusedConnections } from './entrypoint/refused-connections'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './observe/server-telemetry'
 import { SilentServerTelemetry } from './observe/silent-server-telemetry'
 import { StockServerTelemetry } from './observe/stock-server-telemetry'
 import { createGateway, type GatewayOptions } from './gateway'
+import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { keepTickShape } from './process/keep-tick-shape'
 import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
@@ -76,8 +78,14 @@ async function main(): Promise<void> {
     'routes loaded',
   )
 
+  const descriptors = readDescriptorLimit()
+  const bounded = ({ entrypoint, upstreams }: GatewayConfig): EntrypointConfig => {
+    const { maxConnections, shortage } = boundConnections({ entrypoint, upstreams }, descriptors)
+    if (shortage !== undefined) log.warn({ event: 'startup' }, shortage)
+    return { ...entrypoint, maxConnections }
+  }
   const server = createEntrypointServer({
-    config: config.entrypoint,
+    config: bounded(config),
     tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
     handle: gateway.handle,
     messages: gateway.messages,
@@ -87,13 +95,14 @@ async function main(): Promise<void> {
     },
     onBroken: gateway.failRequest,
   })
+  countRefusedConnections(server, log)
   const configuration = new Configuration({
     config,
     written,
     read: () => readRoutes(settings.configFile),
     apply: next => {
       gateway.reload(next)
-      applyLimits(server, next.entrypoint)
+      applyLimits(server, bounded(next))
       return needingRestart(config.entrypoint, next.entrypoint)
     },
     log,
