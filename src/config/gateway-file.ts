@@ -6,6 +6,8 @@ import type { Environment } from './env'
 import { problemsOf } from './findings'
 import { hasErrors } from './problems'
 import { readFileBounded, UnreadableFile } from './read-file'
+import { checkScopes } from './scope-checks'
+import { checkSelfTargets } from './self-target-checks'
 import { qualified } from './subjects'
 import { isPolicy, isRoutePolicy, type FileParts, type RegistryEntry } from '../policies/define-policy'
 import { POLICIES } from '../policies/registry'
@@ -76,7 +78,13 @@ export function parseGatewayFile(
   const schema: z.ZodType<FileContent> = entries === POLICIES ? fileSchema : (fileSchemaOf(entries) as never)
   const parsed = schema.safeParse(source.value)
   const shapeProblems = parsed.success ? [] : problemsOf(parsed.error, schema, source)
-  const problems = inFileOrder([...yamlProblems, ...shapeProblems, ...crossChecks(source, entries, files)])
+  const problems = inFileOrder([
+    ...yamlProblems,
+    ...shapeProblems,
+    ...crossChecks(source, entries, files),
+    ...checkScopes(source),
+    ...checkSelfTargets(source, env),
+  ])
   if (!parsed.success || hasErrors(problems)) return { config: undefined, problems }
   const sha256 = createHash('sha256').update(text).digest('hex')
   const config = deepFreeze({ ...toConfig(parsed.data, sha256, entries), files })
@@ -151,11 +159,11 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       key: upstream.tls.key,
       serverName: upstream.tls.serverName,
     },
-    retries: upstream.retries,
+    retries: upstream.retries && { attempts: upstream.retries.attempts, on: upstream.retries.conditions },
     circuitBreaker: upstream.circuitBreaker && {
       failures: upstream.circuitBreaker.failures,
       openForMs: upstream.circuitBreaker.openFor,
-      on: upstream.circuitBreaker.on,
+      on: upstream.circuitBreaker.conditions,
     },
     healthCheck: upstream.healthCheck && {
       path: upstream.healthCheck.path,

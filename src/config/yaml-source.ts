@@ -3,6 +3,7 @@ import type { Alias, Document, Node, Pair, YAMLError, YAMLMap } from 'yaml'
 import type { Environment } from './env'
 import { quoted } from './quoted'
 import type { ConfigProblem } from './types'
+import { renameKeys } from './renamed-keys'
 import { excessIn } from './yaml-bounds'
 import { fillVariables, type Filled, type Path } from './variables'
 
@@ -39,10 +40,14 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
         problems: [{ where: fileName, problem: 'the file says nothing', allowed: 'upstreams and routes' }],
       }
     }
+    const renamed = renameKeys(document, place)
     const written: unknown = document.toJS()
     const source = new YamlSource(document, written, fillVariables(document, env), fileName, lines)
     const warnings = document.warnings.map(error => syntaxProblem(error, text, place))
-    return { source, problems: [...duplicateKeys(document, place), ...warnings, ...source.unfilledProblems()] }
+    return {
+      source,
+      problems: [...duplicateKeys(document, place), ...renamed, ...warnings, ...source.unfilledProblems()],
+    }
   } catch (error) {
     // Nested too deeply for the parser's stack, or more aliases than a person writes.
     const why = error instanceof Error ? error.message : String(error)

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import type { GatewayConfig } from '../config/types'
+import type { GatewayConfig } from '../config/gateway-config'
 
 /** Kept free of client connections: for the ops port, Redis, exporters, health checks, names and files. */
 const RESERVE = 16
