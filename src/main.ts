@@ -28,6 +28,7 @@ import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
+import { nodeWarning } from './process/node-patch-level'
 import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
 import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
@@ -49,6 +50,8 @@ async function main(): Promise<void> {
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
+  const outdated = nodeWarning(process.versions.node)
+  if (outdated !== undefined) log.warn({ event: 'startup' }, outdated)
   checkTelemetry(settings, log)
 
   const redis = connectRedis(settings, log)
