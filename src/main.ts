@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './policies/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
-import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
+import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from './config/exit-codes'
 import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, EntrypointConfig, Settings } from './config/types'
@@ -20,6 +20,7 @@ import { SilentServerTelemetry } from './observe/silent-server-telemetry'
 import { StockServerTelemetry } from './observe/stock-server-telemetry'
 import { createGateway, type GatewayOptions } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
+import { answerArguments } from './process/program-arguments'
 import { keepTickShape } from './process/keep-tick-shape'
 import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
@@ -42,10 +43,21 @@ const HANDSHAKE_NEEDS_RESTART =
 /** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
 
+const USAGE = `node --require ./dist/otel/sdk/register.js dist/src/main.js
+
+Starts the gateway with the gateway.yaml that GATEWAY_CONFIG names, else the one of the working directory. Settings are
+variables of the environment: docs/configuration.md.
+
+  -h, --help      print this
+  -v, --version   print the version
+
+Exit code: 0, ${EXIT_USAGE} for other arguments, ${EXIT_CONFIG} for a configuration that is wrong, ${EXIT_OS_ERROR} when it cannot listen.`
+
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
   keepTickShape()
   ignoreErrorsOfStandardError()
+  answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
   const { settings, config, written } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
