@@ -148,12 +148,12 @@ interface Active {
 /** What a request of this route passes: its policies in the order of the registry, and what answers it. */
 function stagesOf(
   route: Route,
-  { config, upstream, entrypoint, consumers }: RouteResources,
+  { config, upstream, entrypoint, consumers, files }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
   options: GatewayOptions,
 ): Staging {
   const hasUpstream = upstream !== undefined
-  const resources = resourcesOf({ route, hasUpstream, consumers, reuseOrCreate }, options)
+  const resources = resourcesOf({ route, hasUpstream, consumers, files, reuseOrCreate }, options)
   const collected = collectHooks(options.policies ?? POLICIES, config, resources)
   if (!hasUpstream) return collected
   const forwardRequest = forward({
@@ -166,7 +166,7 @@ function stagesOf(
   return { ...collected, stages: [...collected.stages, forwardRequest] }
 }
 
-type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'reuseOrCreate'>
+type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate'>
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, serverTelemetry }: GatewayOptions): PolicyResources {
   return { ...parts, replicas, redis, log, onAuthenticated: exchange => serverTelemetry.authenticated(exchange) }
@@ -175,7 +175,7 @@ function resourcesOf(parts: RouteParts, { replicas, redis, log, serverTelemetry 
 /** What every request passes before it is routed, and what a request of the gateway's own page passes. */
 function entrypointStagesOf(
   entrypoint: EntrypointConfig,
-  parts: Pick<RouteParts, 'consumers' | 'reuseOrCreate'>,
+  parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate'>,
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages'> {
   const policies = options.policies ?? POLICIES

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './policies/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
-import { EXIT_CONFIG, EXIT_OS_ERROR } from './config/exit-codes'
+import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from './config/exit-codes'
 import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, EntrypointConfig, Settings } from './config/types'
@@ -13,11 +13,14 @@ import { Configuration } from './runtime/reload'
 import { createAccessLog } from './observe/access-log'
 import { RequestMetrics } from './observe/request-metrics'
 import { ListenerTls } from './entrypoint/listener-tls'
+import { countRefusedConnections } from './entrypoint/refused-connections'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './observe/server-telemetry'
 import { SilentServerTelemetry } from './observe/silent-server-telemetry'
 import { StockServerTelemetry } from './observe/stock-server-telemetry'
 import { createGateway, type GatewayOptions } from './gateway'
+import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
+import { answerArguments } from './process/program-arguments'
 import { keepTickShape } from './process/keep-tick-shape'
 import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
@@ -26,8 +29,10 @@ import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
+import { nodeWarning } from './process/node-patch-level'
 import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
+import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './process/version'
 
@@ -38,13 +43,27 @@ const HANDSHAKE_NEEDS_RESTART =
 /** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
 
+const USAGE = `node --require ./dist/otel/sdk/register.js dist/src/main.js
+
+Starts the gateway with the gateway.yaml that GATEWAY_CONFIG names, else the one of the working directory. Settings are
+variables of the environment: docs/configuration.md.
+
+  -h, --help      print this
+  -v, --version   print the version
+
+Exit code: 0, ${EXIT_USAGE} for other arguments, ${EXIT_CONFIG} for a configuration that is wrong, ${EXIT_OS_ERROR} when it cannot listen.`
+
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
   keepTickShape()
-  const { settings, config, written } = readConfiguration()
+  ignoreErrorsOfStandardError()
+  answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
+  const { settings, config, written } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
+  const outdated = nodeWarning(process.versions.node)
+  if (outdated !== undefined) log.warn({ event: 'startup' }, outdated)
   checkTelemetry(settings, log)
 
   const redis = connectRedis(settings, log)
@@ -74,9 +93,15 @@ async function main(): Promise<void> {
     'routes loaded',
   )
 
+  const descriptors = readDescriptorLimit()
+  const bounded = ({ entrypoint, upstreams }: GatewayConfig): EntrypointConfig => {
+    const { maxConnections, shortage } = boundConnections({ entrypoint, upstreams }, descriptors)
+    if (shortage !== undefined) log.warn({ event: 'startup' }, shortage)
+    return { ...entrypoint, maxConnections }
+  }
   const server = createEntrypointServer({
-    config: config.entrypoint,
-    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, log),
+    config: bounded(config),
+    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
     handle: gateway.handle,
     messages: gateway.messages,
     onRefused: reason => {
@@ -85,13 +110,14 @@ async function main(): Promise<void> {
     },
     onBroken: gateway.failRequest,
   })
+  countRefusedConnections(server, log)
   const configuration = new Configuration({
     config,
     written,
     read: () => readRoutes(settings.configFile),
     apply: next => {
       gateway.reload(next)
-      applyLimits(server, next.entrypoint)
+      applyLimits(server, bounded(next))
       return needingRestart(config.entrypoint, next.entrypoint)
     },
     log,
@@ -118,38 +144,32 @@ async function main(): Promise<void> {
   const { opsPort, port } = listening
   reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
 
-  const reload = (cause: string): void => {
-    if (!draining) configuration.reload(cause)
-  }
   const watched = settings.configWatch
-    ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => reload('file') })
+    ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => void configuration.reload('file') })
     : undefined
 
   const stop = (signal: string): void => {
     if (draining) {
       // Asked twice: whoever asks does not want to wait.
       log.warn({ event: 'shutdown', signal }, 'stopped without waiting')
-      flush()
-      process.exit(1)
+      return void flush().then(() => process.exit(1))
     }
     draining = true
     watched?.stop()
+    configuration.close()
     // Whoever presses Ctrl-C waits; nobody sends that one requests.
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
     log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'finishing the requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
-    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs }).then(() => {
-      flush()
-      process.exit(0)
-    })
+    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
+      .then(flush)
+      .then(() => process.exit(0))
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   // On Windows it is no signal of anybody's: the console window was closed.
   process.on('SIGHUP', signal => {
     if (process.platform === 'win32') return stop(signal)
-    // Before it is read: what is written after that must not be missed.
-    watched?.know()
-    reload(signal)
+    void configuration.reload(signal).then(sha256 => watched?.know(sha256))
   })
   // Started by another process that is gone: nobody is left to stop this one.
   process.once('disconnect', () => stop('disconnect'))
@@ -169,19 +189,19 @@ async function main(): Promise<void> {
 }
 
 /** Everything that is wrong with settings, file and telemetry variables is said at once, before anything listens. */
-function readConfiguration(): { settings: Settings; config: GatewayConfig; written: unknown } {
+async function readConfiguration(): Promise<{ settings: Settings; config: GatewayConfig; written: unknown }> {
   const env = processEnv()
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
-  const { config, written, problems: fileProblems } = readRoutes(configFile)
+  const { config, written, problems: fileProblems } = await readRoutes(configFile)
   const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
   if (settings && config && !hasErrors(problems)) return { settings, config, written }
   return process.exit(EXIT_CONFIG)
 }
 
-function readRoutes(configFile: string): ReadGatewayFile {
-  const read = readGatewayFile(configFile, processEnv())
+async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
+  const read = await readGatewayFile(configFile, processEnv())
   return { ...read, problems: [...read.problems, ...stockProblems(read.config)] }
 }
 

@@ -3,18 +3,24 @@
  * ends it with a TypeError. (`tools/stack/require-node.ts` does the same for the scripts; nothing here knows `src`.)
  */
 
-/** As `engines` in package.json. */
-const NEEDED = [22, 19] as const
+/** As `engines` in package.json: older ones crash on a single request header (CVE-2026-21710). */
+const LEAST: Readonly<Record<number, readonly [minor: number, patch: number]>> = {
+  22: [22, 2],
+  24: [14, 1],
+  25: [8, 2],
+}
+const NEEDED = '22.22.2, 24.14.1, 25.8.2 or later'
 
 /** `EX_CONFIG`: a restart changes nothing. */
 const EXIT_CONFIG = 78
 
 /** @returns what to tell the user of this Node; undefined when it is new enough. */
 export function problemWithNode(version: string): string | undefined {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) return undefined
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  const [leastMinor, leastPatch] = LEAST[major] ?? (major > 25 ? [0, 0] : [Infinity, Infinity])
+  if (minor > leastMinor || (minor === leastMinor && patch >= leastPatch)) return undefined
   return (
-    `myesi-gateway does not start: this is Node ${version}, and it needs Node ${NEEDED.join('.')} or later. ` +
+    `myesi-gateway does not start: this is Node ${version}, and it needs Node ${NEEDED}. ` +
     '"npm ci" brings one: node_modules/.bin/node'
   )
 }

@@ -1,5 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { Environment } from './environment'
+import { INSTRUMENTATION_NAMES } from './instrumentation-names'
+import { problemsWithHeaders } from './otlp-headers'
 import type { SamplerSettings } from './sampler'
 import type { TelemetryProblem } from './telemetry'
 
@@ -207,8 +209,9 @@ function batches(environment: Environment, prefix: 'OTEL_BSP' | 'OTEL_BLRP'): Ba
 }
 
 function instrumentations(environment: Environment, http: HttpInstrumentation): readonly string[] {
-  const enabled = environment.list('OTEL_NODE_ENABLED_INSTRUMENTATIONS') ?? INSTRUMENTATIONS
-  const disabled = environment.list('OTEL_NODE_DISABLED_INSTRUMENTATIONS') ?? []
+  const enabled = environment.someOf('OTEL_NODE_ENABLED_INSTRUMENTATIONS', INSTRUMENTATION_NAMES) ?? INSTRUMENTATIONS
+  const disabled: readonly string[] =
+    environment.someOf('OTEL_NODE_DISABLED_INSTRUMENTATIONS', INSTRUMENTATION_NAMES) ?? []
   const replaced = http === 'own' ? STOCK_HTTP_INSTRUMENTATIONS : []
   return enabled.filter(name => !disabled.includes(name) && !replaced.includes(name))
 }
@@ -245,7 +248,7 @@ function checkReceiver(environment: Environment, prefix: string, grpc: boolean):
   environment.number(`${prefix}TIMEOUT`, 'milliseconds', { min: 1 })
   environment.oneOf(`${prefix}COMPRESSION`, ['gzip', 'none'])
   environment.oneOf(`${prefix}INSECURE`, ['true', 'false'], text => text.toLowerCase())
-  checkPairs(environment, `${prefix}HEADERS`)
+  checkHeaders(environment, `${prefix}HEADERS`)
   for (const file of ['CERTIFICATE', 'CLIENT_KEY', 'CLIENT_CERTIFICATE']) checkFile(environment, `${prefix}${file}`)
 }
 
@@ -261,17 +264,9 @@ function checkEndpoint(environment: Environment, variable: string, grpc: boolean
   }
 }
 
-/** `name=value,name=value`, percent-encoded. The values may be secrets: they are not repeated in the message. */
-function checkPairs(environment: Environment, variable: string): void {
-  for (const [index, pair] of (environment.text(variable) ?? '').split(',').entries()) {
-    if (pair.trim() === '') continue
-    const [key, ...value] = pair.split('=')
-    if (key!.trim() !== '' && value.length > 0 && decodes(pair)) continue
-    environment.complain({
-      where: variable,
-      problem: `entry ${index + 1} is not a percent-encoded name=value pair`,
-      allowed: 'name=value,name=value',
-    })
+function checkHeaders(environment: Environment, variable: string): void {
+  for (const problem of problemsWithHeaders(environment.text(variable) ?? '')) {
+    environment.complain({ where: variable, problem, allowed: 'name=value,name=value' })
   }
 }
 

@@ -13,11 +13,11 @@ one that GATEWAY_CONFIG names, else gateway.yaml. Variables (\${NAME}) are taken
 
 Exit code: 0 when the gateway would start with it, ${EXIT_CONFIG} when it would not, ${EXIT_USAGE} for arguments that will not do.`
 
-function main(): void {
+async function main(): Promise<void> {
   const { values, positionals } = readArguments(USAGE, { quiet: { type: 'boolean', short: 'q' } })
   if (positionals.length > 1) endWithUsage('One file at a time.', USAGE)
   const file = fileOf(positionals[0])
-  const { config, problems } = readGatewayFile(file, processEnv())
+  const { config, problems } = await readGatewayFile(file, processEnv())
   if (config === undefined) process.exitCode = EXIT_CONFIG
   if (values.quiet) return
   process.stderr.write(formatProblems(problems))
@@ -25,4 +25,4 @@ function main(): void {
     print(`${file} will do: ${counted(config.routes, 'route')}, ${counted(config.upstreams, 'upstream')}.`)
 }
 
-main()
+void main()

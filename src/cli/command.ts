@@ -42,8 +42,8 @@ export function fileOf(named: string | undefined): string {
 }
 
 /** Its content; prints what is wrong with it, and ends where the gateway would not start. */
-export function readConfig(file: string): GatewayConfig {
-  const { config, problems } = readGatewayFile(file, processEnv())
+export async function readConfig(file: string): Promise<GatewayConfig> {
+  const { config, problems } = await readGatewayFile(file, processEnv())
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
   return config ?? process.exit(EXIT_CONFIG)
 }

@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     file: { type: 'string' },
   })
   const typed = readRequest(positionals, values.header ?? [], values.from ?? '127.0.0.1')
-  const config = readConfig(fileOf(values.file))
+  const config = await readConfig(fileOf(values.file))
   const lines = await explain(config, typed, await arrivalOf(typed, config.entrypoint))
   print(table(lines.map(([subject, text]) => [subject, text])))
   process.exit()

@@ -220,6 +220,7 @@ function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opene
     route,
     hasUpstream: route.config.upstream !== undefined,
     consumers: new Consumers(config.consumers),
+    files: config.files,
     replicas: 1,
     redis: undefined,
     log: createLogger('silent').log,

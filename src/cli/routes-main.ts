@@ -15,10 +15,10 @@ Exit code: 0, or ${EXIT_CONFIG} when the gateway would not start with the file.`
 
 const HEAD = ['ROUTE', 'HOST', 'METHODS', 'PATH', 'TO', 'LIMITS', 'AND']
 
-function main(): void {
+async function main(): Promise<void> {
   const { positionals } = readArguments(USAGE, {})
   if (positionals.length > 1) endWithUsage('One file at a time.', USAGE)
-  const config = readConfig(fileOf(positionals[0]))
+  const config = await readConfig(fileOf(positionals[0]))
   const routes = config.routes.toSorted((a, b) => precedence(a.match, b.match).order)
   print(table([HEAD, ...routes.map(route => rowOf(config, route))]))
   print('\nA path matches also what is below it, unless it is exact. The gateway itself answers / and /metrics.')
@@ -42,4 +42,4 @@ function rowOf(config: GatewayConfig, route: RouteConfig): string[] {
   ]
 }
 
-main()
+void main()

@@ -1,6 +1,7 @@
 import { CheckContext } from '../policies/check-context'
 import { isRoutePolicy, type RegistryEntry } from '../policies/define-policy'
 import { answersIn, checkAnswers } from './answer-checks'
+import type { ConfigFiles } from './config-files'
 import { entrypointSchema, entrypointTlsSchema } from './entrypoint-schema'
 import { checkFieldNames } from './field-names-check'
 import { problemAt, problemAtKey } from './findings'
@@ -26,15 +27,19 @@ import type { YamlSource } from './yaml-source'
  * No check for routes that can never be chosen: the most specific route wins whatever the order in the file, so that
  * only an equal one or a reserved path could stand in front of a route, and both are errors of their own.
  */
-export function crossChecks(source: YamlSource, entries: readonly RegistryEntry[]): ConfigProblem[] {
+export function crossChecks(
+  source: YamlSource,
+  entries: readonly RegistryEntry[],
+  files: ConfigFiles,
+): ConfigProblem[] {
   const upstreams = Object.keys(asMap(source.valueAt(['upstreams'])))
   const routes = asList(source.valueAt(['routes'])).map((raw, index) => understand(asMap(raw), index, entries))
   return [
     ...checkTimeouts(source),
     ...checkUrlLength(source),
     ...checkUpstreams(upstreams, source),
-    ...checkEntrypointTls(source),
-    ...checkTls(upstreams, source),
+    ...checkEntrypointTls(source, files),
+    ...checkTls(upstreams, source, files),
     ...checkRouteNames(routes, source),
     ...checkRouteUpstreams(routes, upstreams, source),
     ...routes.flatMap(({ at }) => checkAnswers(at, entries, source)),
@@ -42,7 +47,7 @@ export function crossChecks(source: YamlSource, entries: readonly RegistryEntry[
     ...checkAmbiguity(routes, route => label(route, source), source),
     ...checkNameSets(routes, source),
     ...routes.flatMap(({ at }) => checkFieldNames(new CheckContext(source, at, 'match'), 'headers')),
-    ...checkIdentity(source),
+    ...checkIdentity(source, files),
   ]
 }
 
@@ -139,15 +144,15 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
   })
 }
 
-function checkEntrypointTls(source: YamlSource): ConfigProblem[] {
+function checkEntrypointTls(source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const at: Path = ['entrypoint', 'tls']
   const { data } = entrypointTlsSchema.safeParse(source.valueAt(at))
   return data === undefined
     ? []
-    : checkTlsFiles(data).map(({ key, mistake }) => problemAt([...at, key], mistake, source))
+    : checkTlsFiles(data, files).map(({ key, mistake }) => problemAt([...at, key], mistake, source))
 }
 
-function checkTls(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {
+function checkTls(upstreams: readonly string[], source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   return upstreams.flatMap(name => {
     const at: Path = ['upstreams', name]
     const found = source.valueAt([...at, 'tls'])
@@ -158,7 +163,7 @@ function checkTls(upstreams: readonly string[], source: YamlSource): ConfigProbl
     const useless = mistake('is of no use: no target is https', 'https targets, or no "tls"')
     return [
       ...(isOfUse ? [] : [problemAtKey([...at, 'tls'], useless, source)]),
-      ...checkTlsFiles(parsed.data).map(({ key, mistake }) => problemAt([...at, 'tls', key], mistake, source)),
+      ...checkTlsFiles(parsed.data, files).map(({ key, mistake }) => problemAt([...at, 'tls', key], mistake, source)),
     ]
   })
 }

@@ -1,14 +1,25 @@
-import { z } from 'zod'
+import type { z } from 'zod'
+import { listText, mapMeant, mapText } from './example-values'
+import { foreignKey } from './key-hints'
 import { nearestName } from './nearest-name'
+import { keysOf, schemaAt } from './schema-walk'
 import type { ConfigProblem } from './types'
 import type { IssueParams } from './values/field'
 import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
+/** Problems of shape that are reported: a file with more of them is mended in several goes, or is another file. */
+const MAX_PROBLEMS = 200
+
 /** Turns what zod found into problems, each with its place in the file and the nearest valid key. */
 export function problemsOf(error: z.ZodError, schema: z.ZodType, source: YamlSource): ConfigProblem[] {
-  return error.issues.flatMap(issue => fromIssue(issue, [], schema, source))
+  const problems: ConfigProblem[] = []
+  for (const issue of error.issues) {
+    if (problems.length >= MAX_PROBLEMS) break
+    problems.push(...fromIssue(issue, [], schema, source))
+  }
+  return problems
 }
 
 /** Says a mistake about what stands at a place: `"5" has no unit`. */
@@ -33,8 +44,8 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
     return [isAboutKey ? problemAtKey(path, mistake, source) : problemAt(path, mistake, source)]
   }
   if (issue.code === 'unrecognized_keys') {
-    const valid = keysAt(schema, path)
-    return issue.keys.map(key => problemAtKey([...path, key], unknownKey(key, valid), source))
+    const valid = keysOf(schemaAt(schema, path))
+    return issue.keys.slice(0, MAX_PROBLEMS).map(key => problemAtKey([...path, key], unknownKey(key, valid), source))
   }
   if (issue.code === 'invalid_key') {
     return issue.issues.flatMap(inner =>
@@ -44,13 +55,13 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
   if (issue.code === 'invalid_union') {
     // Of the shapes a value may have, the one it has: an error in a list is not "not a map".
     const inner = issue.errors.find(issues => !issues.some(isAboutTheWhole))
-    if (inner === undefined) return [problemAt(path, wrongKind('a map or a list', path, source), source)]
+    if (inner === undefined) return [problemAt(path, wrongKind('a map or a list', path, schema, source), source)]
     return inner.flatMap(issue => fromIssue(issue, path, schema, source))
   }
   if (issue.code === 'too_small')
     return [problemAtKey(path, mistake('has nothing in it', 'at least one entry'), source)]
   if (issue.code === 'invalid_type') {
-    return [problemAt(path, wrongKind(issue.expected === 'array' ? 'a list' : 'a map', path, source), source)]
+    return [problemAt(path, wrongKind(issue.expected === 'array' ? 'a list' : 'a map', path, schema, source), source)]
   }
   return [problemAt(path, mistake(`is not valid: ${issue.message}`), source)]
 }
@@ -59,52 +70,18 @@ function isAboutTheWhole(issue: z.core.$ZodIssue): boolean {
   return issue.code === 'invalid_type' && issue.path.length === 0
 }
 
-function wrongKind(wanted: string, path: Path, source: YamlSource): Mistake {
+function wrongKind(wanted: string, path: Path, schema: z.ZodType, source: YamlSource): Mistake {
   const found = source.valueAt(path)
-  if (found === undefined) return mistake('is missing', wanted)
-  if (found === null) return mistake('is empty', wanted)
-  const isSingle = typeof found === 'string' && wanted === 'a list'
-  return mistake(`is not ${wanted}`, wanted, isSingle ? `[${source.show(path)}]` : undefined)
+  const here = schemaAt(schema, path)
+  const allowed = wanted === 'a list' ? listText(here) : mapText(here, wanted)
+  if (found === undefined) return mistake('is missing', allowed)
+  if (found === null) return mistake('is empty', allowed)
+  if (wanted === 'a list') {
+    return mistake(`is not ${wanted}`, allowed, typeof found === 'string' ? `[${source.show(path)}]` : undefined)
+  }
+  return mistake(`is not ${wanted}`, allowed, mapMeant(here, found))
 }
 
 function unknownKey(key: string, valid: readonly string[]): Mistake {
-  return mistake('is not a key here', valid.join(', '), nearestName(key, valid))
-}
-
-/** The keys that do something; those that this version refuses are nothing to suggest. */
-function keysAt(schema: z.ZodType, path: Path): string[] {
-  const here = path.reduce<z.ZodType | undefined>(step, schema)
-  const shape = here && shapeOf(here)
-  return Object.keys(shape ?? {}).filter(key => shape?.[key]?.meta()?.not === undefined)
-}
-
-function step(schema: z.ZodType | undefined, key: PropertyKey): z.ZodType | undefined {
-  const here = schema && unwrapped(schema)
-  if (typeof key === 'number') {
-    const list = optionsOf(here).find(option => option instanceof z.ZodArray)
-    return list?.element as z.ZodType | undefined
-  }
-  if (here instanceof z.ZodRecord) return here.valueType as z.ZodType
-  return here && shapeOf(here)?.[String(key)]
-}
-
-function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
-  return optionsOf(schema).find(option => option instanceof z.ZodObject)?.shape
-}
-
-/** The shapes that a value may have: several where it is a union. */
-function optionsOf(schema: z.ZodType | undefined): z.ZodType[] {
-  const here = schema && unwrapped(schema)
-  if (here instanceof z.ZodUnion) return here.options.map(option => unwrapped(option as z.ZodType))
-  return here === undefined ? [] : [here]
-}
-
-/** Without defaults and without what is made of the value afterwards. */
-function unwrapped(schema: z.ZodType): z.ZodType {
-  let inner = schema
-  for (;;) {
-    if (inner instanceof z.ZodOptional || inner instanceof z.ZodPrefault) inner = inner.unwrap() as z.ZodType
-    else if (inner instanceof z.ZodPipe) inner = inner.in as z.ZodType
-    else return inner
-  }
+  return foreignKey(key, valid) ?? mistake('is not a key here', valid.join(', '), nearestName(key, valid))
 }

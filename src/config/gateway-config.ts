@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { POLICIES } from '../policies/registry'
 import type { Policy } from '../policies/define-policy'
 import type { RouteBase } from '../routing/route'
+import type { ConfigFiles } from './config-files'
 import type { Frozen } from './frozen'
 import type { ConsumerConfig, EntrypointConfig, UpstreamConfig } from './types'
 
@@ -9,6 +10,8 @@ import type { ConsumerConfig, EntrypointConfig, UpstreamConfig } from './types'
 export interface GatewayConfig {
   /** SHA-256 of the file's bytes, hexadecimal. */
   readonly sha256: string
+  /** What the files hold that it names. */
+  readonly files: ConfigFiles
   readonly entrypoint: EntrypointConfig
   readonly consumers: readonly ConsumerConfig[]
   readonly upstreams: readonly UpstreamConfig[]

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
 import type { z } from 'zod'
+import { FILES_ON_DISK, LoadedFiles, type ConfigFiles } from './config-files'
 import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
 import { problemsOf } from './findings'
 import { hasErrors } from './problems'
+import { readFileBounded, UnreadableFile } from './read-file'
+import { checkScopes } from './scope-checks'
+import { checkSelfTargets } from './self-target-checks'
 import { qualified } from './subjects'
 import { isPolicy, isRoutePolicy, type FileParts, type RegistryEntry } from '../policies/define-policy'
 import { POLICIES } from '../policies/registry'
@@ -20,28 +23,32 @@ export interface ReadGatewayFile {
   readonly config: GatewayConfig | undefined
   /** What the file says, with `${NAME}` where it says so; undefined when that is not known. */
   readonly written?: unknown
+  /** Of the file's bytes, hexadecimal; undefined when they could not be read. */
+  readonly sha256?: string
   readonly problems: readonly ConfigProblem[]
 }
 
-/** A few thousand routes; what is larger is another file, given by mistake. */
-const MAX_FILE_BYTES = 1_048_576
-
-/** Reads and checks the routes file. Every problem in one go; never throws. */
-export function readGatewayFile(path: string, env: Environment): ReadGatewayFile {
-  const refuse = (problem: string, allowed: string): ReadGatewayFile => ({
+/** Reads and checks the routes file and the files that it names. Every problem in one go; never throws, never blocks. */
+export async function readGatewayFile(path: string, env: Environment): Promise<ReadGatewayFile> {
+  let sha256: string | undefined
+  const refuse = (problem: string, allowed?: string): ReadGatewayFile => ({
     config: undefined,
-    problems: [{ where: path, problem, allowed }],
+    problems: [{ where: path, problem, ...(allowed !== undefined && { allowed }) }],
+    ...(sha256 !== undefined && { sha256 }),
   })
   try {
-    const stats = statSync(path)
-    if (stats.isDirectory()) return refuse('this is a directory', 'GATEWAY_CONFIG names a file, such as gateway.yaml')
-    if (stats.size > MAX_FILE_BYTES) return refuse(`the file has ${stats.size} bytes`, `at most ${MAX_FILE_BYTES}`)
-    return parseGatewayFile(
-      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path)),
-      path,
-      env,
-    )
+    const bytes = await readFileBounded(path)
+    sha256 = createHash('sha256').update(bytes).digest('hex')
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    const files = new LoadedFiles()
+    let read = parseGatewayFile(text, path, env, POLICIES, files)
+    if (await files.load()) read = parseGatewayFile(text, path, env, POLICIES, files)
+    return { ...read, sha256 }
   } catch (error) {
+    if (error instanceof UnreadableFile) {
+      const { problem, allowed } = error.mistake
+      return refuse(`${problem.startsWith('is ') ? 'this' : 'the file'} ${problem}`, allowed)
+    }
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR')
       return refuse('there is no such file', 'the path of the routes file, in GATEWAY_CONFIG')
@@ -57,22 +64,31 @@ export function readGatewayFile(path: string, env: Environment): ReadGatewayFile
  *
  * @param fileName what problems call it
  * @param entries the policies that routes may have
+ * @param files those that the text names
  */
 export function parseGatewayFile(
   text: string,
   fileName: string,
   env: Environment,
   entries: readonly RegistryEntry[] = POLICIES,
+  files: ConfigFiles = FILES_ON_DISK,
 ): ReadGatewayFile {
   const { source, problems: yamlProblems } = readYaml(text, fileName, env)
   if (source === undefined) return { config: undefined, problems: yamlProblems }
   const schema: z.ZodType<FileContent> = entries === POLICIES ? fileSchema : (fileSchemaOf(entries) as never)
   const parsed = schema.safeParse(source.value)
   const shapeProblems = parsed.success ? [] : problemsOf(parsed.error, schema, source)
-  const problems = inFileOrder([...yamlProblems, ...shapeProblems, ...crossChecks(source, entries)])
+  const problems = inFileOrder([
+    ...yamlProblems,
+    ...shapeProblems,
+    ...crossChecks(source, entries, files),
+    ...checkScopes(source),
+    ...checkSelfTargets(source, env),
+  ])
   if (!parsed.success || hasErrors(problems)) return { config: undefined, problems }
   const sha256 = createHash('sha256').update(text).digest('hex')
-  return { config: deepFreeze(toConfig(parsed.data, sha256, entries)), written: source.written, problems }
+  const config = deepFreeze({ ...toConfig(parsed.data, sha256, entries), files })
+  return { config, written: source.written, problems }
 }
 
 function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
@@ -87,7 +103,7 @@ function toConfig(
   { entrypoint, consumers, tokens, upstreams, routes }: FileContent,
   sha256: string,
   entries: readonly RegistryEntry[],
-): GatewayConfig {
+): Omit<GatewayConfig, 'files'> {
   return {
     sha256,
     entrypoint: {
@@ -143,11 +159,11 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       key: upstream.tls.key,
       serverName: upstream.tls.serverName,
     },
-    retries: upstream.retries,
+    retries: upstream.retries && { attempts: upstream.retries.attempts, on: upstream.retries.conditions },
     circuitBreaker: upstream.circuitBreaker && {
       failures: upstream.circuitBreaker.failures,
       openForMs: upstream.circuitBreaker.openFor,
-      on: upstream.circuitBreaker.on,
+      on: upstream.circuitBreaker.conditions,
     },
     healthCheck: upstream.healthCheck && {
       path: upstream.healthCheck.path,

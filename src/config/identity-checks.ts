@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
+import type { ConfigFiles } from './config-files'
 import { problemAt, problemAtKey } from './findings'
 import { authSchema } from '../policies/auth/schema'
 import { tokenSchema } from './identity-schema'
+import { readMistake } from './read-file'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
 import { parseApiKeyHash } from './values/api-key-hash'
@@ -14,7 +15,7 @@ import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
 /** What must hold between those who are let in, what they show, and the routes that ask for it. */
-export function checkIdentity(source: YamlSource): ConfigProblem[] {
+export function checkIdentity(source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const consumers = Object.keys(asMap(source.valueAt(['consumers'])))
   const tokens = Object.keys(asMap(source.valueAt(['tokens'])))
   const routes = asList(source.valueAt(['routes'])).map((raw, index): RouteAuth => {
@@ -25,7 +26,7 @@ export function checkIdentity(source: YamlSource): ConfigProblem[] {
     ...checkNames('tokens', tokens, source),
     ...checkSubjects(consumers, tokens, source),
     ...checkUnusedTokens(routes, tokens, source),
-    ...tokens.flatMap(name => checkKeySource(name, source)),
+    ...tokens.flatMap(name => checkKeySource(name, source, files)),
     ...checkKeys(consumers, source),
   ]
 }
@@ -101,12 +102,12 @@ function checkUnusedTokens(
 }
 
 /** A file is read now, as the gateway will; a URL is only asked when it runs. */
-function checkKeySource(name: string, source: YamlSource): ConfigProblem[] {
+function checkKeySource(name: string, source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const at: Path = ['tokens', name, 'jwks']
   const keys = read(tokenSchema.shape.jwks, source.valueAt(at))
   if (keys === undefined) return []
   if ('file' in keys) {
-    const found = keySetMistake(keys.file)
+    const found = keySetMistake(keys.file, files)
     return found === undefined ? [] : [problemAt(at, found, source)]
   }
   const { protocol, hostname } = new URL(keys.url)
@@ -115,15 +116,18 @@ function checkKeySource(name: string, source: YamlSource): ConfigProblem[] {
   return [{ ...problemAt(at, open, source), severity: 'warning' as const }]
 }
 
-function keySetMistake(path: string): Mistake | undefined {
+function keySetMistake(path: string, files: ConfigFiles): Mistake | undefined {
   const wanted = 'a key set (JWKS) with public keys: {"keys":[…]}'
+  let text: string
   try {
-    parseKeySet(readFileSync(path, 'utf8'))
-    return undefined
+    text = files.read(path).toString('utf8')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return mistake('is not there', `the path of ${wanted}, or a URL`)
-    if (code !== undefined) return mistake(`cannot be read (${code})`, wanted)
+    return readMistake(error, `${wanted}, or a URL`)
+  }
+  try {
+    parseKeySet(text)
+    return undefined
+  } catch {
     return mistake('holds no key set', wanted)
   }
 }

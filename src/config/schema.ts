@@ -7,7 +7,7 @@ import { consumerSchema, tokenSchema } from './identity-schema'
 import { matchSchema } from './match-schema'
 import { upstreamSchema } from './upstream-schema'
 import { field, notYet } from './values/field'
-import { NAME_PATTERN, parseReference } from './values/name'
+import { NAME_PATTERN, referenceTo } from './values/name'
 
 /**
  * The shape of `gateway.yaml`: keys, defaults and descriptions, in the order of the file. Each key of a route that is not
@@ -29,7 +29,7 @@ function shapeOf<const Entries extends readonly RegistryEntry[], Under extends P
 }
 
 export const routeNameField = nameField('Name of the route in logs and on the status page.')
-export const routeUpstreamField = field(parseReference, {
+export const routeUpstreamField = field(referenceTo('an upstream'), {
   description: 'Name of an upstream in this file.',
   type: 'string',
 }).optional()

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import type { ConfigFiles } from './config-files'
+import { readMistake } from './read-file'
 import { mistake, type Mistake } from './values/parsed'
 
 /** What is wrong with a file, or with what the files are together. */
@@ -10,21 +11,24 @@ export interface TlsMistake {
 }
 
 /** Reads the files as the upstream will: better to know now than with the first request. */
-export function checkTlsFiles(files: { readonly [Key in TlsMistake['key']]?: string | undefined }): TlsMistake[] {
+export function checkTlsFiles(
+  paths: { readonly [Key in TlsMistake['key']]?: string | undefined },
+  files: ConfigFiles,
+): TlsMistake[] {
   const mistakes = (['ca', 'cert', 'key'] as const).flatMap(key => {
-    const found = files[key] === undefined ? undefined : fileMistake(key, files[key])
+    const found = paths[key] === undefined ? undefined : fileMistake(key, paths[key], files)
     return found === undefined ? [] : [{ key, mistake: found }]
   })
-  if ((files.cert === undefined) !== (files.key === undefined)) {
-    const [there, missing] = files.key === undefined ? (['cert', 'key'] as const) : (['key', 'cert'] as const)
+  if ((paths.cert === undefined) !== (paths.key === undefined)) {
+    const [there, missing] = paths.key === undefined ? (['cert', 'key'] as const) : (['key', 'cert'] as const)
     mistakes.push({
       key: there,
       mistake: mistake(`has no "${missing}" beside it`, 'cert and key together, or neither'),
     })
   }
-  if (mistakes.length > 0 || files.cert === undefined || files.key === undefined) return mistakes
+  if (mistakes.length > 0 || paths.cert === undefined || paths.key === undefined) return mistakes
   try {
-    createSecureContext({ cert: readFileSync(files.cert), key: readFileSync(files.key) })
+    createSecureContext({ cert: files.read(paths.cert), key: files.read(paths.key) })
     return []
   } catch {
     return [
@@ -36,18 +40,21 @@ export function checkTlsFiles(files: { readonly [Key in TlsMistake['key']]?: str
   }
 }
 
-function fileMistake(key: 'ca' | 'cert' | 'key', path: string): Mistake | undefined {
+function fileMistake(key: 'ca' | 'cert' | 'key', path: string, files: ConfigFiles): Mistake | undefined {
   const wanted = key === 'key' ? 'a private key in PEM form' : 'certificates in PEM form'
+  let text: string
   try {
-    const text = readFileSync(path, 'latin1')
-    const isThere =
-      key === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text) : /-----BEGIN CERTIFICATE-----/.test(text)
-    if (!isThere) return mistake('has none of what it should hold', wanted)
+    text = files.read(path).toString('latin1')
+  } catch (error) {
+    return readMistake(error, `a file with ${wanted}`)
+  }
+  const isThere =
+    key === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text) : /-----BEGIN CERTIFICATE-----/.test(text)
+  if (!isThere) return mistake('has none of what it should hold', wanted)
+  try {
     if (key !== 'key') createSecureContext({ ca: text })
     return undefined
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return mistake('is not there', `the path of a file with ${wanted}`)
-    return mistake(`cannot be read (${code})`, `a file with ${wanted}`)
+  } catch {
+    return mistake('holds no valid certificate', wanted)
   }
 }

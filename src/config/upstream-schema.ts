@@ -25,7 +25,7 @@ const FAILURE_KIND = {
 const retriesSchema = z
   .strictObject({
     attempts: numberField('Calls for one request in all, the first included.', { atLeast: 1, atMost: 10 }),
-    on: z
+    conditions: z
       .array(field(parseFailureKind, FAILURE_KIND))
       .min(1)
       .prefault(['connect', 'reset', 502, 503])
@@ -70,7 +70,7 @@ const circuitBreakerSchema = z
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('10s'),
-    on: z
+    conditions: z
       .array(field(parseFailureKind, FAILURE_KIND))
       .min(1)
       .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504])

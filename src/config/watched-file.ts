@@ -1,25 +1,28 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readFileBounded, statBounded } from './read-file'
 
 export interface WatchOptions {
   readonly path: string
   /** SHA-256, hexadecimal, of the content that is known already. */
   readonly sha256: string
-  /** Called once for each new content, and once when the file is gone. */
+  /** Called once for each new content, and once when the file is gone or cannot be read. */
   readonly onChange: () => void
   readonly intervalMs?: number
   readonly settleMs?: number
 }
 
 export interface WatchedFile {
-  /** What it holds now is no news: somebody who was not told of it is about to read it. */
-  know(): void
+  /**
+   * Content that was read without being asked for by `onChange`: no news when it is found again.
+   *
+   * @param sha256 undefined where the file could not be read
+   */
+  know(sha256: string | undefined): void
   stop(): void
 }
 
-/** Content of a file that is not there. */
-const GONE = 'gone'
+/** State and content of a file that is not there or cannot be read. */
+const UNREADABLE = 'unreadable'
 
 /**
  * Looks again and again whether the content of a file is another one. Not by the operating system's notices: they are lost
@@ -37,10 +40,10 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
   const look = async (): Promise<void> => {
     const state = await stateOf(path)
     if (state !== knownState) {
-      const content = contentOf(path)
+      const content = await contentOf(path)
       await new Promise(resolve => (timer = setTimeout(resolve, settleMs).unref()))
       // Written meanwhile: it is looked at again, in the state that it then has.
-      if (isStopped || (await stateOf(path)) !== state || contentOf(path) !== content) return
+      if (isStopped || (await stateOf(path)) !== state || (await contentOf(path)) !== content) return
       knownState = state
       if (content === known) return
       known = content
@@ -52,8 +55,8 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
   }
   lookAgain()
   return {
-    know: () => {
-      known = contentOf(path)
+    know: sha256 => {
+      known = sha256 ?? UNREADABLE
     },
     stop: () => {
       isStopped = true
@@ -65,17 +68,19 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
 /** Changes whenever the content may have changed. */
 async function stateOf(path: string): Promise<string> {
   try {
-    const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path)
+    const { dev, ino, size, mtimeMs, ctimeMs } = await statBounded(path)
     return [dev, ino, size, mtimeMs, ctimeMs].join()
   } catch {
-    return GONE
+    return UNREADABLE
   }
 }
 
-function contentOf(path: string): string {
+async function contentOf(path: string): Promise<string> {
   try {
-    return createHash('sha256').update(readFileSync(path)).digest('hex')
+    return createHash('sha256')
+      .update(await readFileBounded(path))
+      .digest('hex')
   } catch {
-    return GONE
+    return UNREADABLE
   }
 }

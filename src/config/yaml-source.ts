@@ -1,9 +1,14 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
-import type { Alias, Document, Node, YAMLError } from 'yaml'
+import type { Alias, Document, Node, Pair, YAMLError, YAMLMap } from 'yaml'
 import type { Environment } from './env'
 import { quoted } from './quoted'
 import type { ConfigProblem } from './types'
+import { renameKeys } from './renamed-keys'
+import { excessIn } from './yaml-bounds'
 import { fillVariables, type Filled, type Path } from './variables'
+
+/** Problems of one kind that are reported: more than that are one mistake, or no mistake of a person. */
+const MAX_PROBLEMS = 100
 
 export interface ReadYaml {
   /** Undefined when the text is not YAML, so that nothing can be said about what is in it. */
@@ -16,8 +21,15 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
   try {
     const lines = new LineCounter()
     const place = placesIn(fileName, lines)
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-    const fatal = document.errors.find(error => error.code !== 'DUPLICATE_KEY')
+    const excess = excessIn(text)
+    if (excess !== undefined) {
+      const { line, column } = positionIn(text, excess.offset)
+      const where = `${fileName}:${line}:${column}`
+      return { source: undefined, problems: [{ where, ...excess.mistake }] }
+    }
+    // Keys that are there twice are found below: the parser compares each with each.
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
+    const [fatal] = document.errors
     // Only the first: behind it the parser has lost its footing, and the rest is its stumbling.
     if (fatal) return { source: undefined, problems: [syntaxProblem(fatal, text, place)] }
     const aliases = unresolvedAliases(document).map(alias => aliasProblem(alias, place))
@@ -28,10 +40,14 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
         problems: [{ where: fileName, problem: 'the file says nothing', allowed: 'upstreams and routes' }],
       }
     }
+    const renamed = renameKeys(document, place)
     const written: unknown = document.toJS()
     const source = new YamlSource(document, written, fillVariables(document, env), fileName, lines)
-    const problems = [...document.errors, ...document.warnings].map(error => syntaxProblem(error, text, place))
-    return { source, problems: [...problems, ...source.unfilledProblems()] }
+    const warnings = document.warnings.map(error => syntaxProblem(error, text, place))
+    return {
+      source,
+      problems: [...duplicateKeys(document, place), ...renamed, ...warnings, ...source.unfilledProblems()],
+    }
   } catch (error) {
     // Nested too deeply for the parser's stack, or more aliases than a person writes.
     const why = error instanceof Error ? error.message : String(error)
@@ -48,28 +64,50 @@ function placesIn(fileName: string, lines: LineCounter): Place {
   }
 }
 
+function positionIn(text: string, offset: number): { line: number; column: number } {
+  const before = text.slice(0, offset)
+  const lineStart = before.lastIndexOf('\n') + 1
+  return { line: before.split('\n').length, column: offset - lineStart + 1 }
+}
+
 function syntaxProblem(error: YAMLError, text: string, place: Place): ConfigProblem {
   const [start] = error.pos
   const where = place(start)
-  if (error.code === 'DUPLICATE_KEY') {
-    const [, double, single, plain = ''] = /^(?:"([^"]*)"|'([^']*)'|([^\s:]*))/.exec(text.slice(start)) ?? []
-    return {
-      where,
-      problem: `the key ${quoted(double ?? single ?? plain)} is here a second time`,
-      allowed: 'each key once',
-    }
-  }
   if (error.code === 'MULTIPLE_DOCS') return { where, problem: 'a second document begins', allowed: 'one document' }
   const before = text.slice(text.lastIndexOf('\n', start - 1) + 1, start)
   const hint = /[[{,][^'"]*\$$/.test(before) ? { allowed: 'quotes around ${NAME} inside [ ] and { }: "${NAME}"' } : {}
   return { where, problem: `this is not YAML: ${error.message}`, ...hint }
 }
 
+function duplicateKeys(document: Document, place: Place): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  visit(document, {
+    Map(_key, map) {
+      const seen = new Set<string>()
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue
+        const name = String(key.value)
+        if (seen.has(name) && problems.length < MAX_PROBLEMS) {
+          const problem = `the key ${quoted(name)} is here a second time`
+          problems.push({ where: place(key.range?.[0] ?? 0), problem, allowed: 'each key once' })
+        }
+        seen.add(name)
+      }
+    },
+  })
+  return problems
+}
+
+/** Those whose anchor does not stand above them. Not by `alias.resolve`, which looks through the document for each. */
 function unresolvedAliases(document: Document): Alias[] {
   const found: Alias[] = []
+  const anchors = new Set<string>()
   visit(document, {
     Alias(_key, alias) {
-      if (alias.resolve(document) === undefined) found.push(alias)
+      if (!anchors.has(alias.source)) found.push(alias)
+    },
+    Value(_key, { anchor }) {
+      if (anchor !== undefined) anchors.add(anchor)
     },
   })
   return found
@@ -92,6 +130,8 @@ export class YamlSource {
   readonly #filled: Filled
   readonly #lines: LineCounter
   readonly #place: Place
+  /** By key: a file may have thousands of problems in a map of thousands. */
+  readonly #pairs = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>()
 
   constructor(document: Document, written: unknown, filled: Filled, fileName: string, lines: LineCounter) {
     this.#document = document
@@ -156,8 +196,7 @@ export class YamlSource {
     for (const step of path) {
       let next: Node | undefined
       if (isMap(node)) {
-        // The last of two equal keys is the one whose value counts.
-        const pair = node.items.findLast(({ key }) => isScalar(key) && String(key.value) === step)
+        const pair = this.#pairsOf(node).get(String(step))
         next = this.#resolved(pair?.value)
         if (isNode(pair?.key)) key = pair.key
       } else if (isSeq(node) && typeof step === 'number') {
@@ -167,6 +206,15 @@ export class YamlSource {
       node = next
     }
     return { node, key, found: true }
+  }
+
+  #pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+    const known = this.#pairs.get(map)
+    if (known !== undefined) return known
+    // The last of two equal keys is the one whose value counts.
+    const pairs = new Map(map.items.flatMap(pair => (isScalar(pair.key) ? [[String(pair.key.value), pair]] : [])))
+    this.#pairs.set(map, pairs)
+    return pairs
   }
 
   #resolved(node: unknown): Node | undefined {

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
 import { metrics, type ObservableResult } from '@opentelemetry/api'
+import type { ConfigFiles } from '../config/config-files'
+import { readFileBounded, UnreadableFile } from '../config/read-file'
 import type { EntrypointTlsConfig } from '../config/types'
 import { METRIC_TLS_CERTIFICATE_NOT_AFTER, SCOPE_NAME } from '../telemetry/semconv'
 import type { Logger } from '../telemetry/logger'
@@ -36,12 +36,12 @@ export class ListenerTls {
   #seen: string
   #timer: NodeJS.Timeout | undefined
 
-  /** @throws whatever is wrong with the files; they were checked when the configuration was read */
-  constructor(config: EntrypointTlsConfig, log: Logger, lookEveryMs = LOOK_EVERY_MS) {
+  /** @param files what they held when the configuration was read, and checked */
+  constructor(config: EntrypointTlsConfig, files: ConfigFiles, log: Logger, lookEveryMs = LOOK_EVERY_MS) {
     this.#config = config
     this.#log = log
     this.#lookEveryMs = lookEveryMs
-    const [cert, key] = [readFileSync(config.cert, 'utf8'), readFileSync(config.key, 'utf8')]
+    const [cert, key] = [files.read(config.cert).toString('utf8'), files.read(config.key).toString('utf8')]
     this.#current = toCertificate(cert, key)
     this.#seen = cert + key
   }
@@ -80,7 +80,7 @@ export class ListenerTls {
   async #look(server: Server): Promise<void> {
     const files = { cert: this.#config.cert, key: this.#config.key }
     try {
-      const [cert, key] = await Promise.all([readFile(files.cert, 'utf8'), readFile(files.key, 'utf8')])
+      const [cert, key] = await Promise.all([readText(files.cert), readText(files.key)])
       if (this.#isSeen(cert + key)) return
       const found = toCertificate(cert, key)
       if (found.notAfter.getTime() < Date.now()) throw new Error(`expired at ${found.notAfter.toISOString()}`)
@@ -90,7 +90,7 @@ export class ListenerTls {
     } catch (error) {
       const { message } = error as Error
       // A file that cannot be read cannot be read at every look.
-      if ('syscall' in (error as Error) && this.#isSeen(message)) return
+      if (('syscall' in (error as Error) || error instanceof UnreadableFile) && this.#isSeen(message)) return
       // Where one file was written and the other not yet, they do not belong together; the next look sees both.
       this.#log.error({ event: 'tls', ...files, error: { message } }, 'new certificate refused, the old one stays')
     }
@@ -101,6 +101,12 @@ export class ListenerTls {
     this.#seen = found
     return wasSeen
   }
+}
+
+/** @throws whatever keeps it from being read, with its path */
+async function readText(path: string): Promise<string> {
+  const bytes = await readFileBounded(path)
+  return bytes.toString('utf8')
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g

@@ -3,10 +3,12 @@ import { telemetry } from '../../otel/sdk/register'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { processEnv } from '../config/env'
-import { EXIT_CONFIG, EXIT_OS_ERROR } from '../config/exit-codes'
+import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from '../config/exit-codes'
 import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
 import { formatProblems, hasErrors } from '../config/problems'
+import { ignoreErrorsOfStandardError } from '../telemetry/standard-output'
 import { createLogger, type Logger } from '../telemetry/logger'
+import { answerArguments } from '../process/program-arguments'
 import { onNpmExit } from '../process/on-npm-exit'
 import type { Alert } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
@@ -29,7 +31,18 @@ import { IncidentMetrics } from './telemetry'
 const TELEMETRY_FLUSH_MS = 3_000
 const FORGET_EVERY_MS = 60_000
 
+const USAGE = `node dist/src/incidents/main.js
+
+Starts the incident service. Settings are variables of the environment: docs/configuration.md.
+
+  -h, --help      print this
+  -v, --version   print the version
+
+Exit code: 0, ${EXIT_USAGE} for other arguments, ${EXIT_CONFIG} for a configuration that is wrong, ${EXIT_OS_ERROR} when it cannot listen.`
+
 async function main(): Promise<void> {
+  ignoreErrorsOfStandardError()
+  answerArguments(USAGE, () => 'its settings are variables of the environment')
   const settings = readSettings()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
@@ -133,7 +146,7 @@ async function main(): Promise<void> {
     await incidents.close()
     server.closeAllConnections()
     await telemetry.shutdown(TELEMETRY_FLUSH_MS)
-    flush()
+    await flush()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => void stop(signal))

@@ -10,11 +10,21 @@ export interface FamilyBudget {
   readonly instrument: string
   /** Sets of attributes. */
   readonly series: number
+  /** Series that ordinary traffic makes of it: see `TYPICAL`. */
+  readonly typicalSeries: number
   /** Lines of each in the exposition: a histogram has one per bucket, sum and count. */
   readonly linesPerSeries: number
   /** What is multiplied, for people. */
   readonly madeOf: string
 }
+
+/**
+ * Ordinary traffic: few clients use more than two methods of a route, and few methods of a route see more than a good
+ * answer and one failure. Measured on the shipped gateway.yaml: 456 lines, 460 computed.
+ */
+export const TYPICAL = { methods: 2, results: 2, statusesOfTargets: 3, reasons: 8 } as const
+/** What the process and the SDK report of themselves. */
+export const PROCESS_LINES = 150
 
 /** 1.0 and 1.1. Node's parser knows 0.9 and 2.0 as well, which are refused before there is a route. */
 const PROTOCOL_VERSIONS = 2
@@ -49,48 +59,57 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
     {
       instrument: semconv.METRIC_HTTP_SERVER_REQUEST_DURATION,
       series: ofRoutes + unmatched + ofOwnPage,
+      typicalSeries: typicalMethods(routes) * TYPICAL.results + TYPICAL.methods,
       linesPerSeries: HISTOGRAM_LINES,
       madeOf: `methods of each route × ${PROTOCOL_VERSIONS} versions × ${statuses} statuses and reasons, and what matches no route`,
     },
     {
       instrument: semconv.METRIC_STREAM_DURATION,
       series: ofRoutes + webSocketRoutes * (1 + faults().length),
+      typicalSeries: 0,
       linesPerSeries: STREAM_LINES,
       madeOf: `the same, should every route answer with event streams; ${webSocketRoutes} routes with WebSockets × ${faults().length} reasons and none`,
     },
     {
       instrument: semconv.METRIC_STREAM_ACTIVE,
       series: routes.length * STREAM_KINDS,
+      typicalSeries: 0,
       linesPerSeries: 1,
       madeOf: `${routes.length} routes × ${STREAM_KINDS} kinds of streams`,
     },
     {
       instrument: semconv.METRIC_HTTP_SERVER_ACTIVE_REQUESTS,
       series: allMethods().size * SCHEMES,
+      typicalSeries: TYPICAL.methods,
       linesPerSeries: 1,
       madeOf: `${allMethods().size} methods`,
     },
     {
       instrument: semconv.METRIC_REQUESTS,
       series: (routes.length + 2) * (reasons + 1),
+      typicalSeries: (routes.length + 2) * TYPICAL.reasons,
       linesPerSeries: 1,
       madeOf: `${routes.length} routes, the gateway's page and no route × ${reasons} reasons and ok`,
     },
     {
       instrument: semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION,
       series: targets * (KNOWN_STATUSES.size + reasons),
+      typicalSeries:
+        sum(upstreams.map(upstream => upstream.targets.length)) * TYPICAL.methods * TYPICAL.statusesOfTargets,
       linesPerSeries: HISTOGRAM_LINES,
       madeOf: `methods that reach each target × ${KNOWN_STATUSES.size} statuses or ${reasons} reasons`,
     },
     {
       instrument: semconv.METRIC_UPSTREAM_RETRIES,
       series: upstreams.length * faults().length * RETRY_RESULTS,
+      typicalSeries: 0,
       linesPerSeries: 1,
       madeOf: `upstreams × ${faults().length} reasons × ${RETRY_RESULTS} results`,
     },
     {
       instrument: semconv.METRIC_RATE_LIMITING_REQUESTS,
       series: sum(routes.map(({ rateLimit }) => rateLimit.length)) * RESULTS * STORES,
+      typicalSeries: sum(routes.map(({ rateLimit }) => rateLimit.length)) * RESULTS,
       linesPerSeries: 1,
       madeOf: `policies of each route × ${RESULTS} results × ${STORES} stores`,
     },
@@ -100,6 +119,15 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
 /** Lines that a scrape may have at the most. */
 export function totalLines(budget: readonly FamilyBudget[]): number {
   return sum(budget.map(({ series, linesPerSeries }) => series * linesPerSeries))
+}
+
+/** Lines that a scrape has with ordinary traffic. */
+export function typicalLines(budget: readonly FamilyBudget[]): number {
+  return sum(budget.map(({ typicalSeries, linesPerSeries }) => typicalSeries * linesPerSeries)) + PROCESS_LINES
+}
+
+function typicalMethods(routes: readonly RouteConfig[]): number {
+  return sum(routes.map(route => Math.min(TYPICAL.methods, methodsOf([route]).size)))
 }
 
 /** Label values that the methods of these routes can have. HEAD goes where GET goes. */

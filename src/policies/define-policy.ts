@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem } from '../config/types'
@@ -101,6 +102,8 @@ export interface PolicyResources {
   /** Undefined where the gateway itself answers. */
   readonly hasUpstream: boolean
   readonly consumers: Consumers
+  /** What the files hold that the configuration names. */
+  readonly files: ConfigFiles
   readonly replicas: number
   readonly redis: RedisConnection | undefined
   readonly log: Logger

@@ -19,7 +19,7 @@ export interface ConfigurationOptions {
   /** The file that the process began with. */
   readonly config: GatewayConfig
   readonly written: unknown
-  readonly read: () => ReadGatewayFile
+  readonly read: () => Promise<ReadGatewayFile>
   /** @returns what takes effect only with a restart, one sentence each. @throws when it cannot be applied at all */
   readonly apply: (config: GatewayConfig) => readonly string[]
   readonly log: Logger
@@ -40,6 +40,8 @@ export class Configuration {
   #config: GatewayConfig
   #written: unknown
   #wasSuccessful = true
+  #reloading: Promise<unknown> = Promise.resolve()
+  #isClosed = false
   /** Seconds since 1970. */
   #successAt = Date.now() / 1_000
   #lastReload: ConfigurationReport['lastReload']
@@ -56,13 +58,31 @@ export class Configuration {
   }
 
   /**
-   * Reads the file again and puts it in force; a file with a mistake changes nothing.
+   * Reads the file again and puts it in force; a file with a mistake changes nothing. One reload at a time: what is asked for
+   * meanwhile follows.
    *
    * @param cause what asked for it, for the log
+   * @returns SHA-256 of the file; undefined when it could not be read
    */
-  reload(cause: string): void {
-    const { read, apply, log } = this.#options
-    const { config, written, problems } = read()
+  async reload(cause: string): Promise<string | undefined> {
+    const reloading = this.#reloading.then(async () => {
+      if (this.#isClosed) return undefined
+      const read = await this.#options.read()
+      // Closed while a slow file system was waited for.
+      if (!this.#isClosed) this.#take(read, cause)
+      return read.sha256
+    })
+    this.#reloading = reloading
+    return reloading
+  }
+
+  /** Nothing is reloaded from now on. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  #take({ config, written, problems }: ReadGatewayFile, cause: string): void {
+    const { apply, log } = this.#options
     if (config === undefined || hasErrors(problems)) return this.#refuse(cause, problems)
     try {
       const changes = changesBetween(this.#written, written)

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Consumers } from '../policies/auth/consumers'
 import type { RouteHooks } from '../policies/collect-hooks'
 import { LoadShedder } from '../entrypoint/shed-load'
+import type { ConfigFiles } from '../config/config-files'
 import type { EntrypointConfig, UpstreamConfig } from '../config/types'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-address'
@@ -11,7 +12,7 @@ import type { Stage } from '../exchange/exchange'
 import { toRoute, type Route } from '../routing/route'
 import { RouteTable } from '../routing/route-table'
 import type { Logger } from '../telemetry/logger'
-import { tlsVersion } from '../upstream/connector'
+import { readUpstreamTls } from '../upstream/connector'
 import { Target } from '../upstream/target'
 import { settingsOfTargets, Upstream } from '../upstream/upstream'
 import type { Resource, ReuseOrCreate } from './resources'
@@ -59,7 +60,11 @@ export interface SnapshotOptions {
   readonly stagesOf: (route: Route, resources: RouteResources, reuseOrCreate: ReuseOrCreate) => Staging
   readonly entrypointStagesOf?: (
     entrypoint: EntrypointConfig,
-    resources: { readonly consumers: Consumers; readonly reuseOrCreate: ReuseOrCreate },
+    resources: {
+      readonly consumers: Consumers
+      readonly files: ConfigFiles
+      readonly reuseOrCreate: ReuseOrCreate
+    },
   ) => Pick<Snapshot, 'arrivalStages' | 'ownStages'>
 }
 
@@ -70,6 +75,8 @@ export interface RouteResources {
   readonly consumers: Consumers
   readonly entrypoint: EntrypointConfig
   readonly config: RouteConfig
+  /** What the files hold that the configuration names. */
+  readonly files: ConfigFiles
 }
 
 const NO_STAGES = { ownStages: [], arrivalStages: [] }
@@ -94,14 +101,21 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     }
     return {
       ...route,
-      ...stagesOf(route, { upstream, consumers, entrypoint: config.entrypoint, config: routeConfig }, reuseNoted),
+      ...stagesOf(
+        route,
+        { upstream, consumers, entrypoint: config.entrypoint, config: routeConfig, files: config.files },
+        reuseNoted,
+      ),
       config: routeConfig,
       resources: used,
     }
   }
   try {
     const upstreams = new Map(
-      config.upstreams.map(upstream => [upstream.name, takeUpstream(upstream, previous?.config, reuseOrCreate, log)]),
+      config.upstreams.map(upstream => [
+        upstream.name,
+        takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log),
+      ]),
     )
     const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream ?? '')))
     return {
@@ -109,7 +123,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
-      ...(entrypointStagesOf?.(config.entrypoint, { consumers, reuseOrCreate }) ?? NO_STAGES),
+      ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate }) ?? NO_STAGES),
       shedder: reuseOrCreate(
         'shedder',
         config.entrypoint.overload,
@@ -129,18 +143,20 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
 /** Its targets are resources of their own: where others come or go, they stay as they are. */
 function takeUpstream(
   config: UpstreamConfig,
+  files: ConfigFiles,
   before: GatewayConfig | undefined,
   reuseOrCreate: ReuseOrCreate,
   log: Logger,
 ): Upstream {
   // A certificate is renewed in its place.
-  const version = tlsVersion(config.tls)
+  const tls = readUpstreamTls(config.tls, files)
+  const version = tls?.version
   const origins = before?.upstreams.find(({ name }) => name === config.name)?.targets.map(({ origin }) => origin)
   // Where all are new, there is nobody else to ask until they are known.
   const joinsOthers = config.targets.some(({ origin }) => origins?.includes(origin))
   const targets = settingsOfTargets(config).map(settings =>
     reuseOrCreate('target', [settings, version], () => {
-      return new Target(settings, joinsOthers && origins?.includes(settings.origin) === false)
+      return new Target(settings, joinsOthers && origins?.includes(settings.origin) === false, tls)
     }),
   )
   return reuseOrCreate('upstream', [config, version], () => new Upstream(config, targets, log))

@@ -1,18 +1,17 @@
 import pino, { type Logger } from 'pino'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
+import { StandardOutput } from './standard-output'
 
 export type { Logger } from 'pino'
 
-/** Bytes of log lines waiting for a slow reader; above it lines are dropped and counted, requests are never held up. */
-const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
-
-/** How long a line may wait for others to be written with it: each write wakes a thread, which costs more than many lines. */
-const BATCH_MS = 50
+/** How long the last lines may take to be written when the process ends. */
+const FLUSH_MS = 1_000
 
 /** A logger and the way to empty it before the process ends. */
 export interface ProcessLog {
   readonly log: Logger
-  readonly flush: () => void
+  /** Resolves in any case, after a second at most. */
+  readonly flush: () => Promise<void>
 }
 
 /**
@@ -20,16 +19,14 @@ export interface ProcessLog {
  * every exporter setting and without any (OpenTelemetry, "Trace Context in non-OTLP Log Formats").
  */
 export function createLogger(level: string): ProcessLog {
-  const lines: string[] = []
-  const writeLines = (): void => {
-    if (lines.length > 0) destination.write(lines.join(''))
-    lines.length = 0
-  }
-  // Before the destination's own listener, which empties it without us.
-  process.once('exit', writeLines)
-  const destination = pino.destination({ fd: 1, sync: false, maxLength: MAX_BUFFERED_BYTES })
-  let dropped = 0
-  destination.on('drop', (batch: string) => (dropped += batch.split('\n').length - 1))
+  const output = new StandardOutput({
+    onRecovered: (lines, cause) => {
+      log.warn(
+        { event: 'log_lines_dropped', lines, cause },
+        'log lines were dropped while standard output could not be written',
+      )
+    },
+  })
   const log = pino(
     {
       level,
@@ -38,23 +35,9 @@ export function createLogger(level: string): ProcessLog {
       formatters: { level: label => ({ level: label }) },
       mixin: activeTrace,
     },
-    {
-      write: line => {
-        if (lines.push(line) === 1) setTimeout(writeLines, BATCH_MS)
-      },
-    },
+    { write: line => output.write(line) },
   )
-  destination.on('drain', () => {
-    if (dropped === 0) return
-    const lines = dropped
-    dropped = 0
-    log.warn({ event: 'log_lines_dropped', lines }, 'standard output is read too slowly: log lines were dropped')
-  })
-  const flush = (): void => {
-    writeLines()
-    destination.flushSync()
-  }
-  return { log, flush }
+  return { log, flush: () => output.flush(FLUSH_MS) }
 }
 
 let lastSecond = 0

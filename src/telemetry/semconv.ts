@@ -101,6 +101,11 @@ export const METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP = 'gateway.config.last_
 /** Counter, `{reload}`, by result: times that the file was read again. */
 export const METRIC_CONFIG_RELOADS = 'gateway.config.reloads'
 
+/** Counter, `{connection}`, by `error.type` (`max_connections`, `no_descriptors`, `other`): clients' connections closed as they came. */
+export const METRIC_CONNECTIONS_REFUSED = 'gateway.connections.refused'
+/** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
+export const METRIC_LOG_DROPPED = 'gateway.log.dropped'
+
 /** Bucket boundaries in seconds that the conventions advise for HTTP durations. */
 export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { buildConnector, errors } from 'undici'
+import type { ConfigFiles } from '../config/config-files'
 import type { UpstreamTlsConfig } from '../config/types'
 
 /**
@@ -10,8 +10,8 @@ import type { UpstreamTlsConfig } from '../config/types'
  *
  * @param timeoutMs kept here, because undici looks at its own every half second at the soonest
  */
-export function createConnector(timeoutMs: number, tls: UpstreamTlsConfig | undefined): buildConnector.connector {
-  const connect = buildConnector({ timeout: 0, allowH2: false, ...(tls && readFiles(tls)) })
+export function createConnector(timeoutMs: number, tls: UpstreamTls | undefined): buildConnector.connector {
+  const connect = buildConnector({ timeout: 0, allowH2: false, ...tls?.files })
   const serverName = tls?.serverName
   return function connectTarget(options, callback) {
     const timer = setTimeout(() => {
@@ -27,19 +27,23 @@ export function createConnector(timeoutMs: number, tls: UpstreamTlsConfig | unde
   }
 }
 
-/** Another one when a file of it has another content. */
-export function tlsVersion(tls: UpstreamTlsConfig | undefined): string | undefined {
-  if (tls === undefined) return undefined
-  const hash = createHash('sha256')
-  for (const file of Object.values(readFiles(tls))) hash.update(file)
-  return hash.digest('hex')
+/** The settings for TLS with what their files hold. */
+export interface UpstreamTls {
+  readonly serverName: string | undefined
+  readonly files: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer }
+  /** Another one when a file has another content. */
+  readonly version: string
 }
 
-/** Checked when the configuration was read; what has happened to them since is an error like any other. */
-function readFiles({ ca, cert, key }: UpstreamTlsConfig): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
-  return {
-    ...(ca !== undefined && { ca: readFileSync(ca) }),
-    ...(cert !== undefined && { cert: readFileSync(cert) }),
-    ...(key !== undefined && { key: readFileSync(key) }),
+export function readUpstreamTls(tls: UpstreamTlsConfig | undefined, files: ConfigFiles): UpstreamTls | undefined {
+  if (tls === undefined) return undefined
+  const { ca, cert, key, serverName } = tls
+  const found = {
+    ...(ca !== undefined && { ca: files.read(ca) }),
+    ...(cert !== undefined && { cert: files.read(cert) }),
+    ...(key !== undefined && { key: files.read(key) }),
   }
+  const hash = createHash('sha256')
+  for (const file of Object.values(found)) hash.update(file)
+  return { serverName, files: found, version: hash.digest('hex') }
 }

@@ -7,7 +7,7 @@ import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
-import { createConnector } from './connector'
+import { createConnector, type UpstreamTls } from './connector'
 import { hashOf } from './hash'
 import { HealthCheck } from './health-check'
 import { countCheck } from './target-metrics'
@@ -57,8 +57,8 @@ export class Target {
   readonly seed: number
 
   /** @param joins others that are known: it gets no requests before a check has passed, if it is checked */
-  constructor(settings: TargetSettings, joins: boolean) {
-    const { upstreamName, origin, weight, connectMs, tls, maxConnections, circuitBreaker, healthCheck } = settings
+  constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
+    const { upstreamName, origin, weight, connectMs, maxConnections, circuitBreaker, healthCheck } = settings
     const connect = createConnector(connectMs, tls)
     this.origin = origin
     this.weight = weight

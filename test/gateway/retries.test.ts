@@ -64,7 +64,7 @@ describe('retries', () => {
   it('leave nothing behind of an event stream that had to give way', async () => {
     const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'
     const bad = await startRawUpstream(socket => socket.end(stream))
-    const upstream = { retries: { attempts: 2, on: ['bad_response'] } }
+    const upstream = { retries: { attempts: 2, conditions: ['bad_response'] } }
     pipeline = await startPipeline(twoTargets(bad.url, good.url, { upstream }))
     assert.equal((await send(pipeline.port, '/app')).text, 'good ')
     await pipeline.ended(1)
@@ -124,7 +124,9 @@ describe('retries', () => {
     pipeline = await startPipeline(twoTargets(bad.url, good.url))
     assert.equal((await send(pipeline.port, '/app')).text, 'bad')
     await pipeline.stop()
-    pipeline = await startPipeline(twoTargets(bad.url, good.url, { upstream: { retries: { attempts: 2, on: [500] } } }))
+    pipeline = await startPipeline(
+      twoTargets(bad.url, good.url, { upstream: { retries: { attempts: 2, conditions: [500] } } }),
+    )
     assert.equal((await send(pipeline.port, '/app')).text, 'good ')
     await bad.stop()
   })

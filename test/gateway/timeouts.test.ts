@@ -71,7 +71,7 @@ describe('timeouts', () => {
   it('bound the whole: no answer, and no retry after it', async () => {
     const timeouts = { response: '1h', total: '250ms' }
     await start(() => undefined, {
-      upstream: { timeouts, retries: { attempts: 5, on: ['response_timeout'] } },
+      upstream: { timeouts, retries: { attempts: 5, conditions: ['response_timeout'] } },
     })
     const took = await timeToFail()
     assert.ok(took >= 240 && took < 900, `${took} ms`)
@@ -82,7 +82,7 @@ describe('timeouts', () => {
   it('bound the whole: retries together', async () => {
     const timeouts = { response: '100ms', total: '250ms' }
     await start(() => undefined, {
-      upstream: { timeouts, retries: { attempts: 10, on: ['response_timeout'] } },
+      upstream: { timeouts, retries: { attempts: 10, conditions: ['response_timeout'] } },
     })
     const took = await timeToFail()
     assert.ok(took >= 240 && took < 900, `${took} ms`)

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { freePort } from '../support/free-port'
 import { send } from '../support/send'
 import { launchGateway } from '../support/start-gateway'
 import { proxyTo } from '../support/start-pipeline'
 import type { TestProcess } from '../support/start-process'
+import { temporaryFolder } from '../support/temporary-folder'
 
 const GOOD = JSON.stringify(proxyTo('http://127.0.0.1:1'))
 
@@ -76,6 +79,15 @@ routes:
       assert.ok(said.includes(nearest), `${nearest} in\n${said}`)
     assert.ok(!said.includes('"listening"'))
     await assert.rejects(send(port, '/'), { code: 'ECONNREFUSED' })
+  })
+
+  it('does not wait for a writer of a pipe that is named as its file', async function () {
+    if (process.platform === 'win32') this.skip()
+    const pipe = join(temporaryFolder(), 'gateway.yaml')
+    execFileSync('mkfifo', [pipe])
+    const { code, said } = await run(GOOD, { GATEWAY_CONFIG: pipe })
+    assert.equal(code, 78)
+    assert.match(said, /this is a pipe \(FIFO\)\s+allowed: a regular file/)
   })
 
   it('says which file is missing, and ends with 78', async () => {

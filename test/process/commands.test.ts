@@ -98,12 +98,12 @@ describe('npm run explain --from', () => {
 })
 
 describe('npm run budget', () => {
-  it('computes the most that the named file can make', async () => {
+  it('computes the lines of a scrape for the named file, typical and at most', async () => {
     const file = fileWith(GOOD)
     const child = await run('budget', file)
     assert.equal(child.lines[0], `${file}: 2 routes, 1 upstream`)
     assert.ok(
-      child.lines.some(line => /^gateway\.requests +\d+ +\d+ {2}/.test(line)),
+      child.lines.some(line => /^gateway\.requests +\d+ +\d+ +\d+ {2}/.test(line)),
       child.lines.join('\n'),
     )
     assert.equal((await child.exited).code, 0)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createAuthority, type Certificate } from '../support/certificates'
@@ -243,6 +244,18 @@ describe('the gateway file, written anew while the gateway runs', () => {
   })
 
   if (HAS_SIGHUP) {
+    it('is refused as a pipe, in whose place a file is taken again', async () => {
+      await start()
+      rmSync(gateway.configFile)
+      execFileSync('mkfifo', [gateway.configFile])
+      await reloaded('refused')
+      assert.match(String(lines()[0]?.['msg']), /this is a pipe \(FIFO\) \(allowed: a regular file\)/)
+      assert.equal(await serves('/one'), true)
+      rmSync(gateway.configFile)
+      writeFileSync(gateway.configFile, file('/two'))
+      await isServed('/two')
+    })
+
     it('is read on SIGHUP alone where it is not watched', async () => {
       await start({ GATEWAY_CONFIG_WATCH: 'false' })
       writeFileSync(gateway.configFile, file('/two'))

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { childrenOf, isAlive } from '../support/process-status'
 import { plainEnvironment, startProcess, type TestProcess } from '../support/start-process'
 import { startUpstream } from '../support/start-upstream'
+import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 
 const ROOT = resolve(__dirname, '../../..')
@@ -31,6 +33,26 @@ describe('npm start', () => {
     assert.equal(response.status, 200)
     assert.deepEqual(await response.json(), { status: 200 })
     await launcher.waitForLine('the welcome', line => line.includes(`curl ${url}/demo/echo`))
+    await launcher.stop()
+  })
+
+  it('reads .env, run by npm; variables that are set already win', async () => {
+    const folder = temporaryFolder()
+    writeFileSync(
+      join(folder, 'mine.yaml'),
+      '{ upstreams: { u: { targets: [http://127.0.0.1:1] } }, routes: [{ name: r, match: { path: /r }, upstream: u }] }',
+    )
+    writeFileSync(join(folder, '.env'), 'GATEWAY_CONFIG=mine.yaml\nHOST=192.0.2.1\n')
+    const launcher = startProcess({
+      name: 'npm start',
+      path: process.execPath,
+      args: [join(ROOT, 'dist/tools/demo/start.js')],
+      env: plainEnvironment({ PORT: '0', OPS_PORT: '0', HOST: '127.0.0.1', npm_lifecycle_event: 'start' }),
+      cwd: folder,
+    })
+    const { file } = await launcher.waitForLog('routes', entry => entry['msg'] === 'routes loaded')
+    assert.equal(file, 'mine.yaml')
+    await urlOf(launcher)
     await launcher.stop()
   })
 

@@ -70,7 +70,7 @@ for (const instrumentation of ['own', 'stock']) {
         if (asked.has(url)) response.end()
         asked.add(url)
       })
-      const retries = { attempts: 2, on: ['response_timeout'] }
+      const retries = { attempts: 2, conditions: ['response_timeout'] }
       const app = { targets: [upstream.url], timeouts: { response: '200ms' }, retries }
       const route = { name: 'app', match: { path: '/app' }, upstream: 'app' }
       gateway = await startGateway({

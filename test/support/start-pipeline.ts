@@ -106,7 +106,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   })
   const server = createEntrypointServer({
     config: config.entrypoint,
-    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, log, 50),
+    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log, 50),
     handle: gateway.handle,
     messages: gateway.messages,
     onRefused: reason => metrics.countRefused(reason),

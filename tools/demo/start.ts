@@ -1,4 +1,5 @@
 import '../stack/require-node'
+import '../stack/env-file'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'

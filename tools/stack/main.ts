@@ -1,4 +1,5 @@
 import './require-node'
+import './env-file'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'

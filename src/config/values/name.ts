@@ -1,4 +1,4 @@
-import { refuse, notText, type Parsed } from './parsed'
+import { refuse, notText, type Parse, type Parsed } from './parsed'
 
 const ALLOWED = 'letters, digits, "-", "_" and ".", at most 64 of them, beginning with a letter or digit'
 
@@ -13,8 +13,11 @@ export function parseName(found: unknown): Parsed<string> {
 }
 
 /** The name of something in the same file; whether it is there, a check between keys must say. */
-export function parseReference(found: unknown): Parsed<string> {
-  return typeof found === 'string' ? { value: found } : notText(found, 'the name of an upstream in this file')
+export function referenceTo(what: string): Parse<string> {
+  const allowed = `the name of ${what} in this file`
+  return function parseReference(found) {
+    return typeof found === 'string' ? { value: found } : notText(found, allowed)
+  }
 }
 
 function respelled(text: string): string | undefined {

@@ -14,6 +14,7 @@ export function parseOrigin(found: unknown): Parsed<string> {
   if (url === null) return refuse('is not a valid URL', ALLOWED)
   // Said without the text itself: nobody wants the password in a log.
   if (url.username !== '' || url.password !== '') return refuse('has credentials in it', ALLOWED, url.origin)
+  if (url.hostname.includes('*')) return refuse('has a wildcard for its host, which is no server', ALLOWED)
   if (url.port === '0') return refuse('has port 0, where nothing can listen', ALLOWED)
   if (url.pathname !== '/') return refuse('has a path: the path comes from the request', ALLOWED, url.origin)
   if (/[?#]/.test(found)) return refuse('has a query or a fragment', ALLOWED, url.origin)

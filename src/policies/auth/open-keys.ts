@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import type { ConfigFiles } from '../../config/config-files'
 import { parseKeySet, type FindKey } from '../../config/values/key-set'
 import type { KeySource } from '../../config/values/tokens'
 import type { Logger } from '../../telemetry/logger'
@@ -9,10 +9,9 @@ export interface OpenKeys {
   close(): void
 }
 
-/** @throws Error when it is a file that has changed for the worse since the configuration was checked */
-export function openKeys(source: KeySource, log: Logger): OpenKeys {
+export function openKeys(source: KeySource, files: ConfigFiles, log: Logger): OpenKeys {
   if ('url' in source) return new RemoteKeys(source.url, log)
-  return keysIn(readFileSync(source.file, 'utf8'))
+  return keysIn(files.read(source.file).toString('utf8'))
 }
 
 /** Those of a file. @throws Error where it holds none */

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import type { z } from 'zod'
+import type { ConfigFiles } from '../../config/config-files'
 import type { Frozen } from '../../config/frozen'
 import type { ConfigProblem, TokenConfig } from '../../config/types'
 import { asList, list } from '../../config/understood'
@@ -25,9 +25,9 @@ export const auth = definePolicy({
     ...checkAsked(written, context),
     ...checkSomebodyMayPass(written, context),
   ],
-  create(config, { consumers, reuseOrCreate, log, onAuthenticated }) {
+  create(config, { consumers, files, reuseOrCreate, log, onAuthenticated }) {
     const { jwt } = config
-    const verifier = jwt && new TokenVerifier(jwt.tokens, keysOf(jwt.tokens, reuseOrCreate, log))
+    const verifier = jwt && new TokenVerifier(jwt.tokens, keysOf(jwt.tokens, files, reuseOrCreate, log))
     return { onRequest: createAuthenticator({ auth: config, consumers, verifier, onAuthenticated }) }
   },
   describe({ apiKey, jwt, scopes }) {
@@ -80,12 +80,10 @@ function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigPr
 /**
  * Once for all routes, and kept by a reload: imported keys are not imported again, and with fetched ones tokens are taken
  * also while their issuer is away.
- *
- * @throws Error when it is a file that has changed for the worse since the configuration was checked
  */
-function keysOf({ jwks }: TokenConfig, reuseOrCreate: ReuseOrCreate, log: Logger): OpenKeys {
-  if ('url' in jwks) return reuseOrCreate('keys', jwks, () => openKeys(jwks, log))
-  // By what the file says: it may be something else by now.
-  const text = readFileSync(jwks.file, 'utf8')
+function keysOf({ jwks }: TokenConfig, files: ConfigFiles, reuseOrCreate: ReuseOrCreate, log: Logger): OpenKeys {
+  if ('url' in jwks) return reuseOrCreate('keys', jwks, () => openKeys(jwks, files, log))
+  // By what the file holds: it may be replaced in its place.
+  const text = files.read(jwks.file).toString('utf8')
   return reuseOrCreate('keys', text, () => keysIn(text))
 }

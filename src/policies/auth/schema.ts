@@ -5,7 +5,7 @@ import type { TokenConfig } from '../../config/types'
 import { parseFlag } from '../../config/values/choice'
 import { field } from '../../config/values/field'
 import { HEADER_NAME_PATTERN, parseCredentialName } from '../../config/values/header'
-import { parseReference } from '../../config/values/name'
+import { referenceTo } from '../../config/values/name'
 
 export const authSchema = z
   .strictObject({
@@ -25,7 +25,10 @@ export const authSchema = z
       .meta({ description: 'Let in who shows the API key of a consumer.' }),
     jwt: z
       .strictObject({
-        tokens: field(parseReference, { description: 'Name of an entry of tokens in this file.', type: 'string' }),
+        tokens: field(referenceTo('an entry of "tokens"'), {
+          description: 'Name of an entry of tokens in this file.',
+          type: 'string',
+        }),
         forward: field(parseFlag, {
           description: 'Send the token on to the upstream, which mostly wants to know more of it.',
           type: 'boolean',

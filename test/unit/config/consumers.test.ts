@@ -20,7 +20,7 @@ describe('consumers and auth in gateway.yaml', () => {
     ])
     assert.deepEqual(routes[0]?.auth, { apiKey: { header: 'x-api-key', forward: false }, jwt: undefined, scopes: [] })
     const [route] = configOf(
-      fileWith(`acme: { apiKeys: [${HASH}] }`, 'apiKey: { header: X-Key, forward: true }, scopes: [r]'),
+      fileWith(`acme: { apiKeys: [${HASH}], scopes: [r] }`, 'apiKey: { header: X-Key, forward: true }, scopes: [r]'),
     ).routes
     assert.deepEqual(route?.auth, { apiKey: { header: 'x-key', forward: true }, jwt: undefined, scopes: ['r'] })
   })

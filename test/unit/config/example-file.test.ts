@@ -53,8 +53,8 @@ function valuesAt(value: unknown, [key, ...rest]: readonly string[]): unknown[] 
 describe('docs/gateway.example.yaml', () => {
   const content: unknown = parse(readFileSync(EXAMPLE, 'utf8'))
 
-  it('is a file that the gateway takes without a word', () => {
-    const { config, problems } = readGatewayFile(EXAMPLE, {
+  it('is a file that the gateway takes without a word', async () => {
+    const { config, problems } = await readGatewayFile(EXAMPLE, {
       TLS_FOLDER: tlsFolder(),
       ACME_KEY_HASH: `sha256:${'0a'.repeat(32)}`,
     })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readGatewayFile } from '../../../src/config/gateway-file'
@@ -13,29 +14,41 @@ describe('a routes file that cannot be read', () => {
     file = join(temporaryFolder(), 'gateway.yaml')
   })
 
-  function onlyProblem(path: string): ConfigProblem {
-    const { config, problems } = readGatewayFile(path, {})
+  async function onlyProblem(path: string): Promise<ConfigProblem> {
+    const { config, problems } = await readGatewayFile(path, {})
     assert.equal(config, undefined)
     assert.equal(problems.length, 1)
     assert.equal(problems[0]?.where, path)
     return problems[0]
   }
 
-  it('is missing', () => {
-    assert.equal(onlyProblem(file).problem, 'there is no such file')
-    assert.equal(onlyProblem(join(file, 'below')).problem, 'there is no such file')
+  it('is missing', async () => {
+    assert.equal((await onlyProblem(file)).problem, 'there is no such file')
+    assert.equal((await onlyProblem(join(file, 'below'))).problem, 'there is no such file')
   })
 
-  it('is a directory', () => {
+  it('is a directory', async () => {
     mkdirSync(file)
-    assert.equal(onlyProblem(file).problem, 'this is a directory')
+    assert.equal((await onlyProblem(file)).problem, 'this is a directory')
   })
 
-  it('is not for this user to read', function () {
+  it('is a pipe, which would be waited for without end', async function () {
+    if (process.platform === 'win32') this.skip()
+    execFileSync('mkfifo', [file])
+    const { problem, allowed } = await onlyProblem(file)
+    assert.deepEqual([problem, allowed], ['this is a pipe (FIFO)', 'a regular file'])
+  })
+
+  it('is a device', async function () {
+    if (process.platform === 'win32') this.skip()
+    assert.equal((await onlyProblem('/dev/zero')).problem, 'this is a device')
+  })
+
+  it('is not for this user to read', async function () {
     writeFileSync(file, '')
     chmodSync(file, 0o000)
     const isReadableAnyway = process.platform === 'win32' || process.getuid?.() === 0
-    const { problem } = onlyProblem(file)
+    const { problem } = await onlyProblem(file)
     assert.equal(problem, isReadableAnyway ? 'the file says nothing' : 'the file may not be read')
   })
 
@@ -44,20 +57,20 @@ describe('a routes file that cannot be read', () => {
     ['only comments', '# upstreams:\n'],
     ['only white space', ' \n\n'],
   ] as const) {
-    it(`is ${what}`, () => {
+    it(`is ${what}`, async () => {
       writeFileSync(file, text)
-      assert.equal(onlyProblem(file).problem, 'the file says nothing')
+      assert.equal((await onlyProblem(file)).problem, 'the file says nothing')
     })
   }
 
-  it('is not UTF-8', () => {
+  it('is not UTF-8', async () => {
     writeFileSync(file, Buffer.from('upstreams: caf\xe9\n', 'latin1'))
-    assert.equal(onlyProblem(file).problem, 'the file is not UTF-8')
+    assert.equal((await onlyProblem(file)).problem, 'the file is not UTF-8')
   })
 
-  it('is too large to be one', () => {
+  it('is too large to be one', async () => {
     writeFileSync(file, '#'.repeat(1_048_577))
-    assert.equal(onlyProblem(file).problem, 'the file has 1048577 bytes')
+    assert.equal((await onlyProblem(file)).problem, 'the file has 1048577 bytes')
   })
 })
 
@@ -68,7 +81,7 @@ describe('a text that is not gateway.yaml', () => {
     ['a mapping in a mapping', 'a: b: c\n', 'gateway.yaml:1:4', /^this is not YAML: Nested mappings/],
     ['two documents', 'a: 1\n---\nb: 2\n', 'gateway.yaml:2:1', /^a second document begins$/],
     ['an unknown anchor', 'routes: *nowhere\n', 'gateway.yaml:1:9', /^"\*nowhere" refers to an anchor/],
-    ['brackets without end', '['.repeat(1_000), 'gateway.yaml', /cannot be read as YAML|not YAML/],
+    ['brackets without end', '['.repeat(1_000), 'gateway.yaml:1:101', /^the file is nested too deeply$/],
     ['a list', '- a\n', 'gateway.yaml:1:1', /^a list is not a map$/],
     ['a word', 'hello\n', 'gateway.yaml:1:1', /^"hello" is not a map$/],
   ]

@@ -282,8 +282,8 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ['upstream', 'retries: { attempts: 0 }', 'upstreams.orders.retries.attempts', '0', '0 is too small'],
     [
       'upstream',
-      'retries: { attempts: 2, on: [timeout] }',
-      'upstreams.orders.retries.on[0]',
+      'retries: { attempts: 2, conditions: [timeout] }',
+      'upstreams.orders.retries.conditions[0]',
       'timeout',
       '"timeout" is no failure known here',
       'response_timeout',
@@ -328,8 +328,8 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ],
     [
       'upstream',
-      'retries: { attempts: 2, on: [404] }',
-      'upstreams.orders.retries.on[0]',
+      'retries: { attempts: 2, conditions: [404] }',
+      'upstreams.orders.retries.conditions[0]',
       '404',
       '404 is no failure known here',
     ],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { FILES_ON_DISK } from '../../../src/config/config-files'
 import { readGatewayFile } from '../../../src/config/gateway-file'
 import type { GatewayConfig } from '../../../src/config/gateway-config'
 import { LIMIT_DEFAULTS, ROUTE_DEFAULTS } from '../../support/config-defaults'
@@ -71,6 +72,7 @@ describe('a valid gateway.yaml', () => {
   it('needs upstreams and routes, and has safe defaults for the rest', () => {
     const expected: GatewayConfig = {
       sha256: createHash('sha256').update(SMALLEST).digest('hex'),
+      files: FILES_ON_DISK,
       entrypoint: {
         trustedProxies: [],
         traceContext: 'all',
@@ -313,20 +315,20 @@ routes:
 describe('the gateway.yaml in this repository', () => {
   const file = join(ROOT, 'gateway.yaml')
 
-  it('is valid without any variable set', () => {
-    const { config, problems } = readGatewayFile(file, {})
+  it('is valid without any variable set', async () => {
+    const { config, problems } = await readGatewayFile(file, {})
     assert.deepEqual(problems, [])
     assert.equal(config?.upstreams[0]?.targets[0]?.origin, 'http://127.0.0.1:9001')
     assert.equal(config?.sha256, createHash('sha256').update(readFileSync(file)).digest('hex'))
   })
 
-  it('takes the demo upstream from DEMO_UPSTREAM_URL', () => {
-    const { config } = readGatewayFile(file, { DEMO_UPSTREAM_URL: 'http://127.0.0.1:9' })
+  it('takes the demo upstream from DEMO_UPSTREAM_URL', async () => {
+    const { config } = await readGatewayFile(file, { DEMO_UPSTREAM_URL: 'http://127.0.0.1:9' })
     assert.equal(config?.upstreams[0]?.targets[0]?.origin, 'http://127.0.0.1:9')
   })
 
-  it('shows two limits that differ', () => {
-    const { config } = readGatewayFile(file, {})
+  it('shows two limits that differ', async () => {
+    const { config } = await readGatewayFile(file, {})
     assert.deepEqual(
       config?.routes.map(({ match, rateLimit }) => [match.path, rateLimit[0]?.limit, rateLimit[0]?.windowMs]),
       [

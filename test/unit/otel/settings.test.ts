@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { INSTRUMENTATION_NAMES } from '../../../otel/sdk/instrumentation-names'
 import { parseSettings, type TelemetrySettings } from '../../../otel/sdk/settings'
 import type { TelemetryProblem } from '../../../otel/sdk/telemetry'
 import { namesInTelemetryDocs } from '../../support/documented-names'
@@ -130,6 +132,17 @@ describe('telemetry settings', () => {
     ['OTEL_EXPORTER_OTLP_TIMEOUT', '0'],
     ['OTEL_EXPORTER_OTLP_LOGS_TIMEOUT', '10s'],
     ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zstd'],
+    ['OTEL_NODE_ENABLED_INSTRUMENTATIONS', 'ioredys'],
+    ['OTEL_NODE_DISABLED_INSTRUMENTATIONS', 'pinoo'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'x a=1'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'x%0d%0a=1'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'x=1%0d%0ay: 2'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'x='],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'x=a;b'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', `x=${'a'.repeat(8_200)}`],
+    ['OTEL_EXPORTER_OTLP_LOGS_HEADERS', 'x=%00'],
+    ['OTEL_EXPORTER_OTLP_METRICS_HEADERS', 'x(y)=1'],
+    ['OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'x a=1'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization=50%'],
     ['OTEL_EXPORTER_OTLP_INSECURE', '1'],
@@ -187,6 +200,27 @@ describe('telemetry settings', () => {
 
   it('complain about the general protocol once, not once per signal', () => {
     assert.equal(problemOf({ OTEL_EXPORTER_OTLP_PROTOCOL: 'http' }).where, 'OTEL_EXPORTER_OTLP_PROTOCOL')
+  })
+
+  it('take headers as they are sent', () => {
+    accepted({
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Basic%20abc==, x-tenant = a%2Cb,',
+      OTEL_EXPORTER_OTLP_LOGS_HEADERS: 'x_y=1',
+    })
+  })
+
+  it('suggest the instrumentation that is meant', () => {
+    assert.equal(problemOf({ OTEL_NODE_ENABLED_INSTRUMENTATIONS: 'pino,ioredys' }).nearest, 'ioredis')
+  })
+
+  it('know every instrumentation that can be switched on', () => {
+    const script =
+      'const { getNodeAutoInstrumentations } = require("@opentelemetry/auto-instrumentations-node");' +
+      'console.log(JSON.stringify(getNodeAutoInstrumentations({}).map(({ instrumentationName }) => instrumentationName)))'
+    const env = { ...process.env, OTEL_NODE_ENABLED_INSTRUMENTATIONS: INSTRUMENTATION_NAMES.join(',') }
+    const names = JSON.parse(execFileSync(process.execPath, ['-e', script], { env, encoding: 'utf8' })) as string[]
+    const short = names.map(name => name.replace('@opentelemetry/instrumentation-', ''))
+    assert.deepEqual(short.toSorted(), [...INSTRUMENTATION_NAMES].toSorted())
   })
 
   it('do not repeat the values of headers, which may be secrets', () => {

@@ -8,14 +8,15 @@ describe('the Node that runs a script', () => {
     const { engines } = JSON.parse(readFileSync(join(__dirname, '../../../../../package.json'), 'utf8')) as {
       engines: { node: string }
     }
-    const [, least = ''] = /^>=(\d+\.\d+)$/.exec(engines.node) ?? []
-    for (const version of [`${least}.0`, '22.20.1', '24.0.0', '26.1.0']) {
+    const least = engines.node.split(' || ').map(range => range.replace(/^(?:\^|>=)/, ''))
+    assert.deepEqual(least, ['22.22.2', '24.14.1', '25.8.2'])
+    for (const version of [...least, '22.23.0', '24.21.0', '26.0.0']) {
       assert.equal(problemWithNode(version), undefined, version)
     }
   })
 
   it('is told what to do when it is older', () => {
-    for (const version of ['18.20.4', '20.20.2', '22.18.9']) {
+    for (const version of ['18.20.4', '20.20.2', '22.22.1', '23.11.1', '24.0.0', '24.14.0', '25.8.1']) {
       assert.match(problemWithNode(version) ?? '', new RegExp(`^This is Node ${version}; .*npm rebuild`))
     }
   })

@@ -1,0 +1,45 @@
+import type { Server } from 'node:http'
+import { metrics } from '@opentelemetry/api'
+import { ATTR_ERROR_TYPE, METRIC_CONNECTIONS_REFUSED, SCOPE_NAME } from '../telemetry/semconv'
+import type { Logger } from '../telemetry/logger'
+
+const CAUSES = ['max_connections', 'no_descriptors', 'other'] as const
+type Cause = (typeof CAUSES)[number]
+/** After so long without another one, the next refused connection begins a new episode. */
+const EPISODE_MS = 10_000
+
+/**
+ * Counts connections that were closed as they came, or could not be accepted, and logs the first of each episode. Node
+ * closes them without a word, and ends the process where nobody listens for errors of accepting.
+ */
+export function countRefusedConnections(server: Server, log: Logger): void {
+  const refused = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_CONNECTIONS_REFUSED, {
+    unit: '{connection}',
+    description: 'Client connections that were closed as they came',
+  })
+  // A series that is born with its first refusal hides it from `increase()`.
+  for (const cause of CAUSES) refused.add(0, { [ATTR_ERROR_TYPE]: cause })
+  const lastMs = new Map<Cause, number>()
+  const count = (cause: Cause, text: string): void => {
+    refused.add(1, { [ATTR_ERROR_TYPE]: cause })
+    const now = Date.now()
+    if (now - (lastMs.get(cause) ?? 0) > EPISODE_MS) log.warn({ event: 'connections', cause }, text)
+    lastMs.set(cause, now)
+  }
+  server.on('drop', () => {
+    count(
+      'max_connections',
+      `client connections are closed as they come: ${server.maxConnections} are open, and no more are accepted`,
+    )
+  })
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    // One of starting to listen is reported by who started it.
+    if (!server.listening) return
+    if (error.code === 'EMFILE' || error.code === 'ENFILE') {
+      count(
+        'no_descriptors',
+        'client connections cannot be accepted: too many files and connections are open (ulimit -n)',
+      )
+    } else count('other', `client connections cannot be accepted: ${error.message}`)
+  })
+}

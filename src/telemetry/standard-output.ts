@@ -1,0 +1,206 @@
+import { write, writeSync } from 'node:fs'
+import { metrics } from '@opentelemetry/api'
+import { noteBlockedCall } from '../process/blocked-calls'
+import { ATTR_ERROR_TYPE, METRIC_LOG_DROPPED, SCOPE_NAME } from './semconv'
+
+/** Bytes of log lines that wait for a slow reader; lines above it are dropped and counted, requests are never held up. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+/** How long a line may wait for others to be written with it: each write wakes a thread, which costs more than many lines. */
+const BATCH_MS = 50
+/** A reader that is only slow for a moment: how long until a full pipe that does not block is tried again. */
+const RETRY_MS = 20
+/** A write that takes longer waits for a reader, perhaps for ever. */
+const STUCK_MS = 1_000
+
+/** Why lines were dropped. */
+const CAUSES = ['slow_reader', 'no_space', 'closed', 'other'] as const
+type Cause = (typeof CAUSES)[number]
+
+export interface StandardOutputOptions {
+  /** Default: standard output and standard error. */
+  readonly fd?: number
+  readonly errorFd?: number
+  readonly maxBufferedBytes?: number
+  /** Called when lines are written again, with the number of those that were lost. */
+  readonly onRecovered: (lines: number, cause: Cause) => void
+}
+
+interface Batch {
+  readonly lines: number
+  bytes: Buffer
+  /** Begins with a line break, because the line before it was cut off. */
+  isAfterCutLine: boolean
+}
+
+/**
+ * Writes log lines to a file, a pipe or a terminal that may be full, closed or read too slowly. Lines that cannot be written
+ * are dropped and counted; the first loss of an episode is reported on standard error. Never throws, never blocks.
+ */
+export class StandardOutput {
+  readonly #fd: number
+  readonly #errorFd: number
+  readonly #maxBufferedBytes: number
+  readonly #onRecovered: StandardOutputOptions['onRecovered']
+  readonly #dropped = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_LOG_DROPPED, {
+    unit: '{line}',
+    description: 'Log lines that could not be written to standard output',
+  })
+  readonly #lines: string[] = []
+  #queue: Batch[] = []
+  #queuedBytes = 0
+  #isWriting = false
+  /** Of the batch that is written now. */
+  #written = 0
+  #writingSinceMs = 0
+  /** The last write failed in the middle of a line, which the next one must not continue. */
+  #isLineCut = false
+  /** The losses of the episode that has not ended. */
+  #lost: { lines: number; cause: Cause } | undefined
+  #isReporting = false
+  #onIdle: (() => void) | undefined
+  /** Set while a write has not returned that `flush` has given up. */
+  #noteReturned: (() => void) | undefined
+
+  constructor(options: StandardOutputOptions) {
+    this.#fd = options.fd ?? 1
+    this.#errorFd = options.errorFd ?? 2
+    this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES
+    this.#onRecovered = options.onRecovered
+    // A series that is born with its first loss hides it from `increase()`.
+    for (const cause of CAUSES) this.#dropped.add(0, { [ATTR_ERROR_TYPE]: cause })
+    process.once('exit', () => this.#writeRest())
+  }
+
+  /** @param line with its line break */
+  write(line: string): void {
+    if (this.#lines.push(line) === 1) setTimeout(() => this.#takeBatch(), BATCH_MS)
+  }
+
+  /** Writes everything that waits, for at most `timeoutMs`. */
+  async flush(timeoutMs: number): Promise<void> {
+    this.#takeBatch()
+    if (!this.#isBusy) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, timeoutMs)
+      this.#onIdle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#onIdle = undefined
+    if (this.#isBusy) this.#noteReturned ??= noteBlockedCall()
+  }
+
+  get #isBusy(): boolean {
+    return this.#isWriting || this.#isReporting
+  }
+
+  #takeBatch(): void {
+    const lines = this.#lines.length
+    if (lines === 0) return
+    const bytes = Buffer.from(this.#lines.join(''))
+    this.#lines.length = 0
+    if (this.#queuedBytes + bytes.length > this.#maxBufferedBytes) return this.#drop(lines, 'slow_reader')
+    this.#queue.push({ bytes, lines, isAfterCutLine: false })
+    this.#queuedBytes += bytes.length
+    if (!this.#isWriting) this.#writeFirst()
+  }
+
+  #writeFirst(): void {
+    const batch = this.#queue[0]
+    this.#isWriting = batch !== undefined
+    if (batch === undefined) return this.#idle()
+    if (this.#isLineCut) {
+      batch.bytes = Buffer.concat([Buffer.from('\n'), batch.bytes])
+      batch.isAfterCutLine = true
+      this.#queuedBytes++
+      this.#isLineCut = false
+    }
+    this.#written = 0
+    this.#writeOn(batch)
+  }
+
+  #writeOn(batch: Batch): void {
+    this.#writingSinceMs = Date.now()
+    write(this.#fd, batch.bytes, this.#written, (error, written) => {
+      if (error === null) {
+        this.#written += written
+        if (this.#written < batch.bytes.length) return this.#writeOn(batch)
+        this.#leave(batch)
+        this.#recover()
+      } else if (error.code === 'EAGAIN') {
+        return void setTimeout(() => this.#writeOn(batch), RETRY_MS)
+      } else {
+        this.#isLineCut = this.#written === 0 ? batch.isAfterCutLine : batch.bytes[this.#written - 1] !== LINE_BREAK
+        this.#leave(batch)
+        this.#drop(batch.lines, causeOf(error), error.message)
+      }
+      this.#writeFirst()
+    })
+  }
+
+  #idle(): void {
+    if (this.#isBusy) return
+    this.#noteReturned?.()
+    this.#noteReturned = undefined
+    this.#onIdle?.()
+  }
+
+  #leave({ bytes }: Batch): void {
+    this.#queue.shift()
+    this.#queuedBytes -= bytes.length
+  }
+
+  #drop(lines: number, cause: Cause, message = 'it is read too slowly'): void {
+    this.#dropped.add(lines, { [ATTR_ERROR_TYPE]: cause })
+    if (this.#lost !== undefined) return void (this.#lost.lines += lines)
+    this.#lost = { lines, cause }
+    this.#report(message)
+  }
+
+  #report(message: string): void {
+    // It may be as full as standard output, and one thread at most is to wait for it.
+    if (this.#isReporting) return
+    this.#isReporting = true
+    const text =
+      `log lines are lost because standard output cannot be written (${message}). ` +
+      'Requests are still served; the lost lines are counted in gateway_log_dropped_total.\n'
+    write(this.#errorFd, text, () => {
+      this.#isReporting = false
+      this.#idle()
+    })
+  }
+
+  #recover(): void {
+    const lost = this.#lost
+    if (lost === undefined) return
+    this.#lost = undefined
+    this.#onRecovered(lost.lines, lost.cause)
+  }
+
+  /** The last lines of a process that ends without `flush`, such as with an uncaught exception. */
+  #writeRest(): void {
+    // One more write would wait as long as the one that is under way.
+    if (this.#isWriting && Date.now() - this.#writingSinceMs > STUCK_MS) return void noteBlockedCall()
+    const waiting = this.#isWriting ? this.#queue.slice(1) : this.#queue
+    try {
+      for (const { bytes } of waiting) writeSync(this.#fd, bytes)
+      writeSync(this.#fd, this.#lines.join(''))
+    } catch {
+      // Nothing is left that could say so.
+    }
+  }
+}
+
+/** Errors of standard error are ignored: its disk may be full as well, and an error without a listener ends the process. */
+export function ignoreErrorsOfStandardError(): void {
+  process.stderr.on('error', () => {})
+}
+
+const LINE_BREAK = 10
+
+function causeOf({ code }: NodeJS.ErrnoException): Cause {
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') return 'no_space'
+  if (code === 'EPIPE' || code === 'EBADF' || code === 'ECONNRESET') return 'closed'
+  return 'other'
+}
