@@ -2,21 +2,9 @@
  * Short names of what `@opentelemetry/auto-instrumentations-node` can switch on. Written down, because asking the package
  * loads all of them; a test holds both together.
  */
-export const INSTRUMENTATION_NAMES = [
-  ...['amqplib', 'aws-lambda', 'aws-sdk', 'bunyan', 'cassandra-driver', 'connect', 'cucumber', 'dataloader', 'dns'],
-  ...['express', 'fs', 'generic-pool', 'graphql', 'grpc', 'hapi', 'host-metrics', 'http', 'ioredis', 'kafkajs', 'knex'],
-  ...['koa', 'lru-memoizer', 'memcached', 'mongodb', 'mongoose', 'mysql', 'mysql2', 'nestjs-core', 'net', 'openai'],
-  ...[
-    'oracledb',
-    'pg',
-    'pino',
-    'redis',
-    'restify',
-    'router',
-    'runtime-node',
-    'socket.io',
-    'tedious',
-    'undici',
-    'winston',
-  ],
-] as const
+export const INSTRUMENTATION_NAMES: readonly string[] = (
+  'amqplib aws-lambda aws-sdk bunyan cassandra-driver connect cucumber dataloader dns express fs ' +
+  'generic-pool graphql grpc hapi host-metrics http ioredis kafkajs knex koa lru-memoizer memcached ' +
+  'mongodb mongoose mysql mysql2 nestjs-core net openai oracledb pg pino redis restify router ' +
+  'runtime-node socket.io tedious undici winston'
+).split(' ')
