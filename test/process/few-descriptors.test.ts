@@ -46,7 +46,7 @@ describe('a gateway that may open 64 files and connections', function () {
       cwd: resolve(DIST, '..'),
     })
     const { port, ops_port: opsPort } = await gateway.waitForLog('listening', ({ event }) => event === 'listening')
-    const warning = gateway.logs.find(({ level, event }) => level === 'warn' && event === 'startup')
+    const warning = gateway.logs.find(({ level, msg }) => level === 'warn' && String(msg).includes('may open'))
     assert.match(String(warning?.['msg']), /may open 64 files .* at most \d+ client connections .*ulimit -n \d+/)
 
     const first = connect(Number(port), '127.0.0.1')
