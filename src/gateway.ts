@@ -248,16 +248,15 @@ function routedExchange(response: Response): Exchange {
 }
 
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
-  return function proxyRequest(_request, response, next) {
+  return function proxyRequest(_request, response, next): void | Promise<void> {
     const exchange = routedExchange(response)
     const snapshot = response.locals['snapshot'] as Snapshot
     const { arrivalStages } = snapshot
-    const result =
-      arrivalStages.length === 0
-        ? routeRequest(exchange, snapshot, next)
-        : andThen(runStages(arrivalStages, exchange, 0), () => routeRequest(exchange, snapshot, next))
+    const arrived = arrivalStages.length === 0 ? undefined : runStages(arrivalStages, exchange, 0)
+    if (arrived === ANSWERED) return
+    const routed = arrived?.then(late => (late === ANSWERED ? late : routeRequest(exchange, snapshot, next)))
     // Express waits for a promise, and hands its error on.
-    return result as void | Promise<void>
+    return (routed ?? routeRequest(exchange, snapshot, next)) as void | Promise<void>
   }
 
   function routeRequest(exchange: Exchange, { table }: Snapshot, next: () => void): ReturnType<Stage> {
@@ -293,14 +292,9 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
   for (let i = from; i < stages.length; i++) {
     const result = (stages[i] as Stage)(exchange)
     if (result === undefined) continue
-    return andThen(result, () => runStages(stages, exchange, i + 1))
+    if (result === ANSWERED) return result
+    return result.then(late => (late === ANSWERED ? late : runStages(stages, exchange, i + 1)))
   }
-}
-
-/** Goes on when a stage that waits is done, unless it has answered. */
-function andThen(result: ReturnType<Stage>, next: () => ReturnType<Stage>): ReturnType<Stage> {
-  if (result === ANSWERED) return result
-  return result instanceof Promise ? result.then(late => (late === ANSWERED ? late : next())) : next()
 }
 
 /** The gateway's own page: a route without an upstream. */

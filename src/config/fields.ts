@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN, parseHeaderValue } from './values/header'

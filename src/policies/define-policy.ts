@@ -109,7 +109,7 @@ export interface PolicyResources {
   readonly log: Logger
   readonly reuseOrCreate: ReuseOrCreate
   /** Called when the consumer of an exchange is known. */
-  readonly onAuthenticated: Stage
+  readonly onAuthenticated: (exchange: Exchange) => void
 }
 
 type Hook<Phase extends keyof LateHooks> = LateHooks[Phase][number]
