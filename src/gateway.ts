@@ -253,7 +253,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
     const snapshot = response.locals['snapshot'] as Snapshot
     const { arrivalStages } = snapshot
     const arrived = arrivalStages.length === 0 ? undefined : runStages(arrivalStages, exchange, 0)
-    if (arrived === ANSWERED) return
+    if (arrived !== undefined && !(arrived instanceof Promise)) return
     const routed = arrived?.then(late => (late === ANSWERED ? late : routeRequest(exchange, snapshot, next)))
     // Express waits for a promise, and hands its error on.
     return (routed ?? routeRequest(exchange, snapshot, next)) as void | Promise<void>
@@ -292,7 +292,7 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
   for (let i = from; i < stages.length; i++) {
     const result = (stages[i] as Stage)(exchange)
     if (result === undefined) continue
-    if (result === ANSWERED) return result
+    if (!(result instanceof Promise)) return result
     return result.then(late => (late === ANSWERED ? late : runStages(stages, exchange, i + 1)))
   }
 }

@@ -14,9 +14,12 @@ const DEFAULT_IDLE_TIMEOUT = '5m'
 const DEFAULT_IDLE_TIMEOUT_MS = 300_000
 
 const settings = z.strictObject({
-  idleTimeout: durationField('How long nothing may move in either direction. Pings are something.', {
-    atLeast: '1s',
-  }).prefault(DEFAULT_IDLE_TIMEOUT),
+  idleTimeout: durationField(
+    'How long nothing may move in either direction; then the gateway ends both connections. Pings are something.',
+    {
+      atLeast: '1s',
+    },
+  ).prefault(DEFAULT_IDLE_TIMEOUT),
 })
 
 const flag = field(parseWebSocketFlag, {
@@ -32,8 +35,8 @@ export const websocket = definePolicy({
     .transform(config => config && { idleTimeoutMs: config.idleTimeout })
     .prefault(true)
     .meta({
-      description:
-        'Upgrades to WebSocket: true lets them through, false refuses them with 403, a map lets them through and says more.',
+      description: 'Upgrades to WebSocket. `false`: refused with 403, reason `forbidden`.',
+      value: '`true`, `false`, or map',
     }),
   needsUpstream: true,
   create: config =>
