@@ -33,6 +33,8 @@ export interface Policy<
   readonly schema: Schema
   /** Where the key is. */
   readonly under: Under
+  /** A route of `docs/gateway.example.yaml` that shows it, as an item of the list of routes; undefined: another one does. */
+  readonly example: string | undefined
   /** It answers requests in place of an upstream; a route has one that does, or an upstream. */
   readonly answers: boolean
   /** It has no effect on a route without an upstream. */
@@ -161,6 +163,7 @@ export function definePolicy<
 >(definition: PolicyDefinition<Name, Schema, Config, Under>): Policy<Name, Schema, Config, Under> {
   return {
     under: 'route' as Under,
+    example: undefined,
     answers: false,
     needsUpstream: false,
     hasSideEffects: false,

@@ -34,6 +34,12 @@ type RedirectConfig = z.output<typeof schema>
 export const redirect = definePolicy({
   name: 'redirect',
   schema: schema.optional(),
+  example: `
+# /old/a/b?c=d goes to /a/b?c=d of the new address.
+- name: old
+  match: { host: shop.example, path: /old }
+  redirect: { to: 'https://shop.example/*', status: 301 }
+`,
   answers: true,
   /** A client that is sent to where it came from comes again at once. */
   check(written, context) {

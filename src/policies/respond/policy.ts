@@ -36,6 +36,17 @@ const WITHOUT_BODY: readonly number[] = [204, 205, 304]
 export const respond = definePolicy({
   name: 'respond',
   schema: schema.optional(),
+  example: `
+# Answered here, without an upstream, and for this very path.
+- name: robots
+  match: { host: shop.example, path: /robots.txt, exact: true }
+  respond:
+    status: 200
+    headers: { cache-control: max-age=86400 }
+    body: |
+      User-agent: *
+      Disallow: /api/
+`,
   answers: true,
   check(written, context) {
     const names = checkFieldNames(context, 'headers')
