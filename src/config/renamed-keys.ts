@@ -2,14 +2,14 @@ import { isAlias, isMap, isScalar, type Document, type Pair, type Scalar, type Y
 import type { ConfigProblem } from './types'
 
 /** Keys that have another name now: the older one still works, with a warning. `*` is any key. */
-const RENAMED: readonly { readonly path: readonly string[]; readonly to: string; readonly why: string }[] = [
-  ...(['retries', 'circuitBreaker'] as const).map(section => ({
-    path: ['upstreams', '*', section, 'on'],
-    to: 'conditions',
-    // YAML 1.1 reads "on" as true: Helm, kustomize and PyYAML write "true:" in its place.
-    why: 'YAML 1.1 tools turn "on" into "true"',
-  })),
-]
+const RENAMED: readonly { readonly path: readonly string[]; readonly to: string; readonly why: string }[] = (
+  ['retries', 'circuitBreaker'] as const
+).map(section => ({
+  path: ['upstreams', '*', section, 'on'],
+  to: 'conditions',
+  // YAML 1.1 reads "on" as true: Helm, kustomize and PyYAML write "true:" in its place.
+  why: 'YAML 1.1 tools turn "on" into "true"',
+}))
 
 /** Gives older keys of the document their new names, before anything reads it. */
 export function renameKeys(document: Document, place: (offset: number) => string): ConfigProblem[] {

@@ -18,7 +18,7 @@ import type { RateLimiter } from './rate-limit/limit-rate'
  * A policy is one key of a route and everything that belongs to it: schema, checks, hooks, description. `registry.ts` lists
  * all policies in the order in which they run.
  *
- * @typeParam Written what the schema makes of the value in the file
+ * @typeParam Schema of the value in the file
  * @typeParam Config what the route gets, with what the rest of the file adds to it
  */
 export interface Policy<

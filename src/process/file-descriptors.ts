@@ -24,7 +24,7 @@ export function readDescriptorLimit(): DescriptorLimit | undefined {
     const soft = userLimits?.open_files?.soft
     if (soft === undefined) return undefined
     return {
-      limit: soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft),
+      limit: soft === 'unlimited' ? Number.POSITIVE_INFINITY : soft,
       inUse: readdirSync('/dev/fd').length,
     }
   } catch {

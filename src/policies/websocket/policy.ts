@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { durationField } from '../../config/fields'
-import type { Frozen } from '../../config/frozen'
 import { parseFlag } from '../../config/values/choice'
 import { durationText } from '../../config/values/duration'
 import { field } from '../../config/values/field'
@@ -47,9 +46,6 @@ export const websocket = definePolicy({
     return idle === DEFAULT_IDLE_TIMEOUT ? [] : [{ about: 'upgrades', text: `WebSockets silent for up to ${idle}` }]
   },
 })
-
-/** False: refused. */
-export type WebSocketConfig = Frozen<z.output<typeof websocket.schema>>
 
 /** `websocket: true` is the same as a map with nothing in it. */
 function parseWebSocketFlag(found: unknown): Parsed<false | { readonly idleTimeout: number }> {
