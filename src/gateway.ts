@@ -229,7 +229,17 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     // Express and the routes go by one path, or `//metrics` would not be `/metrics`, and no URL is left that Express
     // cannot parse and would answer in its own words.
     request.url = exchange.path + exchange.query
-    app(request, response)
+    if (snapshot.arrivalStages.length === 0) return app(request, response)
+    void arrive(exchange, snapshot.arrivalStages, app)
+  }
+}
+
+/** Runs the policies under `entrypoint`; most files have none. */
+async function arrive(exchange: Exchange, stages: readonly Stage[], next: RequestListener): Promise<void> {
+  try {
+    if ((await runStages(stages, exchange, 0)) !== ANSWERED) next(exchange.request, exchange.response)
+  } catch (error) {
+    handleError(exchange, error)
   }
 }
 
@@ -248,37 +258,27 @@ function routedExchange(response: Response): Exchange {
 }
 
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
-  return function proxyRequest(_request, response, next) {
+  return function proxyRequest(request, response, next): void | Promise<void> {
     const exchange = routedExchange(response)
-    const snapshot = response.locals['snapshot'] as Snapshot
-    const { arrivalStages } = snapshot
-    const result =
-      arrivalStages.length === 0
-        ? routeRequest(exchange, snapshot, next)
-        : andThen(runStages(arrivalStages, exchange, 0), () => routeRequest(exchange, snapshot, next))
-    // Express waits for a promise, and hands its error on.
-    return result as void | Promise<void>
-  }
-
-  function routeRequest(exchange: Exchange, { table }: Snapshot, next: () => void): ReturnType<Stage> {
-    const { request, host, path } = exchange
-    if (RESERVED_PATHS.includes(path)) return next()
-    if (isBelowReserved(path)) throw new GatewayError('no_route')
+    if (RESERVED_PATHS.includes(exchange.path)) return next()
+    if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
+    const { table } = response.locals['snapshot'] as Snapshot
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
-    if (asked?.preflight) return runStages(asked.preflight, matched(exchange, asked), 0)
-    const route = table.match(request.method as string, host, path, request)
+    if (asked?.preflight) {
+      exchange.route = asked
+      exchange.hooks = asked.hooks
+      serverTelemetry.matched(exchange, asked)
+      return runStages(asked.preflight, exchange, 0) as void | Promise<void>
+    }
+    const route = table.match(request.method, exchange.host, exchange.path, request)
     if (route === undefined) throw new GatewayError('no_route')
     if (route instanceof MethodNotAllowed) {
       throw new GatewayError('method_not_allowed', { headers: ['Allow', route.allowed.join(', ')] })
     }
-    return runStages(route.stages, matched(exchange, route), 0)
-  }
-
-  function matched(exchange: Exchange, route: StagedRoute): Exchange {
     exchange.route = route
     exchange.hooks = route.hooks
     serverTelemetry.matched(exchange, route)
-    return exchange
+    return runStages(route.stages, exchange, 0) as void | Promise<void>
   }
 }
 
@@ -293,14 +293,9 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
   for (let i = from; i < stages.length; i++) {
     const result = (stages[i] as Stage)(exchange)
     if (result === undefined) continue
-    return andThen(result, () => runStages(stages, exchange, i + 1))
+    if (!(result instanceof Promise)) return result
+    return result.then(late => (late === ANSWERED ? late : runStages(stages, exchange, i + 1)))
   }
-}
-
-/** Goes on when a stage that waits is done, unless it has answered. */
-function andThen(result: ReturnType<Stage>, next: () => ReturnType<Stage>): ReturnType<Stage> {
-  if (result === ANSWERED) return result
-  return result instanceof Promise ? result.then(late => (late === ANSWERED ? late : next())) : next()
 }
 
 /** The gateway's own page: a route without an upstream. */

@@ -31,7 +31,7 @@ import { rememberHashes } from './attribute-hashes'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
 import { PushingReader } from './observed-gauges'
-import { ProtobufTraceExporter } from './otlp/trace-exporter'
+import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
 import type { OtlpProtocol, TelemetrySettings } from './settings'
 
 /**
@@ -93,9 +93,6 @@ export function createLogRecordProcessors(settings: TelemetrySettings, ownMetric
       : new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() }),
   )
 }
-
-/** Where processors and exporters count what they drop and fail to send. */
-export type OwnMetrics = { readonly selfObsMeterProvider?: MeterProvider }
 
 const otlpMetrics: Record<OtlpProtocol, () => OtlpMetricExporter> = {
   'http/protobuf': () => new ProtobufMetricExporter(),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { accessSchema } from '../policies/access/schema'
+import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { choice } from './values/choice'
@@ -10,12 +10,15 @@ import { durationField, fileField, numberField, trustedProxy } from './fields'
 
 const overloadSchema = z
   .strictObject({
-    maxRequests: numberField('Requests in flight, event streams included; above it 503. 0: no bound.', {
-      atLeast: 0,
-      atMost: 1_000_000,
-    }).prefault(10_000),
+    maxRequests: numberField(
+      'Requests in flight, event streams included; above it 503, reason `shed`, with `Retry-After`. `0`: no bound.',
+      {
+        atLeast: 0,
+        atMost: 1_000_000,
+      },
+    ).prefault(10_000),
     maxEventLoopDelay: durationField(
-      'How late the event loop may be; while it is later, a growing share of the requests gets 503. 0s: no bound.',
+      'How late the event loop may be. While it is later, a share of all requests gets 503 `shed`, and the share grows until it is not; then it shrinks again, over seconds. `0s`: no bound.',
       { atLeast: '0s', atMost: '1m' },
     ).prefault('500ms'),
   })
@@ -23,10 +26,13 @@ const overloadSchema = z
 
 export const entrypointTlsSchema = z
   .strictObject({
-    cert: fileField('The certificate, followed by those that lead to an authority that clients know.'),
-    key: fileField('Its private key.'),
+    cert: fileField(
+      'With `tls` the port speaks HTTPS in place of HTTP. The certificate, followed by those that lead to an authority that clients know; PEM. Both files are read again every 5 s, and a new certificate is used without a restart ([more](operations.md#certificates)).',
+    ),
+    key: fileField('Its private key, without a passphrase; PEM.'),
     minVersion: field(parseTlsVersion, {
-      description: 'The oldest version of TLS that is spoken.',
+      description: 'The oldest version of TLS that is spoken. A handshake may take as long as `headersTimeout`.',
+      value: '`1.2`, `1.3`',
       anyOf: [{ enum: ['1.2', '1.3', 1.2, 1.3] }, { type: 'string', pattern: '\\$\\{' }],
     }).prefault('1.2'),
   })
@@ -37,34 +43,36 @@ export const entrypointTlsSchema = z
 
 export const entrypointSchema = z
   .strictObject({
-    trustedProxies: z
-      .array(trustedProxy)
-      .prefault([])
-      .meta({ description: "Whose X-Forwarded-* and Forwarded headers are believed. Empty: nobody's." }),
+    trustedProxies: z.array(trustedProxy).prefault([]).meta({
+      description:
+        "Whose `X-Forwarded-*` and `Forwarded` headers are believed. By default nobody's: the client is whoever opened the connection. Otherwise it is the last address in `X-Forwarded-For`, or where there is none in the `for=` of `Forwarded`, that is not one of these; what stands before something that is no address (`unknown`) is not looked at. Where both fields are there, `X-Forwarded-For` counts: a proxy that writes `Forwarded` has to remove what clients send of the other. A hop count, `true` and `0.0.0.0/0` are refused, because with them a client could choose its own address and so its own limits.",
+      value: 'list of addresses and CIDR blocks',
+    }),
     traceContext: field(choice(['all', 'trusted', 'none']), {
       description:
-        "Whose trace is continued, with its baggage and its wish to be sampled: every caller's (all), that of trustedProxies (trusted), or nobody's (none). Of all others a new one begins.",
+        "Whose trace is continued (`traceparent`, `tracestate`, `baggage`, B3 with `OTEL_PROPAGATORS`): every caller's, that of `trustedProxies`, or nobody's. Whoever is believed chooses the trace id and whether the trace is sampled, and its baggage reaches the upstream; of all others a new trace begins. With `TELEMETRY_HTTP_INSTRUMENTATION=stock` only `all` is possible.",
       type: 'string',
       enum: ['all', 'trusted', 'none'],
     }).prefault('all'),
-    headersTimeout: durationField('How long a client may take to send its header section.', {
+    headersTimeout: durationField('How long a client may take to send its header section; above it 408.', {
       atLeast: '1ms',
       atMost: '1h',
     }).prefault('15s'),
     requestTimeout: durationField(
-      'How long a client may take to send a whole request, body included. 0s: no bound, for uploads and streams of any length.',
+      'How long a client may take to send a whole request, body included; above it 408. `0s` is no bound: uploads and streams may take as long as they like, as long as `stallTimeout` allows. An upload in chunks that trickles holds a connection to the upstream: `timeouts.total` bounds that route by route. Otherwise at least `headersTimeout`.',
       { atLeast: '0s' },
     ).prefault('0s'),
     stallTimeout: durationField(
-      'How long a client may send nothing of a body that it owes, or read nothing of a response that is there for it. A body whose length is known has to come with 100 bytes a second over that time.',
+      'How long a client may send nothing of a body that it owes (408, reason `request_timeout`), or read nothing of a response that is there for it (the connection is closed, reason `client_stalled`). A body whose length is known has to come with 100 bytes a second over that time. Looked at as often as `timeouts.response` and `timeouts.idle`.',
       { atLeast: '100ms', atMost: '1h' },
     ).prefault('1m'),
     keepAliveTimeout: durationField(
-      'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front, or it sends requests into connections that are just closing.',
+      'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front (often 60 s), which would otherwise send requests into connections that are just closing.',
       { atLeast: '1ms' },
     ).prefault('65s'),
     maxHeaderSize: field(size({ atLeast: '1KiB', atMost: '1MiB' }), {
-      description: "Bytes of a request's header section, at the most; above it 431.",
+      description: "Size of a request's header section, at the most; above it 431.",
+      value: '`1KiB` to `1MiB`',
       type: 'string',
       pattern: SIZE_PATTERN,
     }).prefault('16KiB'),
@@ -74,24 +82,32 @@ export const entrypointSchema = z
     }).prefault(100),
     maxUrlLength: field(size({ atLeast: '64B', atMost: '1MiB' }), {
       description:
-        'Bytes of a URL as it stands in the request line, at the most; above it 414. Less than maxHeaderSize, which the URL is part of.',
+        'Length of a URL as it stands in the request line, at the most; above it 414. The URL is part of the header section: less than `maxHeaderSize`.',
+      value: '`64B` to `1MiB`',
       type: 'string',
       pattern: SIZE_PATTERN,
     }).prefault('8KiB'),
     maxBodySize: maxBodySizeField(
-      "Bytes of a request's body, at the most; above it 413. A route may have a bound of its own. Left out: no bound.",
+      "Size of a request's body, at the most; above it 413. Left out: no bound.",
     ).optional(),
     overload: overloadSchema.prefault({}),
-    access: accessSchema.optional().meta({
-      description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
-    }),
+    access: accessListsSchema(
+      'Only these clients are let in, all others get 403. Empty: everybody. A client is who `trustedProxies` say it is. `/metrics` has [rules of its own](#near-requests).',
+    )
+      .optional()
+      .meta({
+        description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
+      }),
     maintenance: maintenanceField(
-      'Turn the requests of every route down with 503, those aside that say maintenance: false.',
+      'Turn the requests of every route down with 503, reason `maintenance`. A route with `maintenance: false` stays open.',
     ).prefault(false),
     tls: entrypointTlsSchema.optional(),
-    maxConnections: numberField('Client connections open at once, at the most; more are closed at once.', {
-      atLeast: 1,
-      atMost: 1_000_000,
-    }).prefault(10_000),
+    maxConnections: numberField(
+      'Client connections open at once; more are closed as they come, counted and logged. Fewer where the process may not open that many (`ulimit -n`): the start says so, and room is kept for upstreams and the ops port.',
+      {
+        atLeast: 1,
+        atMost: 1_000_000,
+      },
+    ).prefault(10_000),
   })
   .meta({ description: 'The port clients connect to, and its limits.' })

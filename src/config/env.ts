@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Environment } from './environment'
 import { hasErrors } from './problems'
 import { quoted } from './quoted'
 import type { ConfigProblem, Settings } from './types'
@@ -13,7 +14,7 @@ import { parsePublicUrl } from './values/public-url'
 import { parseRedisUrl } from './values/redis-url'
 import { wholeNumberText } from './values/whole-number'
 
-export type Environment = Readonly<Record<string, string | undefined>>
+export type { Environment }
 
 export interface ReadSettings {
   /** Undefined when a problem is an error; frozen. */

@@ -1,5 +1,5 @@
-import { z } from 'zod'
-import { duration, DURATION_PATTERN } from './values/duration'
+import type { z } from 'zod'
+import { duration, DURATION_PATTERN, LONGEST } from './values/duration'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN, parseHeaderValue } from './values/header'
 import { NAME_PATTERN, parseName } from './values/name'
@@ -11,15 +11,19 @@ import { parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
 
 export function durationField(description: string, bounds: { atLeast: string; atMost?: string }): z.ZodType<number> {
-  return field(duration(bounds), { description, type: 'string', pattern: DURATION_PATTERN })
+  const { atLeast, atMost = LONGEST } = bounds
+  const value = `\`${atLeast}\` to \`${atMost}\``
+  return field(duration(bounds), { description, value, type: 'string', pattern: DURATION_PATTERN })
 }
 
 export function numberField(description: string, bounds: { atLeast: number; atMost: number }): z.ZodType<number> {
-  return field(wholeNumber(bounds), { description, type: 'integer', minimum: bounds.atLeast, maximum: bounds.atMost })
+  const { atLeast, atMost } = bounds
+  const value = `${atLeast} to ${atMost}`
+  return field(wholeNumber(bounds), { description, value, type: 'integer', minimum: atLeast, maximum: atMost })
 }
 
 export function nameField(description: string): z.ZodType<string> {
-  return field(parseName, { description, type: 'string', pattern: NAME_PATTERN })
+  return field(parseName, { description, value: 'name', type: 'string', pattern: NAME_PATTERN })
 }
 
 export const trustedProxy = field(parseTrustedProxy, {
@@ -32,20 +36,20 @@ export const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
 export const HASH_KEY_PART = { type: 'string', pattern: HASH_KEY_PATTERN }
 
 export const responseTimeout = durationField(
-  'From the last byte of the request to the header section of the response; above it 504 response_timeout.',
+  'How long from the last byte of the request to the header section of the response; above it 504, reason `response_timeout`.',
   { atLeast: '1ms' },
 )
 export const idleTimeout = durationField(
-  'Between two chunks of a response; above it the response breaks off. Left out: as long as response.',
+  'How long between two chunks of a response; above it the response breaks off. A stream that is silent for longer needs more. Left out: as long as `response`.',
   { atLeast: '1ms' },
 )
 export const totalTimeout = durationField(
-  'From the header section of the request to the last byte of its response, uploads, retries and streams included; above it 504 response_timeout, or the response breaks off. Left out: no bound.',
+  'How long everything may take, from the header section of the request to the last byte of its response, with upload, retries and streams; above it 504, or the response breaks off. Left out: no bound.',
   { atLeast: '1ms' },
 )
 
 export function fileField(description: string): z.ZodType<string> {
-  return field(parseFilePath, { description, type: 'string', examples: ['/etc/gateway/ca.pem'] })
+  return field(parseFilePath, { description, value: 'path', type: 'string', examples: ['/etc/gateway/ca.pem'] })
 }
 
 /** One word that a credential is good for. */

@@ -11,12 +11,17 @@ import { ALGORITHMS, parseAlgorithm, parseAudience, parseClaimText, parseKeySour
 export const consumerSchema = z
   .strictObject({
     tier: field(parseName, {
-      description: 'What limits may differ by: rateLimit.tiers names the limit of each.',
+      description: 'What limits may differ by: `rateLimit.tiers`.',
+      value: 'name',
       type: 'string',
       pattern: NAME_PATTERN,
       examples: ['gold'],
     }).optional(),
-    scopes: z.array(scope).prefault([]).meta({ description: "What the consumer's API keys may be used for." }),
+    scopes: z.array(scope).prefault([]).meta({
+      description:
+        "What the consumer's API keys may be used for; compared with `auth.scopes` of the route. A token brings its own.",
+      value: 'list of scopes',
+    }),
     apiKeys: z
       .array(
         field(parseApiKeyHash, {
@@ -26,13 +31,18 @@ export const consumerSchema = z
         }),
       )
       .prefault([])
-      .meta({ description: 'Keys that name this consumer; several, so that one can follow another.' }),
+      .meta({
+        description:
+          "`sha256:` and the hash of each of the consumer's keys, as `npm run hash-key` prints it. Several, so that a new key can be handed out before the old one goes.",
+        value: 'list of hashes',
+      }),
     subjects: z
       .array(field(parseClaimText, { description: 'A subject, or TOKENS/SUBJECT.', type: 'string' }))
       .prefault([])
       .meta({
         description:
-          'What tokens call this consumer: the value of their consumerClaim, with the name of the tokens and a slash in front where there are several.',
+          'What tokens call the consumer: the value of their `consumerClaim`. With several `tokens`, their name and a slash in front: `sso/alice`.',
+        value: 'list of texts',
       }),
   })
   .meta({ description: 'Somebody who may be let in.' })
@@ -40,17 +50,19 @@ export const consumerSchema = z
 export const tokenSchema = z
   .strictObject({
     issuer: field(parseClaimText, {
-      description: 'Who makes them: the claim iss, character by character.',
+      description: 'Who makes them: the claim `iss`, character by character.',
       type: 'string',
       examples: ['https://login.example/'],
     }),
     audience: field(parseAudience, {
-      description: 'Who they are for: one of these must be in the claim aud.',
+      description: 'Who they are for: one of these must be in the claim `aud`.',
+      value: 'text, or list of texts',
       anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
       examples: ['orders-api'],
     }),
     jwks: field(parseKeySource, {
-      description: 'The public keys of the issuer: URL of a key set, or path of a file.',
+      description: "The issuer's public keys (JWKS): fetched every five minutes, or read with the file.",
+      value: 'URL or path',
       type: 'string',
       examples: ['https://login.example/.well-known/jwks.json'],
     }),
@@ -58,19 +70,25 @@ export const tokenSchema = z
       .array(field(parseAlgorithm, { description: 'A signature with a public key.', type: 'string', enum: ALGORITHMS }))
       .min(1)
       .prefault([...ALGORITHMS])
-      .meta({ description: 'How they may be signed. Never none, and never with a shared secret.' }),
+      .meta({
+        description: 'How they may be signed. `none` and shared secrets (`HS256`) are refused.',
+        value: 'list of algorithms',
+      }),
     clockSkew: field(duration({ atLeast: '0s', atMost: '10m' }), {
       description: "By how much the issuer's clock may differ.",
+      value: '`0s` to `10m`',
       type: 'string',
       pattern: DURATION_PATTERN,
     }).prefault('30s'),
     consumerClaim: field(parseClaimText, {
-      description: 'The claim that says who asks.',
+      description: 'Who asks.',
+      value: 'name of a claim',
       type: 'string',
       examples: ['sub', 'client_id', 'azp'],
     }).prefault('sub'),
     scopeClaim: field(parseClaimText, {
-      description: 'The claim that says what for: words with spaces between them, or a list.',
+      description: 'What for: words with spaces between them, or a list.',
+      value: 'name of a claim',
       type: 'string',
       examples: ['scope', 'scp', 'permissions'],
     }).prefault('scope'),

@@ -1,11 +1,39 @@
 import { z } from 'zod'
-import { fileSchema } from './schema'
+import type { RegistryEntry } from '../policies/define-policy'
+import { POLICIES } from '../policies/registry'
+import { fileSchemaOf } from './schema'
 
 type JsonSchema = z.core.JSONSchema.BaseSchema
 
+/** A node of it, with `value`: what the tables of `docs/configuration.md` show. */
+export interface DescribedSchema {
+  readonly description?: string
+  readonly value?: string
+  readonly type?: string
+  readonly default?: unknown
+  readonly enum?: readonly unknown[]
+  readonly anyOf?: readonly DescribedSchema[]
+  readonly properties?: Readonly<Record<string, DescribedSchema>>
+  readonly required?: readonly string[]
+  readonly items?: DescribedSchema
+  readonly additionalProperties?: DescribedSchema | false
+  /** The key is refused: it is not in this version. */
+  readonly not?: object
+}
+
 /** `docs/gateway.schema.json`: the shape of `gateway.yaml` for editors. Draft 7, which the YAML language server knows best. */
-export function gatewayJsonSchema(): string {
-  const schema = z.toJSONSchema(fileSchema, {
+export function gatewayJsonSchema(entries: readonly RegistryEntry[] = POLICIES): string {
+  const schema = describedSchema(entries)
+  const published = JSON.stringify(
+    schema,
+    (key, value: unknown) => (key === 'value' && typeof value === 'string' ? undefined : value),
+    2,
+  )
+  return `${published}\n`
+}
+
+export function describedSchema(entries: readonly RegistryEntry[] = POLICIES): DescribedSchema {
+  return z.toJSONSchema(fileSchemaOf(entries), {
     io: 'input',
     target: 'draft-7',
     override: ({ zodSchema, jsonSchema }) => {
@@ -14,8 +42,7 @@ export function gatewayJsonSchema(): string {
       if (Array.isArray(examples)) jsonSchema.examples = examples
       allowVariables(jsonSchema)
     },
-  })
-  return `${JSON.stringify(schema, undefined, 2)}\n`
+  }) as DescribedSchema
 }
 
 const VARIABLE = '\\$\\{'

@@ -10,7 +10,8 @@ import { parsePathTemplate, PATH_PATTERN } from './values/path-template'
 
 export const pathField = field(parsePathTemplate, {
   description:
-    'Path that matches itself and everything below it, segment by segment; a segment may be a :parameter. The most specific route wins, whatever the order in the file. Becomes http.route.',
+    'Matches itself and everything below it, segment by segment: `/api/orders` matches `/api/orders/7`, not `/api/orders2`. A segment may be a parameter: `/users/:id`. Becomes `http.route`.',
+  value: 'path',
   type: 'string',
   pattern: PATH_PATTERN,
   examples: ['/api/orders', '/users/:id'],
@@ -20,11 +21,13 @@ export const matchSchema = z
   .strictObject({
     path: pathField,
     exact: field(parseFlag, {
-      description: 'This path only, and nothing below it.',
+      description: 'This path only: not what is below it, and not with a slash at its end.',
       type: 'boolean',
     }).prefault(false),
     host: field(parseHostPattern, {
-      description: 'Exact host name, or *.suffix for every name below it. Left out: any host.',
+      description:
+        'Only requests to this host, or to any name below the suffix (`*.shop.example` is not `shop.example` itself). Without port. Left out: any host.',
+      value: 'host name, `*.suffix`',
       type: 'string',
       pattern: HOST_PATTERN,
       examples: ['shop.example', '*.shop.example'],
@@ -39,9 +42,14 @@ export const matchSchema = z
       )
       .min(1)
       .optional()
-      .meta({ description: 'Methods that are let through; GET includes HEAD. Left out: every method but TRACE.' }),
+      .meta({
+        description: 'Only these; `GET` includes `HEAD`. Left out: every method but `TRACE`, which is never forwarded.',
+        value: 'list of methods',
+      }),
     headers: z.record(headerName(parseConditionName), headerValue).optional().meta({
-      description: 'Header fields that must be there once and with exactly this value; names in any case.',
+      description:
+        'Header fields that must be there, once and with exactly this value; names in any case: `{ x-tenant: acme }`. A request without them goes on to a less specific route.',
+      value: 'map of names to values',
     }),
   })
   .meta({ description: 'Which requests take this route.' })

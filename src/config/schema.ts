@@ -28,9 +28,10 @@ function shapeOf<const Entries extends readonly RegistryEntry[], Under extends P
   return Object.fromEntries(policies.map(({ name, schema }) => [name, schema])) as PolicyShape<Entries, Under>
 }
 
-export const routeNameField = nameField('Name of the route in logs and on the status page.')
+export const routeNameField = nameField('Name of the route in logs and on the status page; each its own.')
 export const routeUpstreamField = field(referenceTo('an upstream'), {
-  description: 'Name of an upstream in this file.',
+  description: 'The upstream that gets the request. Every route has exactly one of this, `redirect` and `respond`.',
+  value: 'name',
   type: 'string',
 }).optional()
 

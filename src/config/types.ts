@@ -49,6 +49,42 @@ export interface Settings {
   readonly shutdownDelayMs: number
 }
 
+/** Settings of the incident service, from the environment. */
+export interface IncidentSettings {
+  /** `INCIDENTS_PORT`, 0 for any free port; default 9095. */
+  readonly port: number
+  /** `INCIDENTS_HOST`; default `127.0.0.1`. */
+  readonly host: string
+  /** `INCIDENT_PUBLIC_URL`: where people reach the pages, so that links in messages open; default made of host and port. */
+  readonly publicUrl: string | undefined
+  /** `PROMETHEUS_URL`; default `http://127.0.0.1:9090`. */
+  readonly prometheusUrl: string
+  /** `ALERTMANAGER_URLS`, separated by commas; default `http://127.0.0.1:9093`. */
+  readonly alertmanagerUrls: readonly string[]
+  /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): asked for traces that no gateway has any more. */
+  readonly jaegerUrl: string | undefined
+  readonly tempoUrl: string | undefined
+  /** `OPS_TOKEN`: opens the gateways' ops ports where they are open to more than loopback. */
+  readonly opsToken: string | undefined
+  /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from far away. */
+  readonly token: string | undefined
+  /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
+  readonly redisUrl: string | undefined
+  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
+  readonly redisSentinelUsername: string | undefined
+  readonly redisSentinelPassword: string | undefined
+  readonly folder: string
+  /** `GRAFANA_URL`: where people reach Grafana; unset, pages have no links to dashboards. */
+  readonly grafanaUrl: string | undefined
+  /** `REPOSITORY_URL`: where this repository can be read; unset, pages name a runbook and do not link to it. */
+  readonly repositoryUrl: string | undefined
+  /** `ALERTMANAGER_PUBLIC_URL`: where people reach Alertmanager; default: the first of `ALERTMANAGER_URLS`. */
+  readonly alertmanagerPublicUrl: string | undefined
+  /** `INCIDENTS_SHOW_CLIENTS`: whether client addresses and user agents may stand in records and pages; default false. */
+  readonly showClients: boolean
+  readonly logLevel: string
+}
+
 export interface EntrypointConfig {
   /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
   readonly trustedProxies: readonly string[]

@@ -1,4 +1,4 @@
-import type { Environment } from './env'
+import type { Environment } from './environment'
 import { editDistance } from './nearest-name'
 import type { ConfigProblem } from './types'
 

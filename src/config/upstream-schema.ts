@@ -25,11 +25,11 @@ const FAILURE_KIND = {
 const retriesSchema = z
   .strictObject({
     attempts: numberField('Calls for one request in all, the first included.', { atLeast: 1, atMost: 10 }),
-    conditions: z
-      .array(field(parseFailureKind, FAILURE_KIND))
-      .min(1)
-      .prefault(['connect', 'reset', 502, 503])
-      .meta({ description: 'The failures after which a call is tried again.' }),
+    conditions: z.array(field(parseFailureKind, FAILURE_KIND)).min(1).prefault(['connect', 'reset', 502, 503]).meta({
+      description:
+        'After which failures (`on`, its older name, works with a warning): `connect` (refused, out of reach, too slow, name unknown, no TLS), `reset`, `response_timeout`, `bad_response`, `500`, `502`, `503`, `504`.',
+      value: 'list of failures',
+    }),
   })
   .meta({
     description:
@@ -39,7 +39,9 @@ const retriesSchema = z
 const healthCheckSchema = z
   .strictObject({
     path: field(parseProbePath, {
-      description: 'What is asked for with GET; below 400 the check has passed.',
+      description:
+        'What every target is asked for with `GET`; below 400 the check has passed. Sent as it is written, query and all.',
+      value: 'path',
       type: 'string',
       pattern: PROBE_PATH_PATTERN,
       examples: ['/healthz'],
@@ -66,7 +68,7 @@ const circuitBreakerSchema = z
       atLeast: 1,
       atMost: 1_000,
     }).prefault(5),
-    openFor: durationField('For how long it is not asked; then one request at a time shows whether it is back.', {
+    openFor: durationField('For how long it is not asked. Then one request at a time shows whether it is back.', {
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('10s'),
@@ -74,7 +76,11 @@ const circuitBreakerSchema = z
       .array(field(parseFailureKind, FAILURE_KIND))
       .min(1)
       .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504])
-      .meta({ description: 'What counts as a failure.' }),
+      .meta({
+        description:
+          'What counts as a failure, in the words of `retries.conditions`. `500` is not there by default: one broken page would take the others with it.',
+        value: 'list of failures',
+      }),
   })
   .meta({
     description:
@@ -95,12 +101,14 @@ const BALANCE_SPELLINGS = {
 export const tlsSchema = z
   .strictObject({
     ca: fileField(
-      "Who may have signed the target's certificate, in the place of the authorities Node knows.",
+      'Who may have signed the certificate of an https target, in the place of the authorities Node knows. PEM, as the other files; read at the start.',
     ).optional(),
-    cert: fileField("The gateway's own certificate, for targets that ask for one.").optional(),
-    key: fileField('Its private key.').optional(),
+    cert: fileField("The gateway's own certificate, for targets that ask for one. With `key`.").optional(),
+    key: fileField('Its private key, without a passphrase.').optional(),
     serverName: field(parseServerName, {
-      description: "Name that is asked for (SNI) and that the certificate must be for. Left out: the target's host.",
+      description:
+        "The name that is asked for (SNI) and that the certificate must be for. Left out: the target's host.",
+      value: 'host name',
       type: 'string',
       examples: ['orders.internal'],
     }).optional(),
@@ -118,21 +126,27 @@ export const upstreamSchema = z
         }),
       )
       .min(1)
-      .meta({ description: 'The servers that answer; requests are spread over them.' }),
+      .meta({
+        description:
+          'The servers that answer, each scheme, host and port alone, or that with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`. Requests are spread over them.',
+        value: 'list of origins',
+      }),
     balance: field(choice(['round-robin', 'least-requests', 'hash'], BALANCE_SPELLINGS), {
       description:
-        'Which target gets a request: each in its turn (round-robin), the less busy of two that are drawn (least-requests), or the same one for the same hashKey (hash). Weights count with each of them.',
+        'Which target gets a request: each in its turn; the less busy of two that are drawn; or the same for the same `hashKey`. Weights count with each of them.',
       type: 'string',
       enum: ['round-robin', 'least-requests', 'hash'],
     }).prefault('round-robin'),
     hashKey: field(parseHashKey, {
-      description: "With hash: what is always sent to the same target, the client's address, header:NAME, or a list.",
+      description:
+        "With `hash`: what always goes to the same target. A target that goes or comes moves only its own share. Without the header, the client's address.",
+      value: '`client`, `header:NAME`, or list',
       anyOf: [HASH_KEY_PART, { type: 'array', items: HASH_KEY_PART, minItems: 1 }],
       examples: ['client', 'header:x-tenant'],
     }).prefault('client'),
     timeouts: z
       .strictObject({
-        connect: durationField('How long opening a connection may take; above it 504 connect_timeout.', {
+        connect: durationField('How long opening a connection may take; above it 504, reason `connect_timeout`.', {
           atLeast: '1ms',
           atMost: '1h',
         }).prefault('1s'),
@@ -142,10 +156,13 @@ export const upstreamSchema = z
       })
       .prefault({})
       .meta({ description: 'How long the upstream may take.' }),
-    maxConnections: numberField('Connections to each target, at the most; requests above it wait their turn.', {
-      atLeast: 1,
-      atMost: 10_000,
-    }).prefault(128),
+    maxConnections: numberField(
+      'Connections to each target; requests above it wait their turn: for `timeouts.connect` and `timeouts.response` together, ten times as many requests as connections (at least 100). Above either 503, reason `overloaded`.',
+      {
+        atLeast: 1,
+        atMost: 10_000,
+      },
+    ).prefault(128),
     connectionLifetime: durationField(
       'How long a connection to a target that is a name is used, so that the name is looked up again. One to an address is kept.',
       { atLeast: '10ms' },
@@ -154,7 +171,7 @@ export const upstreamSchema = z
     healthCheck: healthCheckSchema.optional(),
     retries: retriesSchema.optional(),
     circuitBreaker: circuitBreakerSchema.optional(),
-    panicThreshold: numberField('Percent of the targets: when fewer are well, all of them are asked. 0: never.', {
+    panicThreshold: numberField('Percent of the targets: when fewer are well, all of them are asked. `0`: never.', {
       atLeast: 0,
       atMost: 100,
     }).prefault(50),

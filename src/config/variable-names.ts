@@ -1,5 +1,4 @@
-import type { IncidentSettings } from './incident-settings'
-import type { Settings } from './types'
+import type { IncidentSettings, Settings } from './types'
 
 /** Where each setting comes from; of several variables, the first that is set. */
 export const VARIABLES = {

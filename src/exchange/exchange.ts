@@ -165,9 +165,13 @@ export interface LimitDecision {
 }
 
 /** What a stage returns that has answered the request: the stages behind it do not run. */
-export const ANSWERED = Symbol('answered')
+export const ANSWERED: Answered = { answered: true }
 
-type StageResult = void | typeof ANSWERED
+export interface Answered {
+  readonly answered: true
+}
+
+type StageResult = void | Answered
 
 /** A step of the pipeline. Throws a `GatewayError` to end the exchange; returns a promise only when it must wait. */
 export type Stage = (exchange: Exchange) => StageResult | Promise<StageResult>

@@ -18,7 +18,7 @@ export function sendLocalReply(exchange: Exchange, answer: LocalReply): void {
 }
 
 function write(exchange: Exchange, { status, fields: always, body }: LocalReply): void {
-  const { request, response } = exchange
+  const { request, response, hooks } = exchange
   // The client left meanwhile, or was answered because the process stops.
   if (response.destroyed || response.headersSent) return
   const fields = [...always]
@@ -26,6 +26,7 @@ function write(exchange: Exchange, { status, fields: always, body }: LocalReply)
   if (exchange.corsFields) fields.push(...exchange.corsFields)
   const edits = exchange.route?.responseEdits
   if (edits) editLocalReply(fields, edits, response)
+  if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status, fields })
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
   if (exchange.closesConnection) fields.push('Connection', 'close')
   // With its phrase: writeHead() would take the one of an upstream's answer that could not be written.

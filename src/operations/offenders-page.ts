@@ -1,5 +1,5 @@
 import { html, type Html } from '../pages/html'
-import type { OffenderList } from './offenders'
+import type { OffenderList } from './sources'
 
 /** Who runs into the limits, policy by policy, those that are hit most often first. */
 export function offendersPage(lists: readonly OffenderList[]): Html {

@@ -4,18 +4,9 @@ import { wantsHtml } from '../pages/wants-html'
 import { offendersPage } from './offenders-page'
 import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
+import type { OffenderList, OffenderReader } from './sources'
 
-/** Those who run into one rate limit most often. */
-export interface OffenderList {
-  readonly route: string
-  readonly policy: string
-  /** All times that the policy was exceeded since the process began. */
-  readonly limited: number
-  readonly httpRoute: string
-  readonly offenders: readonly { readonly client: string; readonly count: number; readonly error: number }[]
-}
-
-export type OffenderReader = () => readonly OffenderList[]
+export type { OffenderList, OffenderReader }
 
 const FILTERS = ['route', 'policy'] as const
 

@@ -1,6 +1,6 @@
 import { html, type Content, type Html } from '../pages/html'
 import { readSpans } from './otlp-spans'
-import type { TraceFilter, TraceSummary } from './traces'
+import type { TraceFilter, TraceSummary } from './sources'
 import { duration } from '../pages/times'
 import { waterfall } from '../pages/waterfall'
 

@@ -3,31 +3,10 @@ import { html } from '../pages/html'
 import { wantsHtml } from '../pages/wants-html'
 import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
+import type { TraceFilter, TraceReader, TraceSummary } from './sources'
 import { tracePage, tracesPage } from './trace-pages'
 
-/** One kept request in a list, as the telemetry of the process tells it. */
-export interface TraceSummary {
-  readonly traceId: string
-  /** Milliseconds since the epoch. */
-  readonly timeMs: number
-  readonly method: string | undefined
-  readonly path: string | undefined
-  readonly route: string | undefined
-  readonly upstream: string | undefined
-  readonly status: number | undefined
-  readonly outcome: string | undefined
-  readonly reason: string | undefined
-  readonly durationMs: number
-  /** Why it was kept. */
-  readonly cause: string
-}
-
-export type TraceFilter = { readonly [Key in keyof TraceSummary]?: string | undefined }
-
-export interface TraceReader {
-  list(filter: TraceFilter, limit: number): readonly TraceSummary[]
-  otlpJson(traceId: string): string | undefined
-}
+export type { TraceFilter, TraceReader, TraceSummary }
 
 const FILTERS = ['method', 'path', 'route', 'upstream', 'status', 'outcome', 'reason', 'cause', 'traceId'] as const
 const DEFAULT_LIMIT = 100

@@ -1,5 +1,5 @@
 import { html, type Content, type Html } from '../pages/html'
-import type { TargetState, UpstreamState } from './upstreams'
+import type { TargetState, UpstreamState } from './sources'
 
 export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
   return html`<h1>Upstreams</h1>

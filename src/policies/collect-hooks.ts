@@ -41,11 +41,7 @@ export function collectHooks(
 }
 
 /** Undefined where the route does not have the policy. */
-export function hooksOf(
-  entry: RegistryEntry,
-  configs: PolicyConfigs,
-  resources: PolicyResources,
-): InternalHooks | undefined {
+function hooksOf(entry: RegistryEntry, configs: PolicyConfigs, resources: PolicyResources): InternalHooks | undefined {
   const config = configOf(entry, configs)
   return config === undefined ? undefined : entry.create(config.value, resources)
 }

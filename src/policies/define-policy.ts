@@ -18,7 +18,7 @@ import type { RateLimiter } from './rate-limit/limit-rate'
  * A policy is one key of a route and everything that belongs to it: schema, checks, hooks, description. `registry.ts` lists
  * all policies in the order in which they run.
  *
- * @typeParam Written what the schema makes of the value in the file
+ * @typeParam Schema of the value in the file
  * @typeParam Config what the route gets, with what the rest of the file adds to it
  */
 export interface Policy<
@@ -33,6 +33,8 @@ export interface Policy<
   readonly schema: Schema
   /** Where the key is. */
   readonly under: Under
+  /** A route of `docs/gateway.example.yaml` that shows it, as an item of the list of routes; undefined: another one does. */
+  readonly example: string | undefined
   /** It answers requests in place of an upstream; a route has one that does, or an upstream. */
   readonly answers: boolean
   /** It has no effect on a route without an upstream. */
@@ -109,7 +111,7 @@ export interface PolicyResources {
   readonly log: Logger
   readonly reuseOrCreate: ReuseOrCreate
   /** Called when the consumer of an exchange is known. */
-  readonly onAuthenticated: Stage
+  readonly onAuthenticated: (exchange: Exchange) => void
 }
 
 type Hook<Phase extends keyof LateHooks> = LateHooks[Phase][number]
@@ -161,6 +163,7 @@ export function definePolicy<
 >(definition: PolicyDefinition<Name, Schema, Config, Under>): Policy<Name, Schema, Config, Under> {
   return {
     under: 'route' as Under,
+    example: undefined,
     answers: false,
     needsUpstream: false,
     hasSideEffects: false,

@@ -11,19 +11,22 @@ import type { Line } from './define-policy'
 
 /** What `requestHeaders` and `responseHeaders` have in common. */
 
-/** @param whose whose header section: the request, the response */
-export function headerEditsSchema(parse: Parse<string>, whose: string) {
+/**
+ * @param whose whose header section: the client's request, the upstream's response
+ * @param removed what happens to the fields that are named under `remove`
+ */
+export function headerEditsSchema(parse: Parse<string>, whose: string, removed: string) {
   return z
     .strictObject({
       set: z
         .record(headerName(parse), headerValue)
         .prefault({})
-        .meta({ description: `Fields by name, in the place of those that ${whose} has.` }),
+        .meta({ description: `Fields by name, in place of those that ${whose} has.`, value: 'map of names to values' }),
       add: z
         .record(headerName(parse), headerValue)
         .prefault({})
-        .meta({ description: `Fields by name, beside those that ${whose} has.` }),
-      remove: z.array(headerName(parse)).prefault([]).meta({ description: 'Names of fields that are left out.' }),
+        .meta({ description: `Fields by name, beside those that ${whose} has.`, value: 'map of names to values' }),
+      remove: z.array(headerName(parse)).prefault([]).meta({ description: removed, value: 'list of names' }),
     })
     .transform(({ set, add, remove }) => ({ set: toFields(set), add: toFields(add), remove }))
     .optional()

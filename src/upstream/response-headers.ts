@@ -31,11 +31,12 @@ export function refuseTransferCodings(coding: string | undefined): void {
 
 /** The header section for the client: the upstream's, and what the gateway and the route have to say. */
 export function fieldsForClient(
-  { response, route, corsFields }: Exchange,
+  exchange: Exchange,
   controller: Dispatcher.DispatchController,
   statusCode: number,
   headers: ParsedHeaders,
 ): string[] {
+  const { response, route, corsFields, hooks } = exchange
   const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
   const edits = route?.responseEdits
   const connection = joined(headers['connection'])
@@ -43,6 +44,7 @@ export function fieldsForClient(
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
   if (edits) editAnswer(fields, edits, response)
+  if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status: statusCode, fields })
   return fields
 }
 

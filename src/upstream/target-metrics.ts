@@ -1,11 +1,16 @@
-import { metrics, type Counter, type ObservableGauge } from '@opentelemetry/api'
+import { metrics, type Attributes, type Counter, type ObservableGauge } from '@opentelemetry/api'
 import * as semconv from '../telemetry/semconv'
-import type { Target } from './target'
+
+interface ObservedTarget {
+  readonly labels: Attributes
+  readonly isAvailable: boolean
+  readonly activeCalls: number
+}
 
 /** What is looked at when metrics are collected. */
 interface ObservedUpstream {
   readonly name: string
-  readonly targets: readonly Target[]
+  readonly targets: readonly ObservedTarget[]
   readonly isPanicking: boolean
 }
 
@@ -28,18 +33,18 @@ export function stopObserving(upstream: ObservedUpstream): void {
   observed.delete(upstream)
 }
 
-export function countCheck(target: Target, hasPassed: boolean): void {
+export function countCheck(target: ObservedTarget, hasPassed: boolean): void {
   checks?.add(1, { ...target.labels, [semconv.ATTR_HEALTH_CHECK_RESULT]: hasPassed ? 'passed' : 'failed' })
 }
 
 /** A target that got requests gets none any more. */
-export function countEjection(target: Target, cause: 'circuit' | 'health_check'): void {
+export function countEjection(target: ObservedTarget, cause: 'circuit' | 'health_check'): void {
   ejections?.add(1, { ...target.labels, [semconv.ATTR_CAUSE]: cause })
 }
 
 function createInstruments(): Counter {
   const meter = metrics.getMeter(semconv.SCOPE_NAME)
-  const ofTargets = (gauge: ObservableGauge, read: (target: Target) => number): void =>
+  const ofTargets = (gauge: ObservableGauge, read: (target: ObservedTarget) => number): void =>
     gauge.addCallback(result => {
       for (const { targets } of observed) for (const target of targets) result.observe(read(target), target.labels)
     })

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
 import type { Exchange, Upgrade } from '../exchange/exchange'
@@ -14,6 +14,7 @@ import { buildTrailers, fieldsForClient, refuseTransferCodings, type ParsedHeade
 import { isIdempotent } from './retry-policy'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
+import { transformBody } from './transform-body'
 import { ImmediateBatch } from './immediate-batch'
 import type { Upstream } from './upstream'
 import { overloaded, toGatewayError } from './upstream-errors'
@@ -61,6 +62,16 @@ export function sendCall(
   exchange.target = target.origin
   const path = options.rewritePath === undefined ? exchange.path : options.rewritePath(exchange.path)
   const headers = buildRequestHeaders(exchange, options.replacedFields)
+  if (exchange.hooks !== undefined) {
+    const attempt = { number: (resend?.count ?? 0) + 1, target: target.origin, fields: headers }
+    try {
+      for (const hook of exchange.hooks.onAttempt) hook(exchange, attempt)
+    } catch (error) {
+      target.end()
+      body?.destroy()
+      return options.onFailure(exchange, error)
+    }
+  }
   const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
   const call = new UpstreamCall(exchange, target, body, options, telemetry, resend)
   target.pool.dispatch(
@@ -85,6 +96,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   readonly #telemetry: CallTelemetry
   readonly #resend: Resend | undefined
   readonly #timer: CallTimer
+  /** Where the response body goes: to the client, or first through what policies make of it. */
+  #sink: Writable
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
   #statusCode: number | undefined
@@ -114,6 +127,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#options = options
     this.#telemetry = telemetry
     this.#resend = resend
+    this.#sink = exchange.response
     this.#timer = new CallTimer(this, { upstreamMs: options.responseMs, clientMs: options.clientStallMs })
     exchange.call = this
     if (options.totalMs !== undefined) {
@@ -186,6 +200,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
     const fields = fieldsForClient(this.#exchange, controller, statusCode, headers)
+    const { hooks } = this.#exchange
+    if (hooks !== undefined && hooks.onBody.length > 0) {
+      this.#sink = transformBody(this.#exchange, hooks.onBody, { status: statusCode, fields })
+    }
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
@@ -243,18 +261,18 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (this.#settled) return
     this.#timer.moved()
     this.#bodyStarted = true
-    const { response } = this.#exchange
+    const sink = this.#sink
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
       // The last chunk of a known length goes out with the end: one write less for nearly every response.
       this.#settle()
       this.#telemetry.responded(this.#statusCode as number)
-      if (chunk.length > LONGEST_TEXT) response.end(chunk)
-      else response.end(chunk.toString('latin1'), 'latin1') // each byte a character
+      if (chunk.length > LONGEST_TEXT) sink.end(chunk)
+      else sink.end(chunk.toString('latin1'), 'latin1') // each byte a character
       return
     }
-    if (!response.write(chunk)) {
+    if (!sink.write(chunk)) {
       controller.pause()
-      response.once('drain', () => {
+      sink.once('drain', () => {
         this.#timer.moved()
         controller.resume()
       })
@@ -269,8 +287,9 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const { response } = this.#exchange
     const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
     // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
-    if (raw.length > 0) response.addTrailers(buildTrailers(raw, this.#exchange.route?.responseEdits?.dropped))
-    response.end()
+    if (raw.length > 0 && this.#sink === response)
+      response.addTrailers(buildTrailers(raw, this.#exchange.route?.responseEdits?.dropped))
+    this.#sink.end()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {

@@ -1,8 +1,18 @@
+import { isRoutePolicy } from '../../src/policies/define-policy'
+import { POLICIES } from '../../src/policies/registry'
 import type { RateLimitPolicy } from '../../src/policies/rate-limit/schema'
 import type { RouteConfig } from '../../src/config/gateway-config'
 
+type PolicyConfigs = Omit<RouteConfig, 'name' | 'match' | 'upstream'>
+
+/** A policy that a file does not mention is not configured, unless it has a default. */
+export const WITHOUT_POLICIES = Object.fromEntries(
+  POLICIES.filter(isRoutePolicy).map(({ name }) => [name, undefined]),
+) as unknown as PolicyConfigs
+
 /** What a route is whose file says only which requests are its own and where they go. */
-export const ROUTE_DEFAULTS: Omit<RouteConfig, 'name' | 'match' | 'upstream'> = {
+export const ROUTE_DEFAULTS: PolicyConfigs = {
+  ...WITHOUT_POLICIES,
   auth: undefined,
   redirect: undefined,
   respond: undefined,

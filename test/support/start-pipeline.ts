@@ -16,6 +16,8 @@ import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
 import { RecentRequests } from '../../src/observe/recent/recent-requests'
 import type { SentinelLogin } from '../../src/redis/client'
+import type { RegistryEntry } from '../../src/policies/define-policy'
+import { POLICIES } from '../../src/policies/registry'
 import { RedisConnection } from '../../src/redis/connection'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
 import type { UpstreamState } from '../../src/upstream/upstream'
@@ -40,6 +42,8 @@ export interface PipelineOptions {
   readonly host?: string
   /** Answers a scrape. */
   readonly scrape?: RequestListener
+  /** Default: those of the registry. */
+  readonly policies?: readonly RegistryEntry[]
 }
 
 /** How one request ended, as counted in `gateway_requests_total`. */
@@ -82,7 +86,8 @@ after(async () => {
 
 /** The whole pipeline on a real port, in the test's own process: faster than a child, and its inside can be looked at. */
 export async function startPipeline(file: GatewayFile, options: PipelineOptions = {}): Promise<Pipeline> {
-  const config = configOf(file)
+  const { policies = POLICIES } = options
+  const config = configOf(file, policies)
   const { log, logs } = recordedLog()
   const redis =
     options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log, options.sentinelLogin)
@@ -92,6 +97,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   let draining = false
   const gateway = createGateway({
     config,
+    policies,
     log,
     redis,
     replicas: options.replicas ?? 1,
@@ -133,7 +139,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     requestsSeen: () => recent.recent().requests,
     drain: () => (draining = true),
     reload: changed => {
-      const next = configOf(changed)
+      const next = configOf(changed, policies)
       gateway.reload(next)
       applyLimits(server, next.entrypoint)
     },
@@ -152,8 +158,8 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   return pipeline
 }
 
-export function configOf(file: GatewayFile): GatewayConfig {
-  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
+export function configOf(file: GatewayFile, policies: readonly RegistryEntry[] = POLICIES): GatewayConfig {
+  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {}, policies)
   if (!config) throw new Error(formatProblems(problems))
   return config
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Answer } from './upstream'
+import type { Answer } from './answer'
 
 /** Whoever reaches the upstream may ask for anything: nothing here lasts longer or grows bigger than these. */
 const MAX_DELAY_MS = 60_000

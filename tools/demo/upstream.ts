@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
+import type { Answer } from './answer'
 import {
   answerBytes,
   answerDelayed,
@@ -8,14 +9,6 @@ import {
   answerStatus,
   answerStream,
 } from './answers'
-
-/** One answer of the demo upstream. `argument` is the path segment after its name, `query` what follows the `?`. */
-export type Answer = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  argument: string,
-  query: URLSearchParams,
-) => void | Promise<void>
 
 /** Path's first segment to what answers it. */
 const ANSWERS: Readonly<Record<string, Answer>> = {

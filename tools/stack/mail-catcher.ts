@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { simpleParser, type ParsedMail } from 'mailparser'
 import { SMTPServer, type SMTPServerDataStream } from 'smtp-server'
-import { mailPage } from './mail-page'
+import { mailPage, type CaughtMail } from './mail-page'
 
 export interface MailCatcher {
   readonly smtpPort: number
@@ -14,14 +14,7 @@ export interface MailCatcher {
   stop(): Promise<void>
 }
 
-export interface CaughtMail {
-  readonly from: string
-  readonly to: string
-  readonly subject: string
-  readonly date: Date
-  readonly text: string
-  readonly html: string
-}
+export type { CaughtMail }
 
 const KEPT_MAILS = 100
 const MAX_MAIL_BYTES = 1024 * 1024

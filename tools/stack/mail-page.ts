@@ -1,4 +1,11 @@
-import type { CaughtMail } from './mail-catcher'
+export interface CaughtMail {
+  readonly from: string
+  readonly to: string
+  readonly subject: string
+  readonly date: Date
+  readonly text: string
+  readonly html: string
+}
 
 /** All mails on one page, newest first; it asks for itself again while somebody looks. */
 export function mailPage(mails: readonly CaughtMail[]): string {

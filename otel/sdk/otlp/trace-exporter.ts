@@ -1,9 +1,12 @@
+import type { MeterProvider } from '@opentelemetry/api'
 import { OTLPExporterBase } from '@opentelemetry/otlp-exporter-base'
 import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from '@opentelemetry/otlp-exporter-base/node-http'
 import { TraceExporterMetricsHelper } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
-import type { OwnMetrics } from '../exporters'
 import { SpanSerializer } from './span-serializer'
+
+/** Where processors and exporters count what they drop and fail to send. */
+export type OwnMetrics = { readonly selfObsMeterProvider?: MeterProvider }
 
 /** The SDK's exporter of spans by OTLP over http/protobuf, with our own serializer in it; settings and retries are its own. */
 export class ProtobufTraceExporter extends OTLPExporterBase<ReadableSpan[]> implements SpanExporter {

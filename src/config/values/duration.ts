@@ -13,7 +13,7 @@ const SPELLINGS: readonly (readonly [RegExp, Unit])[] = [
 ]
 
 /** A timer holds 2^31-1 ms, a little under 25 days; Node fires a longer one at once. */
-const LONGEST = '24d'
+export const LONGEST = '24d'
 const FORM = 'a number and its unit, such as 250ms, 5s, 1m, 1h or 1d'
 
 export const DURATION_PATTERN = '^\\d+(?:\\.\\d+)?(?:ms|s|m|h|d)$'

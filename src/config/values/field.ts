@@ -3,7 +3,10 @@ import type { Mistake, Parse } from './parsed'
 
 /** What JSON Schema says of a value; editors show it, `docs/gateway.schema.json` carries it. */
 export interface FieldMeta {
+  /** Markdown; also the key's line in `docs/configuration.md`. */
   readonly description: string
+  /** What the tables there show as its value, where neither type nor enum says it: `list of names`. Not part of the schema. */
+  readonly value?: string
   /** In place of a type, where several kinds of values will do. */
   readonly anyOf?: readonly object[]
   readonly type?: 'string' | 'integer' | 'boolean'

@@ -1,4 +1,4 @@
-import type { Incident, IncidentAlert } from './incident'
+import type { Incident, IncidentAlert } from './incident-record'
 
 /** Bytes of JSON of one incident: 500 of them (`MAX_INCIDENTS`) stay below 128 MiB in Redis, whatever traces and labels hold. */
 export const MAX_INCIDENT_BYTES = 256 * 1024

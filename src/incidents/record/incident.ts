@@ -1,30 +1,10 @@
-import type { Alert, Labels } from '../alerts/alert'
+import type { Alert } from '../alerts/alert'
 import type { Evidence } from '../evidence/evidence'
 import { mergeEvidence } from '../evidence/merge'
 import { bounded } from './bounded'
+import type { Incident, IncidentAlert } from './incident-record'
 
-/** What is remembered of one cause, so that the evidence outlives the traces. */
-export interface Incident {
-  readonly id: string
-  /** What alerts must have in common to belong here. */
-  readonly cause: string
-  readonly title: string
-  readonly openedAtMs: number
-  /** Set when the last of its alerts is resolved. */
-  readonly closedAtMs: number | undefined
-  readonly alerts: readonly IncidentAlert[]
-}
-
-export interface IncidentAlert {
-  readonly fingerprint: string
-  readonly labels: Labels
-  readonly annotations: Labels
-  /** Where the alert's rule can be seen in Prometheus. Comes from outside, as labels and annotations do. */
-  readonly generatorURL: string
-  readonly startsAtMs: number
-  readonly endsAtMs: number | undefined
-  readonly evidence: Evidence | undefined
-}
+export type { Incident, IncidentAlert }
 
 /** Alerts remembered in one incident; a flapping alert must not make it grow for ever. */
 const MAX_ALERTS = 50

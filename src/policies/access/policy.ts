@@ -3,14 +3,18 @@ import { createAddressBlocks } from '../../access/address-blocks'
 import type { Stage } from '../../exchange/exchange'
 import { GatewayError } from '../../errors/gateway-error'
 import { definePolicy, type Line } from '../define-policy'
-import { accessSchema, type AccessConfig } from './schema'
+import { accessListsSchema, type AccessConfig } from './schema'
 
 /** Access lists. Each of them must let a client in: those of the entrypoint first, then the route's own. */
 export const access = definePolicy({
   name: 'access',
-  schema: accessSchema.optional().meta({
-    description: "Which clients are let in, by address, of those that the entrypoint's lists let in; others get 403.",
-  }),
+  schema: accessListsSchema(
+    'Only these clients are let in here, of those that `entrypoint.access` lets in. Empty: all of them.',
+  )
+    .optional()
+    .meta({
+      description: "Which clients are let in, by address, of those that the entrypoint's lists let in; others get 403.",
+    }),
   resolve: (own, { entrypoint }): readonly AccessConfig[] => [entrypoint.access ?? [], own ?? []].flat(),
   create(lists) {
     if (lists.length === 0) return {}

@@ -13,10 +13,15 @@ const addresses = z
   )
   .prefault([])
 
-export const accessSchema = z.strictObject({
-  allow: addresses.meta({ description: 'Only these clients are let in. Empty: everybody.' }),
-  deny: addresses.meta({ description: 'These are kept out, whatever allow says.' }),
-})
+/** @param allow what its `allow` does */
+export function accessListsSchema(allow: string) {
+  return z.strictObject({
+    allow: addresses.meta({ description: allow, value: VALUE }),
+    deny: addresses.meta({ description: 'These clients get 403, whatever `allow` says.', value: VALUE }),
+  })
+}
+
+const VALUE = 'list of addresses and CIDR blocks'
 
 /** Addresses and CIDR blocks of clients. */
-export type AccessConfig = Frozen<z.output<typeof accessSchema>>
+export type AccessConfig = Frozen<z.output<ReturnType<typeof accessListsSchema>>>

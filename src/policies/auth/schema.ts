@@ -12,12 +12,13 @@ export const authSchema = z
     apiKey: z
       .strictObject({
         header: field(parseCredentialName, {
-          description: 'The field in which clients send their key.',
+          description: 'Who shows the API key of a consumer in this field passes, nobody else. `apiKey: {}` will do.',
+          value: 'field name',
           type: 'string',
           pattern: HEADER_NAME_PATTERN,
         }).prefault('x-api-key'),
         forward: field(parseFlag, {
-          description: 'Send the key on to the upstream, which mostly has no use for it.',
+          description: 'Send the key on to the upstream.',
           type: 'boolean',
         }).prefault(false),
       })
@@ -26,17 +27,22 @@ export const authSchema = z
     jwt: z
       .strictObject({
         tokens: field(referenceTo('an entry of "tokens"'), {
-          description: 'Name of an entry of tokens in this file.',
+          description:
+            'Who shows a valid token of these `tokens` passes: `Authorization: Bearer`. With `apiKey` beside it, one of the two will do.',
+          value: 'name',
           type: 'string',
         }),
         forward: field(parseFlag, {
-          description: 'Send the token on to the upstream, which mostly wants to know more of it.',
+          description: 'Send the token on to the upstream.',
           type: 'boolean',
         }).prefault(true),
       })
       .optional()
       .meta({ description: 'Let in who shows a valid token: Authorization: Bearer (RFC 6750).' }),
-    scopes: z.array(scope).prefault([]).meta({ description: 'What the credential must be good for: all of them.' }),
+    scopes: z
+      .array(scope)
+      .prefault([])
+      .meta({ description: 'What the credential must be good for: all of them, else 403.', value: 'list of scopes' }),
   })
   .meta({ description: 'What clients must show; nobody else passes. Left out: everybody passes.' })
 

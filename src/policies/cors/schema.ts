@@ -26,22 +26,29 @@ export const corsSchema = z
         }),
       )
       .min(1)
-      .meta({ description: 'Whose pages may read the answers of this route.' }),
+      .meta({
+        description:
+          'Whose pages may read the answers of this route: `https://shop.example`, `https://*.shop.example` for every name below it, `*` for all. [More](#pages-of-other-origins).',
+        value: 'list of origins',
+      }),
     methods: z
       .array(field(parseMethod, { description: 'An HTTP method.', type: 'string', examples: ['GET', 'POST'] }))
       .min(1)
       .optional()
-      .meta({ description: 'What these pages may send. Left out: the methods of the route.' }),
-    headers: z
-      .array(corsHeaderName)
-      .optional()
-      .meta({ description: 'Header fields that they may set. Left out: all that they ask for.' }),
-    exposeHeaders: z
-      .array(corsHeaderName)
-      .prefault([])
-      .meta({ description: 'Header fields of answers that they may read besides the usual ones.' }),
+      .meta({
+        description: 'What these pages may send. Left out: the methods of the route.',
+        value: 'list of methods',
+      }),
+    headers: z.array(corsHeaderName).optional().meta({
+      description: 'Header fields that they may set. Left out: all that they ask for.',
+      value: 'list of field names',
+    }),
+    exposeHeaders: z.array(corsHeaderName).prefault([]).meta({
+      description: 'Header fields of answers that they may read, besides the few that browsers always show.',
+      value: 'list of field names',
+    }),
     credentials: field(parseFlag, {
-      description: 'Whether cookies and the like may go along; not with * in origins.',
+      description: 'Whether cookies and the like may go along. Not with `*` in `origins`.',
       type: 'boolean',
     }).prefault(false),
     maxAge: durationField('How long a browser need not ask again. Left out: as it thinks best, mostly 5 s.', {

@@ -8,7 +8,7 @@ import { maintenanceField, type MaintenanceConfig } from './schema'
 export const maintenance = definePolicy({
   name: 'maintenance',
   schema: maintenanceField(
-    'Turn every request of this route down with 503. false: also not while the entrypoint has maintenance.',
+    'Turn every request of this route down with 503, reason `maintenance`, before its limits are asked. `false`: also not while the entrypoint has maintenance.',
   ).optional(),
   resolve: (own, { entrypoint }) => (own ?? entrypoint.maintenance) || undefined,
   create: config => ({ onRequest: refuseForMaintenance(config) }),

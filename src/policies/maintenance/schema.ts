@@ -17,7 +17,12 @@ const MAINTENANCE_FORMS = [
   {
     type: 'object',
     properties: {
-      retryAfter: { type: 'string', pattern: `${DURATION_PATTERN}|\\$\\{`, description: 'When clients may try again.' },
+      retryAfter: {
+        type: 'string',
+        pattern: `${DURATION_PATTERN}|\\$\\{`,
+        description: 'In the place of `true`: when clients may come again, as `Retry-After` says it.',
+        value: '`1s` to `24d`',
+      },
     },
     required: ['retryAfter'],
     additionalProperties: false,
@@ -41,5 +46,5 @@ function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | false> {
 }
 
 export function maintenanceField(description: string): z.ZodType<MaintenanceConfig | false> {
-  return field(parseMaintenance, { description, anyOf: MAINTENANCE_FORMS })
+  return field(parseMaintenance, { description, value: '`true`, `false`, or map', anyOf: MAINTENANCE_FORMS })
 }

@@ -1,4 +1,4 @@
-import type { LocalCounter } from './local-store'
+import type { LocalCounter } from './local-counter'
 import { MAX_LOCAL_CLIENTS, OVERFLOW_KEY } from './local-window'
 import type { Standing } from './rate-limit-store'
 

@@ -1,5 +1,5 @@
 import { MemoryStore, type Options } from 'express-rate-limit'
-import type { LocalCounter } from './local-store'
+import type { LocalCounter } from './local-counter'
 import type { Standing } from './rate-limit-store'
 
 /** Clients counted in memory per policy; those above it share one count, so that memory stays bounded. */

@@ -13,13 +13,15 @@ const schema = z
   .strictObject({
     to: field(parseRedirectTarget, {
       description:
-        "A path or an http(s) URL. With /* at its end, the rest of the path below the route's is put there. The query is kept.",
+        "Where the client is sent. With `/*` at its end, the rest of the path below the route's is put there: `/new/*` makes `/new/a/b` of `/old/a/b` for the route `/old`. Where the route's path is nothing but parameters the rest is all of it: `https://new.example/*` moves a whole site for the route `/:path`. The query is kept.",
+      value: 'path, or http(s) URL',
       type: 'string',
       pattern: REDIRECT_PATTERN,
       examples: ['/new/*', 'https://shop.example/'],
     }),
     status: field(parseRedirectStatus, {
-      description: '301, 302 or 303; 307 and 308 have the client keep its method and body.',
+      description: '307 and 308 have the client keep its method and body.',
+      value: '301, 302, 303, 307, 308',
       anyOf: [{ enum: REDIRECT_STATUSES }, { type: 'string', pattern: '^30[12378]$|\\$\\{' }],
     }).prefault(308),
   })
@@ -32,6 +34,12 @@ type RedirectConfig = z.output<typeof schema>
 export const redirect = definePolicy({
   name: 'redirect',
   schema: schema.optional(),
+  example: `
+# /old/a/b?c=d goes to /a/b?c=d of the new address.
+- name: old
+  match: { host: shop.example, path: /old }
+  redirect: { to: 'https://shop.example/*', status: 301 }
+`,
   answers: true,
   /** A client that is sent to where it came from comes again at once. */
   check(written, context) {

@@ -6,7 +6,11 @@ import { checkHeaderEdits, describeEdits, headerEditsSchema } from '../header-ed
 /** Header fields of the request that are changed on its way to the upstream. */
 export const requestHeaders = definePolicy({
   name: 'requestHeaders',
-  schema: headerEditsSchema(parseRequestEditName, 'the request').meta({
+  schema: headerEditsSchema(
+    parseRequestEditName,
+    "the client's request",
+    'Fields of the client that are not forwarded.',
+  ).meta({
     description: 'What is changed of the header section before the request is forwarded.',
   }),
   needsUpstream: true,

@@ -11,12 +11,18 @@ import { definePolicy } from '../define-policy'
 
 const schema = z
   .strictObject({
-    status: numberField('Status of the response.', { atLeast: 200, atMost: 599 }).prefault(200),
+    status: numberField('Every request gets the same response, with this status.', {
+      atLeast: 200,
+      atMost: 599,
+    }).prefault(200),
     headers: z
       .record(headerName(parseResponseEditName), headerValue)
       .prefault({})
-      .meta({ description: 'Its header fields by name. Content-Type is text/plain unless it is here.' }),
-    body: field(parseBody, { description: 'Its body.', type: 'string' }).optional(),
+      .meta({ description: 'Its header fields.', value: 'map of names to values' }),
+    body: field(parseBody, {
+      description: 'Its body; `text/plain` unless `headers` has a `Content-Type`. Left out: an empty one.',
+      type: 'string',
+    }).optional(),
   })
   .meta({ description: 'Gives every request the same answer, in the place of an upstream.' })
   .transform(({ status, headers, body }) => ({ status, headers: toFields(headers), body }))
@@ -30,6 +36,17 @@ const WITHOUT_BODY: readonly number[] = [204, 205, 304]
 export const respond = definePolicy({
   name: 'respond',
   schema: schema.optional(),
+  example: `
+# Answered here, without an upstream, and for this very path.
+- name: robots
+  match: { host: shop.example, path: /robots.txt, exact: true }
+  respond:
+    status: 200
+    headers: { cache-control: max-age=86400 }
+    body: |
+      User-agent: *
+      Disallow: /api/
+`,
   answers: true,
   check(written, context) {
     const names = checkFieldNames(context, 'headers')

@@ -6,7 +6,11 @@ import { checkHeaderEdits, describeEdits, headerEditsSchema } from '../header-ed
 /** Header fields of the response that are changed on its way to the client. */
 export const responseHeaders = definePolicy({
   name: 'responseHeaders',
-  schema: headerEditsSchema(parseResponseEditName, 'the response').meta({
+  schema: headerEditsSchema(
+    parseResponseEditName,
+    "the upstream's response",
+    'Fields of the upstream that the client does not get, neither as headers nor as trailers.',
+  ).meta({
     description:
       "What is changed of the response's header section. On what the gateway answers itself for this route, what is set and added is there too.",
   }),

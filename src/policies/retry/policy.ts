@@ -7,7 +7,7 @@ export const retry = definePolicy({
   name: 'retry',
   schema: field(choice(['idempotent', 'always', 'never']), {
     description:
-      'Which requests may reach the upstream more than once, where it has retries: those whose method allows it (idempotent), all (always), none (never). A request that never reached a target is tried again in any case but never.',
+      'Which requests may reach the upstream more than once, where it has `retries`: those whose method allows it, all, or none.',
     type: 'string',
     enum: ['idempotent', 'always', 'never'],
   }).prefault('idempotent'),

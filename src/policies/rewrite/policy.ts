@@ -7,7 +7,9 @@ import { parseAddPrefix, parseStripPrefix, segmentsOf } from '../../config/value
 import { definePolicy, type Line } from '../define-policy'
 
 const stripPrefixField = field(parseStripPrefix, {
-  description: "Cut off the front of the path before it is forwarded: whole segments, as the route's path has them.",
+  description:
+    'Cut off the front of the path before it is forwarded: whole segments that `match.path` begins with, no parameters.',
+  value: 'path',
   type: 'string',
   examples: ['/api'],
 }).optional()
@@ -16,7 +18,9 @@ const schema = z
   .strictObject({
     stripPrefix: stripPrefixField,
     addPrefix: field(parseAddPrefix, {
-      description: 'Put in front of the path before it is forwarded. Together with stripPrefix it replaces the prefix.',
+      description:
+        'Put in front of the path before it is forwarded, after `stripPrefix`: both together replace a prefix. `{ stripPrefix: /api, addPrefix: /v2 }` makes `/v2/orders` of `/api/orders`.',
+      value: 'path',
       type: 'string',
       examples: ['/v2'],
     }).optional(),

@@ -8,9 +8,9 @@ export const timeouts = definePolicy({
   name: 'timeouts',
   schema: z
     .strictObject({
-      response: responseTimeout.optional(),
-      idle: idleTimeout.optional(),
-      total: totalTimeout.optional(),
+      response: responseTimeout.optional().meta({ description: "In place of the upstream's `timeouts.response`." }),
+      idle: idleTimeout.optional().meta({ description: "In place of the upstream's `timeouts.idle`." }),
+      total: totalTimeout.optional().meta({ description: "In place of the upstream's `timeouts.total`." }),
     })
     .transform(({ response, idle, total }) => ({
       ...(response !== undefined && { responseMs: response }),

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { durationField } from '../../config/fields'
-import type { Frozen } from '../../config/frozen'
 import { parseFlag } from '../../config/values/choice'
 import { durationText } from '../../config/values/duration'
 import { field } from '../../config/values/field'
@@ -14,9 +13,12 @@ const DEFAULT_IDLE_TIMEOUT = '5m'
 const DEFAULT_IDLE_TIMEOUT_MS = 300_000
 
 const settings = z.strictObject({
-  idleTimeout: durationField('How long nothing may move in either direction. Pings are something.', {
-    atLeast: '1s',
-  }).prefault(DEFAULT_IDLE_TIMEOUT),
+  idleTimeout: durationField(
+    'How long nothing may move in either direction; then the gateway ends both connections. Pings are something.',
+    {
+      atLeast: '1s',
+    },
+  ).prefault(DEFAULT_IDLE_TIMEOUT),
 })
 
 const flag = field(parseWebSocketFlag, {
@@ -32,8 +34,8 @@ export const websocket = definePolicy({
     .transform(config => config && { idleTimeoutMs: config.idleTimeout })
     .prefault(true)
     .meta({
-      description:
-        'Upgrades to WebSocket: true lets them through, false refuses them with 403, a map lets them through and says more.',
+      description: 'Upgrades to WebSocket. `false`: refused with 403, reason `forbidden`.',
+      value: '`true`, `false`, or map',
     }),
   needsUpstream: true,
   create: config =>
@@ -44,9 +46,6 @@ export const websocket = definePolicy({
     return idle === DEFAULT_IDLE_TIMEOUT ? [] : [{ about: 'upgrades', text: `WebSockets silent for up to ${idle}` }]
   },
 })
-
-/** False: refused. */
-export type WebSocketConfig = Frozen<z.output<typeof websocket.schema>>
 
 /** `websocket: true` is the same as a map with nothing in it. */
 function parseWebSocketFlag(found: unknown): Parsed<false | { readonly idleTimeout: number }> {

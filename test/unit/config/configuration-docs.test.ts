@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readSettings } from '../../../src/config/env'
 import { parseGatewayFile } from '../../../src/config/gateway-file'
+import { describedSchema } from '../../../src/config/json-schema'
 import { readIncidentSettings } from '../../../src/config/incident-settings'
 import { formatProblems } from '../../../src/config/problems'
 import { INCIDENT_VARIABLES, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/variable-names'
+import { withKeyTables } from '../../../tools/docs/key-tables'
 
 interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>
@@ -75,6 +77,12 @@ describe('docs/configuration.md', () => {
       assert.equal(ROWS.get(key), standard)
     })
   }
+
+  it('has the tables that `npm run schema` writes', () => {
+    assert.equal(TEXT, withKeyTables(TEXT, describedSchema()), 'run: npm run schema')
+    const sections = [...TEXT.matchAll(/^<!-- keys of (\w+)/gm)].map(([, section]) => section)
+    assert.deepEqual(sections, ['entrypoint', 'consumers', 'tokens', 'upstreams', 'routes'])
+  })
 
   it('has no key and no variable that does not exist', () => {
     const known = new Set<string>([

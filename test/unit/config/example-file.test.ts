@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { readGatewayFile } from '../../../src/config/gateway-file'
+import { POLICIES } from '../../../src/policies/registry'
+import { withExampleRoutes } from '../../../tools/docs/example-routes'
 import { createAuthority } from '../../support/certificates'
 import { temporaryFolder } from '../../support/temporary-folder'
 
@@ -60,6 +62,11 @@ describe('docs/gateway.example.yaml', () => {
     })
     assert.deepEqual(problems, [])
     assert.ok(config)
+  })
+
+  it('has the examples of policies that `npm run schema` writes', () => {
+    const text = readFileSync(EXAMPLE, 'utf8')
+    assert.equal(text, withExampleRoutes(text, POLICIES), 'run: npm run schema')
   })
 
   it('is a file that editors take', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { FILES_ON_DISK } from '../../../src/config/config-files'
 import { readGatewayFile } from '../../../src/config/gateway-file'
 import type { GatewayConfig } from '../../../src/config/gateway-config'
-import { LIMIT_DEFAULTS, ROUTE_DEFAULTS } from '../../support/config-defaults'
+import { LIMIT_DEFAULTS, ROUTE_DEFAULTS, WITHOUT_POLICIES } from '../../support/config-defaults'
 import { configOf, gatewayYaml } from './gateway-yaml'
 
 const ROOT = join(__dirname, '../../../..')
@@ -162,6 +162,7 @@ describe('a valid gateway.yaml', () => {
     )
     assert.deepEqual(routes, [
       {
+        ...WITHOUT_POLICIES,
         name: 'orders',
         match: {
           path: '/v1/orders:batch/:id',

@@ -1,0 +1,60 @@
+/** What the ops port reads from the gateway: the shapes that endpoints and their pages share. */
+
+/** Those who run into one rate limit most often. */
+export interface OffenderList {
+  readonly route: string
+  readonly policy: string
+  /** All times that the policy was exceeded since the process began. */
+  readonly limited: number
+  readonly httpRoute: string
+  readonly offenders: readonly { readonly client: string; readonly count: number; readonly error: number }[]
+}
+
+export type OffenderReader = () => readonly OffenderList[]
+
+/** One upstream as this replica sees it now. */
+export interface UpstreamState {
+  readonly name: string
+  /** So few targets are well that all of them are asked. */
+  readonly panicking: boolean
+  readonly targets: readonly TargetState[]
+}
+
+export interface TargetState {
+  readonly target: string
+  /** Whether it gets its share of requests. */
+  readonly healthy: boolean
+  /** Absent where nothing counts its failures. */
+  readonly circuit?: 'closed' | 'open' | 'half_open'
+  /** Absent without `healthCheck`. */
+  readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
+  /** Calls under way, those that wait for a connection included. */
+  readonly activeCalls: number
+  readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
+}
+
+export type UpstreamReader = () => readonly UpstreamState[]
+
+/** One kept request in a list, as the telemetry of the process tells it. */
+export interface TraceSummary {
+  readonly traceId: string
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number
+  readonly method: string | undefined
+  readonly path: string | undefined
+  readonly route: string | undefined
+  readonly upstream: string | undefined
+  readonly status: number | undefined
+  readonly outcome: string | undefined
+  readonly reason: string | undefined
+  readonly durationMs: number
+  /** Why it was kept. */
+  readonly cause: string
+}
+
+export type TraceFilter = { readonly [Key in keyof TraceSummary]?: string | undefined }
+
+export interface TraceReader {
+  list(filter: TraceFilter, limit: number): readonly TraceSummary[]
+  otlpJson(traceId: string): string | undefined
+}

@@ -1,0 +1,130 @@
+import { trace } from '@opentelemetry/api'
+import { GatewayError } from '../errors/gateway-error'
+import type { Reason } from '../errors/reasons'
+import { ANSWERED, type Answered, type Consumer, type Exchange, type LateHooks } from '../exchange/exchange'
+import { sendLocalReply } from '../exchange/local-reply'
+import type { Hooks } from './define-policy'
+
+/**
+ * A request as policies see it that do not belong to the gateway itself. Narrow on purpose: what is here can be kept the
+ * same while the gateway changes.
+ */
+export interface PolicyContext {
+  readonly method: string
+  /** Normalised, without query: what was matched, and what is forwarded before rewrites. */
+  readonly path: string
+  /** With its `?`, or empty. */
+  readonly query: string
+  /** Lower case, without port; empty when the client named none. */
+  readonly host: string
+  /** Names in lower case. */
+  readonly headers: Exchange['request']['headers']
+  readonly clientAddress: string
+  /** Undefined before authentication, and on routes without. */
+  readonly consumer: Pick<Consumer, 'name' | 'tier' | 'scopes'> | undefined
+  /** Name of the route; undefined before routing. */
+  readonly route: string | undefined
+  /** Calls to targets so far; 0 before the first. */
+  readonly attempt: number
+  readonly traceId: string | undefined
+  /** Answers in place of everything behind: `return context.respond(…)`. */
+  respond(reply: Reply): Answered
+  /** Refuses with one of the reasons in `docs/errors.md`. */
+  refuse(reason: Reason, why?: string): never
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+/** The hooks of `Hooks`, with the narrow context in place of the exchange. */
+export type ContextHooks = {
+  readonly [Phase in keyof Hooks]?: WithContext<NonNullable<Hooks[Phase]>>
+}
+
+type WithContext<Hook> = Hook extends (exchange: Exchange, ...rest: infer Rest) => infer Result
+  ? (context: PolicyContext, ...rest: Rest) => Result
+  : never
+
+/** Makes hooks of the gateway out of hooks that know no more than the context. One context for each exchange. */
+export function withContext({ onArrival, onRequest, onAttempt, onResponse, onBody, onEnd }: ContextHooks): Hooks {
+  const onAttemptOf: LateHooks['onAttempt'][number] = (exchange, attempt) => {
+    const context = contextOf(exchange)
+    context.attempt = attempt.number
+    onAttempt?.(context, attempt)
+  }
+  return {
+    onArrival: onArrival && (exchange => onArrival(contextOf(exchange))),
+    onRequest: onRequest && (exchange => onRequest(contextOf(exchange))),
+    // Without any of them nobody asks how many calls there were.
+    onAttempt: (onAttempt ?? onResponse ?? onBody ?? onEnd) && onAttemptOf,
+    onResponse: onResponse && ((exchange, head) => onResponse(contextOf(exchange), head)),
+    onBody: onBody && ((exchange, head) => onBody(contextOf(exchange), head)),
+    onEnd: onEnd && (exchange => onEnd(contextOf(exchange))),
+  }
+}
+
+const contexts = new WeakMap<Exchange, ExchangeContext>()
+
+function contextOf(exchange: Exchange): ExchangeContext {
+  let context = contexts.get(exchange)
+  if (context === undefined) contexts.set(exchange, (context = new ExchangeContext(exchange)))
+  return context
+}
+
+class ExchangeContext implements PolicyContext {
+  readonly #exchange: Exchange
+  attempt = 0
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+  }
+
+  get method(): string {
+    return this.#exchange.request.method ?? ''
+  }
+
+  get path(): string {
+    return this.#exchange.path
+  }
+
+  get query(): string {
+    return this.#exchange.query
+  }
+
+  get host(): string {
+    return this.#exchange.host
+  }
+
+  get headers(): PolicyContext['headers'] {
+    return this.#exchange.request.headers
+  }
+
+  get clientAddress(): string {
+    return this.#exchange.clientAddress
+  }
+
+  get consumer(): PolicyContext['consumer'] {
+    return this.#exchange.consumer
+  }
+
+  get route(): string | undefined {
+    return this.#exchange.route?.name
+  }
+
+  get traceId(): string | undefined {
+    return trace.getSpanContext(this.#exchange.context)?.traceId
+  }
+
+  respond({ status, headers = {}, body = '' }: Reply): Answered {
+    const length = status === 204 || status === 304 ? [] : ['Content-Length', String(Buffer.byteLength(body))]
+    sendLocalReply(this.#exchange, { status, fields: [...Object.entries(headers).flat(), ...length], body })
+    return ANSWERED
+  }
+
+  refuse(reason: Reason, why?: string): never {
+    throw new GatewayError(reason, why === undefined ? {} : { cause: new Error(why) })
+  }
+}

@@ -1,0 +1,15 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describedSchema, gatewayJsonSchema } from '../../src/config/json-schema'
+import { POLICIES } from '../../src/policies/registry'
+import { withExampleRoutes } from './example-routes'
+import { withKeyTables } from './key-tables'
+
+/** `npm run schema`: writes what is generated in `docs/`. From `dist/tools/docs` to the root of the project. */
+const DOCS = join(__dirname, '../../..', 'docs')
+const CONFIGURATION = join(DOCS, 'configuration.md')
+const EXAMPLE = join(DOCS, 'gateway.example.yaml')
+
+writeFileSync(join(DOCS, 'gateway.schema.json'), gatewayJsonSchema())
+writeFileSync(CONFIGURATION, withKeyTables(readFileSync(CONFIGURATION, 'utf8'), describedSchema()))
+writeFileSync(EXAMPLE, withExampleRoutes(readFileSync(EXAMPLE, 'utf8'), POLICIES))
