@@ -132,7 +132,7 @@ async function main(): Promise<void> {
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
-    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
+    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken, allowedHosts: opsHosts(settings) }),
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })
 
@@ -259,6 +259,11 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
   const redis = new RedisConnection(redisUrl, log, { username, password })
   log.info({ event: 'startup', store: 'redis', redis: redis.address }, 'Redis client initialized')
   return redis
+}
+
+/** Names that the ops port may be asked by, beside those that no other site can have. */
+function opsHosts({ opsPublicUrl, opsAllowedHosts }: Settings): string[] {
+  return [...opsAllowedHosts, ...(opsPublicUrl === undefined ? [] : [new URL(opsPublicUrl).hostname])]
 }
 
 function opsUrl(host: string, port: number): string {

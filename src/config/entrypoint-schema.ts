@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { accessSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
-import { choice } from './values/choice'
+import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
 import { parseTlsVersion } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
@@ -83,8 +83,12 @@ export const entrypointSchema = z
     ).optional(),
     overload: overloadSchema.prefault({}),
     access: accessSchema.optional().meta({
-      description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
+      description: 'Which clients are let in, by address; all others get 403. /metrics has further rules of its own.',
     }),
+    metrics: field(parseFlag, {
+      description: 'Whether /metrics is answered on this port. false: 404; the ops port always answers it.',
+      type: 'boolean',
+    }).prefault(true),
     maintenance: maintenanceField(
       'Turn the requests of every route down with 503, those aside that say maintenance: false.',
     ).prefault(false),

@@ -7,6 +7,7 @@ import { KNOWN_VARIABLES, VARIABLES } from './variable-names'
 import { parseBearerToken } from './values/bearer-token'
 import { choice, parseBoolean } from './values/choice'
 import { field, type IssueParams } from './values/field'
+import { parseHostNames } from './values/host-names'
 import { parseListenHost } from './values/listen-host'
 import { mistake, refuse, type Mistake, type Parse } from './values/parsed'
 import { parsePublicUrl } from './values/public-url'
@@ -45,6 +46,7 @@ const settingsSchema = z.object({
   opsHost: field(parseListenHost).prefault('127.0.0.1'),
   opsPublicUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
+  opsAllowedHosts: field(parseHostNames).default([]),
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),

@@ -121,6 +121,7 @@ function toConfig(
         maxEventLoopDelayMs: entrypoint.overload.maxEventLoopDelay,
       },
       access: entrypoint.access,
+      metrics: entrypoint.metrics,
       tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
       ...entrypointPolicies(entrypoint, { entrypoint, tokens }, entries),

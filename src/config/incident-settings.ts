@@ -6,6 +6,7 @@ import { unknownVariables } from './unknown-variables'
 import { parseBearerToken } from './values/bearer-token'
 import { choice, parseBoolean } from './values/choice'
 import { field, type IssueParams } from './values/field'
+import { parseHosts } from './values/host-names'
 import { parseListenHost } from './values/listen-host'
 import { refuse, type Parsed } from './values/parsed'
 import { parsePublicUrl } from './values/public-url'
@@ -30,6 +31,10 @@ export interface IncidentSettings {
   readonly tempoUrl: string | undefined
   /** `OPS_TOKEN`: opens the gateways' ops ports where they are open to more than loopback. */
   readonly opsToken: string | undefined
+  /** `OPS_TOKEN_HOSTS`, with commas: hosts that get `OPS_TOKEN`, beside those that Prometheus scrapes for `GATEWAY_JOB`. */
+  readonly opsTokenHosts: readonly string[]
+  /** `GATEWAY_JOB`: the job under which Prometheus scrapes the gateways; default `myesi-api`. */
+  readonly gatewayJob: string
   /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from far away. */
   readonly token: string | undefined
   /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
@@ -61,6 +66,8 @@ const schema = z.object({
   jaegerUrl: field(parsePublicUrl).optional(),
   tempoUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
+  opsTokenHosts: field(parseHosts).default([]),
+  gatewayJob: z.string().default('myesi-api'),
   token: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),

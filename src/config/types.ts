@@ -26,6 +26,8 @@ export interface Settings {
   readonly opsPublicUrl: string | undefined
   /** `OPS_TOKEN`: opens the ops port beyond health and metrics where it listens on more than loopback. */
   readonly opsToken: string | undefined
+  /** `OPS_ALLOWED_HOSTS`, with commas: names that the ops port may be asked by, beside the host of `OPS_PUBLIC_URL`. */
+  readonly opsAllowedHosts: readonly string[]
   /** `REDIS_URL` (`redis://`, `rediss://`, with `+sentinel` or `+cluster`); unset: limits are counted in memory. */
   readonly redisUrl: string | undefined
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
@@ -39,7 +41,7 @@ export interface Settings {
   readonly configWatch: boolean
   /** `LOG_LEVEL` (`fatal`, `error`, `warn`, `info`, `debug`, `trace`, `silent`); default `info`. */
   readonly logLevel: string
-  /** `METRICS_TOKEN`: bearer token that opens `/metrics` on the gateway port to any address. */
+  /** `METRICS_TOKEN`: bearer token that `/metrics` on the gateway port then wants from every client. */
   readonly metricsToken: string | undefined
   /** `TELEMETRY_REQUIRED`: refuse to start when instrumentation is not fully active; default false. */
   readonly telemetryRequired: boolean
@@ -71,6 +73,8 @@ export interface EntrypointConfig {
   readonly overload: OverloadConfig
   /** Who may use the gateway at all. */
   readonly access: AccessConfig | undefined
+  /** Whether `/metrics` is answered on this port. */
+  readonly metrics: boolean
   /** Undefined: plain HTTP. */
   readonly tls: EntrypointTlsConfig | undefined
   /** Connections open at once, at the most. */

@@ -65,6 +65,8 @@ async function main(): Promise<void> {
       ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl)]),
     ],
     opsToken: settings.opsToken,
+    opsTokenHosts: settings.opsTokenHosts,
+    gatewayJob: settings.gatewayJob,
     showClients: settings.showClients,
   }
   let publicUrl = settings.publicUrl ?? ''
@@ -121,6 +123,7 @@ async function main(): Promise<void> {
     pages: createPages({
       incidents,
       prometheus: gatherOptions.prometheus,
+      gatewayJob: settings.gatewayJob,
       places: placesOf(settings),
     }),
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),

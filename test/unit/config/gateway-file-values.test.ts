@@ -988,6 +988,9 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       '"Content-Length" belongs to the connection, or says where the message ends',
     ],
   ],
+  'metrics of the entrypoint': [
+    ['entrypoint', 'metrics: off', 'entrypoint.metrics', 'off', '"off" is neither true nor false', 'false'],
+  ],
   maintenance: [
     ['route', 'maintenance: yes', 'routes[0].maintenance', 'yes', '"yes" does not say whether there is maintenance'],
     [

@@ -30,6 +30,7 @@ entrypoint:
   maxBodySize: 10GiB
   overload: { maxRequests: 0, maxEventLoopDelay: 1m }
   access: { deny: [192.0.2.0/24] }
+  metrics: false
   maxConnections: 1000000
   maintenance: { retryAfter: 10m }
 upstreams:
@@ -85,6 +86,7 @@ describe('a valid gateway.yaml', () => {
         maxUrlBytes: 8_192,
         overload: { maxRequests: 10_000, maxEventLoopDelayMs: 500 },
         access: undefined,
+        metrics: true,
         tls: undefined,
         maxConnections: 10_000,
       },
@@ -131,6 +133,7 @@ describe('a valid gateway.yaml', () => {
       maxUrlBytes: 524_288,
       overload: { maxRequests: 0, maxEventLoopDelayMs: 60_000 },
       access: { allow: [], deny: ['192.0.2.0/24'] },
+      metrics: false,
       tls: undefined,
       maxConnections: 1_000_000,
     })
