@@ -37,6 +37,7 @@ import {
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
+import { createFieldRules } from './upstream/request-headers'
 import type { UpstreamState } from './upstream/upstream'
 
 export interface GatewayOptions {
@@ -161,6 +162,7 @@ function stagesOf(
     upstream,
     telemetry: options.clientTelemetry,
     forwarding: collected.forwarding,
+    fieldRules: createFieldRules(entrypoint),
     clientStallMs: entrypoint.stallTimeoutMs,
     onFailure: handleError,
   })

@@ -4,6 +4,7 @@ import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
+import { HEADER_NAME_PATTERN, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
 import { parseTlsVersion } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { durationField, fileField, numberField, trustedProxy } from './fields'
@@ -41,6 +42,18 @@ export const entrypointSchema = z
       .array(trustedProxy)
       .prefault([])
       .meta({ description: "Whose X-Forwarded-* and Forwarded headers are believed. Empty: nobody's." }),
+    proxyOnlyHeaders: z
+      .array(field(parseProxyOnlyName, { description: 'A field name.', type: 'string', pattern: HEADER_NAME_PATTERN }))
+      .prefault([...PROXY_ONLY_HEADERS])
+      .meta({
+        description:
+          'Header fields that upstreams believe and only a proxy should write: removed from requests that do not come from trustedProxies. X-Forwarded-*, X-Real-IP and Forwarded always are.',
+      }),
+    underscoreHeaders: field(parseFlag, {
+      description:
+        'Whether fields with _ in their names are forwarded from clients that are not trustedProxies. Many upstreams read Content_Length as Content-Length.',
+      type: 'boolean',
+    }).prefault(false),
     traceContext: field(choice(['all', 'trusted', 'none']), {
       description:
         "Whose trace is continued, with its baggage and its wish to be sampled: every caller's (all), that of trustedProxies (trusted), or nobody's (none). Of all others a new one begins.",

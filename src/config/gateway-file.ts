@@ -108,6 +108,8 @@ function toConfig(
     sha256,
     entrypoint: {
       trustedProxies: entrypoint.trustedProxies,
+      proxyOnlyHeaders: entrypoint.proxyOnlyHeaders,
+      underscoreHeaders: entrypoint.underscoreHeaders,
       traceContext: entrypoint.traceContext,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,

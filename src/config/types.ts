@@ -54,6 +54,10 @@ export interface Settings {
 export interface EntrypointConfig {
   /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
   readonly trustedProxies: readonly string[]
+  /** Fields that only trusted proxies may send; lower case. */
+  readonly proxyOnlyHeaders: readonly string[]
+  /** Whether fields with `_` in their names are taken from others too. */
+  readonly underscoreHeaders: boolean
   /** Whose trace (`traceparent`, baggage, …) is continued: everybody's, that of `trustedProxies`, or nobody's. */
   readonly traceContext: 'all' | 'trusted' | 'none'
   /** How long a client may take to send its header section. */
