@@ -114,6 +114,10 @@ export interface TokenConfig {
   readonly audience: readonly string[]
   readonly jwks: KeySource
   readonly algorithms: readonly Algorithm[]
+  /** What the header `typ` may be, in lower case; a token without it counts as `jwt`. */
+  readonly types: readonly string[]
+  /** Whether ID tokens are taken. */
+  readonly idTokens: boolean
   /** By how much the issuer's clock may be ahead of ours, or behind. */
   readonly clockSkewMs: number
   /** Which claim says who asks. */
