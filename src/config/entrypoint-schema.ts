@@ -5,7 +5,7 @@ import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
-import { parseTlsVersion } from './values/tls'
+import { parseCipher, parseTlsVersion, TLS_12_CIPHERS } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { durationField, fileField, numberField, trustedProxy } from './fields'
 
@@ -30,6 +30,14 @@ export const entrypointTlsSchema = z
       description: 'The oldest version of TLS that is spoken.',
       anyOf: [{ enum: ['1.2', '1.3', 1.2, 1.3] }, { type: 'string', pattern: '\\$\\{' }],
     }).prefault('1.2'),
+    ciphers: z
+      .array(field(parseCipher, { description: "A suite by OpenSSL's name.", type: 'string' }))
+      .min(1)
+      .prefault([...TLS_12_CIPHERS])
+      .meta({
+        description:
+          'Suites for TLS 1.2. By default those with forward secrecy and authenticated encryption. TLS 1.3 has its own.',
+      }),
   })
   .meta({
     description:

@@ -132,6 +132,8 @@ export interface EntrypointTlsConfig {
   readonly cert: string
   readonly key: string
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Suites for TLS 1.2, by OpenSSL's names. */
+  readonly ciphers: readonly string[]
 }
 
 export interface UpstreamConfig {
