@@ -255,8 +255,11 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
     log.info({ event: 'startup', store: 'memory' }, 'no REDIS_URL: rate limits are counted in memory')
     return undefined
   }
-  const { redisUrl, redisSentinelUsername: username, redisSentinelPassword: password } = settings
-  const redis = new RedisConnection(redisUrl, log, { username, password })
+  const redis = new RedisConnection(settings.redisUrl, log, {
+    sentinelLogin: { username: settings.redisSentinelUsername, password: settings.redisSentinelPassword },
+    tlsFiles: { ca: settings.redisTlsCaFile, cert: settings.redisTlsCertFile, key: settings.redisTlsKeyFile },
+    timeoutMs: settings.redisTimeoutMs,
+  })
   log.info({ event: 'startup', store: 'redis', redis: redis.address }, 'Redis client initialized')
   return redis
 }

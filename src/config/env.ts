@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { hasErrors } from './problems'
 import { quoted } from './quoted'
+import { checkRedisTls } from './redis-tls-check'
 import type { ConfigProblem, Settings } from './types'
 import { unknownVariables } from './unknown-variables'
 import { KNOWN_VARIABLES, VARIABLES } from './variable-names'
@@ -50,6 +51,10 @@ const settingsSchema = z.object({
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),
+  redisTlsCaFile: z.string().optional(),
+  redisTlsCertFile: z.string().optional(),
+  redisTlsKeyFile: z.string().optional(),
+  redisTimeoutMs: field(wholeNumberText({ atLeast: 5, atMost: 10_000 })).prefault('200'),
   replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
   configFile: z.string().default('gateway.yaml'),
   configWatch: field(parseBoolean).prefault('true'),
@@ -79,6 +84,7 @@ export function readSettings(env: Environment): ReadSettings {
   const problems = [
     ...(parsed.error?.issues ?? []).map(issue => problemOf(issue, env)),
     ...checkPorts(found, env),
+    ...checkRedisTls(found),
     ...unknownVariables(env, KNOWN_VARIABLES),
   ]
   if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
@@ -88,6 +94,9 @@ export function readSettings(env: Environment): ReadSettings {
     redisUrl: undefined,
     redisSentinelUsername: undefined,
     redisSentinelPassword: undefined,
+    redisTlsCaFile: undefined,
+    redisTlsCertFile: undefined,
+    redisTlsKeyFile: undefined,
     metricsToken: undefined,
   }
   return { settings: Object.freeze({ ...unset, ...parsed.data }), problems }

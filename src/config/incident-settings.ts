@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { Environment } from './env'
+import { hasErrors } from './problems'
 import { quoted } from './quoted'
+import { checkRedisTls } from './redis-tls-check'
 import type { ConfigProblem } from './types'
 import { unknownVariables } from './unknown-variables'
 import { parseBearerToken } from './values/bearer-token'
@@ -42,6 +44,10 @@ export interface IncidentSettings {
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
   readonly redisSentinelUsername: string | undefined
   readonly redisSentinelPassword: string | undefined
+  /** `REDIS_TLS_CA_FILE`, `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: as for the gateway. */
+  readonly redisTlsCaFile: string | undefined
+  readonly redisTlsCertFile: string | undefined
+  readonly redisTlsKeyFile: string | undefined
   readonly folder: string
   /** `GRAFANA_URL`: where people reach Grafana; unset, pages have no links to dashboards. */
   readonly grafanaUrl: string | undefined
@@ -72,6 +78,9 @@ const schema = z.object({
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),
+  redisTlsCaFile: z.string().optional(),
+  redisTlsCertFile: z.string().optional(),
+  redisTlsKeyFile: z.string().optional(),
   folder: z.string().default('.incidents'),
   grafanaUrl: field(parsePublicUrl).optional(),
   repositoryUrl: field(parsePublicUrl).optional(),
@@ -89,8 +98,8 @@ export function readIncidentSettings(env: Environment): {
     Object.entries(INCIDENT_VARIABLES).map(([name, variable]) => [name, env[variable] || undefined]),
   )
   const parsed = schema.safeParse(found)
-  const near = unknownVariables(env, KNOWN_VARIABLES)
-  if (parsed.success) {
+  const others = [...checkRedisTls(found), ...unknownVariables(env, KNOWN_VARIABLES)]
+  if (parsed.success && !hasErrors(others)) {
     const unset = {
       publicUrl: undefined,
       jaegerUrl: undefined,
@@ -100,13 +109,17 @@ export function readIncidentSettings(env: Environment): {
       redisUrl: undefined,
       redisSentinelUsername: undefined,
       redisSentinelPassword: undefined,
+      redisTlsCaFile: undefined,
+      redisTlsCertFile: undefined,
+      redisTlsKeyFile: undefined,
       grafanaUrl: undefined,
       repositoryUrl: undefined,
       alertmanagerPublicUrl: undefined,
     }
-    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: near }
+    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: others }
   }
-  return { settings: undefined, problems: [...parsed.error.issues.map(issue => toProblem(issue, env)), ...near] }
+  const issues = parsed.error?.issues ?? []
+  return { settings: undefined, problems: [...issues.map(issue => toProblem(issue, env)), ...others] }
 }
 
 function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {

@@ -33,6 +33,13 @@ export interface Settings {
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
   readonly redisSentinelUsername: string | undefined
   readonly redisSentinelPassword: string | undefined
+  /** `REDIS_TLS_CA_FILE`: who may have signed the certificate of Redis; unset: the authorities Node knows. */
+  readonly redisTlsCaFile: string | undefined
+  /** `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: for a Redis that asks for a client certificate. */
+  readonly redisTlsCertFile: string | undefined
+  readonly redisTlsKeyFile: string | undefined
+  /** `REDIS_TIMEOUT_MS`: how long a request may wait for Redis; default 200. */
+  readonly redisTimeoutMs: number
   /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */
   readonly replicas: number
   /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */

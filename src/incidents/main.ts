@@ -182,8 +182,10 @@ function readSettings(): IncidentSettings {
 
 function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
   if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
-  const { redisUrl, redisSentinelUsername: username, redisSentinelPassword: password } = settings
-  return new RedisIncidentStore(redisUrl, onceInAWhile(log, 'Redis is not available'), { username, password })
+  return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'), {
+    sentinelLogin: { username: settings.redisSentinelUsername, password: settings.redisSentinelPassword },
+    tlsFiles: { ca: settings.redisTlsCaFile, cert: settings.redisTlsCertFile, key: settings.redisTlsKeyFile },
+  })
 }
 
 /** What pages link to. */

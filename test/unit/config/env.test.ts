@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readSettings, type Environment } from '../../../src/config/env'
+import { createAuthority } from '../../support/certificates'
 import type { ConfigProblem, Settings } from '../../../src/config/types'
 
 const DEFAULTS: Settings = {
@@ -13,6 +14,10 @@ const DEFAULTS: Settings = {
   redisUrl: undefined,
   redisSentinelUsername: undefined,
   redisSentinelPassword: undefined,
+  redisTlsCaFile: undefined,
+  redisTlsCertFile: undefined,
+  redisTlsKeyFile: undefined,
+  redisTimeoutMs: 200,
   replicas: 1,
   configFile: 'gateway.yaml',
   configWatch: true,
@@ -49,6 +54,8 @@ describe('settings from the environment', () => {
   })
 
   it('are read, every one of them', () => {
+    const authority = createAuthority('an authority')
+    const certificate = authority.issue('gateway')
     const env = {
       PORT: '80',
       HOST: '::1',
@@ -60,6 +67,10 @@ describe('settings from the environment', () => {
       REDIS_URL: 'rediss://user:p%40ss@redis.example:6380/3',
       REDIS_SENTINEL_USERNAME: 'watcher',
       REDIS_SENTINEL_PASSWORD: 'p%ss',
+      REDIS_TLS_CA_FILE: authority.certFile,
+      REDIS_TLS_CERT_FILE: certificate.certFile,
+      REDIS_TLS_KEY_FILE: certificate.keyFile,
+      REDIS_TIMEOUT_MS: '50',
       REPLICAS: '3',
       GATEWAY_CONFIG: '/etc/gateway/routes.yaml',
       GATEWAY_CONFIG_WATCH: 'false',
@@ -80,6 +91,10 @@ describe('settings from the environment', () => {
       redisUrl: 'rediss://user:p%40ss@redis.example:6380/3',
       redisSentinelUsername: 'watcher',
       redisSentinelPassword: 'p%ss',
+      redisTlsCaFile: authority.certFile,
+      redisTlsCertFile: certificate.certFile,
+      redisTlsKeyFile: certificate.keyFile,
+      redisTimeoutMs: 50,
       replicas: 3,
       configFile: '/etc/gateway/routes.yaml',
       configWatch: false,
@@ -89,6 +104,28 @@ describe('settings from the environment', () => {
       shutdownTimeoutMs: 0,
       shutdownDelayMs: 5_000,
     })
+  })
+
+  it('say what is wrong with the files for TLS to Redis', () => {
+    const { certFile, keyFile } = createAuthority('an authority').issue('gateway')
+    const problemsOf = (env: Environment): unknown =>
+      readSettings({ REDIS_URL: 'rediss://redis.example', ...env }).problems.map(({ where, problem, severity }) => [
+        where,
+        problem,
+        severity,
+      ])
+    assert.deepEqual(problemsOf({ REDIS_TLS_CERT_FILE: certFile }), [
+      ['REDIS_TLS_CERT_FILE', `"${certFile}" has no REDIS_TLS_KEY_FILE`, undefined],
+    ])
+    assert.deepEqual(problemsOf({ REDIS_TLS_CA_FILE: '/nowhere/ca.pem' }), [
+      ['REDIS_TLS_CA_FILE', '"/nowhere/ca.pem" is not there', undefined],
+    ])
+    assert.deepEqual(problemsOf({ REDIS_TLS_CERT_FILE: keyFile, REDIS_TLS_KEY_FILE: keyFile }), [
+      ['REDIS_TLS_CERT_FILE', `"${keyFile}" has none of what it should hold`, undefined],
+    ])
+    assert.deepEqual(problemsOf({ REDIS_URL: 'redis://redis.example', REDIS_TLS_CA_FILE: certFile }), [
+      ['REDIS_TLS_CA_FILE', 'has no effect: REDIS_URL does not use TLS', 'warning'],
+    ])
   })
 
   it('are frozen', () => {

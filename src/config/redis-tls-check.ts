@@ -1,0 +1,28 @@
+import { checkTlsFiles } from './tls-check'
+import type { ConfigProblem } from './types'
+
+/** What settings say of TLS to Redis, as text. */
+interface Found {
+  readonly redisUrl?: string | undefined
+  readonly redisTlsCaFile?: string | undefined
+  readonly redisTlsCertFile?: string | undefined
+  readonly redisTlsKeyFile?: string | undefined
+}
+
+const VARIABLES = { ca: 'REDIS_TLS_CA_FILE', cert: 'REDIS_TLS_CERT_FILE', key: 'REDIS_TLS_KEY_FILE' } as const
+
+/** Reads the files as the client will: better to know now than by an outage. */
+export function checkRedisTls(found: Found): ConfigProblem[] {
+  const files = { ca: found.redisTlsCaFile, cert: found.redisTlsCertFile, key: found.redisTlsKeyFile }
+  const problems = checkTlsFiles(files).map(({ key, mistake: { problem, ...hints }, severity }): ConfigProblem => {
+    const text = problem.replace(/"(ca|cert|key)" beside it/, (_, other: keyof typeof VARIABLES) => VARIABLES[other])
+    return { where: VARIABLES[key], problem: `"${files[key]}" ${text}`, ...hints, ...(severity && { severity }) }
+  })
+  const [first] = (['ca', 'cert', 'key'] as const).filter(key => files[key] !== undefined)
+  if (first === undefined || found.redisUrl === undefined || /^rediss/i.test(found.redisUrl)) return problems
+  const useless = 'has no effect: REDIS_URL does not use TLS'
+  return [
+    ...problems,
+    { where: VARIABLES[first], problem: useless, allowed: 'rediss:// in REDIS_URL', severity: 'warning' },
+  ]
+}
