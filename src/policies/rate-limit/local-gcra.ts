@@ -1,5 +1,5 @@
 import { LocalClients } from './local-clients'
-import type { LocalCounter } from './local-store'
+import type { LocalCounter } from './local-counter'
 import type { Standing } from './rate-limit-store'
 
 /** What is used of the limit at a moment of the monotonic clock; it drains evenly. */

@@ -1,5 +1,5 @@
 import { LocalClients } from './local-clients'
-import type { LocalCounter } from './local-store'
+import type { LocalCounter } from './local-counter'
 import type { Standing } from './rate-limit-store'
 
 interface Client {
