@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { checkServerIdentity, type ConnectionOptions, type PeerCertificate } from 'node:tls'
+import { FILES_ON_DISK } from '../config/config-files'
+import { readFileBounded } from '../config/read-file'
 
 /** Paths of PEM files for connections to Redis. */
 export interface RedisTlsFiles {
@@ -11,8 +12,8 @@ export interface RedisTlsFiles {
 }
 
 /**
- * Options for TLS to Redis. The files are read at each connection, because certificates are renewed in their place; one that
- * cannot be read at that moment stays as it was.
+ * Options for TLS to Redis. The files were checked at the start. Each connection has them read again for the next one, because
+ * certificates are renewed in their place; a file that cannot be read at that moment stays as it was.
  *
  * @param hosts the hosts of the URL: a node that a cluster names by its address may show the certificate of one of these
  */
@@ -23,16 +24,15 @@ export function redisTls(files: RedisTlsFiles | undefined, hosts: readonly strin
   for (const name of ['ca', 'cert', 'key'] as const) {
     const path = files?.[name]
     if (path === undefined) continue
-    let last = readFileSync(path)
+    let last = FILES_ON_DISK.read(path)
     // ioredis copies the options at each connection, and with that asks for them.
     Object.defineProperty(options, name, {
       enumerable: true,
       get: () => {
-        try {
-          last = readFileSync(path)
-        } catch {
-          // being replaced
-        }
+        readFileBounded(path).then(
+          content => (last = content),
+          () => {}, // being replaced, or on a mount that hangs
+        )
         return last
       },
     })
