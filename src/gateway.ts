@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
+import { createAccessCheck } from './access/access-check'
 import type { GatewayConfig } from './config/gateway-config'
 import type { EntrypointConfig } from './config/types'
 import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
@@ -36,6 +37,7 @@ import {
 import type { Logger } from './telemetry/logger'
 import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
+import { createFieldRules } from './upstream/request-headers'
 import type { UpstreamState } from './upstream/upstream'
 
 export interface GatewayOptions {
@@ -160,6 +162,7 @@ function stagesOf(
     upstream,
     telemetry: options.clientTelemetry,
     forwarding: collected.forwarding,
+    fieldRules: createFieldRules(entrypoint),
     clientStallMs: entrypoint.stallTimeoutMs,
     onFailure: handleError,
   })
@@ -177,14 +180,26 @@ function entrypointStagesOf(
   entrypoint: EntrypointConfig,
   parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate'>,
   options: GatewayOptions,
-): Pick<Snapshot, 'arrivalStages' | 'ownStages'> {
+): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
   const policies = options.policies ?? POLICIES
   const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {
     arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,
     ownStages: collectHooks(policies, { access: [entrypoint.access ?? []].flat() }, resources).stages,
+    mayScrape: mayScrapeOf(entrypoint, options.mayScrape),
   }
+}
+
+/** Whose scrape of this port is answered: access lists of the entrypoint hold for it as for every other request. */
+function mayScrapeOf(
+  { access, metrics }: EntrypointConfig,
+  mayScrape: GatewayOptions['mayScrape'],
+): (request: IncomingMessage, clientOrigin: Snapshot['clientOrigin']) => boolean {
+  if (!metrics) return () => false
+  if (access === undefined) return mayScrape
+  const isLetIn = createAccessCheck([access])
+  return (request, clientOrigin) => mayScrape(request) && isLetIn(clientOrigin(request).address)
 }
 
 /**
@@ -192,7 +207,7 @@ function entrypointStagesOf(
  * becomes an exchange.
  */
 function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { logAccess, metrics, recent, serverTelemetry, mayScrape, scrape } = options
+  const { logAccess, metrics, recent, serverTelemetry, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
@@ -208,9 +223,9 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     },
   }
   return function enterGateway(request, response) {
-    // A scrape is not traffic: no span, no metric, no log line.
-    if (isScrape(request) && mayScrape(request)) return scrape(request, response)
     const { snapshot } = active
+    // A scrape is not traffic: no span, no metric, no log line.
+    if (isScrape(request) && snapshot.mayScrape(request, snapshot.clientOrigin)) return scrape(request, response)
     if (snapshot.shedder.rejects(inFlight.size)) {
       metrics.countRefused('shed')
       recent.noteRefused()
@@ -322,8 +337,9 @@ function about({ serverTelemetry }: GatewayOptions): RequestHandler {
   }
 }
 
-const refuseScrape: RequestHandler = function refuseScrape() {
-  throw new GatewayError('forbidden')
+const refuseScrape: RequestHandler = function refuseScrape(_request, response) {
+  const { config } = response.locals['snapshot'] as Snapshot
+  throw new GatewayError(config.entrypoint.metrics ? 'forbidden' : 'no_route')
 }
 
 const refuseMethod: RequestHandler = function refuseMethod() {

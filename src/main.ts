@@ -132,7 +132,7 @@ async function main(): Promise<void> {
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
-    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken }),
+    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken, allowedHosts: opsHosts(settings) }),
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })
 
@@ -255,10 +255,18 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
     log.info({ event: 'startup', store: 'memory' }, 'no REDIS_URL: rate limits are counted in memory')
     return undefined
   }
-  const { redisUrl, redisSentinelUsername: username, redisSentinelPassword: password } = settings
-  const redis = new RedisConnection(redisUrl, log, { username, password })
+  const redis = new RedisConnection(settings.redisUrl, log, {
+    sentinelLogin: { username: settings.redisSentinelUsername, password: settings.redisSentinelPassword },
+    tlsFiles: { ca: settings.redisTlsCaFile, cert: settings.redisTlsCertFile, key: settings.redisTlsKeyFile },
+    timeoutMs: settings.redisTimeoutMs,
+  })
   log.info({ event: 'startup', store: 'redis', redis: redis.address }, 'Redis client initialized')
   return redis
+}
+
+/** Names that the ops port may be asked by, beside those that no other site can have. */
+function opsHosts({ opsPublicUrl, opsAllowedHosts }: Settings): string[] {
+  return [...opsAllowedHosts, ...(opsPublicUrl === undefined ? [] : [new URL(opsPublicUrl).hostname])]
 }
 
 function opsUrl(host: string, port: number): string {

@@ -44,10 +44,17 @@ export function isNear(request: IncomingMessage, ownHost?: string): boolean {
 export function namesNearHost({ headers }: IncomingMessage, ownHost?: string): boolean {
   const { host = '' } = headers
   if (host === '') return true
-  const [, bracketed, name = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/.exec(host) ?? []
+  const [, bracketed, name = ''] = HOST.exec(host) ?? []
   if (bracketed !== undefined) return isIP(bracketed) === 6
   return isIP(name) === 4 || /^[\w-]+$/.test(name) || (name !== '' && name.toLowerCase() === ownHost?.toLowerCase())
 }
+
+/** The name that a request was sent to, in lower case and without its port; empty where Host is not a name. */
+export function hostOf({ headers }: IncomingMessage): string {
+  return HOST.exec(headers.host ?? '')?.[2]?.toLowerCase() ?? ''
+}
+
+const HOST = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/
 
 /** RFC 7239, RFC 9110 §7.6.3, and what reverse proxies, load balancers and content delivery networks write instead. */
 const FORWARDING_HEADER =

@@ -84,7 +84,10 @@ function receivedLines(
   return [
     ['path', isAsItCame ? path : `${path}${query}, normalised from ${target}`],
     ['host', host === '' ? 'none' : host],
-    ['client', `${clientAddress}${peerIsTrusted ? ', as the trusted proxy says' : ''}`],
+    [
+      'client',
+      `${clientAddress === '' ? 'unknown' : clientAddress}${peerIsTrusted ? ', as the trusted proxy says' : ''}`,
+    ],
   ]
 }
 

@@ -10,7 +10,7 @@ import { checkAmbiguity, checkNameSets, type UnderstoodMatch } from './match-che
 import { matchSchema } from './match-schema'
 import { nearestName } from './nearest-name'
 import { routeNameField, routeUpstreamField } from './schema'
-import { checkTlsFiles } from './tls-check'
+import { checkTlsFiles, type TlsMistake } from './tls-check'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
 import { tlsSchema } from './upstream-schema'
@@ -147,9 +147,11 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
 function checkEntrypointTls(source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const at: Path = ['entrypoint', 'tls']
   const { data } = entrypointTlsSchema.safeParse(source.valueAt(at))
-  return data === undefined
-    ? []
-    : checkTlsFiles(data, files).map(({ key, mistake }) => problemAt([...at, key], mistake, source))
+  return data === undefined ? [] : checkTlsFiles(data, files).map(found => tlsProblem(at, found, source))
+}
+
+function tlsProblem(at: Path, { key, mistake: found, severity }: TlsMistake, source: YamlSource): ConfigProblem {
+  return { ...problemAt([...at, key], found, source), ...(severity && { severity }) }
 }
 
 function checkTls(upstreams: readonly string[], source: YamlSource, files: ConfigFiles): ConfigProblem[] {
@@ -163,7 +165,7 @@ function checkTls(upstreams: readonly string[], source: YamlSource, files: Confi
     const useless = mistake('is of no use: no target is https', 'https targets, or no "tls"')
     return [
       ...(isOfUse ? [] : [problemAtKey([...at, 'tls'], useless, source)]),
-      ...checkTlsFiles(parsed.data, files).map(({ key, mistake }) => problemAt([...at, 'tls', key], mistake, source)),
+      ...checkTlsFiles(parsed.data, files).map(found => tlsProblem([...at, 'tls'], found, source)),
     ]
   })
 }

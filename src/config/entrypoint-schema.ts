@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
-import { choice } from './values/choice'
+import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
-import { parseTlsVersion } from './values/tls'
+import { HEADER_NAME_PATTERN, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
+import { parseCipher, parseTlsVersion, TLS_12_CIPHERS } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { durationField, fileField, numberField, trustedProxy } from './fields'
 
@@ -35,6 +36,14 @@ export const entrypointTlsSchema = z
       value: '`1.2`, `1.3`',
       anyOf: [{ enum: ['1.2', '1.3', 1.2, 1.3] }, { type: 'string', pattern: '\\$\\{' }],
     }).prefault('1.2'),
+    ciphers: z
+      .array(field(parseCipher, { description: "A suite by OpenSSL's name.", type: 'string' }))
+      .min(1)
+      .prefault([...TLS_12_CIPHERS])
+      .meta({
+        description:
+          'Suites for TLS 1.2. By default those with forward secrecy and authenticated encryption. TLS 1.3 has its own.',
+      }),
   })
   .meta({
     description:
@@ -48,6 +57,18 @@ export const entrypointSchema = z
         "Whose `X-Forwarded-*` and `Forwarded` headers are believed. By default nobody's: the client is whoever opened the connection. Otherwise it is the last address in `X-Forwarded-For`, or where there is none in the `for=` of `Forwarded`, that is not one of these; what stands before something that is no address (`unknown`) is not looked at. Where both fields are there, `X-Forwarded-For` counts: a proxy that writes `Forwarded` has to remove what clients send of the other. A hop count, `true` and `0.0.0.0/0` are refused, because with them a client could choose its own address and so its own limits.",
       value: 'list of addresses and CIDR blocks',
     }),
+    proxyOnlyHeaders: z
+      .array(field(parseProxyOnlyName, { description: 'A field name.', type: 'string', pattern: HEADER_NAME_PATTERN }))
+      .prefault([...PROXY_ONLY_HEADERS])
+      .meta({
+        description:
+          'Header fields that upstreams believe and only a proxy should write: removed from requests that do not come from trustedProxies. X-Forwarded-*, X-Real-IP and Forwarded always are.',
+      }),
+    underscoreHeaders: field(parseFlag, {
+      description:
+        'Whether fields with _ in their names are forwarded from clients that are not trustedProxies. Many upstreams read Content_Length as Content-Length.',
+      type: 'boolean',
+    }).prefault(false),
     traceContext: field(choice(['all', 'trusted', 'none']), {
       description:
         "Whose trace is continued (`traceparent`, `tracestate`, `baggage`, B3 with `OTEL_PROPAGATORS`): every caller's, that of `trustedProxies`, or nobody's. Whoever is believed chooses the trace id and whether the trace is sampled, and its baggage reaches the upstream; of all others a new trace begins. With `TELEMETRY_HTTP_INSTRUMENTATION=stock` only `all` is possible.",
@@ -92,12 +113,16 @@ export const entrypointSchema = z
     ).optional(),
     overload: overloadSchema.prefault({}),
     access: accessListsSchema(
-      'Only these clients are let in, all others get 403. Empty: everybody. A client is who `trustedProxies` say it is. `/metrics` has [rules of its own](#near-requests).',
+      'Only these clients are let in, all others get 403. Empty: everybody. A client is who `trustedProxies` say it is. `/metrics` has further [rules of its own](#near-requests).',
     )
       .optional()
       .meta({
-        description: 'Which clients are let in, by address; all others get 403. /metrics has rules of its own.',
+        description: 'Which clients are let in, by address; all others get 403. /metrics has further rules of its own.',
       }),
+    metrics: field(parseFlag, {
+      description: 'Whether /metrics is answered on this port. false: 404; the ops port always answers it.',
+      type: 'boolean',
+    }).prefault(true),
     maintenance: maintenanceField(
       'Turn the requests of every route down with 503, reason `maintenance`. A route with `maintenance: false` stays open.',
     ).prefault(false),

@@ -2,12 +2,14 @@ import { z } from 'zod'
 import type { Environment } from './environment'
 import { hasErrors } from './problems'
 import { quoted } from './quoted'
+import { checkRedisTls } from './redis-tls-check'
 import type { ConfigProblem, Settings } from './types'
 import { unknownVariables } from './unknown-variables'
 import { KNOWN_VARIABLES, VARIABLES } from './variable-names'
 import { parseBearerToken } from './values/bearer-token'
 import { choice, parseBoolean } from './values/choice'
 import { field, type IssueParams } from './values/field'
+import { parseHostNames } from './values/host-names'
 import { parseListenHost } from './values/listen-host'
 import { mistake, refuse, type Mistake, type Parse } from './values/parsed'
 import { parsePublicUrl } from './values/public-url'
@@ -46,9 +48,14 @@ const settingsSchema = z.object({
   opsHost: field(parseListenHost).prefault('127.0.0.1'),
   opsPublicUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
+  opsAllowedHosts: field(parseHostNames).default([]),
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),
+  redisTlsCaFile: z.string().optional(),
+  redisTlsCertFile: z.string().optional(),
+  redisTlsKeyFile: z.string().optional(),
+  redisTimeoutMs: field(wholeNumberText({ atLeast: 5, atMost: 10_000 })).prefault('200'),
   replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
   configFile: z.string().default('gateway.yaml'),
   configWatch: field(parseBoolean).prefault('true'),
@@ -78,6 +85,7 @@ export function readSettings(env: Environment): ReadSettings {
   const problems = [
     ...(parsed.error?.issues ?? []).map(issue => problemOf(issue, env)),
     ...checkPorts(found, env),
+    ...checkRedisTls(found),
     ...unknownVariables(env, KNOWN_VARIABLES),
   ]
   if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
@@ -87,6 +95,9 @@ export function readSettings(env: Environment): ReadSettings {
     redisUrl: undefined,
     redisSentinelUsername: undefined,
     redisSentinelPassword: undefined,
+    redisTlsCaFile: undefined,
+    redisTlsCertFile: undefined,
+    redisTlsKeyFile: undefined,
     metricsToken: undefined,
   }
   return { settings: Object.freeze({ ...unset, ...parsed.data }), problems }

@@ -108,6 +108,8 @@ function toConfig(
     sha256,
     entrypoint: {
       trustedProxies: entrypoint.trustedProxies,
+      proxyOnlyHeaders: entrypoint.proxyOnlyHeaders,
+      underscoreHeaders: entrypoint.underscoreHeaders,
       traceContext: entrypoint.traceContext,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
@@ -121,6 +123,7 @@ function toConfig(
         maxEventLoopDelayMs: entrypoint.overload.maxEventLoopDelay,
       },
       access: entrypoint.access,
+      metrics: entrypoint.metrics,
       tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
       ...entrypointPolicies(entrypoint, { entrypoint, tokens }, entries),

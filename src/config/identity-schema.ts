@@ -1,10 +1,18 @@
 import { z } from 'zod'
 import { scope } from './fields'
 import { API_KEY_HASH_PATTERN, parseApiKeyHash } from './values/api-key-hash'
+import { parseFlag } from './values/choice'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { field } from './values/field'
 import { NAME_PATTERN, parseName } from './values/name'
-import { ALGORITHMS, parseAlgorithm, parseAudience, parseClaimText, parseKeySource } from './values/tokens'
+import {
+  ALGORITHMS,
+  parseAlgorithm,
+  parseAudience,
+  parseClaimText,
+  parseKeySource,
+  parseTokenType,
+} from './values/tokens'
 
 /** The part of `gateway.yaml` that says who is let in. */
 
@@ -74,6 +82,20 @@ export const tokenSchema = z
         description: 'How they may be signed. `none` and shared secrets (`HS256`) are refused.',
         value: 'list of algorithms',
       }),
+    types: z
+      .array(field(parseTokenType, { description: 'The typ of a token, in any case.', type: 'string' }))
+      .min(1)
+      .prefault(['at+jwt', 'jwt'])
+      .meta({
+        description:
+          'What the header typ may be (RFC 8725 §3.11). Tokens without it are taken where jwt is among them.',
+        examples: [['at+jwt']],
+      }),
+    idTokens: field(parseFlag, {
+      description:
+        'Whether ID tokens are taken: they tell an application who signed in, and were not made to call an API with.',
+      type: 'boolean',
+    }).prefault(false),
     clockSkew: field(duration({ atLeast: '0s', atMost: '10m' }), {
       description: "By how much the issuer's clock may differ.",
       value: '`0s` to `10m`',

@@ -1,11 +1,14 @@
 import { z } from 'zod'
 import type { Environment } from './environment'
+import { hasErrors } from './problems'
 import { quoted } from './quoted'
+import { checkRedisTls } from './redis-tls-check'
 import type { ConfigProblem, IncidentSettings } from './types'
 import { unknownVariables } from './unknown-variables'
 import { parseBearerToken } from './values/bearer-token'
 import { choice, parseBoolean } from './values/choice'
 import { field, type IssueParams } from './values/field'
+import { parseHosts } from './values/host-names'
 import { parseListenHost } from './values/listen-host'
 import { refuse, type Parsed } from './values/parsed'
 import { parsePublicUrl } from './values/public-url'
@@ -27,10 +30,15 @@ const schema = z.object({
   jaegerUrl: field(parsePublicUrl).optional(),
   tempoUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
+  opsTokenHosts: field(parseHosts).default([]),
+  gatewayJob: z.string().default('myesi-api'),
   token: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),
+  redisTlsCaFile: z.string().optional(),
+  redisTlsCertFile: z.string().optional(),
+  redisTlsKeyFile: z.string().optional(),
   folder: z.string().default('.incidents'),
   grafanaUrl: field(parsePublicUrl).optional(),
   repositoryUrl: field(parsePublicUrl).optional(),
@@ -48,8 +56,8 @@ export function readIncidentSettings(env: Environment): {
     Object.entries(INCIDENT_VARIABLES).map(([name, variable]) => [name, env[variable] || undefined]),
   )
   const parsed = schema.safeParse(found)
-  const near = unknownVariables(env, KNOWN_VARIABLES)
-  if (parsed.success) {
+  const others = [...checkRedisTls(found), ...unknownVariables(env, KNOWN_VARIABLES)]
+  if (parsed.success && !hasErrors(others)) {
     const unset = {
       publicUrl: undefined,
       jaegerUrl: undefined,
@@ -59,13 +67,17 @@ export function readIncidentSettings(env: Environment): {
       redisUrl: undefined,
       redisSentinelUsername: undefined,
       redisSentinelPassword: undefined,
+      redisTlsCaFile: undefined,
+      redisTlsCertFile: undefined,
+      redisTlsKeyFile: undefined,
       grafanaUrl: undefined,
       repositoryUrl: undefined,
       alertmanagerPublicUrl: undefined,
     }
-    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: near }
+    return { settings: Object.freeze({ ...unset, ...parsed.data }), problems: others }
   }
-  return { settings: undefined, problems: [...parsed.error.issues.map(issue => toProblem(issue, env)), ...near] }
+  const issues = parsed.error?.issues ?? []
+  return { settings: undefined, problems: [...issues.map(issue => toProblem(issue, env)), ...others] }
 }
 
 function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {

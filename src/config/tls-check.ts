@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { ConfigFiles } from './config-files'
 import { readMistake } from './read-file'
@@ -8,6 +9,8 @@ export interface TlsMistake {
   /** The key that names the file. */
   readonly key: 'ca' | 'cert' | 'key'
   readonly mistake: Mistake
+  /** Left out: the gateway does not start. */
+  readonly severity?: 'warning'
 }
 
 /** Reads the files as the upstream will: better to know now than with the first request. */
@@ -15,10 +18,16 @@ export function checkTlsFiles(
   paths: { readonly [Key in TlsMistake['key']]?: string | undefined },
   files: ConfigFiles,
 ): TlsMistake[] {
-  const mistakes = (['ca', 'cert', 'key'] as const).flatMap(key => {
+  const mistakes: TlsMistake[] = (['ca', 'cert', 'key'] as const).flatMap(key => {
     const found = paths[key] === undefined ? undefined : fileMistake(key, paths[key], files)
     return found === undefined ? [] : [{ key, mistake: found }]
   })
+  const warnings: TlsMistake[] = []
+  const openTo = paths.key === undefined || mistakes.some(({ key }) => key === 'key') ? undefined : readers(paths.key)
+  if (openTo !== undefined) {
+    const open = mistake(`can be read or written by ${openTo}`, 'a private key that only its owner can read: chmod 600')
+    warnings.push({ key: 'key', mistake: open, severity: 'warning' })
+  }
   if ((paths.cert === undefined) !== (paths.key === undefined)) {
     const [there, missing] = paths.key === undefined ? (['cert', 'key'] as const) : (['key', 'cert'] as const)
     mistakes.push({
@@ -26,18 +35,31 @@ export function checkTlsFiles(
       mistake: mistake(`has no "${missing}" beside it`, 'cert and key together, or neither'),
     })
   }
-  if (mistakes.length > 0 || paths.cert === undefined || paths.key === undefined) return mistakes
+  if (mistakes.length > 0 || paths.cert === undefined || paths.key === undefined) return [...mistakes, ...warnings]
   try {
     createSecureContext({ cert: files.read(paths.cert), key: files.read(paths.key) })
-    return []
+    return warnings
   } catch {
     return [
+      ...warnings,
       {
         key: 'key',
         mistake: mistake('is not the key of this certificate', 'the private key of cert, without a passphrase'),
       },
     ]
   }
+}
+
+/**
+ * Who besides the owner can read or write a private key that was just read; undefined where nobody can, and on Windows, whose
+ * modes say nothing. A group may where the owner is another user: that is how orchestrators hand a secret to a process.
+ */
+function readers(path: string): string | undefined {
+  const user = process.getuid?.()
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (user === undefined || stats === undefined) return undefined
+  if ((stats.mode & 0o006) !== 0) return 'every user of this machine'
+  return (stats.mode & 0o060) !== 0 && stats.uid === user ? 'its group' : undefined
 }
 
 function fileMistake(key: 'ca' | 'cert' | 'key', path: string, files: ConfigFiles): Mistake | undefined {

@@ -26,11 +26,20 @@ export interface Settings {
   readonly opsPublicUrl: string | undefined
   /** `OPS_TOKEN`: opens the ops port beyond health and metrics where it listens on more than loopback. */
   readonly opsToken: string | undefined
+  /** `OPS_ALLOWED_HOSTS`, with commas: names that the ops port may be asked by, beside the host of `OPS_PUBLIC_URL`. */
+  readonly opsAllowedHosts: readonly string[]
   /** `REDIS_URL` (`redis://`, `rediss://`, with `+sentinel` or `+cluster`); unset: limits are counted in memory. */
   readonly redisUrl: string | undefined
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
   readonly redisSentinelUsername: string | undefined
   readonly redisSentinelPassword: string | undefined
+  /** `REDIS_TLS_CA_FILE`: who may have signed the certificate of Redis; unset: the authorities Node knows. */
+  readonly redisTlsCaFile: string | undefined
+  /** `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: for a Redis that asks for a client certificate. */
+  readonly redisTlsCertFile: string | undefined
+  readonly redisTlsKeyFile: string | undefined
+  /** `REDIS_TIMEOUT_MS`: how long a request may wait for Redis; default 200. */
+  readonly redisTimeoutMs: number
   /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */
   readonly replicas: number
   /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */
@@ -39,7 +48,7 @@ export interface Settings {
   readonly configWatch: boolean
   /** `LOG_LEVEL` (`fatal`, `error`, `warn`, `info`, `debug`, `trace`, `silent`); default `info`. */
   readonly logLevel: string
-  /** `METRICS_TOKEN`: bearer token that opens `/metrics` on the gateway port to any address. */
+  /** `METRICS_TOKEN`: bearer token that `/metrics` on the gateway port then wants from every client. */
   readonly metricsToken: string | undefined
   /** `TELEMETRY_REQUIRED`: refuse to start when instrumentation is not fully active; default false. */
   readonly telemetryRequired: boolean
@@ -66,6 +75,10 @@ export interface IncidentSettings {
   readonly tempoUrl: string | undefined
   /** `OPS_TOKEN`: opens the gateways' ops ports where they are open to more than loopback. */
   readonly opsToken: string | undefined
+  /** `OPS_TOKEN_HOSTS`, with commas: hosts that get `OPS_TOKEN`, beside those that Prometheus scrapes for `GATEWAY_JOB`. */
+  readonly opsTokenHosts: readonly string[]
+  /** `GATEWAY_JOB`: the job under which Prometheus scrapes the gateways; default `myesi-api`. */
+  readonly gatewayJob: string
   /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from far away. */
   readonly token: string | undefined
   /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
@@ -73,6 +86,10 @@ export interface IncidentSettings {
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
   readonly redisSentinelUsername: string | undefined
   readonly redisSentinelPassword: string | undefined
+  /** `REDIS_TLS_CA_FILE`, `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: as for the gateway. */
+  readonly redisTlsCaFile: string | undefined
+  readonly redisTlsCertFile: string | undefined
+  readonly redisTlsKeyFile: string | undefined
   readonly folder: string
   /** `GRAFANA_URL`: where people reach Grafana; unset, pages have no links to dashboards. */
   readonly grafanaUrl: string | undefined
@@ -88,6 +105,10 @@ export interface IncidentSettings {
 export interface EntrypointConfig {
   /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
   readonly trustedProxies: readonly string[]
+  /** Fields that only trusted proxies may send; lower case. */
+  readonly proxyOnlyHeaders: readonly string[]
+  /** Whether fields with `_` in their names are taken from others too. */
+  readonly underscoreHeaders: boolean
   /** Whose trace (`traceparent`, baggage, …) is continued: everybody's, that of `trustedProxies`, or nobody's. */
   readonly traceContext: 'all' | 'trusted' | 'none'
   /** How long a client may take to send its header section. */
@@ -107,6 +128,8 @@ export interface EntrypointConfig {
   readonly overload: OverloadConfig
   /** Who may use the gateway at all. */
   readonly access: AccessConfig | undefined
+  /** Whether `/metrics` is answered on this port. */
+  readonly metrics: boolean
   /** Undefined: plain HTTP. */
   readonly tls: EntrypointTlsConfig | undefined
   /** Connections open at once, at the most. */
@@ -142,6 +165,10 @@ export interface TokenConfig {
   readonly audience: readonly string[]
   readonly jwks: KeySource
   readonly algorithms: readonly Algorithm[]
+  /** What the header `typ` may be, in lower case; a token without it counts as `jwt`. */
+  readonly types: readonly string[]
+  /** Whether ID tokens are taken. */
+  readonly idTokens: boolean
   /** By how much the issuer's clock may be ahead of ours, or behind. */
   readonly clockSkewMs: number
   /** Which claim says who asks. */
@@ -156,6 +183,8 @@ export interface EntrypointTlsConfig {
   readonly cert: string
   readonly key: string
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Suites for TLS 1.2, by OpenSSL's names. */
+  readonly ciphers: readonly string[]
 }
 
 export interface UpstreamConfig {

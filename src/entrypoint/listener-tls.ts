@@ -11,6 +11,9 @@ import { countHandshakeFailures } from './handshake-failures'
 /** How long a new certificate may go unseen. */
 const LOOK_EVERY_MS = 5_000
 
+/** OpenSSL takes the suites of both versions in one list, and leaves out those that are not in it. */
+const TLS_13_CIPHERS = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
+
 interface Certificate {
   readonly cert: string
   readonly key: string
@@ -48,7 +51,8 @@ export class ListenerTls {
 
   get options(): SecureContextOptions {
     const { cert, key } = this.#current
-    return { cert, key, minVersion: this.#config.minVersion }
+    const { minVersion, ciphers } = this.#config
+    return { cert, key, minVersion, ciphers: [...TLS_13_CIPHERS, ...ciphers].join(':') }
   }
 
   /** From when the server listens until it is closed. */

@@ -45,10 +45,11 @@ export function receive(
   options: ReceiveOptions,
 ): Received {
   const { target, refusal } = readTarget(request, rules.limits)
-  const { address, peerIsTrusted } = rules.clientOrigin(request)
+  const { address, peerIsTrusted, said } = rules.clientOrigin(request)
   const exchange = new Exchange(request, response, {
     clientAddress: address,
     peerIsTrusted,
+    said,
     path: target.path,
     query: target.query,
     host: target.host,

@@ -21,7 +21,7 @@ export function handleError(exchange: Exchange, error: unknown): void {
     response.destroy(failure)
     return
   }
-  const body = problemDetails(failure.reason, traceId(exchange))
+  const body = problemDetails(failure.reason, traceId(exchange), failure.members)
   sendLocalReply(exchange, {
     status: failure.status,
     fields: [...problemFields(body), ...failure.headers],

@@ -4,6 +4,7 @@ import type { Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
+import type { SaidByProxies } from './forwarded'
 
 /**
  * One request and its response on their way through the gateway (an "exchange" in the words of RFC 9110 §3.3). Made once
@@ -12,10 +13,12 @@ import type { Route } from '../routing/route'
 export class Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** The client as the trusted proxies report it, else the peer of the connection. */
+  /** The client as the trusted proxies report it, else the peer of the connection; empty where the proxies do not know it. */
   readonly clientAddress: string
   /** Whether the peer is a trusted proxy, so that its forwarding headers are continued instead of replaced. */
   readonly peerIsTrusted: boolean
+  /** What trusted proxies say of the request; undefined of a peer that is not one. */
+  readonly said: SaidByProxies | undefined
   /** Path without query, normalised once (`entrypoint/request-target.ts`): what is matched is what is forwarded. */
   readonly path: string
   /** Query with its `?`, or nothing, exactly as it came. */
@@ -75,12 +78,13 @@ export class Exchange {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    origin: Pick<Exchange, 'clientAddress' | 'peerIsTrusted' | 'path' | 'query' | 'host' | 'context'>,
+    origin: Pick<Exchange, 'clientAddress' | 'peerIsTrusted' | 'said' | 'path' | 'query' | 'host' | 'context'>,
   ) {
     this.request = request
     this.response = response
     this.clientAddress = origin.clientAddress
     this.peerIsTrusted = origin.peerIsTrusted
+    this.said = origin.said
     this.path = origin.path
     this.query = origin.query
     this.host = origin.host

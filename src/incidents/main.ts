@@ -65,6 +65,8 @@ async function main(): Promise<void> {
       ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl)]),
     ],
     opsToken: settings.opsToken,
+    opsTokenHosts: settings.opsTokenHosts,
+    gatewayJob: settings.gatewayJob,
     showClients: settings.showClients,
   }
   let publicUrl = settings.publicUrl ?? ''
@@ -121,6 +123,7 @@ async function main(): Promise<void> {
     pages: createPages({
       incidents,
       prometheus: gatherOptions.prometheus,
+      gatewayJob: settings.gatewayJob,
       places: placesOf(settings),
     }),
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
@@ -179,8 +182,10 @@ function readSettings(): IncidentSettings {
 
 function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
   if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
-  const { redisUrl, redisSentinelUsername: username, redisSentinelPassword: password } = settings
-  return new RedisIncidentStore(redisUrl, onceInAWhile(log, 'Redis is not available'), { username, password })
+  return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'), {
+    sentinelLogin: { username: settings.redisSentinelUsername, password: settings.redisSentinelPassword },
+    tlsFiles: { ca: settings.redisTlsCaFile, cert: settings.redisTlsCertFile, key: settings.redisTlsKeyFile },
+  })
 }
 
 /** What pages link to. */

@@ -37,7 +37,7 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   line += `,"status":${exchange.statusCode},"outcome":"${outcome}"`
   if (reason !== undefined) line += `,"reason":"${reason}"`
   if (consumer !== undefined) line += `,"consumer":${toJson(consumer.name)}`
-  line += `,"client":${toJson(exchange.clientAddress)}`
+  if (exchange.clientAddress !== '') line += `,"client":${toJson(exchange.clientAddress)}`
   if (stream !== undefined) line += `,"stream":"${stream}"`
   if (tunnel !== undefined) {
     line += `,"ended_by":"${tunnel.endedBy ?? 'gateway'}","bytes_in":${tunnel.bytesIn},"bytes_out":${tunnel.bytesOut}`

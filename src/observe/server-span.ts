@@ -29,13 +29,13 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
   const attributes: Attributes = {
     [semconv.ATTR_URL_SCHEME]: schemeOf(request),
     [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: request.httpVersion,
-    [semconv.ATTR_CLIENT_ADDRESS]: exchange.clientAddress,
     [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: exchange.statusCode,
   }
   if (exchange.route === undefined) {
     attributes[semconv.ATTR_HTTP_REQUEST_METHOD] = method
     attributes[semconv.ATTR_URL_PATH] = exchange.path
   }
+  if (exchange.clientAddress !== '') attributes[semconv.ATTR_CLIENT_ADDRESS] = exchange.clientAddress
   if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
   const userAgent = request.headers['user-agent']
   if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent

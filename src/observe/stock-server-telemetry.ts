@@ -22,7 +22,7 @@ export class StockServerTelemetry implements ServerTelemetry {
     // The stock span ends with the response, too, and would do so without knowing that the client has left.
     exchange.response.prependListener('close', () => exchange.call?.onClientClose())
     const span = trace.getSpan(exchange.context)
-    span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
+    if (exchange.clientAddress !== '') span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
     if (route.upstreamName !== undefined) span?.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
   }
 

@@ -53,7 +53,8 @@ function refuse(access: Exclude<OpsAccess, 'granted'>, response: ServerResponse)
   if (access === 'foreign_host') {
     sendJson(response, 403, {
       status: 'forbidden',
-      reason: "asked by a name that may be another site's: use an address, localhost, or an OPS_TOKEN",
+      reason:
+        "asked by a name that may be another site's: use an address, localhost, the host of OPS_PUBLIC_URL or one of OPS_ALLOWED_HOSTS",
     })
     return
   }

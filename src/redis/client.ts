@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { redisTarget, type RedisTarget } from '../config/values/redis-url'
+import { redisTls, type RedisTlsFiles } from './tls-files'
 
 /** A connection that answers nothing for so long is given up: behind a dead network it would never report its end. */
 const FROZEN_CONNECTION_MS = 5_000
@@ -19,20 +20,26 @@ export interface SentinelLogin {
   readonly password: string | undefined
 }
 
-export interface RedisClientOptions {
+/** What there is besides the URL to reach Redis with. */
+export interface RedisCredentials {
+  readonly sentinelLogin?: SentinelLogin | undefined
+  readonly tlsFiles?: RedisTlsFiles | undefined
+}
+
+export interface RedisClientOptions extends RedisCredentials {
   readonly url: string
   /** How Redis lists the connection. */
   readonly connectionName: string
   /** How long an answer may take; left out, its user has a bound of its own. */
   readonly commandTimeoutMs?: number
-  readonly sentinelLogin?: SentinelLogin | undefined
 }
 
 /** A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails. */
 export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
-  const { url, connectionName, commandTimeoutMs, sentinelLogin } = wanted
+  const { url, connectionName, commandTimeoutMs, sentinelLogin, tlsFiles } = wanted
   const target = redisTarget(url)
   const { tls, hosts, username, password, masterName, database } = target
+  const tlsOptions = tls ? redisTls(tlsFiles, target.topology === 'cluster' ? hosts.map(({ host }) => host) : []) : {}
   const options: Options = {
     connectionName,
     db: database,
@@ -45,7 +52,7 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
     ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: {} }), // certificates by the system's authorities and those in NODE_EXTRA_CA_CERTS
+    ...(tls && { tls: tlsOptions }),
   }
   // Else a request waits for as long as Redis is away.
   const alone: Options = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay }
@@ -61,7 +68,7 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
         sentinelCommandTimeout: LOOKUP_TIMEOUT_MS,
         failoverDetector: true, // a master that was replaced may stay reachable
         enableTLSForSentinelMode: tls,
-        ...(tls && { sentinelTLS: {} }),
+        ...(tls && { sentinelTLS: tlsOptions }),
         ...(sentinelLogin?.username !== undefined && { sentinelUsername: sentinelLogin.username }),
         ...(sentinelLogin?.password !== undefined && { sentinelPassword: sentinelLogin.password }),
       })
@@ -69,6 +76,8 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
       return withFreshSlots(
         new Cluster([...hosts], {
           redisOptions: options,
+          // By name, as certificates are for names; ioredis would look the address up first and check that.
+          ...(tls && { dnsLookup: (name, callback) => callback(null, name) }),
           enableOfflineQueue: false,
           clusterRetryStrategy: reconnectDelay,
           clusterNodeRetryStrategy: reconnectDelay,
@@ -90,6 +99,51 @@ function withFreshSlots(cluster: Cluster): Cluster {
   const timer = setInterval(refresh, SLOTS_REFRESH_MS).unref()
   cluster.once('end', () => clearInterval(timer))
   return cluster
+}
+
+/**
+ * Asks one host of the URL over a connection of its own. A cluster keeps to itself why its nodes cannot be reached: of a
+ * certificate that is refused it says no more than that the connection is closed.
+ *
+ * @returns what went wrong; undefined where nothing did
+ */
+export async function findConnectionError(wanted: RedisClientOptions): Promise<unknown> {
+  const { hosts, tls, username, password } = redisTarget(wanted.url)
+  const redis = new Redis({
+    ...hosts[Math.floor(Math.random() * hosts.length)],
+    connectionName: wanted.connectionName,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: CONNECT_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+    retryStrategy: null,
+    lazyConnect: true,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: redisTls(wanted.tlsFiles, []) }),
+  })
+  let failure: unknown
+  redis.on('error', (error: unknown) => (failure ??= error))
+  try {
+    await redis.connect()
+    await redis.ping()
+  } catch (error) {
+    failure ??= error
+  } finally {
+    redis.disconnect()
+  }
+  return failure
+}
+
+/**
+ * Chooses the database that the URL names; does nothing in a cluster, which has one. ioredis does so too, and where Redis has no
+ * such database goes on in database 0.
+ *
+ * @throws Error in the words of Redis
+ */
+export async function selectDatabase(redis: Redis | Cluster): Promise<void> {
+  if (redis instanceof Cluster) return
+  const { db = 0 } = redis.options
+  if (db !== 0) await redis.call('SELECT', db)
 }
 
 /**

@@ -2,14 +2,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { Cluster, type Redis } from 'ioredis'
 import { redisTarget } from '../config/values/redis-url'
-import { errorCode, toError } from '../errors/error-code'
+import { toError } from '../errors/error-code'
 import type { Logger } from '../telemetry/logger'
 import { OWN_COMMANDS } from '../telemetry/own-commands'
-import { addressOf, createRedisClient, neverGivesUp, type SentinelLogin } from './client'
+import { Calm } from './calm'
+import {
+  addressOf,
+  createRedisClient,
+  findConnectionError,
+  neverGivesUp,
+  selectDatabase,
+  type RedisClientOptions,
+  type RedisCredentials,
+} from './client'
 import { RedisTimeout } from './error-type'
+import { failureOf } from './failure'
 import { RedisMetrics } from './redis-metrics'
 
-/** How long a request may wait for Redis. Above it the limiter decides alone. */
+/** How long a request may wait for Redis, where no setting says otherwise. Above it the limiter decides alone. */
 const COMMAND_TIMEOUT_MS = 200
 /** A Redis that is connected but of no use is tried again after this at the latest, and after half of it at the earliest. */
 const PROBE_INTERVAL_MS = 500
@@ -25,13 +35,27 @@ interface Preparation {
   readonly resume: (() => void) | undefined
 }
 
+export interface RedisConnectionOptions extends RedisCredentials {
+  /** How long an answer may take. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** A time in which Redis is not asked. */
+interface Outage {
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number
+  /** The latest cause that is known. */
+  readonly reason: string
+  readonly type: string
+}
+
 type ScriptCommand = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>
 
 /**
  * The one connection to Redis, and whether it can be relied on at this moment.
  *
  * Nothing waits in it: while Redis is away, silent or refusing, it is not to be asked, so that a dead or frozen Redis costs
- * the requests under way 200 ms and the following ones nothing. It comes back by itself, also when Redis was down at boot.
+ * the requests under way one timeout and the following ones nothing. It comes back by itself, also when Redis was down at boot.
  */
 export class RedisConnection {
   /** For logs: where Redis is, without credentials. */
@@ -41,20 +65,39 @@ export class RedisConnection {
   readonly #metrics: RedisMetrics
   readonly #preparations = new Set<Preparation>()
   readonly #scripts = new Map<string, RedisScript>()
+  readonly #timeoutMs: number
+  readonly #clientOptions: RedisClientOptions
+  readonly #calm: Calm
+  /** Kinds of causes that were logged in this outage: each once, and there are few. */
+  readonly #said = new Set<string>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
-  #outage: { readonly sinceMs: number; readonly reason: string } | undefined
+  #isAsking = false
+  #outage: Outage | undefined
   #closed = false
   #probeTimer: NodeJS.Timeout | undefined
 
-  constructor(url: string, log: Logger, sentinelLogin?: SentinelLogin) {
+  constructor(
+    url: string,
+    log: Logger,
+    { timeoutMs = COMMAND_TIMEOUT_MS, ...credentials }: RedisConnectionOptions = {},
+  ) {
+    this.#timeoutMs = timeoutMs
+    this.#calm = new Calm(timeoutMs)
     this.#log = log
     this.address = addressOf(redisTarget(url))
-    const redis = createRedisClient({ url, connectionName: 'myesi-gateway', sentinelLogin })
+    this.#clientOptions = { url, connectionName: 'myesi-gateway', ...credentials }
+    const redis = createRedisClient(this.#clientOptions)
     this.#redis = redis
-    this.#metrics = new RedisMetrics(this.address, () => (redis instanceof Cluster ? redis.nodes() : [redis]))
-    if (redis instanceof Cluster) redis.on('+node', (node: Redis) => this.#metrics.watch(node))
-    else this.#metrics.watch(redis)
+    this.#metrics = new RedisMetrics(this.address, {
+      nodes: () => (redis instanceof Cluster ? redis.nodes() : [redis]),
+      cause: () => this.#outage?.type,
+    })
+    if (redis instanceof Cluster) {
+      redis.on('+node', (node: Redis) => this.#metrics.watch(node))
+      // The cluster's own error says no more than that no node is left.
+      redis.on('node error', (error: unknown) => this.#learnCause(error))
+    } else this.#metrics.watch(redis)
     neverGivesUp(redis, () => this.#closed)
     redis.on('ready', () => this.#byItself(() => this.#recover()))
     redis.on('close', () => this.#fail(new Error('the connection is closed')))
@@ -66,8 +109,8 @@ export class RedisConnection {
     return this.#state === 'usable'
   }
 
-  /** Since when (milliseconds since the epoch) and why it is not to be asked; undefined while it is, and at the start. */
-  get outage(): { readonly sinceMs: number; readonly reason: string } | undefined {
+  /** Since when and why it is not to be asked; undefined while it is, and at the start. */
+  get outage(): Outage | undefined {
     return this.#outage
   }
 
@@ -101,7 +144,7 @@ export class RedisConnection {
   /**
    * Sends one command; a script is loaded on every master of a cluster.
    *
-   * @throws Error when Redis is away, refuses the command, or has not answered within 200 ms
+   * @throws Error when Redis is away, refuses the command, or has not answered in time
    */
   command(args: readonly string[]): Promise<unknown> {
     const [name = '', ...rest] = args
@@ -141,13 +184,13 @@ export class RedisConnection {
       }
       const giveUp = (): void => {
         if (isAnswered) return
-        const error = new RedisTimeout(COMMAND_TIMEOUT_MS)
+        const error = new RedisTimeout(this.#timeoutMs)
         isAnswered = true
         fail(error)
         reject(error)
       }
       // Answers that came while the event loop was held are read first, or a busy gateway would take Redis for slow.
-      const timer = setTimeout(() => setImmediate(giveUp), COMMAND_TIMEOUT_MS)
+      const timer = setTimeout(() => setImmediate(giveUp), this.#timeoutMs)
       reply.then(
         value => {
           isAnswered = true
@@ -176,11 +219,15 @@ export class RedisConnection {
     if (this.isUsable || this.#recovering || this.#redis.status !== 'ready') return
     this.#recovering = true
     try {
+      const startedAt = performance.now()
       await this.#probe()
+      if (!this.#calm.isOver(performance.now() - startedAt)) return this.#probeSoon()
       await this.#prepare()
       for (const { resume } of this.#preparations) resume?.()
       this.#state = 'usable'
       this.#outage = undefined
+      this.#said.clear()
+      this.#calm.back()
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
       this.#fail(error)
@@ -192,6 +239,7 @@ export class RedisConnection {
   /** Written, because a Redis that is full, or has become a replica, still answers PING. */
   async #probe(): Promise<void> {
     if (this.#redis instanceof Cluster) await connectMasters(this.#redis)
+    else await this.#timed(selectDatabase(this.#redis))
     const probes = this.#redis instanceof Cluster ? CLUSTER_PROBES : 1
     const keys = Array.from({ length: probes }, (_, i) => (i === 0 ? 'myesi:probe' : `myesi:probe:${i}`))
     await Promise.all(keys.map(key => this.command(['SET', key, '1', 'PX', '1000'])))
@@ -208,16 +256,47 @@ export class RedisConnection {
     }
   }
 
-  /** Logged once per outage. */
+  /** Logged once per outage, and once more for each kind of cause that is learned meanwhile. */
   #fail(error: unknown): void {
     if (this.#closed) return
     this.#probeSoon()
-    if (this.#state === 'unusable') return
+    if (error instanceof RedisTimeout) this.#calm.tooSlow(this.isUsable)
+    if (this.#state === 'unusable') return this.#learnCause(error)
     this.#state = 'unusable'
     this.#metrics.countOutage(error)
-    const reason = error instanceof RedisTimeout ? 'no answer in time' : (errorCode(error) ?? toError(error).message)
-    this.#outage = { sinceMs: Date.now(), reason }
+    const { reason, type } = failureOf(error)
+    this.#outage = { sinceMs: Date.now(), reason, type }
+    this.#said.add(type)
     this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
+  }
+
+  /** Where a restarted Redis wants another password, the first cause is a closed connection, and the one that counts comes later. */
+  #learnCause(error: unknown): void {
+    if (this.#closed || this.#outage === undefined) return
+    const { reason, type, isTelling } = failureOf(error)
+    if (!isTelling) void this.#askForCause()
+    if (!isTelling || reason === this.#outage.reason) return
+    this.#outage = { ...this.#outage, reason, type }
+    if (this.#said.has(type)) return
+    this.#said.add(type)
+    this.#log.warn({ event: 'redis_cause', redis: this.address, reason }, 'Redis is still not available')
+  }
+
+  /** Only a cluster does not say by itself; one question at a time, as often as it fails to connect. */
+  async #askForCause(): Promise<void> {
+    if (!(this.#redis instanceof Cluster) || this.#redis.status === 'ready' || this.#isAsking) return
+    this.#isAsking = true
+    try {
+      const error = await context.with(
+        ROOT_CONTEXT.setValue(OWN_COMMANDS, true),
+        findConnectionError,
+        undefined,
+        this.#clientOptions,
+      )
+      if (error !== undefined && failureOf(error).isTelling) this.#learnCause(error)
+    } finally {
+      this.#isAsking = false
+    }
   }
 
   /** A new connection is tried when it is there; this is for the one that stays and is of no use. */

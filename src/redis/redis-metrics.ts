@@ -1,7 +1,14 @@
-import { metrics, type BatchObservableCallback, type Counter, type Meter } from '@opentelemetry/api'
+import {
+  metrics,
+  type BatchObservableCallback,
+  type Counter,
+  type Meter,
+  type ObservableCallback,
+} from '@opentelemetry/api'
 import type { Redis } from 'ioredis'
 import * as semconv from '../telemetry/semconv'
-import { errorType, ERROR_TYPES } from './error-type'
+import { ERROR_TYPES } from './error-type'
+import { failureOf } from './failure'
 
 type Observer = BatchObservableCallback
 
@@ -17,8 +24,12 @@ export class RedisMetrics {
   /**
    * @param pool where Redis is, without credentials
    * @param nodes the connections there are: one, or one for each node of a cluster that was needed so far
+   * @param cause why Redis is not asked now; undefined while it is
    */
-  constructor(pool: string, nodes: () => readonly Redis[]) {
+  constructor(
+    pool: string,
+    { nodes, cause }: { readonly nodes: () => readonly Redis[]; readonly cause: () => string | undefined },
+  ) {
     this.#pool = pool
     this.#nodes = nodes
     const meter = metrics.getMeter(semconv.SCOPE_NAME)
@@ -39,15 +50,20 @@ export class RedisMetrics {
       for (const counter of [this.#errors, this.#outages]) counter.add(0, { [semconv.ATTR_ERROR_TYPE]: type })
     }
     this.#reconnects.add(0)
-    this.#stopObserving = this.#observeConnections(meter)
+    const stopConnections = this.#observeConnections(meter)
+    const stopCause = observeCause(meter, cause)
+    this.#stopObserving = () => {
+      stopConnections()
+      stopCause()
+    }
   }
 
   countError(error: unknown): void {
-    this.#errors.add(1, { [semconv.ATTR_ERROR_TYPE]: errorType(error) })
+    this.#errors.add(1, { [semconv.ATTR_ERROR_TYPE]: failureOf(error).type })
   }
 
   countOutage(error: unknown): void {
-    this.#outages.add(1, { [semconv.ATTR_ERROR_TYPE]: errorType(error) })
+    this.#outages.add(1, { [semconv.ATTR_ERROR_TYPE]: failureOf(error).type })
   }
 
   /** Counts each connection of `node` after its first. */
@@ -85,6 +101,21 @@ export class RedisMetrics {
     meter.addBatchObservableCallback(observe, [count])
     return () => meter.removeBatchObservableCallback(observe, [count])
   }
+}
+
+/** One series for each cause that there was: 1 for the one there is. */
+function observeCause(meter: Meter, cause: () => string | undefined): () => void {
+  const gauge = meter.createObservableGauge(semconv.METRIC_REDIS_UNAVAILABLE, {
+    description: '1 for the latest known cause while Redis cannot be relied on',
+  })
+  const seen = new Set<string>()
+  const observe: ObservableCallback = result => {
+    const current = cause()
+    if (current !== undefined) seen.add(current)
+    for (const type of seen) result.observe(type === current ? 1 : 0, { [semconv.ATTR_ERROR_TYPE]: type })
+  }
+  gauge.addCallback(observe)
+  return () => gauge.removeCallback(observe)
 }
 
 function isUsed(node: Redis): boolean {

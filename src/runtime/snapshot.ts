@@ -30,6 +30,8 @@ export interface Snapshot {
   readonly ownStages: readonly Stage[]
   /** What every request passes before it is routed. */
   readonly arrivalStages: readonly Stage[]
+  /** Whose scrape of this port is answered. */
+  readonly mayScrape: (request: IncomingMessage, clientOrigin: Snapshot['clientOrigin']) => boolean
   readonly shedder: LoadShedder
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
@@ -65,7 +67,7 @@ export interface SnapshotOptions {
       readonly files: ConfigFiles
       readonly reuseOrCreate: ReuseOrCreate
     },
-  ) => Pick<Snapshot, 'arrivalStages' | 'ownStages'>
+  ) => Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'>
 }
 
 /** What the stages of a route are made of, besides what they reuse or create. */
@@ -79,7 +81,7 @@ export interface RouteResources {
   readonly files: ConfigFiles
 }
 
-const NO_STAGES = { ownStages: [], arrivalStages: [] }
+const NO_STAGES = { ownStages: [], arrivalStages: [], mayScrape: () => false }
 
 /** @throws whatever making a resource throws; nothing is left open then */
 export function createSnapshot({ config, previous, log, stagesOf, entrypointStagesOf }: SnapshotOptions): Snapshot {

@@ -88,6 +88,8 @@ export const METRIC_DB_CLIENT_CONNECTION_COUNT = 'db.client.connection.count'
 export const METRIC_REDIS_ERRORS = 'gateway.redis.errors'
 /** Counter, `{outage}`, by error type: times that Redis could not be relied on any more. */
 export const METRIC_REDIS_OUTAGES = 'gateway.redis.outages'
+/** Gauge, by error type: 1 for the latest known cause while Redis cannot be relied on, 0 for earlier ones. */
+export const METRIC_REDIS_UNAVAILABLE = 'gateway.redis.unavailable'
 /** Counter, `{reconnect}`: connections to Redis that were made again. */
 export const METRIC_REDIS_RECONNECTS = 'gateway.redis.reconnects'
 /** Gauge, always 1: the address of this replica's ops port, as attribute `url`. */

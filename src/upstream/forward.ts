@@ -24,6 +24,7 @@ export interface ForwardOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
   readonly forwarding: Partial<Forwarding>
+  readonly fieldRules: CallOptions['fieldRules']
   readonly clientStallMs: CallOptions['clientStallMs']
   /** Called once when the call failed; answers the client if that is still possible. */
   readonly onFailure: (exchange: Exchange, error: unknown) => void
@@ -35,7 +36,8 @@ export interface ForwardOptions {
  * On undici's dispatch level, because its promises and streams cost as much again as the call itself
  * (`docs/performance.md`).
  */
-export function forward({ upstream, telemetry, forwarding, clientStallMs, onFailure }: ForwardOptions): Stage {
+export function forward(options: ForwardOptions): Stage {
+  const { upstream, telemetry, forwarding, fieldRules, clientStallMs, onFailure } = options
   const { rewritePath, timeouts, retry, webSocketIdleMs } = { ...UNCHANGED, ...forwarding }
   const responseMs = timeouts.responseMs ?? upstream.timeouts.responseMs
   const callOptions: CallOptions = {
@@ -50,6 +52,7 @@ export function forward({ upstream, telemetry, forwarding, clientStallMs, onFail
     responseMs,
     idleMs: timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
     totalMs: timeouts.totalMs ?? upstream.timeouts.totalMs,
+    fieldRules,
     replacedFields: replacedTraceFields(),
   }
   const slowest = slowestPace(clientStallMs)

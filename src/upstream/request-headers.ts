@@ -1,4 +1,6 @@
+import type { EntrypointConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
+import { forwardedElement } from '../exchange/forwarded'
 import { drops } from '../exchange/header-edits'
 import { plainAddress, schemeOf } from '../exchange/peer'
 import { replacedTraceFields } from '../telemetry/trace-fields'
@@ -28,12 +30,34 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
  * heirs (WSGI, Rack, PHP) read `X_Forwarded_For` as `X-Forwarded-For`.
  */
 const SAID_BY_PROXIES = /^x[-_](?:forwarded[-_]|real[-_]ip$|consumer[-_])/
+/** The same, and every name with `_`: to such an upstream `Content_Length` is `Content-Length`. */
+const SAID_BY_PROXIES_OR_AMBIGUOUS = /_|^x-(?:forwarded-|real-ip$|consumer-)/
 
 /**
  * What not even a trusted proxy may say: who asks, which only this gateway knows, and anything with `_`, which no proxy
  * writes: it is the client's, passed on, and would stand beside what the proxy says.
  */
 const NOT_SAID_BY_PROXIES = /^x(?:[-_]consumer[-_]|(?=.*_)[-_](?:forwarded[-_]|real[-_]ip$))/
+
+/** Which fields of a request do not reach the upstream. Names are in lower case. */
+export interface FieldRules {
+  /** From clients that are not trusted proxies. */
+  readonly ofStrangers: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
+  readonly ofProxies: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
+}
+
+export function createFieldRules({
+  proxyOnlyHeaders,
+  underscoreHeaders,
+}: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'>): FieldRules {
+  return {
+    ofStrangers: {
+      names: new Set([...NEVER_FORWARDED, ...proxyOnlyHeaders]),
+      pattern: underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS,
+    },
+    ofProxies: { names: NEVER_FORWARDED, pattern: NOT_SAID_BY_PROXIES },
+  }
+}
 
 /**
  * Makes the header section for the upstream, as flat name, value pairs.
@@ -43,18 +67,18 @@ const NOT_SAID_BY_PROXIES = /^x(?:[-_]consumer[-_]|(?=.*_)[-_](?:forwarded[-_]|r
  *
  * @param replaced trace fields that are written anew afterwards; the client's own must not stand beside them
  */
-export function buildRequestHeaders(exchange: Exchange, replaced = replacedTraceFields()): string[] {
+export function buildRequestHeaders(exchange: Exchange, rules: FieldRules, replaced = replacedTraceFields()): string[] {
   const { request, peerIsTrusted } = exchange
   const edits = exchange.route?.requestEdits
   const named = namedInConnection(request.headers.connection)
   const headers: string[] = []
   const { rawHeaders } = request
   const { withheldField } = exchange
-  const reserved = peerIsTrusted ? NOT_SAID_BY_PROXIES : SAID_BY_PROXIES
+  const { names, pattern } = peerIsTrusted ? rules.ofProxies : rules.ofStrangers
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
-    if (NEVER_FORWARDED.has(name) || named?.has(name) || replaced.has(name)) continue
-    if (name === withheldField || reserved.test(name)) continue
+    if (names.has(name) || named?.has(name) || replaced.has(name)) continue
+    if (name === withheldField || pattern.test(name)) continue
     if (edits && drops(edits, name)) continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
@@ -73,23 +97,23 @@ export function namedInConnection(connection: string | undefined): ReadonlySet<s
 
 /** RFC 7239 and its de-facto forerunners. A peer that is not trusted is not continued but replaced. */
 function addForwardingHeaders(headers: string[], exchange: Exchange): void {
-  const { request, peerIsTrusted } = exchange
-  const inbound = request.headers
-  const peer = peerIsTrusted ? plainAddress(request.socket.remoteAddress ?? '') : exchange.clientAddress
+  const { request, said } = exchange
+  const { host } = request.headers
+  const peer = said === undefined ? exchange.clientAddress : plainAddress(request.socket.remoteAddress ?? '')
   const scheme = schemeOf(request)
-  const trusted = (name: string): string | undefined => (peerIsTrusted ? joined(inbound[name]) : undefined)
-
-  const element = `for=${forwardedNode(peer)}${inbound.host ? `;host="${inbound.host}"` : ''};proto=${scheme}`
-  const forwarded = trusted('forwarded')
-  const forwardedFor = trusted('x-forwarded-for')
-  const forwardedHost = trusted('x-forwarded-host') ?? inbound.host
+  const forwardedHost = said?.host ?? host
+  // Where the proxy names no client, what it says of host and scheme is said of its own request.
+  const element =
+    said === undefined || said.forwarded !== undefined
+      ? `for=${forwardedNode(peer)}${host ? `;host="${host}"` : ''};proto=${scheme}`
+      : forwardedElement(peer, forwardedHost, said.proto ?? scheme)
   headers.push(
     'forwarded',
-    forwarded === undefined ? element : `${forwarded}, ${element}`,
+    said?.forwarded === undefined ? element : `${said.forwarded}, ${element}`,
     'x-forwarded-for',
-    forwardedFor === undefined ? peer : `${forwardedFor}, ${peer}`,
+    said?.for === undefined ? peer : `${said.for}, ${peer}`,
     'x-forwarded-proto',
-    trusted('x-forwarded-proto') ?? scheme,
+    said?.proto ?? scheme,
     'via', // a gateway must say so (RFC 9110 §7.6.3); the name is a pseudonym, not a host
     `${request.httpVersion} myesi-gateway`,
   )

@@ -9,7 +9,7 @@ import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { passInformation } from './information'
 import type { RequestBody } from './request-body'
-import { buildRequestHeaders, joined } from './request-headers'
+import { buildRequestHeaders, joined, type FieldRules } from './request-headers'
 import { buildTrailers, fieldsForClient, refuseTransferCodings, type ParsedHeaders } from './response-headers'
 import { isIdempotent } from './retry-policy'
 import type { Target } from './target'
@@ -37,6 +37,8 @@ export interface CallOptions {
   readonly totalMs: number | undefined
   /** How long nothing may move on a connection that was upgraded to WebSocket. */
   readonly webSocketIdleMs: number
+  /** Which fields of the request do not reach the target. */
+  readonly fieldRules: FieldRules
   /** Trace fields that are written anew in every call. */
   readonly replacedFields: ReadonlySet<string>
   readonly onFailure: (exchange: Exchange, error: unknown) => void
@@ -61,7 +63,7 @@ export function sendCall(
 ): void {
   exchange.target = target.origin
   const path = options.rewritePath === undefined ? exchange.path : options.rewritePath(exchange.path)
-  const headers = buildRequestHeaders(exchange, options.replacedFields)
+  const headers = buildRequestHeaders(exchange, options.fieldRules, options.replacedFields)
   if (exchange.hooks !== undefined) {
     const attempt = { number: (resend?.count ?? 0) + 1, target: target.origin, fields: headers }
     try {

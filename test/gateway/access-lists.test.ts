@@ -74,9 +74,27 @@ describe('access lists', () => {
   it('are not walked around with an address that is none', async () => {
     await start({ access: { deny: ['10.0.0.0/8'] } })
     assert.equal(await statusFor('10.1.2.3:80'), 403)
-    // The proxy does not say for whom it asks: then it is the proxy that asks.
-    for (const nonsense of ['unknown', '010.1.2.3', '']) assert.equal(await statusFor(nonsense), 200, nonsense)
+    for (const nonsense of ['unknown', '010.1.2.3', '8.8.8.8, unknown', '8.8.8.8, _hidden']) {
+      assert.equal(await statusFor(nonsense), 403, nonsense)
+    }
+    // The proxy names no client: then it asks for itself, to check our health for example.
+    assert.equal(await statusFor(''), 200)
     assert.equal(await statusFor('unknown, 10.1.2.3'), 403)
+  })
+
+  it('refuse a client that a trusted proxy does not know, and never take the proxy for the client', async () => {
+    await start({ access: { allow: ['127.0.0.0/8'] } })
+    assert.equal(await statusFor('8.8.8.8, unknown'), 403)
+    assert.equal(await statusFor('127.0.0.1, 127.0.0.1'), 200)
+    const [{ status }] = [
+      await send(pipeline.port, { path: '/app', headers: { forwarded: 'for=8.8.8.8, for=unknown' } }),
+    ]
+    assert.equal(status, 403)
+    const refused = pipeline.logs.filter(entry => entry['event'] === 'request' && entry['outcome'] === 'refusal')
+    assert.deepEqual(
+      refused.map(({ client }) => client),
+      [undefined, undefined],
+    )
   })
 
   it('come before limits: who is kept out costs nobody a count', async () => {

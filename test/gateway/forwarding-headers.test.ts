@@ -112,28 +112,138 @@ describe('what the upstream learns of the client', () => {
       ['X-Forwarded-For: [2001:db8::1]', '2001:db8::1'],
       ['X-Forwarded-For: 6.6.6.6, 1.2.3.4:4711, 10.0.0.7:80', '1.2.3.4'],
       ['X-Forwarded-For: 1.2.3.4,,', '1.2.3.4'],
-      ['X-Forwarded-For: 6.6.6.6, unknown', '127.0.0.1'],
-      ['X-Forwarded-For: 6.6.6.6, garbage, 10.0.0.7', '10.0.0.7'],
-      ['X-Forwarded-For: , "nonsense", ::ffff:999.1.1.1,,', '127.0.0.1'],
+      ['X-Forwarded-For: 6.6.6.6, unknown', undefined],
+      ['X-Forwarded-For: 6.6.6.6, garbage, 10.0.0.7', undefined],
+      ['X-Forwarded-For: , "nonsense", ::ffff:999.1.1.1,,', undefined],
       ['X-Forwarded-For: ', '127.0.0.1'],
       ['Forwarded: for=1.2.3.4', '1.2.3.4'],
       ['Forwarded: proto=https;For="1.2.3.4:4711" ; by=_us', '1.2.3.4'],
       ['Forwarded: for="[2001:db8::1]:_port"', '2001:db8::1'],
       ['Forwarded: for=6.6.6.6, for=1.2.3.4;host="a,for=7.7.7.7;", for=10.0.0.7', '1.2.3.4'],
-      ['Forwarded: for=6.6.6.6, for=_hidden, for=10.0.0.7', '10.0.0.7'],
-      ['Forwarded: for=6.6.6.6, for=unknown', '127.0.0.1'],
-      ['Forwarded: for=6.6.6.6, proto=https', '127.0.0.1'],
+      ['Forwarded: for=6.6.6.6, for=_hidden, for=10.0.0.7', undefined],
+      ['Forwarded: for=6.6.6.6, for=unknown', undefined],
+      ['Forwarded: for=6.6.6.6, proto=https', undefined],
       ['Forwarded: for=1.2.3.4, ,', '1.2.3.4'],
-      ['Forwarded: for=6.6.6.6;host=", for=1.2.3.4', '127.0.0.1'],
-      ['Forwarded: for=1.2.3.4;host=a;for=6.6.6.6', '127.0.0.1'],
+      ['Forwarded: for=6.6.6.6;host=", for=1.2.3.4', undefined],
+      ['Forwarded: for=1.2.3.4;host=a;for=6.6.6.6', undefined],
       ['Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 1.2.3.4', '1.2.3.4'],
     ] as const) {
-      it(`is ${client} from ${field.replace('\r\n', ' beside ')}`, async () => {
+      it(`is ${client ?? 'unknown'} from ${field.replace('\r\n', ' beside ')}`, async () => {
         await trusting(['127.0.0.1', '10.0.0.0/8'])
         await forward([field])
         assert.equal(loggedClient(), client)
       })
     }
+  })
+
+  describe('is the same in both families where a trusted proxy sends one of them', () => {
+    const own = 'for=127.0.0.1;host="shop.example:81";proto=http'
+    for (const [sent, forwarded, xFor, xHost, xProto] of [
+      [
+        ['X-Forwarded-For: 1.2.3.4', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: a.example'],
+        `for=1.2.3.4;host="a.example";proto=https, ${own}`,
+        '1.2.3.4, 127.0.0.1',
+        'a.example',
+        'https',
+      ],
+      [
+        ['X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.0.0.7', 'X-Forwarded-Proto: https'],
+        `for=6.6.6.6, for=1.2.3.4;proto=https, for=10.0.0.7, ${own}`,
+        '6.6.6.6, 1.2.3.4, 10.0.0.7, 127.0.0.1',
+        'shop.example:81',
+        'https',
+      ],
+      [
+        ['X-Forwarded-For: 1.2.3.4, 10.0.0.7', 'X-Forwarded-Proto: https, http'],
+        `for=1.2.3.4;proto=https, for=10.0.0.7;proto=http, ${own}`,
+        '1.2.3.4, 10.0.0.7, 127.0.0.1',
+        'shop.example:81',
+        'https, http',
+      ],
+      [
+        ['X-Forwarded-For: [2001:db8::1]:80, 2001:db8::2, 1.2.3.4:5, _x, a b", 10.0.0.7'],
+        `for="[2001:db8::1]:80", for="[2001:db8::2]", for="1.2.3.4:5", for=_x, for=unknown, for=10.0.0.7, ${own}`,
+        '[2001:db8::1]:80, 2001:db8::2, 1.2.3.4:5, _x, a b", 10.0.0.7, 127.0.0.1',
+        'shop.example:81',
+        'http',
+      ],
+      [
+        [
+          'X-Forwarded-For: 1.2.3.4',
+          'X-Forwarded-Proto: https;host="evil.example"',
+          'X-Forwarded-Host: a";for=6.6.6.6',
+        ],
+        `for=1.2.3.4, ${own}`,
+        '1.2.3.4, 127.0.0.1',
+        'a";for=6.6.6.6',
+        'https;host="evil.example"',
+      ],
+      [
+        ['X-Forwarded-Proto: https'],
+        'for=127.0.0.1;host="shop.example:81";proto=https',
+        '127.0.0.1',
+        'shop.example:81',
+        'https',
+      ],
+      [
+        ['Forwarded: for=1.2.3.4;proto=https;host="a.example"'],
+        `for=1.2.3.4;proto=https;host="a.example", ${own}`,
+        '1.2.3.4, 127.0.0.1',
+        'a.example',
+        'https',
+      ],
+      [
+        [
+          'Forwarded: for=6.6.6.6;proto=ftp;host=evil.example, For="[2001:db8::1]:80";proto=https, for=10.0.0.7;proto=http',
+        ],
+        `for=6.6.6.6;proto=ftp;host=evil.example, For="[2001:db8::1]:80";proto=https, for=10.0.0.7;proto=http, ${own}`,
+        '6.6.6.6, 2001:db8::1, 10.0.0.7, 127.0.0.1',
+        'shop.example:81',
+        'https',
+      ],
+      [
+        ['Forwarded: for=_hidden;proto=https'],
+        `for=_hidden;proto=https, ${own}`,
+        'unknown, 127.0.0.1',
+        'shop.example:81',
+        'https',
+      ],
+      [
+        ['Forwarded: for=6.6.6.6;host=", for=1.2.3.4'],
+        `for=unknown, ${own}`,
+        'unknown, 127.0.0.1',
+        'shop.example:81',
+        'http',
+      ],
+    ] as const) {
+      it(sent.join(' and '), async () => {
+        await trusting(['127.0.0.1', '10.0.0.0/8'])
+        const headers = await forward(sent)
+        assert.deepEqual(
+          ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'].map(name => headers[name]),
+          [forwarded, xFor, xHost, xProto],
+        )
+      })
+    }
+  })
+
+  it('is no field that only a proxy may send, unless a trusted one did or the file says so', async () => {
+    const names =
+      'Proxy Content_Length Transfer_Encoding X-Original-URL X-Rewrite-URL True-Client-IP X-Client-IP Remote-User Remote-Addr X_Request_Id'
+    const sent = names.split(' ').map(name => `${name}: 7`)
+    const received = async (): Promise<string[]> => {
+      const headers = await forward([...sent, 'X-Mine: 7'])
+      return [...names.split(' '), 'X-Mine'].filter(name => headers[name.toLowerCase()] === '7')
+    }
+    await trusting([])
+    assert.deepEqual(await received(), ['X-Mine'])
+    await pipeline.stop()
+    await trusting(['127.0.0.1'])
+    assert.deepEqual(await received(), [...names.split(' '), 'X-Mine'])
+    await pipeline.stop()
+    const entrypoint = { proxyOnlyHeaders: ['X-Mine'], underscoreHeaders: true }
+    pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint }))
+    assert.deepEqual(await received(), names.split(' '))
   })
 
   it('is an IPv6 address in brackets', async () => {

@@ -19,6 +19,7 @@ describe('header fields that a route edits', () => {
       response.end()
     })
     pipeline = await startPipeline({
+      entrypoint: { underscoreHeaders: true }, // else none of these spellings would arrive
       upstreams: { app: { targets: [upstream.url] }, gone: { targets: ['http://127.0.0.1:1'] } },
       routes: [
         { name: 'plain', match: { path: '/plain' }, upstream: 'app' },

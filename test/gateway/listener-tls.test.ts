@@ -76,6 +76,28 @@ describe('TLS on the listener', () => {
   const logged = (message: string): number => pipeline.logs.filter(({ msg }) => msg === message).length
   const refused = (): number => logged('new certificate refused, the old one stays')
 
+  it('speaks TLS 1.2 with forward secrecy and authenticated encryption only, also after a renewal', async () => {
+    const negotiated = async (ciphers: string): Promise<string> => {
+      const socket = await openSecurely({ maxVersion: 'TLSv1.2', ciphers })
+      const { standardName } = socket.getCipher()
+      socket.destroy()
+      return standardName
+    }
+    for (const round of [1, 2]) {
+      for (const suite of ['ECDHE-ECDSA-AES128-SHA', 'ECDHE-ECDSA-AES256-SHA384', 'AES128-GCM-SHA256']) {
+        await assert.rejects(negotiated(`${suite}:@SECLEVEL=0`), suite)
+      }
+      assert.equal(await negotiated('ECDHE-ECDSA-AES128-GCM-SHA256'), 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256')
+      const socket = await openSecurely()
+      assert.equal(socket.getProtocol(), 'TLSv1.3')
+      socket.destroy()
+      if (round === 2) return
+      const before = await serialNow()
+      install(authority.issue('localhost'))
+      await until(async () => (await serialNow()) !== before, { what: 'the new certificate' })
+    }
+  })
+
   it('serves requests, and the upstream learns that they came that way', async () => {
     const answer = await sendSecurely({ path: '/app', method: 'POST', body: 'hello' })
     assert.equal(answer.text, 'ok')

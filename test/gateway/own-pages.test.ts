@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { problemOf, send } from '../support/send'
 import { openRaw } from '../support/raw-http'
-import { startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
@@ -11,10 +11,16 @@ const TOKEN = 'a-token-that-is-long-enough'
 describe('the gateway’s own pages', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
+  /** With a token for `/metrics`. */
+  let closed: Pipeline
 
   before(async () => {
     upstream = await startUpstream()
-    pipeline = await startPipeline(
+    pipeline = await startPipeline({
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [{ name: 'all', match: { path: '/:path' }, upstream: 'app' }],
+    })
+    closed = await startPipeline(
       {
         upstreams: { app: { targets: [upstream.url] } },
         routes: [{ name: 'all', match: { path: '/:path' }, upstream: 'app' }],
@@ -27,6 +33,7 @@ describe('the gateway’s own pages', () => {
   })
   after(async () => {
     await pipeline.stop()
+    await closed.stop()
     await upstream.stop()
   })
 
@@ -88,12 +95,41 @@ describe('the gateway’s own pages', () => {
       }
     })
 
-    it('is shown to whoever has the token, from wherever', async () => {
-      const forwarded = { 'X-Forwarded-For': '203.0.113.7' }
-      assert.equal(await statusWith({ ...forwarded, Authorization: `Bearer ${TOKEN}` }), 200)
-      assert.equal(await statusWith({ ...forwarded, Authorization: `bearer ${TOKEN}` }), 200)
-      for (const wrong of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer ', 'Bearer undefined', TOKEN]) {
-        assert.equal(await statusWith({ ...forwarded, Authorization: wrong }), 403, wrong)
+    it('with a token is shown to requests that show it, and to no others, near or far', async () => {
+      const statusOf = async (headers: Record<string, string>): Promise<number> =>
+        (await send(closed.port, { path: '/metrics', headers })).status
+      // Near: as a proxy's plain `proxy_pass` sends every client's request, without a word about the client.
+      for (const from of [{ 'X-Forwarded-For': '203.0.113.7' }, { Host: '127.0.0.1' }]) {
+        assert.equal(await statusOf({ ...from, Authorization: `Bearer ${TOKEN}` }), 200)
+        assert.equal(await statusOf({ ...from, Authorization: `bearer ${TOKEN}` }), 200)
+        assert.equal(await statusOf(from), 403)
+        for (const wrong of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer ', 'Bearer undefined', TOKEN]) {
+          assert.equal(await statusOf({ ...from, Authorization: wrong }), 403, wrong)
+        }
+      }
+    })
+
+    it('is closed to clients that the access lists of the entrypoint keep out, and by `metrics: false` to all', async () => {
+      const file = (entrypoint: object): GatewayFile => ({
+        entrypoint,
+        upstreams: { app: { targets: [upstream.url] } },
+        routes: [{ name: 'a', match: { path: '/a' }, upstream: 'app' }],
+      })
+      for (const options of [{}, { metricsToken: TOKEN }]) {
+        const guarded = await startPipeline(file({ access: { deny: ['127.0.0.0/8'] } }), options)
+        const scrape = async (): Promise<unknown[]> => {
+          const answer = await send(guarded.port, {
+            path: '/metrics',
+            headers: { Authorization: `Bearer ${TOKEN}` },
+          })
+          return answer.status === 200 ? [200] : [answer.status, problemOf(answer)['reason']]
+        }
+        assert.deepEqual(await scrape(), [403, 'forbidden'])
+        guarded.reload(file({ access: { deny: ['10.0.0.0/8'] } }))
+        assert.deepEqual(await scrape(), [200])
+        guarded.reload(file({ metrics: false }))
+        assert.deepEqual(await scrape(), [404, 'no_route'])
+        await guarded.stop()
       }
     })
 
@@ -104,7 +140,7 @@ describe('the gateway’s own pages', () => {
 
     for (const target of ['//metrics', '/%6Detrics', '/%6d%65trics?x', 'http://a/metrics']) {
       it(`has no second way in: ${target}`, async () => {
-        const client = await openRaw(pipeline.port)
+        const client = await openRaw(closed.port)
         client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
         assert.match(await client.waitFor('\r\n\r\n'), /^HTTP\/1\.1 403 /)
         client.destroy()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { needs } from '../support/needs'
-import { linesOf, send, type Answer } from '../support/send'
+import { linesOf, problemOf, send, type Answer } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
@@ -77,6 +77,42 @@ describe('the fields of rate limits', () => {
           assert.ok(Number(numbers['r']) <= q && Number(numbers['t']) <= w, JSON.stringify(numbers))
         }
       }
+    })
+
+    it(`say when there is more, in agreement with Retry-After, and which policies refused, ${store}`, async () => {
+      const names = [`a-${store}`, `b-${store}`, `c-${store}`]
+      await start([
+        { name: names[0], limit: 3, window: '60s', algorithm: 'gcra' },
+        { name: names[1], limit: 6, window: '60s', algorithm: 'gcra' },
+        { name: names[2], limit: 100, window: '1h' },
+      ])
+      const told = (answer: Answer): unknown => toldIn(answer, 'ratelimit').map(({ numbers: { r, t } }) => [r, t])
+      assert.deepEqual(told(await send(pipeline.port, '/app')), [
+        [2, 20],
+        [5, 10],
+        [99, 3_600],
+      ])
+      await send(pipeline.port, '/app')
+      await send(pipeline.port, '/app')
+      const refused = await send(pipeline.port, '/app')
+      assert.equal(refused.status, 429)
+      const [[r, t] = []] = told(refused) as number[][]
+      assert.equal(r, 0)
+      assert.ok(Number(t) > 18 && Number(t) <= 20, `${t} s`)
+      assert.deepEqual(linesOf(refused, 'retry-after'), [String(t)])
+      const problem = problemOf(refused)
+      assert.equal(problem['type'], 'https://iana.org/assignments/http-problem-types#quota-exceeded')
+      assert.deepEqual(problem['violated-policies'], [names[0]])
+    })
+
+    it(`count HEAD as what GET costs, unless the file names it, ${store}`, async () => {
+      await start({ name: `head-${store}`, limit: 20, window: '1h', cost: { GET: 5 } })
+      const left = async (method: string): Promise<unknown> =>
+        toldIn(await send(pipeline.port, { method, path: '/app' }), 'ratelimit')[0]?.numbers['r']
+      assert.deepEqual([await left('GET'), await left('HEAD'), await left('POST')], [15, 10, 9])
+      await pipeline.stop()
+      await start({ name: `named-head-${store}`, limit: 20, window: '1h', cost: { GET: 5, HEAD: 2 } })
+      assert.deepEqual([await left('GET'), await left('HEAD')], [15, 13])
     })
 
     for (const algorithm of ['fixed-window', 'gcra']) {

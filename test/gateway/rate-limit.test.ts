@@ -167,6 +167,16 @@ describe('rate limit', () => {
     assert.equal(await from('203.0.113.99, 198.51.100.1'), 429)
   })
 
+  it('counts all clients that a trusted proxy does not know as one, and not as the proxy', async () => {
+    await limit({ limit: 1, window: '1m', bypass: ['127.0.0.0/8'] }, { trustedProxies: ['127.0.0.1'] })
+    const from = async (list: string): Promise<number> =>
+      (await send(pipeline.port, { path: '/app', headers: { 'X-Forwarded-For': list } })).status
+    assert.equal(await from('198.51.100.1, unknown'), 200)
+    assert.equal(await from('198.51.100.2, _a'), 429)
+    assert.equal(await from('_b'), 429)
+    assert.equal(await from('198.51.100.1'), 200)
+  })
+
   it('counts an IPv6 client by its block, since one has more addresses than can be counted', async () => {
     await limit({ limit: 1, window: '1m' }, { trustedProxies: ['127.0.0.1'] })
     const from = async (address: string): Promise<number> =>

@@ -161,6 +161,30 @@ describe('when Redis', () => {
     await expectCountedInRedis()
   })
 
+  it('needs longer than the setting allows, requests do not pay for it', async () => {
+    const slow = (proxy = await startDelayingProxy(redis.port))
+    await start({}, { redisUrl: slow.url, timeoutMs: 50 })
+    slow.delayMs = 150
+    await expectServed(1, IN_VAIN_MS)
+    const asked = slow.delayed
+    const startedAt = performance.now()
+    let waited = 0
+    await until(
+      async () => {
+        const { status, ms } = await timed()
+        assert.equal(status, 200)
+        if (ms > 45 + usualMs) waited++
+        return performance.now() - startedAt > 3_000
+      },
+      { what: 'three seconds', intervalMs: 20 },
+    )
+    assert.ok(waited <= 3, `${waited} requests waited`)
+    assert.ok(slow.delayed > asked, 'it was tried again meanwhile')
+    assert.equal(logged('redis_unavailable'), 1)
+    slow.delayMs = 0
+    await expectBack(performance.now())
+  })
+
   it('is slow but quick enough, it is used', async () => {
     const slow = (proxy = await startDelayingProxy(redis.port))
     await start({}, { redisUrl: slow.url })
@@ -225,6 +249,42 @@ describe('when Redis', () => {
     await expectServed(5, NOT_ASKED_MS)
     const line = pipeline.logs.find(entry => entry['event'] === 'redis_unavailable')
     assert.match(String(line?.['reason']), /NOAUTH/)
+  })
+
+  it('wants a password while it runs, the latest cause is in the log, on the status page and never in words of the client', async () => {
+    await start()
+    await expectServed(1, IN_VAIN_MS)
+    await askRedis(redis.url, async client => {
+      await client.config('SET', 'requirepass', 'secret')
+      await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    })
+    await expectServed(3, IN_VAIN_MS)
+    await until(() => pipeline.redis?.outage?.reason.startsWith('NOAUTH'), { what: 'the cause is known' })
+    await expectServed(5, NOT_ASKED_MS)
+    assert.match(pipeline.redis?.outage?.reason ?? '', /^NOAUTH/)
+    const said = pipeline.logs.filter(({ event }) => String(event).startsWith('redis_')).map(entry => entry['reason'])
+    assert.match(String(said.at(-1)), /^NOAUTH/)
+    assert.doesNotMatch(JSON.stringify(said), /enableOfflineQueue|writeable/)
+    assert.equal(logged('redis_unavailable'), 1)
+    await askRedis(redis.url.replace('//', '//:secret@'), client => client.config('SET', 'requirepass', ''))
+    await expectBack(performance.now())
+  })
+
+  it('has no such database, it is never used, and what Redis says of it is told', async () => {
+    await start({}, { redisUrl: `${redis.url}/20` })
+    await expectServed(5, NOT_ASKED_MS)
+    assert.equal(pipeline.redis?.isUsable, false)
+    await until(() => pipeline.redis?.outage?.reason.includes('DB index is out of range'), {
+      what: 'the cause is known',
+    })
+    await askRedis(redis.url, async client => assert.deepEqual(await client.keys('*'), []))
+  })
+
+  it('has the database that is asked for, counts are there', async () => {
+    await start({}, { redisUrl: `${redis.url}/7` })
+    await expectServed(2, IN_VAIN_MS)
+    await askRedis(redis.url, async client => assert.deepEqual(await client.keys('*'), []))
+    await askRedis(`${redis.url}/7`, async client => assert.ok((await client.keys('myesi:rl*')).length > 0))
   })
 
   describe('is away', () => {

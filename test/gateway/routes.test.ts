@@ -108,7 +108,7 @@ describe('routes', () => {
     const answer = await send(pipeline.port, '/nowhere')
     assert.equal(answer.status, 404)
     assert.deepEqual(problemOf(answer), {
-      type: 'urn:myesi-gateway:problem:no_route',
+      type: 'tag:myesi-gateway,2026:no_route',
       title: 'No route matches this request',
       status: 404,
       outcome: 'refusal',

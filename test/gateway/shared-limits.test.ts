@@ -150,9 +150,10 @@ describe('two gateways with one Redis', () => {
     const { trace_id: traceId, ...problem } = problemOf(second)
     assert.match(String(traceId), /^[0-9a-f]{32}$/)
     assert.deepEqual(problem, {
-      type: 'urn:myesi-gateway:problem:limited',
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
       title: 'Too many requests',
       status: 429,
+      'violated-policies': ['default'],
       outcome: 'refusal',
       reason: 'limited',
     })

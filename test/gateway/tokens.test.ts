@@ -122,6 +122,48 @@ describe('tokens', () => {
     )
   })
 
+  describe('of one issuer are of several kinds', () => {
+    const OTHER = 'a token of this kind is not taken here'
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+
+    it('and those for APIs are taken, whatever the case of their type', async () => {
+      await start()
+      for (const typ of [undefined, 'JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/at+jwt']) {
+        assert.equal((await ask(await sign(first, {}, typ === undefined ? {} : { typ }))).status, 200, typ)
+      }
+      // Some issuers put a nonce into access tokens, which say what they are good for.
+      assert.equal((await ask(await sign(first, { nonce: 'n', scope: 'read' }))).status, 200)
+      assert.equal((await ask(await sign(first, { nonce: 'n' }, { typ: 'at+jwt' }))).status, 200)
+    })
+
+    for (const [kind, claims, header] of [
+      ['a logout token', {}, { typ: 'logout+jwt' }],
+      ['a logout token without its type', { events }, {}],
+      ['a security event token', {}, { typ: 'application/secevent+jwt' }],
+      ['a proof of possession', {}, { typ: 'dpop+jwt' }],
+      ['an ID token with the hash of an access token', { at_hash: 'x', scope: 'read' }, { typ: 'JWT' }],
+      ['an ID token of the hybrid flow', { c_hash: 'x' }, {}],
+      ['an ID token with a nonce', { nonce: 'n' }, {}],
+    ] as const) {
+      it(`and ${kind} is refused`, async () => {
+        await start()
+        await expectInvalid(await sign(first, claims, header), OTHER)
+        await pipeline.ended(1)
+        assert.match(JSON.stringify(lastLine()?.['error']), /type|event token|ID token/)
+      })
+    }
+
+    it('and the file says which', async () => {
+      await start({ tokens: { types: ['at+jwt'] } })
+      assert.equal((await ask(await sign(first, {}, { typ: 'at+jwt' }))).status, 200)
+      await expectInvalid(await sign(first), OTHER)
+      await expectInvalid(await sign(first, {}, { typ: 'JWT' }), OTHER)
+      await pipeline.stop()
+      await start({ tokens: { idTokens: true } })
+      assert.equal((await ask(await sign(first, { nonce: 'n', at_hash: 'x' }))).status, 200)
+    })
+  })
+
   it('cannot name a consumer of the file, nor end a header line', async () => {
     await start({ consumers: { acme: { apiKeys: [hashApiKey(KEY)] } } })
     for (const [sub, name] of [

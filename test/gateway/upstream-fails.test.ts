@@ -19,7 +19,7 @@ async function expectFault(pipeline: Pipeline, reason: Reason, status: number): 
   const answer = await send(pipeline.port, { path: '/app?secret=1', agent })
   assert.equal(answer.status, status)
   const { title, ...problem } = problemOf(answer)
-  assert.deepEqual(problem, { type: `urn:myesi-gateway:problem:${reason}`, status, outcome: 'fault', reason })
+  assert.deepEqual(problem, { type: `tag:myesi-gateway,2026:${reason}`, status, outcome: 'fault', reason })
   assert.match(String(title), /^The upstream |^No secure /)
   assert.equal(answer.headers['cache-control'], 'no-store')
   assert.equal(answer.headers.connection, 'keep-alive')

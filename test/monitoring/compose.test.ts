@@ -115,13 +115,16 @@ describe('docker-compose.yml', () => {
     }
     const incidents: readonly string[] = Object.values(INCIDENT_VARIABLES)
     // The first two come after OPS_PORT and OPS_HOST, the third is for incidents without Redis, and the Redis of compose
-    // has no sentinels.
+    // has neither sentinels nor TLS.
     const unused = [
       'OTEL_EXPORTER_PROMETHEUS_PORT',
       'OTEL_EXPORTER_PROMETHEUS_HOST',
       'INCIDENTS_FOLDER',
       'REDIS_SENTINEL_USERNAME',
       'REDIS_SENTINEL_PASSWORD',
+      'REDIS_TLS_CA_FILE',
+      'REDIS_TLS_CERT_FILE',
+      'REDIS_TLS_KEY_FILE',
     ]
     const names = [...read('.env.example').matchAll(/^#([A-Z][A-Z0-9_]*)=/gm)].map(([, name = '']) => name)
     assert.ok(names.length > 40)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { askRedis } from '../support/ask-redis'
+import { createAuthority, type Authority, type Certificate } from '../support/certificates'
 import { freePort } from '../support/free-port'
 import { makeCertificate } from '../support/make-certificate'
 import { needs } from '../support/needs'
@@ -11,6 +13,7 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { MASTER, startSentinel } from '../support/start-redis-topologies'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
+import { until } from '../support/until'
 
 describe('Redis behind TLS', () => {
   let upstream: RunningUpstream
@@ -68,6 +71,85 @@ describe('Redis behind TLS', () => {
     const { status, headers } = await send(port, '/app')
     await sentinel.process.kill()
     assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(logs))
+  })
+
+  it('is used with the authority that REDIS_TLS_CA_FILE names', async () => {
+    const { port, logs } = await start({ REDIS_TLS_CA_FILE: authority })
+    const { status, headers } = await send(port, '/app')
+    assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(logs))
+  })
+
+  describe('that asks for certificates, with one for a name only', () => {
+    let strict: RunningRedis
+    let trusted: Authority
+    let client: Certificate
+    let port: number
+
+    before(async () => {
+      trusted = createAuthority('Redis Authority')
+      client = trusted.issue('gateway')
+      const { certFile, keyFile } = trusted.issue('localhost')
+      port = await freePort()
+      const tls = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', trusted.certFile]
+      // The node names itself by its address, which the certificate is not for.
+      const announced = ['--cluster-announce-ip', '127.0.0.1']
+      const cluster = [
+        '--cluster-enabled',
+        'yes',
+        '--tls-cluster',
+        'yes',
+        ...announced,
+        '--cluster-port',
+        `${await freePort()}`,
+      ]
+      strict = await startRedis(['--tls-port', `${port}`, ...tls, '--tls-auth-clients', 'yes', ...cluster])
+      await askRedis(strict.url, node => node.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383'))
+      await until(
+        () => askRedis(strict.url, async node => /state:ok/.test(String(await node.call('CLUSTER', 'INFO')))),
+        {
+          what: 'the cluster is whole',
+          timeoutMs: 20_000,
+        },
+      )
+    })
+    after(async () => {
+      await strict.kill()
+    })
+
+    const shown = (): NodeJS.ProcessEnv => ({
+      REDIS_TLS_CA_FILE: trusted.certFile,
+      REDIS_TLS_CERT_FILE: client.certFile,
+      REDIS_TLS_KEY_FILE: client.keyFile,
+    })
+
+    for (const scheme of ['rediss', 'rediss+cluster']) {
+      it(`is connected to by that name, and shown the certificate of the settings: ${scheme}`, async () => {
+        const gateway = await start({ REDIS_URL: `${scheme}://localhost:${port}`, ...shown() })
+        await gateway.process.waitForLog('Redis is used', ({ event }) => event === 'redis_available')
+        const { status, headers } = await send(gateway.port, '/app')
+        assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(gateway.logs))
+      })
+
+      it(`is away for a gateway without a certificate, and for one that has another name for it, which is told: ${scheme}`, async () => {
+        for (const [env, reason] of [
+          [{ REDIS_TLS_CA_FILE: trusted.certFile }, /SSL|TLS|CERT/],
+          [{ ...shown(), REDIS_URL: `${scheme}://127.0.0.1:${port}` }, /ERR_TLS_CERT_ALTNAME_INVALID/],
+        ] as const) {
+          const { opsUrl } = await start({ REDIS_URL: `${scheme}://localhost:${port}`, ...env })
+          await until(async () => reason.test(JSON.stringify(await redisOnStatusPage(opsUrl))), {
+            what: `the reason ${String(reason)}`,
+          })
+          const metrics = await (await fetch(`${opsUrl}/metrics`)).text()
+          assert.match(metrics, /^gateway_redis_unavailable\{[^}]*error_type="tls"[^}]*\} 1$/m)
+          await gateway?.stop()
+        }
+      })
+    }
+
+    async function redisOnStatusPage(opsUrl: string): Promise<unknown> {
+      const answer = await fetch(`${opsUrl}/status`, { headers: { accept: 'application/json' } })
+      return ((await answer.json()) as { redis: unknown }).redis
+    }
   })
 
   it('is not believed without its authority: requests are served, and the log says why', async () => {

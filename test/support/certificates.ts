@@ -69,7 +69,7 @@ function toFiles(der: Buffer, privateKey: KeyObject): Certificate {
   const certFile = join(folder, 'cert.pem')
   const keyFile = join(folder, 'key.pem')
   writeFileSync(certFile, cert)
-  writeFileSync(keyFile, key)
+  writeFileSync(keyFile, key, { mode: 0o600 })
   return { cert, key, certFile, keyFile }
 }
 

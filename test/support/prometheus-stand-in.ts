@@ -12,6 +12,9 @@ export async function startPrometheusStandIn(beganMs: number, replicaUrl: string
   const answer = (path: string, question: URLSearchParams): unknown => {
     if (path.endsWith('/query_exemplars')) return exemplars(beganMs)
     if (path.endsWith('/query_range')) return { result: [{ metric: {}, values: curve(question, beganMs) }] }
+    if (path.startsWith('/api/v1/targets')) {
+      return { activeTargets: [{ labels: { job: 'myesi-api' }, scrapeUrl: `${replicaUrl}/metrics` }] }
+    }
     return { result: [{ metric: { instance: 'replica', url: replicaUrl }, value: [0, '1'] }] }
   }
   const server = await startUpstream((request, response) => {

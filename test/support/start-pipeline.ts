@@ -15,10 +15,9 @@ import type { Exchange } from '../../src/exchange/exchange'
 import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
 import { RecentRequests } from '../../src/observe/recent/recent-requests'
-import type { SentinelLogin } from '../../src/redis/client'
 import type { RegistryEntry } from '../../src/policies/define-policy'
 import { POLICIES } from '../../src/policies/registry'
-import { RedisConnection } from '../../src/redis/connection'
+import { RedisConnection, type RedisConnectionOptions } from '../../src/redis/connection'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
 import type { UpstreamState } from '../../src/upstream/upstream'
 import type { LogEntry } from './start-process'
@@ -33,9 +32,8 @@ export interface GatewayFile {
   readonly routes: readonly object[]
 }
 
-export interface PipelineOptions {
+export interface PipelineOptions extends RedisConnectionOptions {
   readonly redisUrl?: string
-  readonly sentinelLogin?: SentinelLogin
   readonly replicas?: number
   readonly metricsToken?: string
   /** Default `127.0.0.1`. */
@@ -89,8 +87,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   const { policies = POLICIES } = options
   const config = configOf(file, policies)
   const { log, logs } = recordedLog()
-  const redis =
-    options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log, options.sentinelLogin)
+  const redis = options.redisUrl === undefined ? undefined : new RedisConnection(options.redisUrl, log, options)
   await redis?.settle(500)
   const metrics = new RecordedRequestMetrics()
   const recent = new RecentRequests()

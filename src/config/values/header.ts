@@ -72,6 +72,39 @@ export const parseConditionName = headerName(name => {
   return undefined
 })
 
+/**
+ * Fields that some proxy, framework or CGI program believes, and that a client can write as well: the address, the user, or
+ * the URL that it was let in with (`Proxy` is CVE-2016-5385).
+ */
+export const PROXY_ONLY_HEADERS: readonly string[] = [
+  'cf-connecting-ip',
+  'cf-connecting-ipv6',
+  'client-ip',
+  'fastly-client-ip',
+  'front-end-https',
+  'proxy',
+  'remote-addr',
+  'remote-user',
+  'true-client-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-envoy-external-address',
+  'x-original-forwarded-for',
+  'x-original-host',
+  'x-original-url',
+  'x-remote-user',
+  'x-rewrite-url',
+  'x-scheme',
+  'x-url-scheme',
+]
+
+/** A name under `entrypoint.proxyOnlyHeaders`. */
+export const parseProxyOnlyName = headerName(name => {
+  if (name === 'host') return 'is in every request'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and is never forwarded'
+  return undefined
+})
+
 /** What the gateway writes into every request, whatever came. */
 const WRITTEN_HERE = /^(?:forwarded|x[-_]forwarded[-_](?:for|host|proto)|x[-_]consumer[-_].*|via)$/
 const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-trace-id|x-amzn-trace-id)$/

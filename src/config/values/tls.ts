@@ -1,4 +1,6 @@
 import { isIP } from 'node:net'
+import { getCiphers } from 'node:tls'
+import { nearestName } from '../nearest-name'
 import { notText, refuse, type Parsed } from './parsed'
 
 const FILE = 'the path of a PEM file'
@@ -20,6 +22,29 @@ export function parseTlsVersion(found: unknown): Parsed<'TLSv1.2' | 'TLSv1.3'> {
   if (found === '1.3' || found === 1.3) return { value: 'TLSv1.3' }
   const [, nearest] = typeof found === 'string' ? (/^TLS ?v?(1\.[23])$/i.exec(found) ?? []) : []
   return refuse('is not a version of TLS that is taken here', VERSIONS, nearest)
+}
+
+/**
+ * Suites for TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 §4.2, the intermediate profile of Mozilla
+ * without DHE). All suites of TLS 1.3 have both.
+ */
+export const TLS_12_CIPHERS: readonly string[] = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+]
+
+/** A suite for TLS 1.2 by OpenSSL's name. */
+export function parseCipher(found: unknown): Parsed<string> {
+  const allowed = `a suite by OpenSSL's name, such as ${TLS_12_CIPHERS[0]}`
+  if (typeof found !== 'string') return notText(found, allowed)
+  const suites = getCiphers().filter(name => !name.startsWith('tls_'))
+  const name = found.toLowerCase()
+  if (suites.includes(name)) return { value: found.toUpperCase() }
+  return refuse('is not a suite that this OpenSSL has for TLS 1.2', allowed, nearestName(name, suites)?.toUpperCase())
 }
 
 /** RFC 6066 §3 knows no addresses in SNI. */

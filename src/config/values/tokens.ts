@@ -30,6 +30,20 @@ export function parseAlgorithm(found: unknown): Parsed<Algorithm> {
 /** A set of public keys (RFC 7517 §5): fetched again and again, or read with the file. */
 export type KeySource = { readonly url: string } | { readonly file: string }
 
+const TYPE = 'the typ of a token, such as at+jwt or JWT'
+
+/** What kind of token it says it is: a media type without `application/` (RFC 7515 §4.1.9), in lower case. */
+export function parseTokenType(found: unknown): Parsed<string> {
+  if (typeof found !== 'string') return notText(found, TYPE)
+  const type = tokenType(found)
+  return /^[a-z0-9][a-z0-9!#$&^_.+-]{0,63}$/.test(type) ? { value: type } : refuse('is not the type of a token', TYPE)
+}
+
+/** A `typ` as types are compared: without regard to case and to `application/`, which may be left out. */
+export function tokenType(typ: string): string {
+  return typ.toLowerCase().replace(/^application\/(?=[^/]+$)/, '')
+}
+
 const KEYS = 'the URL of a key set (JWKS), such as https://login.example/.well-known/jwks.json, or the path of a file'
 
 /** Where the public keys are. */

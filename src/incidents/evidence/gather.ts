@@ -10,14 +10,12 @@ import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
 import { failureSelector, isOfOneReason, ownMatchers } from './selection'
 import { findSignatures } from './signatures'
 import { countStatuses } from './statuses'
-import { findReplicas, gatewayReplica, type TraceSource } from './trace-sources'
+import { findReplicas, gatewayReplica, type ReplicaOptions, type TraceSource } from './trace-sources'
 
-export interface GatherOptions {
+export interface GatherOptions extends ReplicaOptions {
   readonly prometheus: PrometheusClient
   /** Trace backends to ask when no replica has the trace (any more). */
   readonly backends: readonly TraceSource[]
-  /** For ops ports that are open to more than loopback. */
-  readonly opsToken: string | undefined
   /** Whether client addresses and user agents may stand in the evidence. */
   readonly showClients: boolean
 }
@@ -50,7 +48,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
     attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
     attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-    attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+    attempt('changes', findChanges(options, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
     attempt('limited clients', findLimited(alert, window, options, signal), []),
   ])
@@ -76,32 +74,33 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
 async function findLimited(
   alert: Alert,
   { endMs }: Evidence['window'],
-  { prometheus, opsToken }: GatherOptions,
+  options: GatherOptions,
   signal: AbortSignal,
 ): Promise<LimitedClient[]> {
   if (alert.labels['family'] !== 'rate-limit') return []
-  const replicas = await findReplicas(prometheus, { timeMs: endMs, signal })
-  return findLimitedClients(alert, [...replicas.values()], { opsToken, signal })
+  const replicas = await findReplicas(options, { timeMs: endMs, signal })
+  return findLimitedClients(alert, [...replicas.values()], signal)
 }
 
 /** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */
 async function findTraces(
   alert: Alert,
   { startMs, endMs }: Evidence['window'],
-  { prometheus, backends, opsToken, showClients }: GatherOptions,
+  options: GatherOptions,
   signal: AbortSignal,
 ): Promise<ProvingTrace[]> {
+  const { prometheus, backends, showClients } = options
   const selector = alert.annotations['exemplar_query']
   if (selector === undefined || selector === '') return []
   const [exemplars, replicas] = await Promise.all([
     prometheus.queryExemplars(selector, startMs, endMs, signal),
-    findReplicas(prometheus, { timeMs: endMs, signal }),
+    findReplicas(options, { timeMs: endMs, signal }),
   ])
   return Promise.all(
     choose(exemplars).map(exemplar => {
       const own = replicas.get(exemplar.series['instance'] ?? '')
-      const others = [...replicas.values()].filter(url => url !== own)
-      const sources = [...(own === undefined ? [] : [own]), ...others].map(url => gatewayReplica(url, opsToken))
+      const others = [...replicas.values()].filter(replica => replica !== own)
+      const sources = [...(own === undefined ? [] : [own]), ...others].map(gatewayReplica)
       return openTrace(exemplar, [...sources, ...backends], { signal, showClients })
     }),
   )

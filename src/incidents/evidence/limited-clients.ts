@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Alert } from '../alerts/alert'
 import type { LimitedClient } from './evidence'
-import { fetchJson, opsHeaders } from './trace-sources'
+import { fetchJson, opsHeaders, type Replica } from './trace-sources'
 
 /** Clients told of one alert. */
 const MAX_CLIENTS = 5
@@ -20,12 +20,12 @@ const answer = z.object({
 /** Who runs into the limit that the alert is about, added up over all replicas. */
 export async function findLimitedClients(
   { labels }: Alert,
-  replicas: readonly string[],
-  { opsToken, signal }: { readonly opsToken: string | undefined; readonly signal: AbortSignal },
+  replicas: readonly Replica[],
+  signal: AbortSignal,
 ): Promise<LimitedClient[]> {
   const { http_route: route, gateway_rate_limiting_policy: policy } = labels
   const answers = await Promise.all(
-    replicas.map(async url => fetchJson(`${url.replace(/\/$/, '')}/offenders`, signal, opsHeaders(opsToken))),
+    replicas.map(async ({ url, token }) => fetchJson(`${url}/offenders`, signal, opsHeaders(token))),
   )
   const counts = new Map<string, number>()
   for (const limit of answers.flatMap(found => answer.parse(found).policies)) {

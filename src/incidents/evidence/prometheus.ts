@@ -77,16 +77,37 @@ export class PrometheusClient {
     )
   }
 
+  /** Where Prometheus scrapes a job now: `host:port`, the port also where it is that of the scheme. */
+  async targets(job: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const response = await fetch(`${this.#url}/api/v1/targets?state=active`, { signal })
+    const { activeTargets } = (await readAnswer(response, 'targets')) as {
+      activeTargets: { labels: Labels; scrapeUrl: string }[]
+    }
+    const urls = activeTargets.filter(({ labels }) => labels['job'] === job).map(({ scrapeUrl }) => scrapeUrl)
+    return new Set(urls.flatMap(url => hostAndPort(url) ?? []))
+  }
+
   async #get(path: string, parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
     const response = await fetch(`${this.#url}/api/v1/${path}`, {
       method: 'POST',
       body: new URLSearchParams(parameters),
       signal,
     })
-    const answer = (await response.json()) as { status: string; data: unknown; error?: string }
-    if (answer.status !== 'success') throw new Error(`Prometheus refused ${path}: ${answer.error ?? response.status}`)
-    return answer.data
+    return readAnswer(response, path)
   }
+}
+
+async function readAnswer(response: Response, path: string): Promise<unknown> {
+  const answer = (await response.json()) as { status: string; data: unknown; error?: string }
+  if (answer.status !== 'success') throw new Error(`Prometheus refused ${path}: ${answer.error ?? response.status}`)
+  return answer.data
+}
+
+/** Undefined where the text is not an http URL. */
+export function hostAndPort(url: string): string | undefined {
+  const { protocol, hostname, port } = URL.parse(url) ?? {}
+  if (protocol !== 'http:' && protocol !== 'https:') return undefined
+  return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
 }
 
 /** A string in a PromQL selector, so that a label value cannot end it. */

@@ -1,5 +1,5 @@
 import type { Labels } from '../alerts/alert'
-import type { PrometheusClient } from './prometheus'
+import { hostAndPort, quoted, type PrometheusClient } from './prometheus'
 
 /** A place where a trace may still be. */
 export interface TraceSource {
@@ -8,12 +8,19 @@ export interface TraceSource {
   fetch(traceId: string, signal: AbortSignal): Promise<unknown>
 }
 
+/** One replica of the gateway. */
+export interface Replica {
+  /** Of its ops port, without a slash at the end. */
+  readonly url: string
+  /** `OPS_TOKEN`, where the replica may have it. */
+  readonly token: string | undefined
+}
+
 /** The recorder of one gateway replica, on its ops port. */
-export function gatewayReplica(opsUrl: string, token: string | undefined): TraceSource {
-  const base = opsUrl.replace(/\/$/, '')
+export function gatewayReplica({ url, token }: Replica): TraceSource {
   return {
-    name: base,
-    fetch: (traceId, signal) => fetchJson(`${base}/traces/${traceId}`, signal, opsHeaders(token)),
+    name: url,
+    fetch: (traceId, signal) => fetchJson(`${url}/traces/${traceId}`, signal, opsHeaders(token)),
   }
 }
 
@@ -47,26 +54,64 @@ export function tempo(url: string): TraceSource {
   }
 }
 
-/** Every replica's ops port by its `instance`, as the replicas themselves say through `gateway_ops_info`. */
-export async function findReplicas(
-  prometheus: Pick<PrometheusClient, 'query'>,
-  { timeMs, signal }: { readonly timeMs: number; readonly signal: AbortSignal },
-): Promise<ReadonlyMap<string, string>> {
-  const samples = await prometheus.query(
-    'max by (instance, url) (max_over_time(gateway_ops_info[15m]))',
-    timeMs,
-    signal,
-  )
-  const replicas = new Map<string, string>()
-  for (const { labels } of samples) {
-    const { instance, url } = labels as Labels & { instance?: string; url?: string }
-    if (instance !== undefined && url !== undefined && isHttpUrl(url)) replicas.set(instance, url)
-  }
-  return replicas
+/** Which replicas are asked, and which of them get the token. */
+export interface ReplicaOptions {
+  readonly prometheus: Pick<PrometheusClient, 'query' | 'targets'>
+  /** The job under which Prometheus scrapes the gateways. */
+  readonly gatewayJob: string
+  readonly opsToken: string | undefined
+  /** Hosts, with or without port, that get the token beside those that Prometheus scrapes for the job. */
+  readonly opsTokenHosts: readonly string[]
 }
 
-function isHttpUrl(url: string): boolean {
-  return URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol)
+interface Moment {
+  readonly timeMs: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Finds every replica by its `instance`, and which of them may have the token: those at hosts that Prometheus itself scrapes
+ * for the gateway's job, or that a setting names. Any other program could name an address of its own to collect the token;
+ * with `honor_labels` its series can even choose their job.
+ */
+export async function findReplicas(
+  { prometheus, gatewayJob, opsToken, opsTokenHosts }: ReplicaOptions,
+  moment: Moment,
+): Promise<ReadonlyMap<string, Replica>> {
+  const [urls, scraped] = await Promise.all([
+    findReplicaUrls(prometheus, gatewayJob, moment),
+    opsToken === undefined ? NO_TARGETS : prometheus.targets(gatewayJob, moment.signal).catch(() => NO_TARGETS),
+  ])
+  const tokenFor = (url: string): string | undefined => {
+    const host = hostAndPort(url) ?? ''
+    const isAllowed = scraped.has(host) || opsTokenHosts.includes(host) || opsTokenHosts.includes(withoutPort(host))
+    return isAllowed ? opsToken : undefined
+  }
+  return new Map([...urls].map(([instance, url]) => [instance, { url, token: tokenFor(url) }]))
+}
+
+/** The ops port of every replica by its `instance`, as the replicas themselves say through `gateway_ops_info`. */
+export async function findReplicaUrls(
+  prometheus: Pick<PrometheusClient, 'query'>,
+  gatewayJob: string,
+  { timeMs, signal }: Moment,
+): Promise<ReadonlyMap<string, string>> {
+  const info = `gateway_ops_info{job=${quoted(gatewayJob)}}`
+  const samples = await prometheus.query(`max by (instance, url) (max_over_time(${info}[15m]))`, timeMs, signal)
+  const urls = new Map<string, string>()
+  for (const { labels } of samples) {
+    const { instance, url } = labels as Labels & { instance?: string; url?: string }
+    if (instance === undefined || url === undefined || hostAndPort(url) === undefined) continue
+    urls.set(instance, url.replace(/\/$/, ''))
+  }
+  return urls
+}
+
+/** What an API that only resembles Prometheus lists. */
+const NO_TARGETS: ReadonlySet<string> = new Set()
+
+function withoutPort(host: string): string {
+  return host.slice(0, host.lastIndexOf(':'))
 }
 
 /** An answer larger than this is not a trace of one request. */

@@ -1,6 +1,6 @@
 import { fetchCurve, planCurve, type Curve } from '../evidence/curve'
 import type { FoundExemplar, PrometheusClient } from '../evidence/prometheus'
-import { findReplicas } from '../evidence/trace-sources'
+import { findReplicaUrls } from '../evidence/trace-sources'
 import type { Incident, IncidentAlert } from '../record/incident'
 
 /** The curve of alerts that are about the same numbers. */
@@ -22,6 +22,13 @@ export type LinkedExemplar = FoundExemplar & {
 /** As much of Prometheus as a page asks. */
 export type AskedPrometheus = Pick<PrometheusClient, 'query' | 'queryRange' | 'queryExemplars'>
 
+/** Where curves and exemplars come from. */
+export interface AskedOfCurves {
+  readonly prometheus: AskedPrometheus
+  /** The job under which Prometheus scrapes the gateways. */
+  readonly gatewayJob: string
+}
+
 /** A page must not wait for a Prometheus that hangs. */
 const BUDGET_MS = 1_000
 /** Curves on one page; an incident has one cause and seldom more than one or two selections. */
@@ -36,13 +43,13 @@ const AFTER_END_MS = 5 * 60_000
 export async function curvesOf(
   incident: Incident,
   sinceMs: number,
-  prometheus: AskedPrometheus,
+  { prometheus, gatewayJob }: AskedOfCurves,
   now: number,
 ): Promise<AlertCurve[]> {
   const range = curveRange(incident, sinceMs, now)
   const groups = Map.groupBy(incident.alerts.filter(planCurve), alert => JSON.stringify(planCurve(alert)?.lines))
   const signal = AbortSignal.timeout(BUDGET_MS)
-  const replicas = findReplicas(prometheus, { timeMs: range.endMs, signal }).catch(() => NO_REPLICAS)
+  const replicas = findReplicaUrls(prometheus, gatewayJob, { timeMs: range.endMs, signal }).catch(() => NO_REPLICAS)
   return Promise.all(
     [...groups.values()].slice(0, MAX_CURVES).map(async alerts => {
       const [found, exemplars] = await Promise.all([

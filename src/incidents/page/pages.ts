@@ -13,6 +13,7 @@ export interface PagesOptions {
   readonly incidents: Pick<IncidentLog, 'get' | 'list'>
   /** For the curve of the affected series; the page is made without it when Prometheus does not answer. */
   readonly prometheus: AskedPrometheus
+  readonly gatewayJob: string
   readonly places: Places
 }
 
@@ -21,7 +22,7 @@ const LISTED = 100
 const GONE = 'No such incident is remembered (any more).'
 
 /** `GET /incidents` and `GET /incidents/{id}`: as a page for browsers, as JSON for everybody else. */
-export function createPages({ incidents, prometheus, places }: PagesOptions) {
+export function createPages({ incidents, prometheus, gatewayJob, places }: PagesOptions) {
   return async function servePage(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const now = Date.now()
     const isForPeople = wantsHtml(request)
@@ -38,7 +39,7 @@ export function createPages({ incidents, prometheus, places }: PagesOptions) {
       else sendJson(response, 404, { error: GONE })
     } else if (isForPeople) {
       const story = tell(incident, now)
-      const curves = await curvesOf(incident, story.sinceMs, prometheus, now)
+      const curves = await curvesOf(incident, story.sinceMs, { prometheus, gatewayJob }, now)
       sendPage(response, 200, incidentPage({ incident, story, curves, places, now }))
     } else sendJson(response, 200, incident)
   }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
-import { createRedisClient, neverGivesUp, type SentinelLogin } from '../../redis/client'
+import { createRedisClient, neverGivesUp, selectDatabase, type RedisCredentials } from '../../redis/client'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
@@ -15,12 +15,15 @@ export class RedisIncidentStore implements IncidentStore {
   #closed = false
   /** One for all who wait. */
   #connecting: Promise<unknown> | undefined
+  /** The database of this connection. */
+  #selected: Promise<void> | undefined
 
-  constructor(url: string, onError: (error: unknown) => void, sentinelLogin?: SentinelLogin) {
-    const options = { url, connectionName: 'myesi-incidents', commandTimeoutMs: COMMAND_TIMEOUT_MS, sentinelLogin }
+  constructor(url: string, onError: (error: unknown) => void, credentials: RedisCredentials = {}) {
+    const options = { url, connectionName: 'myesi-incidents', commandTimeoutMs: COMMAND_TIMEOUT_MS, ...credentials }
     this.#redis = createRedisClient(options)
     neverGivesUp(this.#redis, () => this.#closed)
     this.#redis.on('error', onError)
+    this.#redis.on('close', () => (this.#selected = undefined))
   }
 
   async put(incident: Incident): Promise<void> {
@@ -62,7 +65,16 @@ export class RedisIncidentStore implements IncidentStore {
    * incidents are open.
    */
   async #connected(): Promise<void> {
-    if (this.#redis.status === 'ready') return
+    if (this.#redis.status !== 'ready') await this.#becomesReady()
+    try {
+      await (this.#selected ??= selectDatabase(this.#redis))
+    } catch (error) {
+      this.#selected = undefined
+      throw error
+    }
+  }
+
+  async #becomesReady(): Promise<void> {
     this.#connecting ??= once(this.#redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS) })
     try {
       await this.#connecting

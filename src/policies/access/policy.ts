@@ -1,5 +1,4 @@
-import { isIP } from 'node:net'
-import { createAddressBlocks } from '../../access/address-blocks'
+import { createAccessCheck } from '../../access/access-check'
 import type { Stage } from '../../exchange/exchange'
 import { GatewayError } from '../../errors/gateway-error'
 import { definePolicy, type Line } from '../define-policy'
@@ -28,17 +27,10 @@ export const access = definePolicy({
     ]),
 })
 
-/** Refuses clients by their address, as trusted proxies report it. Whom `deny` names stays out, whatever `allow` says. */
+/** Refuses clients by their address, as trusted proxies report it. */
 function limitAccess(lists: readonly AccessConfig[]): Stage {
-  const isDenied = createAddressBlocks(lists.flatMap(({ deny }) => deny))
-  const allowed = lists.filter(({ allow }) => allow.length > 0).map(({ allow }) => createAddressBlocks(allow))
+  const isLetIn = createAccessCheck(lists)
   return function limitClientAccess({ clientAddress }) {
-    // A proxy's word that is no address cannot be looked up in any list, and must not be a way around them.
-    if (isIP(clientAddress) === 0 || isDenied(clientAddress)) throw refusal()
-    for (const isAllowed of allowed) if (!isAllowed(clientAddress)) throw refusal()
+    if (!isLetIn(clientAddress)) throw new GatewayError('forbidden', { cause: new Error('the address is not let in') })
   }
-}
-
-function refusal(): GatewayError {
-  return new GatewayError('forbidden', { cause: new Error('the address is not let in') })
 }

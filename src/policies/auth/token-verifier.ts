@@ -1,6 +1,7 @@
-import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose'
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult } from 'jose'
 import type { TokenConfig } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
+import { tokenType } from '../../config/values/tokens'
 import type { OpenKeys } from './open-keys'
 
 const MAX_SUBJECT_CHARACTERS = 256
@@ -50,7 +51,8 @@ export class TokenVerifier {
 
   /** @throws InvalidToken, or GatewayError `keys_unavailable` when it cannot be told */
   async verify(token: string): Promise<VerifiedToken> {
-    const payload = await this.#payloadOf(token)
+    const { payload, protectedHeader } = await this.#verified(token)
+    this.#refuseOtherKinds(protectedHeader.typ, payload)
     const subject = payload[this.#config.consumerClaim]
     if (typeof subject !== 'string' || subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) {
       throw new InvalidToken(`"${this.#config.consumerClaim}" does not say who asks`, INVALID)
@@ -58,9 +60,23 @@ export class TokenVerifier {
     return { subject, scopes: scopesOf(payload[this.#config.scopeClaim]) }
   }
 
-  async #payloadOf(token: string): Promise<JWTPayload> {
+  /**
+   * An issuer signs several kinds of tokens with one key: one that was made for another purpose must not open an API
+   * (RFC 8725 §3.11).
+   */
+  #refuseOtherKinds(typ: unknown, payload: JWTPayload): void {
+    const { types, idTokens, scopeClaim } = this.#config
+    const type = typeof typ === 'string' ? tokenType(typ) : 'jwt'
+    if (!types.includes(type)) throw new InvalidToken(`a token of type ${JSON.stringify(type)}`, OTHER_KIND)
+    if (type === 'at+jwt') return
+    if ('events' in payload)
+      throw new InvalidToken('a security event token (RFC 8417), such as a logout token', OTHER_KIND)
+    if (!idTokens && isIdToken(payload, scopeClaim)) throw new InvalidToken('an ID token', OTHER_KIND)
+  }
+
+  async #verified(token: string): Promise<JWTVerifyResult> {
     try {
-      return (await jwtVerify(token, this.#keys.find, this.#options)).payload
+      return await jwtVerify(token, this.#keys.find, this.#options)
     } catch (error) {
       if (error instanceof GatewayError) throw error
       const message = error instanceof Error ? error.message : String(error)
@@ -70,6 +86,16 @@ export class TokenVerifier {
 }
 
 const INVALID = 'the token is not valid here'
+const OTHER_KIND = 'a token of this kind is not taken here'
+
+/**
+ * Whether it is what OpenID Connect Core §2 and §3.3.2.11 say of ID tokens: hashes of what was handed out along with it, or
+ * a nonce. Some issuers put a nonce into access tokens too; those say what they are good for.
+ */
+function isIdToken(payload: JWTPayload, scopeClaim: string): boolean {
+  if ('at_hash' in payload || 'c_hash' in payload || 's_hash' in payload) return true
+  return 'nonce' in payload && !(scopeClaim in payload)
+}
 
 /** Words with spaces between them (RFC 8693 §4.2), or a list, as some issuers have it. */
 function scopesOf(claim: unknown): readonly string[] {

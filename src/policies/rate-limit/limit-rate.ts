@@ -88,6 +88,7 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
   const { response } = exchange
   const policyItems: string[] = []
   const limitItems: string[] = []
+  const violated: string[] = []
   let retryMs = 0
   let legacy: { readonly policy: RateLimitPolicy; readonly standing: Standing } | undefined
   for (const [g, { tier, key }] of judgements.entries()) {
@@ -104,6 +105,7 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
       policyItems.push(item)
       if (standing === undefined) continue
       limitItems.push(limitItem(policy, standing))
+      if (!standing.allowed) violated.push(policy.name)
       if (policy.legacyHeaders && standing.remaining < (legacy?.standing.remaining ?? Infinity)) {
         legacy = { policy, standing }
       }
@@ -112,7 +114,12 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
   addItems(response, 'RateLimit-Policy', policyItems)
   addItems(response, 'RateLimit', limitItems)
   if (legacy !== undefined) setLegacyHeaders(response, legacy.policy, legacy.standing)
-  if (retryMs > 0) throw new GatewayError('limited', { headers: ['Retry-After', String(seconds(retryMs))] })
+  if (retryMs > 0) {
+    throw new GatewayError('limited', {
+      headers: ['Retry-After', String(seconds(retryMs))],
+      members: { 'violated-policies': violated },
+    })
+  }
 }
 
 /** Behind those of the stage before. */

@@ -100,8 +100,10 @@ function createCostsOf(policies: readonly RateLimitPolicy[]): (method: string) =
   const standard = policies.map(({ cost }) => cost.standard)
   const methods = new Set(policies.flatMap(({ cost }) => Object.keys(cost.methods)))
   if (methods.size === 0) return () => standard
-  const byMethod = new Map(
-    [...methods].map(method => [method, policies.map(({ cost }) => cost.methods[method] ?? cost.standard)]),
-  )
+  // The upstream does for HEAD what it does for GET (RFC 9110 §9.3.2): a cheaper one would be a way around the limit.
+  if (methods.has('GET')) methods.add('HEAD')
+  const costOf = ({ cost }: RateLimitPolicy, method: string): number =>
+    cost.methods[method] ?? (method === 'HEAD' ? cost.methods['GET'] : undefined) ?? cost.standard
+  const byMethod = new Map([...methods].map(method => [method, policies.map(policy => costOf(policy, method))]))
   return method => byMethod.get(method) ?? standard
 }

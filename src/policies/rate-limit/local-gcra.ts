@@ -1,5 +1,5 @@
+import { LocalClients } from './local-clients'
 import type { LocalCounter } from './local-counter'
-import { MAX_LOCAL_CLIENTS, OVERFLOW_KEY } from './local-window'
 import type { Standing } from './rate-limit-store'
 
 /** What is used of the limit at a moment of the monotonic clock; it drains evenly. */
@@ -13,14 +13,13 @@ const TOLERANCE = 1e-6
 
 /**
  * GCRA in the memory of this process, as a leaky bucket (ITU-T I.371, annex A.1.1): what is used drains at the rate of
- * limit ÷ window. Clients in two generations, so that those who left are forgotten without a timer or a search.
+ * limit ÷ window.
  */
 export class LocalGcra implements LocalCounter {
   readonly #limit: number
   readonly #windowMs: number
   readonly #replicas: number
-  #current = new Map<string, Client>()
-  #previous = new Map<string, Client>()
+  readonly #clients = new LocalClients<Client>()
   #generationEnd = 0
 
   constructor(policy: { readonly limit: number; readonly windowMs: number }, replicas: number) {
@@ -59,8 +58,7 @@ export class LocalGcra implements LocalCounter {
   }
 
   close(): void {
-    this.#current.clear()
-    this.#previous.clear()
+    this.#clients.clear()
   }
 
   #drained(key: string): Client {
@@ -76,25 +74,15 @@ export class LocalGcra implements LocalCounter {
   #turn(now: number): void {
     if (now < this.#generationEnd) return
     const windows = Math.max(1, this.#replicas / this.#limit)
-    this.#previous = this.#current
-    this.#current = new Map()
+    this.#clients.forgetUnseen()
     this.#generationEnd = now + windows * this.#windowMs
   }
 
   #find(key: string, now: number): Client {
-    const known = this.#current.get(key)
+    const known = this.#clients.get(key)
     if (known !== undefined) return known
-    const earlier = this.#previous.get(key)
-    if (earlier !== undefined) {
-      this.#previous.delete(key)
-      this.#current.set(key, earlier)
-      return earlier
-    }
-    if (key !== OVERFLOW_KEY && this.#current.size + this.#previous.size >= MAX_LOCAL_CLIENTS) {
-      return this.#find(OVERFLOW_KEY, now)
-    }
     const client = { used: 0, at: now }
-    this.#current.set(key, client)
+    this.#clients.add(key, client)
     return client
   }
 

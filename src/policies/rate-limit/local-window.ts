@@ -1,82 +1,87 @@
-import { MemoryStore, type Options } from 'express-rate-limit'
+import { LocalClients } from './local-clients'
 import type { LocalCounter } from './local-counter'
 import type { Standing } from './rate-limit-store'
 
-/** Clients counted in memory per policy; those above it share one count, so that memory stays bounded. */
-export const MAX_LOCAL_CLIENTS = 100_000
-export const OVERFLOW_KEY = 'overflow'
-
 interface Client {
-  totalHits: number
-  resetTime: Date
+  used: number
+  /** When the window ends: a moment of the monotonic clock. */
+  endsAt: number
 }
 
 /**
- * A fixed window in the memory of this process, on express-rate-limit's store. That store counts before it returns its
- * promise, so the count can be read at once and no request waits for it.
+ * A fixed window in the memory of this process, by the monotonic clock: a wall clock that is set back or forward would lock
+ * clients out for hours, or hand them another full limit.
  */
 export class LocalWindow implements LocalCounter {
   readonly #limit: number
   readonly #windowMs: number
   readonly #replicas: number
-  readonly #memory = new MemoryStore()
+  readonly #clients = new LocalClients<Client>()
+  #generationEnd = 0
 
   constructor(policy: { readonly limit: number; readonly windowMs: number }, replicas: number) {
     this.#limit = policy.limit
     this.#windowMs = policy.windowMs
     this.#replicas = replicas
-    this.#memory.init({ windowMs: policy.windowMs } as Options)
   }
 
   take(key: string, cost: number): Standing {
-    const client = this.#countOne(key)
-    const before = client.totalHits - 1
+    const now = performance.now()
+    const client = this.#inWindow(key, now)
     // Every replica is taken to have the same: so all of them together keep to the limit. The first one always passes, or
     // with more replicas than requests nobody would get through at all.
-    const allowed = before === 0 || (before + cost) * this.#replicas <= this.#limit
-    client.totalHits = allowed ? before + cost : before
-    const resetMs = client.resetTime.getTime() - Date.now()
+    const allowed = client.used === 0 || (client.used + cost) * this.#replicas <= this.#limit
+    if (allowed) client.used += cost
+    const resetMs = Math.ceil(client.endsAt - now)
     return { allowed, remaining: this.#remaining(client), resetMs, retryMs: allowed ? 0 : resetMs }
   }
 
   note(key: string, cost: number, resetMs: number): void {
-    const client = this.#countOne(key)
-    if (client.totalHits === 1) client.resetTime = new Date(Date.now() + Math.min(resetMs, this.#windowMs))
-    client.totalHits += cost - 1
+    const now = performance.now()
+    const client = this.#inWindow(key, now)
+    if (client.used === 0) client.endsAt = now + Math.min(resetMs, this.#windowMs)
+    client.used += cost
   }
 
   undo(key: string, cost: number): number {
-    const client = this.#find(key)
-    if (client === undefined) return this.#limit
-    client.totalHits = Math.max(0, client.totalHits - cost)
+    const client = this.#inWindow(key, performance.now())
+    client.used = Math.max(0, client.used - cost)
     return this.#remaining(client)
   }
 
   inUse(key: string): { readonly cost: number; readonly resetMs: number } {
-    const client = this.#find(key)
-    const resetMs = client === undefined ? 0 : client.resetTime.getTime() - Date.now()
-    return client === undefined || resetMs <= 0 ? { cost: 0, resetMs: 0 } : { cost: client.totalHits, resetMs }
+    const now = performance.now()
+    const client = this.#clients.get(key)
+    if (client === undefined || client.endsAt <= now) return { cost: 0, resetMs: 0 }
+    return { cost: client.used, resetMs: Math.ceil(client.endsAt - now) }
   }
 
   close(): void {
-    this.#memory.shutdown()
+    this.#clients.clear()
   }
 
-  #countOne(key: string): Client {
-    const { current, previous } = this.#memory
-    const isNew = current.size + previous.size >= MAX_LOCAL_CLIENTS && this.#find(key) === undefined
-    const counted = isNew ? OVERFLOW_KEY : key
-    void this.#memory.increment(counted)
-    return current.get(counted) as Client
+  /** The client in its present window, which begins with its first request. */
+  #inWindow(key: string, now: number): Client {
+    if (now >= this.#generationEnd) {
+      // The window of a client that was not seen for two generations is over.
+      this.#clients.forgetUnseen()
+      this.#generationEnd = now + this.#windowMs
+    }
+    const known = this.#clients.get(key)
+    if (known === undefined) {
+      const client = { used: 0, endsAt: now + this.#windowMs }
+      this.#clients.add(key, client)
+      return client
+    }
+    if (known.endsAt <= now) {
+      known.used = 0
+      known.endsAt = now + this.#windowMs
+    }
+    return known
   }
 
-  #find(key: string): Client | undefined {
-    const { current, previous } = this.#memory
-    return current.get(key) ?? previous.get(key)
-  }
-
-  #remaining({ totalHits }: Client): number {
-    const used = totalHits === 1 ? Math.min(this.#replicas, this.#limit) : totalHits * this.#replicas
-    return Math.max(0, this.#limit - used)
+  #remaining({ used }: Client): number {
+    const shared = used === 1 ? Math.min(this.#replicas, this.#limit) : used * this.#replicas
+    return Math.max(0, this.#limit - shared)
   }
 }

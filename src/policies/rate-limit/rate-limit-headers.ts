@@ -13,9 +13,20 @@ export function policyItem({ name, limit, windowMs }: RateLimitPolicy): string {
   return `"${name}"; q=${limit}; w=${seconds(windowMs)}`
 }
 
-/** `RateLimit` of the same: what is left, and in how many seconds all of it is there again. */
-export function limitItem({ name }: RateLimitPolicy, { remaining, resetMs }: Standing): string {
-  return `"${name}"; r=${remaining}; t=${seconds(resetMs)}`
+/**
+ * `RateLimit` of the same: what is left, and in how many seconds there is more. For a request that the policy refuses, more is
+ * what this request needs: then `t` is what the policy has `Retry-After` say.
+ */
+export function limitItem(policy: RateLimitPolicy, standing: Standing): string {
+  const moreMs = standing.allowed ? untilMoreMs(policy, standing) : standing.retryMs
+  return `"${policy.name}"; r=${standing.remaining}; t=${seconds(moreMs)}`
+}
+
+/** A fixed window gives everything back at its end, GCRA one after the other. */
+function untilMoreMs({ algorithm, limit, windowMs }: RateLimitPolicy, { remaining, resetMs }: Standing): number {
+  if (algorithm === 'fixed-window') return resetMs
+  const othersMs = ((limit - remaining - 1) * windowMs) / limit
+  return Math.max(0, resetMs - Math.max(0, othersMs))
 }
 
 /** Whole seconds, upwards: after so many it is true. */

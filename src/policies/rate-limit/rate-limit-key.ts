@@ -31,7 +31,11 @@ function keyOfPart(part: RateLimitKey[number]): (exchange: Exchange) => string {
   return headerKey(part.slice('header:'.length))
 }
 
+/** Clients that a trusted proxy does not know share one count: each could otherwise choose a fresh one. */
+const UNKNOWN_CLIENT = 'unknown'
+
 function clientKey({ clientAddress }: Exchange): string {
+  if (clientAddress === '') return UNKNOWN_CLIENT
   return isIPv6(clientAddress) ? blockOf(clientAddress) : clientAddress
 }
 

@@ -142,6 +142,24 @@ describeHostile('forwarding fields of strangers (CVE-2026-3635)', [
     served({}, { without: ['x_forwarded_for', 'x-forwarded_proto'], having: own }),
   ],
   [
+    'Proxy, which CGI takes for the proxy of its own requests',
+    'CVE-2016-5385',
+    get('/app', 'Proxy: http://192.0.2.1/'),
+    served({}, { without: ['proxy'] }),
+  ],
+  [
+    'framing with underscores',
+    'RFC 3875 §4.1.18',
+    get('/app', 'Content_Length: 5', 'Transfer_Encoding: chunked'),
+    served({}, { without: ['content_length', 'transfer_encoding'] }),
+  ],
+  [
+    'URLs that some frameworks route by',
+    'RFC 9110 §7.1',
+    get('/app', 'X-Original-URL: /guarded', 'X-Rewrite-URL: /guarded'),
+    served({}, { without: ['x-original-url', 'x-rewrite-url'] }),
+  ],
+  [
     'an address that would open a guarded route',
     'RFC 7239 §8.1',
     request(

@@ -71,6 +71,11 @@ function asYaml(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/** A default, as the tables have it; a list is written with commas. */
+function shown(standard: string | number | boolean | readonly string[] | undefined): string {
+  return standard === undefined || String(standard) === '' ? 'none' : `\`${String(standard)}\``
+}
+
 describe('docs/configuration.md', () => {
   for (const [key, standard] of keys(SCHEMA, '')) {
     it(`has the key ${key} and its default`, () => {
@@ -105,8 +110,7 @@ describe('docs/configuration.md', () => {
     const { settings } = readSettings({})
     for (const [setting, [name, ...others]] of Object.entries(VARIABLES)) {
       const standard = settings?.[setting as keyof typeof VARIABLES]
-      const expected =
-        setting === 'opsPublicUrl' ? 'made of host and port' : standard === undefined ? 'none' : `\`${standard}\``
+      const expected = setting === 'opsPublicUrl' ? 'made of host and port' : shown(standard)
       assert.equal(ROWS.get(name), expected, name)
       for (const other of others) assert.ok(TEXT.includes(`\`${other}\``), other)
     }
@@ -123,7 +127,7 @@ describe('docs/configuration.md', () => {
     }
     const expected = Object.entries(INCIDENT_VARIABLES).map(([setting, name]) => {
       const standard = settings?.[setting as keyof typeof INCIDENT_VARIABLES]
-      return [name, made[setting] ?? (standard === undefined ? 'none' : `\`${String(standard)}\``)] as const
+      return [name, made[setting] ?? shown(standard)] as const
     })
     assert.deepEqual(Object.fromEntries(INCIDENT_ROWS), Object.fromEntries(expected))
   })

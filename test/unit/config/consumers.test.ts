@@ -222,6 +222,8 @@ describe('consumers and auth in gateway.yaml', () => {
             'EdDSA',
             'Ed25519',
           ],
+          types: ['at+jwt', 'jwt'],
+          idTokens: false,
           clockSkewMs: 30_000,
           consumerClaim: 'sub',
           scopeClaim: 'scope',
@@ -249,6 +251,12 @@ describe('consumers and auth in gateway.yaml', () => {
         file(SSO.replace(' }', ', algorithms: [HS256] }')),
         'tokens.sso.algorithms[0]',
         '"HS256" needs a secret that could also make tokens',
+      ],
+      [
+        'no type at all',
+        file(SSO.replace(' }', ', types: [""] }')),
+        'tokens.sso.types[0]',
+        '"" is not the type of a token',
       ],
       ['no audience', file(SSO.replace('audience: a, ', '')), 'tokens.sso.audience', '"audience" is missing'],
       [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readSettings, type Environment } from '../../../src/config/env'
+import { createAuthority } from '../../support/certificates'
 import type { ConfigProblem, Settings } from '../../../src/config/types'
 
 const DEFAULTS: Settings = {
@@ -9,9 +10,14 @@ const DEFAULTS: Settings = {
   opsHost: '127.0.0.1',
   opsPublicUrl: undefined,
   opsToken: undefined,
+  opsAllowedHosts: [],
   redisUrl: undefined,
   redisSentinelUsername: undefined,
   redisSentinelPassword: undefined,
+  redisTlsCaFile: undefined,
+  redisTlsCertFile: undefined,
+  redisTlsKeyFile: undefined,
+  redisTimeoutMs: 200,
   replicas: 1,
   configFile: 'gateway.yaml',
   configWatch: true,
@@ -48,6 +54,8 @@ describe('settings from the environment', () => {
   })
 
   it('are read, every one of them', () => {
+    const authority = createAuthority('an authority')
+    const certificate = authority.issue('gateway')
     const env = {
       PORT: '80',
       HOST: '::1',
@@ -55,9 +63,14 @@ describe('settings from the environment', () => {
       OPS_HOST: 'localhost',
       OPS_PUBLIC_URL: 'https://ops.example/gateway-1/',
       OPS_TOKEN: 'fedcba9876543210',
+      OPS_ALLOWED_HOSTS: 'Ops.Shop.example, ops.other.example,',
       REDIS_URL: 'rediss://user:p%40ss@redis.example:6380/3',
       REDIS_SENTINEL_USERNAME: 'watcher',
       REDIS_SENTINEL_PASSWORD: 'p%ss',
+      REDIS_TLS_CA_FILE: authority.certFile,
+      REDIS_TLS_CERT_FILE: certificate.certFile,
+      REDIS_TLS_KEY_FILE: certificate.keyFile,
+      REDIS_TIMEOUT_MS: '50',
       REPLICAS: '3',
       GATEWAY_CONFIG: '/etc/gateway/routes.yaml',
       GATEWAY_CONFIG_WATCH: 'false',
@@ -74,9 +87,14 @@ describe('settings from the environment', () => {
       opsHost: 'localhost',
       opsPublicUrl: 'https://ops.example/gateway-1',
       opsToken: 'fedcba9876543210',
+      opsAllowedHosts: ['ops.shop.example', 'ops.other.example'],
       redisUrl: 'rediss://user:p%40ss@redis.example:6380/3',
       redisSentinelUsername: 'watcher',
       redisSentinelPassword: 'p%ss',
+      redisTlsCaFile: authority.certFile,
+      redisTlsCertFile: certificate.certFile,
+      redisTlsKeyFile: certificate.keyFile,
+      redisTimeoutMs: 50,
       replicas: 3,
       configFile: '/etc/gateway/routes.yaml',
       configWatch: false,
@@ -86,6 +104,28 @@ describe('settings from the environment', () => {
       shutdownTimeoutMs: 0,
       shutdownDelayMs: 5_000,
     })
+  })
+
+  it('say what is wrong with the files for TLS to Redis', () => {
+    const { certFile, keyFile } = createAuthority('an authority').issue('gateway')
+    const problemsOf = (env: Environment): unknown =>
+      readSettings({ REDIS_URL: 'rediss://redis.example', ...env }).problems.map(({ where, problem, severity }) => [
+        where,
+        problem,
+        severity,
+      ])
+    assert.deepEqual(problemsOf({ REDIS_TLS_CERT_FILE: certFile }), [
+      ['REDIS_TLS_CERT_FILE', `"${certFile}" has no REDIS_TLS_KEY_FILE`, undefined],
+    ])
+    assert.deepEqual(problemsOf({ REDIS_TLS_CA_FILE: '/nowhere/ca.pem' }), [
+      ['REDIS_TLS_CA_FILE', '"/nowhere/ca.pem" is not there', undefined],
+    ])
+    assert.deepEqual(problemsOf({ REDIS_TLS_CERT_FILE: keyFile, REDIS_TLS_KEY_FILE: keyFile }), [
+      ['REDIS_TLS_CERT_FILE', `"${keyFile}" has none of what it should hold`, undefined],
+    ])
+    assert.deepEqual(problemsOf({ REDIS_URL: 'redis://redis.example', REDIS_TLS_CA_FILE: certFile }), [
+      ['REDIS_TLS_CA_FILE', 'has no effect: REDIS_URL does not use TLS', 'warning'],
+    ])
   })
 
   it('are frozen', () => {
@@ -127,6 +167,7 @@ describe('a variable that will not do', () => {
     ['HOST', '[lb]', '"[lb]" is neither an address nor a host name'],
     ['HOST', '300.0.0.1', '"300.0.0.1" is neither an address nor a host name'],
     ['HOST', 'a b', '"a b" is neither an address nor a host name'],
+    ['OPS_ALLOWED_HOSTS', 'a:1', '"a:1" has "a:1", which is not a host name'],
     ['OPS_HOST', '-', '"-" is neither an address nor a host name'],
     ['OPS_PUBLIC_URL', 'ops.example:9464', '"ops.example:9464" has no scheme', 'http://ops.example:9464'],
     ['OPS_PUBLIC_URL', 'ops', '"ops" is not a URL'],

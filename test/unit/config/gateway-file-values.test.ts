@@ -988,6 +988,26 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       '"Content-Length" belongs to the connection, or says where the message ends',
     ],
   ],
+  'fields that only proxies may send': [
+    ['entrypoint', 'proxyOnlyHeaders: [host]', 'entrypoint.proxyOnlyHeaders[0]', 'host', '"host" is in every request'],
+    [
+      'entrypoint',
+      'proxyOnlyHeaders: [te]',
+      'entrypoint.proxyOnlyHeaders[0]',
+      'te',
+      '"te" belongs to the connection, and is never forwarded',
+    ],
+    [
+      'entrypoint',
+      'underscoreHeaders: drop',
+      'entrypoint.underscoreHeaders',
+      'drop',
+      '"drop" is neither true nor false',
+    ],
+  ],
+  'metrics of the entrypoint': [
+    ['entrypoint', 'metrics: off', 'entrypoint.metrics', 'off', '"off" is neither true nor false', 'false'],
+  ],
   maintenance: [
     ['route', 'maintenance: yes', 'routes[0].maintenance', 'yes', '"yes" does not say whether there is maintenance'],
     [

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { PROXY_ONLY_HEADERS } from '../../../src/config/values/header'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,6 +31,9 @@ entrypoint:
   maxBodySize: 10GiB
   overload: { maxRequests: 0, maxEventLoopDelay: 1m }
   access: { deny: [192.0.2.0/24] }
+  metrics: false
+  proxyOnlyHeaders: [X-Real-User]
+  underscoreHeaders: true
   maxConnections: 1000000
   maintenance: { retryAfter: 10m }
 upstreams:
@@ -75,6 +79,8 @@ describe('a valid gateway.yaml', () => {
       files: FILES_ON_DISK,
       entrypoint: {
         trustedProxies: [],
+        proxyOnlyHeaders: PROXY_ONLY_HEADERS,
+        underscoreHeaders: false,
         traceContext: 'all',
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
@@ -85,6 +91,7 @@ describe('a valid gateway.yaml', () => {
         maxUrlBytes: 8_192,
         overload: { maxRequests: 10_000, maxEventLoopDelayMs: 500 },
         access: undefined,
+        metrics: true,
         tls: undefined,
         maxConnections: 10_000,
       },
@@ -121,6 +128,8 @@ describe('a valid gateway.yaml', () => {
     const { entrypoint, upstreams, routes } = configOf(LARGEST)
     assert.deepEqual(entrypoint, {
       trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.7/32', '::1/128', '10.0.0.0/1'],
+      proxyOnlyHeaders: ['x-real-user'],
+      underscoreHeaders: true,
       traceContext: 'all',
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
@@ -131,6 +140,7 @@ describe('a valid gateway.yaml', () => {
       maxUrlBytes: 524_288,
       overload: { maxRequests: 0, maxEventLoopDelayMs: 60_000 },
       access: { allow: [], deny: ['192.0.2.0/24'] },
+      metrics: false,
       tls: undefined,
       maxConnections: 1_000_000,
     })

@@ -35,6 +35,15 @@ describe('a variable that is nearly one of the incident service', () => {
     assert.deepEqual(problems.map(({ where }) => where).sort(), ['INCIDENTS_HOST', 'INCIDENT_PORT'].sort())
   })
 
+  it('names a list of hosts that is none', () => {
+    const refusedBy = (OPS_TOKEN_HOSTS: string): unknown =>
+      readIncidentSettings({ OPS_TOKEN_HOSTS }).problems.map(({ where, problem }) => [where, problem])
+    assert.deepEqual(refusedBy('a.example, http://b.example'), [
+      ['OPS_TOKEN_HOSTS', '"a.example, http://b.example" has "http://b.example", which is not a host'],
+    ])
+    assert.deepEqual(refusedBy('a.example:9464,10.0.0.7,[::1]:9464'), [])
+  })
+
   it('is none when it belongs to the gateway', () => {
     assert.deepEqual(readIncidentSettings({ OPS_PORT: '9464', METRICS_TOKEN: 'x'.repeat(16) }).problems, [])
   })

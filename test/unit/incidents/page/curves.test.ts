@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Series } from '../../../../src/incidents/evidence/prometheus'
 import { curveRange, curvesOf, type AskedPrometheus } from '../../../../src/incidents/page/curves'
+import type { Incident } from '../../../../src/incidents/record/incident'
 import { alertRecord, BEGAN, incidentRecord, REPLICA } from '../../../support/incident-record'
 
 const NOW = BEGAN + 360_000
@@ -17,9 +18,18 @@ const ANSWERS: AskedPrometheus = {
   query: async () => [{ labels: { instance: 'a', url: REPLICA }, value: 1 }],
 }
 
+function curves(
+  incident: Incident,
+  sinceMs: number,
+  prometheus: AskedPrometheus,
+  now: number,
+): ReturnType<typeof curvesOf> {
+  return curvesOf(incident, sinceMs, { prometheus, gatewayJob: 'myesi-api' }, now)
+}
+
 describe('the curves of an incident', () => {
   it('are those of Prometheus now, with the requests it knows and where they were recorded', async () => {
-    const [found] = await curvesOf(incidentRecord(), BEGAN, ANSWERS, NOW)
+    const [found] = await curves(incidentRecord(), BEGAN, ANSWERS, NOW)
     assert.equal(found?.curve?.lines[0]?.values[0], 7)
     assert.equal(found.note, undefined)
     assert.deepEqual(
@@ -39,7 +49,7 @@ describe('the curves of an incident', () => {
       timeMs: BEGAN + index * 300,
     }))
     const busy = { ...ANSWERS, queryExemplars: async () => exemplars }
-    const [found] = await curvesOf(incidentRecord(), BEGAN, busy, NOW)
+    const [found] = await curves(incidentRecord(), BEGAN, busy, NOW)
     const times = found?.exemplars.map(({ timeMs }) => timeMs - BEGAN) ?? []
     assert.ok(times.length > 10 && times.length <= 40, `${times.length}`)
     assert.ok(Math.min(...times) < 30_000 && Math.max(...times) > 290_000)
@@ -53,14 +63,14 @@ describe('the curves of an incident', () => {
       timeMs: BEGAN + index * 1_000,
     }))
     const few = { ...ANSWERS, queryExemplars: async () => exemplars }
-    const [found] = await curvesOf(incidentRecord(), BEGAN, few, BEGAN + 50 * MINUTE)
+    const [found] = await curves(incidentRecord(), BEGAN, few, BEGAN + 50 * MINUTE)
     assert.equal(found?.exemplars.length, 3)
   })
 
   it('are drawn once for alerts about the same numbers, and three at the most', async () => {
     const routes = ['/orders', '/orders', '/b', '/c', '/d']
     const alerts = routes.map(route => alertRecord({ http_route: route }))
-    const found = await curvesOf(incidentRecord({ alerts }), BEGAN, ANSWERS, NOW)
+    const found = await curves(incidentRecord({ alerts }), BEGAN, ANSWERS, NOW)
     assert.deepEqual(
       found.map(curve => curve.alerts.length),
       [2, 1, 1],
@@ -69,7 +79,7 @@ describe('the curves of an incident', () => {
 
   it('are not there for alerts without numbers', async () => {
     const alerts = [alertRecord({ component: 'monitoring', family: 'up' })]
-    assert.deepEqual(await curvesOf(incidentRecord({ alerts }), BEGAN, ANSWERS, NOW), [])
+    assert.deepEqual(await curves(incidentRecord({ alerts }), BEGAN, ANSWERS, NOW), [])
   })
 
   it('are the recorded ones when Prometheus fails or does not know them any more, and say so', async () => {
@@ -80,7 +90,7 @@ describe('the curves of an incident', () => {
       [down, /does not answer/],
       [forgetful, /nothing of that time/],
     ] as const) {
-      const [found] = await curvesOf(incidentRecord(), BEGAN, prometheus, NOW)
+      const [found] = await curves(incidentRecord(), BEGAN, prometheus, NOW)
       assert.deepEqual(found?.curve, alertRecord().evidence?.curve)
       assert.match(found?.note ?? '', note)
     }
@@ -89,7 +99,7 @@ describe('the curves of an incident', () => {
   it('are missing when nobody has them, which is said too', async () => {
     const alerts = [alertRecord({}, { evidence: undefined })]
     const forgetful = { ...ANSWERS, queryRange: async () => [] }
-    const [found] = await curvesOf(incidentRecord({ alerts }), BEGAN, forgetful, NOW)
+    const [found] = await curves(incidentRecord({ alerts }), BEGAN, forgetful, NOW)
     assert.equal(found?.curve, undefined)
     assert.match(found?.note ?? '', /nothing of that time/)
   })
@@ -101,7 +111,7 @@ describe('the curves of an incident', () => {
       queryExemplars: (_, __, ___, signal) => never(signal),
     }
     const startedAt = performance.now()
-    const [found] = await curvesOf(incidentRecord(), BEGAN, hanging, NOW)
+    const [found] = await curves(incidentRecord(), BEGAN, hanging, NOW)
     assert.ok(performance.now() - startedAt < 3_000)
     assert.match(found?.note ?? '', /does not answer/)
   })

@@ -37,7 +37,7 @@ async function ask(path: string, known: readonly Incident[], accept?: string): P
     end: (text: string) => void (answer.text = text),
   }
   const request = { headers: { accept }, url: path } as IncomingMessage
-  const servePage = createPages({ incidents, prometheus: UNREACHABLE, places })
+  const servePage = createPages({ incidents, prometheus: UNREACHABLE, gatewayJob: 'myesi-api', places })
   await servePage(request, response as unknown as ServerResponse, path.split('?')[0] ?? '')
   return answer
 }

@@ -41,6 +41,32 @@ for (const algorithm of ['fixed-window', 'gcra'] as const) {
       assert.equal(passed(10), 10)
     })
 
+    it('goes by no clock that can be set', () => {
+      open(1, 2)
+      const wall = Date.now
+      assert.equal(passed(3), 2)
+      try {
+        for (const jumpMs of [-3_600_000, 7_200_000]) {
+          Date.now = () => wall() + jumpMs
+          const [standing] = store.take('a', [1])
+          assert.equal(standing?.allowed, false)
+          assert.ok(standing.retryMs > 0 && standing.retryMs <= 3_600_000, `${standing.retryMs} ms`)
+        }
+      } finally {
+        Date.now = wall
+      }
+    })
+
+    it('never refuses a client for what others used, however many there are, and remembers those that come again', () => {
+      open(1, 2)
+      assert.equal(passed(3), 2)
+      for (let i = 0; i < 100_005; i++) {
+        assert.ok(passes(`made up ${i}`))
+        if (i % 1_000 === 0) assert.ok(!passes('a'), 'seen again and again, so not forgotten')
+      }
+      assert.ok(passes('a tenant never seen before'))
+    })
+
     it('has nothing in use for a client that it does not know', () => {
       open(1)
       assert.deepEqual(store.inUse('a'), [{ cost: 0, resetMs: 0 }])
