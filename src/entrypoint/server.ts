@@ -13,8 +13,9 @@ import type { EntrypointConfig } from '../config/types'
 import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
-import { isLingering, isSpent, lingerAfterEarlyAnswer } from './lingering-close'
+import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
+import { PipelinedRequests } from './pipelined-requests'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
 
 /** How long the URL may be, by the limits in force: Node counts only the whole header section. */
@@ -50,6 +51,9 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     // One that waits for those before it has no connection yet, and is not finished.
     return response === undefined || (response.writableFinished && response.socket === null)
   }
+  const pipelined = new PipelinedRequests()
+  /** Requests that turned out to be malformed while they waited. */
+  const broken = new WeakMap<ServerResponse, Reason>()
   const Response = messages?.ServerResponse ?? ServerResponse
   const server = createListener(
     {
@@ -64,9 +68,14 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       if (isLingering(request.socket)) return void request.socket.destroy()
       // Left without an answer: the one before it ends the connection.
       if (isSpent(request.socket)) return
-      newest.set(request.socket, response)
-      lingerAfterEarlyAnswer(request, response)
-      handle(request, response)
+      const { socket } = request
+      newest.set(socket, response)
+      // Without a connection the response waits for the one before it.
+      if (response.socket !== null) return serve(request, response)
+      if (pipelined.add(response, () => serve(request, response))) return
+      onRefused('bad_request')
+      takeNoMore(socket)
+      socket.destroy()
     },
     options,
   )
@@ -93,6 +102,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     const reason = reasonFor(error, maxUrlBytes.get(server) as number)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
+    else if (response && pipelined.waitOn(socket) && reason === 'request_timeout') forgive(response, socket, error)
+    else if (response && pipelined.waitOn(socket) && !response.req.complete) broken.set(response, reason)
     else if (response === undefined || isOver(response)) refuse(socket, reason)
     else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
     // Nonsense behind a whole request that waits for its answer: that is the last one.
@@ -100,6 +111,25 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     // Another answer here would end up in the middle of the one that is under way, or be taken for the next one.
     else socket.destroy()
   })
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
+    const reason = broken.get(response)
+    if (reason !== undefined) return refuse(request.socket, reason)
+    lingerAfterEarlyAnswer(request, response)
+    handle(request, response)
+  }
+
+  /** What comes behind a request that waits may not have been read: its time begins again when nothing waits any more. */
+  function forgive(response: ServerResponse, socket: Socket, error: ParseError): void {
+    const { complete } = response.req
+    pipelined.whenEmpty(socket, () => {
+      const again = (): void => {
+        const isStillLate = newest.get(socket) === response && response.req.complete === complete
+        if (isStillLate && !socket.destroyed) server.emit('clientError', error, socket)
+      }
+      setTimeout(again, complete ? server.headersTimeout : server.requestTimeout).unref()
+    })
+  }
 
   function refuse(socket: Socket, reason: Reason): void {
     onRefused(reason)
