@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { accessSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
+import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from '../policies/min-upload-rate/schema'
 import { choice } from './values/choice'
 import { field } from './values/field'
 import { parseTlsVersion } from './values/tls'
@@ -56,9 +57,12 @@ export const entrypointSchema = z
       { atLeast: '0s' },
     ).prefault('0s'),
     stallTimeout: durationField(
-      'How long a client may send nothing of a body that it owes, or read nothing of a response that is there for it. A body whose length is known has to come with 100 bytes a second over that time.',
+      'How long a client may send nothing of a body that it owes, or read nothing of a response that is there for it.',
       { atLeast: '100ms', atMost: '1h' },
     ).prefault('1m'),
+    minUploadRate: minUploadRateField(
+      'Bytes a second of a body that a client must send, on average over each stallTimeout; below it 408. A route may have a bound of its own. 0B: no bound.',
+    ).prefault(DEFAULT_MIN_UPLOAD_RATE),
     keepAliveTimeout: durationField(
       'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front, or it sends requests into connections that are just closing.',
       { atLeast: '1ms' },

@@ -15,6 +15,7 @@ export const ROUTE_DEFAULTS: Omit<RouteConfig, 'name' | 'match' | 'upstream'> = 
   access: [],
   cors: undefined,
   maxBodySize: undefined,
+  minUploadRate: 100,
   websocket: { idleTimeoutMs: 300_000 },
   rateLimit: [],
 }
