@@ -171,15 +171,34 @@ function isOver(response: ServerResponse): boolean {
 interface ParseError extends NodeJS.ErrnoException {
   /** The bytes among which the parser stopped. */
   readonly rawPacket?: Buffer
+  /** Where in it. */
+  readonly bytesParsed?: number
 }
 
 /** Undefined when it is the connection that failed, not the request. */
-function reasonFor({ code, rawPacket }: ParseError, longestUrl: number): Reason | undefined {
+function reasonFor({ code, rawPacket, bytesParsed }: ParseError, longestUrl: number): Reason | undefined {
   if (code === 'HPE_HEADER_OVERFLOW')
     return beginsWithLongLine(rawPacket, longestUrl) ? 'uri_too_long' : 'header_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
   if (code === 'HPE_INVALID_EOF_STATE') return undefined // the client left in the middle of it
+  if (rawPacket !== undefined && code !== undefined && LINES[code]?.line.test(lineAt(rawPacket, bytesParsed)))
+    return LINES[code].reason
   return code?.startsWith('HPE_') ? 'bad_request' : undefined
+}
+
+/** Request lines that are in order but for what the parser does not know, by its error. */
+const LINES: Readonly<Record<string, { readonly line: RegExp; readonly reason: Reason } | undefined>> = {
+  HPE_INVALID_METHOD: { line: /^[!#$%&'*+.^_`|~\w-]+ (?:[/*]|https?:)/, reason: 'not_implemented' },
+  // A method of RTSP.
+  HPE_INVALID_CONSTANT: { line: /^[A-Z_]+ (?:[/*]|https?:)\S* HTTP\/1\.[01]$/, reason: 'not_implemented' },
+  HPE_INVALID_VERSION: { line: /^\S+ \S+ HTTP\/\d\.\d$/, reason: 'version_not_supported' },
+}
+
+/** The line that a place in a packet belongs to, as far as it is in it. */
+function lineAt(packet: Buffer, place = 0): string {
+  const start = place === 0 ? 0 : packet.lastIndexOf('\n', place - 1) + 1
+  const end = packet.indexOf('\r', start)
+  return packet.toString('latin1', start, end === -1 ? undefined : end)
 }
 
 /** Whether it is the URL that made the header section too large. Node counts both together and does not say. */
