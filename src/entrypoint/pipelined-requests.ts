@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
@@ -44,6 +45,8 @@ export class PipelinedRequests {
     if (queue.waiting >= MAX_WAITING) return false
     queue.waiting++
     if (queue.waiting > MAX_WAITING_WHILE_READ && !queue.isHeld) hold(socket, queue)
+    // Not in that of the response before it, whose end calls it: the stock instrumentation keeps its span there.
+    const inItsContext = AsyncLocalStorage.snapshot()
     // Node gives a response its connection when the one before is through. One in each turn of the event loop: a thousand
     // that the gateway answers by itself would keep everybody else waiting.
     response.once('socket', () =>
@@ -51,7 +54,7 @@ export class PipelinedRequests {
         queue.waiting--
         if (socket.destroyed) return
         if (queue.waiting === 0) this.#becameEmpty(socket, queue)
-        serve()
+        inItsContext(serve)
       }),
     )
     return true
