@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 const MAX_WAITING_WHILE_READ = 16
 /**
  * Requests that may wait on one connection at all. The last read brings up to 64 KiB, which is 2,500 requests of the shortest
- * kind, and each costs 2 KB while it waits: a connection that holds more than this is no client's who wants the answers.
+ * kind, and each costs 2 KB while it waits: no client waits for so many responses.
  */
 const MAX_WAITING = 500
 

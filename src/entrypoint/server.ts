@@ -72,7 +72,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       newest.set(socket, response)
       // Without a connection the response waits for the one before it.
       if (response.socket !== null) return serve(request, response)
-      if (pipelined.add(response, () => serve(request, response))) return
+      if (pipelined.add(response, () => serveWaiting(request, response))) return
       onRefused('bad_request')
       takeNoMore(socket)
       socket.destroy()
@@ -112,9 +112,13 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     else socket.destroy()
   })
 
-  function serve(request: IncomingMessage, response: ServerResponse): void {
+  function serveWaiting(request: IncomingMessage, response: ServerResponse): void {
     const reason = broken.get(response)
-    if (reason !== undefined) return refuse(request.socket, reason)
+    if (reason === undefined) serve(request, response)
+    else refuse(request.socket, reason)
+  }
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
     lingerAfterEarlyAnswer(request, response)
     handle(request, response)
   }

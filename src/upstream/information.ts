@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange/exchange'
 import { buildResponseHeaders, reasonPhrase, type ParsedHeaders } from './response-headers'
 import { joined } from './request-headers'
 
-/** 1xx responses of one request that its client gets. Nobody needs more, and each of them costs a write. */
+/** 1xx responses of one request that its client gets. Each costs a write, and the upstream decides how many it sends. */
 const MAX_PASSED = 10
 
 /** How many each response has let pass, of those that did. */

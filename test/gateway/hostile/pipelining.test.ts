@@ -100,7 +100,7 @@ describe('one connection', () => {
     client.destroy()
   })
 
-  it('forgets what waits when its client leaves: it reaches nobody and is counted nowhere', async () => {
+  it('drops waiting requests when its client leaves: they reach no upstream and are not counted', async () => {
     upstream.handler = () => undefined
     const client = await openRaw(pipeline.port)
     client.send(GET('/app/1') + GET('/app/2') + GET('/app/3'))
@@ -142,7 +142,7 @@ describe('one connection', () => {
     assert.deepEqual(statusesIn(received), [200, 200])
   })
 
-  it('closes with the response that says so: what waits behind it reaches nobody', async () => {
+  it('closes with the response that says so: requests that wait behind it reach no upstream', async () => {
     const client = await openRaw(pipeline.port)
     pipeline.drain()
     client.send(GET('/app/1') + GET('/app/2'))
@@ -193,7 +193,7 @@ describe('one connection', () => {
     assert.equal(statusesIn(received).filter(status => status === 200).length, many + 1)
   })
 
-  it('is closed when more wait on it than any client wants answers', async () => {
+  it('is closed when more than 500 requests wait on it', async () => {
     upstream.handler = () => undefined
     const client = await openRaw(pipeline.port)
     client.send(GET('/').repeat(2_000))
