@@ -6,11 +6,14 @@ import type { EntrypointConfig } from './config/types'
 import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
+import { ALLOWED_METHODS } from './entrypoint/request-faults'
+import { WHOLE_SERVER } from './entrypoint/request-target'
 import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import { ANSWERED, type Exchange, type Stage } from './exchange/exchange'
 import { InFlight } from './exchange/in-flight'
+import { sendLocalReply } from './exchange/local-reply'
 import type { AccessLog } from './observe/access-log'
 import type { RecentRequests } from './observe/recent/recent-requests'
 import type { RequestMetrics } from './observe/request-metrics'
@@ -275,9 +278,11 @@ function routedExchange(response: Response): Exchange {
 function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response, next): void | Promise<void> {
     const exchange = routedExchange(response)
+    const snapshot = response.locals['snapshot'] as Snapshot
+    if (exchange.path === WHOLE_SERVER) return answerOptions(exchange, snapshot) as void | Promise<void>
     if (RESERVED_PATHS.includes(exchange.path)) return next()
     if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
-    const { table } = response.locals['snapshot'] as Snapshot
+    const { table } = snapshot
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
     if (asked?.preflight) {
       exchange.route = asked
@@ -295,6 +300,12 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
     serverTelemetry.matched(exchange, route)
     return runStages(route.stages, exchange, 0) as void | Promise<void>
   }
+}
+
+/** What the gateway as such can do (RFC 9110 §9.3.7): of no route, and forwarded to no upstream. */
+function answerOptions(exchange: Exchange, { ownStages }: Snapshot): void {
+  for (const stage of ownStages) void stage(exchange) // none of them waits
+  sendLocalReply(exchange, { status: 204, fields: ['Allow', ALLOWED_METHODS], body: undefined })
 }
 
 /** The route of the request that a browser asks about. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { editDistance } from '../config/nearest-name'
 import { isBelowReserved, RESERVED_PATHS } from '../config/values/path-template'
+import { WHOLE_SERVER } from '../entrypoint/request-target'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange/exchange'
@@ -37,7 +38,7 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
   const { exchange, refusal: refused, request } = arrival
   if (refused !== undefined) return [refusalOf(refused)]
   const received = receivedLines(typed, exchange)
-  if (RESERVED_PATHS.includes(exchange.path))
+  if (exchange.path === WHOLE_SERVER || RESERVED_PATHS.includes(exchange.path))
     return [...received, ['answer', `the gateway answers ${exchange.path} itself`]]
   if (isBelowReserved(exchange.path)) return [...received, refusal('no_route', 'what is below /metrics is no route’s')]
   const routes = config.routes.map(route => ({ ...toRoute(route), config: route }))

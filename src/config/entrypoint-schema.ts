@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
+import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from '../policies/min-upload-rate/schema'
 import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
@@ -84,9 +85,12 @@ export const entrypointSchema = z
       { atLeast: '0s' },
     ).prefault('0s'),
     stallTimeout: durationField(
-      'How long a client may send nothing of a body that it owes (408, reason `request_timeout`), or read nothing of a response that is there for it (the connection is closed, reason `client_stalled`). A body whose length is known has to come with 100 bytes a second over that time. Looked at as often as `timeouts.response` and `timeouts.idle`.',
+      'How long a client may send nothing of a body that it owes (408, reason `request_timeout`), or read nothing of a response that is there for it (the connection is closed, reason `client_stalled`). Looked at as often as `timeouts.response` and `timeouts.idle`.',
       { atLeast: '100ms', atMost: '1h' },
     ).prefault('1m'),
+    minUploadRate: minUploadRateField(
+      'Bytes a second of a body that a client must send, on average over each stallTimeout; below it 408. A route may have a bound of its own. 0B: no bound.',
+    ).prefault(DEFAULT_MIN_UPLOAD_RATE),
     keepAliveTimeout: durationField(
       'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front (often 60 s), which would otherwise send requests into connections that are just closing.',
       { atLeast: '1ms' },

@@ -114,6 +114,7 @@ function toConfig(
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,
+      minUploadRate: entrypoint.minUploadRate,
       keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
       maxHeaderBytes: entrypoint.maxHeaderSize,
       maxHeaderFields: entrypoint.maxHeaderFields,

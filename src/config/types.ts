@@ -117,6 +117,8 @@ export interface EntrypointConfig {
   readonly requestTimeoutMs: number
   /** How long a client may neither send what it owes of a body nor read what is there for it. */
   readonly stallTimeoutMs: number
+  /** Bytes a second of a body that a client must send; 0 for no bound. */
+  readonly minUploadRate: number
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs: number
   /** Bytes of a request's header section, at the most. */

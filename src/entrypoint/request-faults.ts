@@ -9,12 +9,13 @@ export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFie
 /**
  * Refuses what Node lets through although two servers could read it differently, or the gateway cannot do it.
  *
- * @throws GatewayError `bad_request`, `uri_too_long`, `header_too_large`, `expectation_failed`
+ * @throws GatewayError `bad_request`, `uri_too_long`, `header_too_large`, `expectation_failed`, `not_implemented`, `version_not_supported`
  */
 export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): void {
   refuseExcess(request, limits)
   refuseVersions(request)
   refuseMethods(request)
+  refuseAsterisk(request)
   refuseHosts(request)
   refuseTransferCodings(request)
   refuseExpectations(request)
@@ -32,22 +33,35 @@ function refuseExcess({ url, rawHeaders }: IncomingMessage, { maxUrlBytes, maxHe
 
 /** Node's parser also takes `HTTP/0.9` and `HTTP/2.0` on the request line, in the framing of 1.1 (RFC 9112 §2.3). */
 function refuseVersions({ httpVersionMajor, httpVersion }: IncomingMessage): void {
-  if (httpVersionMajor !== 1) throw refuse(`HTTP version ${httpVersion}`)
+  if (httpVersionMajor === 1) return
+  // Also a request line that has no version at all.
+  if (httpVersionMajor === 0) throw refuse(`HTTP version ${httpVersion}`)
+  throw new GatewayError('version_not_supported', { cause: new Error(`HTTP version ${httpVersion}`) })
 }
 
 /** Node's parser also takes RTSP and ICE, whose messages look like those of HTTP and are framed otherwise. */
 function refuseMethods({ method }: IncomingMessage): void {
-  if (!HTTP_METHODS.has(method as string)) throw refuse(`method ${method}`)
+  if (!HTTP_METHODS.has(method as string)) throw notImplemented(`method ${method}`)
 }
 
-const HTTP_METHODS: ReadonlySet<string> = new Set(METHODS.filter(method => method !== 'SOURCE'))
+const HTTP_METHODS: ReadonlySet<string> = new Set(METHODS.filter(method => method !== 'SOURCE' && method !== 'CONNECT'))
+/** What the gateway forwards, as `Allow` says it. */
+export const ALLOWED_METHODS = [...HTTP_METHODS].join(', ')
+
+/** Only `OPTIONS` may be about the whole server (RFC 9112 §3.2.4). */
+function refuseAsterisk({ method, url }: IncomingMessage): void {
+  if (url === '*' && method !== 'OPTIONS') throw refuse(`${method} *`)
+}
 
 /** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
 function refuseHosts({ rawHeaders, httpVersionMinor }: IncomingMessage): void {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+    if (name.length !== 4 || name.toLowerCase() !== 'host') continue
+    hosts++
+    // An http URL without a host is not valid (RFC 9110 §4.2.1).
+    if (rawHeaders[i + 1] === '') throw refuse('an empty Host')
   }
   if (hosts > 1) throw refuse('more than one Host')
   if (hosts === 0 && httpVersionMinor > 0) throw refuse('no Host')
@@ -60,8 +74,13 @@ function refuseHosts({ rawHeaders, httpVersionMinor }: IncomingMessage): void {
 function refuseTransferCodings({ headers, httpVersionMinor }: IncomingMessage): void {
   const coding = headers['transfer-encoding']
   if (coding === undefined) return
-  if (coding.toLowerCase() !== 'chunked' || httpVersionMinor === 0) throw refuse(`Transfer-Encoding: ${coding}`)
+  if (coding.toLowerCase() === 'chunked' && httpVersionMinor > 0) return
+  const isFramed = httpVersionMinor > 0 && CODINGS_BEFORE_CHUNKED.test(coding) && !/chunked.*,/i.test(coding)
+  throw isFramed ? notImplemented(`Transfer-Encoding: ${coding}`) : refuse(`Transfer-Encoding: ${coding}`)
 }
+
+/** Where the body ends is clear, and only what is in it is not (RFC 9112 §6.1). */
+const CODINGS_BEFORE_CHUNKED = /^(?:[!#$%&'*+.^_`|~\w-]+[ \t]*,[ \t]*)+chunked$/i
 
 /** `100-continue` is the only expectation there is (RFC 9110 §10.1.1). HTTP/1.0 has none, and is not to be disappointed. */
 function refuseExpectations(request: IncomingMessage): void {
@@ -84,6 +103,10 @@ function refuseHandshakes(request: IncomingMessage): void {
   const version = headers['sec-websocket-version']
   // Which one would do is said along with it (§4.4).
   if (version !== '13') throw refuse(`Sec-WebSocket-Version: ${version}`, ['Sec-WebSocket-Version', '13'])
+}
+
+function notImplemented(what: string): GatewayError {
+  return new GatewayError('not_implemented', { cause: new Error(what) })
 }
 
 function refuse(why: string, headers: readonly string[] = []): GatewayError {

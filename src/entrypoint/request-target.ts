@@ -9,6 +9,9 @@ export interface RequestTarget {
   readonly host: string
 }
 
+/** The target of an `OPTIONS` that is about no resource (RFC 9112 §3.2.4), and its path. */
+export const WHOLE_SERVER = '*'
+
 const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i
 /** Anything that two servers could read differently; nearly no path has it, so nearly no path pays for the rest. */
 const NEEDS_CARE = /\/\/|\/\.|[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/
@@ -31,6 +34,7 @@ const DOT_SEGMENT = /\/\.{1,2}(?:[/;]|%3b|$)/i
  */
 export function parseRequestTarget(url: string, hostHeader: string | undefined): RequestTarget {
   const host = parseHost(hostHeader)
+  if (url === WHOLE_SERVER) return { path: url, query: '', host }
   const originForm = url.startsWith('/') ? url : toOriginForm(url, hostHeader)
   const mark = originForm.indexOf('?')
   const path = mark === -1 ? originForm : originForm.slice(0, mark)

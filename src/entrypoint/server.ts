@@ -13,8 +13,9 @@ import type { EntrypointConfig } from '../config/types'
 import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
-import { isLingering, isSpent, lingerAfterEarlyAnswer } from './lingering-close'
+import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
+import { PipelinedRequests } from './pipelined-requests'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
 
 /** How long the URL may be, by the limits in force: Node counts only the whole header section. */
@@ -50,6 +51,9 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     // One that waits for those before it has no connection yet, and is not finished.
     return response === undefined || (response.writableFinished && response.socket === null)
   }
+  const pipelined = new PipelinedRequests()
+  /** Requests that turned out to be malformed while they waited. */
+  const broken = new WeakMap<ServerResponse, Reason>()
   const Response = messages?.ServerResponse ?? ServerResponse
   const server = createListener(
     {
@@ -64,9 +68,14 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       if (isLingering(request.socket)) return void request.socket.destroy()
       // Left without an answer: the one before it ends the connection.
       if (isSpent(request.socket)) return
-      newest.set(request.socket, response)
-      lingerAfterEarlyAnswer(request, response)
-      handle(request, response)
+      const { socket } = request
+      newest.set(socket, response)
+      // Without a connection the response waits for the one before it.
+      if (response.socket !== null) return serve(request, response)
+      if (pipelined.add(response, () => serveWaiting(request, response))) return
+      onRefused('bad_request')
+      takeNoMore(socket)
+      socket.destroy()
     },
     options,
   )
@@ -93,6 +102,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     const reason = reasonFor(error, maxUrlBytes.get(server) as number)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
+    else if (response && pipelined.waitOn(socket) && reason === 'request_timeout') forgive(response, socket, error)
+    else if (response && pipelined.waitOn(socket) && !response.req.complete) broken.set(response, reason)
     else if (response === undefined || isOver(response)) refuse(socket, reason)
     else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
     // Nonsense behind a whole request that waits for its answer: that is the last one.
@@ -100,6 +111,29 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     // Another answer here would end up in the middle of the one that is under way, or be taken for the next one.
     else socket.destroy()
   })
+
+  function serveWaiting(request: IncomingMessage, response: ServerResponse): void {
+    const reason = broken.get(response)
+    if (reason === undefined) serve(request, response)
+    else refuse(request.socket, reason)
+  }
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
+    lingerAfterEarlyAnswer(request, response)
+    handle(request, response)
+  }
+
+  /** What comes behind a request that waits may not have been read: its time begins again when nothing waits any more. */
+  function forgive(response: ServerResponse, socket: Socket, error: ParseError): void {
+    const { complete } = response.req
+    pipelined.whenEmpty(socket, () => {
+      const again = (): void => {
+        const isStillLate = newest.get(socket) === response && response.req.complete === complete
+        if (isStillLate && !socket.destroyed) server.emit('clientError', error, socket)
+      }
+      setTimeout(again, complete ? server.headersTimeout : server.requestTimeout).unref()
+    })
+  }
 
   function refuse(socket: Socket, reason: Reason): void {
     onRefused(reason)
@@ -141,15 +175,34 @@ function isOver(response: ServerResponse): boolean {
 interface ParseError extends NodeJS.ErrnoException {
   /** The bytes among which the parser stopped. */
   readonly rawPacket?: Buffer
+  /** Where in it. */
+  readonly bytesParsed?: number
 }
 
 /** Undefined when it is the connection that failed, not the request. */
-function reasonFor({ code, rawPacket }: ParseError, longestUrl: number): Reason | undefined {
+function reasonFor({ code, rawPacket, bytesParsed }: ParseError, longestUrl: number): Reason | undefined {
   if (code === 'HPE_HEADER_OVERFLOW')
     return beginsWithLongLine(rawPacket, longestUrl) ? 'uri_too_long' : 'header_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
   if (code === 'HPE_INVALID_EOF_STATE') return undefined // the client left in the middle of it
+  if (rawPacket !== undefined && code !== undefined && LINES[code]?.line.test(lineAt(rawPacket, bytesParsed)))
+    return LINES[code].reason
   return code?.startsWith('HPE_') ? 'bad_request' : undefined
+}
+
+/** Request lines that are in order but for what the parser does not know, by its error. */
+const LINES: Readonly<Record<string, { readonly line: RegExp; readonly reason: Reason } | undefined>> = {
+  HPE_INVALID_METHOD: { line: /^[!#$%&'*+.^_`|~\w-]+ (?:[/*]|https?:)/, reason: 'not_implemented' },
+  // A method of RTSP.
+  HPE_INVALID_CONSTANT: { line: /^[A-Z_]+ (?:[/*]|https?:)\S* HTTP\/1\.[01]$/, reason: 'not_implemented' },
+  HPE_INVALID_VERSION: { line: /^\S+ \S+ HTTP\/\d\.\d$/, reason: 'version_not_supported' },
+}
+
+/** The line that a place in a packet belongs to, as far as it is in it. */
+function lineAt(packet: Buffer, place = 0): string {
+  const start = place === 0 ? 0 : packet.lastIndexOf('\n', place - 1) + 1
+  const end = packet.indexOf('\r', start)
+  return packet.toString('latin1', start, end === -1 ? undefined : end)
 }
 
 /** Whether it is the URL that made the header section too large. Node counts both together and does not say. */

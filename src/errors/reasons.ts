@@ -45,6 +45,9 @@ export const REASONS = {
   body_too_large: { outcome: 'refusal', status: 413, title: 'The body is too large' },
   request_timeout: { outcome: 'refusal', status: 408, title: 'The request took too long to arrive' },
   expectation_failed: { outcome: 'refusal', status: 417, title: 'The expectation cannot be met' },
+  /** Something of HTTP that the gateway does not have. */
+  not_implemented: { outcome: 'refusal', status: 501, title: 'Not implemented' },
+  version_not_supported: { outcome: 'refusal', status: 505, title: 'HTTP version not supported' },
   no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },
   method_not_allowed: { outcome: 'refusal', status: 405, title: 'The method is not allowed here' },
   /** An upstream that leads back here. */

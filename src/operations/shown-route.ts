@@ -49,6 +49,8 @@ export interface ShownRoute {
   readonly attempts: number
   /** Bytes of a request's body, at the most; null: no bound. */
   readonly maxBodyBytes: number | null
+  /** Bytes a second of a request's body that its client must send; 0: no bound. */
+  readonly minUploadRate: number
   readonly rateLimits: readonly ShownLimit[]
   /** What its policies say of it, in the order in which they run. */
   readonly lines: readonly Line[]
@@ -123,6 +125,7 @@ export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefi
     retry: route.retry,
     attempts: attempts(route, upstream?.retries?.attempts),
     maxBodyBytes: route.maxBodySize ?? null,
+    minUploadRate: route.minUploadRate,
     rateLimits: route.rateLimit.map(shownLimit),
     lines: linesOf(POLICIES, route),
   }

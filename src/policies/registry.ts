@@ -5,6 +5,7 @@ import type { RegistryEntry } from './define-policy'
 import { loops } from './loops/policy'
 import { maintenance } from './maintenance/policy'
 import { maxBodySize } from './max-body-size/policy'
+import { minUploadRate } from './min-upload-rate/policy'
 import { consumerRateLimit, rateLimit } from './rate-limit/policy'
 import { redirect } from './redirect/policy'
 import { requestHeaders } from './request-headers/policy'
@@ -38,4 +39,5 @@ export const POLICIES = [
   responseHeaders,
   retry,
   timeouts,
+  minUploadRate,
 ] as const satisfies readonly RegistryEntry[]

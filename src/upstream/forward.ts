@@ -16,9 +16,17 @@ export interface Forwarding {
   readonly retry: CallOptions['retry']
   /** How long nothing may move on a connection that was upgraded to WebSocket. */
   readonly webSocketIdleMs: number
+  /** Bytes a second of a body that a client must send; 0 for no bound. */
+  readonly minUploadRate: number
 }
 
-const UNCHANGED: Forwarding = { rewritePath: undefined, timeouts: {}, retry: 'idempotent', webSocketIdleMs: 0 }
+const UNCHANGED: Forwarding = {
+  rewritePath: undefined,
+  timeouts: {},
+  retry: 'idempotent',
+  webSocketIdleMs: 0,
+  minUploadRate: 0,
+}
 
 export interface ForwardOptions {
   readonly upstream: Upstream
@@ -38,7 +46,7 @@ export interface ForwardOptions {
  */
 export function forward(options: ForwardOptions): Stage {
   const { upstream, telemetry, forwarding, fieldRules, clientStallMs, onFailure } = options
-  const { rewritePath, timeouts, retry, webSocketIdleMs } = { ...UNCHANGED, ...forwarding }
+  const { rewritePath, timeouts, retry, webSocketIdleMs, minUploadRate } = { ...UNCHANGED, ...forwarding }
   const responseMs = timeouts.responseMs ?? upstream.timeouts.responseMs
   const callOptions: CallOptions = {
     upstream,
@@ -55,7 +63,7 @@ export function forward(options: ForwardOptions): Stage {
     fieldRules,
     replacedFields: replacedTraceFields(),
   }
-  const slowest = slowestPace(clientStallMs)
+  const slowest = slowestPace(minUploadRate, clientStallMs)
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.

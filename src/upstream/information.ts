@@ -1,15 +1,47 @@
+import { validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
-import type { ParsedHeaders } from './response-headers'
+import { buildResponseHeaders, reasonPhrase, type ParsedHeaders } from './response-headers'
+import { joined } from './request-headers'
 
-/** Passes on 1xx answers (RFC 9110 §15.2) that mean something end to end. `100` never comes: `Expect` is not forwarded. */
-export function passInformation({ request, response, route }: Exchange, status: number, headers: ParsedHeaders): void {
+/** 1xx responses of one request that its client gets. Each costs a write, and the upstream decides how many it sends. */
+const MAX_PASSED = 10
+
+/** How many each response has let pass, of those that did. */
+const passed = new WeakMap<ServerResponse, number>()
+
+/**
+ * Passes a 1xx response on (RFC 9110 §15.2), also one whose meaning is unknown here. `100` never comes, because `Expect` is
+ * answered by the gateway, and `101` is not information. What exceeds the bound is dropped: the client does without.
+ */
+export function passInformation(
+  exchange: Exchange,
+  controller: Dispatcher.DispatchController,
+  statusCode: number,
+  headers: ParsedHeaders,
+  statusMessage: string | undefined,
+): void {
+  const { request, response } = exchange
+  if (statusCode < 100) throw new GatewayError('bad_response', { cause: new Error(`status ${statusCode}`) })
   if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
-  if (status === 102) response.writeProcessing()
-  const { link } = headers
-  if (status !== 103 || link === undefined || route?.responseEdits?.dropped.has('link')) return
+  const { socket } = response
+  const count = passed.get(response) ?? 0
+  // To a client that does not read, an upstream could otherwise say as much as fits into memory.
+  if (socket === null || response.headersSent || count >= MAX_PASSED || socket.writableNeedDrain) return
+  const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), false)
+  let head = `HTTP/1.1 ${statusCode} ${reasonPhrase(statusMessage)}\r\n`
   try {
-    response.writeEarlyHints({ link })
+    for (let i = 0; i < fields.length; i += 2) head += line(fields[i] as string, fields[i + 1] as string)
   } catch {
-    // Node refuses Link values it cannot parse. Hints are optional: without them the page only loads later.
+    return // what Node would not write in a response does not get around it here
   }
+  passed.set(response, count + 1)
+  socket.write(`${head}\r\n`, 'latin1')
+}
+
+function line(name: string, value: string): string {
+  validateHeaderName(name)
+  validateHeaderValue(name, value)
+  return `${name}: ${value}\r\n`
 }

@@ -11,17 +11,20 @@ import { UploadPace, type SlowestPace } from './upload-pace'
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage
-  readonly #pace: UploadPace
+  /** Undefined where there is no bound. */
+  readonly #pace: UploadPace | undefined
   /** Bytes that may still come. */
   #remaining: number
 
   /** @param maxBytes of a body in chunks; undefined for no bound */
-  constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace) {
+  constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace | undefined) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
     this.#remaining = maxBytes ?? Infinity
-    const isClientsTurn = (): boolean => this.readableLength === 0
-    this.#pace = new UploadPace(request, isClientsTurn, () => this.#refuseSlow(), slowest)
+    if (slowest !== undefined) {
+      const isClientsTurn = (): boolean => this.readableLength === 0
+      this.#pace = new UploadPace(isClientsTurn, () => this.#refuseSlow(), slowest)
+    }
     // It may fail while no call reads it: an 'error' without a listener would end the process.
     this.on('error', ignore)
     request.on('data', this.#onData)
@@ -30,14 +33,14 @@ export class RequestBody extends Readable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#pace.came(chunk.length)
+    this.#pace?.came(chunk.length)
     this.#remaining -= chunk.length
     if (this.#remaining < 0) return void this.destroy(new GatewayError('body_too_large'))
     if (!this.push(chunk)) this.#request.pause()
   }
 
   readonly #onEnd = (): void => {
-    this.#pace.stop()
+    this.#pace?.stop()
     this.push(null)
   }
 
@@ -53,7 +56,7 @@ export class RequestBody extends Readable {
     this.#request.off('data', this.#onData)
     this.#request.off('end', this.#onEnd)
     // The listener for errors stays: an 'error' without one would end the process.
-    this.#pace.stop()
+    this.#pace?.stop()
     callback(error)
   }
 

@@ -16,7 +16,7 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
   'proxy-authorization',
   'proxy-connection',
   'te',
-  'trailer', // request trailers are not forwarded (RFC 9110 §6.5.1 allows dropping them)
+  'trailer', // trailers of requests are dropped: undici's dispatcher cannot send any
   'transfer-encoding',
   'upgrade',
   'forwarded',

@@ -1,8 +1,8 @@
-import type { ServerResponse } from 'node:http'
+import { validateHeaderName, validateHeaderValue, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
-import { editAnswer } from '../exchange/header-edits'
+import { editAnswer, type HeaderEdits } from '../exchange/header-edits'
 import { joined, namedInConnection } from './request-headers'
 
 /** As undici has parsed them: names in lower case. */
@@ -36,11 +36,10 @@ export function fieldsForClient(
   statusCode: number,
   headers: ParsedHeaders,
 ): string[] {
-  const { response, route, corsFields, hooks } = exchange
-  const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
+  const { request, response, route, corsFields, hooks } = exchange
   const edits = route?.responseEdits
-  const connection = joined(headers['connection'])
-  const fields = buildResponseHeaders(raw, statusCode, connection, edits?.dropped, corsFields !== undefined)
+  const trailers = headers['trailer'] === undefined || takesTrailers(request, statusCode, headers)
+  const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), trailers)
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
   if (edits) editAnswer(fields, edits, response)
@@ -48,29 +47,37 @@ export function fieldsForClient(
   return fields
 }
 
+/** Whether the framing carries trailers. Where it does not, Node refuses to write a field that announces some. */
+function takesTrailers(request: IncomingMessage, statusCode: number, headers: ParsedHeaders): boolean {
+  if (request.httpVersionMinor === 0 || request.method === 'HEAD') return false
+  return statusCode !== 204 && statusCode !== 304 && headers['content-length'] === undefined
+}
+
 /**
  * The upstream's header section for the client: flat name, value pairs, spelling and duplicates (`Set-Cookie`) kept.
  *
- * @param raw name, value pairs as undici read them, bytes in latin1
- * @param dropped what the route leaves out, lower case
- * @param ownsCors whether the gateway says who may read the response, and the upstream does not
+ * @param connection the upstream's `Connection`
+ * @param trailers whether a field may announce trailers
  */
-function buildResponseHeaders(
-  raw: readonly (Buffer | string)[],
+export function buildResponseHeaders(
+  { route, corsFields }: Exchange,
+  { rawHeaders }: Dispatcher.DispatchController,
   statusCode: number,
   connection: string | undefined,
-  dropped?: ReadonlySet<string>,
-  ownsCors = false,
+  trailers: boolean,
 ): string[] {
+  const raw = (rawHeaders ?? []) as readonly (Buffer | string)[] // as undici read them, bytes in latin1
+  const dropped = route?.responseEdits?.dropped
   const named = namedInConnection(connection)
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
     if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
-    if (ownsCors && lower.startsWith('access-control-')) continue
+    if (corsFields !== undefined && lower.startsWith('access-control-')) continue
     // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
-    if ((statusCode === 204 || statusCode === 101) && lower === 'content-length') continue
+    if ((statusCode === 204 || statusCode < 200) && lower === 'content-length') continue
+    if (!trailers && lower === 'trailer') continue
     headers.push(name, text(raw[i + 1] as Buffer | string))
   }
   return headers
@@ -89,13 +96,87 @@ function addOwnLimits(fields: string[], response: ServerResponse, upstreamHeader
   }
 }
 
-/** Trailer fields for the client, without those that could change where the message ends (RFC 9110 §6.5.1). */
-export function buildTrailers(raw: readonly (Buffer | string)[], dropped?: ReadonlySet<string>): [string, string][] {
+/** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
+export function reasonPhrase(phrase: string | undefined): string {
+  return phrase !== undefined && /^[\t\x20-\x7e]*$/.test(phrase) ? phrase : ''
+}
+
+/**
+ * Writes the header section of an upstream's response.
+ *
+ * @throws GatewayError `bad_response` where Node refuses to; the response is then as it was, so that an error can be written
+ */
+export function writeHeaderSection(
+  response: ServerResponse,
+  statusCode: number,
+  phrase: string,
+  fields: readonly string[],
+): void {
+  try {
+    // Node takes a response that once was to have no body for one that never has: an error after it would announce
+    // a body and not send it.
+    if (statusCode === 204 || statusCode === 304 || statusCode === 101) validate(fields)
+    response.writeHead(statusCode, phrase, fields as string[])
+  } catch (error) {
+    if (response.headersSent) throw error
+    withdraw(response, fields)
+    throw new GatewayError('bad_response', { cause: error })
+  }
+}
+
+function validate(fields: readonly string[]): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    validateHeaderName(fields[i] as string)
+    validateHeaderValue(fields[i] as string, fields[i + 1] as string)
+  }
+}
+
+/** Node has put them among the fields that the gateway had set, where an error would take them for its own. */
+function withdraw(response: ServerResponse, fields: readonly string[]): void {
+  for (let i = 0; i < fields.length; i += 2) response.removeHeader(fields[i] as string)
+  response.sendDate = true // switched off with the upstream's Date
+}
+
+/**
+ * Fields that say how to frame, route, cache or read a message, or who may: too late behind its body, and a client that
+ * merges trailers into the header section would go by them (RFC 9110 §6.5.1).
+ */
+const NEVER_TRAILERS: ReadonlySet<string> = new Set([
+  ...NEVER_RETURNED,
+  'age',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'date',
+  'expires',
+  'host',
+  'location',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'retry-after',
+  'set-cookie',
+  'strict-transport-security',
+  'trailer',
+  'vary',
+  'www-authenticate',
+])
+/** Only the gateway says these, in the header section. */
+const SAID_BY_GATEWAY = /^(?:access-control-|(?:x-)?ratelimit)/
+
+/** The trailer fields for the client, without those that are not the upstream's to say there. */
+export function buildTrailers(
+  raw: readonly (Buffer | string)[],
+  edits: HeaderEdits | undefined,
+): [name: string, value: string][] {
   const trailers: [string, string][] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
-    if (NEVER_RETURNED.has(lower) || lower === 'content-length' || lower === 'trailer' || dropped?.has(lower)) continue
+    if (NEVER_TRAILERS.has(lower) || SAID_BY_GATEWAY.test(lower)) continue
+    if (edits?.dropped.has(lower) || edits?.added.includes(lower)) continue
     trailers.push([name, text(raw[i + 1] as Buffer | string)])
   }
   return trailers

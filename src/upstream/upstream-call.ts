@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -10,7 +11,14 @@ import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { passInformation } from './information'
 import type { RequestBody } from './request-body'
 import { buildRequestHeaders, joined, type FieldRules } from './request-headers'
-import { buildTrailers, fieldsForClient, refuseTransferCodings, type ParsedHeaders } from './response-headers'
+import {
+  buildTrailers,
+  fieldsForClient,
+  reasonPhrase,
+  refuseTransferCodings,
+  writeHeaderSection,
+  type ParsedHeaders,
+} from './response-headers'
 import { isIdempotent } from './retry-policy'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
@@ -190,9 +198,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     statusMessage?: string,
   ): void {
     if (this.#settled) return
+    // Before the timer: an upstream that only ever says that it is busy has not begun its response.
+    if (statusCode < 200) return passInformation(this.#exchange, controller, statusCode, headers, statusMessage)
     this.#timer.moved()
     const { response } = this.#exchange
-    if (statusCode < 200) return passInformation(this.#exchange, statusCode, headers)
     this.#timer.allow(this.#options.idleMs)
     this.#statusCode = statusCode
     this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
@@ -208,7 +217,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     }
     // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
-    response.writeHead(statusCode, reasonPhrase(statusMessage), fields)
+    writeHeaderSection(response, statusCode, reasonPhrase(statusMessage), fields)
     // Now that it cannot give way to another call any more.
     if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
     // A stream may send its first byte much later; its header section must not wait for that.
@@ -236,7 +245,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const fields = fieldsForClient(this.#exchange, controller, statusCode, headers)
     fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
     // Throws where Node would not write them; until here the call can fail like any other.
-    response.writeHead(statusCode, fields)
+    writeHeaderSection(response, statusCode, STATUS_CODES[statusCode] ?? '', fields)
     response.flushHeaders()
     this.#telemetry.responded(statusCode)
     this.#stopTimers()
@@ -290,7 +299,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
     // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
     if (raw.length > 0 && this.#sink === response)
-      response.addTrailers(buildTrailers(raw, this.#exchange.route?.responseEdits?.dropped))
+      response.addTrailers(buildTrailers(raw, this.#exchange.route?.responseEdits))
     this.#sink.end()
   }
 
@@ -434,11 +443,6 @@ function ignore(): void {}
 
 /** Bytes of a body that Node is given as text: it puts that into the same piece of memory as the header section. */
 const LONGEST_TEXT = 4_096
-
-/** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
-function reasonPhrase(phrase: string | undefined): string {
-  return phrase !== undefined && /^[\t\x20-\x7e]*$/.test(phrase) ? phrase : ''
-}
 
 const CLIENT_CLOSED = new GatewayError('client_closed')
 const GAVE_WAY = new GatewayError('upstream_5xx')

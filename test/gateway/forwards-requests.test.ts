@@ -120,6 +120,25 @@ describe('a request', () => {
     assert.equal(body.toString(), 'hello')
   })
 
+  it('loses its trailers, and the field that announces them: undici cannot send any', async () => {
+    let trailers: readonly string[] = []
+    upstream.handler = (request, response) => {
+      void read(request).then(() => {
+        trailers = request.rawTrailers
+        response.end('ok')
+      })
+    }
+    const client = await openRaw(pipeline.port)
+    client.send(
+      'POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
+    )
+    await client.waitFor('\r\n\r\nok')
+    client.destroy()
+    assert.equal(String(body), 'hello')
+    assert.deepEqual(trailers, [])
+    assert.equal(seen().headers.trailer, undefined)
+  })
+
   it('with an empty body says so', async () => {
     await send(pipeline.port, { method: 'POST', path: '/app', headers: { 'Content-Length': '0' } })
     assert.equal(seen().headers['content-length'], '0')

@@ -118,6 +118,16 @@ describe('TLS on the listener', () => {
     agent.destroy()
   })
 
+  it('serves many requests that were sent in one go, and reads on when they are served', async () => {
+    const many = 300
+    const socket = await openSecurely()
+    let received = ''
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')))
+    socket.write(`GET /app?${'q'.repeat(1_000)} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(many))
+    await until(() => received.match(/HTTP\/1\.1 200 /g)?.length === many, { what: 'every response' })
+    socket.destroy()
+  })
+
   it('refuses as it does without', async () => {
     assert.equal(problemOf(await sendSecurely({ path: '/elsewhere' }))['reason'], 'no_route')
     const socket = await openSecurely()

@@ -50,6 +50,21 @@ describe('timeouts', () => {
     assert.ok(took >= 240 && took < 900, `${took} ms`)
   })
 
+  it('are not put off by an upstream that says again and again that it is busy', async () => {
+    const busy: RequestListener = (_request, response) => {
+      const timer = setInterval(() => response.writeProcessing(), 50)
+      response.on('close', () => clearInterval(timer))
+    }
+    await start(busy, { upstream: { timeouts: { response: '300ms' } } })
+    const client = await openRaw(pipeline.port)
+    const started = performance.now()
+    client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match(await client.waitFor('"response_timeout"'), /^HTTP\/1\.1 102 Processing\r\n/)
+    const took = performance.now() - started
+    assert.ok(took >= 290 && took < 1_500, `${took} ms`)
+    client.destroy()
+  })
+
   it('let a stream be silent for longer than a response may take to begin', async () => {
     await start(trickle(3), { upstream: { timeouts: { response: '50ms', idle: '5s' } } })
     assert.equal((await send(pipeline.port, '/app')).text, 'xxx')

@@ -25,6 +25,7 @@ export const ROUTE_DEFAULTS: PolicyConfigs = {
   access: [],
   cors: undefined,
   maxBodySize: undefined,
+  minUploadRate: 100,
   websocket: { idleTimeoutMs: 300_000 },
   rateLimit: [],
 }

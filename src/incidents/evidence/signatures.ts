@@ -94,6 +94,8 @@ export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'c
   body_too_large: ['clients', 'sent bodies that are too large'],
   header_too_large: ['clients', 'sent too many headers'],
   request_timeout: ['clients', 'took too long to send their request'],
+  not_implemented: ['clients', 'asked for what the gateway does not implement'],
+  version_not_supported: ['clients', 'used a version of HTTP that is not supported'],
   expectation_failed: ['clients', 'expected what HTTP does not have'],
   client_closed: ['clients', 'went away before the answer'],
   client_stalled: ['clients', 'stopped reading the answer'],

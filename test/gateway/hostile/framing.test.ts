@@ -83,8 +83,13 @@ describeHostile('Content-Length and Transfer-Encoding', [
 ])
 
 describeHostile('Transfer-Encoding', [
-  ['gzip before chunked', 'RFC 9112 §6.1', post(END, 'Transfer-Encoding: gzip, chunked'), refused()],
-  ['gzip before chunked, in two fields', 'RFC 9112 §6.1', post(END, 'Transfer-Encoding: gzip', CHUNKED), refused()],
+  ['gzip before chunked', 'RFC 9112 §6.1', post(END, 'Transfer-Encoding: gzip, chunked'), refused('not_implemented')],
+  [
+    'gzip before chunked, in two fields',
+    'RFC 9112 §6.1',
+    post(END, 'Transfer-Encoding: gzip', CHUNKED),
+    refused('not_implemented'),
+  ],
   ['chunked before gzip', 'RFC 9112 §6.3', post(END, 'Transfer-Encoding: chunked, gzip'), refused()],
   ['gzip alone', 'RFC 9112 §6.3', post('abc', 'Transfer-Encoding: gzip'), refused()],
   ['identity', 'RFC 9112 §7', post('abc', 'Transfer-Encoding: identity'), refused()],

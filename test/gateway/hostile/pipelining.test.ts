@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { openRaw } from '../../support/raw-http'
 import { startPipeline, type Pipeline } from '../../support/start-pipeline'
 import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
@@ -34,12 +36,13 @@ describe('one connection', () => {
   })
   const seen = (): string[] => upstream.requests.map(request => request.url)
 
-  it('answers requests sent in one go in their order, whichever is done first', async () => {
+  it('serves requests that were sent in one go one after the other, in their order', async () => {
+    let underWay = 0
+    let most = 0
     upstream.handler = (request, response) => {
-      // The first is only answered when the last has been asked for.
-      const { url = '' } = request
-      const ready = url === '/app/1' ? until(() => seen().length === 3, { what: 'all are here' }) : Promise.resolve()
-      void ready.then(() => response.end(`answer to ${url}.`))
+      most = Math.max(most, ++underWay)
+      response.on('close', () => underWay--)
+      setTimeout(() => response.end(`answer to ${request.url ?? ''}.`), 20)
     }
     const client = await openRaw(pipeline.port)
     client.send(GET('/app/1') + GET('/app/2') + GET('/nowhere') + GET('/app/3'))
@@ -47,6 +50,182 @@ describe('one connection', () => {
     client.destroy()
     assert.deepEqual(statusesIn(received), [200, 200, 404, 200])
     assert.deepEqual(received.match(/answer to [^.]*/g), ['answer to /app/1', 'answer to /app/2', 'answer to /app/3'])
+    assert.deepEqual(seen(), ['/app/1', '/app/2', '/app/3'])
+    assert.equal(most, 1, 'requests under way at once')
+  })
+
+  it('serves a request with a body only when the response before it has ended', async () => {
+    const held: (() => void)[] = []
+    upstream.handler = (request, response) => {
+      void bodyOf(request).then(body => {
+        held.push(() => response.end(`${request.method ?? ''} ${String(body)}.`))
+      })
+    }
+    const client = await openRaw(pipeline.port)
+    const post = (body: string): string =>
+      `POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    client.send(post('first') + post('second') + 'DELETE /app HTTP/1.1\r\nHost: a\r\n\r\n')
+    for (const expected of ['POST first.', 'POST second.', 'DELETE .']) {
+      await until(() => held.length > 0, { what: 'the next request' })
+      // The others have come with it, and none of them is known to anybody.
+      assert.equal(held.length, 1)
+      held.pop()?.()
+      await client.waitFor(expected)
+    }
+    client.destroy()
+    assert.equal((await pipeline.ended(3)).length, 3)
+  })
+
+  it('counts the time of a request from when it is served, not from when it came', async () => {
+    upstream.handler = (request, response) => {
+      if (request.url === '/app/slow') setTimeout(() => response.end('slow.'), 400)
+      else response.end('fast.')
+    }
+    const client = await openRaw(pipeline.port)
+    client.send(GET('/app/slow') + GET('/app/fast'))
+    await client.waitFor('fast.')
+    client.destroy()
+    await pipeline.ended(2)
+    const [slow, fast] = pipeline.logs.filter(({ event }) => event === 'request').map(log => Number(log['duration_ms']))
+    assert.ok(Number(slow) >= 390, `${slow} ms`)
+    assert.ok(Number(fast) < 300, `${fast} ms`)
+  })
+
+  it('serves a body that its client sends only when it is asked to, behind another request', async () => {
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}POST /app/2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`)
+    await client.waitFor(/answer to \/app\/1\.HTTP\/1\.1 100 Continue\r\n\r\n$/)
+    client.send('hello')
+    await client.waitFor('answer to /app/2.')
+    client.destroy()
+  })
+
+  it('drops waiting requests when its client leaves: they reach no upstream and are not counted', async () => {
+    upstream.handler = () => undefined
+    const client = await openRaw(pipeline.port)
+    client.send(GET('/app/1') + GET('/app/2') + GET('/app/3'))
+    await until(() => seen().length === 1, { what: 'the first' })
+    client.destroy()
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_closed' }])
+    await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+    upstream.handler = (_request, response) => response.end('ok')
+    const next = await openRaw(pipeline.port)
+    next.send(GET('/app/4'))
+    await next.waitFor('ok')
+    next.destroy()
+    assert.deepEqual(seen(), ['/app/1', '/app/4'])
+    assert.equal((await pipeline.ended(2)).length, 2)
+  })
+
+  it('answers a request that turns out to be malformed while it waits in its turn, and the upstream never hears of it', async () => {
+    let end: (() => void) | undefined
+    upstream.handler = (_request, response) => (end = () => response.end('first.'))
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}POST /app/2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n`)
+    await until(() => end !== undefined, { what: 'the first' })
+    end?.()
+    const received = await client.closed()
+    assert.deepEqual(statusesIn(received), [200, 400])
+    assert.match(received, /first\.HTTP\/1\.1 400 Bad Request\r\n[^]*"reason":"bad_request"/)
+    assert.deepEqual(seen(), ['/app/1'])
+    assert.deepEqual(await pipeline.ended(2), [
+      { route: '/app', outcome: 'ok', reason: undefined },
+      { route: undefined, outcome: 'refusal', reason: 'bad_request' },
+    ])
+  })
+
+  it('serves what waits before nonsense, and ends with it', async () => {
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}${GET('/app/2')}nonsense\r\n\r\n`)
+    const received = await client.closed()
+    assert.deepEqual(received.match(/answer to [^.]*/g), ['answer to /app/1', 'answer to /app/2'])
+    assert.deepEqual(statusesIn(received), [200, 200])
+  })
+
+  it('closes with the response that says so: requests that wait behind it reach no upstream', async () => {
+    const client = await openRaw(pipeline.port)
+    pipeline.drain()
+    client.send(GET('/app/1') + GET('/app/2'))
+    const received = await client.closed()
+    assert.match(received, /\r\nConnection: close\r\n[^]*answer to \/app\/1\.$/)
+    assert.deepEqual(seen(), ['/app/1'])
+  })
+
+  it('takes nothing for WebSocket that comes behind a request, and serves it in its turn', async () => {
+    const handshake = `GET /app/2 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`
+    const client = await openRaw(pipeline.port)
+    client.send(GET('/app/1') + handshake)
+    const received = await client.waitFor('answer to /app/2.')
+    client.destroy()
+    assert.deepEqual(statusesIn(received), [200, 200])
+  })
+
+  /** Its body fills the gateway's buffers, so that Node pauses the connection and resumes it at its end. */
+  const LARGE_POST = `POST /app/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`
+
+  it('is read no further while many requests wait', async () => {
+    upstream.handler = request => request.resume()
+    const accepted = once(pipeline.server, 'connection') as Promise<[Socket]>
+    const client = await openRaw(pipeline.port)
+    const [connection] = await accepted
+    client.send(LARGE_POST + GET(`/app/${'q'.repeat(1_000)}`).repeat(20_000))
+    let last = 0
+    const isStill = (): boolean => {
+      const before = last
+      last = connection.bytesRead
+      return last === before && last > LARGE_POST.length
+    }
+    await until(isStill, { what: 'nothing more is read' })
+    await until(isStill, { what: 'and that lasts' })
+    client.destroy()
+    assert.ok(last < LARGE_POST.length + 4 * 65_536, `${last} bytes were read`)
+    assert.equal(seen().length, 1)
+  })
+
+  it('is read again after many requests have waited, and every one of them is served', async () => {
+    const many = 2_000
+    const client = await openRaw(pipeline.port)
+    client.send(LARGE_POST)
+    for (let i = 1; i <= many; i++) client.send(GET(`/app/${i}?${'q'.repeat(1_000)}`))
+    await until(() => seen().length === many + 1, { what: 'every one of them' })
+    const received = await client.waitFor(`answer to /app/${many}?`)
+    client.destroy()
+    assert.equal(statusesIn(received).filter(status => status === 200).length, many + 1)
+  })
+
+  it('is closed when more than 500 requests wait on it', async () => {
+    upstream.handler = () => undefined
+    const client = await openRaw(pipeline.port)
+    client.send(GET('/').repeat(2_000))
+    const flood = await openRaw(pipeline.port)
+    flood.send(GET('/app') + GET('/app').repeat(1_000))
+    await flood.closed()
+    await client.closed()
+    assert.ok(pipeline.counted.some(({ reason }) => reason === 'bad_request'))
+    assert.ok(seen().length <= 1)
+  })
+
+  it('gives a request that was held back its time again', async () => {
+    await pipeline.stop()
+    pipeline = await startPipeline({
+      entrypoint: { headersTimeout: '300ms', requestTimeout: '1s' },
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
+    })
+    let end: (() => void) | undefined
+    upstream.handler = (request, response) => {
+      if (request.url === '/app/1') end = () => response.end('first.')
+      else void bodyOf(request).then(body => response.end(`${body.length} bytes.`))
+    }
+    const client = await openRaw(pipeline.port)
+    const started = performance.now()
+    const body = 'x'.repeat(5_000_000)
+    client.send(`${GET('/app/1')}POST /app/2 HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    // Node looks every second.
+    await until(() => performance.now() - started > 3_500, { what: 'the time of a request is over' })
+    end?.()
+    await client.waitFor('5000000 bytes.')
+    client.destroy()
   })
 
   it('goes on after a body that was read', async () => {

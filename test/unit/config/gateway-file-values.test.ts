@@ -43,6 +43,9 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
     ['entrypoint', 'maxUrlLength: 63B', 'entrypoint.maxUrlLength', '63B', '"63B" is too small'],
     ['entrypoint', 'maxBodySize: 10 GB', 'entrypoint.maxBodySize', '10 GB', '"10 GB" is not a size', '10GiB'],
     ['entrypoint', 'maxBodySize: 1025GiB', 'entrypoint.maxBodySize', '1025GiB', '"1025GiB" is too large'],
+    ['entrypoint', 'minUploadRate: 100', 'entrypoint.minUploadRate', '100', '100 has no unit', '100B'],
+    ['entrypoint', 'minUploadRate: 2MiB', 'entrypoint.minUploadRate', '2MiB', '"2MiB" is too large'],
+    ['route', 'minUploadRate: slow', 'routes[0].minUploadRate', 'slow', '"slow" is not a size'],
     ['route', 'maxBodySize: 1000', 'routes[0].maxBodySize', '1000', '1000 has no unit', '1000B'],
   ],
   numbers: [

@@ -24,6 +24,7 @@ entrypoint:
   headersTimeout: 500ms
   requestTimeout: 1.5h
   stallTimeout: 10s
+  minUploadRate: 1KiB
   keepAliveTimeout: 1d
   maxHeaderSize: 1MiB
   maxHeaderFields: 10000
@@ -52,6 +53,7 @@ routes:
     access: { allow: [10.0.0.0/8, "FD00::/8"], deny: [10.9.9.9] }
     cors: { origins: ["HTTPS://Shop.example:443", "https://*.shop.example:8443"], headers: [X-A], credentials: true, maxAge: 10m }
     maxBodySize: 64KiB
+    minUploadRate: 0B
     rateLimit:
       - { name: burst, limit: 5, window: 1s }
       - name: steady
@@ -85,6 +87,7 @@ describe('a valid gateway.yaml', () => {
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
         stallTimeoutMs: 60_000,
+        minUploadRate: 100,
         keepAliveTimeoutMs: 65_000,
         maxHeaderBytes: 16_384,
         maxHeaderFields: 100,
@@ -134,6 +137,7 @@ describe('a valid gateway.yaml', () => {
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
       stallTimeoutMs: 10_000,
+      minUploadRate: 1_024,
       keepAliveTimeoutMs: 86_400_000,
       maxHeaderBytes: 1_048_576,
       maxHeaderFields: 10_000,
@@ -214,6 +218,7 @@ describe('a valid gateway.yaml', () => {
           maxAgeSeconds: 600,
         },
         maxBodySize: 65_536,
+        minUploadRate: 0,
         websocket: { idleTimeoutMs: 300_000 },
         rateLimit: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
@@ -240,6 +245,7 @@ describe('a valid gateway.yaml', () => {
         upstream: 'users.v2',
         access: [{ allow: [], deny: ['192.0.2.0/24'] }],
         maxBodySize: 10_737_418_240,
+        minUploadRate: 1_024,
         rateLimit: [
           {
             ...LIMIT_DEFAULTS,

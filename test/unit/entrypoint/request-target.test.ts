@@ -33,9 +33,13 @@ describe('a request target', () => {
     })
   }
 
+  it('may be the whole server', () => {
+    assert.equal(parse('*'), '*')
+  })
+
   const REFUSED =
     '/. /.. /./a /a/.. /a/../b /%2e /%2E%2e/a /.%2e //.. /a//../b /.;/a /..;x=1/a /..%3Ba /%2f /a%2Fb /%5c /%5C /%00 /a\\b ' +
-    '/a#b /a?b#c /% /%1 /%g0 /a% * a a/b http:/a ftp://a/ http:// a:80 ?a'
+    '/a#b /a?b#c /% /%1 /%g0 /a% ** a a/b http:/a ftp://a/ http:// a:80 ?a'
   for (const url of REFUSED.split(' ')) {
     it(`is refused as ${JSON.stringify(url)}`, () => {
       assert.throws(

@@ -83,15 +83,16 @@ describe('a route as it is shown', () => {
         auth: { apiKey: { header: 'X-Api-Key' }, scopes: ['orders:read'] },
         websocket: false,
         maxBodySize: '1KiB',
+        minUploadRate: '0B',
       },
     )
     assert.deepEqual(
-      [open?.auth, open?.access, open?.webSocket, open?.maxBodyBytes],
-      [null, [], { idleMs: 300_000 }, null],
+      [open?.auth, open?.access, open?.webSocket, open?.maxBodyBytes, open?.minUploadRate],
+      [null, [], { idleMs: 300_000 }, null, 100],
     )
     assert.deepEqual(closed?.auth, { apiKeyHeader: 'x-api-key', tokens: null, scopes: ['orders:read'] })
     assert.deepEqual(closed.access, [{ allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] }])
-    assert.deepEqual([closed.webSocket, closed.maxBodyBytes], [null, 1_024])
+    assert.deepEqual([closed.webSocket, closed.maxBodyBytes, closed.minUploadRate], [null, 1_024, 0])
   })
 
   it('says whose tokens are taken, and never what they are checked with', () => {

@@ -4,9 +4,10 @@ import { createServer, request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { GatewayError } from '../../../src/errors/gateway-error'
 import { RequestBody } from '../../../src/upstream/request-body'
+import { slowestPace, type SlowestPace } from '../../../src/upstream/upload-pace'
 import { until } from '../../support/until'
 
-const SLOWEST = { bytes: 1_000, perMs: 150 }
+const SLOWEST: SlowestPace = { bytes: 1_000, perMs: 150 }
 
 describe('the body of a request', () => {
   const server = createServer()
@@ -27,6 +28,7 @@ describe('the body of a request', () => {
   async function upload(
     headers: Record<string, string>,
     bytes: number,
+    slowest: SlowestPace | undefined,
   ): Promise<{ body: RequestBody; error: () => unknown }> {
     const { port } = server.address() as AddressInfo
     const client = request({ port, host: '127.0.0.1', method: 'POST', headers, agent: false })
@@ -39,20 +41,23 @@ describe('the body of a request', () => {
     client.flushHeaders()
     const [incoming] = (await once(server, 'request')) as [IncomingMessage]
     let error: unknown
-    const body = new RequestBody(incoming, undefined, SLOWEST)
+    const body = new RequestBody(incoming, undefined, slowest)
     body.on('error', thrown => (error = thrown))
     return { body, error: () => error }
   }
 
   const KNOWN = { 'Content-Length': '100000000' }
+  const CHUNKED = { 'Transfer-Encoding': 'chunked' }
 
-  it('ends with a timeout of the request when it trickles', async () => {
-    const { body, error } = await upload(KNOWN, 1)
-    body.resume()
-    const thrown = await until(error, { what: 'it ends' })
-    assert.ok(thrown instanceof GatewayError)
-    assert.equal(thrown.reason, 'request_timeout')
-  })
+  for (const [framing, headers] of Object.entries({ 'of known length': KNOWN, 'in chunks': CHUNKED })) {
+    it(`ends with a timeout of the request when it trickles: ${framing}`, async () => {
+      const { body, error } = await upload(headers, 1, SLOWEST)
+      body.resume()
+      const thrown = await until(error, { what: 'it ends' })
+      assert.ok(thrown instanceof GatewayError)
+      assert.equal(thrown.reason, 'request_timeout')
+    })
+  }
 
   async function survives({ body, error }: { body: RequestBody; error: () => unknown }): Promise<void> {
     const started = performance.now()
@@ -61,18 +66,18 @@ describe('the body of a request', () => {
   }
 
   it('may take as long as it wants at a decent pace', async () => {
-    const running = await upload(KNOWN, 500)
+    const running = await upload(KNOWN, 500, SLOWEST)
     running.body.resume()
     await survives(running)
   })
 
-  it('may trickle in chunks, because it may be a stream', async () => {
-    const running = await upload({ 'Transfer-Encoding': 'chunked' }, 1)
+  it('may trickle where there is no bound', async () => {
+    const running = await upload(CHUNKED, 1, slowestPace(0, SLOWEST.perMs))
     running.body.resume()
     await survives(running)
   })
 
   it('is not too slow while nobody takes what has come of it', async () => {
-    await survives(await upload(KNOWN, 1))
+    await survives(await upload(KNOWN, 1, SLOWEST))
   })
 })

@@ -1,0 +1,21 @@
+import { sizeText } from '../../config/values/size'
+import { definePolicy } from '../define-policy'
+import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from './schema'
+
+/** Bytes a second of a body that a client must send, 0 for no bound; the entrypoint's where the route has none of its own. */
+export const minUploadRate = definePolicy({
+  name: 'minUploadRate',
+  schema: minUploadRateField(
+    "Bytes a second of a body that a client must send, instead of the entrypoint's bound. 0B: no bound, for streams of events that are slow by nature.",
+  ).optional(),
+  needsUpstream: true,
+  resolve: (own, { entrypoint }) => own ?? entrypoint.minUploadRate,
+  create: bytesPerSecond => ({ forwarding: { minUploadRate: bytesPerSecond } }),
+  describe(bytesPerSecond) {
+    const text = sizeText(bytesPerSecond)
+    if (text === DEFAULT_MIN_UPLOAD_RATE) return []
+    return [
+      { about: 'size', text: bytesPerSecond === 0 ? 'uploads at any rate' : `uploads at ${text} a second or more` },
+    ]
+  },
+})

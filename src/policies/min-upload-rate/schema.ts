@@ -1,0 +1,10 @@
+import type { z } from 'zod'
+import { field } from '../../config/values/field'
+import { size, SIZE_PATTERN } from '../../config/values/size'
+
+export function minUploadRateField(description: string): z.ZodType<number> {
+  return field(size({ atLeast: '0B', atMost: '1MiB' }), { description, type: 'string', pattern: SIZE_PATTERN })
+}
+
+/** Which every modem has managed. */
+export const DEFAULT_MIN_UPLOAD_RATE = '100B'

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { openRaw, type RawConnection } from '../../support/raw-http'
+import { send } from '../../support/send'
+import { proxyTo, startPipeline, type Pipeline } from '../../support/start-pipeline'
+import { startUpstream, type RunningUpstream } from '../../support/start-upstream'
+import { until } from '../../support/until'
+
+/** More than an upstream has connections. */
+const UPLOADS = 130
+const STALL_MS = 2_000
+const HEALTHY = 50
+
+describe('uploads in chunks that trickle', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+  let uploads: RawConnection[] = []
+  let trickle: NodeJS.Timeout
+
+  async function attack(file: object): Promise<void> {
+    upstream = await startUpstream((request, response) => {
+      request.on('error', () => undefined) // cut off, as it should be
+      request.resume()
+      request.on('end', () => response.end('ok'))
+    })
+    // A test cannot wait for the default, a minute: everything else is as it is by default.
+    pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint: { stallTimeout: `${STALL_MS}ms` }, ...file }))
+    uploads = await Promise.all(Array.from({ length: UPLOADS }, () => openRaw(pipeline.port)))
+    for (const client of uploads) client.send('POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+    // Below stallTimeout by a wide margin.
+    trickle = setInterval(() => {
+      for (const client of uploads) client.send('1\r\nx\r\n')
+    }, STALL_MS / 4)
+  }
+  afterEach(async () => {
+    clearInterval(trickle)
+    for (const client of uploads) client.destroy()
+    await pipeline.stop()
+    await upstream.stop()
+  })
+
+  it('lose their connections to the upstream within two stallTimeouts, and requests beside them all succeed', async () => {
+    await attack({})
+    const [first] = uploads as [RawConnection]
+    await until(() => upstream.requests.length >= 128, { what: 'every connection is taken' })
+    const started = performance.now()
+    const healthy = Array.from({ length: HEALTHY }, async () => {
+      const { status } = await send(pipeline.port, { path: '/app', localAddress: '127.0.0.2' })
+      return { status, ms: performance.now() - started }
+    })
+    for (const { status, ms } of await Promise.all(healthy)) {
+      assert.equal(status, 200)
+      assert.ok(ms < 2 * STALL_MS, `${ms} ms`)
+    }
+    assert.match(await first.closed(), /^HTTP\/1\.1 408 Request Timeout\r\n[^]*"request_timeout"/)
+    const slow = (): number => pipeline.counted.filter(({ reason }) => reason === 'request_timeout').length
+    await until(() => slow() === UPLOADS, { what: 'each is counted' })
+  })
+
+  it('may go on on a route that says so', async () => {
+    await attack({ route: { minUploadRate: '0B' } })
+    await until(() => upstream.requests.length >= 128, { what: 'every connection is taken' })
+    const started = performance.now()
+    await until(() => performance.now() - started > 2 * STALL_MS, { what: 'two looks at them' })
+    assert.deepEqual(pipeline.counted, [])
+  })
+})
