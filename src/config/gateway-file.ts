@@ -165,6 +165,10 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       openForMs: upstream.circuitBreaker.openFor,
       on: upstream.circuitBreaker.conditions,
     },
+    ejection:
+      upstream.ejection.failures === 0
+        ? undefined
+        : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.on },
     healthCheck: upstream.healthCheck && {
       path: upstream.healthCheck.path,
       intervalMs: upstream.healthCheck.interval,

@@ -145,8 +145,10 @@ export interface UpstreamConfig {
   readonly tls: UpstreamTlsConfig | undefined
   /** Undefined: no call is tried again. */
   readonly retries: RetryConfig | undefined
-  /** Undefined: a target that can be spared is left out all the same, one that cannot is asked. */
+  /** Strict: a target whose circuit is open is not asked, not even the last one. It comes before `ejection`. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
+  /** Of a target that fails while others can be asked; undefined: none is ejected for its failures. */
+  readonly ejection: CircuitBreakerConfig | undefined
   /** Undefined: targets are not checked. */
   readonly healthCheck: HealthCheckConfig | undefined
   /** Percent of the targets: when fewer are well, all are asked. */

@@ -81,6 +81,27 @@ const circuitBreakerSchema = z
       'Spares a target that fails again and again, also the last one: requests are then answered with 503 circuit_open.',
   })
 
+const ejectionSchema = z
+  .strictObject({
+    failures: numberField(
+      'Failures in a row after which a target gets no requests. A refused connection is enough by itself. 0: no target is ejected.',
+      { atLeast: 0, atMost: 1_000 },
+    ).prefault(5),
+    for: durationField('For how long; then one request at a time shows whether the target is back.', {
+      atLeast: '10ms',
+      atMost: '1h',
+    }).prefault('10s'),
+    on: z
+      .array(field(parseFailureKind, FAILURE_KIND))
+      .min(1)
+      .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 500, 502, 503, 504])
+      .meta({ description: 'What counts as a failure.' }),
+  })
+  .meta({
+    description:
+      'Takes a target that fails out of service while others of the upstream do not fail. Without effect with one target, and with circuitBreaker.',
+  })
+
 const BALANCE_SPELLINGS = {
   'least-connections': 'least-requests',
   'least-conn': 'least-requests',
@@ -154,6 +175,7 @@ export const upstreamSchema = z
     healthCheck: healthCheckSchema.optional(),
     retries: retriesSchema.optional(),
     circuitBreaker: circuitBreakerSchema.optional(),
+    ejection: ejectionSchema.prefault({}),
     panicThreshold: numberField('Percent of the targets: when fewer are well, all of them are asked. 0: never.', {
       atLeast: 0,
       atMost: 100,

@@ -57,7 +57,7 @@ export function forward({ upstream, telemetry, forwarding, clientStallMs, onFail
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
     if (response.destroyed) return
-    upstream.retries?.countRequest(exchange.startedAt)
+    upstream.retries.countRequest(exchange.startedAt)
     const target = upstream.pick(exchange)
     if (exchange.expectsContinue) response.writeContinue()
     sendCall(

@@ -11,6 +11,8 @@ import { UploadPace, type SlowestPace } from './upload-pace'
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage
+  readonly #maxBytes: number | undefined
+  readonly #slowest: SlowestPace
   readonly #pace: UploadPace
   /** Bytes that may still come. */
   #remaining: number
@@ -19,6 +21,8 @@ export class RequestBody extends Readable {
   constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
+    this.#maxBytes = maxBytes
+    this.#slowest = slowest
     this.#remaining = maxBytes ?? Infinity
     const isClientsTurn = (): boolean => this.readableLength === 0
     this.#pace = new UploadPace(request, isClientsTurn, () => this.#refuseSlow(), slowest)
@@ -27,6 +31,13 @@ export class RequestBody extends Readable {
     request.on('data', this.#onData)
     request.on('end', this.#onEnd)
     request.on('error', this.#onError)
+  }
+
+  /** The same body for another call, where nothing of it has come yet; undefined where a call may have sent a part of it. */
+  restarted(): RequestBody | undefined {
+    if (this.readableDidRead || this.readableLength > 0 || this.readableEnded) return undefined
+    this.destroy()
+    return new RequestBody(this.#request, this.#maxBytes, this.#slowest)
   }
 
   readonly #onData = (chunk: Buffer): void => {

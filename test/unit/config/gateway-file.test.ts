@@ -101,6 +101,11 @@ describe('a valid gateway.yaml', () => {
           tls: undefined,
           retries: undefined,
           circuitBreaker: undefined,
+          ejection: {
+            failures: 5,
+            openForMs: 10_000,
+            on: ['connect', 'reset', 'response_timeout', 'bad_response', 500, 502, 503, 504],
+          },
           healthCheck: undefined,
           panicThreshold: 50,
         },

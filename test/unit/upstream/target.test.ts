@@ -14,6 +14,7 @@ describe('a target that is closed', () => {
       maxConnections: 1,
       connectionLifetimeMs: 1_000,
       circuitBreaker: undefined,
+      ejection: undefined,
       healthCheck: undefined,
     }
     const target = new Target(settings, false)
