@@ -4,6 +4,7 @@ import { buildConnector, errors } from 'undici'
 import type { ConfigFiles } from '../config/config-files'
 import type { UpstreamTlsConfig } from '../config/types'
 import type { NameLookup } from './name-lookup'
+import { readBeforeFailing } from './read-before-failing'
 
 /**
  * Opens connections to a target, over HTTP/1.1 also where TLS could negotiate HTTP/2: header sections are built and read as
@@ -33,7 +34,8 @@ export function createConnector(
     // It returns the socket, although its type does not say so.
     const socket = connect(named, (...result) => {
       clearTimeout(timer)
-      if (result[0] !== null) names?.refresh()
+      if (result[1]) readBeforeFailing(result[1])
+      else names?.refresh()
       callback(...result)
     }) as unknown as Socket
   }
