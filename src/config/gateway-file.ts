@@ -152,6 +152,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       totalMs: upstream.timeouts.total,
     },
     maxConnections: upstream.maxConnections,
+    maxHeaderBytes: upstream.maxHeaderSize,
     connectionLifetimeMs: upstream.connectionLifetime,
     tls: upstream.tls && {
       ca: upstream.tls.ca,
@@ -168,7 +169,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     ejection:
       upstream.ejection.failures === 0
         ? undefined
-        : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.on },
+        : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.conditions },
     healthCheck: upstream.healthCheck && {
       path: upstream.healthCheck.path,
       intervalMs: upstream.healthCheck.interval,

@@ -139,6 +139,8 @@ export interface UpstreamConfig {
   }
   /** Connections per target, at the most; requests above it wait their turn. */
   readonly maxConnections: number
+  /** Bytes of a response's header section. */
+  readonly maxHeaderBytes: number
   /** How long a connection to a target that is a name is used, so that the name is looked up again. */
   readonly connectionLifetimeMs: number
   /** For targets that are https; undefined: verified by the authorities Node knows, without a client certificate. */

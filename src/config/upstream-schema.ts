@@ -4,6 +4,7 @@ import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { field } from './values/field'
 import { parseHashKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
+import { size, SIZE_PATTERN } from './values/size'
 import { parseServerName } from './values/tls'
 import { parseTarget, TARGET_FORMS } from './values/target'
 import {
@@ -91,7 +92,7 @@ const ejectionSchema = z
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('10s'),
-    on: z
+    conditions: z
       .array(field(parseFailureKind, FAILURE_KIND))
       .min(1)
       .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 500, 502, 503, 504])
@@ -167,6 +168,11 @@ export const upstreamSchema = z
       atLeast: 1,
       atMost: 10_000,
     }).prefault(128),
+    maxHeaderSize: field(size({ atLeast: '1KiB', atMost: '1MiB' }), {
+      description: "Bytes of a response's header section; above it 502 bad_response.",
+      type: 'string',
+      pattern: SIZE_PATTERN,
+    }).prefault('16KiB'),
     connectionLifetime: durationField(
       'How long a connection to a target that is a name is used, so that the name is looked up again. One to an address is kept.',
       { atLeast: '10ms' },

@@ -5,8 +5,9 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
   return html`<h1>Upstreams</h1>
     <section aria-label="Upstreams">${upstreamTable(upstreams)}</section>
     <p class="muted">
-      As this replica sees them. A target that fails again and again is left out for a while (its circuit is open), and
-      one whose health checks fail until they pass; when too few are left, all are asked.
+      As this replica sees them. A target that fails repeatedly is ejected for a while (its circuit is open), one that
+      takes no connections until it takes one, and one whose health checks fail until they pass. When too few are left,
+      all that take connections are asked.
     </p>`
 }
 

@@ -59,7 +59,6 @@ export function forward({ upstream, telemetry, forwarding, clientStallMs, onFail
     if (response.destroyed) return
     upstream.retries.countRequest(exchange.startedAt)
     const target = upstream.pick(exchange)
-    if (exchange.expectsContinue) response.writeContinue()
     sendCall(
       exchange,
       target,

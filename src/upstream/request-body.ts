@@ -40,6 +40,16 @@ export class RequestBody extends Readable {
     return new RequestBody(this.#request, this.#maxBytes, this.#slowest)
   }
 
+  /**
+   * Has undici send the header section although nothing of the body has come; false where it cannot: of a body in chunks it
+   * writes the header section only together with the size of the first chunk.
+   */
+  flushHead(): boolean {
+    if (this.destroyed || this.readableDidRead || this.readableLength > 0) return false
+    if (this.#request.headers['content-length'] === undefined) return false
+    return this.emit('data', HEAD_ONLY)
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     this.#pace.came(chunk.length)
     this.#remaining -= chunk.length
@@ -75,3 +85,9 @@ export class RequestBody extends Readable {
 }
 
 function ignore(): void {}
+
+/**
+ * A chunk without a byte whose length is not 0 to undici, which writes nothing for an empty one. Its length is the smallest
+ * of all numbers: undici adds it to the bytes sent, and the sum is the same as without it.
+ */
+const HEAD_ONLY = Object.defineProperty(Buffer.alloc(0), 'byteLength', { value: Number.MIN_VALUE })

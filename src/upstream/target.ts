@@ -21,6 +21,7 @@ export interface TargetSettings extends TargetConfig {
   readonly connectMs: number
   readonly tls: UpstreamTlsConfig | undefined
   readonly maxConnections: number
+  readonly maxHeaderBytes: number
   readonly connectionLifetimeMs: number
   /** Strict; comes before `ejection`. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
@@ -79,7 +80,7 @@ export class Target {
     this.origin = origin
     this.weight = weight
     this.seed = hashOf(origin)
-    this.#clientOptions = clientOptions(connect)
+    this.#clientOptions = clientOptions(settings, connect)
     this.pool = createPool(settings, this.#clientOptions)
     // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
     this.#maxWaitingCalls = Math.max(100, 10 * maxConnections)
@@ -97,6 +98,7 @@ export class Target {
         origin,
         config: healthCheck,
         connect,
+        maxHeaderBytes: settings.maxHeaderBytes,
         isAwaited: joins,
         onResult: hasPassed => {
           countCheck(this, hasPassed)
@@ -215,8 +217,9 @@ function hostOf(origin: string): string {
 
 type ClientOptions = Client.Options & { connect: buildConnector.connector }
 
-function clientOptions(connect: buildConnector.connector): ClientOptions {
+function clientOptions({ maxHeaderBytes }: TargetSettings, connect: buildConnector.connector): ClientOptions {
   return {
+    maxHeaderSize: maxHeaderBytes,
     pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
     connect,
     // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).

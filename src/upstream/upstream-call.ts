@@ -108,6 +108,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   #remaining = -1
   #bodyStarted = false
   #deadline: NodeJS.Timeout | undefined
+  /** Runs while the client waits with its body for what the upstream says to the header section. */
+  #continueTimer: NodeJS.Timeout | undefined
   /** Runs while the call waits for a connection. */
   #patience: NodeJS.Timeout | undefined
   /** undici keeps it until there is a connection, even when it has been settled meanwhile. */
@@ -136,6 +138,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
       const leftMs = exchange.startedAt + options.totalMs - performance.now()
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
     }
+    if (exchange.expectsContinue) this.#continueTimer = setTimeout(onContinueDue, CONTINUE_AFTER_MS, exchange)
   }
 
   /** Most calls are under way by now. */
@@ -174,6 +177,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#isReused = this.client?.countUse() === true
     this.#telemetry.sent()
     this.#timer.start()
+    if (this.#body !== null) BEGUN_UPLOADS.add(this)
+  }
+
+  /** The upstream may answer to the header section alone; it must not wait for a body that comes later. */
+  flushHead(): void {
+    if (!this.#settled) this.#body?.flushHead()
   }
 
   onBodySent(): void {
@@ -198,6 +207,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#timer.moved()
     const { response } = this.#exchange
     if (statusCode < 200) return passInformation(this.#exchange, statusCode, headers)
+    clearTimeout(this.#continueTimer)
     this.#timer.allow(this.#options.idleMs)
     this.#statusCode = statusCode
     this.#asksForLogin = asksForConnectionLogin(headers)
@@ -470,6 +480,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#timer.stop()
     clearTimeout(this.#deadline)
     clearTimeout(this.#patience)
+    clearTimeout(this.#continueTimer)
   }
 
   #leaveQueue(): void {
@@ -493,11 +504,22 @@ function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
 /** Calls that had no connection at once. */
 const WITHOUT_CONNECTION = new ImmediateBatch<UpstreamCall>(call => call.beginPatience())
 
+/** Calls whose body has begun: that of most of them comes in the same turn. */
+const BEGUN_UPLOADS = new ImmediateBatch<UpstreamCall>(call => call.flushHead())
+
 /** Calls whose answer has begun: nearly all of them end in the same turn, too. */
 const BEGUN_ANSWERS = new ImmediateBatch<UpstreamCall>(call => call.flushUnlessStarted())
 
 function onPatienceEnd(call: UpstreamCall): void {
   call.onPatienceEnd()
+}
+
+/** How long an upstream may take to refuse an upload by its header section before the client is asked for the body. */
+const CONTINUE_AFTER_MS = 50
+
+function onContinueDue(exchange: Exchange): void {
+  exchange.expectsContinue = false
+  if (!exchange.response.headersSent && !exchange.response.destroyed) exchange.response.writeContinue()
 }
 
 function onDeadline(call: UpstreamCall): void {

@@ -214,7 +214,17 @@ function isAwaited({ healthCheck }: Target): boolean {
 
 /** What its targets are made from: the targets of two files that differ in something else only are the same. */
 export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
-  const { name, targets, timeouts, tls, maxConnections, connectionLifetimeMs, circuitBreaker, healthCheck } = config
+  const {
+    name,
+    targets,
+    timeouts,
+    tls,
+    maxConnections,
+    maxHeaderBytes,
+    connectionLifetimeMs,
+    circuitBreaker,
+    healthCheck,
+  } = config
   // The only one is asked whatever it answers.
   const ejection = circuitBreaker === undefined && targets.length > 1 ? config.ejection : undefined
   const { connectMs } = timeouts
@@ -223,6 +233,7 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     connectMs,
     tls,
     maxConnections,
+    maxHeaderBytes,
     connectionLifetimeMs,
     circuitBreaker,
     ejection,

@@ -85,7 +85,7 @@ describe('ejection', () => {
   })
 
   it('counts what the file says, and can be switched off', async () => {
-    await start(2, { ejection: { on: ['connect'] } })
+    await start(2, { ejection: { conditions: ['connect'] } })
     assert.equal(await failures(40), 20)
     await pipeline.stop()
     await start(2, { ejection: { failures: 0 } })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { openRaw } from '../support/raw-http'
 import { send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startRawUpstream, type RawUpstream } from '../support/start-raw-upstream'
@@ -29,6 +30,14 @@ describe('a connection that the upstream closes when it gets a second request', 
       assert.equal(pipeline.upstreams()[0]?.targets[0]?.activeCalls, 0)
     })
   }
+
+  it('costs no POST whose body has not begun', async () => {
+    const client = await openRaw(pipeline.port)
+    client.send('POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n')
+    assert.match(await client.waitFor(/\r\n\r\nok$/), /^HTTP\/1\.1 200 /)
+    assert.equal(upstream.accepted, 2)
+    client.destroy()
+  })
 
   it('costs a POST, which may have arrived', async () => {
     assert.equal((await send(pipeline.port, { path: '/app', method: 'POST' })).status, 502)

@@ -97,6 +97,7 @@ describe('a valid gateway.yaml', () => {
           hashKey: ['client'],
           timeouts: { connectMs: 1_000, responseMs: 30_000, idleMs: undefined, totalMs: undefined },
           maxConnections: 128,
+          maxHeaderBytes: 16_384,
           connectionLifetimeMs: 60_000,
           tls: undefined,
           retries: undefined,
