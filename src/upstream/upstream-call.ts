@@ -138,7 +138,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
       const leftMs = exchange.startedAt + options.totalMs - performance.now()
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
     }
-    if (exchange.expectsContinue) this.#continueTimer = setTimeout(onContinueDue, CONTINUE_AFTER_MS, exchange)
+    if (exchange.expectsContinue) {
+      // Of a body in chunks the upstream sees nothing before the first one (`RequestBody.flushHead`).
+      const waitMs = exchange.request.headers['content-length'] === undefined ? 0 : CONTINUE_AFTER_MS
+      this.#continueTimer = setTimeout(onContinueDue, waitMs, exchange)
+    }
   }
 
   /** Most calls are under way by now. */
