@@ -52,7 +52,7 @@ export class NameLookup {
   readonly lookup: LookupFunction = (_name, { all }, callback) => {
     const isAll = all === true
     if (this.#addresses.length > 0) return answer(this.#inTurn(), isAll, callback)
-    if (this.#waiting.length >= MOST_WAITING) return void callback(unresolved(this.#options.name), '')
+    if (this.#waiting.length >= MOST_WAITING) return callback(unresolved(this.#options.name), '')
     this.#waiting.push({ isAll, callback })
     this.#lookUp()
   }

@@ -14,7 +14,8 @@ type Callback = Parameters<Socket['_write']>[2]
  * bound how long that takes.
  */
 export function readBeforeFailing(socket: Socket): void {
-  const { _write: write, _writev: writev } = socket
+  const write = socket._write.bind(socket)
+  const writev = socket._writev?.bind(socket)
   // A stream always hands over the same callback, so that nothing is made for each write.
   let given: Callback | undefined
   let held: Callback = () => undefined
@@ -27,9 +28,9 @@ export function readBeforeFailing(socket: Socket): void {
     return held
   }
   socket._write = function writeHolding(chunk, encoding, callback) {
-    write.call(this, chunk, encoding, holding(callback))
+    write(chunk, encoding, holding(callback))
   }
   socket._writev = function writevHolding(chunks, callback) {
-    writev?.call(this, chunks, holding(callback))
+    writev?.(chunks, holding(callback))
   }
 }
