@@ -132,6 +132,11 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
     const at: Path = ['upstreams', name]
     const parsed = parseName(name)
     const problems = 'mistake' in parsed ? [problemAtKey(at, parsed.mistake, source)] : []
+    const { circuitBreaker, ejection } = asMap(source.valueAt(at))
+    if (circuitBreaker !== undefined && ejection !== undefined) {
+      const useless = mistake('has no effect beside "circuitBreaker", which is stricter', 'one of the two')
+      problems.push(problemAtKey([...at, 'ejection'], useless, source))
+    }
     const seen = new Set<string>()
     for (const [index, raw] of asList(source.valueAt([...at, 'targets'])).entries()) {
       const target = parseTarget(raw)

@@ -156,6 +156,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       totalMs: upstream.timeouts.total,
     },
     maxConnections: upstream.maxConnections,
+    maxHeaderBytes: upstream.maxHeaderSize,
     connectionLifetimeMs: upstream.connectionLifetime,
     tls: upstream.tls && {
       ca: upstream.tls.ca,
@@ -169,6 +170,10 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       openForMs: upstream.circuitBreaker.openFor,
       on: upstream.circuitBreaker.conditions,
     },
+    ejection:
+      upstream.ejection.failures === 0
+        ? undefined
+        : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.conditions },
     healthCheck: upstream.healthCheck && {
       path: upstream.healthCheck.path,
       intervalMs: upstream.healthCheck.interval,

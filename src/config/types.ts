@@ -206,14 +206,18 @@ export interface UpstreamConfig {
   }
   /** Connections per target, at the most; requests above it wait their turn. */
   readonly maxConnections: number
+  /** Bytes of a response's header section. */
+  readonly maxHeaderBytes: number
   /** How long a connection to a target that is a name is used, so that the name is looked up again. */
   readonly connectionLifetimeMs: number
   /** For targets that are https; undefined: verified by the authorities Node knows, without a client certificate. */
   readonly tls: UpstreamTlsConfig | undefined
   /** Undefined: no call is tried again. */
   readonly retries: RetryConfig | undefined
-  /** Undefined: a target that can be spared is left out all the same, one that cannot is asked. */
+  /** Strict: a target whose circuit is open is not asked, not even the last one. It comes before `ejection`. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
+  /** Of a target that fails while others can be asked; undefined: none is ejected for its failures. */
+  readonly ejection: CircuitBreakerConfig | undefined
   /** Undefined: targets are not checked. */
   readonly healthCheck: HealthCheckConfig | undefined
   /** Percent of the targets: when fewer are well, all are asked. */

@@ -4,6 +4,7 @@ import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { field } from './values/field'
 import { parseHashKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
+import { size, SIZE_PATTERN } from './values/size'
 import { parseServerName } from './values/tls'
 import { parseTarget, TARGET_FORMS } from './values/target'
 import {
@@ -87,6 +88,27 @@ const circuitBreakerSchema = z
       'Spares a target that fails again and again, also the last one: requests are then answered with 503 circuit_open.',
   })
 
+const ejectionSchema = z
+  .strictObject({
+    failures: numberField(
+      'Failures in a row after which a target gets no requests. A refused connection is enough by itself. 0: no target is ejected.',
+      { atLeast: 0, atMost: 1_000 },
+    ).prefault(5),
+    for: durationField('For how long; then one request at a time shows whether the target is back.', {
+      atLeast: '10ms',
+      atMost: '1h',
+    }).prefault('10s'),
+    conditions: z
+      .array(field(parseFailureKind, FAILURE_KIND))
+      .min(1)
+      .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 500, 502, 503, 504])
+      .meta({ description: 'What counts as a failure.' }),
+  })
+  .meta({
+    description:
+      'Takes a target that fails out of service while others of the upstream do not fail. Without effect with one target, and with circuitBreaker.',
+  })
+
 const BALANCE_SPELLINGS = {
   'least-connections': 'least-requests',
   'least-conn': 'least-requests',
@@ -163,6 +185,11 @@ export const upstreamSchema = z
         atMost: 10_000,
       },
     ).prefault(128),
+    maxHeaderSize: field(size({ atLeast: '1KiB', atMost: '1MiB' }), {
+      description: "Bytes of a response's header section; above it 502 bad_response.",
+      type: 'string',
+      pattern: SIZE_PATTERN,
+    }).prefault('16KiB'),
     connectionLifetime: durationField(
       'How long a connection to a target that is a name is used, so that the name is looked up again. One to an address is kept.',
       { atLeast: '10ms' },
@@ -171,9 +198,13 @@ export const upstreamSchema = z
     healthCheck: healthCheckSchema.optional(),
     retries: retriesSchema.optional(),
     circuitBreaker: circuitBreakerSchema.optional(),
-    panicThreshold: numberField('Percent of the targets: when fewer are well, all of them are asked. `0`: never.', {
-      atLeast: 0,
-      atMost: 100,
-    }).prefault(50),
+    ejection: ejectionSchema.prefault({}),
+    panicThreshold: numberField(
+      'Percent of the targets: when fewer are in service, all that take connections are asked. `0`: never.',
+      {
+        atLeast: 0,
+        atMost: 100,
+      },
+    ).prefault(50),
   })
   .meta({ description: 'One backend: servers that can stand in for each other.' })

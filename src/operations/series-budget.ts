@@ -32,7 +32,7 @@ const REFUSED_VERSIONS = 2
 const SCHEMES = 1
 const STREAM_KINDS = 2
 const RESULTS = 2
-const RETRY_RESULTS = 2
+const RETRY_RESULTS = 3
 const STORES = 3
 /** Duration buckets of the conventions, with +Inf, sum and count. */
 const HISTOGRAM_LINES = semconv.DURATION_BUCKETS_S.length + 3

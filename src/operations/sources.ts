@@ -28,6 +28,8 @@ export interface TargetState {
   readonly circuit?: 'closed' | 'open' | 'half_open'
   /** Absent without `healthCheck`. */
   readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
+  /** Absent where the target is an address. */
+  readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
   /** Calls under way, those that wait for a connection included. */
   readonly activeCalls: number
   readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }

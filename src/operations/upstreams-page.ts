@@ -5,8 +5,9 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
   return html`<h1>Upstreams</h1>
     <section aria-label="Upstreams">${upstreamTable(upstreams)}</section>
     <p class="muted">
-      As this replica sees them. A target that fails again and again is left out for a while (its circuit is open), and
-      one whose health checks fail until they pass; when too few are left, all are asked.
+      As this replica sees them. A target that fails repeatedly is ejected for a while (its circuit is open), one that
+      takes no connections until it takes one, and one whose health checks fail until they pass. When too few are left,
+      all that take connections are asked.
     </p>`
 }
 
@@ -31,7 +32,7 @@ function row({ name, panicking }: UpstreamState, target: TargetState): Html {
   const { open, free, waitingCalls } = connections
   return html`<tr>
     <td class="wide" data-label=""><strong>${name}</strong></td>
-    <td class="mono wide" data-label="">${target.target}</td>
+    <td class="mono wide" data-label="">${target.target}${resolved(target.name)}</td>
     <td data-label="">${state(target, panicking)}</td>
     <td data-label="circuit">${circuit?.replace('_', ' ')}</td>
     <td data-label="check">${checked(healthCheck)}</td>
@@ -47,6 +48,13 @@ function state({ healthy }: TargetState, panicking: boolean): Html {
   return panicking
     ? html`<span class="outcome refusal">not well, asked all the same</span>`
     : html`<span class="outcome fault">left out</span>`
+}
+
+/** Only where something is wrong with the name. */
+function resolved(name: TargetState['name']): Content {
+  if (name === undefined || name.lastFailure === null) return undefined
+  const kept = name.addresses.length > 0 ? `: ${name.addresses.join(', ')} kept` : ''
+  return html`<div class="small warn-text">name does not resolve (${name.lastFailure})${kept}</div>`
 }
 
 /** A failure also stands beside `passes`: of the last check, as long as too few have failed in a row for the target to be left out. */

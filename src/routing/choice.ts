@@ -8,7 +8,7 @@ export type RequestFields = Pick<IncomingMessage, 'headersDistinct'>
  * What is said of a route for every method. `TRACE` is none of them: it has the upstream show what the gateway and others
  * added to the request, and no client needs that (RFC 9110 §9.3.8).
  */
-const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY']
 
 /**
  * The routes of one host and path, told apart by header conditions and methods. Routes whose conditions have the same names

@@ -38,12 +38,14 @@ export const ATTR_STREAM_BYTES_IN = 'gateway.stream.bytes_in'
 export const ATTR_STREAM_BYTES_OUT = 'gateway.stream.bytes_out'
 /** Why a call was made again: the reason the one before it failed. */
 export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
-/** `sent`, or `over_budget` where a retry was due and there were too many. */
+/** `sent`, `free` where the call before it reached no target, `over_budget` where a retry was due and there were too many. */
 export const ATTR_RETRY_RESULT = 'gateway.upstream.retry.result'
 /** What told of a target that is left out: `circuit`, `health_check`. */
 export const ATTR_CAUSE = 'gateway.upstream.cause'
 /** `passed`, `failed`. */
 export const ATTR_HEALTH_CHECK_RESULT = 'gateway.upstream.health_check.result'
+/** `resolved`, `failed`. */
+export const ATTR_LOOKUP_RESULT = 'gateway.upstream.name_lookup.result'
 /** `success`, `refused`. */
 export const ATTR_CONFIG_RESULT = 'gateway.config.result'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
@@ -76,6 +78,8 @@ export const METRIC_UPSTREAM_TARGET_ACTIVE_REQUESTS = 'gateway.upstream.target.a
 export const METRIC_UPSTREAM_TARGET_EJECTIONS = 'gateway.upstream.target.ejections'
 /** Counter, `{check}`, by upstream, target and result: health checks made. */
 export const METRIC_UPSTREAM_HEALTH_CHECKS = 'gateway.upstream.health_checks'
+/** Counter, `{lookup}`, by upstream, target and result: look-ups of targets that are names. */
+export const METRIC_UPSTREAM_NAME_LOOKUPS = 'gateway.upstream.name_lookups'
 /** Gauge, by upstream: 1 while so few targets are well that all of them are asked. */
 export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
 /** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`, `would_limit`) and store. */

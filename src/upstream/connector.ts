@@ -3,15 +3,27 @@ import type { Socket } from 'node:net'
 import { buildConnector, errors } from 'undici'
 import type { ConfigFiles } from '../config/config-files'
 import type { UpstreamTlsConfig } from '../config/types'
+import type { NameLookup } from './name-lookup'
+import { readBeforeFailing } from './read-before-failing'
 
 /**
  * Opens connections to a target, over HTTP/1.1 also where TLS could negotiate HTTP/2: header sections are built and read as
  * HTTP/1.1 has them.
  *
  * @param timeoutMs kept here, because undici looks at its own every half second at the soonest
+ * @param names undefined for a target that is an address
  */
-export function createConnector(timeoutMs: number, tls: UpstreamTls | undefined): buildConnector.connector {
-  const connect = buildConnector({ timeout: 0, allowH2: false, ...tls?.files })
+export function createConnector(
+  timeoutMs: number,
+  tls: UpstreamTls | undefined,
+  names: NameLookup | undefined,
+): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: 0,
+    allowH2: false,
+    ...(names && { lookup: names.lookup }),
+    ...tls?.files,
+  })
   const serverName = tls?.serverName
   return function connectTarget(options, callback) {
     const timer = setTimeout(() => {
@@ -22,6 +34,8 @@ export function createConnector(timeoutMs: number, tls: UpstreamTls | undefined)
     // It returns the socket, although its type does not say so.
     const socket = connect(named, (...result) => {
       clearTimeout(timer)
+      if (result[1]) readBeforeFailing(result[1])
+      else names?.refresh()
       callback(...result)
     }) as unknown as Socket
   }

@@ -2,7 +2,13 @@ import type { FailureKind } from '../config/values/failure-kind'
 import type { Reason } from '../errors/reasons'
 
 /** The reasons under which no connection came about: nothing of the request has reached anybody. */
-const NO_CONNECTION: ReadonlySet<Reason> = new Set(['connect_refused', 'unreachable', 'connect_timeout', 'dns', 'tls'])
+export const NO_CONNECTION: ReadonlySet<Reason> = new Set([
+  'connect_refused',
+  'unreachable',
+  'connect_timeout',
+  'dns',
+  'tls',
+])
 
 /** Some of the ways in which a call can fail. */
 export class FailureSet {

@@ -68,9 +68,8 @@ export function forward(options: ForwardOptions): Stage {
     const { request, response } = exchange
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
     if (response.destroyed) return
-    upstream.retries?.countRequest(exchange.startedAt)
+    upstream.retries.countRequest(exchange.startedAt)
     const target = upstream.pick(exchange)
-    if (exchange.expectsContinue) response.writeContinue()
     sendCall(
       exchange,
       target,

@@ -8,6 +8,8 @@ export interface HealthCheckOptions {
   readonly origin: string
   readonly config: HealthCheckConfig
   readonly connect: buildConnector.connector
+  /** Bytes of a response's header section. */
+  readonly maxHeaderBytes: number
   /** The first check decides whether the target is well; made at once. */
   readonly isAwaited: boolean
   /** After every check. */
@@ -46,6 +48,7 @@ export class HealthCheck {
     const { timeoutMs } = options.config
     this.#client = new Client(options.origin, {
       connect: options.connect,
+      maxHeaderSize: options.maxHeaderBytes,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     })

@@ -11,6 +11,8 @@ import { UploadPace, type SlowestPace } from './upload-pace'
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage
+  readonly #maxBytes: number | undefined
+  readonly #slowest: SlowestPace | undefined
   /** Undefined where there is no bound. */
   readonly #pace: UploadPace | undefined
   /** Bytes that may still come. */
@@ -20,6 +22,8 @@ export class RequestBody extends Readable {
   constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace | undefined) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
+    this.#maxBytes = maxBytes
+    this.#slowest = slowest
     this.#remaining = maxBytes ?? Infinity
     if (slowest !== undefined) {
       const isClientsTurn = (): boolean => this.readableLength === 0
@@ -30,6 +34,23 @@ export class RequestBody extends Readable {
     request.on('data', this.#onData)
     request.on('end', this.#onEnd)
     request.on('error', this.#onError)
+  }
+
+  /** The same body for another call, where nothing of it has come yet; undefined where a call may have sent a part of it. */
+  restarted(): RequestBody | undefined {
+    if (this.readableDidRead || this.readableLength > 0 || this.readableEnded) return undefined
+    this.destroy()
+    return new RequestBody(this.#request, this.#maxBytes, this.#slowest)
+  }
+
+  /**
+   * Has undici send the header section although nothing of the body has come; false where it cannot: of a body in chunks it
+   * writes the header section only together with the size of the first chunk.
+   */
+  flushHead(): boolean {
+    if (this.destroyed || this.readableDidRead || this.readableLength > 0) return false
+    if (this.#request.headers['content-length'] === undefined) return false
+    return this.emit('data', HEAD_ONLY)
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -67,3 +88,9 @@ export class RequestBody extends Readable {
 }
 
 function ignore(): void {}
+
+/**
+ * A chunk without a byte whose length is not 0 to undici, which writes nothing for an empty one. Its length is the smallest
+ * of all numbers: undici adds it to the bytes sent, and the sum is the same as without it.
+ */
+const HEAD_ONLY = Object.defineProperty(Buffer.alloc(0), 'byteLength', { value: Number.MIN_VALUE })

@@ -18,6 +18,7 @@ interface ObservedUpstream {
 const observed = new Set<ObservedUpstream>()
 let ejections: Counter | undefined
 let checks: Counter | undefined
+let lookups: Counter | undefined
 
 export function observeTargets(upstream: ObservedUpstream): void {
   // With the first upstream and not when this file is loaded: by then somebody is there to collect.
@@ -35,6 +36,10 @@ export function stopObserving(upstream: ObservedUpstream): void {
 
 export function countCheck(target: ObservedTarget, hasPassed: boolean): void {
   checks?.add(1, { ...target.labels, [semconv.ATTR_HEALTH_CHECK_RESULT]: hasPassed ? 'passed' : 'failed' })
+}
+
+export function countLookup(target: ObservedTarget, isResolved: boolean): void {
+  lookups?.add(1, { ...target.labels, [semconv.ATTR_LOOKUP_RESULT]: isResolved ? 'resolved' : 'failed' })
 }
 
 /** A target that got requests gets none any more. */
@@ -73,6 +78,10 @@ function createInstruments(): Counter {
   checks = meter.createCounter(semconv.METRIC_UPSTREAM_HEALTH_CHECKS, {
     unit: '{check}',
     description: 'Health checks of targets',
+  })
+  lookups = meter.createCounter(semconv.METRIC_UPSTREAM_NAME_LOOKUPS, {
+    unit: '{lookup}',
+    description: 'Look-ups of the names of targets',
   })
   return meter.createCounter(semconv.METRIC_UPSTREAM_TARGET_EJECTIONS, {
     unit: '{ejection}',

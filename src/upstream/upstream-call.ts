@@ -8,6 +8,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
+import { asksForConnectionLogin, isConnectionLogin } from './connection-login'
 import { passInformation } from './information'
 import type { RequestBody } from './request-body'
 import { buildRequestHeaders, joined, type FieldRules } from './request-headers'
@@ -19,12 +20,14 @@ import {
   writeHeaderSection,
   type ParsedHeaders,
 } from './response-headers'
+import { NO_CONNECTION } from './failure-set'
 import { isIdempotent } from './retry-policy'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
 import { transformBody } from './transform-body'
 import { ImmediateBatch } from './immediate-batch'
 import type { Upstream } from './upstream'
+import type { ConnectedCall, UpstreamClient } from './upstream-client'
 import { overloaded, toGatewayError } from './upstream-errors'
 
 export interface CallOptions {
@@ -59,6 +62,12 @@ export interface Resend {
   /** Why the last of them failed. */
   readonly reason: Reason
   readonly tried: readonly Target[]
+  /** How many of them are retries as `retries` has them. */
+  readonly retries: number
+  /** A connection broke before a byte of an answer, and the request was repeated for that: once is enough. */
+  readonly wasRepeated: boolean
+  /** Not over a connection that was used before. */
+  readonly needsFreshConnection: boolean
 }
 
 /** Makes one call to a target; it answers the client, or has another call do so. */
@@ -84,24 +93,25 @@ export function sendCall(
   }
   const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
   const call = new UpstreamCall(exchange, target, body, options, telemetry, resend)
-  target.pool.dispatch(
-    {
-      path: path + exchange.query,
-      method: exchange.request.method as Dispatcher.HttpMethod,
-      headers,
-      body,
-      upgrade: exchange.upgrade === undefined ? null : 'websocket',
-    },
-    call,
-  )
+  const dispatched: Dispatcher.DispatchOptions = {
+    path: path + exchange.query,
+    method: exchange.request.method as Dispatcher.HttpMethod,
+    headers,
+    body,
+    upgrade: exchange.upgrade === undefined ? null : 'websocket',
+  }
+  if (isConnectionLogin(exchange.request.headers.authorization)) dispatched.reset = true
+  if (resend?.needsFreshConnection) target.dispatchFresh(dispatched, call)
+  else target.pool.dispatch(dispatched, call)
   call.onDispatched()
 }
 
 /** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
-class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
+class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCall {
+  client: UpstreamClient | undefined
   readonly #exchange: Exchange
   readonly #target: Target
-  readonly #body: RequestBody | null
+  #body: RequestBody | null
   readonly #options: CallOptions
   readonly #telemetry: CallTelemetry
   readonly #resend: Resend | undefined
@@ -110,11 +120,19 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
   #sink: Writable
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
+  /** The connection carried other requests before: the upstream may have closed it just when this one went out. */
+  #isReused = false
+  /** A byte of an answer came. */
+  #isAnswered = false
+  /** The connection may be logged in with the next request: it must have none. */
+  #asksForLogin = false
   #statusCode: number | undefined
   /** Bytes of the response body still to come; -1 when the upstream did not say. */
   #remaining = -1
   #bodyStarted = false
   #deadline: NodeJS.Timeout | undefined
+  /** Runs while the client waits with its body for what the upstream says to the header section. */
+  #continueTimer: NodeJS.Timeout | undefined
   /** Runs while the call waits for a connection. */
   #patience: NodeJS.Timeout | undefined
   /** undici keeps it until there is a connection, even when it has been settled meanwhile. */
@@ -143,6 +161,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (options.totalMs !== undefined) {
       const leftMs = exchange.startedAt + options.totalMs - performance.now()
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
+    }
+    if (exchange.expectsContinue) {
+      // Of a body in chunks the upstream sees nothing before the first one (`RequestBody.flushHead`).
+      const waitMs = exchange.request.headers['content-length'] === undefined ? 0 : CONTINUE_AFTER_MS
+      this.#continueTimer = setTimeout(onContinueDue, waitMs, exchange)
     }
   }
 
@@ -179,8 +202,15 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     // While the call waited for a connection the client may have left. Thrown, because abort() would cost the connection.
     if (this.#settled) throw CLIENT_CLOSED
     this.#controller = controller
+    this.#isReused = this.client?.countUse() === true
     this.#telemetry.sent()
     this.#timer.start()
+    if (this.#body !== null) BEGUN_UPLOADS.add(this)
+  }
+
+  /** The upstream may answer to the header section alone; it must not wait for a body that comes later. */
+  flushHead(): void {
+    if (!this.#settled) this.#body?.flushHead()
   }
 
   onBodySent(): void {
@@ -189,6 +219,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
 
   onRequestSent(): void {
     this.#timer.moved()
+  }
+
+  onResponseStarted(): void {
+    this.#isAnswered = true
   }
 
   onResponseStart(
@@ -202,8 +236,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (statusCode < 200) return passInformation(this.#exchange, controller, statusCode, headers, statusMessage)
     this.#timer.moved()
     const { response } = this.#exchange
+    clearTimeout(this.#continueTimer)
     this.#timer.allow(this.#options.idleMs)
     this.#statusCode = statusCode
+    this.#asksForLogin = asksForConnectionLogin(headers)
     this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
     if (statusCode >= 500 && this.#giveWay('upstream_5xx')) return this.#telemetry.responded(statusCode)
     if (statusCode >= 500) this.#exchange.conclude('fault', 'upstream_5xx')
@@ -292,6 +328,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#isOver = true
+    if (this.#asksForLogin) this.client?.closeConnection()
     if (this.#settled) return
     this.#settle()
     this.#telemetry.responded(this.#statusCode as number)
@@ -320,9 +357,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
       return
     }
     const failure = toGatewayError(error)
-    // That everything together took too long says nothing of this target.
-    if (!this.#isOutOfTime) this.#target.concluded(failure.reason, undefined)
-    const givesWay = this.#giveWay(failure.reason)
+    const isStale = this.#isStale(failure.reason)
+    // That everything together took too long says nothing of this target, nor does the end of an idle connection.
+    if (!this.#isOutOfTime && !isStale) this.#target.concluded(failure.reason, undefined)
+    const givesWay = isStale ? this.#repeatOnFreshConnection() : this.#giveWay(failure.reason)
     this.#settle()
     this.#endTelemetry(failure.reason, failure.cause)
     if (givesWay) return
@@ -355,32 +393,103 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     if (!this.#bodyStarted && !this.#settled) this.#exchange.response.flushHeaders()
   }
 
-  /** Has another call made in the place of this one, which failed; false where that would not be safe, or too much. */
+  /** The upstream closed an idle connection, and this request crossed its close on the way. */
+  #isStale(reason: Reason): boolean {
+    return reason === 'reset' && this.#isReused && !this.#isAnswered
+  }
+
+  /** RFC 9112 §9.3.1: the upstream has most likely not seen the request. Returns whether another call is made. */
+  #repeatOnFreshConnection(): boolean {
+    if (!this.#mayRepeat()) {
+      this.#target.concluded('reset', undefined)
+      return this.#giveWay('reset')
+    }
+    const { upstream } = this.#options
+    upstream.retries.countFree('reset')
+    this.#target.begin()
+    const repeated = { wasRepeated: true, needsFreshConnection: true }
+    return this.#callAgainAfter(0, this.#target, this.#resendFor('reset', repeated))
+  }
+
+  /** Makes another call if that is safe and within the limits; returns whether it does. */
   #giveWay(reason: Reason): boolean {
     const { upstream, retry } = this.#options
     const { retries } = upstream
-    const count = (this.#resend?.count ?? 0) + 1
-    if (retries === undefined || this.#isOutOfTime || retry === 'never' || count >= retries.attempts) return false
-    if (!retries.covers(reason, this.#statusCode) || this.#exchange.response.headersSent) return false
+    if (this.#isOutOfTime || retry === 'never' || this.#exchange.response.headersSent) return false
     const hasBegun = this.#controller !== undefined
-    // A call that never began has reached nobody, and its body is still whole.
-    if (hasBegun && (this.#body !== null || (retry !== 'always' && !isIdempotent(this.#exchange.request.method)))) {
-      return false
-    }
     const tried = [...(this.#resend?.tried ?? []), this.#target]
+    // Nothing was sent, so it costs nothing to ask another target; there are only so many.
+    const isUnsent = !hasBegun && NO_CONNECTION.has(reason)
+    const other = isUnsent ? upstream.pickUntried(tried, this.#exchange) : undefined
+    if (other !== undefined) {
+      retries.countFree(reason)
+      return this.#callAgainAfter(0, other, this.#resendFor(reason, {}))
+    }
+    const count = (this.#resend?.retries ?? 0) + 1
+    const isCovered = count < retries.attempts && retries.covers(reason, this.#statusCode)
+    if (!isCovered) return this.#repeatElsewhere(reason, tried)
+    // A call that never began has reached nobody, and its body is still whole.
+    if (hasBegun && (this.#body !== null || !this.#isRepeatable)) return false
     const target = upstream.pickOther(tried, this.#exchange)
     if (target === undefined) return false
     if (!retries.spend(reason)) {
       target.end()
       return false
     }
+    return this.#callAgainAfter(retries.delayMs(count), target, this.#resendFor(reason, { retries: count }))
+  }
+
+  /** Without `retries`, too, a connection that breaks before an answer is survived where another target can be asked. */
+  #repeatElsewhere(reason: Reason, tried: readonly Target[]): boolean {
+    if (reason !== 'reset' || this.#isAnswered || this.#body !== null || !this.#mayRepeat()) return false
+    const { upstream } = this.#options
+    const target = upstream.pickUntried(tried, this.#exchange)
+    if (target === undefined) return false
+    if (!upstream.retries.spend(reason)) {
+      target.end()
+      return false
+    }
+    return this.#callAgainAfter(0, target, this.#resendFor(reason, { wasRepeated: true }))
+  }
+
+  get #isRepeatable(): boolean {
+    return this.#options.retry === 'always' || isIdempotent(this.#exchange.request.method)
+  }
+
+  /** Once, and only what has not left the gateway, or may arrive twice. */
+  #mayRepeat(): boolean {
+    if (this.#isOutOfTime || this.#options.retry === 'never' || this.#resend?.wasRepeated) return false
+    if (this.#body === null) return this.#isRepeatable
+    const body = this.#body.restarted()
+    if (body === undefined) return false
+    this.#body = body
+    return true
+  }
+
+  #resendFor(reason: Reason, changed: Partial<Resend>): Resend {
+    const { count = 0, tried = [], retries = 0, wasRepeated = false } = this.#resend ?? {}
+    return {
+      count: count + 1,
+      reason,
+      tried: [...tried, this.#target],
+      retries,
+      wasRepeated,
+      needsFreshConnection: false,
+      ...changed,
+    }
+  }
+
+  /** @param target its call has begun */
+  #callAgainAfter(delayMs: number, target: Target, resend: Resend): true {
     this.#settle()
     this.#exchange.call = undefined
     // Until the next call listens, an error of the client's connection would have no listener and end the process.
     this.#body?.on('error', ignore)
     // Whatever has ended this call, a timer of many calls or a connection's, it did so in a context of its own.
-    const resend = { count, reason, tried }
-    context.with(this.#exchange.context, () => setTimeout(callAgain, retries.delayMs(count), this, target, resend))
+    context.with(this.#exchange.context, () => {
+      if (delayMs === 0) setImmediate(callAgain, this, target, resend)
+      else setTimeout(callAgain, delayMs, this, target, resend)
+    })
     return true
   }
 
@@ -405,6 +514,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, TimedCall {
     this.#timer.stop()
     clearTimeout(this.#deadline)
     clearTimeout(this.#patience)
+    clearTimeout(this.#continueTimer)
   }
 
   #leaveQueue(): void {
@@ -428,11 +538,22 @@ function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
 /** Calls that had no connection at once. */
 const WITHOUT_CONNECTION = new ImmediateBatch<UpstreamCall>(call => call.beginPatience())
 
+/** Calls whose body has begun: that of most of them comes in the same turn. */
+const BEGUN_UPLOADS = new ImmediateBatch<UpstreamCall>(call => call.flushHead())
+
 /** Calls whose answer has begun: nearly all of them end in the same turn, too. */
 const BEGUN_ANSWERS = new ImmediateBatch<UpstreamCall>(call => call.flushUnlessStarted())
 
 function onPatienceEnd(call: UpstreamCall): void {
   call.onPatienceEnd()
+}
+
+/** How long an upstream may take to refuse an upload by its header section before the client is asked for the body. */
+const CONTINUE_AFTER_MS = 50
+
+function onContinueDue(exchange: Exchange): void {
+  exchange.expectsContinue = false
+  if (!exchange.response.headersSent && !exchange.response.destroyed) exchange.response.writeContinue()
 }
 
 function onDeadline(call: UpstreamCall): void {

@@ -1,5 +1,5 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
+import type { UpstreamConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
 import type { Exchange } from '../exchange/exchange'
@@ -10,13 +10,6 @@ import type { Target, TargetFollower, TargetSettings } from './target'
 import { overloaded } from './upstream-errors'
 import { countEjection, observeTargets, stopObserving } from './target-metrics'
 
-/** Where a target can be spared: one that fails again and again is left out for a moment also without being told to. */
-const EJECTION: CircuitBreakerConfig = {
-  failures: 5,
-  openForMs: 10_000,
-  on: ['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504],
-}
-
 /** One upstream as this process sees it now. */
 export interface UpstreamState {
   readonly name: string
@@ -26,6 +19,7 @@ export interface UpstreamState {
     readonly healthy: boolean
     readonly circuit?: CircuitState
     readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
+    readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
     readonly activeCalls: number
     readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
   }[]
@@ -35,8 +29,7 @@ export interface UpstreamState {
 export class Upstream {
   readonly name: string
   readonly timeouts: UpstreamConfig['timeouts']
-  /** Undefined where nothing is tried again. */
-  readonly retries: RetryPolicy | undefined
+  readonly retries: RetryPolicy
   readonly targets: readonly Target[]
   /** So few targets are well that all of them are asked. */
   isPanicking = false
@@ -49,13 +42,15 @@ export class Upstream {
     // In the trace of no request: it is not one request that changes it.
     onCircuit: (target, previous) => context.with(ROOT_CONTEXT, () => this.#circuitChanged(target, previous)),
     onHealth: (target, isFirst) => this.#healthChanged(target, isFirst),
+    onLookup: target => this.#lookupChanged(target),
+    mayEjectForStatus: target => this.#mayEjectForStatus(target),
   }
 
   /** @param targets made by `settingsOfTargets`; what is known of them may be older than this */
   constructor(config: UpstreamConfig, targets: readonly Target[], log: Logger) {
     this.name = config.name
     this.timeouts = config.timeouts
-    this.retries = config.retries && new RetryPolicy(config.name, config.retries)
+    this.retries = new RetryPolicy(config.name, config.retries)
     this.targets = targets
     this.#config = config
     this.#balancer = createBalancer(config)
@@ -83,7 +78,18 @@ export class Upstream {
   /** A target for a call that failed elsewhere: one that was not tried yet, where there is one. Its call has begun. */
   pickOther(tried: readonly Target[], exchange: Exchange): Target | undefined {
     const untried = this.#candidates.filter(target => !tried.includes(target))
-    const choice = untried.length > 0 ? untried : this.#candidates
+    return this.#pickOf(untried.length > 0 ? untried : this.#candidates, exchange)
+  }
+
+  /** As `pickOther`, but undefined where all were tried. */
+  pickUntried(tried: readonly Target[], exchange: Exchange): Target | undefined {
+    return this.#pickOf(
+      this.#candidates.filter(target => !tried.includes(target)),
+      exchange,
+    )
+  }
+
+  #pickOf(choice: readonly Target[], exchange: Exchange): Target | undefined {
     if (choice.length === 0) return undefined
     const target = this.#choose(choice, exchange)
     target?.begin()
@@ -103,16 +109,19 @@ export class Upstream {
     return {
       name: this.name,
       panicking: this.isPanicking,
-      targets: this.targets.map(({ origin, isAvailable, circuit, healthCheck, activeCalls, pool: { stats } }) => ({
-        target: origin,
-        healthy: isAvailable,
-        ...(circuit && { circuit: circuit.state }),
-        ...(healthCheck && {
-          healthCheck: { healthy: healthCheck.isHealthy, lastFailure: healthCheck.lastFailure ?? null },
+      targets: this.targets.map(
+        ({ origin, isAvailable, circuit, healthCheck, names, activeCalls, pool: { stats } }) => ({
+          target: origin,
+          healthy: isAvailable,
+          ...(circuit && { circuit: circuit.state }),
+          ...(healthCheck && {
+            healthCheck: { healthy: healthCheck.isHealthy, lastFailure: healthCheck.lastFailure ?? null },
+          }),
+          ...(names && { name: { addresses: names.addresses, lastFailure: names.lastFailure ?? null } }),
+          activeCalls,
+          connections: { open: stats.connected, free: stats.free, waitingCalls: stats.queued },
         }),
-        activeCalls,
-        connections: { open: stats.connected, free: stats.free, waitingCalls: stats.queued },
-      })),
+      ),
     }
   }
 
@@ -133,8 +142,9 @@ export class Upstream {
     if (circuit === undefined || circuit.state === previous) return
     const line = { event: 'upstream', upstream: this.name, target: origin, circuit: circuit.state }
     if (circuit.state === 'half_open') this.#log.info(line, 'target is tried again')
-    if (circuit.state === 'closed') this.#log.info(line, 'target is back')
-    else if (circuit.state === 'open') this.#log.warn(line, 'target fails again and again: left out')
+    if (circuit.state === 'closed') this.#log.info(line, 'target reinstated')
+    else if (circuit.isDown) this.#log.warn(line, 'target ejected: it takes no connections')
+    else if (circuit.state === 'open') this.#log.warn(line, 'target ejected after repeated failures')
     if (previous === 'closed') countEjection(target, 'circuit')
   }
 
@@ -149,22 +159,45 @@ export class Upstream {
     this.#log.warn({ ...line, failure: healthCheck?.lastFailure }, 'target is not well, health checks say: left out')
   }
 
+  /** Once for each outage of the name server, not for each look-up. */
+  #lookupChanged({ origin, names }: Target): void {
+    if (names === undefined) return
+    const { addresses, lastFailure } = names
+    const line = { event: 'upstream', upstream: this.name, target: origin, addresses }
+    if (lastFailure === undefined) this.#log.info(line, 'name of target resolved again')
+    else if (addresses.length === 0)
+      this.#log.warn({ ...line, failure: lastFailure }, 'name of target does not resolve')
+    else this.#log.warn({ ...line, failure: lastFailure }, 'name of target does not resolve: last addresses kept')
+  }
+
   /**
    * The available targets; but when these are too few, all: the few that are left would break under the load of all, and
-   * something is wrong that leaving out does not cure, such as the check itself. Not so with a circuit breaker that the
-   * file asks for: its targets are to be spared.
+   * something is wrong that ejection does not cure, such as the check itself. Without those that take no connections, as
+   * long as any other is there: to ask them takes no load from the others. Not so with a circuit breaker that the file
+   * asks for: its targets are to be spared.
    */
   #chooseCandidates(): void {
     const available = this.targets.filter(target => target.isAvailable)
-    // One that has only just joined them would not help.
-    const known = this.targets.filter(({ healthCheck }) => !healthCheck?.isAwaited)
-    const all = known.length > 0 ? known : this.targets
+    const all = this.#known()
     const { panicThreshold, circuitBreaker } = this.#config
     this.#candidates = available
-    if (known.length === 0 || available.length * 100 < panicThreshold * all.length) {
-      this.#candidates = circuitBreaker ? all.filter(({ circuit }) => !circuit?.isOpen) : all
+    if (all.every(isAwaited) || available.length * 100 < panicThreshold * all.length) {
+      const asked = all.filter(({ circuit, isDown }) => (circuitBreaker ? !circuit?.isOpen : !isDown))
+      this.#candidates = asked.length > 0 || circuitBreaker ? asked : all
     }
     this.isPanicking = this.#candidates.length > available.length
+  }
+
+  /** Without those that have only just joined: nothing is known of them, and they would not help. */
+  #known(): readonly Target[] {
+    const known = this.targets.filter(target => !isAwaited(target))
+    return known.length > 0 ? known : this.targets
+  }
+
+  #mayEjectForStatus(target: Target): boolean {
+    const others = this.targets.filter(other => other !== target && other.isAvailable)
+    if (!others.some(({ circuit }) => circuit?.isFailing === false)) return false
+    return others.length * 100 >= this.#config.panicThreshold * this.#known().length
   }
 
   #refusal(): GatewayError {
@@ -175,18 +208,35 @@ export class Upstream {
   }
 }
 
+function isAwaited({ healthCheck }: Target): boolean {
+  return healthCheck?.isAwaited === true
+}
+
 /** What its targets are made from: the targets of two files that differ in something else only are the same. */
 export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
-  const { name, targets, timeouts, tls, maxConnections, connectionLifetimeMs, healthCheck } = config
-  const circuitBreaker = config.circuitBreaker ?? (targets.length > 1 ? EJECTION : undefined)
+  const {
+    name,
+    targets,
+    timeouts,
+    tls,
+    maxConnections,
+    maxHeaderBytes,
+    connectionLifetimeMs,
+    circuitBreaker,
+    healthCheck,
+  } = config
+  // The only one is asked whatever it answers.
+  const ejection = circuitBreaker === undefined && targets.length > 1 ? config.ejection : undefined
   const { connectMs } = timeouts
   const shared = {
     upstreamName: name,
     connectMs,
     tls,
     maxConnections,
+    maxHeaderBytes,
     connectionLifetimeMs,
     circuitBreaker,
+    ejection,
     healthCheck,
   }
   return targets.map(target => ({ ...target, ...shared }))

@@ -129,15 +129,24 @@ describe('several targets', () => {
     )
   })
 
-  it('are all asked when most of them are down: one alone would break', async () => {
-    const down = [await freePort(), await freePort()].map(port => `http://127.0.0.1:${port}`)
-    pipeline = await startPipeline(proxyTo('', { upstream: { targets: [...down, good.url] } }))
-    const seen = new Set<number>()
-    for (let i = 0; i < 30; i++) seen.add((await send(pipeline.port, '/app')).status)
+  it('are all asked when most of them fail: one alone would break', async () => {
+    const bad = await startRawUpstream(socket => socket.end('this is no answer\r\n\r\n'))
+    const worse = await startRawUpstream(socket => socket.end('nor is this\r\n\r\n'))
+    pipeline = await startPipeline(proxyTo('', { upstream: { targets: [bad.url, worse.url, good.url] } }))
+    for (let i = 0; i < 30; i++) await send(pipeline.port, '/app')
     assert.equal(pipeline.logs.filter(entry => entry['circuit'] === 'open').length, 2)
     const before = good.requests.length
     for (let i = 0; i < 9; i++) await send(pipeline.port, '/app')
     assert.equal(good.requests.length - before, 3)
+    await Promise.all([bad.stop(), worse.stop()])
+  })
+
+  it('are asked without those that take no connections, however few are left', async () => {
+    const down = [await freePort(), await freePort()].map(port => `http://127.0.0.1:${port}`)
+    pipeline = await startPipeline(proxyTo('', { upstream: { targets: [...down, good.url] } }))
+    for (let i = 0; i < 9; i++) assert.equal((await send(pipeline.port, '/app')).status, 200)
+    assert.equal(good.requests.length, 9)
+    assert.equal(pipeline.upstreams()[0]?.panicking, false)
   })
 
   it('are spared even then by a circuit breaker of the file', async () => {

@@ -97,7 +97,7 @@ describe('requests of pages of other origins', () => {
     it('and told of the fields that are listed, and of any origin', async () => {
       const answer = await ask('/any', 'DELETE', { 'access-control-request-headers': 'x-evil' })
       assert.equal(answer.headers['access-control-allow-headers'], 'x-a, x-b')
-      assert.equal(answer.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, PATCH, DELETE')
+      assert.equal(answer.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, PATCH, DELETE, QUERY')
       assert.equal(allowedOrigin(answer), '*')
     })
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { openRaw, type RawConnection } from '../support/raw-http'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
-import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { bodyOf, startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
 const SIZE = 20 * 1024 * 1024
@@ -51,6 +51,34 @@ describe('an answer that comes before the whole body', () => {
       await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
     })
   }
+
+  for (const [what, expect] of [
+    ['waits for leave to send its body', 'Expect: 100-continue\r\n'],
+    ['is late with its body', ''],
+  ] as const) {
+    it(`of an upstream that sees only the header section reaches a client that ${what}`, async () => {
+      upstream.handler = (_request, response) => void response.writeHead(401).end('who are you')
+      client.send(`POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n${expect}\r\n`)
+      const answer = await client.waitFor('who are you')
+      assert.match(answer, /^HTTP\/1\.1 401 [^]*\r\nConnection: close\r\n/, 'and not 100 before it')
+      assert.equal(upstream.requests[0]?.headers['content-length'], '100000')
+      await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+      assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'ok', reason: undefined }])
+    })
+  }
+
+  it('is not needed: a body that comes after its header section arrives whole', async () => {
+    upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(body))
+    client.send('POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n')
+    await until(() => upstream.requests.length === 1, { what: 'the header section' })
+    client.send('hello ')
+    client.send('world')
+    await client.waitFor(/^HTTP\/1\.1 200 [^]*\r\n\r\nhello world$/)
+    client.send('POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n')
+    await until(() => upstream.requests.length === 2, { what: 'the next header section' })
+    client.send('again')
+    await client.waitFor(/\r\n\r\nagain$/)
+  })
 
   it('ends the connection although the client neither sends the rest nor leaves', async () => {
     client.send(`POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: ${SIZE}\r\n\r\n`)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { get } from 'node:http'
 import { openRaw } from '../support/raw-http'
 import { problemOf, send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
@@ -27,6 +28,34 @@ const INVALID: Readonly<Record<string, string>> = {
   'a change of protocol nobody asked for': 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
   'a header section over the limit': head(`X: ${'x'.repeat(20_000)}`, 'Content-Length: 0'),
 }
+
+describe('a header section of an upstream', () => {
+  for (const [maxHeaderSize, bytes, status] of [
+    ['1KiB', 900, 200],
+    ['1KiB', 1_100, 502],
+    ['64KiB', 60_000, 200],
+    ['64KiB', 66_000, 502],
+  ] as const) {
+    it(`of ${bytes} bytes is ${status} with maxHeaderSize: ${maxHeaderSize}`, async () => {
+      const upstream = await startRawUpstream(socket => {
+        socket.write(head(`X: ${'x'.repeat(bytes)}`, 'Content-Length: 0'))
+      })
+      const pipeline = await startPipeline(proxyTo(upstream.url, { upstream: { maxHeaderSize } }))
+      // Node's client has a bound of its own.
+      const answer = await new Promise<number | undefined>((resolve, reject) => {
+        get({ port: pipeline.port, path: '/app', maxHeaderSize: 1_000_000 }, response => {
+          response.resume()
+          resolve(response.statusCode)
+        }).on('error', reject)
+      })
+      assert.equal(answer, status)
+      const [ended] = await pipeline.ended(1)
+      assert.equal(ended?.reason, status === 200 ? undefined : 'bad_response')
+      await pipeline.stop()
+      await upstream.stop()
+    })
+  }
+})
 
 describe('when the upstream answers', () => {
   let bytes = ''

@@ -16,25 +16,31 @@ interface ListedUpstream {
 describe('the health of targets', () => {
   let good: RunningUpstream
   let bad: RunningUpstream
+  let other: RunningUpstream
   let gateway: RunningGateway
   let down: number
 
   before(async () => {
     good = await startUpstream()
     bad = await startUpstream((_request, response) => void response.writeHead(500).end())
+    other = await startUpstream()
     down = await freePort()
     const upstreams = {
       checked: { targets: [good.url, bad.url], healthCheck: { path: '/healthz', interval: '50ms' } },
+      named: { targets: [`http://localhost:${good.port}`] },
+      spared: { targets: [`http://127.0.0.1:${await freePort()}`, other.url] },
       broken: { targets: [`http://127.0.0.1:${down}`], circuitBreaker: { failures: 2, openFor: '1h' } },
     }
     const routes = Object.keys(upstreams).map(name => ({ name, match: { path: `/${name}` }, upstream: name }))
     gateway = await startGateway({ config: JSON.stringify({ upstreams, routes }) })
     for (let i = 0; i < 3; i++) await send(gateway.port, '/broken')
+    for (let i = 0; i < 3; i++) assert.equal((await send(gateway.port, '/spared')).status, 200)
   })
   after(async () => {
     await gateway.stop()
     await good.stop()
     await bad.stop()
+    await other.stop()
   })
 
   it('is on /metrics', async () => {
@@ -62,9 +68,22 @@ describe('the health of targets', () => {
     assert.equal(checks(good.port, 'failed'), undefined)
   })
 
+  it('is on /metrics with look-ups of names and with calls that went elsewhere for nothing', async () => {
+    const families = await scrape(gateway.opsUrl)
+    const lookups = { server_address: 'localhost', gateway_upstream_name_lookup_result: 'resolved' }
+    assert.ok(sampleValue(families, 'gateway_upstream_name_lookups_total', lookups)! > 0)
+    const free = { gateway_upstream_name: 'spared', gateway_upstream_retry_reason: 'connect_refused' }
+    const retries = (result: string): number | undefined =>
+      sampleValue(families, 'gateway_upstream_retries_total', { ...free, gateway_upstream_retry_result: result })
+    assert.deepEqual([retries('free'), retries('sent'), retries('over_budget')], [1, undefined, undefined])
+  })
+
   it('is on /upstreams', async () => {
     const { upstreams } = (await (await fetch(`${gateway.opsUrl}/upstreams`)).json()) as { upstreams: ListedUpstream[] }
-    const [checked, broken] = upstreams
+    const [checked, named, , broken] = upstreams
+    const { addresses, lastFailure } = named!.targets[0]!['name'] as Record<string, unknown>
+    assert.ok((addresses as string[]).includes('127.0.0.1'))
+    assert.equal(lastFailure, null)
     assert.partialDeepStrictEqual(checked, {
       name: 'checked',
       panicking: false,
@@ -80,7 +99,7 @@ describe('the health of targets', () => {
     const traces = await listTraces(gateway.opsUrl)
     assert.ok(traces.length > 0)
     assert.deepEqual(
-      traces.map(({ route }) => route).filter(route => route !== '/broken'),
+      traces.map(({ route }) => route).filter(route => route !== '/broken' && route !== '/spared'),
       [],
     )
     assert.ok([...good.requests, ...bad.requests].every(({ headers }) => headers['traceparent'] === undefined))

@@ -58,7 +58,7 @@ export function createCors(config: CorsConfig, methods: readonly string[] | unde
 }
 
 /** For routes of any method. */
-const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY']
 
 function createOriginCheck(origins: readonly string[]): (origin: string) => boolean {
   const exact = new Set(origins.filter(origin => !origin.includes('*')))

@@ -336,6 +336,15 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
       '404',
       '404 is no failure known here',
     ],
+    ['upstream', 'ejection: { failures: 1001 }', 'upstreams.orders.ejection.failures', '1001', '1001 is too large'],
+    ['upstream', 'maxHeaderSize: 100B', 'upstreams.orders.maxHeaderSize', '100B', '"100B" is too small'],
+    [
+      'upstream',
+      'circuitBreaker: {}, ejection: {}',
+      'upstreams.orders.ejection',
+      'ejection',
+      '"ejection" has no effect beside "circuitBreaker", which is stricter',
+    ],
     ['upstreams', '  b: { targets: [9001] }', 'upstreams.b.targets[0]', '9001', '9001 is not text'],
     [
       'upstreams',

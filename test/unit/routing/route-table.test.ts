@@ -243,7 +243,7 @@ describe('the route table', () => {
       ['PUT x/only', { 'x-a': ['1'], 'x-b': ['1'] }, 'only GET|HEAD|POST'],
       ['HEAD x/only', { 'x-a': ['1'], 'x-b': ['1'] }, 'HEAD|POST /only x-b:1'],
       ['HEAD x/only', { 'x-a': ['1'], 'x-c': ['1'] }, 'GET /only x-a:1'],
-      ['TRACE x/only', { 'x-c': ['1'] }, 'only GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS'],
+      ['TRACE x/only', { 'x-c': ['1'] }, 'only GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|QUERY'],
     ]
     for (const [order, routes] of Object.entries({ forward: matches, backward: matches.toReversed() })) {
       for (const [request, headers, expected] of CASES) {

@@ -42,6 +42,8 @@ describe('what a file makes', () => {
     maxConnections: 7,
     connectionLifetime: '7m',
     circuitBreaker: { failures: 7 },
+    ejection: { failures: 7 },
+    maxHeaderSize: '7KiB',
     healthCheck: { path: '/healthz' },
     targets: [
       { url: A, weight: 7 },

@@ -12,8 +12,10 @@ describe('a target that is closed', () => {
       connectMs: 1_000,
       tls: undefined,
       maxConnections: 1,
+      maxHeaderBytes: 16_384,
       connectionLifetimeMs: 1_000,
       circuitBreaker: undefined,
+      ejection: undefined,
       healthCheck: undefined,
     }
     const target = new Target(settings, false)
