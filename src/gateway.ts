@@ -161,6 +161,8 @@ function stagesOf(
     telemetry: options.clientTelemetry,
     forwarding: collected.forwarding,
     clientStallMs: entrypoint.stallTimeoutMs,
+    minDownloadRate: entrypoint.minDownloadRate,
+    responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
   })
   return { ...collected, stages: [...collected.stages, forwardRequest] }

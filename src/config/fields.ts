@@ -6,6 +6,7 @@ import { NAME_PATTERN, parseName } from './values/name'
 import type { Parse } from './values/parsed'
 import { HASH_KEY_PATTERN, KEY_PATTERN } from './values/rate-limit-key'
 import { parseFilePath } from './values/tls'
+import { size, SIZE_PATTERN } from './values/size'
 import { parseScope, SCOPE_PATTERN } from './values/scope'
 import { parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
@@ -16,6 +17,10 @@ export function durationField(description: string, bounds: { atLeast: string; at
 
 export function numberField(description: string, bounds: { atLeast: number; atMost: number }): z.ZodType<number> {
   return field(wholeNumber(bounds), { description, type: 'integer', minimum: bounds.atLeast, maximum: bounds.atMost })
+}
+
+export function sizeField(description: string, bounds: { atLeast: string; atMost: string }): z.ZodType<number> {
+  return field(size(bounds), { description, type: 'string', pattern: SIZE_PATTERN })
 }
 
 export function nameField(description: string): z.ZodType<string> {

@@ -112,6 +112,11 @@ function toConfig(
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,
+      minDownloadRate: entrypoint.minDownloadRate,
+      responseBuffer: {
+        perResponseBytes: entrypoint.responseBuffer.perResponse,
+        totalBytes: entrypoint.responseBuffer.total,
+      },
       keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
       maxHeaderBytes: entrypoint.maxHeaderSize,
       maxHeaderFields: entrypoint.maxHeaderFields,
@@ -123,6 +128,8 @@ function toConfig(
       access: entrypoint.access,
       tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
+      // One in ten stays for others. Rounded up, so that a bound of a few is not cut.
+      maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
       ...entrypointPolicies(entrypoint, { entrypoint, tokens }, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
@@ -152,6 +159,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       totalMs: upstream.timeouts.total,
     },
     maxConnections: upstream.maxConnections,
+    fairness: { reservePercent: upstream.fairness.reserve, streamPercent: upstream.fairness.streams },
     connectionLifetimeMs: upstream.connectionLifetime,
     tls: upstream.tls && {
       ca: upstream.tls.ca,

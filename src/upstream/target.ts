@@ -1,12 +1,19 @@
 import { isIP, type Socket } from 'node:net'
 import { Pool, type buildConnector } from 'undici'
 import type { Attributes } from '@opentelemetry/api'
-import type { CircuitBreakerConfig, HealthCheckConfig, TargetConfig, UpstreamTlsConfig } from '../config/types'
+import type {
+  CircuitBreakerConfig,
+  FairnessConfig,
+  HealthCheckConfig,
+  TargetConfig,
+  UpstreamTlsConfig,
+} from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
+import { ConnectionQueue } from './connection-queue'
 import { createConnector, type UpstreamTls } from './connector'
 import { hashOf } from './hash'
 import { HealthCheck } from './health-check'
@@ -18,6 +25,7 @@ export interface TargetSettings extends TargetConfig {
   readonly connectMs: number
   readonly tls: UpstreamTlsConfig | undefined
   readonly maxConnections: number
+  readonly fairness: FairnessConfig
   readonly connectionLifetimeMs: number
   /** Undefined: it is asked whatever it answers. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
@@ -37,6 +45,8 @@ export interface TargetFollower {
 export class Target {
   readonly origin: string
   readonly pool: Pool
+  /** Which call gets one of the pool's connections. */
+  readonly connections: ConnectionQueue
   readonly attributes: TargetAttributes
   /** Of its gauges. */
   readonly labels: Attributes
@@ -64,6 +74,7 @@ export class Target {
     this.weight = weight
     this.seed = hashOf(origin)
     this.pool = createPool(settings, connect)
+    this.connections = new ConnectionQueue({ connections: maxConnections, ...settings.fairness })
     // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
     this.#maxWaitingCalls = Math.max(100, 10 * maxConnections)
     this.attributes = toTargetAttributes(upstreamName, origin)
@@ -96,8 +107,18 @@ export class Target {
     return this.healthCheck?.isHealthy !== false && this.circuit?.isOpen !== true
   }
 
-  /** So many calls wait for its connections that another one would wait in vain. */
-  get isFull(): boolean {
+  /**
+   * So many calls wait for its connections that another one of this client would wait in vain. A tenth more may wait of
+   * clients that wait with less than their share of it: no other client can keep them out of the queue.
+   */
+  isFullFor(key: string): boolean {
+    if (this.waitingCalls < this.#maxWaitingCalls) return false
+    const most = this.#maxWaitingCalls * 1.1
+    return this.waitingCalls >= most || this.connections.waitingOf(key) >= this.connections.shareOf(most)
+  }
+
+  /** Whether `isFullFor` needs to be asked at all. */
+  get isCrowded(): boolean {
     return this.waitingCalls >= this.#maxWaitingCalls
   }
 
@@ -131,6 +152,7 @@ export class Target {
   /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
   async close(): Promise<void> {
     this.circuit?.close()
+    this.connections.close(new GatewayError('draining'))
     for (const socket of this.#upgraded) socket.destroy(new GatewayError('draining'))
     await Promise.all([this.healthCheck?.stop(), this.pool.destroy(new GatewayError('draining'))])
   }

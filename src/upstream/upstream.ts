@@ -2,6 +2,7 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { CircuitBreakerConfig, UpstreamConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
+import { consumerOrClientKey } from '../exchange/client-key'
 import type { Exchange } from '../exchange/exchange'
 import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
@@ -93,8 +94,10 @@ export class Upstream {
   /** Undefined when too many calls wait for each of them. */
   #choose(candidates: readonly Target[], exchange: Exchange): Target | undefined {
     const target = this.#balancer.choose(candidates, exchange)
-    if (!target.isFull) return target
-    const others = candidates.filter(({ isFull }) => !isFull)
+    if (!target.isCrowded) return target
+    const key = consumerOrClientKey(exchange)
+    if (!target.isFullFor(key)) return target
+    const others = candidates.filter(other => !other.isFullFor(key))
     return others.length === 0 ? undefined : this.#balancer.choose(others, exchange)
   }
 
@@ -103,16 +106,18 @@ export class Upstream {
     return {
       name: this.name,
       panicking: this.isPanicking,
-      targets: this.targets.map(({ origin, isAvailable, circuit, healthCheck, activeCalls, pool: { stats } }) => ({
-        target: origin,
-        healthy: isAvailable,
-        ...(circuit && { circuit: circuit.state }),
-        ...(healthCheck && {
-          healthCheck: { healthy: healthCheck.isHealthy, lastFailure: healthCheck.lastFailure ?? null },
+      targets: this.targets.map(
+        ({ origin, isAvailable, circuit, healthCheck, activeCalls, connections, pool: { stats } }) => ({
+          target: origin,
+          healthy: isAvailable,
+          ...(circuit && { circuit: circuit.state }),
+          ...(healthCheck && {
+            healthCheck: { healthy: healthCheck.isHealthy, lastFailure: healthCheck.lastFailure ?? null },
+          }),
+          activeCalls,
+          connections: { open: stats.connected, free: stats.free, waitingCalls: connections.waiting + stats.queued },
         }),
-        activeCalls,
-        connections: { open: stats.connected, free: stats.free, waitingCalls: stats.queued },
-      })),
+      ),
     }
   }
 
@@ -177,7 +182,7 @@ export class Upstream {
 
 /** What its targets are made from: the targets of two files that differ in something else only are the same. */
 export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
-  const { name, targets, timeouts, tls, maxConnections, connectionLifetimeMs, healthCheck } = config
+  const { name, targets, timeouts, tls, maxConnections, fairness, connectionLifetimeMs, healthCheck } = config
   const circuitBreaker = config.circuitBreaker ?? (targets.length > 1 ? EJECTION : undefined)
   const { connectMs } = timeouts
   const shared = {
@@ -185,6 +190,7 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     connectMs,
     tls,
     maxConnections,
+    fairness,
     connectionLifetimeMs,
     circuitBreaker,
     healthCheck,

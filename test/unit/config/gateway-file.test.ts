@@ -79,6 +79,8 @@ describe('a valid gateway.yaml', () => {
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
         stallTimeoutMs: 60_000,
+        minDownloadRate: 1_024,
+        responseBuffer: { perResponseBytes: 1_048_576, totalBytes: 67_108_864 },
         keepAliveTimeoutMs: 65_000,
         maxHeaderBytes: 16_384,
         maxHeaderFields: 100,
@@ -87,6 +89,7 @@ describe('a valid gateway.yaml', () => {
         access: undefined,
         tls: undefined,
         maxConnections: 10_000,
+        maxConnectionsPerClient: 9_000,
       },
       consumers: [],
       upstreams: [
@@ -97,6 +100,7 @@ describe('a valid gateway.yaml', () => {
           hashKey: ['client'],
           timeouts: { connectMs: 1_000, responseMs: 30_000, idleMs: undefined, totalMs: undefined },
           maxConnections: 128,
+          fairness: { reservePercent: 10, streamPercent: 50 },
           connectionLifetimeMs: 60_000,
           tls: undefined,
           retries: undefined,
@@ -125,6 +129,8 @@ describe('a valid gateway.yaml', () => {
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
       stallTimeoutMs: 10_000,
+      minDownloadRate: 1_024,
+      responseBuffer: { perResponseBytes: 1_048_576, totalBytes: 67_108_864 },
       keepAliveTimeoutMs: 86_400_000,
       maxHeaderBytes: 1_048_576,
       maxHeaderFields: 10_000,
@@ -133,6 +139,7 @@ describe('a valid gateway.yaml', () => {
       access: { allow: [], deny: ['192.0.2.0/24'] },
       tls: undefined,
       maxConnections: 1_000_000,
+      maxConnectionsPerClient: 900_000,
     })
     assert.deepEqual(
       upstreams.map(({ name, targets, timeouts, maxConnections }) => ({ name, targets, ...timeouts, maxConnections })),

@@ -173,6 +173,7 @@ describe('docs/gateway.schema.json', () => {
       'maxAge',
       'maxBodySize',
       'maxBodySize',
+      'maxConnectionsPerClient',
       'methods',
       'methods',
       'rateLimit',

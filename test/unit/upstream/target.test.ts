@@ -12,6 +12,7 @@ describe('a target that is closed', () => {
       connectMs: 1_000,
       tls: undefined,
       maxConnections: 1,
+      fairness: { reservePercent: 10, streamPercent: 50 },
       connectionLifetimeMs: 1_000,
       circuitBreaker: undefined,
       healthCheck: undefined,
