@@ -167,6 +167,8 @@ function stagesOf(
     forwarding: collected.forwarding,
     fieldRules: createFieldRules(entrypoint),
     clientStallMs: entrypoint.stallTimeoutMs,
+    minDownloadRate: entrypoint.minDownloadRate,
+    responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
   })
   return { ...collected, stages: [...collected.stages, forwardRequest] }

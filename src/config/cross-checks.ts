@@ -2,7 +2,7 @@ import { CheckContext } from '../policies/check-context'
 import { isRoutePolicy, type RegistryEntry } from '../policies/define-policy'
 import { answersIn, checkAnswers } from './answer-checks'
 import type { ConfigFiles } from './config-files'
-import { entrypointSchema, entrypointTlsSchema } from './entrypoint-schema'
+import { entrypointSchema, entrypointTlsSchema, responseBufferSchema } from './entrypoint-schema'
 import { checkFieldNames } from './field-names-check'
 import { problemAt, problemAtKey } from './findings'
 import { checkIdentity } from './identity-checks'
@@ -16,6 +16,7 @@ import { asList, asMap, list, read } from './understood'
 import { tlsSchema } from './upstream-schema'
 import { parseName } from './values/name'
 import { mistake } from './values/parsed'
+import { sizeText } from './values/size'
 import { parseTarget } from './values/target'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
@@ -37,6 +38,7 @@ export function crossChecks(
   return [
     ...checkTimeouts(source),
     ...checkUrlLength(source),
+    ...checkResponseBuffer(source),
     ...checkUpstreams(upstreams, source),
     ...checkEntrypointTls(source, files),
     ...checkTls(upstreams, source, files),
@@ -121,6 +123,22 @@ function checkUrlLength(source: YamlSource): ConfigProblem[] {
   if (urlBytes === undefined || headerBytes === undefined || urlBytes < headerBytes) return []
   const allowed = `less than maxHeaderSize, which is ${headerBytes}B`
   return [problemAt(['entrypoint', 'maxUrlLength'], mistake('is not less than maxHeaderSize', allowed), source)]
+}
+
+/** One response would never have as much as it may. */
+function checkResponseBuffer(source: YamlSource): ConfigProblem[] {
+  const at: Path = ['entrypoint', 'responseBuffer']
+  const found = asMap(source.valueAt(at))
+  const shape = responseBufferSchema.shape
+  const perResponse = read(shape.perResponse, found['perResponse'])
+  const total = read(shape.total, found['total'])
+  if (perResponse === undefined || total === undefined || perResponse <= total) return []
+  // The key that the file does have.
+  const wrong =
+    found['perResponse'] === undefined
+      ? mistake('is less than perResponse', `at least perResponse, which is ${sizeText(perResponse)}`)
+      : mistake('is more than total', `at most total, which is ${sizeText(total)}`)
+  return [problemAt([...at, found['perResponse'] === undefined ? 'total' : 'perResponse'], wrong, source)]
 }
 
 function checkUpstreams(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {

@@ -8,7 +8,7 @@ import { field } from './values/field'
 import { HEADER_NAME_PATTERN, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
 import { parseCipher, parseTlsVersion, TLS_12_CIPHERS } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
-import { durationField, fileField, numberField, trustedProxy } from './fields'
+import { durationField, fileField, numberField, sizeField, trustedProxy } from './fields'
 
 const overloadSchema = z
   .strictObject({
@@ -25,6 +25,22 @@ const overloadSchema = z
     ).prefault('500ms'),
   })
   .meta({ description: 'From when on requests are turned away, so that the others can be served.' })
+
+export const responseBufferSchema = z
+  .strictObject({
+    perResponse: sizeField('Bytes of one response that may wait for its client. 0B: none.', {
+      atLeast: '0B',
+      atMost: '1GiB',
+    }).prefault('1MiB'),
+    total: sizeField('Bytes of all responses together that may wait for their clients.', {
+      atLeast: '0B',
+      atMost: '1024GiB',
+    }).prefault('64MiB'),
+  })
+  .meta({
+    description:
+      'What waits in the gateway of responses whose clients read slowly, so that the connection to the upstream is free for other requests. Above a bound the upstream waits for the client.',
+  })
 
 export const entrypointTlsSchema = z
   .strictObject({
@@ -91,6 +107,11 @@ export const entrypointSchema = z
     minUploadRate: minUploadRateField(
       'Bytes a second of a body that a client must send, on average over each stallTimeout; below it 408. A route may have a bound of its own. 0B: no bound.',
     ).prefault(DEFAULT_MIN_UPLOAD_RATE),
+    minDownloadRate: sizeField(
+      'Bytes a second that a client must read, over stallTimeout, while bytes of a response wait for it; a slower client is disconnected. 0B: any.',
+      { atLeast: '0B', atMost: '1GiB' },
+    ).prefault('1KiB'),
+    responseBuffer: responseBufferSchema.prefault({}),
     keepAliveTimeout: durationField(
       'How long an idle connection is kept. Longer than the idle timeout of a load balancer in front (often 60 s), which would otherwise send requests into connections that are just closing.',
       { atLeast: '1ms' },
@@ -138,5 +159,9 @@ export const entrypointSchema = z
         atMost: 1_000_000,
       },
     ).prefault(10_000),
+    maxConnectionsPerClient: numberField(
+      'Connections open at once from one address (IPv6: one /56 block); more are closed at once. trustedProxies have no such bound. Left out: 90 % of maxConnections.',
+      { atLeast: 1, atMost: 1_000_000 },
+    ).optional(),
   })
   .meta({ description: 'The port clients connect to, and its limits.' })

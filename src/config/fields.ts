@@ -6,6 +6,7 @@ import { NAME_PATTERN, parseName } from './values/name'
 import type { Parse } from './values/parsed'
 import { HASH_KEY_PATTERN, KEY_PATTERN } from './values/rate-limit-key'
 import { parseFilePath } from './values/tls'
+import { size, SIZE_PATTERN } from './values/size'
 import { parseScope, SCOPE_PATTERN } from './values/scope'
 import { parseTrustedProxy } from './values/trusted-proxy'
 import { wholeNumber } from './values/whole-number'
@@ -20,6 +21,10 @@ export function numberField(description: string, bounds: { atLeast: number; atMo
   const { atLeast, atMost } = bounds
   const value = `${atLeast} to ${atMost}`
   return field(wholeNumber(bounds), { description, value, type: 'integer', minimum: atLeast, maximum: atMost })
+}
+
+export function sizeField(description: string, bounds: { atLeast: string; atMost: string }): z.ZodType<number> {
+  return field(size(bounds), { description, type: 'string', pattern: SIZE_PATTERN })
 }
 
 export function nameField(description: string): z.ZodType<string> {

@@ -115,6 +115,11 @@ function toConfig(
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,
       minUploadRate: entrypoint.minUploadRate,
+      minDownloadRate: entrypoint.minDownloadRate,
+      responseBuffer: {
+        perResponseBytes: entrypoint.responseBuffer.perResponse,
+        totalBytes: entrypoint.responseBuffer.total,
+      },
       keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
       maxHeaderBytes: entrypoint.maxHeaderSize,
       maxHeaderFields: entrypoint.maxHeaderFields,
@@ -127,6 +132,8 @@ function toConfig(
       metrics: entrypoint.metrics,
       tls: entrypoint.tls,
       maxConnections: entrypoint.maxConnections,
+      // One in ten stays for others. Rounded up, so that a bound of a few is not cut.
+      maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
       ...entrypointPolicies(entrypoint, { entrypoint, tokens }, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
@@ -157,6 +164,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     },
     maxConnections: upstream.maxConnections,
     maxHeaderBytes: upstream.maxHeaderSize,
+    fairness: { reservePercent: upstream.fairness.reserve, streamPercent: upstream.fairness.streams },
     connectionLifetimeMs: upstream.connectionLifetime,
     tls: upstream.tls && {
       ca: upstream.tls.ca,

@@ -119,6 +119,10 @@ export interface EntrypointConfig {
   readonly stallTimeoutMs: number
   /** Bytes a second of a body that a client must send; 0 for no bound. */
   readonly minUploadRate: number
+  /** Bytes a second that a client must take, over `stallTimeoutMs`, while bytes of a response wait for it; 0: any. */
+  readonly minDownloadRate: number
+  /** Bytes of responses that may wait in the gateway for clients that read slowly. */
+  readonly responseBuffer: { readonly perResponseBytes: number; readonly totalBytes: number }
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs: number
   /** Bytes of a request's header section, at the most. */
@@ -136,6 +140,8 @@ export interface EntrypointConfig {
   readonly tls: EntrypointTlsConfig | undefined
   /** Connections open at once, at the most. */
   readonly maxConnections: number
+  /** Of them from one address, at the most; trusted proxies have no such bound. */
+  readonly maxConnectionsPerClient: number
 }
 
 /** From when on the gateway turns requests away. */
@@ -208,6 +214,7 @@ export interface UpstreamConfig {
   readonly maxConnections: number
   /** Bytes of a response's header section. */
   readonly maxHeaderBytes: number
+  readonly fairness: FairnessConfig
   /** How long a connection to a target that is a name is used, so that the name is looked up again. */
   readonly connectionLifetimeMs: number
   /** For targets that are https; undefined: verified by the authorities Node knows, without a client certificate. */
@@ -222,6 +229,14 @@ export interface UpstreamConfig {
   readonly healthCheck: HealthCheckConfig | undefined
   /** Percent of the targets: when fewer are well, all are asked. */
   readonly panicThreshold: number
+}
+
+/** How the connections to a target are shared between clients. */
+export interface FairnessConfig {
+  /** Percent of them that only clients below their share may take. */
+  readonly reservePercent: number
+  /** Percent of them that event streams of one client may keep while other clients wait. */
+  readonly streamPercent: number
 }
 
 export interface HealthCheckConfig {

@@ -190,6 +190,22 @@ export const upstreamSchema = z
       type: 'string',
       pattern: SIZE_PATTERN,
     }).prefault('16KiB'),
+    fairness: z
+      .strictObject({
+        reserve: numberField(
+          'Percent of the connections that only clients below their share may take; with 8 connections or more at least one. 0: none.',
+          { atLeast: 0, atMost: 50 },
+        ).prefault(10),
+        streams: numberField(
+          'Percent of the connections that event streams of one client may keep while other clients wait.',
+          { atLeast: 1, atMost: 100 },
+        ).prefault(50),
+      })
+      .prefault({})
+      .meta({
+        description:
+          'How clients share the connections to each target. A client is a consumer, or else an address (IPv6: its /56 block).',
+      }),
     connectionLifetime: durationField(
       'How long a connection to a target that is a name is used, so that the name is looked up again. One to an address is kept.',
       { atLeast: '10ms' },

@@ -1,9 +1,10 @@
 import type { Server } from 'node:http'
 import { metrics } from '@opentelemetry/api'
+import { CLIENT_DROP } from './connections-per-client'
 import { ATTR_ERROR_TYPE, METRIC_CONNECTIONS_REFUSED, SCOPE_NAME } from '../telemetry/semconv'
 import type { Logger } from '../telemetry/logger'
 
-const CAUSES = ['max_connections', 'no_descriptors', 'other'] as const
+const CAUSES = ['max_connections', 'max_connections_per_client', 'no_descriptors', 'other'] as const
 type Cause = (typeof CAUSES)[number]
 /** After so long without another one, the next refused connection begins a new episode. */
 const EPISODE_MS = 10_000
@@ -30,6 +31,12 @@ export function countRefusedConnections(server: Server, log: Logger): void {
     count(
       'max_connections',
       `client connections are closed as they come: ${server.maxConnections} are open, and no more are accepted`,
+    )
+  })
+  server.on(CLIENT_DROP, (address: string) => {
+    count(
+      'max_connections_per_client',
+      `connections of ${address} are closed as they come: as many are open as entrypoint.maxConnectionsPerClient allows`,
     )
   })
   server.on('error', (error: NodeJS.ErrnoException) => {

@@ -13,6 +13,7 @@ import type { EntrypointConfig } from '../config/types'
 import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
+import { boundConnectionsPerClient, countConnectionsPerClient } from './connections-per-client'
 import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
@@ -82,6 +83,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   // Counted in `request-faults.ts`: Node counts by halves, and older ones drop what is too much without a word.
   server.maxHeadersCount = 0
   applyLimits(server, config)
+  countConnectionsPerClient(server)
   // Node would answer 100 by itself, before anybody looked whether the request may pass at all.
   server.on('checkContinue', (request: IncomingMessage, response) => {
     expectingContinue.add(request)
@@ -150,6 +152,7 @@ export function applyLimits(server: Server, config: EntrypointConfig): void {
   server.requestTimeout = config.requestTimeoutMs
   server.keepAliveTimeout = config.keepAliveTimeoutMs
   server.maxConnections = config.maxConnections
+  boundConnectionsPerClient(server, config)
   // Node looks at it when a connection is opened; its types do not know that.
   Object.assign(server, { maxHeaderSize: config.maxHeaderBytes })
   maxUrlBytes.set(server, config.maxUrlBytes)

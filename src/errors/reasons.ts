@@ -65,6 +65,12 @@ export const REASONS = {
   // Nobody is waiting for the answer any more. 499 after nginx; RFC 9110 knows no code for it.
   client_closed: { outcome: 'client_closed', status: 499, title: 'The client closed the connection' },
   client_stalled: { outcome: 'client_closed', status: 499, title: 'The client stopped reading' },
+  /** Other clients waited for the connection that it held. */
+  slow_client_evicted: {
+    outcome: 'client_closed',
+    status: 499,
+    title: 'The client held a connection that others needed',
+  },
 } as const satisfies Readonly<Record<string, ReasonRow>>
 
 export type Reason = keyof typeof REASONS

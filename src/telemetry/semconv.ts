@@ -62,6 +62,10 @@ export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration
 export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
 /** UpDownCounter, `{stream}`: event streams and WebSockets that are open. */
 export const METRIC_STREAM_ACTIVE = 'gateway.stream.active'
+/** Gauge, `By`: bytes of responses that wait in the gateway for clients that read slowly. */
+export const METRIC_RESPONSE_BUFFER_USAGE = 'gateway.response_buffer.usage'
+/** Counter, `{response}`: responses whose upstream had to wait because the buffer of all responses together was full. */
+export const METRIC_RESPONSE_BUFFER_EXHAUSTED = 'gateway.response_buffer.exhausted'
 /** Gauge, `s` since 1970: when the certificate of the listener expires. */
 export const METRIC_TLS_CERTIFICATE_NOT_AFTER = 'gateway.tls.certificate.not_after'
 /** Counter, `{handshake}`, by `error.type`: connections that never became secure. */
@@ -107,7 +111,7 @@ export const METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP = 'gateway.config.last_
 /** Counter, `{reload}`, by result: times that the file was read again. */
 export const METRIC_CONFIG_RELOADS = 'gateway.config.reloads'
 
-/** Counter, `{connection}`, by `error.type` (`max_connections`, `no_descriptors`, `other`): clients' connections closed as they came. */
+/** Counter, `{connection}`, by `error.type` (`max_connections`, `max_connections_per_client`, `no_descriptors`, `other`): clients' connections closed as they came. */
 export const METRIC_CONNECTIONS_REFUSED = 'gateway.connections.refused'
 /** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
 export const METRIC_LOG_DROPPED = 'gateway.log.dropped'

@@ -2,6 +2,7 @@ import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { ClientTelemetry } from './client-telemetry'
 import { RequestBody } from './request-body'
+import { observedResponseMemory } from './response-memory'
 import { slowestPace } from './upload-pace'
 import { sendCall, type CallOptions } from './upstream-call'
 import type { Upstream } from './upstream'
@@ -34,12 +35,16 @@ export interface ForwardOptions {
   readonly forwarding: Partial<Forwarding>
   readonly fieldRules: CallOptions['fieldRules']
   readonly clientStallMs: CallOptions['clientStallMs']
+  /** Bytes a second that a client must take of a response that is there for it, over `clientStallMs`. */
+  readonly minDownloadRate: number
+  readonly responseBuffer: CallOptions['responseBuffer']
   /** Called once when the call failed; answers the client if that is still possible. */
   readonly onFailure: (exchange: Exchange, error: unknown) => void
 }
 
 /**
- * The last stage: sends the request to a target and its response to the client, both as streams, nothing buffered.
+ * The last stage: sends the request to a target and its response to the client, both as streams. What a client does not
+ * take at once of its response waits here, within bounds.
  *
  * On undici's dispatch level, because its promises and streams cost as much again as the call itself
  * (`docs/performance.md`).
@@ -61,6 +66,9 @@ export function forward(options: ForwardOptions): Stage {
     idleMs: timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
     totalMs: timeouts.totalMs ?? upstream.timeouts.totalMs,
     fieldRules,
+    leastDownload: { bytesPerSecond: options.minDownloadRate, perMs: clientStallMs },
+    responseBuffer: options.responseBuffer,
+    responseMemory: observedResponseMemory(),
     replacedFields: replacedTraceFields(),
   }
   const slowest = slowestPace(minUploadRate, clientStallMs)

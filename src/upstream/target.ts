@@ -1,13 +1,20 @@
 import { isIP, type Socket } from 'node:net'
 import { Pool, type buildConnector, type Client, type Dispatcher } from 'undici'
 import type { Attributes } from '@opentelemetry/api'
-import type { CircuitBreakerConfig, HealthCheckConfig, TargetConfig, UpstreamTlsConfig } from '../config/types'
+import type {
+  CircuitBreakerConfig,
+  FairnessConfig,
+  HealthCheckConfig,
+  TargetConfig,
+  UpstreamTlsConfig,
+} from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
 import { Circuit, type CircuitState } from './circuit'
 import { toTargetAttributes, type TargetAttributes } from './client-telemetry'
 import { ConnectionProbe } from './connection-probe'
+import { ConnectionQueue } from './connection-queue'
 import { createConnector, type UpstreamTls } from './connector'
 import { hashOf } from './hash'
 import { HealthCheck } from './health-check'
@@ -22,6 +29,7 @@ export interface TargetSettings extends TargetConfig {
   readonly tls: UpstreamTlsConfig | undefined
   readonly maxConnections: number
   readonly maxHeaderBytes: number
+  readonly fairness: FairnessConfig
   readonly connectionLifetimeMs: number
   /** Strict; comes before `ejection`. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
@@ -47,6 +55,8 @@ export interface TargetFollower {
 export class Target {
   readonly origin: string
   readonly pool: Pool
+  /** Which call gets one of the pool's connections. */
+  readonly connections: ConnectionQueue
   readonly attributes: TargetAttributes
   /** Of its gauges. */
   readonly labels: Attributes
@@ -82,6 +92,7 @@ export class Target {
     this.seed = hashOf(origin)
     this.#clientOptions = clientOptions(settings, connect)
     this.pool = createPool(settings, this.#clientOptions)
+    this.connections = new ConnectionQueue({ connections: maxConnections, ...settings.fairness })
     // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
     this.#maxWaitingCalls = Math.max(100, 10 * maxConnections)
     this.attributes = toTargetAttributes(upstreamName, origin)
@@ -120,8 +131,18 @@ export class Target {
     return this.circuit?.isDown === true
   }
 
-  /** So many calls wait for its connections that another one would wait in vain. */
-  get isFull(): boolean {
+  /**
+   * So many calls wait for its connections that another one of this client would wait in vain. A tenth more may wait of
+   * clients that wait with less than their share of it: no other client can keep them out of the queue.
+   */
+  isFullFor(key: string): boolean {
+    if (this.waitingCalls < this.#maxWaitingCalls) return false
+    const most = this.#maxWaitingCalls * 1.1
+    return this.waitingCalls >= most || this.connections.waitingOf(key) >= this.connections.shareOf(most)
+  }
+
+  /** Whether `isFullFor` needs to be asked at all. */
+  get isCrowded(): boolean {
     return this.waitingCalls >= this.#maxWaitingCalls
   }
 
@@ -168,6 +189,7 @@ export class Target {
     this.circuit?.stop()
     this.#probe.stop()
     this.names?.stop()
+    this.connections.close(new GatewayError('draining'))
     for (const socket of this.#upgraded) socket.destroy(new GatewayError('draining'))
     const dispatchers = [this.pool, ...this.#freshClients]
     await Promise.all([

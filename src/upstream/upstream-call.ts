@@ -3,15 +3,27 @@ import type { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
+import { consumerOrClientKey } from '../exchange/client-key'
 import type { Exchange, Upgrade } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry, ClientTelemetry } from './client-telemetry'
 import { asksForConnectionLogin, isConnectionLogin } from './connection-login'
+import type { ClientShare, ConnectionUser } from './connection-queue'
+import {
+  countDownload,
+  endDownload,
+  expectDownload,
+  expectEnd,
+  type LeastDownload,
+  type WaitingResponse,
+} from './download-pace'
+import { NO_CONNECTION } from './failure-set'
 import { passInformation } from './information'
 import type { RequestBody } from './request-body'
 import { buildRequestHeaders, joined, type FieldRules } from './request-headers'
+import { ResponseBuffer, type BufferOwner, type ResponseBufferLimits, type ResponseMemory } from './response-buffer'
 import {
   buildTrailers,
   fieldsForClient,
@@ -20,7 +32,6 @@ import {
   writeHeaderSection,
   type ParsedHeaders,
 } from './response-headers'
-import { NO_CONNECTION } from './failure-set'
 import { isIdempotent } from './retry-policy'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
@@ -42,6 +53,11 @@ export interface CallOptions {
   readonly responseMs: number
   /** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
   readonly clientStallMs: number
+  /** What a client must take of a response that is there for it. */
+  readonly leastDownload: LeastDownload
+  /** How much of a response may wait here for its client. */
+  readonly responseBuffer: ResponseBufferLimits
+  readonly responseMemory: ResponseMemory
   /** How long between two chunks. */
   readonly idleMs: number
   /** How long everything may take, from the request's header section to the last byte of its response. */
@@ -101,14 +117,14 @@ export function sendCall(
     upgrade: exchange.upgrade === undefined ? null : 'websocket',
   }
   if (isConnectionLogin(exchange.request.headers.authorization)) dispatched.reset = true
-  if (resend?.needsFreshConnection) target.dispatchFresh(dispatched, call)
-  else target.pool.dispatch(dispatched, call)
-  call.onDispatched()
+  call.begin(dispatched)
 }
 
 /** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
-class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCall {
-  client: UpstreamClient | undefined
+class UpstreamCall
+  implements Dispatcher.DispatchHandler, ConnectedCall, TimedCall, ConnectionUser, WaitingResponse, BufferOwner
+{
+  connection: UpstreamClient | undefined
   readonly #exchange: Exchange
   readonly #target: Target
   #body: RequestBody | null
@@ -135,11 +151,25 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   #continueTimer: NodeJS.Timeout | undefined
   /** Runs while the call waits for a connection. */
   #patience: NodeJS.Timeout | undefined
-  /** undici keeps it until there is a connection, even when it has been settled meanwhile. */
+  /** It has no connection yet. undici keeps it until there is one, even when it has been settled meanwhile. */
   #isQueued = false
+  /** What undici is given as soon as other calls leave a connection to this one. */
+  #request: Dispatcher.DispatchOptions | undefined
+  #holdsConnection = false
+  /** Made when the client falls behind. */
+  #buffer: ResponseBuffer | undefined
   #isOutOfTime = false
   /** undici has nothing more to say. */
   #isOver = false
+  // Of `ConnectionQueue`.
+  client: ClientShare | undefined
+  next: ConnectionUser | undefined
+  previous: ConnectionUser | undefined
+  queuedAt = 0
+  yieldingSince = 0
+  // Of `download-pace.ts`.
+  paceIndex = -1
+  takeBy = Infinity
 
   constructor(
     exchange: Exchange,
@@ -169,18 +199,42 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     }
   }
 
-  /** Most calls are under way by now. */
-  onDispatched(): void {
-    if (this.#controller !== undefined || this.#settled) return
+  /** Most calls are under way when this returns. */
+  begin(request: Dispatcher.DispatchOptions): void {
+    const { connections } = this.#target
+    if (connections.enter(this, consumerOrClientKey(this.#exchange))) {
+      this.#holdsConnection = true
+      this.#dispatch(request)
+      if (this.#controller !== undefined || this.#settled) return
+    } else this.#request = request
     this.#isQueued = true
     this.#target.waitingCalls++
     WITHOUT_CONNECTION.add(this)
+  }
+
+  #dispatch(request: Dispatcher.DispatchOptions): void {
+    if (this.#resend?.needsFreshConnection) this.#target.dispatchFresh(request, this)
+    else this.#target.pool.dispatch(request, this)
+  }
+
+  /** Another call has left a connection to this one. */
+  onConnection(): void {
+    const request = this.#request as Dispatcher.DispatchOptions
+    this.#request = undefined
+    this.#holdsConnection = true
+    // It was another request's turn until now.
+    context.with(this.#exchange.context, () => this.#dispatch(request))
   }
 
   /** A connection that an answer has just left free is used before the turn ends: most calls need no timer for it. */
   beginPatience(): void {
     if (!this.#isQueued || this.#settled) return
     this.#patience = setTimeout(onPatienceEnd, this.#options.connectionMs, this)
+  }
+
+  /** The target closes: no call gets a connection any more. */
+  onNoConnection(error: Error): void {
+    this.#fail(error)
   }
 
   /** Connections are taken by other calls: a client must not wait for them without a bound. */
@@ -190,11 +244,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
 
   /** The client went away: the upstream must not go on working for nobody. */
   onClientClose(): void {
+    this.#buffer?.close()
+    endDownload(this)
     if (this.#settled) return
     this.#settle()
     this.#exchange.conclude('client_closed', 'client_closed')
     this.#endTelemetry('client_closed', undefined)
-    this.#controller?.abort(CLIENT_CLOSED)
+    if (this.#controller) this.#controller.abort(CLIENT_CLOSED)
+    else if (this.#isOver) this.#body?.destroy() // undici has never seen it
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -202,7 +259,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     // While the call waited for a connection the client may have left. Thrown, because abort() would cost the connection.
     if (this.#settled) throw CLIENT_CLOSED
     this.#controller = controller
-    this.#isReused = this.client?.countUse() === true
+    this.#isReused = this.connection?.countUse() === true
     this.#telemetry.sent()
     this.#timer.start()
     if (this.#body !== null) BEGUN_UPLOADS.add(this)
@@ -255,7 +312,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     writeHeaderSection(response, statusCode, reasonPhrase(statusMessage), fields)
     // Now that it cannot give way to another call any more.
-    if (headers['content-type']?.includes('text/event-stream')) this.#exchange.becameStream('event_stream')
+    if (headers['content-type']?.includes('text/event-stream')) {
+      this.#exchange.becameStream('event_stream')
+      this.#target.connections.streams(this)
+    }
     // A stream may send its first byte much later; its header section must not wait for that.
     BEGUN_ANSWERS.add(this)
   }
@@ -268,6 +328,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     socket: Duplex,
   ): void {
     this.#isOver = true
+    // Its connection is no longer one of the pool, which opens another one when it needs it.
+    this.#releaseConnection()
     if (this.#settled) return void socket.destroy()
     const protocol = joined(headers['upgrade'])
     if (protocol?.toLowerCase() !== 'websocket') {
@@ -309,40 +371,120 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#timer.moved()
     this.#bodyStarted = true
     const sink = this.#sink
+    if (this.#buffer?.isBehind) return this.#keepForClient(controller, chunk, this.#buffer)
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
       // The last chunk of a known length goes out with the end: one write less for nearly every response.
       this.#settle()
       this.#telemetry.responded(this.#statusCode as number)
       if (chunk.length > LONGEST_TEXT) sink.end(chunk)
       else sink.end(chunk.toString('latin1'), 'latin1') // each byte a character
+      this.#expectTaken()
       return
     }
-    if (!sink.write(chunk)) {
+    if (sink.write(chunk)) return
+    const { response } = this.#exchange
+    // What policies make of a body has the backpressure of their streams.
+    if (sink !== response) {
       controller.pause()
       sink.once('drain', () => {
         this.#timer.moved()
         controller.resume()
       })
     }
+    // Node says that there is too much also of a large chunk that the connection has taken at once.
+    else if (response.writableLength > 0) this.#fallBehind(controller)
+  }
+
+  /** The client has not taken everything: what comes next waits in the gateway, so that the upstream can go on. */
+  #fallBehind(controller: Dispatcher.DispatchController): void {
+    const { responseBuffer, responseMemory, leastDownload } = this.#options
+    this.#buffer ??= new ResponseBuffer(this.#exchange.response, responseBuffer, responseMemory, this)
+    this.#buffer.fallBehind()
+    expectDownload(this, leastDownload)
+    if (!this.#buffer.hasRoom()) this.#pause(controller)
+  }
+
+  #keepForClient(controller: Dispatcher.DispatchController, chunk: Buffer, buffer: ResponseBuffer): void {
+    const hasRoom = buffer.write(chunk)
+    if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
+      this.#settle()
+      this.#telemetry.responded(this.#statusCode as number)
+      buffer.end(() => this.#exchange.response.end())
+    } else if (!hasRoom) this.#pause(controller)
+  }
+
+  #pause(controller: Dispatcher.DispatchController): void {
+    controller.pause()
+    this.#target.connections.stalled(this)
+  }
+
+  onProgress(bytes: number): void {
+    this.#timer.moved()
+    countDownload(this, bytes, this.#options.leastDownload)
+  }
+
+  onRoom(): void {
+    this.#target.connections.moves(this)
+    if (!this.#isOver) this.#controller?.resume()
+  }
+
+  onCaughtUp(): void {
+    endDownload(this)
+  }
+
+  /** The end of a response is written: a client that does not read it must not hold its connection for ever. */
+  #expectTaken(): void {
+    const { writableLength } = this.#exchange.response
+    if (writableLength > 0) expectEnd(this, writableLength, this.#options.leastDownload)
+  }
+
+  get isTaken(): boolean {
+    return this.#buffer?.isBehind !== true && this.#exchange.response.writableLength === 0
+  }
+
+  onTooSlow(): void {
+    this.#endForClient('client_stalled')
+  }
+
+  yieldConnection(): void {
+    this.#endForClient('slow_client_evicted')
+  }
+
+  /** Cuts off a client that does not read. */
+  #endForClient(reason: Reason): void {
+    const failure = new GatewayError(reason)
+    if (!this.#settled) return this.#controller?.abort(failure)
+    // The upstream has long been done with it.
+    context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
+    this.#exchange.response.destroy(failure)
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#isOver = true
-    if (this.#asksForLogin) this.client?.closeConnection()
+    if (this.#asksForLogin) this.connection?.closeConnection()
+    this.#releaseConnection()
     if (this.#settled) return
     this.#settle()
     this.#telemetry.responded(this.#statusCode as number)
-    const { response } = this.#exchange
     const raw = (controller.rawTrailers ?? []) as readonly (Buffer | string)[]
+    if (this.#buffer?.isBehind) this.#buffer.end(() => this.#endResponse(raw))
+    else this.#endResponse(raw)
+  }
+
+  #endResponse(rawTrailers: readonly (Buffer | string)[]): void {
+    const { response, route } = this.#exchange
     // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
-    if (raw.length > 0 && this.#sink === response)
-      response.addTrailers(buildTrailers(raw, this.#exchange.route?.responseEdits))
+    if (rawTrailers.length > 0 && this.#sink === response) {
+      response.addTrailers(buildTrailers(rawTrailers, route?.responseEdits))
+    }
     this.#sink.end()
+    this.#expectTaken()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#isOver = true
     this.#leaveQueue()
+    this.#releaseConnection()
     this.#fail(error)
   }
 
@@ -508,6 +650,13 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#settled = true
     this.#stopTimers()
     this.#target.end()
+    if (this.#request !== undefined) this.#withdraw()
+  }
+
+  #releaseConnection(): void {
+    if (!this.#holdsConnection) return
+    this.#holdsConnection = false
+    this.#target.connections.release(this)
   }
 
   #stopTimers(): void {
@@ -515,6 +664,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     clearTimeout(this.#deadline)
     clearTimeout(this.#patience)
     clearTimeout(this.#continueTimer)
+  }
+
+  /** It waits no longer for other calls to leave it a connection; whatever has ended it says so itself. */
+  #withdraw(): void {
+    this.#request = undefined
+    this.#isOver = true
+    this.#target.waitingCalls--
+    this.#target.connections.leave(this)
   }
 
   #leaveQueue(): void {

@@ -3,7 +3,7 @@ import { Client, errors, type buildConnector, type Dispatcher } from 'undici'
 
 /** A call that wants to know which connection it got. */
 export interface ConnectedCall {
-  client: UpstreamClient | undefined
+  connection: UpstreamClient | undefined
 }
 
 /** undici's client, which has one connection at a time, with what undici does not say of that connection. */
@@ -28,7 +28,7 @@ export class UpstreamClient extends Client {
 
   /** The pool calls this with the client that it chose. */
   override dispatch(options: Dispatcher.DispatchOptions, call: Dispatcher.DispatchHandler & ConnectedCall): boolean {
-    call.client = this
+    call.connection = this
     return super.dispatch(options, call)
   }
 

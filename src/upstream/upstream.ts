@@ -2,6 +2,7 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { UpstreamConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
+import { consumerOrClientKey } from '../exchange/client-key'
 import type { Exchange } from '../exchange/exchange'
 import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
@@ -99,8 +100,10 @@ export class Upstream {
   /** Undefined when too many calls wait for each of them. */
   #choose(candidates: readonly Target[], exchange: Exchange): Target | undefined {
     const target = this.#balancer.choose(candidates, exchange)
-    if (!target.isFull) return target
-    const others = candidates.filter(({ isFull }) => !isFull)
+    if (!target.isCrowded) return target
+    const key = consumerOrClientKey(exchange)
+    if (!target.isFullFor(key)) return target
+    const others = candidates.filter(other => !other.isFullFor(key))
     return others.length === 0 ? undefined : this.#balancer.choose(others, exchange)
   }
 
@@ -110,7 +113,7 @@ export class Upstream {
       name: this.name,
       panicking: this.isPanicking,
       targets: this.targets.map(
-        ({ origin, isAvailable, circuit, healthCheck, names, activeCalls, pool: { stats } }) => ({
+        ({ origin, isAvailable, circuit, healthCheck, names, activeCalls, connections, pool: { stats } }) => ({
           target: origin,
           healthy: isAvailable,
           ...(circuit && { circuit: circuit.state }),
@@ -119,7 +122,7 @@ export class Upstream {
           }),
           ...(names && { name: { addresses: names.addresses, lastFailure: names.lastFailure ?? null } }),
           activeCalls,
-          connections: { open: stats.connected, free: stats.free, waitingCalls: stats.queued },
+          connections: { open: stats.connected, free: stats.free, waitingCalls: connections.waiting + stats.queued },
         }),
       ),
     }
@@ -221,6 +224,7 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     tls,
     maxConnections,
     maxHeaderBytes,
+    fairness,
     connectionLifetimeMs,
     circuitBreaker,
     healthCheck,
@@ -234,6 +238,7 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     tls,
     maxConnections,
     maxHeaderBytes,
+    fairness,
     connectionLifetimeMs,
     circuitBreaker,
     ejection,

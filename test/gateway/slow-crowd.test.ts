@@ -26,7 +26,7 @@ describe('five hundred clients that are slow on purpose', () => {
       else request.on('end', () => response.end('ok'))
     })
     pipeline = await startPipeline({
-      entrypoint: { headersTimeout: '8s', stallTimeout: '8s', maxConnections: 600 },
+      entrypoint: { headersTimeout: '8s', stallTimeout: '8s', maxConnections: 600, maxConnectionsPerClient: 600 },
       upstreams: {
         app: { targets: [upstream.url], maxConnections: 400, timeouts: { response: '1s' } },
         downloads: { targets: [upstream.url], timeouts: { response: '1s' } },

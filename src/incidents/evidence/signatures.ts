@@ -99,6 +99,7 @@ export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'c
   expectation_failed: ['clients', 'expected what HTTP does not have'],
   client_closed: ['clients', 'went away before the answer'],
   client_stalled: ['clients', 'stopped reading the answer'],
+  slow_client_evicted: ['clients', 'held connections that others waited for'],
 }
 
 /** "37 of 40: orders → 10.0.0.7:9001 refused the connection". */

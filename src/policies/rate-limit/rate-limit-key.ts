@@ -1,13 +1,7 @@
 import { hash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
-import { ipKeyGenerator } from 'express-rate-limit'
 import type { RateLimitKey } from '../../config/values/rate-limit-key'
+import { clientKey } from '../../exchange/client-key'
 import type { Exchange } from '../../exchange/exchange'
-
-/** IPv6 addresses whose block is remembered: to find it costs more than all else that is done for a key. */
-const MAX_KNOWN_BLOCKS = 10_000
-
-const blocks = new Map<string, string>()
 
 /** Makes the text that a policy counts by out of a request: never longer than some 100 characters, never a secret. */
 export function createKeyOf(key: RateLimitKey): (exchange: Exchange) => string {
@@ -29,24 +23,6 @@ function keyOfPart(part: RateLimitKey[number]): (exchange: Exchange) => string {
   if (part === 'consumer' || part === 'api-key')
     return exchange => exchange.consumer?.countedAs[part] ?? clientKey(exchange)
   return headerKey(part.slice('header:'.length))
-}
-
-/** Clients that a trusted proxy does not know share one count: each could otherwise choose a fresh one. */
-const UNKNOWN_CLIENT = 'unknown'
-
-function clientKey({ clientAddress }: Exchange): string {
-  if (clientAddress === '') return UNKNOWN_CLIENT
-  return isIPv6(clientAddress) ? blockOf(clientAddress) : clientAddress
-}
-
-/** One client has more IPv6 addresses than can be counted. */
-function blockOf(address: string): string {
-  const known = blocks.get(address)
-  if (known !== undefined) return known
-  const block = ipKeyGenerator(address)
-  if (blocks.size >= MAX_KNOWN_BLOCKS) blocks.clear()
-  blocks.set(address, block)
-  return block
 }
 
 /**

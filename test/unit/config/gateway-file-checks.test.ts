@@ -233,6 +233,22 @@ describe('what must hold between the keys of gateway.yaml', () => {
     assert.equal(configOf(gatewayYaml({ entrypoint: 'maxHeaderSize: 4KiB' })).entrypoint.maxUrlBytes, 8_192)
   })
 
+  it('refuses a response that may buffer more than all of them together', () => {
+    const wrong = {
+      'responseBuffer: { perResponse: 65MiB }': /perResponse.*is more than total$/,
+      'responseBuffer: { total: 512KiB }': /total.*is less than perResponse$/,
+    }
+    for (const [entrypoint, said] of Object.entries(wrong)) {
+      const [problem, ...more] = problemsIn(gatewayYaml({ entrypoint }))
+      assert.deepEqual(more, [])
+      assert.match(`${problem?.where} ${problem?.problem}`, said)
+    }
+    const { responseBuffer } = configOf(
+      gatewayYaml({ entrypoint: 'responseBuffer: { perResponse: 64MiB }' }),
+    ).entrypoint
+    assert.deepEqual(responseBuffer, { perResponseBytes: 67_108_864, totalBytes: 67_108_864 })
+  })
+
   it('refuses a file without upstreams or routes', () => {
     assert.deepEqual(
       problemsIn('upstreams: {}\nroutes: []\n').map(({ where, problem }) => [where, problem]),

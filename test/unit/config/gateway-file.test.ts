@@ -88,6 +88,8 @@ describe('a valid gateway.yaml', () => {
         requestTimeoutMs: 0,
         stallTimeoutMs: 60_000,
         minUploadRate: 100,
+        minDownloadRate: 1_024,
+        responseBuffer: { perResponseBytes: 1_048_576, totalBytes: 67_108_864 },
         keepAliveTimeoutMs: 65_000,
         maxHeaderBytes: 16_384,
         maxHeaderFields: 100,
@@ -97,6 +99,7 @@ describe('a valid gateway.yaml', () => {
         metrics: true,
         tls: undefined,
         maxConnections: 10_000,
+        maxConnectionsPerClient: 9_000,
       },
       consumers: [],
       upstreams: [
@@ -108,6 +111,7 @@ describe('a valid gateway.yaml', () => {
           timeouts: { connectMs: 1_000, responseMs: 30_000, idleMs: undefined, totalMs: undefined },
           maxConnections: 128,
           maxHeaderBytes: 16_384,
+          fairness: { reservePercent: 10, streamPercent: 50 },
           connectionLifetimeMs: 60_000,
           tls: undefined,
           retries: undefined,
@@ -144,6 +148,8 @@ describe('a valid gateway.yaml', () => {
       requestTimeoutMs: 5_400_000,
       stallTimeoutMs: 10_000,
       minUploadRate: 1_024,
+      minDownloadRate: 1_024,
+      responseBuffer: { perResponseBytes: 1_048_576, totalBytes: 67_108_864 },
       keepAliveTimeoutMs: 86_400_000,
       maxHeaderBytes: 1_048_576,
       maxHeaderFields: 10_000,
@@ -153,6 +159,7 @@ describe('a valid gateway.yaml', () => {
       metrics: false,
       tls: undefined,
       maxConnections: 1_000_000,
+      maxConnectionsPerClient: 900_000,
     })
     assert.deepEqual(
       upstreams.map(({ name, targets, timeouts, maxConnections }) => ({ name, targets, ...timeouts, maxConnections })),

@@ -179,6 +179,7 @@ describe('docs/gateway.schema.json', () => {
       'key',
       'maxAge',
       'maxBodySize',
+      'maxConnectionsPerClient',
       'methods',
       'methods',
       'response',

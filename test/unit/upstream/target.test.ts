@@ -13,6 +13,7 @@ describe('a target that is closed', () => {
       tls: undefined,
       maxConnections: 1,
       maxHeaderBytes: 16_384,
+      fairness: { reservePercent: 10, streamPercent: 50 },
       connectionLifetimeMs: 1_000,
       circuitBreaker: undefined,
       ejection: undefined,

@@ -1,0 +1,27 @@
+import { metrics, type Counter } from '@opentelemetry/api'
+import * as semconv from '../telemetry/semconv'
+import { ResponseMemory } from './response-buffer'
+
+/** Of this process: the bound of all responses together holds whatever file they were begun by. */
+const memory = new ResponseMemory()
+let isObserved = false
+
+/** The memory of responses that wait for their clients; its metrics begin with the first caller, when a collector is there. */
+export function observedResponseMemory(): ResponseMemory {
+  if (isObserved) return memory
+  isObserved = true
+  const meter = metrics.getMeter(semconv.SCOPE_NAME)
+  meter
+    .createObservableGauge(semconv.METRIC_RESPONSE_BUFFER_USAGE, {
+      unit: 'By',
+      description: 'Bytes of responses that wait in the gateway for clients that read slowly',
+    })
+    .addCallback(result => result.observe(memory.usage))
+  const exhausted: Counter = meter.createCounter(semconv.METRIC_RESPONSE_BUFFER_EXHAUSTED, {
+    unit: '{response}',
+    description: 'Responses whose upstream had to wait because the buffer of all responses together was full',
+  })
+  exhausted.add(0)
+  memory.onExhausted = () => exhausted.add(1)
+  return memory
+}
