@@ -6,7 +6,7 @@ export interface FieldMeta {
   readonly description: string
   /** In place of a type, where several kinds of values will do. */
   readonly anyOf?: readonly object[]
-  readonly type?: 'string' | 'integer' | 'boolean'
+  readonly type?: 'string' | 'integer' | 'number' | 'boolean'
   readonly pattern?: string
   readonly enum?: readonly string[]
   readonly minimum?: number
