@@ -3,6 +3,7 @@ import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem } from '../config/types'
+import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
 import type { RedisConnection } from '../redis/connection'
@@ -42,6 +43,7 @@ export interface Policy<
   resolve(written: z.output<Schema>, file: FileParts): Config
   check(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
   create(config: Defined<Config>, resources: PolicyResources): InternalHooks
+  refuses(config: Defined<Config>): readonly Reason[]
   describe(config: Defined<Config>): readonly Line[]
   explain(config: Defined<Config>, exchange: Exchange): string
 }
@@ -51,7 +53,7 @@ export type Place = 'route' | 'entrypoint'
 
 /** What somebody writes to define a policy. Everything but name and schema may be left out. */
 export interface PolicyDefinition<Name extends string, Schema extends z.ZodType, Config, Under> extends Partial<
-  Omit<Policy, 'name' | 'under' | 'schema' | 'resolve' | 'check' | 'create' | 'describe' | 'explain'>
+  Omit<Policy, 'name' | 'under' | 'schema' | 'resolve' | 'check' | 'create' | 'refuses' | 'describe' | 'explain'>
 > {
   readonly name: Name
   readonly schema: Schema
@@ -67,6 +69,11 @@ export interface PolicyDefinition<Name extends string, Schema extends z.ZodType,
   check?(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
   /** Called once per route and snapshot, where the key has a value. A hook that is left out costs nothing. */
   create?(config: Defined<Config>, resources: PolicyResources): InternalHooks
+  /**
+   * Why it may refuse requests. These reasons are counted with 0 from the start: `rate()` does not see the first burst of a
+   * series that is born with it.
+   */
+  refuses?(config: Defined<Config>): readonly Reason[]
   /** What `/routes`, `npm run routes` and `explain` say of it. Never a secret. */
   describe?(config: Defined<Config>): readonly Line[]
   /** What `explain` adds to the first line after the policy has seen a request. */
@@ -167,6 +174,7 @@ export function definePolicy<
     resolve: written => written as Config,
     check: () => [],
     create: () => ({}),
+    refuses: () => [],
     describe: () => [],
     explain: () => '',
     ...definition,

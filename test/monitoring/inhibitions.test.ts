@@ -39,6 +39,12 @@ const CASES = [
     told: [fired('RedisMemoryHigh', redis), fired('RedisConnectionsHigh', { ...redis, instance: 'other:9121' })],
   },
   {
+    title: 'an incident service that takes no alerts is one message, and another target that is down a second one',
+    source: fired('IncidentReceiverFailing', { job: 'prometheus', instance: 'localhost:9090' }),
+    silenced: [fired('TargetDown', { job: 'incidents', instance: 'incidents:9095' })],
+    told: [fired('TargetDown', redis)],
+  },
+  {
     title: 'no gateway at all means that none of its targets is up',
     source: fired('GatewayAbsent', { job: 'myesi-api' }),
     silenced: [fired('TargetDown', gateway)],
