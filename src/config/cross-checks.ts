@@ -10,6 +10,7 @@ import { checkAmbiguity, checkNameSets, type UnderstoodMatch } from './match-che
 import { matchSchema } from './match-schema'
 import { nearestName } from './nearest-name'
 import { routeNameField, routeUpstreamField } from './schema'
+import { checkThresholds } from '../slo/slo-checks'
 import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
@@ -48,6 +49,7 @@ export function crossChecks(
     ...checkNameSets(routes, source),
     ...routes.flatMap(({ at }) => checkFieldNames(new CheckContext(source, at, 'match'), 'headers')),
     ...checkIdentity(source, files),
+    ...checkThresholds(source),
   ]
 }
 

@@ -6,6 +6,7 @@ import type { ConfigProblem } from '../config/types'
 import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
+import type { FileSlo } from '../slo/slo-schema'
 import type { RedisConnection } from '../redis/connection'
 import type { Route } from '../routing/route'
 import type { ReuseOrCreate } from '../runtime/resources'
@@ -40,7 +41,7 @@ export interface Policy<
   readonly needsUpstream: boolean
   /** `explain` does not run its `onRequest`: that would count, or ask others. */
   readonly hasSideEffects: boolean
-  resolve(written: z.output<Schema>, file: FileParts): Config
+  resolve(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   check(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
   create(config: Defined<Config>, resources: PolicyResources): InternalHooks
   refuses(config: Defined<Config>): readonly Reason[]
@@ -60,7 +61,7 @@ export interface PolicyDefinition<Name extends string, Schema extends z.ZodType,
   /** Default: `route`. */
   readonly under?: Under
   /** Adds what the rest of the file says: the entrypoint's lists, the tokens that are named. Default: nothing. */
-  resolve?(written: z.output<Schema>, file: FileParts): Config
+  resolve?(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   /**
    * What must hold between keys. Called for every route, also where parts of it are wrong.
    *
@@ -101,6 +102,12 @@ export type RegistryEntry = Policy | Step
 export interface FileParts {
   readonly entrypoint: z.output<typeof entrypointSchema>
   readonly tokens: Readonly<Record<string, z.output<typeof tokenSchema>>>
+  readonly slo: FileSlo
+}
+
+/** What is known of the route that a policy belongs to; of `entrypoint`, that it has no upstream. */
+export interface PlaceOfPolicy {
+  readonly hasUpstream: boolean
 }
 
 /** What hooks are made of, besides the configuration. */
@@ -154,7 +161,7 @@ export interface InternalHooks extends Hooks {
 /** What is said of a route. */
 export interface Line {
   /** Where pages and tables show it. */
-  readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls'
+  readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives'
   readonly text: string
   /** The subject of its line in `explain`, which then comes at the policy's turn; undefined: with the others, at the end. */
   readonly subject?: string

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { GatewayConfig } from '../config/gateway-config'
+import { DURATION_BUCKETS_S } from '../telemetry/semconv'
 import type { SloConfig } from './slo-schema'
 
 /** One promise about one route: a share of good requests over a window. */
@@ -17,6 +19,11 @@ export interface Objective {
 export interface RouteWithSlo {
   readonly template: string
   readonly slo: SloConfig | undefined
+}
+
+/** What the routes of a file promise. */
+export function objectivesIn({ routes }: Pick<GatewayConfig, 'routes'>): Objective[] {
+  return objectivesOf(routes.map(({ match, slo }) => ({ template: match.path, slo })))
 }
 
 /** All objectives, sorted by route, so that the same file always gives the same rules. */
@@ -60,4 +67,12 @@ export function objectivesHash(objectives: readonly Objective[]): string {
 /** Thresholds that must be boundaries of the duration histogram, or the latency objective cannot be computed. */
 export function latencyThresholds(objectives: readonly Objective[]): number[] {
   return [...new Set(objectives.flatMap(({ thresholdS }) => thresholdS ?? []))].toSorted((a, b) => a - b)
+}
+
+/** More boundaries than these would make every scrape of every route longer. */
+export const MAX_OWN_BOUNDARIES = 8
+
+/** The boundaries of the duration histogram in seconds, with those that these objectives need. */
+export function durationBoundaries(objectives: readonly Objective[]): readonly number[] {
+  return [...new Set([...DURATION_BUCKETS_S, ...latencyThresholds(objectives)])].toSorted((a, b) => a - b)
 }

@@ -17,6 +17,7 @@ export const ROUTE_DEFAULTS: Omit<RouteConfig, 'name' | 'match' | 'upstream'> = 
   maxBodySize: undefined,
   websocket: { idleTimeoutMs: 300_000 },
   rateLimit: [],
+  slo: undefined,
 }
 
 /** What a policy is whose file says only how many and in which time. */

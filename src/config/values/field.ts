@@ -32,21 +32,6 @@ export function field<T>(parse: Parse<T>, meta?: FieldMeta): z.ZodType<T> {
   return meta === undefined ? schema : schema.meta({ ...meta })
 }
 
-/**
- * A key that the file format knows and this version does not act on. It is refused: a gateway that reads `auth` and lets
- * everybody pass is worse than one that does not start.
- */
-export function notYet(consequence: string): z.ZodType {
-  const problem = `is part of the file format, but this version does not act on it yet (${consequence}): remove it`
-  return z
-    .unknown()
-    .superRefine((found, context) => {
-      if (found !== undefined) context.addIssue(issue({ mistake: { problem }, isAboutKey: true }))
-    })
-    .optional()
-    .meta({ description: `Not in this version: ${consequence}.`, not: {} })
-}
-
 function issue(params: IssueParams): { code: 'custom'; message: string; params: Record<string, unknown> } {
   return { code: 'custom', message: params.mistake.problem, params: { ...params } }
 }

@@ -156,6 +156,8 @@ describe('docs/gateway.schema.json', () => {
       'addPrefix',
       'apiKey',
       'auth',
+      'availability',
+      'availability',
       'body',
       'ca',
       'cert',
@@ -169,6 +171,8 @@ describe('docs/gateway.schema.json', () => {
       'idle',
       'jwt',
       'key',
+      'latency',
+      'latency',
       'maintenance',
       'maxAge',
       'maxBodySize',
@@ -183,6 +187,7 @@ describe('docs/gateway.schema.json', () => {
       'responseHeaders',
       'retries',
       'serverName',
+      'slo',
       'stripPrefix',
       'tier',
       'tls',
@@ -190,6 +195,7 @@ describe('docs/gateway.schema.json', () => {
       'total',
       'total',
       'upstream',
+      'window',
     ])
   })
 })
