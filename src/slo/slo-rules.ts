@@ -1,5 +1,5 @@
 import { BURN_ALERTS, burnFactor, WINDOWS, type BurnAlert, type Window } from './burn-rates'
-import { objectivesHash, type Objective } from './objectives'
+import { durationBoundaries, objectivesHash, type Objective } from './objectives'
 
 /** A rule of Prometheus, as its YAML has it. */
 export interface Rule {
@@ -20,7 +20,14 @@ export interface RuleGroup {
 export interface SloRuleOptions {
   /** Scrape job of the gateways. */
   readonly job: string
+  /** Labels that tell several gateways of one job apart, such as `cluster`: each of their values is judged by itself. */
+  readonly labels: readonly string[]
 }
+
+/** In the order in which they need each other: promtool evaluates groups in any order, and old series count as gone. */
+export const GROUP_NAMES = ['slo-objectives', 'slo-error-ratios', 'slo-error-budgets', 'slo-alerts']
+
+export const SHIPPED_OPTIONS: SloRuleOptions = { job: 'myesi-api', labels: [] }
 
 /** Faults that must lie in the long window before anybody is woken: below it a percentage means nothing. */
 export const LEAST_FAULTS = 10
@@ -37,26 +44,30 @@ export const LEAST_OUTAGE_FAULTS = 3
 export function sloRules(objectives: readonly Objective[], options: SloRuleOptions): RuleGroup[] {
   if (objectives.length === 0) return []
   return [
-    { name: 'slo-objectives', rules: [rulesInfo(objectives), ...objectives.map(objectiveRule)] },
+    {
+      name: 'slo-objectives',
+      rules: [rulesInfo(objectives, options), ...objectives.map(objective => objectiveRule(objective, options))],
+    },
     { name: 'slo-error-ratios', rules: ratioRules(objectives, options) },
-    // Once in five minutes: it adds up a month, and nobody needs it sooner.
-    { name: 'slo-error-budgets', interval: '5m', rules: budgetRules(objectives, options) },
+    // It adds up a month and need not be newer; but a series older than 5m counts as gone.
+    { name: 'slo-error-budgets', interval: '4m', rules: budgetRules(objectives, options) },
     {
       name: 'slo-alerts',
-      rules: [...burnAlerts(objectives, options), ...outageAlert(objectives, options), outdatedAlert(options)],
+      rules: [...burnAlerts(objectives, options), ...outageAlert(objectives, options)],
     },
   ]
 }
 
-function rulesInfo(objectives: readonly Objective[]): Rule {
-  return { record: 'slo:rules:info', expr: 'vector(1)', labels: { gateway_slo_hash: objectivesHash(objectives) } }
+/** Compared by GatewaySloRulesOutdated with what the gateways say. */
+function rulesInfo(objectives: readonly Objective[], { job }: SloRuleOptions): Rule {
+  return { record: 'slo:rules:info', expr: 'vector(1)', labels: { job, gateway_slo_hash: objectivesHash(objectives) } }
 }
 
-function objectiveRule({ route, slo, target }: Objective): Rule {
+function objectiveRule({ route, slo, target }: Objective, { job }: SloRuleOptions): Rule {
   return {
     record: 'slo:objective:ratio',
     expr: `vector(${Number((target / 100).toPrecision(12))})`,
-    labels: { http_route: route, slo },
+    labels: { job, http_route: route, slo },
   }
 }
 
@@ -90,7 +101,10 @@ interface Sli {
 }
 
 /** What is counted; latency objectives with one threshold share an expression. */
-function slisOf(objectives: readonly Objective[], { job }: SloRuleOptions): Sli[] {
+function slisOf(objectives: readonly Objective[], options: SloRuleOptions): Sli[] {
+  const { job } = options
+  const sumOf = (of: 'rate' | 'increase', selector: string, window: string): string =>
+    `sum by (${identity(options)}) (${of}(${selector}[${window}]))`
   const slis: Sli[] = []
   const available = objectives.filter(({ slo }) => slo === 'availability')
   if (available.length > 0) {
@@ -118,8 +132,9 @@ function slisOf(objectives: readonly Objective[], { job }: SloRuleOptions): Sli[
   return slis
 }
 
-function sumOf(of: 'rate' | 'increase', selector: string, window: string): string {
-  return `sum by (job, http_route) (${of}(${selector}[${window}]))`
+/** The labels of one judged route: `job, http_route`. */
+function identity({ labels }: SloRuleOptions): string {
+  return [...labels, 'job', 'http_route'].join(', ')
 }
 
 /** Prometheus 2.x stores le="1", 3.x le="1.0". */
@@ -142,7 +157,10 @@ function quoted(text: string): string {
   return JSON.stringify(text)
 }
 
-/** Bad and counted requests of five minutes, added up over the window: cheaper than a month of raw samples. */
+/**
+ * Bad and counted requests of five minutes, added up over the window: cheaper than a month of raw samples. What is counted
+ * twice is so in both, and only their ratio matters.
+ */
 function budgetRules(objectives: readonly Objective[], options: SloRuleOptions): Rule[] {
   const slis = slisOf(objectives, options)
   const remaining = Map.groupBy(objectives, ({ slo, windowMs }) => `${slo} ${windowMs}`)
@@ -151,22 +169,22 @@ function budgetRules(objectives: readonly Objective[], options: SloRuleOptions):
     ...recorded('job_http_route:slo_requests:increase5m', slis, ({ all }) => all('5m', 'increase')),
     {
       record: 'job_http_route:slo_error_budget_remaining:ratio',
-      expr: [...remaining.values()].map(remainingBudget).join('\nor\n'),
+      expr: [...remaining.values()].map(covered => remainingBudget(covered, options)).join('\nor\n'),
     },
   ]
 }
 
 /** Of objectives of one kind and window: 1 is untouched, 0 is used up, below 0 is broken. */
-function remainingBudget(objectives: readonly Objective[]): string {
+function remainingBudget(objectives: readonly Objective[], { job }: SloRuleOptions): string {
   const [{ slo, windowMs }] = objectives as [Objective]
-  const selector = `${routeMatcher(objectives)},slo="${slo}"`
+  const selector = `job=${quoted(job)},${routeMatcher(objectives)},slo="${slo}"`
   const days = `${windowMs / 86_400_000}d`
   return `1 - (
   sum_over_time(job_http_route:slo_bad_requests:increase5m{${selector}}[${days}])
   /
   (sum_over_time(job_http_route:slo_requests:increase5m{${selector}}[${days}]) > 0)
 )
-/ on (http_route, slo) group_left ()
+/ on (job, http_route, slo) group_left ()
 (1 - slo:objective:ratio{${selector}})`
 }
 
@@ -174,6 +192,8 @@ const NAMES = {
   availability: { page: 'GatewayErrorBudgetBurnFast', ticket: 'GatewayErrorBudgetBurnSlow' },
   latency: { page: 'GatewayLatencyBudgetBurnFast', ticket: 'GatewayLatencyBudgetBurnSlow' },
 } as const
+
+const OUTAGE = 'GatewayRouteUnavailable'
 
 const FAMILIES = { availability: 'faults', latency: 'latency' } as const
 const SUMMARIES = {
@@ -226,32 +246,40 @@ function burnAlert(
         summary: SUMMARIES[slo][urgency],
         description:
           `{{ $value | humanizePercentage }} of the requests to {{ $labels.http_route }} ${slo === 'latency' ? 'were too slow' : 'failed'} over the window that fired; ` +
-          `{{ with printf "slo:objective:ratio{http_route=%q,slo=\\"${slo}\\"}" $labels.http_route | query }}the objective is {{ . | first | value | humanizePercentage }} ${slo === 'latency' ? 'fast' : 'good'} requests{{ end }}.`,
-        budget: budgetAnnotation(slo),
+          `{{ with printf "slo:objective:ratio{job=%q,http_route=%q,slo=\\"${slo}\\"}" $labels.job $labels.http_route | query }}the objective is {{ . | first | value | humanizePercentage }} ${slo === 'latency' ? 'fast' : 'good'} requests{{ end }}.`,
+        budget: budgetAnnotation(slo, options),
         runbook_url: `monitoring/runbooks/${name}.md`,
         dashboard_url: '/d/myesi-gateway?var-route={{ $labels.http_route | urlquery }}',
-        exemplar_query: exemplarQuery(slo, covered),
+        exemplar_query: exemplarQuery(slo, covered, options),
       },
     },
   ]
 }
 
-function exemplarQuery(slo: Objective['slo'], objectives: readonly Objective[]): string {
-  const selector = 'job={{ printf "%q" $labels.job }},http_route={{ printf "%q" $labels.http_route }}'
+function exemplarQuery(slo: Objective['slo'], objectives: readonly Objective[], { labels }: SloRuleOptions): string {
+  const selector = [...labels, 'job', 'http_route'].map(name => `${name}={{ printf "%q" $labels.${name} }}`).join(',')
   if (slo === 'availability') return `http_server_request_duration_seconds_bucket{${selector},error_type!=""}`
   // Exemplars of a fast request would prove nothing: only the buckets above every threshold that is promised.
   const least = Math.min(...objectives.flatMap(({ thresholdS }) => thresholdS ?? []))
-  const above = [0.5, 0.75, 1, 2.5, 5, 7.5, 10].filter(bound => bound > least)
+  const above = durationBoundaries(objectives).filter(bound => bound > least)
   const bounds = above.map(bound => String(bound).replace('.', '[.]') + (Number.isInteger(bound) ? '(?:[.]0)?' : ''))
   return `http_server_request_duration_seconds_bucket{${selector},le=~"${[...bounds, '[+]Inf'].join('|')}"}`
 }
 
 /** "12.5 % of the error budget is left". Empty before the first budget was computed. */
-export function budgetAnnotation(slo: Objective['slo']): string {
+export function budgetAnnotation(slo: Objective['slo'], { labels }: Pick<SloRuleOptions, 'labels'>): string {
+  const names = [...labels, 'job', 'http_route']
+  const selector = [...names.map(name => `${name}=%q`), `slo=\\"${slo}\\"`].join(',')
   return (
-    `{{ with printf "job_http_route:slo_error_budget_remaining:ratio{job=%q,http_route=%q,slo=\\"${slo}\\"}" $labels.job $labels.http_route | query }}` +
+    `{{ with printf "job_http_route:slo_error_budget_remaining:ratio{${selector}}" ${names.map(name => `$labels.${name}`).join(' ')} | query }}` +
     '{{ . | first | value | humanizePercentage }} of the error budget is left{{ end }}'
   )
+}
+
+/** A ticket about faults that a page has told of already would be a second message about them. */
+function paged(slo: Objective['slo'], window: Window): string {
+  const pages = [NAMES[slo].page, ...(slo === 'availability' ? ['GatewayHttp500Spike', OUTAGE] : [])]
+  return `count_over_time(ALERTS{alertname=~"${pages.join('|')}",alertstate="firing"}[${window}])`
 }
 
 /**
@@ -265,64 +293,50 @@ function burning(
   factor: number,
   options: SloRuleOptions,
 ): string {
-  const selector = `{${routeMatcher(objectives)},slo="${slo}"}`
-  const bound = `on (http_route, slo) group_left () (${factor} * (1 - slo:objective:ratio${selector}))`
+  const selector = `{job=${quoted(options.job)},${routeMatcher(objectives)},slo="${slo}"}`
+  const bound = `on (job, http_route, slo) group_left () (${factor} * (1 - slo:objective:ratio${selector}))`
   const recent = urgency === 'page' && short !== '5m' ? [short, '5m' as const] : [short]
   const sli = slisOf(objectives, options).filter(one => one.slo === slo)
   const enough = sli.map(({ bad }) => `${bad(long, 'increase')} >= ${LEAST_FAULTS}`).join('\nor\n')
   return [
     `(\n${ratioSeries(long)}${selector} > ${bound}`,
     ...recent.map(window => `and\n${ratioSeries(window)}${selector} > ${bound}`),
-    `and on (job, http_route)\n(${enough})\n)`,
+    `and on (${identity(options)})\n(${enough})`,
+    ...(urgency === 'page' ? [] : [`unless on (${identity(options)})\n${paged(slo, short)}`]),
+    ')',
   ].join('\n')
 }
 
 /** The absolute companion of the ratios: a route that is rarely used and only fails. */
-function outageAlert(objectives: readonly Objective[], { job }: SloRuleOptions): Rule[] {
+function outageAlert(objectives: readonly Objective[], options: SloRuleOptions): Rule[] {
+  const { job } = options
+  const by = `sum by (${identity(options)})`
   const available = objectives.filter(({ slo }) => slo === 'availability')
   if (available.length === 0) return []
   const selector = `job=${quoted(job)},${routeMatcher(available)}`
   const faults = `gateway_requests_total{${selector},gateway_outcome="fault"}`
-  const name = 'GatewayRouteUnavailable'
+  const name = OUTAGE
   return [
     {
       alert: name,
-      expr: `sum by (job, http_route) (increase(${faults}[1h])) >= ${LEAST_OUTAGE_FAULTS}
+      expr: `${by} (increase(${faults}[1h])) >= ${LEAST_OUTAGE_FAULTS}
 and
-sum by (job, http_route) (increase(${faults}[30m])) > 0
+${by} (increase(${faults}[30m])) > 0
 and
-sum by (job, http_route) (increase(${faults}[1h] offset 30m)) > 0
+${by} (increase(${faults}[1h] offset 30m)) > 0
 unless
-sum by (job, http_route) (increase(gateway_requests_total{${selector},gateway_outcome="ok"}[1h])) > 0`,
+${by} (increase(gateway_requests_total{${selector},gateway_outcome="ok"}[1h])) > 0`,
       for: '1m',
       labels: { severity: 'critical', component: 'gateway', family: 'faults', slo: 'availability' },
       annotations: {
         summary: 'Every request to a rarely used route fails',
         description:
           'All of about {{ $value | humanize }} requests to {{ $labels.http_route }} within an hour failed, the first of them more than 30 minutes ago.',
-        budget: budgetAnnotation('availability'),
+        budget: budgetAnnotation('availability', options),
         runbook_url: `monitoring/runbooks/${name}.md`,
         dashboard_url: '/d/myesi-gateway?var-route={{ $labels.http_route | urlquery }}',
-        exemplar_query: exemplarQuery('availability', available),
+        exemplar_query: exemplarQuery('availability', available, options),
       },
     },
   ]
-}
-
-/** The gateway runs with other objectives than these rules were written from. */
-function outdatedAlert({ job }: SloRuleOptions): Rule {
-  const name = 'GatewaySloRulesOutdated'
-  return {
-    alert: name,
-    expr: `gateway_slo_info{job=${quoted(job)}} unless on (gateway_slo_hash) slo:rules:info`,
-    for: '15m',
-    labels: { severity: 'warning', component: 'gateway', family: 'configuration' },
-    annotations: {
-      summary: 'The SLO rules in Prometheus do not match gateway.yaml',
-      description:
-        '{{ $labels.instance }} runs with other objectives than the rules in Prometheus were made from. Run `npm run monitoring` and load its files.',
-      runbook_url: `monitoring/runbooks/${name}.md`,
-      dashboard_url: '/d/myesi-gateway',
-    },
-  }
 }

@@ -10,9 +10,11 @@ interface Range {
 /** Changes told of one alert. */
 const MAX_CHANGES = 10
 
+/** Gateways are known by a series that nothing else has: the scrape job may be called anything. */
+const OF_GATEWAYS = 'and on (job, instance) gateway_ops_info'
 /** Of the gateways themselves: a Collector tells of the same resource under a name of its own. */
-const RELEASES =
-  'max by (instance, service_version) (target_info{job="myesi-api"} and on (instance) gateway_ops_info{job="myesi-api"})'
+const RELEASES = `max by (instance, service_version) (target_info ${OF_GATEWAYS})`
+const RESTARTS = `time() - max by (instance) (process_uptime_seconds ${OF_GATEWAYS})`
 
 /** What changed in the time before: configurations, releases, restarts, Redis. */
 export async function findChanges(prometheus: PrometheusClient, range: Range, signal: AbortSignal): Promise<Change[]> {
@@ -20,7 +22,7 @@ export async function findChanges(prometheus: PrometheusClient, range: Range, si
     prometheus.queryRange('max by (instance, sha256) (gateway_config_info)', range, signal),
     prometheus.queryRange('min by (instance) (gateway_config_last_reload_successful)', range, signal),
     prometheus.queryRange(RELEASES, range, signal),
-    prometheus.queryRange('time() - max by (instance) (process_uptime_seconds{job="myesi-api"})', range, signal),
+    prometheus.queryRange(RESTARTS, range, signal),
     prometheus.queryRange('min(redis_up)', range, signal),
   ])
   return [
