@@ -281,7 +281,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response, next): void | Promise<void> {
     const exchange = routedExchange(response)
     const snapshot = response.locals['snapshot'] as Snapshot
-    if (exchange.path === WHOLE_SERVER) return answerOptions(exchange, snapshot) as void | Promise<void>
+    if (exchange.path === WHOLE_SERVER) return answerOptions(exchange, snapshot)
     if (RESERVED_PATHS.includes(exchange.path)) return next()
     if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
     const { table } = snapshot

@@ -9,6 +9,7 @@ import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, EntrypointConfig, Settings } from './config/types'
 import type { GatewayConfig } from './config/gateway-config'
 import { watchFile } from './config/watched-file'
+import { durationText } from './config/values/duration'
 import { Configuration } from './runtime/reload'
 import { createAccessLog } from './observe/access-log'
 import { RequestMetrics } from './observe/request-metrics'
@@ -30,8 +31,10 @@ import { createOpsServer } from './operations/ops-server'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RedisConnection } from './redis/connection'
 import { nodeWarning } from './process/node-patch-level'
+import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
 import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
+import { DURATION_BUCKETS_S } from './telemetry/semconv'
 import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './process/version'
@@ -83,7 +86,7 @@ async function main(): Promise<void> {
     scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
     mayScrape: mayReadMetrics,
     logAccess: createAccessLog(log, telemetry.exporters.logs.length > 0),
-    ...requestTelemetry(),
+    ...requestTelemetry(config),
     isDraining: () => draining,
   })
   // Now that the limiters have said what they need of it.
@@ -118,7 +121,7 @@ async function main(): Promise<void> {
     apply: next => {
       gateway.reload(next)
       applyLimits(server, bounded(next))
-      return needingRestart(config.entrypoint, next.entrypoint)
+      return needingRestart(config, next)
     },
     log,
   })
@@ -207,21 +210,45 @@ async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
 
 /** The stock instrumentation continues every trace before anybody is asked. */
 function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
-  if (telemetry.httpInstrumentation !== 'stock' || (config?.entrypoint.traceContext ?? 'all') === 'all') return []
-  const problem = `"stock" continues every trace, and entrypoint.traceContext is "${config?.entrypoint.traceContext}"`
+  if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
+  return [...stockTraceProblems(config), ...stockSloProblems(config)]
+}
+
+/** The stock instrumentation makes its histogram before the file is read. */
+function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
+  const missing = latencyThresholds(objectivesIn(config)).filter(threshold => !DURATION_BUCKETS_S.includes(threshold))
+  if (missing.length === 0) return []
+  const texts = missing.map(threshold => durationText(threshold * 1_000)).join(', ')
+  const problem = `"stock" does not count durations by the latency thresholds of slo (${texts}), so these cannot be judged`
+  const allowed = `own, or thresholds among ${DURATION_BUCKETS_S.map(bound => durationText(bound * 1_000)).join(', ')}`
+  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
+}
+
+function stockTraceProblems(config: GatewayConfig): ConfigProblem[] {
+  if (config.entrypoint.traceContext === 'all') return []
+  const problem = `"stock" continues every trace, and entrypoint.traceContext is "${config.entrypoint.traceContext}"`
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own, or entrypoint.traceContext: all' }]
 }
 
-/** One sentence for each change that the listener, as it was made, cannot follow. */
-function needingRestart(made: EntrypointConfig, next: EntrypointConfig): string[] {
+/** One sentence for each change that the listener and the metrics, as they were made, cannot follow. */
+function needingRestart(from: GatewayConfig, to: GatewayConfig): string[] {
+  const [made, next] = [from.entrypoint, to.entrypoint]
   const sentences: string[] = []
   if (!isDeepStrictEqual(next.tls, made.tls)) sentences.push(TLS_NEEDS_RESTART)
   else if (made.tls && next.headersTimeoutMs !== made.headersTimeoutMs) sentences.push(HANDSHAKE_NEEDS_RESTART)
+  const boundaries = durationBoundaries(objectivesIn(from))
+  const missing = latencyThresholds(objectivesIn(to)).filter(threshold => !boundaries.includes(threshold))
+  if (missing.length > 0) sentences.push(boundariesNeedRestart(missing))
   return sentences
 }
 
+function boundariesNeedRestart(thresholdsS: readonly number[]): string {
+  const texts = thresholdsS.map(threshold => durationText(threshold * 1_000))
+  return `slo has new latency thresholds (${texts.join(', ')}): the duration is counted by them after a restart`
+}
+
 /** Who says what of requests and calls. */
-function requestTelemetry(): Pick<GatewayOptions, 'serverTelemetry' | 'clientTelemetry'> {
+function requestTelemetry(config: GatewayConfig): Pick<GatewayOptions, 'serverTelemetry' | 'clientTelemetry'> {
   if (!telemetry.enabled) {
     return { serverTelemetry: new SilentServerTelemetry(), clientTelemetry: new SilentClientTelemetry() }
   }
@@ -229,7 +256,8 @@ function requestTelemetry(): Pick<GatewayOptions, 'serverTelemetry' | 'clientTel
     const setHttpRoute = (template: string): void => telemetry.setHttpRoute(template)
     return { serverTelemetry: new StockServerTelemetry(setHttpRoute), clientTelemetry: new SilentClientTelemetry() }
   }
-  return { serverTelemetry: new OwnServerTelemetry(), clientTelemetry: new OwnClientTelemetry() }
+  const boundaries = durationBoundaries(objectivesIn(config))
+  return { serverTelemetry: new OwnServerTelemetry(boundaries), clientTelemetry: new OwnClientTelemetry() }
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

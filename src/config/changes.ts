@@ -15,7 +15,7 @@ export function changesBetween(writtenBefore: unknown, writtenNow: unknown): str
   const [old, young] = [mapping(writtenBefore), mapping(writtenNow)]
   const changes = namesOf(old, young).flatMap(section => {
     const [before, after] = [entriesOf(old[section]) ?? {}, entriesOf(young[section]) ?? {}]
-    if (section !== 'entrypoint') return changesOfEntries(section.replace(/s$/, ''), before, after)
+    if (section !== 'entrypoint' && section !== 'slo') return changesOfEntries(section.replace(/s$/, ''), before, after)
     const changed = differences(before, after, '')
     return changed.length === 0 ? [] : [`${section} changed: ${changed.join(', ')}`]
   })

@@ -11,6 +11,7 @@ import { matchSchema } from './match-schema'
 import { nearestName } from './nearest-name'
 import { routeNameField, routeUpstreamField } from './schema'
 import { checkTlsFiles, type TlsMistake } from './tls-check'
+import { checkThresholds } from '../slo/slo-checks'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
 import { tlsSchema } from './upstream-schema'
@@ -50,6 +51,7 @@ export function crossChecks(
     ...checkNameSets(routes, source),
     ...routes.flatMap(({ at }) => checkFieldNames(new CheckContext(source, at, 'match'), 'headers')),
     ...checkIdentity(source, files),
+    ...checkThresholds(source),
   ]
 }
 

@@ -100,7 +100,7 @@ function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
 }
 
 function toConfig(
-  { entrypoint, consumers, tokens, upstreams, routes }: FileContent,
+  { entrypoint, consumers, tokens, slo, upstreams, routes }: FileContent,
   sha256: string,
   entries: readonly RegistryEntry[],
 ): Omit<GatewayConfig, 'files'> {
@@ -134,11 +134,11 @@ function toConfig(
       maxConnections: entrypoint.maxConnections,
       // One in ten stays for others. Rounded up, so that a bound of a few is not cut.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
-      ...entrypointPolicies(entrypoint, { entrypoint, tokens }, entries),
+      ...entrypointPolicies(entrypoint, { entrypoint, tokens, slo }, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
-    routes: routes.map(route => toRoute(route, { entrypoint, tokens }, entries)),
+    routes: routes.map(route => toRoute(route, { entrypoint, tokens, slo }, entries)),
   }
 }
 
@@ -197,7 +197,10 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
 function entrypointPolicies(written: object, file: FileParts, entries: readonly RegistryEntry[]): object {
   const policies = entries.filter(isPolicy).filter(({ under }) => under === 'entrypoint')
   return Object.fromEntries(
-    policies.map(policy => [policy.name, policy.resolve((written as Mapping)[policy.name], file)]),
+    policies.map(policy => [
+      policy.name,
+      policy.resolve((written as Mapping)[policy.name], file, { hasUpstream: false }),
+    ]),
   )
 }
 
@@ -210,7 +213,10 @@ function toRoute(
   entries: readonly RegistryEntry[],
 ): RouteConfig {
   const values: Mapping = written
-  const configs = entries.filter(isRoutePolicy).map(policy => [policy.name, policy.resolve(values[policy.name], file)])
+  const place = { hasUpstream: upstream !== undefined }
+  const configs = entries
+    .filter(isRoutePolicy)
+    .map(policy => [policy.name, policy.resolve(values[policy.name], file, place)])
   return { name, match, upstream, ...(Object.fromEntries(configs) as PolicyConfigs) }
 }
 

@@ -5,8 +5,9 @@ import { entrypointSchema } from './entrypoint-schema'
 import { nameField } from './fields'
 import { consumerSchema, tokenSchema } from './identity-schema'
 import { matchSchema } from './match-schema'
+import { fileSloSchema } from '../slo/slo-schema'
 import { upstreamSchema } from './upstream-schema'
-import { field, notYet } from './values/field'
+import { field } from './values/field'
 import { NAME_PATTERN, referenceTo } from './values/name'
 
 /**
@@ -43,7 +44,6 @@ export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(ent
       match: matchSchema,
       upstream: routeUpstreamField,
       ...shapeOf(entries, 'route'),
-      slo: notYet('no rules would come of it'),
     })
     .meta({ description: 'Which requests go where, and under which limits.' })
   return z
@@ -63,6 +63,7 @@ export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(ent
           description: 'Tokens that are taken, by a name for their issuer.',
           propertyNames: { pattern: NAME_PATTERN },
         }),
+      slo: fileSloSchema,
       upstreams: z
         .record(z.string(), upstreamSchema)
         .meta({ description: 'Backends by name.', minProperties: 1, propertyNames: { pattern: NAME_PATTERN } }),

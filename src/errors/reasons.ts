@@ -82,3 +82,23 @@ export const FAULT_REASONS: readonly Reason[] = (Object.keys(REASONS) as Reason[
 
 /** Those that can strike where no upstream is asked. */
 export const OWN_FAULT_REASONS: readonly Reason[] = ['limiter_unavailable', 'keys_unavailable', 'internal']
+
+/** Refusals and clients that left, for routes with an upstream whatever their policies are. */
+export const UPSTREAM_REFUSAL_REASONS: readonly Reason[] = [
+  'loop_detected',
+  'overloaded',
+  'request_timeout',
+  'client_stalled',
+]
+
+/** Refusals of requests that have no route. */
+export const ENTRYPOINT_REASONS: readonly Reason[] = [
+  'shed',
+  'no_route',
+  'method_not_allowed',
+  'bad_request',
+  'uri_too_long',
+  'header_too_large',
+  'request_timeout',
+  'expectation_failed',
+]

@@ -1,5 +1,13 @@
 import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
-import { FAULT_REASONS, OWN_FAULT_REASONS, REASONS, type Outcome, type Reason } from '../errors/reasons'
+import {
+  ENTRYPOINT_REASONS,
+  FAULT_REASONS,
+  OWN_FAULT_REASONS,
+  REASONS,
+  UPSTREAM_REFUSAL_REASONS,
+  type Outcome,
+  type Reason,
+} from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import {
@@ -27,14 +35,25 @@ export class RequestMetrics {
     })
   }
 
-  /** A series that is born with its first fault hides it from `rate()`: those with alerts exist with 0 from the start. */
-  announce(routes: readonly Route[]): void {
-    this.#requests.add(0, this.#attributes(undefined, 'refusal', 'shed'))
+  /**
+   * Makes the series that the configuration makes possible, with 0: one that is born with its first burst hides it from `rate()`.
+   *
+   * @param routes each with the reasons for which its policies may refuse requests
+   */
+  announce(routes: readonly (Route & { readonly refusals?: readonly Reason[] | undefined })[]): void {
+    for (const reason of ENTRYPOINT_REASONS) this.#announce(undefined, reason)
     for (const route of routes) {
       this.#requests.add(0, this.#attributes(route, 'ok', undefined))
-      const reasons = route.upstreamName === undefined ? OWN_FAULT_REASONS : FAULT_REASONS
-      for (const reason of reasons) this.#requests.add(0, this.#attributes(route, 'fault', reason))
+      const hasUpstream = route.upstreamName !== undefined
+      for (const reason of hasUpstream ? FAULT_REASONS : OWN_FAULT_REASONS) this.#announce(route, reason)
+      for (const reason of hasUpstream ? UPSTREAM_REFUSAL_REASONS : []) this.#announce(route, reason)
+      for (const reason of route.refusals ?? []) this.#announce(route, reason)
+      this.#announce(route, 'client_closed')
     }
+  }
+
+  #announce(route: Route | undefined, reason: Reason): void {
+    this.#requests.add(0, this.#attributes(route, REASONS[reason].outcome, reason))
   }
 
   count({ route, outcome, reason, context }: Exchange): void {

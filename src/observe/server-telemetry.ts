@@ -58,11 +58,12 @@ export class OwnServerTelemetry implements ServerTelemetry {
   /** The fields that may carry a caller's trace, by the propagators in force. */
   readonly #traceFields = readTraceFields()
 
-  constructor() {
+  /** @param boundaries of the duration's buckets, in seconds: those of the conventions and the thresholds of latency objectives */
+  constructor(boundaries: readonly number[] = semconv.DURATION_BUCKETS_S) {
     const meter = metrics.getMeter(semconv.SCOPE_NAME)
-    const seconds = { unit: 's', advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S } }
     this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
-      ...seconds,
+      unit: 's',
+      advice: { explicitBucketBoundaries: [...boundaries] },
       description: 'Duration of HTTP server requests',
     })
     this.#streamDuration = meter.createHistogram(semconv.METRIC_STREAM_DURATION, {

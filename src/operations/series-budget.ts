@@ -1,5 +1,6 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { REASONS, type Reason } from '../errors/reasons'
+import { durationBoundaries, objectivesIn } from '../slo/objectives'
 import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
 import { KNOWN_STATUSES, STATUS_CLASSES } from '../telemetry/status-code'
@@ -34,8 +35,9 @@ const STREAM_KINDS = 2
 const RESULTS = 2
 const RETRY_RESULTS = 3
 const STORES = 3
-/** Duration buckets of the conventions, with +Inf, sum and count. */
-const HISTOGRAM_LINES = semconv.DURATION_BUCKETS_S.length + 3
+/** Beside the buckets: +Inf, sum and count. */
+const MORE_LINES = 3
+const HISTOGRAM_LINES = semconv.DURATION_BUCKETS_S.length + MORE_LINES
 const STREAM_LINES = 12
 
 /**
@@ -60,7 +62,7 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
       instrument: semconv.METRIC_HTTP_SERVER_REQUEST_DURATION,
       series: ofRoutes + unmatched + ofOwnPage,
       typicalSeries: typicalMethods(routes) * TYPICAL.results + TYPICAL.methods,
-      linesPerSeries: HISTOGRAM_LINES,
+      linesPerSeries: durationBoundaries(objectivesIn(config)).length + MORE_LINES,
       madeOf: `methods of each route × ${PROTOCOL_VERSIONS} versions × ${statuses} statuses and reasons, and what matches no route`,
     },
     {

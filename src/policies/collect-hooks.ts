@@ -1,7 +1,8 @@
+import type { Reason } from '../errors/reasons'
 import type { LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
 import type { Forwarding } from '../upstream/forward'
-import type { InternalHooks, Line, PolicyResources, RegistryEntry } from './define-policy'
+import { isPolicy, type InternalHooks, type Line, type PolicyResources, type RegistryEntry } from './define-policy'
 import type { RateLimiter } from './rate-limit/limit-rate'
 
 /** The values of a route's keys, by policy. */
@@ -19,6 +20,7 @@ export interface RouteHooks {
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   readonly limiters: readonly RateLimiter[]
+  readonly refusals: readonly Reason[]
 }
 
 export function collectHooks(
@@ -37,6 +39,7 @@ export function collectHooks(
     requestEdits: all.find(hooks => hooks.requestEdits)?.requestEdits,
     responseEdits: all.find(hooks => hooks.responseEdits)?.responseEdits,
     limiters: present(all.map(({ limiter }) => limiter)),
+    refusals: refusalsOf(entries, configs),
   }
 }
 
@@ -52,6 +55,15 @@ export function configOf(entry: RegistryEntry, configs: PolicyConfigs): { readon
   if (key === undefined) return { value: undefined } // a step without a key
   const value = (configs as Readonly<Record<string, unknown>>)[key]
   return value === undefined ? undefined : { value }
+}
+
+/** Why the policies of a route may refuse its requests, each reason once. */
+export function refusalsOf(entries: readonly RegistryEntry[], configs: PolicyConfigs): Reason[] {
+  const all = entries.filter(isPolicy).flatMap(policy => {
+    const config = configOf(policy, configs)
+    return config === undefined ? [] : policy.refuses(config.value)
+  })
+  return [...new Set(all)]
 }
 
 /** What all policies of a route say of it, in the order of the registry. */

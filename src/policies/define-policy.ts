@@ -3,8 +3,10 @@ import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem } from '../config/types'
+import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
+import type { FileSlo } from '../slo/slo-schema'
 import type { RedisConnection } from '../redis/connection'
 import type { Route } from '../routing/route'
 import type { ReuseOrCreate } from '../runtime/resources'
@@ -41,9 +43,10 @@ export interface Policy<
   readonly needsUpstream: boolean
   /** `explain` does not run its `onRequest`: that would count, or ask others. */
   readonly hasSideEffects: boolean
-  resolve(written: z.output<Schema>, file: FileParts): Config
+  resolve(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   check(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
   create(config: Defined<Config>, resources: PolicyResources): InternalHooks
+  refuses(config: Defined<Config>): readonly Reason[]
   describe(config: Defined<Config>): readonly Line[]
   explain(config: Defined<Config>, exchange: Exchange): string
 }
@@ -53,14 +56,14 @@ export type Place = 'route' | 'entrypoint'
 
 /** What somebody writes to define a policy. Everything but name and schema may be left out. */
 export interface PolicyDefinition<Name extends string, Schema extends z.ZodType, Config, Under> extends Partial<
-  Omit<Policy, 'name' | 'under' | 'schema' | 'resolve' | 'check' | 'create' | 'describe' | 'explain'>
+  Omit<Policy, 'name' | 'under' | 'schema' | 'resolve' | 'check' | 'create' | 'refuses' | 'describe' | 'explain'>
 > {
   readonly name: Name
   readonly schema: Schema
   /** Default: `route`. */
   readonly under?: Under
   /** Adds what the rest of the file says: the entrypoint's lists, the tokens that are named. Default: nothing. */
-  resolve?(written: z.output<Schema>, file: FileParts): Config
+  resolve?(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   /**
    * What must hold between keys. Called for every route, also where parts of it are wrong.
    *
@@ -69,6 +72,11 @@ export interface PolicyDefinition<Name extends string, Schema extends z.ZodType,
   check?(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
   /** Called once per route and snapshot, where the key has a value. A hook that is left out costs nothing. */
   create?(config: Defined<Config>, resources: PolicyResources): InternalHooks
+  /**
+   * Why it may refuse requests. These reasons are counted with 0 from the start: `rate()` does not see the first burst of a
+   * series that is born with it.
+   */
+  refuses?(config: Defined<Config>): readonly Reason[]
   /** What `/routes`, `npm run routes` and `explain` say of it. Never a secret. */
   describe?(config: Defined<Config>): readonly Line[]
   /** What `explain` adds to the first line after the policy has seen a request. */
@@ -96,6 +104,12 @@ export type RegistryEntry = Policy | Step
 export interface FileParts {
   readonly entrypoint: z.output<typeof entrypointSchema>
   readonly tokens: Readonly<Record<string, z.output<typeof tokenSchema>>>
+  readonly slo: FileSlo
+}
+
+/** What is known of the route that a policy belongs to; of `entrypoint`, that it has no upstream. */
+export interface PlaceOfPolicy {
+  readonly hasUpstream: boolean
 }
 
 /** What hooks are made of, besides the configuration. */
@@ -149,7 +163,7 @@ export interface InternalHooks extends Hooks {
 /** What is said of a route. */
 export interface Line {
   /** Where pages and tables show it. */
-  readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls'
+  readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives'
   readonly text: string
   /** The subject of its line in `explain`, which then comes at the policy's turn; undefined: with the others, at the end. */
   readonly subject?: string
@@ -170,6 +184,7 @@ export function definePolicy<
     resolve: written => written as Config,
     check: () => [],
     create: () => ({}),
+    refuses: () => [],
     describe: () => [],
     explain: () => '',
     ...definition,

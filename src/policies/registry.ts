@@ -13,6 +13,7 @@ import { respond } from './respond/policy'
 import { responseHeaders } from './response-headers/policy'
 import { retry } from './retry/policy'
 import { rewrite } from './rewrite/policy'
+import { slo } from './slo/policy'
 import { timeouts } from './timeouts/policy'
 import { websocket } from './websocket/policy'
 
@@ -40,4 +41,7 @@ export const POLICIES = [
   retry,
   timeouts,
   minUploadRate,
+
+  // What is promised: no hooks.
+  slo,
 ] as const satisfies readonly RegistryEntry[]

@@ -7,12 +7,15 @@ import type { GatewayConfig } from '../config/gateway-config'
 import { toError } from '../errors/error-code'
 import {
   ATTR_CONFIG_RESULT,
+  ATTR_SLO_HASH,
   METRIC_CONFIG_INFO,
   METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
   METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL,
   METRIC_CONFIG_RELOADS,
+  METRIC_SLO_INFO,
   SCOPE_NAME,
 } from '../telemetry/semconv'
+import { objectivesHash, objectivesIn } from '../slo/objectives'
 import type { Logger } from '../telemetry/logger'
 
 export interface ConfigurationOptions {
@@ -31,6 +34,8 @@ export interface ConfigurationReport {
   readonly sinceMs: number
   /** Undefined: nothing was reloaded since the start. */
   readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+  /** What of it takes effect only with a restart, one sentence each. */
+  readonly needRestart: readonly string[]
 }
 
 /** The configuration in force, and how it is replaced: checked first, as a whole or not at all. */
@@ -45,16 +50,25 @@ export class Configuration {
   /** Seconds since 1970. */
   #successAt = Date.now() / 1_000
   #lastReload: ConfigurationReport['lastReload']
+  #needRestart: readonly string[] = []
+  /** Undefined without objectives. */
+  #sloHash: string | undefined
 
   constructor(options: ConfigurationOptions) {
     this.#options = options
     this.#config = options.config
     this.#written = options.written
+    this.#sloHash = hashOf(options.config)
     this.#reloads = this.#createInstruments()
   }
 
   report(): ConfigurationReport {
-    return { config: this.#config, sinceMs: this.#successAt * 1_000, lastReload: this.#lastReload }
+    return {
+      config: this.#config,
+      sinceMs: this.#successAt * 1_000,
+      lastReload: this.#lastReload,
+      needRestart: this.#needRestart,
+    }
   }
 
   /**
@@ -88,6 +102,8 @@ export class Configuration {
       const changes = changesBetween(this.#written, written)
       const needRestart = apply(config)
       this.#config = config
+      this.#needRestart = needRestart
+      this.#sloHash = hashOf(config)
       this.#written = written
       this.#wasSuccessful = true
       const atMs = Date.now()
@@ -122,6 +138,11 @@ export class Configuration {
       .createObservableGauge(METRIC_CONFIG_INFO, { description: 'Checksum of the configuration in force' })
       .addCallback(result => result.observe(1, { sha256: this.#config.sha256 }))
     meter
+      .createObservableGauge(METRIC_SLO_INFO, { description: 'Checksum of the service level objectives in force' })
+      .addCallback(result => {
+        if (this.#sloHash !== undefined) result.observe(1, { [ATTR_SLO_HASH]: this.#sloHash })
+      })
+    meter
       .createObservableGauge(METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL, {
         description: '1 while the configuration file that was last read is in force, 0 after one was refused',
       })
@@ -140,6 +161,11 @@ export class Configuration {
     for (const result of ['success', 'refused']) reloads.add(0, { [ATTR_CONFIG_RESULT]: result })
     return reloads
   }
+}
+
+function hashOf(config: GatewayConfig): string | undefined {
+  const objectives = objectivesIn(config)
+  return objectives.length === 0 ? undefined : objectivesHash(objectives)
 }
 
 function logProblem(log: Logger, { where, problem, allowed, nearest, severity }: ConfigProblem): void {

@@ -51,7 +51,7 @@ export type StagedRoute = Omit<Route, keyof Staging> &
 
 /** What the policies of a route do, as the pipeline runs it (`policies/collect-hooks.ts`). */
 export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
-  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits'>>
+  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'refusals'>>
 
 export interface SnapshotOptions {
   readonly config: GatewayConfig

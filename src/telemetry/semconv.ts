@@ -103,6 +103,9 @@ export const METRIC_REDIS_RECONNECTS = 'gateway.redis.reconnects'
 /** Gauge, always 1: the address of this replica's ops port, as attribute `url`. */
 export const METRIC_OPS_INFO = 'gateway.ops.info'
 /** Gauge, always 1: the checksum of the configuration in force, as attribute `sha256`. */
+/** Which objectives are in force: an alert compares it with those that the rules in Prometheus were made from. */
+export const METRIC_SLO_INFO = 'gateway.slo.info'
+export const ATTR_SLO_HASH = 'gateway.slo.hash'
 export const METRIC_CONFIG_INFO = 'gateway.config.info'
 /** Gauge: 1 while the file that was last read is in force, 0 after one was refused. */
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL = 'gateway.config.last_reload_successful'

@@ -25,6 +25,14 @@ describe('gateway_requests_total', () => {
         { name: 'app', match: { path: '/app' }, upstream: 'app' },
         { name: 'down', match: { path: '/down', methods: ['GET'] }, upstream: 'down' },
         { name: 'limited', match: { path: '/limited' }, upstream: 'app', rateLimit: { limit: 1, window: '1h' } },
+        {
+          name: 'guarded',
+          match: { path: '/guarded' },
+          upstream: 'app',
+          auth: { apiKey: {}, scopes: ['read'] },
+          maintenance: true,
+          maxBodySize: '1MiB',
+        },
       ],
     }
     gateway = await startGateway({ config: JSON.stringify(config) })
@@ -58,6 +66,40 @@ describe('gateway_requests_total', () => {
       }
     }
     assert.equal(sampleValue(families, REQUESTS, { gateway_outcome: 'refusal', gateway_reason: 'shed' }), 0)
+  })
+
+  it('is there with 0 for every refusal that the configuration makes possible, and for no other', async () => {
+    const families = await metrics()
+    const reasonsOf = (route: string | undefined): string[] =>
+      [...families.values()]
+        .flatMap(({ samples }) => samples)
+        .filter(({ name, labels }) => name === REQUESTS && labels['http_route'] === route)
+        .filter(({ labels }) => labels['gateway_outcome'] === 'refusal')
+        .map(({ labels, value }) => `${labels['gateway_reason']} ${value}`)
+        .sort()
+    const always = ['loop_detected 0', 'overloaded 0', 'request_timeout 0']
+    assert.deepEqual(reasonsOf('/app'), always)
+    assert.deepEqual(reasonsOf('/limited'), ['limited 0', ...always].sort())
+    assert.deepEqual(reasonsOf('/guarded'), [
+      'bad_request 0',
+      'body_too_large 0',
+      'forbidden 0',
+      'loop_detected 0',
+      'maintenance 0',
+      'overloaded 0',
+      'request_timeout 0',
+      'unauthenticated 0',
+    ])
+    assert.deepEqual(reasonsOf(undefined), [
+      'bad_request 0',
+      'expectation_failed 0',
+      'header_too_large 0',
+      'method_not_allowed 0',
+      'no_route 0',
+      'request_timeout 0',
+      'shed 0',
+      'uri_too_long 0',
+    ])
   })
 
   it('counts each request once, by how it ended', async () => {

@@ -4,6 +4,8 @@ import { until } from '../support/until'
 import { fired, keyOf, startAlertmanager, type RunningAlertmanager } from './start-alertmanager'
 
 const route = { job: 'myesi-api', http_route: '/api/orders', gateway_upstream_name: 'orders' }
+/** As the generated alerts have it. */
+const budget = { job: 'myesi-api', http_route: '/api/orders', slo: 'availability' }
 const redis = { job: 'redis', instance: 'redis-exporter:9121' }
 const gateway = { job: 'myesi-api', instance: 'gateway:9464' }
 
@@ -18,6 +20,31 @@ const CASES = [
       fired('GatewayRateLimitSurge', route),
       fired('GatewayLatencyHigh', { job: 'myesi-api', http_route: '/api/orders' }),
     ],
+  },
+  {
+    title: 'a spike is the page about its faults, and what it does to the error budget is none',
+    source: fired('GatewayHttp500Spike', route),
+    silenced: [
+      fired('GatewayErrorBudgetBurnFast', budget),
+      fired('GatewayErrorBudgetBurnSlow', budget),
+      fired('GatewayRouteUnavailable', budget),
+    ],
+    told: [
+      fired('GatewayErrorBudgetBurnFast', { ...budget, http_route: '/api/users' }),
+      fired('GatewayLatencyBudgetBurnFast', { ...budget, slo: 'latency' }),
+    ],
+  },
+  {
+    title: 'faults that are too few for a spike are one page, about the error budget',
+    source: fired('GatewayErrorBudgetBurnFast', budget),
+    silenced: [fired('GatewayRequestsFailing', route), fired('GatewayErrorBudgetBurnSlow', budget)],
+    told: [fired('GatewayRequestsFailing', { ...route, http_route: '/api/users' })],
+  },
+  {
+    title: 'slow requests are one page, about the error budget',
+    source: fired('GatewayLatencyBudgetBurnFast', { ...budget, slo: 'latency' }),
+    silenced: [fired('GatewayLatencyHigh', { job: 'myesi-api', http_route: '/api/orders' })],
+    told: [fired('GatewayErrorBudgetBurnFast', budget)],
   },
   {
     title: 'without Redis the gateway counts by itself, which is no second message; what users feel is',
@@ -37,6 +64,12 @@ const CASES = [
     source: fired('RedisRejectedConnections', redis),
     silenced: [fired('RedisConnectionsHigh', redis)],
     told: [fired('RedisMemoryHigh', redis), fired('RedisConnectionsHigh', { ...redis, instance: 'other:9121' })],
+  },
+  {
+    title: 'an incident service that takes no alerts is one message, and another target that is down a second one',
+    source: fired('IncidentReceiverFailing', { job: 'prometheus', instance: 'localhost:9090' }),
+    silenced: [fired('TargetDown', { job: 'incidents', instance: 'incidents:9095' })],
+    told: [fired('TargetDown', redis)],
   },
   {
     title: 'no gateway at all means that none of its targets is up',

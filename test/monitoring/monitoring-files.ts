@@ -36,6 +36,11 @@ export function filesMatching(pattern: string): string[] {
     .sort()
 }
 
+/** The promtool tests that belong to them. */
+export function ruleTestFiles(): string[] {
+  return [...filesMatching('test/monitoring/rules/*.test.yml'), ...filesMatching('monitoring/rules/tests/*.test.yml')]
+}
+
 /** The hand-written rules and the generated ones, as prometheus.yml loads them. */
 export function ruleFiles(): string[] {
   return ['monitoring/alert_rules.yml', ...filesMatching('monitoring/rules/*.yml')]

@@ -243,6 +243,30 @@ describe('the gateway file, written anew while the gateway runs', () => {
     }
   })
 
+  it('names the latency thresholds that are counted only after a restart, in the log and on the status page', async () => {
+    const promising = (threshold: string): string =>
+      file('/one', { slo: { availability: 99.9, latency: { threshold, target: 99 } } })
+    gateway = await startGateway({ config: promising('300ms') })
+    await serves('/one')
+    const boundaries = async (): Promise<(string | undefined)[]> =>
+      ((await scrape(gateway.opsUrl)).get('http_server_request_duration_seconds')?.samples ?? [])
+        .filter(({ labels }) => labels['http_route'] === '/one')
+        .map(({ labels }) => labels['le'])
+    const hash = async (): Promise<string | undefined> =>
+      (await scrape(gateway.opsUrl)).get('gateway_slo_info')?.samples[0]?.labels['gateway_slo_hash']
+    assert.ok((await boundaries()).includes('0.3'))
+    const before = await hash()
+    assert.match(before ?? '', /^[0-9a-f]{16}$/)
+    writeFileSync(gateway.configFile, promising('350ms'))
+    await reloaded('success')
+    const sentence = 'slo has new latency thresholds (350ms): the duration is counted by them after a restart'
+    assert.ok(lines().some(({ level, msg }) => level === 'warn' && msg === sentence))
+    assert.equal((await boundaries()).includes('0.35'), false)
+    assert.notEqual(await hash(), before)
+    const status = await (await fetch(`${gateway.opsUrl}/status?format=html`)).text()
+    assert.ok(status.includes(sentence))
+  })
+
   if (HAS_SIGHUP) {
     it('is refused as a pipe, in whose place a file is taken again', async () => {
       await start()

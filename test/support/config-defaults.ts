@@ -28,6 +28,7 @@ export const ROUTE_DEFAULTS: PolicyConfigs = {
   minUploadRate: 100,
   websocket: { idleTimeoutMs: 300_000 },
   rateLimit: [],
+  slo: undefined,
 }
 
 /** What a policy is whose file says only how many and in which time. */

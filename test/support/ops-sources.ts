@@ -45,6 +45,7 @@ export function quietSources(): Omit<OpsServerOptions, 'access'> {
       config: QUIET_CONFIG,
       sinceMs: startedAtMs,
       lastReload: undefined,
+      needRestart: [],
     }),
     notReady: () => undefined,
     replica: { version: '1.2.3', node: 'v24.0.0', host: 'gateway-7d9f', pid: 42, startedAtMs },

@@ -9,7 +9,7 @@ export interface FieldMeta {
   readonly value?: string
   /** In place of a type, where several kinds of values will do. */
   readonly anyOf?: readonly object[]
-  readonly type?: 'string' | 'integer' | 'boolean'
+  readonly type?: 'string' | 'integer' | 'number' | 'boolean'
   readonly pattern?: string
   readonly enum?: readonly string[]
   readonly minimum?: number
@@ -33,21 +33,6 @@ export function field<T>(parse: Parse<T>, meta?: FieldMeta): z.ZodType<T> {
     return z.NEVER
   })
   return meta === undefined ? schema : schema.meta({ ...meta })
-}
-
-/**
- * A key that the file format knows and this version does not act on. It is refused: a gateway that reads `auth` and lets
- * everybody pass is worse than one that does not start.
- */
-export function notYet(consequence: string): z.ZodType {
-  const problem = `is part of the file format, but this version does not act on it yet (${consequence}): remove it`
-  return z
-    .unknown()
-    .superRefine((found, context) => {
-      if (found !== undefined) context.addIssue(issue({ mistake: { problem }, isAboutKey: true }))
-    })
-    .optional()
-    .meta({ description: `Not in this version: ${consequence}.`, not: {} })
 }
 
 function issue(params: IssueParams): { code: 'custom'; message: string; params: Record<string, unknown> } {

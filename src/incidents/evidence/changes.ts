@@ -1,5 +1,5 @@
 import type { Change } from './evidence'
-import { quoted, type PrometheusClient, type Series } from './prometheus'
+import type { PrometheusClient, Series } from './prometheus'
 
 interface Range {
   readonly startMs: number
@@ -10,30 +10,26 @@ interface Range {
 /** Changes told of one alert. */
 const MAX_CHANGES = 10
 
+/** Gateways are known by a series that nothing else has: the scrape job may be called anything. */
+const OF_GATEWAYS = 'and on (job, instance) gateway_ops_info'
 /** Of the gateways themselves: a Collector tells of the same resource under a name of its own. */
-function releases(job: string): string {
-  return `max by (instance, service_version) (target_info{job=${job}} and on (instance) gateway_ops_info{job=${job}})`
-}
+const RELEASES = `max by (instance, service_version) (target_info ${OF_GATEWAYS})`
+const RESTARTS = `time() - max by (instance) (process_uptime_seconds ${OF_GATEWAYS})`
 
 /** What changed in the time before: configurations, releases, restarts, Redis. */
-export async function findChanges(
-  { prometheus, gatewayJob }: { readonly prometheus: PrometheusClient; readonly gatewayJob: string },
-  range: Range,
-  signal: AbortSignal,
-): Promise<Change[]> {
-  const job = quoted(gatewayJob)
-  const [configurations, refusals, began, restarts, redis] = await Promise.all([
+export async function findChanges(prometheus: PrometheusClient, range: Range, signal: AbortSignal): Promise<Change[]> {
+  const [configurations, refusals, releases, restarts, redis] = await Promise.all([
     prometheus.queryRange('max by (instance, sha256) (gateway_config_info)', range, signal),
     prometheus.queryRange('min by (instance) (gateway_config_last_reload_successful)', range, signal),
-    prometheus.queryRange(releases(job), range, signal),
-    prometheus.queryRange(`time() - max by (instance) (process_uptime_seconds{job=${job}})`, range, signal),
+    prometheus.queryRange(RELEASES, range, signal),
+    prometheus.queryRange(RESTARTS, range, signal),
     prometheus.queryRange('min(redis_up)', range, signal),
   ])
   return [
     ...appeared(configurations, range, cameIntoForce),
     ...returned(configurations, cameIntoForce),
     ...became(refusals, 0, ({ labels }) => `${labels['instance']} refused a new configuration`),
-    ...appeared(began, range, ({ labels }) => `release ${labels['service_version']} began on ${labels['instance']}`),
+    ...appeared(releases, range, ({ labels }) => `release ${labels['service_version']} began on ${labels['instance']}`),
     ...started(restarts, range),
     ...became(redis, 0, () => 'Redis went away'),
     ...became(redis, 1, () => 'Redis came back'),

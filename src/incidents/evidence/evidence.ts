@@ -48,8 +48,10 @@ export interface StatusCount {
   readonly status: string
   /** Affected requests that ended with it in the window, by the counters. */
   readonly count: number
-  /** All requests of the alert's selection in the window, affected or not. */
+  /** Of an alert about faults: the requests of its selection that were let through (ok or fault), as in its rule. Else all of them. */
   readonly total: number
+  /** Of an alert about faults: those that are not in `total`, as they were refused or given up by their clients. */
+  readonly refused?: number | undefined
 }
 
 /** The highest that was scraped in the window; undefined where Prometheus has nothing. */

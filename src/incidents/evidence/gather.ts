@@ -48,7 +48,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
     attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
     attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-    attempt('changes', findChanges(options, changesRange(window), signal), []),
+    attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
     attempt('limited clients', findLimited(alert, window, options, signal), []),
   ])

@@ -2,7 +2,7 @@ import type { Alert } from '../alerts/alert'
 import type { Evidence, StatusCount } from './evidence'
 import { increaseOf } from './increase'
 import type { PrometheusClient, Sample } from './prometheus'
-import { answerMatchers } from './selection'
+import { answerMatchers, ownMatchers } from './selection'
 
 /** Statuses told of one alert. */
 const MAX_STATUSES = 6
@@ -17,11 +17,23 @@ export async function countStatuses(
   const matchers = answerMatchers(alert)
   if (matchers === undefined) return []
   const counter = 'http_server_request_duration_seconds_count'
-  const [failed, all] = await Promise.all([
-    increaseOf(`sum by (http_response_status_code) (${counter}{${matchers.failed}})`, window, prometheus, signal),
-    increaseOf(`sum(${counter}{${matchers.all}})`, window, prometheus, signal),
+  const grown = (sum: string): Promise<Sample[]> => increaseOf(sum, window, prometheus, signal)
+  const failed = grown(`sum by (http_response_status_code) (${counter}{${matchers.failed}})`)
+  if (alert.labels['family'] !== 'faults') {
+    const [counts, all] = await Promise.all([failed, grown(`sum(${counter}{${matchers.all}})`)])
+    return rankStatuses(counts, all[0]?.value)
+  }
+  // The denominator of the rule: beside "100 % failed", refused requests in it would be a contradiction.
+  const requests = `gateway_requests_total{${ownMatchers(alert).join(',')},gateway_outcome`
+  const [counts, letThrough, refused] = await Promise.all([
+    failed,
+    grown(`sum(${requests}=~"ok|fault"})`),
+    grown(`sum(${requests}!~"ok|fault"})`),
   ])
-  return rankStatuses(failed, all[0]?.value)
+  return rankStatuses(counts, letThrough[0]?.value).map(status => ({
+    ...status,
+    refused: Math.round(refused[0]?.value ?? 0),
+  }))
 }
 
 /**
@@ -43,8 +55,12 @@ export function rankStatuses(counts: readonly Sample[], all?: number): StatusCou
     }))
 }
 
-/** "500 in 40, 502 in 16 of 2310 requests". */
+/** "500 in 40, 502 in 16 of 2310 requests that were let through (400 more were refused or given up)". */
 export function statusesInWords(statuses: readonly StatusCount[]): string {
   const shares = statuses.map(({ status, count }) => `${status} in ${count}`)
-  return `${shares.join(', ')} of ${statuses[0]?.total ?? 0} requests`
+  const [first] = statuses
+  const requests = `${shares.join(', ')} of ${first?.total ?? 0} requests`
+  if (first?.refused === undefined) return requests
+  const others = first.refused > 0 ? ` (${first.refused} more were refused or given up)` : ''
+  return `${requests} that were let through${others}`
 }

@@ -13,6 +13,8 @@ export interface ConfigurationState {
   readonly sinceMs: number
   /** Undefined: nothing was reloaded since the start. */
   readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+  /** What of it takes effect only with a restart, one sentence each. */
+  readonly needRestart: readonly string[]
 }
 
 /** What limits are counted in, beside this replica's memory. */
@@ -113,6 +115,7 @@ export function readStatus(sources: StatusSources, now: number): Status {
     ...upstreams.flatMap(failingUpstream),
     ...failingRedis(redis, now),
     ...refusedReload(configuration),
+    ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
   ]
   return {
     status: notReady !== undefined ? 'not_ready' : concerns.length > 0 ? 'attention' : 'ok',

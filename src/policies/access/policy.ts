@@ -20,6 +20,7 @@ export const access = definePolicy({
     const limit = limitAccess(lists)
     return { onRequest: limit, onPreflight: limit }
   },
+  refuses: lists => (lists.length > 0 ? ['forbidden'] : []),
   describe: lists =>
     lists.flatMap(({ allow, deny }): Line[] => [
       ...(allow.length > 0 ? [{ about: 'clients', text: `only from ${allow.join(', ')}` } as const] : []),

@@ -30,6 +30,7 @@ export const auth = definePolicy({
     const verifier = jwt && new TokenVerifier(jwt.tokens, keysOf(jwt.tokens, files, reuseOrCreate, log))
     return { onRequest: createAuthenticator({ auth: config, consumers, verifier, onAuthenticated }) }
   },
+  refuses: ({ scopes }) => ['unauthenticated', 'bad_request', ...(scopes.length > 0 ? (['forbidden'] as const) : [])],
   describe({ apiKey, jwt, scopes }) {
     const credentials = [
       ...(apiKey === undefined ? [] : [`an API key in ${apiKey.header}`]),

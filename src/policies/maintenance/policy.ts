@@ -12,6 +12,7 @@ export const maintenance = definePolicy({
   ).optional(),
   resolve: (own, { entrypoint }) => (own ?? entrypoint.maintenance) || undefined,
   create: config => ({ onRequest: refuseForMaintenance(config) }),
+  refuses: () => ['maintenance'],
   describe: () => [{ about: 'answer', text: `${REASONS.maintenance.status} for maintenance` }],
 })
 

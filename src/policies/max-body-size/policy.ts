@@ -12,6 +12,7 @@ export const maxBodySize = definePolicy({
   ).optional(),
   resolve: (own, { entrypoint }) => own ?? entrypoint.maxBodySize,
   create: maxBytes => ({ onRequest: limitBody(maxBytes) }),
+  refuses: () => ['body_too_large'],
   describe: maxBytes => [{ about: 'size', text: `bodies up to ${sizeText(maxBytes)}` }],
 })
 

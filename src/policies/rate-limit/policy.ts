@@ -28,6 +28,7 @@ export const rateLimit = definePolicy({
     const limiter = limiterOf(policies, resources)
     return { onRequest: limiter.limitAddresses, limiter }
   },
+  refuses: policies => (policies.some(({ dryRun }) => !dryRun) ? ['limited'] : []),
   describe: policies => policies.filter(({ key }) => !countsConsumers(key)).map(limitLine),
 })
 

@@ -40,6 +40,7 @@ export const websocket = definePolicy({
   needsUpstream: true,
   create: config =>
     config === false ? { onRequest: refuseWebSockets } : { forwarding: { webSocketIdleMs: config.idleTimeoutMs } },
+  refuses: config => (config === false ? ['forbidden'] : []),
   describe(config) {
     if (config === false) return [{ about: 'upgrades', text: 'no WebSockets' }]
     const idle = durationText(config.idleTimeoutMs)

@@ -1304,25 +1304,6 @@ describe('a value in gateway.yaml that will not do', () => {
     })
   }
 
-  const notYet = [['route', 'slo: { availability: 99.9 }', 'no rules would come of it']] as const
-  for (const [where, added, consequence] of notYet) {
-    it(`is refused where this version does not act on it: ${added}`, () => {
-      const text = gatewayYaml({ [where]: added })
-      const key = added.split(':')[0]
-      assert.deepEqual(
-        problemsIn(text).map(({ problem }) => problem),
-        [`"${key}" is part of the file format, but this version does not act on it yet (${consequence}): remove it`],
-      )
-      assert.equal(placeOf(problemsIn(text)[0]!, text).line, LINES[where])
-    })
-  }
-
-  it('is never suggested when this version would refuse it', () => {
-    const [problem] = problemsIn(gatewayYaml({ route: 'slo2: {}' }))
-    assert.equal(problem?.nearest, undefined)
-    assert.doesNotMatch(problem?.allowed ?? '', /slo/)
-  })
-
   for (const target of ['http://user:hunter2@h', 'http://user:hunter2/@h/p@th', '//:hunter2@h', 'redis://hunter2@h']) {
     it(`is shown without the credentials in it: ${target}`, () => {
       const problems = problemsIn(gatewayYaml({ upstreams: `  b: { targets: ["${target}"] }` }))

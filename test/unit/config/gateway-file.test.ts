@@ -233,6 +233,7 @@ describe('a valid gateway.yaml', () => {
         maxBodySize: 65_536,
         minUploadRate: 0,
         websocket: { idleTimeoutMs: 300_000 },
+        slo: undefined,
         rateLimit: [
           { ...LIMIT_DEFAULTS, name: 'burst', limit: 5, windowMs: 1_000 },
           {

@@ -165,6 +165,8 @@ describe('docs/gateway.schema.json', () => {
       'access',
       'addPrefix',
       'apiKey',
+      'availability',
+      'availability',
       'body',
       'ca',
       'cert',
@@ -177,6 +179,8 @@ describe('docs/gateway.schema.json', () => {
       'idle',
       'jwt',
       'key',
+      'latency',
+      'latency',
       'maxAge',
       'maxBodySize',
       'maxConnectionsPerClient',
@@ -185,6 +189,7 @@ describe('docs/gateway.schema.json', () => {
       'response',
       'retries',
       'serverName',
+      'slo',
       'stripPrefix',
       'tier',
       'tls',
@@ -192,6 +197,7 @@ describe('docs/gateway.schema.json', () => {
       'total',
       'total',
       'upstream',
+      'window',
     ])
   })
 })

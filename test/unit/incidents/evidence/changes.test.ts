@@ -8,11 +8,7 @@ const RANGE = { startMs: 0, endMs: 300_000, stepMs: 15_000 }
 async function changes(found: Readonly<Record<string, Series[]>>): Promise<string[]> {
   const queryRange: PrometheusClient['queryRange'] = async expression =>
     Object.entries(found).find(([metric]) => expression.includes(metric))?.[1] ?? []
-  const told = await findChanges(
-    { prometheus: { queryRange } as PrometheusClient, gatewayJob: 'myesi-api' },
-    RANGE,
-    AbortSignal.timeout(1_000),
-  )
+  const told = await findChanges({ queryRange } as PrometheusClient, RANGE, AbortSignal.timeout(1_000))
   return told.map(({ timeMs, what }) => `${timeMs / 1_000} ${what}`)
 }
 

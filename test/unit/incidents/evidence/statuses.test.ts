@@ -9,10 +9,23 @@ describe('the statuses of affected requests', () => {
   it('are what the counters grew by, those born in between from nothing, the most frequent first', async () => {
     const prometheus = counters({
       'error_type!=""': { before: { 502: 10 }, after: { 502: 26, 500: 40 } },
-      '{job="myesi-api",http_route="/orders"}': { before: { '': 1_000 }, after: { '': 3_310 } },
+      'gateway_outcome=~"ok|fault"': { before: { '': 1_000 }, after: { '': 3_310 } },
     })
     const found = await countStatuses(alertOf(), WINDOW, prometheus, AbortSignal.timeout(1_000))
-    assert.equal(statusesInWords(found), '500 in 40, 502 in 16 of 2310 requests')
+    assert.equal(statusesInWords(found), '500 in 40, 502 in 16 of 2310 requests that were let through')
+  })
+
+  it('of faults are a part of the requests that were let through, as in the rule; the others are named', async () => {
+    const prometheus = counters({
+      'error_type!=""': { before: {}, after: { 500: 100 } },
+      'gateway_outcome=~"ok|fault"': { before: { '': 0 }, after: { '': 100 } },
+      'gateway_outcome!~"ok|fault"': { before: { '': 0 }, after: { '': 400 } },
+    })
+    const found = await countStatuses(alertOf(), WINDOW, prometheus, AbortSignal.timeout(1_000))
+    assert.equal(
+      statusesInWords(found),
+      '500 in 100 of 100 requests that were let through (400 more were refused or given up)',
+    )
   })
 
   it('of refusals are those of the clients, not those of a limit, which has an alert of its own', async () => {
