@@ -97,7 +97,7 @@ export const entrypointSchema = z
       atMost: '1h',
     }).prefault('15s'),
     requestTimeout: durationField(
-      'How long a client may take to send a whole request, body included; above it 408. `0s` is no bound: uploads and streams may take as long as they like, as long as `stallTimeout` allows. An upload in chunks that trickles holds a connection to the upstream: `timeouts.total` bounds that route by route. Otherwise at least `headersTimeout`.',
+      'How long a client may take to send a whole request, body included; above it 408. `0s` is no bound: uploads and streams may take as long as they like, as long as `stallTimeout` and `minUploadRate` allow. Otherwise at least `headersTimeout`.',
       { atLeast: '0s' },
     ).prefault('0s'),
     stallTimeout: durationField(
@@ -105,7 +105,7 @@ export const entrypointSchema = z
       { atLeast: '100ms', atMost: '1h' },
     ).prefault('1m'),
     minUploadRate: minUploadRateField(
-      'Bytes a second of a body that a client must send, on average over each stallTimeout; below it 408. A route may have a bound of its own. 0B: no bound.',
+      'Bytes a second that a client must send of a body that it owes, with `Content-Length` or in chunks, on average over each `stallTimeout`; below it 408, reason `request_timeout`. An upload holds a connection to the upstream, and one that trickles would hold it for ever. Time in which the upstream does not take what has come is not counted. `0B`: no bound but `stallTimeout`.',
     ).prefault(DEFAULT_MIN_UPLOAD_RATE),
     minDownloadRate: sizeField(
       'Bytes a second that a client must read, over stallTimeout, while bytes of a response wait for it; a slower client is disconnected. 0B: any.',

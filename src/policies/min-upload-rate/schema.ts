@@ -3,7 +3,12 @@ import { field } from '../../config/values/field'
 import { size, SIZE_PATTERN } from '../../config/values/size'
 
 export function minUploadRateField(description: string): z.ZodType<number> {
-  return field(size({ atLeast: '0B', atMost: '1MiB' }), { description, type: 'string', pattern: SIZE_PATTERN })
+  return field(size({ atLeast: '0B', atMost: '1MiB' }), {
+    description,
+    value: '`0B` to `1MiB`',
+    type: 'string',
+    pattern: SIZE_PATTERN,
+  })
 }
 
 /** Which every modem has managed. */
