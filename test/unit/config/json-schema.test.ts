@@ -189,7 +189,6 @@ describe('docs/gateway.schema.json', () => {
       'response',
       'retries',
       'serverName',
-      'slo',
       'stripPrefix',
       'tier',
       'tls',
