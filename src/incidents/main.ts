@@ -68,6 +68,7 @@ async function main(): Promise<void> {
     opsTokenHosts: settings.opsTokenHosts,
     gatewayJob: settings.gatewayJob,
     showClients: settings.showClients,
+    showConsumers: settings.showConsumers,
   }
   let publicUrl = settings.publicUrl ?? ''
 

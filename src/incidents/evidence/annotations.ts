@@ -1,4 +1,5 @@
 import type { Alert, Labels } from '../alerts/alert'
+import { differenceLines } from './comparison/wording'
 import type { Evidence, ProvingTrace } from './evidence'
 import { loadInWords } from './load'
 import { isOfOneReason } from './selection'
@@ -20,6 +21,9 @@ export function toAnnotations(
 ): Labels {
   const lines = [
     ...evidence.signatures.slice(0, 4).map(signatureLine),
+    ...(evidence.comparison === undefined
+      ? []
+      : differenceLines(evidence.comparison, labels['family']).map(capitalised)),
     ...(evidence.statuses.length > 0 ? [`Statuses: ${statusesInWords(evidence.statuses)}`] : []),
     ...loadLine(evidence),
     ...limitedLine(evidence),
@@ -62,6 +66,10 @@ function turnLine({ firstBadMs, lastGoodMs }: Evidence, said: typeof FAILED): st
   // Counters are looked at every few seconds, traces know the millisecond: the later one of the two is not news.
   const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`
   return [`${said.first} ${clock(firstBadMs)}${good}`]
+}
+
+function capitalised(line: string): string {
+  return line.charAt(0).toUpperCase() + line.slice(1)
 }
 
 function clock(timeMs: number): string {

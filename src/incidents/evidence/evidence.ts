@@ -1,3 +1,4 @@
+import type { Comparison } from './comparison/compare'
 import type { Curve } from './curve'
 import type { TraceSpan } from './otlp-trace'
 
@@ -11,6 +12,8 @@ export interface Evidence {
   readonly statuses: readonly StatusCount[]
   /** Of an alert about load: how much there was to do. */
   readonly load: Load | undefined
+  /** What failing requests have in common and good ones have not. Undefined where the alert is not about requests. */
+  readonly comparison?: Comparison | undefined
   /** Requests that prove it, newest first. */
   readonly traces: readonly ProvingTrace[]
   readonly firstBadMs: number | undefined

@@ -1,4 +1,5 @@
 import type { Alert } from '../alerts/alert'
+import { findComparison } from './comparison/find-comparison'
 import { findChanges } from './changes'
 import { fetchCurve } from './curve'
 import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
@@ -18,6 +19,8 @@ export interface GatherOptions extends ReplicaOptions {
   readonly backends: readonly TraceSource[]
   /** Whether client addresses and user agents may stand in the evidence. */
   readonly showClients: boolean
+  /** The same for the names of consumers. */
+  readonly showConsumers: boolean
 }
 
 /** All there is time for: a page must not wait for its evidence, and Alertmanager's group wait is longer than this. */
@@ -41,7 +44,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       return otherwise
     }
   }
-  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients] = await Promise.all([
+  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients, comparison] = await Promise.all([
     attempt('traces', findTraces(alert, window, options, signal), []),
     attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
     attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
@@ -51,6 +54,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
     attempt('limited clients', findLimited(alert, window, options, signal), []),
+    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
   ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
@@ -61,6 +65,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     signatures: findSignatures(counts, traces, all),
     statuses,
     load,
+    comparison,
     firstBadMs: earliest([
       turn.firstBadMs,
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -80,6 +85,17 @@ async function findLimited(
   if (alert.labels['family'] !== 'rate-limit') return []
   const replicas = await findReplicas(options, { timeMs: endMs, signal })
   return findLimitedClients(alert, [...replicas.values()], signal)
+}
+
+async function findDifferences(
+  alert: Alert,
+  window: Evidence['window'],
+  { prometheus, opsToken, showClients, showConsumers }: GatherOptions,
+  signal: AbortSignal,
+): Promise<Evidence['comparison']> {
+  const replicas = await findReplicas(prometheus, { timeMs: window.endMs, signal })
+  const shown = { clients: showClients, consumers: showConsumers }
+  return findComparison(alert, window, replicas, { opsToken, shown, signal })
 }
 
 /** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */
