@@ -10,12 +10,12 @@ import { ignoreErrorsOfStandardError } from '../telemetry/standard-output'
 import { createLogger, type Logger } from '../telemetry/logger'
 import { answerArguments } from '../process/program-arguments'
 import { onNpmExit } from '../process/on-npm-exit'
-import type { Alert } from './alerts/alert'
+import type { Alert, Labels } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
 import { Relay, type Gathered, type Look } from './alerts/relay'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
-import { gatherEvidence, type GatherOptions } from './evidence/gather'
+import { gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { jaeger, tempo } from './evidence/trace-sources'
@@ -83,6 +83,7 @@ async function main(): Promise<void> {
       for (const outbox of outboxes) outbox.put(fingerprint, alert)
     },
     onResolved: alert => incidents.resolve(alert),
+    conclude,
     onOverload: () => metrics.gathered('overload'),
     onFailure: (_alert, error) => {
       metrics.gathered('partial')
@@ -98,6 +99,13 @@ async function main(): Promise<void> {
 
   function urlOf(id: string): string {
     return `${publicUrl}/incidents/${id}`
+  }
+
+  async function conclude(alert: Alert, incidentId: string): Promise<Labels | undefined> {
+    const lastBadMs = await lastFailureOf(alert, gatherOptions.prometheus)
+    if (lastBadMs === undefined) return undefined
+    const evidence = await incidents.conclude(incidentId, alert, { lastBadMs })
+    return evidence && told(alert, evidence, urlOf(incidentId)).annotations
   }
 
   async function enrich(alert: Alert, look: Look, url: string): Promise<Gathered> {

@@ -61,11 +61,12 @@ function loadLine({ load }: Evidence): string[] {
 const FAILED = { first: 'First failure at', none: 'nothing failed until' }
 const REFUSED = { first: 'First refused at', none: 'nothing was refused until' }
 
-function turnLine({ firstBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
+function turnLine({ firstBadMs, lastBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
   if (firstBadMs === undefined) return []
   // Counters are looked at every few seconds, traces know the millisecond: the later one of the two is not news.
   const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`
-  return [`${said.first} ${clock(firstBadMs)}${good}`]
+  const last = lastBadMs === undefined ? '' : `, last ${clock(lastBadMs)}`
+  return [`${said.first} ${clock(firstBadMs)}${last}${good}`]
 }
 
 function capitalised(line: string): string {

@@ -18,6 +18,8 @@ export interface Evidence {
   readonly traces: readonly ProvingTrace[]
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
+  /** When the last request failed; known once the alert is over, and of an open one as far as it was looked at. */
+  readonly lastBadMs?: number | undefined
   /** Of an alert about a limit: who runs into it most often, most first. */
   readonly limitedClients: readonly LimitedClient[]
   /** What changed shortly before, oldest first. */

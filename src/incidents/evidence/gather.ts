@@ -4,6 +4,7 @@ import { findChanges } from './changes'
 import { fetchCurve } from './curve'
 import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
 import { increaseOf } from './increase'
+import { findLastFailure } from './last-failure'
 import { findLimitedClients } from './limited-clients'
 import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
@@ -74,6 +75,14 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     curve,
     limitedClients,
   }
+}
+
+/** When the last request failed of an alert that is over; undefined where that cannot be found out. Never rejects. */
+export async function lastFailureOf(alert: Alert, prometheus: PrometheusClient): Promise<number | undefined> {
+  const endMs = Date.parse(alert.endsAt ?? '') || Date.now()
+  const range = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
+  const signal = AbortSignal.timeout(BUDGET_MS)
+  return findLastFailure(alert, range, prometheus, signal).catch(() => undefined)
 }
 
 async function findLimited(

@@ -23,6 +23,7 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     statuses: totalOf(after.statuses) >= totalOf(before.statuses) ? after.statuses : before.statuses,
     load: after.load ?? before.load,
     ...comparisonOf(before, after),
+    ...lastBadOf(before, after),
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
     lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,
@@ -39,6 +40,11 @@ function comparisonOf(before: Evidence, after: Evidence): Pick<Evidence, 'compar
   const isLess = after.comparison === undefined || after.comparison.differences.length === 0
   const comparison = isLess ? (before.comparison ?? after.comparison) : after.comparison
   return comparison === undefined ? {} : { comparison }
+}
+
+function lastBadOf({ lastBadMs: one }: Evidence, { lastBadMs: other }: Evidence): Pick<Evidence, 'lastBadMs'> {
+  const lastBadMs = one === undefined || other === undefined ? (one ?? other) : Math.max(one, other)
+  return lastBadMs === undefined ? {} : { lastBadMs }
 }
 
 function mergeTraces(before: readonly ProvingTrace[], after: readonly ProvingTrace[]): ProvingTrace[] {
