@@ -73,11 +73,11 @@ async function main(): Promise<void> {
   let publicUrl = settings.publicUrl ?? ''
 
   const relay = new Relay({
-    gather: async (alert, look) => {
+    gather: async (alert, look, askedAtMs) => {
       // It fires to say that all is well.
       if (alert.labels['alertname'] === 'Watchdog') return { annotations: {}, isPartial: false }
       const incident = incidents.fire(alert, Date.now())
-      return enrich(alert, look, urlOf(incident.id))
+      return enrich(alert, look, urlOf(incident.id), askedAtMs)
     },
     tell: (fingerprint, alert) => {
       for (const outbox of outboxes) outbox.put(fingerprint, alert)
@@ -108,9 +108,9 @@ async function main(): Promise<void> {
     return evidence && told(alert, evidence, urlOf(incidentId)).annotations
   }
 
-  async function enrich(alert: Alert, look: Look, url: string): Promise<Gathered> {
+  async function enrich(alert: Alert, look: Look, url: string, askedAtMs: number): Promise<Gathered> {
     const startedAt = performance.now()
-    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions))
+    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions, askedAtMs))
     const found = evidence.signatures.length + evidence.traces.length > 0
     const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
     // Each alert counts once.

@@ -7,6 +7,7 @@ export interface SampleReader {
     readonly route?: string | undefined
     readonly fromMs: number
     readonly toMs: number
+    readonly limit?: number | undefined
   }): readonly SampledGroup[]
 }
 
@@ -20,11 +21,11 @@ interface SampledGroup {
   readonly samples: readonly object[]
 }
 
-const PARAMETERS: readonly string[] = ['route', 'from', 'to', 'format']
+const PARAMETERS: readonly string[] = ['route', 'from', 'to', 'limit', 'format']
 
 /**
  * `GET /samples`: what recent requests were like, good ones and others, by slots of 30 seconds. `?route=/api/orders` for
- * those of one path template, `from` and `to` in milliseconds since the epoch.
+ * those of one path template, `from` and `to` in milliseconds since the epoch, `limit` for fewer samples.
  */
 export function listSamples(samples: SampleReader, request: IncomingMessage, response: ServerResponse): void {
   const query = new URL(request.url ?? '/', 'http://ops').searchParams
@@ -37,5 +38,9 @@ export function listSamples(samples: SampleReader, request: IncomingMessage, res
   if (!Number.isFinite(fromMs) || !Number.isFinite(toMs)) {
     return sendJson(response, 400, { error: 'from and to are milliseconds since the epoch' })
   }
-  sendJson(response, 200, { groups: samples.read({ route: query.get('route') ?? undefined, fromMs, toMs }) })
+  const limit = query.get('limit') ? Number(query.get('limit')) : undefined
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
+    return sendJson(response, 400, { error: 'limit is a whole number of samples, from 1' })
+  }
+  sendJson(response, 200, { groups: samples.read({ route: query.get('route') ?? undefined, fromMs, toMs, limit }) })
 }

@@ -1,8 +1,8 @@
 import { charactersOf, fingerprint, isResolved, type Alert, type Labels } from './alert'
 
 export interface RelayOptions {
-  /** Finds the evidence for an alert; bounded in time by itself. */
-  readonly gather: (alert: Alert, look: Look) => Promise<Gathered>
+  /** Finds the evidence for an alert that was asked for at a time; bounded in time by itself. */
+  readonly gather: (alert: Alert, look: Look, askedAtMs: number) => Promise<Gathered>
   /**
    * Finds what is known of an alert only once it is over, and says all of it; undefined when that is nothing new. Bounded in
    * time by itself.
@@ -187,7 +187,7 @@ export class Relay {
     try {
       // A second look waits for its turn too; what ended meanwhile has been said with what was known.
       if (look === 'again' && !this.#stillFires(key, tracked)) return
-      tracked.gathered = await this.#options.gather(tracked.alert, look)
+      tracked.gathered = await this.#options.gather(tracked.alert, look, look === 'first' ? tracked.seenAt : Date.now())
     } finally {
       tracked.gathered ??= NOTHING
       this.#gathering--

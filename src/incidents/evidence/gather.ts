@@ -29,13 +29,16 @@ const BUDGET_MS = 5_000
 /** How far back from the start of an alert its cause is looked for: rules look at several minutes at once. */
 const LOOK_BACK_MS = 5 * 60_000
 const CHANGES_LOOK_BACK_MS = 30 * 60_000
+const MOMENT_MS = 1_000
 /** Traces opened for one alert. */
 const MAX_TRACES = 10
 
 /** Asks everybody who may know something about an alert. Never rejects: what could not be asked is named. */
-export async function gatherEvidence(alert: Alert, options: GatherOptions, now = Date.now()): Promise<Evidence> {
+export async function gatherEvidence(alert: Alert, options: GatherOptions, askedAtMs: number): Promise<Evidence> {
   const signal = AbortSignal.timeout(BUDGET_MS)
-  const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs: now }
+  // The same for all alerts that came together, so that they ask the same and share the answers.
+  const endMs = Math.ceil(askedAtMs / MOMENT_MS) * MOMENT_MS
+  const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
   const missing: string[] = []
   const attempt = async <Value>(what: string, found: Promise<Value>, otherwise: Value): Promise<Value> => {
     try {
@@ -99,12 +102,12 @@ async function findLimited(
 async function findDifferences(
   alert: Alert,
   window: Evidence['window'],
-  { prometheus, opsToken, showClients, showConsumers }: GatherOptions,
+  options: GatherOptions,
   signal: AbortSignal,
 ): Promise<Evidence['comparison']> {
-  const replicas = await findReplicas(prometheus, { timeMs: window.endMs, signal })
-  const shown = { clients: showClients, consumers: showConsumers }
-  return findComparison(alert, window, replicas, { opsToken, shown, signal })
+  const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
+  const shown = { clients: options.showClients, consumers: options.showConsumers }
+  return findComparison(alert, window, replicas, { shown, signal })
 }
 
 /** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */

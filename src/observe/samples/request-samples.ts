@@ -47,6 +47,8 @@ export interface SampleQuery {
   readonly route?: string | undefined
   readonly fromMs: number
   readonly toMs: number
+  /** Samples wanted; at most `MAX_ANSWERED`. */
+  readonly limit?: number | undefined
 }
 
 /** Samples in one answer, on the average: some 2 MiB of JSON. */
@@ -86,14 +88,14 @@ export class RequestSamples {
   }
 
   /** What was seen in some time, oldest first. An answer that would be too large is thinned evenly. */
-  read({ route, fromMs, toMs }: SampleQuery): SampleGroup[] {
+  read({ route, fromMs, toMs, limit = MAX_ANSWERED }: SampleQuery): SampleGroup[] {
     const slots = [...this.#closed, this.#slot].filter(
       ({ startMs }) => startMs < toMs && startMs + SAMPLE_SLOT_MS > fromMs && startMs > this.#now() - reachMs,
     )
     const groups = slots.flatMap(slot => groupsIn(slot, route))
     const total = groups.reduce((sum, { samples }) => sum + samples.length, 0)
-    if (total <= MAX_ANSWERED) return groups
-    return thinned(groups, MAX_ANSWERED / total)
+    const most = Math.min(limit, MAX_ANSWERED)
+    return total <= most ? groups : thinned(groups, most / total)
   }
 
   #kindOf({ outcome, reason, attempts, stream }: Exchange, durationMs: number): SampleKind {
