@@ -16,6 +16,7 @@ import { InFlight } from './exchange/in-flight'
 import { sendLocalReply } from './exchange/local-reply'
 import type { AccessLog } from './observe/access-log'
 import type { RecentRequests } from './observe/recent/recent-requests'
+import type { RequestSamples } from './observe/samples/request-samples'
 import type { RequestMetrics } from './observe/request-metrics'
 import type { ServerTelemetry } from './observe/server-telemetry'
 import { collectHooks } from './policies/collect-hooks'
@@ -51,6 +52,7 @@ export interface GatewayOptions {
   readonly logAccess: AccessLog
   readonly metrics: RequestMetrics
   readonly recent: RecentRequests
+  readonly samples: RequestSamples
   /** Answers a scrape. */
   readonly scrape: RequestListener
   readonly mayScrape: (request: IncomingMessage) => boolean
@@ -212,7 +214,7 @@ function mayScrapeOf(
  * becomes an exchange.
  */
 function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { logAccess, metrics, recent, serverTelemetry, scrape } = options
+  const { logAccess, metrics, recent, samples, serverTelemetry, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     onConclude: exchange => serverTelemetry.concluded(exchange),
@@ -223,6 +225,7 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
       serverTelemetry.end(exchange)
       metrics.count(exchange)
       recent.note(exchange)
+      samples.note(exchange)
       for (const decision of exchange.limitDecisions) decision.count(exchange.context)
       logAccess(exchange)
     },

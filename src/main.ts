@@ -29,6 +29,7 @@ import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
 import { RecentRequests } from './observe/recent/recent-requests'
+import { RequestSamples } from './observe/samples/request-samples'
 import { RedisConnection } from './redis/connection'
 import { nodeWarning } from './process/node-patch-level'
 import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
@@ -75,6 +76,7 @@ async function main(): Promise<void> {
   let draining = false
   const requestMetrics = new RequestMetrics()
   const recent = new RecentRequests()
+  const samples = new RequestSamples({ slowMs: telemetry.slowMs })
   const mayReadMetrics = createMetricsAccess(settings.metricsToken)
   const gateway = createGateway({
     config,
@@ -83,6 +85,7 @@ async function main(): Promise<void> {
     replicas: settings.replicas,
     metrics: requestMetrics,
     recent,
+    samples,
     scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
     mayScrape: mayReadMetrics,
     logAccess: createAccessLog(log, telemetry.exporters.logs.length > 0),
@@ -132,6 +135,7 @@ async function main(): Promise<void> {
     upstreams: gateway.upstreams,
     inFlight: gateway.inFlight,
     recent,
+    samples,
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },

@@ -55,6 +55,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 const HTTP_INSTRUMENTATIONS = ['own', 'stock'] as const
 /** What the gateway's own instrumentation stands in for: both at once would count every request twice. */
 const STOCK_HTTP_INSTRUMENTATIONS: readonly string[] = ['http', 'express', 'undici']
+/** What people notice. */
+export const DEFAULT_SLOW_MS = 1_000
+
 const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
 const LOG_LEVELS = ['none', 'error', 'warn', 'info', 'debug', 'verbose', 'all'] as const
 const SAMPLERS = [
@@ -122,7 +125,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     httpInstrumentation,
     sampler: sampler(environment),
     keptTraces: {
-      slowMs: environment.number('TRACES_SLOW_MS', 'milliseconds', { min: 1 }) ?? 1_000,
+      slowMs: environment.number('TRACES_SLOW_MS', 'milliseconds', { min: 1 }) ?? DEFAULT_SLOW_MS,
       perSecond: environment.number('TRACES_KEEP_PER_SECOND', 'traces per second', { min: 0, whole: false }) ?? 5,
     },
     logLevel: environment.oneOf('OTEL_LOG_LEVEL', LOG_LEVELS, text => text.toLowerCase()) ?? 'warn',

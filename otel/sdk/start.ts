@@ -15,7 +15,7 @@ import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
 import { createResource } from './resource'
 import { createSampler } from './sampler'
-import { parseSettings, type LogLevel, type TelemetrySettings } from './settings'
+import { DEFAULT_SLOW_MS, parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
 import { GATEWAY_SCOPE, withGatewayTracer } from './spans/gateway-tracer'
 import type { SpanMaker } from './spans/gateway-span'
@@ -55,6 +55,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
     enabled: false,
     exporters: { metrics: [], traces: [], logs: [] },
     httpInstrumentation: 'own',
+    slowMs: DEFAULT_SLOW_MS,
     problems: [],
     notInstrumented: () => [],
     traces: { list: () => [], otlpJson: () => undefined },
@@ -116,6 +117,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
     enabled: true,
     exporters: settings.exporters,
     httpInstrumentation: settings.httpInstrumentation,
+    slowMs: settings.keptTraces.slowMs,
     problems: [],
     notInstrumented: () => modules.missing(),
     traces: recorder,

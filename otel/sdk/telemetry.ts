@@ -58,6 +58,8 @@ export interface Telemetry {
    * default), or the stock instrumentations of http, Express and undici (`stock`).
    */
   readonly httpInstrumentation: 'own' | 'stock'
+  /** `TRACES_SLOW_MS`: a request that took longer is a slow one. */
+  readonly slowMs: number
   /** Wrong `OTEL_*` settings. With any, nothing was started. */
   readonly problems: readonly TelemetryProblem[]
   /** Modules that are loaded by now and whose instrumentation did not take hold: their signals are missing. */

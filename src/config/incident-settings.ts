@@ -44,6 +44,7 @@ const schema = z.object({
   repositoryUrl: field(parsePublicUrl).optional(),
   alertmanagerPublicUrl: field(parsePublicUrl).optional(),
   showClients: field(parseBoolean).prefault('false'),
+  showConsumers: field(parseBoolean).prefault('false'),
   logLevel: field(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {})).prefault('info'),
 })
 

@@ -99,6 +99,8 @@ export interface IncidentSettings {
   readonly alertmanagerPublicUrl: string | undefined
   /** `INCIDENTS_SHOW_CLIENTS`: whether client addresses and user agents may stand in records and pages; default false. */
   readonly showClients: boolean
+  /** `INCIDENTS_SHOW_CONSUMERS`: whether names of consumers may; default false: a digest. */
+  readonly showConsumers: boolean
   readonly logLevel: string
 }
 

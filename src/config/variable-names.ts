@@ -58,6 +58,7 @@ export const INCIDENT_VARIABLES = {
   repositoryUrl: 'REPOSITORY_URL',
   alertmanagerPublicUrl: 'ALERTMANAGER_PUBLIC_URL',
   showClients: 'INCIDENTS_SHOW_CLIENTS',
+  showConsumers: 'INCIDENTS_SHOW_CONSUMERS',
   logLevel: 'LOG_LEVEL',
 } as const satisfies Readonly<Record<keyof IncidentSettings, string>>
 

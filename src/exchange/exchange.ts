@@ -37,8 +37,12 @@ export class Exchange {
   consumer: Consumer | undefined
   /** Name of the field that holds the client's credential, where it is none of the upstream's business. */
   withheldField: string | undefined
-  /** Origin of the target that was asked. */
+  /** Origin of the target that was asked last. */
   target: string | undefined
+  /** Origin of the first target that failed it, where another one was asked then. */
+  failedTarget: string | undefined
+  /** Calls to targets. */
+  attempts = 0
   outcome: Outcome = 'ok'
   reason: Reason | undefined
   /** What made it fail, for the log only. */

@@ -10,12 +10,12 @@ import { ignoreErrorsOfStandardError } from '../telemetry/standard-output'
 import { createLogger, type Logger } from '../telemetry/logger'
 import { answerArguments } from '../process/program-arguments'
 import { onNpmExit } from '../process/on-npm-exit'
-import type { Alert } from './alerts/alert'
+import type { Alert, Labels } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
 import { Relay, type Gathered, type Look } from './alerts/relay'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
-import { gatherEvidence, type GatherOptions } from './evidence/gather'
+import { gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { jaeger, tempo } from './evidence/trace-sources'
@@ -68,20 +68,22 @@ async function main(): Promise<void> {
     opsTokenHosts: settings.opsTokenHosts,
     gatewayJob: settings.gatewayJob,
     showClients: settings.showClients,
+    showConsumers: settings.showConsumers,
   }
   let publicUrl = settings.publicUrl ?? ''
 
   const relay = new Relay({
-    gather: async (alert, look) => {
+    gather: async (alert, look, askedAtMs) => {
       // It fires to say that all is well.
       if (alert.labels['alertname'] === 'Watchdog') return { annotations: {}, isPartial: false }
       const incident = incidents.fire(alert, Date.now())
-      return enrich(alert, look, urlOf(incident.id))
+      return enrich(alert, look, urlOf(incident.id), askedAtMs)
     },
     tell: (fingerprint, alert) => {
       for (const outbox of outboxes) outbox.put(fingerprint, alert)
     },
     onResolved: alert => incidents.resolve(alert),
+    conclude,
     onOverload: () => metrics.gathered('overload'),
     onFailure: (_alert, error) => {
       metrics.gathered('partial')
@@ -99,9 +101,16 @@ async function main(): Promise<void> {
     return `${publicUrl}/incidents/${id}`
   }
 
-  async function enrich(alert: Alert, look: Look, url: string): Promise<Gathered> {
+  async function conclude(alert: Alert, incidentId: string): Promise<Labels | undefined> {
+    const lastBadMs = await lastFailureOf(alert, gatherOptions.prometheus)
+    if (lastBadMs === undefined) return undefined
+    const evidence = await incidents.conclude(incidentId, alert, { lastBadMs })
+    return evidence && told(alert, evidence, urlOf(incidentId)).annotations
+  }
+
+  async function enrich(alert: Alert, look: Look, url: string, askedAtMs: number): Promise<Gathered> {
     const startedAt = performance.now()
-    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions))
+    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions, askedAtMs))
     const found = evidence.signatures.length + evidence.traces.length > 0
     const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
     // Each alert counts once.

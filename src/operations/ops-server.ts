@@ -3,6 +3,7 @@ import type { OpsAccess } from './ops-access'
 import { wantsHtml } from '../pages/wants-html'
 import { listOffenders } from './offenders'
 import { listRoutes } from './routes'
+import { listSamples, type SampleReader } from './samples'
 import { sendJson } from './send-json'
 import { showStatus } from './status/show-status'
 import type { StatusSources } from './status/status'
@@ -12,6 +13,7 @@ import { listTraces, showTrace, type TraceReader } from './traces'
 export interface OpsServerOptions extends StatusSources {
   /** Answers a scrape. */
   readonly metrics: RequestListener
+  readonly samples: SampleReader
   readonly access: (request: IncomingMessage, path: string) => OpsAccess
 }
 
@@ -27,6 +29,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
     '/metrics': options.metrics,
     '/traces': (request, response) => listTraces(options.traces, request, response),
     '/offenders': (request, response) => listOffenders(options.offenders, request, response),
+    '/samples': (request, response) => listSamples(options.samples, request, response),
     '/upstreams': (request, response) => listUpstreams(options.upstreams, request, response),
     // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),

@@ -94,6 +94,8 @@ export function sendCall(
   options: CallOptions,
   resend: Resend | undefined,
 ): void {
+  if (resend !== undefined) exchange.failedTarget ??= exchange.target
+  exchange.attempts++
   exchange.target = target.origin
   const path = options.rewritePath === undefined ? exchange.path : options.rewritePath(exchange.path)
   const headers = buildRequestHeaders(exchange, options.fieldRules, options.replacedFields)

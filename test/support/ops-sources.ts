@@ -2,6 +2,7 @@ import { parseGatewayFile } from '../../src/config/gateway-file'
 import { formatProblems } from '../../src/config/problems'
 import type { GatewayConfig } from '../../src/config/gateway-config'
 import type { OpsServerOptions } from '../../src/operations/ops-server'
+import { RequestSamples } from '../../src/observe/samples/request-samples'
 import { RecentRequests, SLOT_MS } from '../../src/observe/recent/recent-requests'
 
 /** What a configuration file says, as an object: JSON is YAML too. */
@@ -38,6 +39,7 @@ export function quietSources(): Omit<OpsServerOptions, 'access'> {
     offenders: () => [],
     upstreams: () => [],
     recent: new RecentRequests(),
+    samples: new RequestSamples({ slowMs: 1_000 }),
     inFlight: () => 0,
     redis: () => undefined,
     configuration: () => ({

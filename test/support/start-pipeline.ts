@@ -14,6 +14,7 @@ import type { Outcome, Reason } from '../../src/errors/reasons'
 import type { Exchange } from '../../src/exchange/exchange'
 import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
+import { RequestSamples } from '../../src/observe/samples/request-samples'
 import { RecentRequests } from '../../src/observe/recent/recent-requests'
 import type { RegistryEntry } from '../../src/policies/define-policy'
 import { POLICIES } from '../../src/policies/registry'
@@ -66,6 +67,7 @@ export interface Pipeline {
   ended(requests: number): Promise<readonly CountedRequest[]>
   /** How the targets of each upstream are. */
   upstreams(): UpstreamState[]
+  readonly samples: RequestSamples
   /** How many requests the status page knows of. */
   requestsSeen(): number
   /** As SIGTERM does: clients are asked to open no further request on their connections. */
@@ -91,6 +93,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
   await redis?.settle(500)
   const metrics = new RecordedRequestMetrics()
   const recent = new RecentRequests()
+  const samples = new RequestSamples({ slowMs: 1_000 })
   let draining = false
   const gateway = createGateway({
     config,
@@ -100,6 +103,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     replicas: options.replicas ?? 1,
     metrics,
     recent,
+    samples,
     scrape: options.scrape ?? ((_request, response) => response.end('# scraped\n')),
     mayScrape: createMetricsAccess(options.metricsToken),
     logAccess: createAccessLog(log),
@@ -133,6 +137,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       return metrics.counted
     },
     upstreams: () => gateway.upstreams(),
+    samples,
     requestsSeen: () => recent.recent().requests,
     drain: () => (draining = true),
     reload: changed => {

@@ -5,11 +5,11 @@ export class TracedClient {
   /** Trace ids by the status that came back. */
   readonly seen = new Map<string, number>()
 
-  async get(url: string): Promise<number> {
+  async get(url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> {
     const traceId = randomBytes(16).toString('hex')
     // Not sampled: a trace that is kept all the same was kept because its request failed.
     const traceparent = `00-${traceId}-${randomBytes(8).toString('hex')}-00`
-    const response = await fetch(url, { headers: { traceparent } })
+    const response = await fetch(url, { headers: { ...headers, traceparent } })
     await response.arrayBuffer()
     this.seen.set(traceId, response.status)
     return response.status

@@ -1,12 +1,21 @@
 import { charactersOf, fingerprint, isResolved, type Alert, type Labels } from './alert'
 
 export interface RelayOptions {
-  /** Finds the evidence for an alert; bounded in time by itself. */
-  readonly gather: (alert: Alert, look: Look) => Promise<Gathered>
+  /** Finds the evidence for an alert that was asked for at a time; bounded in time by itself. */
+  readonly gather: (alert: Alert, look: Look, askedAtMs: number) => Promise<Gathered>
+  /**
+   * Finds what is known of an alert only once it is over, and says all of it; undefined when that is nothing new. Bounded in
+   * time by itself.
+   */
+  readonly conclude?: (alert: Alert, incidentId: string) => Promise<Labels | undefined>
   /** Hands an alert with its evidence on to every Alertmanager. */
   readonly tell: (fingerprint: string, alert: Alert) => void
-  /** The alert is over, also one that is not kept track of, or nobody has mentioned it for 15 minutes. */
-  readonly onResolved: (alert: Alert) => void
+  /**
+   * The alert is over, also one that is not kept track of, or nobody has mentioned it for 15 minutes.
+   *
+   * @returns the incident it belongs to
+   */
+  readonly onResolved: (alert: Alert) => string | undefined
   /** An alert that got no evidence because there are too many at once. */
   readonly onOverload: (alert: Alert) => void
   /** Gathering failed in a way that it should not. */
@@ -129,13 +138,36 @@ export class Relay {
 
   #resolve(key: string, alert: Alert, now: number): void {
     const known = this.#tracked.get(key)
-    if (!known) return this.#options.onResolved(alert)
+    if (!known) return void this.#options.onResolved(alert)
     if (known.resolved || startOf(known.alert) > startOf(alert)) return
     known.resolved = true
     known.seenAt = now
     this.#replace(known, alert)
-    this.#options.onResolved(alert)
+    const incidentId = this.#options.onResolved(alert)
     this.#tell(key, known)
+    // The end goes out first: what is found out now is told after it, and delays nothing.
+    if (incidentId !== undefined && known.gathered !== undefined) this.#enqueueConclusion(key, known, incidentId)
+  }
+
+  #enqueueConclusion(key: string, tracked: Tracked, incidentId: string): void {
+    const conclude = (): void => {
+      this.#conclude(key, tracked, incidentId).catch((error: unknown) => this.#options.onFailure(tracked.alert, error))
+    }
+    if (this.#gathering < MAX_GATHERING) conclude()
+    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(conclude)
+  }
+
+  async #conclude(key: string, tracked: Tracked, incidentId: string): Promise<void> {
+    this.#gathering++
+    try {
+      const annotations = await this.#options.conclude?.(tracked.alert, incidentId)
+      if (annotations === undefined || this.#tracked.get(key) !== tracked) return
+      tracked.gathered = { annotations, isPartial: false }
+      this.#tell(key, tracked)
+    } finally {
+      this.#gathering--
+      this.#waiting.shift()?.()
+    }
   }
 
   #enqueue(key: string, tracked: Tracked, look: Look): void {
@@ -155,7 +187,7 @@ export class Relay {
     try {
       // A second look waits for its turn too; what ended meanwhile has been said with what was known.
       if (look === 'again' && !this.#stillFires(key, tracked)) return
-      tracked.gathered = await this.#options.gather(tracked.alert, look)
+      tracked.gathered = await this.#options.gather(tracked.alert, look, look === 'first' ? tracked.seenAt : Date.now())
     } finally {
       tracked.gathered ??= NOTHING
       this.#gathering--

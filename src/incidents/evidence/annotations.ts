@@ -1,4 +1,5 @@
 import type { Alert, Labels } from '../alerts/alert'
+import { differenceLines } from './comparison/wording'
 import type { Evidence, ProvingTrace } from './evidence'
 import { loadInWords } from './load'
 import { isOfOneReason } from './selection'
@@ -20,6 +21,9 @@ export function toAnnotations(
 ): Labels {
   const lines = [
     ...evidence.signatures.slice(0, 4).map(signatureLine),
+    ...(evidence.comparison === undefined
+      ? []
+      : differenceLines(evidence.comparison, labels['family']).map(capitalised)),
     ...(evidence.statuses.length > 0 ? [`Statuses: ${statusesInWords(evidence.statuses)}`] : []),
     ...loadLine(evidence),
     ...limitedLine(evidence),
@@ -57,11 +61,16 @@ function loadLine({ load }: Evidence): string[] {
 const FAILED = { first: 'First failure at', none: 'nothing failed until' }
 const REFUSED = { first: 'First refused at', none: 'nothing was refused until' }
 
-function turnLine({ firstBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
+function turnLine({ firstBadMs, lastBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
   if (firstBadMs === undefined) return []
   // Counters are looked at every few seconds, traces know the millisecond: the later one of the two is not news.
   const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`
-  return [`${said.first} ${clock(firstBadMs)}${good}`]
+  const last = lastBadMs === undefined ? '' : `, last ${clock(lastBadMs)}`
+  return [`${said.first} ${clock(firstBadMs)}${last}${good}`]
+}
+
+function capitalised(line: string): string {
+  return line.charAt(0).toUpperCase() + line.slice(1)
 }
 
 function clock(timeMs: number): string {

@@ -1,3 +1,4 @@
+import type { Comparison } from './comparison/compare'
 import type { Curve } from './curve'
 import type { TraceSpan } from './otlp-trace'
 
@@ -11,10 +12,14 @@ export interface Evidence {
   readonly statuses: readonly StatusCount[]
   /** Of an alert about load: how much there was to do. */
   readonly load: Load | undefined
+  /** What failing requests have in common and good ones have not. Undefined where the alert is not about requests. */
+  readonly comparison?: Comparison | undefined
   /** Requests that prove it, newest first. */
   readonly traces: readonly ProvingTrace[]
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
+  /** When the last request failed; known once the alert is over, and of an open one as far as it was looked at. */
+  readonly lastBadMs?: number | undefined
   /** Of an alert about a limit: who runs into it most often, most first. */
   readonly limitedClients: readonly LimitedClient[]
   /** What changed shortly before, oldest first. */

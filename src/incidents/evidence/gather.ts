@@ -1,8 +1,10 @@
 import type { Alert } from '../alerts/alert'
+import { findComparison } from './comparison/find-comparison'
 import { findChanges } from './changes'
 import { fetchCurve } from './curve'
 import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
 import { increaseOf } from './increase'
+import { findLastFailure } from './last-failure'
 import { findLimitedClients } from './limited-clients'
 import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
@@ -18,6 +20,8 @@ export interface GatherOptions extends ReplicaOptions {
   readonly backends: readonly TraceSource[]
   /** Whether client addresses and user agents may stand in the evidence. */
   readonly showClients: boolean
+  /** The same for the names of consumers. */
+  readonly showConsumers: boolean
 }
 
 /** All there is time for: a page must not wait for its evidence, and Alertmanager's group wait is longer than this. */
@@ -25,13 +29,16 @@ const BUDGET_MS = 5_000
 /** How far back from the start of an alert its cause is looked for: rules look at several minutes at once. */
 const LOOK_BACK_MS = 5 * 60_000
 const CHANGES_LOOK_BACK_MS = 30 * 60_000
+const MOMENT_MS = 1_000
 /** Traces opened for one alert. */
 const MAX_TRACES = 10
 
 /** Asks everybody who may know something about an alert. Never rejects: what could not be asked is named. */
-export async function gatherEvidence(alert: Alert, options: GatherOptions, now = Date.now()): Promise<Evidence> {
+export async function gatherEvidence(alert: Alert, options: GatherOptions, askedAtMs: number): Promise<Evidence> {
   const signal = AbortSignal.timeout(BUDGET_MS)
-  const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs: now }
+  // The same for all alerts that came together, so that they ask the same and share the answers.
+  const endMs = Math.ceil(askedAtMs / MOMENT_MS) * MOMENT_MS
+  const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
   const missing: string[] = []
   const attempt = async <Value>(what: string, found: Promise<Value>, otherwise: Value): Promise<Value> => {
     try {
@@ -41,7 +48,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
       return otherwise
     }
   }
-  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients] = await Promise.all([
+  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients, comparison] = await Promise.all([
     attempt('traces', findTraces(alert, window, options, signal), []),
     attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
     attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
@@ -51,6 +58,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
     attempt('limited clients', findLimited(alert, window, options, signal), []),
+    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
   ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
@@ -61,6 +69,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     signatures: findSignatures(counts, traces, all),
     statuses,
     load,
+    comparison,
     firstBadMs: earliest([
       turn.firstBadMs,
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -69,6 +78,14 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, now =
     curve,
     limitedClients,
   }
+}
+
+/** When the last request failed of an alert that is over; undefined where that cannot be found out. Never rejects. */
+export async function lastFailureOf(alert: Alert, prometheus: PrometheusClient): Promise<number | undefined> {
+  const endMs = Date.parse(alert.endsAt ?? '') || Date.now()
+  const range = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
+  const signal = AbortSignal.timeout(BUDGET_MS)
+  return findLastFailure(alert, range, prometheus, signal).catch(() => undefined)
 }
 
 async function findLimited(
@@ -80,6 +97,17 @@ async function findLimited(
   if (alert.labels['family'] !== 'rate-limit') return []
   const replicas = await findReplicas(options, { timeMs: endMs, signal })
   return findLimitedClients(alert, [...replicas.values()], signal)
+}
+
+async function findDifferences(
+  alert: Alert,
+  window: Evidence['window'],
+  options: GatherOptions,
+  signal: AbortSignal,
+): Promise<Evidence['comparison']> {
+  const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
+  const shown = { clients: options.showClients, consumers: options.showConsumers }
+  return findComparison(alert, window, replicas, { shown, signal })
 }
 
 /** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */

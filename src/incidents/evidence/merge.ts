@@ -22,6 +22,8 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     signatures: counted.signatures.map(signature => withDetails(signature, other.signatures)),
     statuses: totalOf(after.statuses) >= totalOf(before.statuses) ? after.statuses : before.statuses,
     load: after.load ?? before.load,
+    ...comparisonOf(before, after),
+    ...lastBadOf(before, after),
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
     lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,
@@ -31,6 +33,18 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     curve: pointsOf(after.curve) >= pointsOf(before.curve) ? after.curve : before.curve,
     missing: stillMissing(before, after, traces),
   }
+}
+
+/** Samples are forgotten after a quarter of an hour: a difference that was found stands until a later look finds one. */
+function comparisonOf(before: Evidence, after: Evidence): Pick<Evidence, 'comparison'> {
+  const isLess = after.comparison === undefined || after.comparison.differences.length === 0
+  const comparison = isLess ? (before.comparison ?? after.comparison) : after.comparison
+  return comparison === undefined ? {} : { comparison }
+}
+
+function lastBadOf({ lastBadMs: one }: Evidence, { lastBadMs: other }: Evidence): Pick<Evidence, 'lastBadMs'> {
+  const lastBadMs = one === undefined || other === undefined ? (one ?? other) : Math.max(one, other)
+  return lastBadMs === undefined ? {} : { lastBadMs }
 }
 
 function mergeTraces(before: readonly ProvingTrace[], after: readonly ProvingTrace[]): ProvingTrace[] {

@@ -1,4 +1,5 @@
 import type { Labels } from '../alerts/alert'
+import { SharedAnswers, type Sized } from './shared-answers'
 
 export interface Sample {
   readonly labels: Labels
@@ -20,9 +21,13 @@ export interface FoundExemplar {
   readonly timeMs: number
 }
 
+/** A question that takes longer is given up, also where others still wait for its answer. */
+const ASK_TIMEOUT_MS = 5_000
+
 /** The few questions that evidence asks of Prometheus (HTTP API v1). Every answer is bounded by the caller's signal. */
 export class PrometheusClient {
   readonly #url: string
+  readonly #answers = new SharedAnswers()
 
   constructor(url: string) {
     this.#url = url.replace(/\/$/, '')
@@ -79,28 +84,39 @@ export class PrometheusClient {
 
   /** Where Prometheus scrapes a job now: `host:port`, the port also where it is that of the scheme. */
   async targets(job: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
-    const response = await fetch(`${this.#url}/api/v1/targets?state=active`, { signal })
-    const { activeTargets } = (await readAnswer(response, 'targets')) as {
+    const { activeTargets } = (await this.#answers.get('targets', signal, async () => this.#askTargets())) as {
       activeTargets: { labels: Labels; scrapeUrl: string }[]
     }
     const urls = activeTargets.filter(({ labels }) => labels['job'] === job).map(({ scrapeUrl }) => scrapeUrl)
     return new Set(urls.flatMap(url => hostAndPort(url) ?? []))
   }
 
+  async #askTargets(): Promise<Sized<unknown>> {
+    const signal = AbortSignal.timeout(ASK_TIMEOUT_MS)
+    return readAnswer(await fetch(`${this.#url}/api/v1/targets?state=active`, { signal }), 'targets')
+  }
+
   async #get(path: string, parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
+    const body = new URLSearchParams(parameters).toString()
+    return this.#answers.get(`${path}?${body}`, signal, async () => this.#ask(path, body))
+  }
+
+  async #ask(path: string, body: string): Promise<Sized<unknown>> {
     const response = await fetch(`${this.#url}/api/v1/${path}`, {
       method: 'POST',
-      body: new URLSearchParams(parameters),
-      signal,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body,
+      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     })
     return readAnswer(response, path)
   }
 }
 
-async function readAnswer(response: Response, path: string): Promise<unknown> {
-  const answer = (await response.json()) as { status: string; data: unknown; error?: string }
+async function readAnswer(response: Response, path: string): Promise<Sized<unknown>> {
+  const text = await response.text()
+  const answer = JSON.parse(text) as { status: string; data: unknown; error?: string }
   if (answer.status !== 'success') throw new Error(`Prometheus refused ${path}: ${answer.error ?? response.status}`)
-  return answer.data
+  return { answer: answer.data, bytes: text.length }
 }
 
 /** Undefined where the text is not an http URL. */

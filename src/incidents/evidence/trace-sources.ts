@@ -1,5 +1,6 @@
 import type { Labels } from '../alerts/alert'
 import { hostAndPort, quoted, type PrometheusClient } from './prometheus'
+import { SharedAnswers, type Sized } from './shared-answers'
 
 /** A place where a trace may still be. */
 export interface TraceSource {
@@ -122,10 +123,21 @@ export async function fetchJson(
   signal: AbortSignal,
   headers: Record<string, string> = {},
 ): Promise<unknown> {
+  return answers.get(url, signal, async () => askJson(url, headers))
+}
+
+/** Of this process: alerts of one cause are proven by the same traces. */
+const answers = new SharedAnswers()
+
+/** A question that takes longer is given up, also where others still wait for its answer. */
+const ASK_TIMEOUT_MS = 5_000
+
+async function askJson(url: string, headers: Record<string, string>): Promise<Sized<unknown>> {
+  const signal = AbortSignal.timeout(ASK_TIMEOUT_MS)
   const response = await fetch(url, { headers, signal, redirect: 'error' })
   if (response.status === 404) {
     await response.body?.cancel()
-    return undefined
+    return { answer: undefined, bytes: 0 }
   }
   if (!response.ok) {
     await response.body?.cancel()
@@ -138,5 +150,5 @@ export async function fetchJson(
     if (bytes > MAX_ANSWER_BYTES) throw new Error(`${url} answered more than ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
-  return JSON.parse(Buffer.concat(chunks).toString()) as unknown
+  return { answer: JSON.parse(Buffer.concat(chunks).toString()) as unknown, bytes }
 }

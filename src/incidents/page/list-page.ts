@@ -2,10 +2,10 @@ import { BASE_STYLE } from '../../pages/base-style'
 import { html, type Html } from '../../pages/html'
 import type { Page } from '../../pages/send-page'
 import { styleSheet } from '../../pages/style-sheet'
-import { clock, clockOrDate, lasted, timeElement } from '../../pages/times'
+import { clock, clockOrDate, timeElement } from '../../pages/times'
 import type { Incident } from '../record/incident'
 import { severityPill, statePill } from './badges'
-import { firstLine, tell } from './story'
+import { firstLine, tell, timeInWords } from './story'
 import { INCIDENT_STYLE } from './style'
 
 const STYLE = styleSheet(BASE_STYLE, INCIDENT_STYLE)
@@ -43,12 +43,7 @@ function listItem(incident: Incident, now: number): Html {
     <h2><a href="incidents/${incident.id}">${incident.title}</a></h2>
     ${line !== '' && html`<p>${line}</p>`}
     <p class="muted small">
-      ${isOpen ? 'since' : ''}
-      ${timeElement(sinceMs, clockOrDate(sinceMs, now))}${
-        untilMs === undefined
-          ? `, for ${lasted(now - sinceMs)} now`
-          : ` to ${clockOrDate(untilMs, now)}, for ${lasted(untilMs - sinceMs)}`
-      }
+      ${timeElement(sinceMs, timeInWords(story, now))}${untilMs !== undefined && `, resolved ${clockOrDate(untilMs, now)}`}
       · ${incident.cause} · ${count} ${count === 1 ? 'alert' : 'alerts'}
     </p>
   </li>`

@@ -5,6 +5,7 @@ import type { Incident } from '../record/incident'
 import type { IncidentLog } from '../record/incident-log'
 import { curvesOf, type AskedPrometheus } from './curves'
 import { incidentPage } from './incident-page'
+import { withLastFailures } from './last-failures'
 import type { Places } from './links'
 import { listPage, notFoundPage } from './list-page'
 import { firstLine, tell } from './story'
@@ -38,9 +39,12 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
       if (isForPeople) sendPage(response, 404, notFoundPage(id === undefined ? 'There is no such page.' : GONE))
       else sendJson(response, 404, { error: GONE })
     } else if (isForPeople) {
-      const story = tell(incident, now)
-      const curves = await curvesOf(incident, story.sinceMs, { prometheus, gatewayJob }, now)
-      sendPage(response, 200, incidentPage({ incident, story, curves, places, now }))
+      const [known, curves] = await Promise.all([
+        withLastFailures(incident, prometheus, now),
+        curvesOf(incident, tell(incident, now).sinceMs, { prometheus, gatewayJob }, now),
+      ])
+      const view = { incident: known, story: tell(known, now), curves, places, now }
+      sendPage(response, 200, incidentPage(view))
     } else sendJson(response, 200, incident)
   }
 }
@@ -49,8 +53,19 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
 function summary(incident: Incident, now: number): object {
   const { id, title, cause, openedAtMs, closedAtMs, alerts } = incident
   const story = tell(incident, now)
-  const { severity, sinceMs } = story
-  return { id, title, cause, severity, sinceMs, openedAtMs, closedAtMs, alerts: alerts.length, line: firstLine(story) }
+  const { severity, sinceMs, lastBadMs } = story
+  return {
+    id,
+    title,
+    cause,
+    severity,
+    sinceMs,
+    lastBadMs,
+    openedAtMs,
+    closedAtMs,
+    alerts: alerts.length,
+    line: firstLine(story),
+  }
 }
 
 function sendJson(response: ServerResponse, status: number, value: object): void {

@@ -12,6 +12,8 @@ export interface Story {
   /** When it began to go wrong, as far as is known: before the first alert. Milliseconds since the epoch. */
   readonly sinceMs: number
   readonly untilMs: number | undefined
+  /** When the last request failed; undefined where that is not known. An alert goes on for minutes after that. */
+  readonly lastBadMs: number | undefined
   /** What broke, where, since when, and why: two sentences. */
   readonly what: string
   readonly why: string
@@ -39,16 +41,17 @@ export function tell(incident: Incident, now: number): Story {
   const sinceMs = Math.round(
     earliest([firstBadMs, ...alerts.map(({ startsAtMs }) => startsAtMs)]) ?? incident.openedAtMs,
   )
+  const lastBadMs = latest(alerts.map(({ evidence }) => evidence?.lastBadMs))
   const signatures = mergeSignatures(alerts)
+  const time = { sinceMs, lastBadMs, untilMs: incident.closedAtMs }
   return {
     isOpen,
     main,
-    sinceMs,
     signatures,
     countedUntilMs: latest(alerts.map(({ evidence }) => evidence?.window.endMs)),
     severity: main?.labels['severity'] ?? 'none',
-    untilMs: incident.closedAtMs,
-    what: `${whatBroke(main, signatures, isOpen)} ${when(sinceMs, incident.closedAtMs, now)}`,
+    ...time,
+    what: `${whatBroke(main, signatures, isOpen)} ${when(time, now)}`,
     why: whyItBroke(main, signatures),
     traces: mergeTraces(alerts),
     timeline: toTimeline(alerts, now),
@@ -123,9 +126,27 @@ function requestsTo(routes: readonly string[]): string {
   return `Requests to ${inWords(list)}`
 }
 
-function when(sinceMs: number, untilMs: number | undefined, now: number): string {
-  if (untilMs === undefined) return `since ${clockOrDate(sinceMs, now)} UTC, for ${lasted(now - sinceMs)} now.`
-  return `from ${clockOrDate(sinceMs, now)} to ${clockOrDate(untilMs, now)} UTC, for ${lasted(untilMs - sinceMs)}.`
+type Time = Pick<Story, 'sinceMs' | 'lastBadMs' | 'untilMs'>
+
+function when(time: Time, now: number): string {
+  const { sinceMs, untilMs, lastBadMs } = time
+  if (untilMs === undefined) return `${timeInWords(time, now)}.`
+  const end = `The alert was resolved at ${clockOrDate(untilMs, now)} UTC.`
+  return lastBadMs === undefined
+    ? `since ${clockOrDate(sinceMs, now)} UTC. ${end}`
+    : `${timeInWords(time, now)}. ${end}`
+}
+
+/** How long nothing may fail before it is said that it no longer does. */
+const QUIET_MS = 60_000
+
+/** "since 15:12:27 UTC, for 6 min now"; "from 15:12:27 to 15:12:29 UTC, for 2 s" once the last failure is known. */
+export function timeInWords({ sinceMs, lastBadMs, untilMs }: Time, now: number): string {
+  const isOver = untilMs !== undefined || (lastBadMs !== undefined && now - lastBadMs > QUIET_MS)
+  if (!isOver) return `since ${clockOrDate(sinceMs, now)} UTC, for ${lasted(now - sinceMs)} now`
+  if (lastBadMs === undefined) return `from ${clockOrDate(sinceMs, now)} UTC`
+  const last = Math.max(lastBadMs, sinceMs)
+  return `from ${clockOrDate(sinceMs, now)} to ${clockOrDate(last, now)} UTC, for ${lasted(last - sinceMs)}`
 }
 
 /** Causes named in the sentence. */
@@ -153,6 +174,8 @@ function toTimeline(alerts: readonly IncidentAlert[], now: number): Moment[] {
     moments.push({ timeMs: lastGoodMs, kind: 'good', what: 'Last scrape without a failure' })
   }
   if (firstBadMs !== undefined) moments.push({ timeMs: firstBadMs, kind: 'bad', what: 'First failure' })
+  const lastBadMs = latest(alerts.map(({ evidence }) => evidence?.lastBadMs))
+  if (lastBadMs !== undefined) moments.push({ timeMs: lastBadMs, kind: 'bad', what: 'Last failure' })
   for (const alert of alerts) {
     moments.push({ timeMs: alert.startsAtMs, kind: 'fired', what: `${nameOf(alert)} fired` })
     if (alert.endsAtMs === undefined) continue

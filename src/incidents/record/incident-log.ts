@@ -75,13 +75,33 @@ export class IncidentLog {
     return saved.alerts.find(isIt)?.evidence ?? evidence
   }
 
-  /** Takes no notice of an alert that does not fire here: Prometheus repeats an end for 15 minutes. */
-  resolve(alert: Alert): void {
+  /**
+   * Takes no notice of an alert that does not fire here: Prometheus repeats an end for 15 minutes.
+   *
+   * @returns the id of the incident that it belonged to
+   */
+  resolve(alert: Alert): string | undefined {
     const key = fingerprint(alert)
     const endsAtMs = alert.endsAt === undefined ? Date.now() : Date.parse(alert.endsAt)
     const incident = this.#open.get(causeOf(alert))
-    if (!incident?.alerts.some(other => other.fingerprint === key && isEndedBy(other, endsAtMs))) return
-    this.#save(withAlert(incident, key, alert, { endsAtMs }))
+    if (!incident?.alerts.some(other => other.fingerprint === key && isEndedBy(other, endsAtMs))) return undefined
+    return this.#save(withAlert(incident, key, alert, { endsAtMs })).id
+  }
+
+  /** Adds what is known of an alert only once it is over. @returns all that is now known of it; undefined where nothing was */
+  async conclude(incidentId: string, alert: Alert, more: Pick<Evidence, 'lastBadMs'>): Promise<Evidence | undefined> {
+    const key = fingerprint(alert)
+    const startsAtMs = Date.parse(alert.startsAt)
+    const isIt = (other: IncidentAlert): boolean => other.fingerprint === key && other.startsAtMs === startsAtMs
+    const stored = this.#inMemory().get(incidentId) ?? (await this.#store.get(incidentId))
+    // It may have begun anew while the store was asked.
+    const incident = this.#inMemory().get(incidentId) ?? stored
+    const known = incident?.alerts.find(isIt)?.evidence
+    if (incident === undefined || known === undefined) return undefined
+    const evidence = { ...known, ...more }
+    const alerts = incident.alerts.map(other => (isIt(other) ? { ...other, evidence } : other))
+    this.#save({ ...incident, alerts })
+    return evidence
   }
 
   async get(id: string): Promise<Incident | undefined> {
@@ -117,7 +137,8 @@ export class IncidentLog {
   }
 
   #save(incident: Incident): Incident {
-    this.#open.delete(incident.cause)
+    // What is said of one that is over must not end a later one of the same cause.
+    if (this.#open.get(incident.cause)?.id === incident.id) this.#open.delete(incident.cause)
     if (incident.closedAtMs === undefined) keep(this.#open, incident.cause, incident, MAX_OPEN)
     this.#unsaved.delete(incident.id)
     keep(this.#unsaved, incident.id, incident, MAX_UNSAVED)

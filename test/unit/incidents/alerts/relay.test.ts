@@ -24,6 +24,18 @@ describe('the relay of alerts', () => {
     assert.deepEqual(said.map(summaryOf), ['resolved proof'])
   })
 
+  it('says once more what is only known when an alert is over, after it has said that it is', async () => {
+    const { relay, said, finish } = start(undefined, { 'incident 1': { evidence: 'last failure' } })
+    relay.receive([alert()], NOW)
+    await finish({ evidence: 'proof' })
+    relay.receive([resolved()], NOW)
+    await until(() => said.length === 3, { what: 'the conclusion' })
+    assert.deepEqual(said.map(summaryOf), ['firing proof', 'resolved proof', 'resolved last failure'])
+    relay.receive([resolved()], NOW)
+    await nextTurn()
+    assert.equal(said.length, 3, 'once')
+  })
+
   it('does not believe a firing that is older than the end it has seen', async () => {
     const { relay, said, finish } = start()
     relay.receive([alert()], NOW)
@@ -242,7 +254,7 @@ interface Started {
   readonly fail: (error: Error) => Promise<void>
 }
 
-function start(lookAgainMs?: number): Started {
+function start(lookAgainMs?: number, conclusions: Readonly<Record<string, Labels>> = {}): Started {
   const said: Alert[] = []
   const over: Alert[] = []
   const overloaded: Alert[] = []
@@ -258,7 +270,8 @@ function start(lookAgainMs?: number): Started {
       assert.equal(key, fingerprint(told))
       said.push(told)
     },
-    onResolved: ended => over.push(ended),
+    onResolved: ended => `incident ${over.push(ended)}`,
+    conclude: async (_alert, incidentId) => conclusions[incidentId],
     onOverload: lost => overloaded.push(lost),
     onFailure: (_alert, error) => failures.push(error),
     ...(lookAgainMs !== undefined && { lookAgainMs }),

@@ -117,8 +117,8 @@ describe('the incident pages', () => {
       words,
       /FIRING critical GatewayHttp500Spike \/orders \(orders\) 28 of 40: orders → 10\.0\.0\.7:9001 broke/,
     )
-    assert.match(words, /since .*\d\d:\d\d:\d\d , for \d+ min.* now · upstream orders · 2 alerts/)
-    assert.match(words, /RESOLVED critical RedisDown .* to .*\d\d:\d\d:\d\d, for 5 min/)
+    assert.match(words, /since .*\d\d:\d\d:\d\d UTC, for \d+ min.* now · upstream orders · 2 alerts/)
+    assert.match(words, /RESOLVED critical RedisDown .* from .*\d\d:\d\d:\d\d UTC ?, resolved .*\d\d:\d\d:\d\d/)
   })
 
   it('say so when nothing has happened', async () => {

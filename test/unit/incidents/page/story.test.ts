@@ -28,10 +28,28 @@ describe('the story of an incident', () => {
     )
   })
 
-  it('says when and how long it was, once it is over', () => {
-    const story = told([alertRecord({}, { endsAtMs: BEGAN + 125_000 })], BEGAN + 125_000)
+  it('says when and how long requests failed, once it is over, and not how long the alert went on', () => {
+    const alert = alertRecord({}, { endsAtMs: BEGAN + 125_000, ...evidenceWith({ lastBadMs: BEGAN + 2_000 }) })
+    const story = told([alert], BEGAN + 125_000)
     assert.equal(story.isOpen, false)
-    assert.match(story.what, /^Requests to \/orders failed from .* to .* UTC, for 2 min 5 s\.$/)
+    const [first, last, end] = [BEGAN, BEGAN + 2_000, BEGAN + 125_000].map(clock)
+    assert.equal(
+      story.what.replaceAll(/\d+ \w+ \d{4} /g, ''),
+      `Requests to /orders failed from ${first} to ${last} UTC, for 2 s. The alert was resolved at ${end} UTC.`,
+    )
+    const moment = story.timeline.find(({ what }) => what === 'Last failure')
+    assert.equal(moment?.timeMs, BEGAN + 2_000)
+  })
+
+  it('claims no duration where the last failure is not known', () => {
+    const story = told([alertRecord({}, { endsAtMs: BEGAN + 125_000 })], BEGAN + 125_000)
+    assert.match(story.what, /^Requests to \/orders failed since .* UTC\. The alert was resolved at .* UTC\.$/)
+    assert.doesNotMatch(story.what, / for /)
+  })
+
+  it('says of an alert that still fires that nothing has failed for a while', () => {
+    const story = told([alertRecord({}, evidenceWith({ lastBadMs: BEGAN + 2_000 }))])
+    assert.match(story.what, / from .* to .* UTC, for 2/)
   })
 
   it('is told by the alert that says most: firing, then critical, then first', () => {

@@ -208,6 +208,21 @@ describe('the incident log', () => {
     })
   })
 
+  it('takes what is known of an alert once it is over, and leaves a later incident of the same cause open', async () => {
+    const alert = alertOf()
+    const { id } = log.fire(alert, NOW)
+    log.addEvidence(alert, evidenceOf())
+    const endsAt = new Date(NOW + 60_000).toISOString()
+    assert.equal(log.resolve({ ...alert, endsAt }), id)
+    await until(() => store.kept.get(id)?.closedAtMs, { what: 'the closed incident is written' })
+    const again = log.fire({ ...alert, startsAt: new Date(NOW + 90_000).toISOString() }, NOW + 90_000)
+    const evidence = await log.conclude(id, alert, { lastBadMs: NOW + 2_000 })
+    assert.equal(evidence?.lastBadMs, NOW + 2_000)
+    assert.equal((await log.get(id))?.alerts[0]?.evidence?.lastBadMs, NOW + 2_000)
+    assert.equal(log.fire(alertOf({ http_route: '/other' }), NOW + 91_000).id, again.id)
+    assert.equal(await log.conclude('unknown', alert, { lastBadMs: NOW }), undefined)
+  })
+
   it('writes what changes while it writes, in order and once each', async () => {
     let open = (): void => undefined
     store.gate = new Promise(resolve => {

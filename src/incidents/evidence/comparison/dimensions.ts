@@ -1,0 +1,75 @@
+import type { Row } from './find-differences'
+import type { SampledRequest } from './sampled-requests'
+
+/** Header fields whose presence a gateway samples (`src/observe/samples/request-sample.ts`). */
+const HEADERS = [
+  'accept-encoding',
+  'accept-language',
+  'authorization',
+  'content-encoding',
+  'cookie',
+  'expect',
+  'if-none-match',
+  'origin',
+  'range',
+  'referer',
+  'traceparent',
+  'x-forwarded-for',
+] as const
+
+/** The nearest to a cause first: of several names of the same requests the first is the one that is said. */
+export const DIMENSIONS: readonly string[] = [
+  'target',
+  'release',
+  'upstream',
+  'instance',
+  'route',
+  'routeName',
+  'consumer',
+  'tier',
+  'path',
+  'method',
+  'host',
+  'query',
+  'contentType',
+  'requestSize',
+  'userAgent',
+  'clientNetwork',
+  'protocol',
+  'tls',
+  ...HEADERS.map(name => `header ${name}`),
+]
+
+/** What is a result where requests fail may be a cause where they are slow. */
+export const SLOW_DIMENSIONS: readonly string[] = [...DIMENSIONS, 'status', 'responseSize']
+
+/** A sample as a row of the comparison. */
+export function toRow(
+  request: SampledRequest,
+  { instance, route, weight }: { readonly instance: string; readonly route: string; readonly weight: number },
+): Row {
+  const values: Record<string, string> = {
+    instance,
+    route,
+    method: request.method,
+    path: request.path,
+    query: request.query,
+    clientNetwork: request.clientNetwork,
+    userAgent: request.userAgent,
+    protocol: request.protocol,
+    tls: request.tls,
+    contentType: request.contentType,
+    requestSize: request.requestSize,
+    responseSize: request.responseSize,
+    status: String(request.status),
+    consumer: request.consumer ?? 'none',
+    tier: request.tier ?? 'none',
+  }
+  if (request.target !== undefined) values['target'] = request.target
+  if (request.release !== undefined) values['release'] = request.release
+  if (request.upstream !== undefined) values['upstream'] = request.upstream
+  if (request.routeName !== undefined) values['routeName'] = request.routeName
+  if (request.host !== undefined) values['host'] = request.host
+  for (const name of HEADERS) values[`header ${name}`] = request.headers.includes(name) ? 'present' : 'absent'
+  return { values, weight }
+}

@@ -1,0 +1,50 @@
+import type { Alert } from '../../alerts/alert'
+import { fetchJson, opsHeaders, type Replica } from '../trace-sources'
+import { compare, isCompared, type Comparison } from './compare'
+import { redacted, type Shown } from './redact'
+import { sampleAnswer, type ReplicaSamples } from './sampled-requests'
+
+/** How far before the window good requests are looked at: what was normal. */
+const BEFORE_MS = 5 * 60_000
+
+/** Samples that are compared for one alert: some 20 ms of work. */
+const MAX_SAMPLES = 3_000
+const LEAST_OF_EACH = 100
+
+export interface FindComparisonOptions {
+  readonly shown: Shown
+  readonly signal: AbortSignal
+}
+
+/** What the requests of an alert have that good ones have not; asks every replica. A replica that fails is left out. */
+export async function findComparison(
+  { labels }: Pick<Alert, 'labels'>,
+  window: { readonly startMs: number; readonly endMs: number },
+  replicas: ReadonlyMap<string, Replica>,
+  { shown, signal }: FindComparisonOptions,
+): Promise<Comparison | undefined> {
+  if (labels['component'] !== 'gateway' || !isCompared(labels['family'])) return undefined
+  const query = new URLSearchParams({
+    from: String(Math.floor(window.startMs - BEFORE_MS)),
+    to: String(Math.ceil(window.endMs)),
+  })
+  const only = labels['instance']
+  const asked = [...replicas].filter(([instance]) => only === undefined || instance === only)
+  query.set('limit', String(Math.max(LEAST_OF_EACH, Math.floor(MAX_SAMPLES / Math.max(1, asked.length)))))
+  if (labels['http_route'] !== undefined) query.set('route', labels['http_route'])
+  const answers = await Promise.allSettled(
+    asked.map(async ([instance, { url, token }]): Promise<ReplicaSamples> => {
+      const answer = await fetchJson(`${url.replace(/\/$/, '')}/samples?${query.toString()}`, signal, opsHeaders(token))
+      // Without such an endpoint it is an older gateway.
+      return { instance, groups: answer === undefined ? [] : sampleAnswer.parse(answer).groups }
+    }),
+  )
+  const answered = answers.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
+  const failure = answers.find(result => result.status === 'rejected')
+  if (answered.length === 0 && failure !== undefined) throw failure.reason
+  const found = compare(labels['family'], answered, {
+    fromMs: window.startMs,
+    upstream: labels['gateway_upstream_name'],
+  })
+  return found && redacted(found, shown)
+}

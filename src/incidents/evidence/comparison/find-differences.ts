@@ -1,0 +1,196 @@
+import { effectiveSize, fisherTail, logLikelihoodRatio, lowestOddsRatio, type Table } from './statistics'
+
+/** One sampled request. */
+export interface Row {
+  /** By dimension, such as `target`. */
+  readonly values: Readonly<Record<string, string>>
+  /** Requests that it stands for. */
+  readonly weight: number
+}
+
+export interface Value {
+  readonly dimension: string
+  readonly value: string
+}
+
+/** What failing requests have in common and good ones do not. */
+export interface Difference extends Value {
+  /** Other names of the same requests: "release 1.4.2" where only that target runs it. */
+  readonly alsoKnownAs: readonly Value[]
+  /** Shares of the failing and of the good requests that have the value, 0 to 1. */
+  readonly failingShare: number
+  readonly goodShare: number
+  /** Chance that any value at all would stand out so much if failing had nothing to do with any of them. */
+  readonly pValue: number
+}
+
+/** How strong a difference has to be: weak ones are worse than none. */
+export interface Bounds {
+  /** A value that fewer of the failing requests have explains too little of them. */
+  readonly leastShare: number
+  /** The odds of failing must be raised at least so much, at 95 % confidence. */
+  readonly leastOddsRatio: number
+}
+
+/** Beside good requests of the same time. */
+export const SAME_TIME: Bounds = { leastShare: 0.3, leastOddsRatio: 1.5 }
+/** Beside those of the time before: who asks for what changes with time by itself. */
+export const TIME_BEFORE: Bounds = { leastShare: 0.6, leastOddsRatio: 4 }
+
+/** False claims in a hundred comparisons without a cause: at most 1 is wanted, and independence is never perfect. */
+const ALPHA = 0.004
+/** Fewer failing requests with a value prove nothing. */
+const LEAST_SUPPORT = 10
+/** Fewer good requests say nothing of what is normal; the exact test knows how little a few say. */
+const LEAST_GOOD = 6
+/** Samples of each side count as at most so many independent requests; bounds the exact test. */
+const MAX_EFFECTIVE = 2_000
+/** Values that nearly the same requests have (Jaccard) are names of one thing. */
+const SAME = 0.9
+/** Causes named of one alert. */
+const MAX_DIFFERENCES = 3
+
+/**
+ * Ranks what separates failing from good requests; what is likeliest to be the cause comes first. Each further one is looked
+ * for among the requests that those before it do not explain. Empty where there is too little to go by.
+ *
+ * @param dimensions the nearest to a cause first: of several names of the same requests the first one is the name
+ */
+export function findDifferences(
+  failing: readonly Row[],
+  good: readonly Row[],
+  dimensions: readonly string[],
+  bounds: Bounds,
+): Difference[] {
+  const differences: Difference[] = []
+  let [restFailing, restGood] = [failing, good]
+  while (differences.length < MAX_DIFFERENCES) {
+    const found = findDifference(restFailing, restGood, dimensions, bounds)
+    if (found === undefined) break
+    const [failingShare, goodShare] = [shareOf(failing, found), shareOf(good, found)]
+    differences.push({ ...found, failingShare, goodShare })
+    restFailing = restFailing.filter(({ values }) => values[found.dimension] !== found.value)
+    restGood = restGood.filter(({ values }) => values[found.dimension] !== found.value)
+  }
+  return differences
+}
+
+interface Candidate extends Value {
+  readonly table: Table
+  readonly support: number
+  readonly tail: number
+  /** Chance that it would have enough support at all without being the cause. */
+  readonly chanceOfSupport: number
+}
+
+/** The value that separates the two best, under all the names it has. */
+function findDifference(
+  failing: readonly Row[],
+  good: readonly Row[],
+  dimensions: readonly string[],
+  bounds: Bounds,
+): Difference | undefined {
+  if (failing.length < LEAST_SUPPORT || good.length < LEAST_GOOD) return undefined
+  const candidates = candidatesOf(failing, good, dimensions, bounds)
+  // Over all values that could have stood out: each can only where it would have enough support.
+  const familyWise = ({ tail }: Candidate): number =>
+    candidates.reduce((sum, { chanceOfSupport }) => sum + Math.min(tail, chanceOfSupport), 0)
+  const significant = candidates
+    .filter(candidate => isStrong(candidate, bounds) && familyWise(candidate) <= ALPHA)
+    .sort((a, b) => logLikelihoodRatio(b.table) - logLikelihoodRatio(a.table))
+  const [best] = significant
+  if (best === undefined) return undefined
+  const rows = [...failing, ...good]
+  const names = significant.filter(other => other === best || overlap(rows, best, other) >= SAME)
+  const place = ({ dimension }: Value): number => dimensions.indexOf(dimension)
+  const [name = best, ...others] = names.sort((a, b) => place(a) - place(b))
+  return {
+    dimension: name.dimension,
+    value: name.value,
+    alsoKnownAs: others.map(({ dimension, value }) => ({ dimension, value })),
+    failingShare: shareOf(failing, name),
+    goodShare: shareOf(good, name),
+    pValue: familyWise(best),
+  }
+}
+
+function isStrong({ support, table }: Candidate, { leastShare, leastOddsRatio }: Bounds): boolean {
+  const { failingWith, failing } = table
+  return support >= LEAST_SUPPORT && failingWith >= leastShare * failing && lowestOddsRatio(table) >= leastOddsRatio
+}
+
+function candidatesOf(
+  failing: readonly Row[],
+  good: readonly Row[],
+  dimensions: readonly string[],
+  { leastShare }: Bounds,
+): Candidate[] {
+  const [failingSize, goodSize] = [wholeSize(failing), wholeSize(good)]
+  const leastFailing = Math.max(LEAST_SUPPORT, Math.ceil(leastShare * failingSize))
+  return dimensions.flatMap(dimension => {
+    const [inFailing, inGood] = [tally(failing, dimension), tally(good, dimension)]
+    return [...inFailing.byValue].map(([value, { weight, count }]): Candidate => {
+      const table = {
+        failing: failingSize,
+        good: goodSize,
+        failingWith: Math.round((failingSize * weight) / inFailing.total),
+        goodWith: Math.round((goodSize * (inGood.byValue.get(value)?.weight ?? 0)) / inGood.total),
+      }
+      return {
+        dimension,
+        value,
+        table,
+        support: count,
+        tail: fisherTail(table),
+        chanceOfSupport: fisherTail(table, leastFailing),
+      }
+    })
+  })
+}
+
+function wholeSize(rows: readonly Row[]): number {
+  return Math.min(MAX_EFFECTIVE, Math.floor(effectiveSize(rows.map(({ weight }) => weight))))
+}
+
+interface Tally {
+  readonly total: number
+  readonly byValue: ReadonlyMap<string, { readonly weight: number; readonly count: number }>
+}
+
+function tally(rows: readonly Row[], dimension: string): Tally {
+  const byValue = new Map<string, { weight: number; count: number }>()
+  let total = 0
+  for (const { values, weight } of rows) {
+    total += weight
+    const value = values[dimension]
+    if (value === undefined) continue
+    const known = byValue.get(value)
+    if (known === undefined) byValue.set(value, { weight, count: 1 })
+    else {
+      known.weight += weight
+      known.count++
+    }
+  }
+  return { total, byValue }
+}
+
+function shareOf(rows: readonly Row[], { dimension, value }: Value): number {
+  let [having, total] = [0, 0]
+  for (const { values, weight } of rows) {
+    total += weight
+    if (values[dimension] === value) having += weight
+  }
+  return total === 0 ? 0 : having / total
+}
+
+/** Jaccard index of the requests that have one value and those that have the other. */
+function overlap(rows: readonly Row[], one: Value, other: Value): number {
+  let [both, either] = [0, 0]
+  for (const { values, weight } of rows) {
+    const hasOne = values[one.dimension] === one.value
+    const hasOther = values[other.dimension] === other.value
+    if (hasOne && hasOther) both += weight
+    if (hasOne || hasOther) either += weight
+  }
+  return either === 0 ? 0 : both / either
+}

@@ -1,0 +1,97 @@
+/** How long an answer is good for another alert: alerts of one cause fire together, and their gathering takes its turns. */
+const KEEP_MS = 10_000
+/** Answers that are kept, and bytes of them as they came; the oldest go first. */
+const MAX_KEPT = 1_000
+const MAX_KEPT_BYTES = 16 * 1024 * 1024
+/** Questions under way at once: all of them ask the same few programs, which are busy with the outage. */
+const MAX_ASKING = 16
+
+/**
+ * Answers shared between those who ask the same within seconds: three hundred alerts of one cause cost little more than one.
+ * One question that is given up by one of them goes on for the others.
+ */
+export class SharedAnswers {
+  readonly #keepMs: number
+  readonly #kept = new Map<string, Kept>()
+  readonly #waiting: (() => void)[] = []
+  #asking = 0
+  #bytes = 0
+
+  constructor(keepMs = KEEP_MS) {
+    this.#keepMs = keepMs
+  }
+
+  /** @param ask bounded in time by itself, from when it begins */
+  async get<Answer>(key: string, signal: AbortSignal, ask: () => Promise<Sized<Answer>>): Promise<Answer> {
+    const known = this.#kept.get(key)?.answer as Promise<Answer> | undefined
+    return orAborted(known ?? this.#begin(key, ask), signal)
+  }
+
+  #begin<Answer>(key: string, ask: () => Promise<Sized<Answer>>): Promise<Answer> {
+    const asked = this.#inTurn(ask)
+    const answer = asked.then(sized => sized.answer)
+    const kept: Kept = { answer, bytes: 0 }
+    this.#kept.set(key, kept)
+    this.#makeRoom()
+    const forget = (): void => this.#forget(key, kept)
+    const keep = ({ bytes }: Sized<Answer>): void => {
+      if (this.#kept.get(key) !== kept) return
+      kept.bytes = bytes
+      this.#bytes += bytes
+      this.#makeRoom()
+      setTimeout(forget, this.#keepMs).unref()
+    }
+    // What failed is asked again by the next one.
+    asked.then(keep, forget)
+    return answer
+  }
+
+  #makeRoom(): void {
+    for (const [key, kept] of this.#kept) {
+      if (this.#kept.size <= MAX_KEPT && this.#bytes <= MAX_KEPT_BYTES) return
+      this.#forget(key, kept)
+    }
+  }
+
+  #forget(key: string, kept: Kept): void {
+    if (this.#kept.get(key) !== kept) return
+    this.#kept.delete(key)
+    this.#bytes -= kept.bytes
+  }
+
+  async #inTurn<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    if (this.#asking >= MAX_ASKING) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    else this.#asking++
+    try {
+      return await ask()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#asking--
+      else next()
+    }
+  }
+}
+
+/** An answer with its size. */
+export interface Sized<Answer> {
+  readonly answer: Answer
+  readonly bytes: number
+}
+
+interface Kept {
+  readonly answer: Promise<unknown>
+  bytes: number
+}
+
+function orAborted<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  if (signal.aborted) return Promise.reject(reasonOf(signal))
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(reasonOf(signal))
+    signal.addEventListener('abort', onAbort, { once: true })
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+function reasonOf({ reason }: AbortSignal): Error {
+  return reason instanceof Error ? reason : new Error('given up')
+}
