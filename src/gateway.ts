@@ -14,11 +14,7 @@ import type { Reason } from './errors/reasons'
 import { ANSWERED, type Exchange, type Stage } from './exchange/exchange'
 import { InFlight } from './exchange/in-flight'
 import { sendLocalReply } from './exchange/local-reply'
-import type { AccessLog } from './observe/access-log'
-import type { RecentRequests } from './observe/recent/recent-requests'
-import type { RequestSamples } from './observe/samples/request-samples'
-import type { RequestMetrics } from './observe/request-metrics'
-import type { ServerTelemetry } from './observe/server-telemetry'
+import type { Observer } from './observe/observer'
 import { collectHooks } from './policies/collect-hooks'
 import { isPreflight } from './policies/cors/cors'
 import type { PolicyResources, RegistryEntry } from './policies/define-policy'
@@ -39,7 +35,6 @@ import {
   type Staging,
 } from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
-import type { ClientTelemetry } from './upstream/client-telemetry'
 import { forward } from './upstream/forward'
 import { createFieldRules } from './upstream/request-headers'
 import type { UpstreamState } from './upstream/upstream'
@@ -49,15 +44,10 @@ export interface GatewayOptions {
   readonly replicas: number
   readonly redis: RedisConnection | undefined
   readonly log: Logger
-  readonly logAccess: AccessLog
-  readonly metrics: RequestMetrics
-  readonly recent: RecentRequests
-  readonly samples: RequestSamples
+  readonly observer: Observer
   /** Answers a scrape. */
   readonly scrape: RequestListener
   readonly mayScrape: (request: IncomingMessage) => boolean
-  readonly serverTelemetry: ServerTelemetry
-  readonly clientTelemetry: ClientTelemetry
   readonly isDraining: () => boolean
   /** Those that routes may have; the registry's unless a test brings its own. */
   readonly policies?: readonly RegistryEntry[]
@@ -98,8 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, options),
       entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, options),
     })
-    options.metrics.announce(snapshot.routes)
-    options.recent.announce(snapshot.routes)
+    options.observer.announce(snapshot.routes)
     return snapshot
   }
   const active: Active = { snapshot: build(options.config, undefined) }
@@ -165,7 +154,7 @@ function stagesOf(
   if (!hasUpstream) return collected
   const forwardRequest = forward({
     upstream,
-    telemetry: options.clientTelemetry,
+    telemetry: options.observer.forwarded,
     forwarding: collected.forwarding,
     fieldRules: createFieldRules(entrypoint),
     clientStallMs: entrypoint.stallTimeoutMs,
@@ -178,8 +167,8 @@ function stagesOf(
 
 type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate'>
 
-function resourcesOf(parts: RouteParts, { replicas, redis, log, serverTelemetry }: GatewayOptions): PolicyResources {
-  return { ...parts, replicas, redis, log, onAuthenticated: exchange => serverTelemetry.authenticated(exchange) }
+function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
+  return { ...parts, replicas, redis, log, onAuthenticated: exchange => observer.authenticated(exchange) }
 }
 
 /** What every request passes before it is routed, and what a request of the gateway's own page passes. */
@@ -214,20 +203,13 @@ function mayScrapeOf(
  * becomes an exchange.
  */
 function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { logAccess, metrics, recent, samples, serverTelemetry, scrape } = options
+  const { observer, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
-    onConclude: exchange => serverTelemetry.concluded(exchange),
-    onStream: (exchange, kind) => serverTelemetry.streaming(exchange, kind),
+    observer,
     onClose: exchange => {
-      if (exchange.hooks !== undefined) for (const hook of exchange.hooks.onEnd) hook(exchange)
       inFlight.delete(exchange)
-      serverTelemetry.end(exchange)
-      metrics.count(exchange)
-      recent.note(exchange)
-      samples.note(exchange)
-      for (const decision of exchange.limitDecisions) decision.count(exchange.context)
-      logAccess(exchange)
+      observer.closed(exchange)
     },
   }
   return function enterGateway(request, response) {
@@ -235,8 +217,7 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     // A scrape is not traffic: no span, no metric, no log line.
     if (isScrape(request) && snapshot.mayScrape(request, snapshot.clientOrigin)) return scrape(request, response)
     if (snapshot.shedder.rejects(inFlight.size)) {
-      metrics.countRefused('shed')
-      recent.noteRefused()
+      observer.rejected('shed')
       return rejectEarly(request, response, 'shed', {
         fields: ['Retry-After', String(snapshot.shedder.retryAfter())],
         closesConnection: options.isDraining(),
@@ -244,7 +225,7 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     }
     // The context is not made the active one: Node would carry it through every callback of both connections, although few
     // of them need it. Who does finds it in the exchange.
-    const begun = serverTelemetry.begin(request, snapshot.continuesTrace)
+    const begun = observer.begin(request, snapshot.continuesTrace)
     const { exchange, refusal } = receive(request, response, begun, snapshot, receiveOptions)
     inFlight.add(exchange)
     ;(response as Response).locals = { exchange, snapshot }
@@ -280,7 +261,7 @@ function routedExchange(response: Response): Exchange {
   return response.locals['exchange'] as Exchange
 }
 
-function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
+function proxy({ observer }: GatewayOptions): RequestHandler {
   return function proxyRequest(request, response, next): void | Promise<void> {
     const exchange = routedExchange(response)
     const snapshot = response.locals['snapshot'] as Snapshot
@@ -292,7 +273,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
     if (asked?.preflight) {
       exchange.route = asked
       exchange.hooks = asked.hooks
-      serverTelemetry.matched(exchange, asked)
+      observer.routed(exchange, asked)
       return runStages(asked.preflight, exchange, 0) as void | Promise<void>
     }
     const route = table.match(request.method, exchange.host, exchange.path, request)
@@ -302,7 +283,7 @@ function proxy({ serverTelemetry }: GatewayOptions): RequestHandler {
     }
     exchange.route = route
     exchange.hooks = route.hooks
-    serverTelemetry.matched(exchange, route)
+    observer.routed(exchange, route)
     return runStages(route.stages, exchange, 0) as void | Promise<void>
   }
 }
@@ -336,11 +317,11 @@ const ABOUT: Route = toRoute({
   upstream: undefined,
 })
 
-function about({ serverTelemetry }: GatewayOptions): RequestHandler {
+function about({ observer }: GatewayOptions): RequestHandler {
   return function aboutGateway(_request, response) {
     const exchange = routedExchange(response)
     exchange.route = ABOUT
-    serverTelemetry.matched(exchange, ABOUT)
+    observer.routed(exchange, ABOUT)
     const { ownStages } = response.locals['snapshot'] as Snapshot
     for (const stage of ownStages) void stage(exchange) // none of them waits
     if (exchange.closesConnection) response.setHeader('Connection', 'close')

@@ -19,7 +19,7 @@ import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './observe/server-telemetry'
 import { SilentServerTelemetry } from './observe/silent-server-telemetry'
 import { StockServerTelemetry } from './observe/stock-server-telemetry'
-import { createGateway, type GatewayOptions } from './gateway'
+import { createGateway } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { answerArguments } from './process/program-arguments'
 import { keepTickShape } from './process/keep-tick-shape'
@@ -28,6 +28,7 @@ import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
 import { createOpsServer } from './operations/ops-server'
+import { Observer, type Observed } from './observe/observer'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RequestSamples } from './observe/samples/request-samples'
 import { RedisConnection } from './redis/connection'
@@ -83,13 +84,15 @@ async function main(): Promise<void> {
     log,
     redis,
     replicas: settings.replicas,
-    metrics: requestMetrics,
-    recent,
-    samples,
+    observer: new Observer({
+      metrics: requestMetrics,
+      recent,
+      samples,
+      logAccess: createAccessLog(log, telemetry.exporters.logs.length > 0),
+      ...requestTelemetry(config),
+    }),
     scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
     mayScrape: mayReadMetrics,
-    logAccess: createAccessLog(log, telemetry.exporters.logs.length > 0),
-    ...requestTelemetry(config),
     isDraining: () => draining,
   })
   // Now that the limiters have said what they need of it.
@@ -252,7 +255,7 @@ function boundariesNeedRestart(thresholdsS: readonly number[]): string {
 }
 
 /** Who says what of requests and calls. */
-function requestTelemetry(config: GatewayConfig): Pick<GatewayOptions, 'serverTelemetry' | 'clientTelemetry'> {
+function requestTelemetry(config: GatewayConfig): Pick<Observed, 'serverTelemetry' | 'clientTelemetry'> {
   if (!telemetry.enabled) {
     return { serverTelemetry: new SilentServerTelemetry(), clientTelemetry: new SilentClientTelemetry() }
   }

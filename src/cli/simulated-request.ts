@@ -49,12 +49,10 @@ export function arrivalOf(typed: TypedRequest, entrypoint: EntrypointConfig): Pr
 
 function received(request: IncomingMessage, response: ServerResponse, entrypoint: EntrypointConfig): Received {
   const rules = { limits: entrypoint, clientOrigin: createClientOrigin(entrypoint.trustedProxies) }
-  const nothing = (): void => {}
   return receive(request, response, ROOT_CONTEXT, rules, {
     isDraining: () => false,
-    onConclude: nothing,
-    onStream: nothing,
-    onClose: nothing,
+    observer: undefined,
+    onClose: () => {},
   })
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '@opentelemetry/api'
-import { Exchange, type StreamKind } from '../exchange/exchange'
+import { Exchange, type ExchangeObserver } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { takeNoMore } from './lingering-close'
@@ -18,10 +18,8 @@ export interface ReceptionRules {
 export interface ReceiveOptions {
   /** True while the process stops. */
   readonly isDraining: () => boolean
-  /** Called once when the verdict on an exchange is anything but `ok`. */
-  readonly onConclude: (exchange: Exchange) => void
-  /** Called when an exchange turns out to be a stream. */
-  readonly onStream: (exchange: Exchange, kind: StreamKind) => void
+  /** Undefined where requests are only looked at (`explain`). */
+  readonly observer: ExchangeObserver | undefined
   /** Called once per exchange, when its response is finished or lost. */
   readonly onClose: (exchange: Exchange) => void
 }
@@ -56,8 +54,7 @@ export function receive(
     context,
   })
   exchange.isDraining = options.isDraining
-  exchange.onConclude = options.onConclude
-  exchange.onStream = options.onStream
+  exchange.observer = options.observer
   exchange.expectsContinue = expectsContinue(request)
   exchange.upgrade = upgradeOf(request)
   if (refusal !== undefined) {

@@ -74,10 +74,8 @@ export class Exchange {
   inFlightIndex = -1
   /** Whether the process stops: clients are then asked to open no further request on the connection. */
   isDraining: () => boolean = never
-  /** Told once, when the verdict is in. */
-  onConclude: ((exchange: Exchange) => void) | undefined
-  /** Told once, when it turns out to be a stream. */
-  onStream: ((exchange: Exchange, kind: StreamKind) => void) | undefined
+  /** Follows it (`observe/observer.ts`). */
+  observer: ExchangeObserver | undefined
 
   constructor(
     request: IncomingMessage,
@@ -113,7 +111,7 @@ export class Exchange {
   /** Notes that it stays open from here on: whoever finds it so after minutes must know that it is meant to be. */
   becameStream(kind: StreamKind): void {
     this.stream = kind
-    this.onStream?.(this, kind)
+    this.observer?.streaming(this, kind)
   }
 
   /** Notes how it ended. The first verdict stands: what fails afterwards is a consequence. */
@@ -122,8 +120,16 @@ export class Exchange {
     this.outcome = outcome
     this.reason = reason
     this.cause = cause
-    this.onConclude?.(this)
+    this.observer?.concluded(this)
   }
+}
+
+/** Follows an exchange from the moment it is made. */
+export interface ExchangeObserver {
+  /** It turned out to be a stream. Called at most once. */
+  streaming(exchange: Exchange, kind: StreamKind): void
+  /** Its outcome is anything but `ok`. Called at most once. */
+  concluded(exchange: Exchange): void
 }
 
 /** One for all: a function of its own would be made for each request, and replaced at once. */

@@ -54,6 +54,6 @@ if (require.main === module) {
     process.stdout.write(
       `${cause}: ${what} ${named} of ${of.cases} (${((named / of.cases) * 100).toFixed(2)} %), wrong ${wrong}, ${ms.toFixed(1)} ms each\n`,
     )
-    if (process.env['VERBOSE']) process.stdout.write(`${misses.map(miss => `  ${miss}\n`).join('')}`)
+    if (process.env['VERBOSE']) process.stdout.write(misses.map(miss => `  ${miss}\n`).join(''))
   }
 }

@@ -15,6 +15,7 @@ import type { Exchange } from '../../src/exchange/exchange'
 import { createGateway } from '../../src/gateway'
 import { createMetricsAccess } from '../../src/operations/metrics-access'
 import { RequestSamples } from '../../src/observe/samples/request-samples'
+import { Observer } from '../../src/observe/observer'
 import { RecentRequests } from '../../src/observe/recent/recent-requests'
 import type { RegistryEntry } from '../../src/policies/define-policy'
 import { POLICIES } from '../../src/policies/registry'
@@ -101,14 +102,16 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     log,
     redis,
     replicas: options.replicas ?? 1,
-    metrics,
-    recent,
-    samples,
+    observer: new Observer({
+      metrics,
+      recent,
+      samples,
+      logAccess: createAccessLog(log),
+      serverTelemetry: new OwnServerTelemetry(),
+      clientTelemetry: new OwnClientTelemetry(),
+    }),
     scrape: options.scrape ?? ((_request, response) => response.end('# scraped\n')),
     mayScrape: createMetricsAccess(options.metricsToken),
-    logAccess: createAccessLog(log),
-    serverTelemetry: new OwnServerTelemetry(),
-    clientTelemetry: new OwnClientTelemetry(),
     isDraining: () => draining,
   })
   const server = createEntrypointServer({

@@ -137,10 +137,10 @@ function repeatability({ request: { method, requestSize } }: Sampled): string {
 }
 
 /** The rows weighted so that each key has the share that it has among the others. */
-function standardised<Key>(
+function standardised(
   sampled: readonly Sampled[],
   others: readonly Sampled[],
-  keyOf: (one: Sampled) => Key,
+  keyOf: (one: Sampled) => unknown,
 ): Sampled[] {
   const [own, wanted] = [weightBy(sampled, keyOf), weightBy(others, keyOf)]
   return sampled.flatMap(one => {
