@@ -45,6 +45,7 @@ const schema = z.object({
   alertmanagerPublicUrl: field(parsePublicUrl).optional(),
   showClients: field(parseBoolean).prefault('false'),
   showConsumers: field(parseBoolean).prefault('false'),
+  showHeaders: field(parseFieldNames).prefault(''),
   logLevel: field(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {})).prefault('info'),
 })
 
@@ -88,6 +89,20 @@ function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {
   if (issue.code !== 'custom') return { where, problem: `${subject} ${issue.message}` }
   const { problem, ...hints } = (issue.params as unknown as IssueParams).mistake
   return { where, problem: `${subject} ${problem}`, ...hints }
+}
+
+/** RFC 9110 §5.6.2. */
+const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+
+function parseFieldNames(found: unknown): Parsed<readonly string[]> {
+  const names = String(found)
+    .split(',')
+    .map(name => name.trim().toLowerCase())
+    .filter(name => name !== '')
+  const wrong = names.find(name => !FIELD_NAME.test(name))
+  if (wrong !== undefined)
+    return refuse(`names "${wrong}", which is no header field`, 'names of header fields, with commas')
+  return { value: names }
 }
 
 function parseUrls(found: unknown): Parsed<readonly string[]> {

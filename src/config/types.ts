@@ -101,6 +101,8 @@ export interface IncidentSettings {
   readonly showClients: boolean
   /** `INCIDENTS_SHOW_CONSUMERS`: whether names of consumers may; default false: a digest. */
   readonly showConsumers: boolean
+  /** `INCIDENTS_SHOW_HEADERS`, separated by commas: header fields whose values may; lower case. */
+  readonly showHeaders: readonly string[]
   readonly logLevel: string
 }
 

@@ -59,6 +59,7 @@ export const INCIDENT_VARIABLES = {
   alertmanagerPublicUrl: 'ALERTMANAGER_PUBLIC_URL',
   showClients: 'INCIDENTS_SHOW_CLIENTS',
   showConsumers: 'INCIDENTS_SHOW_CONSUMERS',
+  showHeaders: 'INCIDENTS_SHOW_HEADERS',
   logLevel: 'LOG_LEVEL',
 } as const satisfies Readonly<Record<keyof IncidentSettings, string>>
 

@@ -67,8 +67,7 @@ async function main(): Promise<void> {
     opsToken: settings.opsToken,
     opsTokenHosts: settings.opsTokenHosts,
     gatewayJob: settings.gatewayJob,
-    showClients: settings.showClients,
-    showConsumers: settings.showConsumers,
+    shown: { clients: settings.showClients, consumers: settings.showConsumers, headers: settings.showHeaders },
   }
   let publicUrl = settings.publicUrl ?? ''
 

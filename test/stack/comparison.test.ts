@@ -73,7 +73,7 @@ describe(`the message names what sets the failing requests apart (planted: ${CAU
     const said = {
       target: `went to ${targets[BAD_TARGET]?.replace('http://', '')}`,
       consumer: `came from consumer ${BAD_SHOP}`,
-      path: `had a path like /shop/${BAD_PATH}/\\S+`,
+      path: `had a path like /shop/${BAD_PATH}/\\{.+?\\}`,
       'user agent': `came from ${AGENTS[BAD_AGENT]?.split('.')[0]?.replace('/', ' ')}`,
     }[CAUSE]
     return new RegExp(`(?:all \\d+|\\d+ of \\d+|\\d+ %) (?:of the )?failing requests ${said} \\(.* good one.*did`, 'i')

@@ -9,7 +9,9 @@ import { findLimitedClients } from './limited-clients'
 import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
+import { redactSpan } from './redact-span'
 import { failureSelector, isOfOneReason, ownMatchers } from './selection'
+import type { Shown } from './shown'
 import { findSignatures } from './signatures'
 import { countStatuses } from './statuses'
 import { findReplicas, gatewayReplica, type ReplicaOptions, type TraceSource } from './trace-sources'
@@ -18,10 +20,7 @@ export interface GatherOptions extends ReplicaOptions {
   readonly prometheus: PrometheusClient
   /** Trace backends to ask when no replica has the trace (any more). */
   readonly backends: readonly TraceSource[]
-  /** Whether client addresses and user agents may stand in the evidence. */
-  readonly showClients: boolean
-  /** The same for the names of consumers. */
-  readonly showConsumers: boolean
+  readonly shown: Shown
 }
 
 /** All there is time for: a page must not wait for its evidence, and Alertmanager's group wait is longer than this. */
@@ -106,8 +105,7 @@ async function findDifferences(
   signal: AbortSignal,
 ): Promise<Evidence['comparison']> {
   const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
-  const shown = { clients: options.showClients, consumers: options.showConsumers }
-  return findComparison(alert, window, replicas, { shown, signal })
+  return findComparison(alert, window, replicas, { shown: options.shown, signal })
 }
 
 /** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */
@@ -117,7 +115,7 @@ async function findTraces(
   options: GatherOptions,
   signal: AbortSignal,
 ): Promise<ProvingTrace[]> {
-  const { prometheus, backends, showClients } = options
+  const { prometheus, backends, shown } = options
   const selector = alert.annotations['exemplar_query']
   if (selector === undefined || selector === '') return []
   const [exemplars, replicas] = await Promise.all([
@@ -129,7 +127,7 @@ async function findTraces(
       const own = replicas.get(exemplar.series['instance'] ?? '')
       const others = [...replicas.values()].filter(replica => replica !== own)
       const sources = [...(own === undefined ? [] : [own]), ...others].map(gatewayReplica)
-      return openTrace(exemplar, [...sources, ...backends], { signal, showClients })
+      return openTrace(exemplar, [...sources, ...backends], { signal, shown })
     }),
   )
 }
@@ -152,21 +150,15 @@ function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
 async function openTrace(
   exemplar: FoundExemplar,
   sources: readonly TraceSource[],
-  { signal, showClients }: { readonly signal: AbortSignal; readonly showClients: boolean },
+  { signal, shown }: { readonly signal: AbortSignal; readonly shown: Shown },
 ): Promise<ProvingTrace> {
   for (const source of sources) {
     const found = await source.fetch(exemplar.traceId, signal).catch(() => undefined)
     if (found === undefined) continue
-    const spans = showClients ? readSpans(found) : readSpans(found).map(withoutClient)
+    const spans = readSpans(found).map(span => redactSpan(span, shown))
     if (spans.length > 0) return toProvingTrace(exemplar, source.name, spans)
   }
   return toProvingTrace(exemplar, undefined, [])
-}
-
-/** Who it was is nobody's business who looks after the service, unless the setting says so. */
-function withoutClient(span: TraceSpan): TraceSpan {
-  const { 'client.address': _address, 'user_agent.original': _userAgent, ...attributes } = span.attributes
-  return { ...span, attributes }
 }
 
 function toProvingTrace(

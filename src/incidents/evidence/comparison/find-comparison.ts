@@ -1,7 +1,8 @@
 import type { Alert } from '../../alerts/alert'
 import { fetchJson, opsHeaders, type Replica } from '../trace-sources'
 import { compare, isCompared, type Comparison } from './compare'
-import { redacted, type Shown } from './redact'
+import type { Shown } from '../shown'
+import { redacted } from './redact'
 import { sampleAnswer, type ReplicaSamples } from './sampled-requests'
 
 /** How far before the window good requests are looked at: what was normal. */

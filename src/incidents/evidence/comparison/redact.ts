@@ -1,18 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { digestOf, type Shown } from '../shown'
 import type { Comparison } from './compare'
 import type { Value } from './find-differences'
-
-/** What may stand in records and messages in clear. */
-export interface Shown {
-  readonly clients: boolean
-  readonly consumers: boolean
-}
-
-/** Digits of a digest: enough to see that two are the same. */
-const DIGITS = 12
-
-/** Of this process: a network or a name could be found again from a digest that anybody can make. */
-const KEY = randomBytes(32)
 
 /** The comparison with digests for who the clients are, except where the settings show them. */
 export function redacted(comparison: Comparison, shown: Shown): Comparison {
@@ -27,9 +15,4 @@ export function redacted(comparison: Comparison, shown: Shown): Comparison {
       alsoKnownAs: difference.alsoKnownAs.map(redact),
     })),
   }
-}
-
-/** The same for the same value as long as this process runs. */
-export function digestOf(value: string): string {
-  return createHmac('sha256', KEY).update(value).digest('hex').slice(0, DIGITS)
 }
