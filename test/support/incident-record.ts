@@ -57,6 +57,26 @@ export function alertRecord(labels: IncidentAlert['labels'] = {}, more: Partial<
         { status: '503', count: 12, total: 92 },
       ],
       load: undefined,
+      comparison: {
+        differences: [
+          {
+            dimension: 'target',
+            value: '10.0.0.7:9001',
+            alsoKnownAs: [{ dimension: 'release', value: '1.4.2' }],
+            failingShare: 0.95,
+            goodShare: 0.32,
+            pValue: 1e-9,
+            failingCount: 38,
+            shareBefore: 0.33,
+            newSinceMs: undefined,
+          },
+        ],
+        failing: 40,
+        sampled: 40,
+        good: 250,
+        goodAre: 'of the same time',
+      },
+      goodTrace: goodTraceRecord(),
       traces: [
         traceRecord('4bf92f3577b34da6a3ce929d0e0e4736', BEGAN + 20_000, 'upstream_5xx', '503'),
         traceRecord('0af7651916cd43dd8448eb211c80319c', BEGAN, 'reset', '502'),
@@ -91,6 +111,12 @@ const CURVE: Curve = {
     },
     { name: 'all requests', values: Array.from({ length: 37 }, (_, index) => (index < 3 ? null : 6 + (index % 3))) },
   ],
+}
+
+function goodTraceRecord(): ProvingTrace {
+  const { spans, ...trace } = traceRecord('900d7651916cd43dd8448eb211c80319', BEGAN + 10_000, 'reset', '200')
+  const good = spans.map(span => ({ ...span, isError: false, exception: undefined, durationMs: span.durationMs / 3 }))
+  return { ...trace, reason: undefined, durationMs: trace.durationMs / 3, spans: good }
 }
 
 function traceRecord(traceId: string, timeMs: number, reason: string, status: string): ProvingTrace {

@@ -16,6 +16,8 @@ export interface Evidence {
   readonly comparison?: Comparison | undefined
   /** Requests that prove it, newest first. */
   readonly traces: readonly ProvingTrace[]
+  /** A good request of the same route, to be seen beside them. */
+  readonly goodTrace?: ProvingTrace | undefined
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
   /** When the last request failed; known once the alert is over, and of an open one as far as it was looked at. */

@@ -3,6 +3,7 @@ import { findComparison } from './comparison/find-comparison'
 import { findChanges } from './changes'
 import { fetchCurve } from './curve'
 import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
+import { findGoodTrace } from './good-trace'
 import { increaseOf } from './increase'
 import { findLastFailure } from './last-failure'
 import { findLimitedClients } from './limited-clients'
@@ -47,18 +48,21 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
       return otherwise
     }
   }
-  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients, comparison] = await Promise.all([
-    attempt('traces', findTraces(alert, window, options, signal), []),
-    attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
-    attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
-    attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
-    attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
-    attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-    attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
-    attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
-    attempt('limited clients', findLimited(alert, window, options, signal), []),
-    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
-  ])
+  const foundTraces = attempt('traces', findTraces(alert, window, options, signal), [])
+  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients, comparison, goodTrace] =
+    await Promise.all([
+      foundTraces,
+      attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+      attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
+      attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
+      attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
+      attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+      attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+      attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
+      attempt('limited clients', findLimited(alert, window, options, signal), []),
+      attempt('comparison', findDifferences(alert, window, options, signal), undefined),
+      foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
+    ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
     window,
@@ -69,6 +73,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
     statuses,
     load,
     comparison,
+    goodTrace,
     firstBadMs: earliest([
       turn.firstBadMs,
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -96,6 +101,17 @@ async function findLimited(
   if (alert.labels['family'] !== 'rate-limit') return []
   const replicas = await findReplicas(options, { timeMs: endMs, signal })
   return findLimitedClients(alert, [...replicas.values()], signal)
+}
+
+async function findGood(
+  alert: Alert,
+  failing: readonly ProvingTrace[],
+  window: Evidence['window'],
+  options: GatherOptions,
+  signal: AbortSignal,
+): Promise<Evidence['goodTrace']> {
+  const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
+  return findGoodTrace(alert, failing, [...replicas.values()], { shown: options.shown, signal })
 }
 
 async function findDifferences(

@@ -24,6 +24,7 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     load: after.load ?? before.load,
     ...comparisonOf(before, after),
     ...lastBadOf(before, after),
+    ...goodTraceOf(before, after),
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
     lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,
@@ -40,6 +41,10 @@ function comparisonOf(before: Evidence, after: Evidence): Pick<Evidence, 'compar
   const isLess = after.comparison === undefined || after.comparison.differences.length === 0
   const comparison = isLess ? (before.comparison ?? after.comparison) : after.comparison
   return comparison === undefined ? {} : { comparison }
+}
+
+function goodTraceOf({ goodTrace: before }: Evidence, { goodTrace = before }: Evidence): Pick<Evidence, 'goodTrace'> {
+  return goodTrace === undefined ? {} : { goodTrace }
 }
 
 function lastBadOf({ lastBadMs: one }: Evidence, { lastBadMs: other }: Evidence): Pick<Evidence, 'lastBadMs'> {

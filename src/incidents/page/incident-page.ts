@@ -7,6 +7,7 @@ import { clock, timeElement } from '../../pages/times'
 import { WATERFALL_STYLE } from '../../pages/waterfall'
 import { alertSection } from './alert-section'
 import { linkList, severityPill, statePill } from './badges'
+import { besideSection } from './beside-section'
 import { comparisonSection } from './comparison-section'
 import { curveSection } from './curve-section'
 import { curveRange } from './curves'
@@ -31,8 +32,8 @@ export function incidentPage(view: IncidentView): Page {
     body: html`<main>
       <nav class="small"><a href="../incidents">All incidents</a></nav>
       ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${numberSection(view)}
-      ${limitedSection(view)} ${traceSection(view)} ${timelineSection(story)} ${alertSection(view)}
-      ${missingSection(view)}
+      ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)} ${timelineSection(story)}
+      ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; this page was made at ${clock(view.now)}. Incident <code>${incident.id}</code>, also

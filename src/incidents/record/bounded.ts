@@ -7,6 +7,7 @@ export const MAX_INCIDENT_BYTES = 256 * 1024
 /** What can be given up of an alert, the least missed first. Each takes one thing away, or nothing if there is none left. */
 const GIVE_UP: readonly ((alert: IncidentAlert) => IncidentAlert | undefined)[] = [
   withoutSpansOfOldest,
+  withoutGoodTrace,
   alert => alert.evidence && { ...alert, evidence: undefined },
   alert => (Object.keys(alert.annotations).length > 0 ? { ...alert, annotations: {} } : undefined),
 ]
@@ -46,6 +47,12 @@ function withoutSpansOfOldest(alert: IncidentAlert): IncidentAlert | undefined {
   const smaller = { ...alert, evidence: { ...evidence, traces } }
   sizes.set(smaller, bytesOf(alert) - bytesOf(trace.spans) + bytesOf(NO_SPANS))
   return smaller
+}
+
+function withoutGoodTrace(alert: IncidentAlert): IncidentAlert | undefined {
+  if (alert.evidence?.goodTrace === undefined) return undefined
+  const { goodTrace: _goodTrace, ...evidence } = alert.evidence
+  return { ...alert, evidence }
 }
 
 const NO_SPANS: ProvingTrace['spans'] = []
