@@ -46,7 +46,8 @@ if (require.main === module) {
   const cases = Number(process.argv[2] ?? 1_000)
   const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31))
   process.stdout.write(`seed ${seed}\n`)
-  for (const cause of CAUSES) {
+  const only = process.argv[4]
+  for (const cause of CAUSES.filter(each => only === undefined || each === only)) {
     const startedAt = performance.now()
     const { named, wrong, misses, ...of } = measure(cause, cases, seed)
     const ms = (performance.now() - startedAt) / of.cases

@@ -4,6 +4,7 @@ import { wantsHtml } from '../../pages/wants-html'
 import type { Incident } from '../record/incident'
 import type { IncidentLog } from '../record/incident-log'
 import { curvesOf, type AskedPrometheus } from './curves'
+import { toIncidentAnswer } from './incident-json'
 import { incidentPage } from './incident-page'
 import { withLastFailures } from './last-failures'
 import type { Places } from './links'
@@ -45,7 +46,7 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
       ])
       const view = { incident: known, story: tell(known, now), curves, places, now }
       sendPage(response, 200, incidentPage(view))
-    } else sendJson(response, 200, incident)
+    } else sendJson(response, 200, toIncidentAnswer(incident, now))
   }
 }
 

