@@ -1,6 +1,7 @@
 import type { Alert, Labels } from '../alerts/alert'
 import { differenceLines } from './comparison/wording'
 import type { Evidence, ProvingTrace } from './evidence'
+import { lasted } from '../../pages/times'
 import { loadInWords } from './load'
 import { isOfOneReason } from './selection'
 import { signatureLine } from './signatures'
@@ -29,7 +30,7 @@ export function toAnnotations(
     ...limitedLine(evidence),
     ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
     ...turnLine(evidence, isOfOneReason({ labels }) ? REFUSED : FAILED),
-    ...evidence.changes.slice(-3).map(({ timeMs, what }) => `Before: ${what} at ${clock(timeMs)}`),
+    ...changeLines(evidence),
     ...(evidence.missing.length > 0 ? [`Not found out: ${evidence.missing.join('; ')}`] : []),
   ]
   const text = lines.map(clean).join('\n').slice(0, MAX_CHARACTERS)
@@ -67,6 +68,25 @@ function turnLine({ firstBadMs, lastBadMs, lastGoodMs }: Evidence, said: typeof 
   const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`
   const last = lastBadMs === undefined ? '' : `, last ${clock(lastBadMs)}`
   return [`${said.first} ${clock(firstBadMs)}${last}${good}`]
+}
+
+/** Changes in a message. */
+const MAX_CHANGES = 3
+
+/** "11 s before: configuration 3f2a91 came into force (14:59:07 UTC)", the nearest to the first failure first. */
+function changeLines({ changes, firstBadMs }: Evidence): string[] {
+  if (firstBadMs === undefined) {
+    return changes.slice(-MAX_CHANGES).map(({ timeMs, what }) => `Before: ${what} at ${clock(timeMs)}`)
+  }
+  const distance = ({ timeMs }: Evidence['changes'][number]): number => Math.abs(timeMs - firstBadMs)
+  return changes
+    .toSorted((a, b) => distance(a) - distance(b))
+    .slice(0, MAX_CHANGES)
+    .map(change => {
+      const { timeMs, what } = change
+      const when = timeMs <= firstBadMs ? 'before' : 'after the first failure'
+      return `${lasted(distance(change))} ${when}: ${what} (${clock(timeMs)})`
+    })
 }
 
 function capitalised(line: string): string {

@@ -5,7 +5,7 @@ import { styleSheet } from '../../pages/style-sheet'
 import { clock, clockOrDate, timeElement } from '../../pages/times'
 import type { Incident } from '../record/incident'
 import { severityPill, statePill } from './badges'
-import { firstLine, tell, timeInWords } from './story'
+import { firstLine, severityRank, tell, timeInWords } from './story'
 import { INCIDENT_STYLE } from './style'
 
 const STYLE = styleSheet(BASE_STYLE, INCIDENT_STYLE)
@@ -26,11 +26,27 @@ export function listPage(incidents: readonly Incident[], now: number): Page {
         incidents.length === 0
           ? html`<p class="empty">Nothing has happened yet. Incidents appear here when Prometheus fires an alert.</p>`
           : html`<ul class="incidents">
-              ${incidents.map(incident => listItem(incident, now))}
+              ${bySeverity(incidents, now).map(incident => listItem(incident, now))}
             </ul>`
       }
     </main>`,
   }
+}
+
+/** Those that are open by severity, then in the order given. */
+function bySeverity(incidents: readonly Incident[], now: number): Incident[] {
+  const ranks = new Map(
+    incidents.map(incident => [
+      incident,
+      incident.closedAtMs === undefined ? severityRank(tell(incident, now).severity) : Infinity,
+    ]),
+  )
+  return incidents.toSorted((a, b) => compareRanks(ranks.get(a) ?? 0, ranks.get(b) ?? 0))
+}
+
+/** Infinity less Infinity is no number. */
+function compareRanks(a: number, b: number): number {
+  return a === b ? 0 : a - b
 }
 
 function listItem(incident: Incident, now: number): Html {

@@ -9,6 +9,7 @@ import { incidentPage } from './incident-page'
 import { withLastFailures } from './last-failures'
 import type { Places } from './links'
 import { listPage, notFoundPage } from './list-page'
+import { postMortem } from './post-mortem'
 import { firstLine, tell } from './story'
 
 export interface PagesOptions {
@@ -39,6 +40,8 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
     if (incident === undefined) {
       if (isForPeople) sendPage(response, 404, notFoundPage(id === undefined ? 'There is no such page.' : GONE))
       else sendJson(response, 404, { error: GONE })
+    } else if (wantsMarkdown(request)) {
+      sendText(response, postMortem(await withLastFailures(incident, prometheus, now), now))
     } else if (isForPeople) {
       const [known, curves] = await Promise.all([
         withLastFailures(incident, prometheus, now),
@@ -67,6 +70,17 @@ function summary(incident: Incident, now: number): object {
     alerts: alerts.length,
     line: firstLine(story),
   }
+}
+
+/** `?format=markdown`: the beginning of a post-mortem. */
+function wantsMarkdown({ url = '' }: IncomingMessage): boolean {
+  return new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('format') === 'markdown'
+}
+
+/** As plain text: a browser shows it, and runs nothing of it. */
+function sendText(response: ServerResponse, text: string): void {
+  response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', ...COMMON_HEADERS })
+  response.end(text)
 }
 
 function sendJson(response: ServerResponse, status: number, value: object): void {

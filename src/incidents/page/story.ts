@@ -72,7 +72,12 @@ function byWeight(a: IncidentAlert, b: IncidentAlert): number {
 }
 
 function rank({ labels }: IncidentAlert): number {
-  const index = SEVERITIES.indexOf(labels['severity'] ?? 'none')
+  return severityRank(labels['severity'] ?? 'none')
+}
+
+/** 0 for the most severe. */
+export function severityRank(severity: string): number {
+  const index = SEVERITIES.indexOf(severity)
   return index === -1 ? SEVERITIES.length : index
 }
 

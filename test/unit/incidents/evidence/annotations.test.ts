@@ -49,7 +49,7 @@ describe('evidence in a message', () => {
         'Statuses: 502 in 1 of 12 requests',
         `Trace ${ID}: GET /api/orders/17 502 in 12 ms`,
         'First failure at 00:00:30 UTC, nothing failed until 00:00:29 UTC',
-        'Before: configuration 3f2a91 came into force at 00:00:10 UTC',
+        '20 s before: configuration 3f2a91 came into force (00:00:10 UTC)',
         'Not found out: changes: no answer in time',
       ].join('\n'),
     )

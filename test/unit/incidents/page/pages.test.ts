@@ -125,6 +125,22 @@ describe('the incident pages', () => {
     assert.match(words, /RESOLVED critical RedisDown .* from .*\d\d:\d\d:\d\d UTC ?, resolved .*\d\d:\d\d:\d\d/)
   })
 
+  it('list open incidents by severity', async () => {
+    const warning = incidentRecord({
+      id: 'mw000001-00000000',
+      title: 'Warning',
+      alerts: [alertRecord({ severity: 'warning' })],
+    })
+    const words = wordsOf(await ask('/incidents', [warning, incident], HTML))
+    assert.match(words, /FIRING critical .*FIRING warning Warning/)
+  })
+
+  it('give the beginning of a post-mortem as plain text', async () => {
+    const { headers, text } = await ask(`${path}?format=markdown`, [incident], HTML)
+    assert.equal(headers['Content-Type'], 'text/plain; charset=utf-8')
+    assert.match(text, /^# GatewayHttp500Spike/)
+  })
+
   it('say so when nothing has happened', async () => {
     assert.match(wordsOf(await ask('/incidents', [], HTML)), /None is open.*Nothing has happened yet/)
   })

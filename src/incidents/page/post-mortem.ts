@@ -1,0 +1,86 @@
+import { lasted } from '../../pages/times'
+import { differenceLines } from '../evidence/comparison/wording'
+import { statusesInWords } from '../evidence/statuses'
+import { placeOf, saidOf } from '../evidence/signatures'
+import type { Incident } from '../record/incident-record'
+import { tell } from './story'
+
+/** Characters of a text that came from outside. */
+const MAX_TEXT = 300
+
+/** The beginning of a post-mortem as Markdown: what is known, and the questions that only people can answer. */
+export function postMortem(incident: Incident, now: number): string {
+  const story = tell(incident, now)
+  const evidence = incident.alerts.flatMap(({ evidence: known, labels }) => (known ? [{ known, labels }] : []))
+  const differences = evidence.flatMap(({ known, labels }) =>
+    known.comparison === undefined ? [] : differenceLines(known.comparison, labels['family']),
+  )
+  const statuses = evidence.map(({ known }) => known.statuses).find(({ length }) => length > 0) ?? []
+  const lines = [
+    `# ${text(incident.title)}`,
+    '',
+    `${text(story.what)} ${text(story.why)}`.trim(),
+    '',
+    '## Impact',
+    '',
+    `- First failure: ${moment(story.sinceMs)}`,
+    `- Last failure: ${story.lastBadMs === undefined ? 'not known' : moment(story.lastBadMs)}`,
+    ...(story.lastBadMs === undefined ? [] : [`- Duration: ${lasted(Math.max(0, story.lastBadMs - story.sinceMs))}`]),
+    ...(statuses.length === 0 ? [] : [`- Statuses: ${text(statusesInWords(statuses))}`]),
+    ...story.signatures.map(
+      signature =>
+        `- ${signature.count} of ${signature.total}: ${text(`${placeOf(signature)} ${saidOf(signature)}`)}, route ${code(signature.route)}`,
+    ),
+    '',
+    '## What was different',
+    '',
+    ...listOr(
+      [...new Set(differences)].map(text),
+      'Nothing set the failing requests apart from the good ones, or there was too little to compare.',
+    ),
+    '',
+    '## Timeline (UTC)',
+    '',
+    ...story.timeline.map(({ timeMs, what }) => `- ${moment(timeMs)} ${text(what)}`),
+    '',
+    '## Requests that prove it',
+    '',
+    ...listOr(
+      story.traces.map(({ traceId, method, path, status }) => {
+        const request = [method, path, status].filter(part => part !== undefined).join(' ')
+        return `${code(traceId)} ${text(request)}`
+      }),
+      'None was kept.',
+    ),
+    '',
+    '## To be written',
+    '',
+    '- Cause:',
+    '- What made it better:',
+    '- What went well, what did not:',
+    '- What the runbook should say:',
+    '- Actions:',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function listOr(items: readonly string[], otherwise: string): string[] {
+  return items.length === 0 ? [otherwise] : items.map(item => `- ${item}`)
+}
+
+/** `2026-11-30 15:12:27`. */
+function moment(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ')
+}
+
+/** Text from outside as text: it can end no line, make no link, no image and no HTML. */
+function text(raw: string): string {
+  return raw
+    .replaceAll(/\p{C}/gu, ' ')
+    .slice(0, MAX_TEXT)
+    .replaceAll(/[\\`*_{}[\]<>#|!~]/g, String.raw`\$&`)
+}
+
+function code(raw: string): string {
+  return `\`${raw.replaceAll(/[\p{C}`]/gu, ' ').slice(0, MAX_TEXT)}\``
+}
