@@ -24,6 +24,7 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     load: after.load ?? before.load,
     ...comparisonOf(before, after),
     ...lastBadOf(before, after),
+    ...((after.budget ?? before.budget) && { budget: after.budget ?? before.budget }),
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
     lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,
