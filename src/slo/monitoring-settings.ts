@@ -66,13 +66,10 @@ const settingsSchema = z.strictObject({
     )
     .prefault({})
     .meta({ description: 'Changes of single alerts.' }),
-  links: z
-    .strictObject({ grafana: url.optional(), repository: url.optional() })
-    .prefault({})
-    .meta({
-      description:
-        'Where people reach Grafana and this repository, for messages that the incident service does not complete.',
-    }),
+  links: z.strictObject({ grafana: url.optional(), repository: url.optional() }).prefault({}).meta({
+    description:
+      'Where people reach Grafana and this repository, for messages that the incident service does not complete.',
+  }),
   format: field(parseFormat, {
     description: 'What the rule files are for.',
     enum: ['prometheus', 'operator', 'mimir', 'thanos'],

@@ -27,7 +27,7 @@ import { rulesHash } from './rules-hash'
  */
 
 const FACTOR = 25
-const TO_MESSAGE_MS = 240_000
+const TO_MESSAGE_MS = 330_000
 const TO_RESOLVED_MS = 300_000
 /** What a ticket of the error budget needs to end: its short window of six hours. */
 const TICKET_END = '864: not waited for, promtool sees it end'
@@ -169,15 +169,15 @@ async function main(): Promise<boolean> {
     let stop: (() => Promise<void>) | undefined
     let left = users
     return async () => {
-      stop ??= keepSending(gateway.url + path, 10, parallel)
+      stop ??= keepSending(gateway.url + path, 40, parallel)
       return async () => {
         left--
         if (left === 0) await stop?.()
       }
     }
   }
-  const onDemo = shared('/demo/faults-3/slow-20', 6, 2)
-  const onOrders = shared('/api/orders/faults-0.45/slow-4.5', 6, 2)
+  const onDemo = shared('/demo/faults-3/slow-20', 3, 2)
+  const onOrders = shared('/api/orders/faults-0.45/slow-4.5', 4, 2)
   const traces = /Trace <[^|>]+#trace-[0-9a-f]{32}\|/
   const requests: Scenario[] = [
     {
@@ -191,7 +191,7 @@ async function main(): Promise<boolean> {
       alert: 'GatewayRequestsFailing',
       place: '/leak',
       cause: 'the upstream breaks 3 % of the connections',
-      provoke: sending('/leak', 20),
+      provoke: sending('/leak', 30),
       evidence: traces,
     },
     {
@@ -213,7 +213,7 @@ async function main(): Promise<boolean> {
       alert: 'GatewayLatencyHigh',
       place: '/very-slow',
       cause: 'the upstream needs 1.2 s',
-      provoke: sending('/very-slow', 10, 16),
+      provoke: sending('/very-slow', 100, 12),
       evidence: traces,
     },
     {

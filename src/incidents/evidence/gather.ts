@@ -49,19 +49,20 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
       return otherwise
     }
   }
-  const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, comparison] = await Promise.all([
-    attempt('traces', findTraces(alert, window, options, signal), []),
-    attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
-    attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
-    attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
-    attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
-    attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
-    attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-    attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
-    attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
-    attempt('limited clients', findLimited(alert, window, options, signal), []),
-    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
-  ])
+  const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, comparison] =
+    await Promise.all([
+      attempt('traces', findTraces(alert, window, options, signal), []),
+      attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+      attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
+      attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
+      attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
+      attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
+      attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+      attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+      attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
+      attempt('limited clients', findLimited(alert, window, options, signal), []),
+      attempt('comparison', findDifferences(alert, window, options, signal), undefined),
+    ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
     window,
