@@ -28,6 +28,7 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --chmod=644 package.json gateway.yaml ./
+COPY monitoring/runbooks monitoring/runbooks
 
 # Nothing below /app belongs to this user and nothing is written: the root file system may be read-only.
 USER node

@@ -70,6 +70,10 @@ export interface IncidentSettings {
   readonly prometheusUrl: string
   /** `ALERTMANAGER_URLS`, separated by commas; default `http://127.0.0.1:9093`. */
   readonly alertmanagerUrls: readonly string[]
+  /** `JAEGER_PUBLIC_URL`: where people reach Jaeger; default: `JAEGER_URL`, unless that is a name of one label. */
+  readonly jaegerPublicUrl: string | undefined
+  /** `OPS_LINK_URL`: where people reach the kept traces of gateways; default: the address that each gateway tells. */
+  readonly opsLinkUrl: string | undefined
   /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): asked for traces that no gateway has any more. */
   readonly jaegerUrl: string | undefined
   readonly tempoUrl: string | undefined

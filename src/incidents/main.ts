@@ -15,11 +15,11 @@ import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
 import { Relay, type Gathered, type Look } from './alerts/relay'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
-import { gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
+import { countAffected, gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { jaeger, tempo } from './evidence/trace-sources'
-import type { Places } from './page/links'
+import { linkAnnotations, type Places } from './page/links'
 import { createPages } from './page/pages'
 import { FileIncidentStore } from './record/file-incident-store'
 import { IncidentLog } from './record/incident-log'
@@ -101,10 +101,15 @@ async function main(): Promise<void> {
   }
 
   async function conclude(alert: Alert, incidentId: string): Promise<Labels | undefined> {
-    const lastBadMs = await lastFailureOf(alert, gatherOptions.prometheus)
+    const [lastBadMs, affected] = await Promise.all([
+      lastFailureOf(alert, gatherOptions.prometheus),
+      countAffected(alert, gatherOptions.prometheus),
+    ])
     if (lastBadMs === undefined) return undefined
     const evidence = await incidents.conclude(incidentId, alert, { lastBadMs })
-    return evidence && told(alert, evidence, urlOf(incidentId)).annotations
+    if (evidence === undefined) return undefined
+    const { annotations } = told(alert, evidence, urlOf(incidentId), placesOf(settings, publicUrl))
+    return { ...annotations, ...outcomeOf(alert, affected) }
   }
 
   async function enrich(alert: Alert, look: Look, url: string, askedAtMs: number): Promise<Gathered> {
@@ -118,7 +123,7 @@ async function main(): Promise<void> {
       { event: 'evidence', alert: briefly(alert), look, result, missing: evidence.missing, url },
       'evidence gathered',
     )
-    return told(alert, evidence, url)
+    return told(alert, evidence, url, placesOf(settings, publicUrl))
   }
 
   const server = createIncidentServer({
@@ -132,7 +137,7 @@ async function main(): Promise<void> {
       incidents,
       prometheus: gatherOptions.prometheus,
       gatewayJob: settings.gatewayJob,
-      places: placesOf(settings),
+      places: () => placesOf(settings, publicUrl),
     }),
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
     onFailure: complainFailure,
@@ -142,7 +147,7 @@ async function main(): Promise<void> {
   // Before the first request is read: what is posted then belongs to what is known already.
   for (const { alert, evidence, incidentId } of restored) {
     try {
-      relay.restore(alert, evidence && told(alert, evidence, urlOf(incidentId)))
+      relay.restore(alert, evidence && told(alert, evidence, urlOf(incidentId), placesOf(settings, publicUrl)))
     } catch (error) {
       complainFailure(error) // a record that somebody edited must not keep the service from starting
     }
@@ -166,8 +171,16 @@ async function main(): Promise<void> {
   process.send?.({ event: 'listening', port })
 }
 
-function told(alert: Alert, evidence: Evidence, url: string): Gathered {
-  return { annotations: toAnnotations(alert, evidence, url), isPartial: isPartial(evidence) }
+function told(alert: Alert, evidence: Evidence, url: string, places: Places): Gathered {
+  const annotations = { ...linkAnnotations(alert, places), ...toAnnotations(alert, evidence, url) }
+  return { annotations, isPartial: isPartial(evidence) }
+}
+
+/** "1234 requests failed", for the message that it is over. */
+function outcomeOf({ labels }: Alert, affected: number | undefined): Labels {
+  if (affected === undefined || affected === 0) return {}
+  const what = labels['family'] === 'faults' ? 'failed' : 'were refused'
+  return { outcome: `${affected} request${affected === 1 ? '' : 's'} ${what}` }
 }
 
 /** Which alert it was, in a log line: labels come from outside and may be as many and as long as they like. */
@@ -197,13 +210,17 @@ function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
 }
 
 /** What pages link to. */
-function placesOf(settings: IncidentSettings): Places {
-  const { grafanaUrl, repositoryUrl, jaegerUrl, tempoUrl, alertmanagerPublicUrl, alertmanagerUrls } = settings
+function placesOf(settings: IncidentSettings, ownUrl: string): Places {
+  const { grafanaUrl, repositoryUrl, jaegerUrl, jaegerPublicUrl, tempoUrl, opsLinkUrl } = settings
+  const { alertmanagerPublicUrl, alertmanagerUrls } = settings
   return {
     grafanaUrl,
     repositoryUrl,
     jaegerUrl,
     tempoUrl,
+    jaegerPublicUrl,
+    opsPublicUrl: opsLinkUrl,
+    ownUrl,
     alertmanagerUrl: alertmanagerPublicUrl ?? alertmanagerUrls[0],
   }
 }

@@ -4,6 +4,7 @@ import { problemsOf } from '../config/findings'
 import type { ConfigProblem } from '../config/types'
 import { duration } from '../config/values/duration'
 import { field } from '../config/values/field'
+import { parsePublicUrl } from '../config/values/public-url'
 import { refuse, type Parsed } from '../config/values/parsed'
 import { readYaml } from '../config/yaml-source'
 
@@ -14,6 +15,7 @@ import { readYaml } from '../config/yaml-source'
 const labelName = field(parseLabelName, { description: 'Name of a Prometheus label.', type: 'string' })
 const word = field(parseWord, { description: 'One line of text.', type: 'string' })
 const hold = field(parseHold, { description: 'How long the condition must hold, such as 5m; 0s for not at all.' })
+const url = field(parsePublicUrl, { description: 'An http or https address.', type: 'string' })
 const number = field(parseNumber, { description: 'A number.', type: 'number' })
 
 const settingsSchema = z.strictObject({
@@ -64,6 +66,10 @@ const settingsSchema = z.strictObject({
     )
     .prefault({})
     .meta({ description: 'Changes of single alerts.' }),
+  links: z.strictObject({ grafana: url.optional(), repository: url.optional() }).prefault({}).meta({
+    description:
+      'Where people reach Grafana and this repository, for messages that the incident service does not complete.',
+  }),
   format: field(parseFormat, {
     description: 'What the rule files are for.',
     enum: ['prometheus', 'operator', 'mimir', 'thanos'],

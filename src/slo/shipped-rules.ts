@@ -62,11 +62,20 @@ function customisedRule(rule: Rule, settings: MonitoringSettings): Rule[] {
       }),
       ...(rule.annotations && {
         annotations: Object.fromEntries(
-          Object.entries(rule.annotations).map(([name, text]) => [name, named(withJobInText(text, settings))]),
+          Object.entries(rule.annotations).map(([name, text]) => [
+            name,
+            linked(name, named(withJobInText(text, settings)), settings),
+          ]),
         ),
       }),
     },
   ]
+}
+
+/** `runbook_url` and `dashboard_url` are paths in the shipped rules. */
+function linked(name: string, text: string, { links }: MonitoringSettings): string {
+  const base = name === 'dashboard_url' ? links.grafana : name === 'runbook_url' ? links.repository : undefined
+  return base === undefined ? text : `${base.replace(/\/$/, '')}/${text.replace(/^\//, '')}`
 }
 
 /** `> 0.05` → `> 0.1`: numbers that something is compared with, or that time is counted in. */

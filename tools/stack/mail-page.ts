@@ -17,7 +17,7 @@ export function mailPage(mails: readonly CaughtMail[]): string {
 <style>
   body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }
   article { border: 1px solid #ccc; border-radius: 6px; margin: 1rem 0; padding: 0 1rem 1rem }
-  iframe { border: 0; height: 26rem; width: 100% }
+  iframe { border: 0; width: 100% }
   pre { white-space: pre-wrap }
   small { color: #666 }
 </style>
@@ -33,12 +33,23 @@ function article({ from, to, subject, date, text, html }: CaughtMail): string {
   const sandbox = 'sandbox="allow-popups allow-popups-to-escape-sandbox"'
   const page = escaped(`<base target="_blank">${html}`)
   const body =
-    html === '' ? `<pre>${escaped(text)}</pre>` : `<iframe ${sandbox} title="the mail" srcdoc="${page}"></iframe>`
+    html === ''
+      ? `<pre>${escaped(text)}</pre>`
+      : `<iframe ${sandbox} title="the mail" style="height: ${heightOf(text)}rem" srcdoc="${page}"></iframe>`
   return `<article>
 <h2>${escaped(subject)}</h2>
 <p><small>${escaped(from)} to ${escaped(to)}, ${date.toISOString()}</small></p>
 ${body}
 </article>`
+}
+
+/**
+ * So that the whole mail is seen: without scripts a frame cannot be as high as what is in it. By the text, which says the
+ * same, with room for lines that a narrow window breaks; at most 600 lines, which Alertmanager's templates never reach.
+ */
+function heightOf(text: string): number {
+  const lines = text.split('\n').reduce((sum, line) => sum + 1 + Math.floor(line.length / 45), 0)
+  return Math.ceil(16 + 1.7 * Math.min(lines, 600))
 }
 
 function escaped(text: string): string {

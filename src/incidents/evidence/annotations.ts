@@ -2,6 +2,7 @@ import type { Alert, Labels } from '../alerts/alert'
 import { differenceLines } from './comparison/wording'
 import type { Evidence, ProvingTrace } from './evidence'
 import { lasted } from '../../pages/times'
+import { budgetInWords } from './budget'
 import { loadInWords } from './load'
 import { isOfOneReason } from './selection'
 import { signatureLine } from './signatures'
@@ -26,6 +27,7 @@ export function toAnnotations(
       ? []
       : differenceLines(evidence.comparison, labels['family']).map(capitalised)),
     ...(evidence.statuses.length > 0 ? [`Statuses: ${statusesInWords(evidence.statuses)}`] : []),
+    ...budgetLine(evidence),
     ...loadLine(evidence),
     ...limitedLine(evidence),
     ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
@@ -51,6 +53,12 @@ function traceLine({ traceId, method, path, status, durationMs, source }: Provin
 function limitedLine({ limitedClients }: Evidence): string[] {
   if (limitedClients.length === 0) return []
   return [`Most limited: ${limitedClients.map(({ client, count }) => `${client} (${count} times)`).join(', ')}`]
+}
+
+/** "Budget: 12 % of the month's error budget in 20 minutes, 63 % is left". */
+function budgetLine({ budget, firstBadMs, window }: Evidence): string[] {
+  if (budget === undefined) return []
+  return [`Budget: ${budgetInWords(budget, window.endMs - (firstBadMs ?? window.startMs))}`]
 }
 
 /** "Load: up to 812 requests at once, the event loop up to 640 ms late". */

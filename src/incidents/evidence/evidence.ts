@@ -14,6 +14,8 @@ export interface Evidence {
   readonly load: Load | undefined
   /** What failing requests have in common and good ones have not. Undefined where the alert is not about requests. */
   readonly comparison?: Comparison | undefined
+  /** Of an alert about faults of a route that has an objective; absent in old records. */
+  readonly budget?: Budget | undefined
   /** Requests that prove it, newest first. */
   readonly traces: readonly ProvingTrace[]
   /** A good request of the same route, to be seen beside them. */
@@ -67,6 +69,14 @@ export interface Load {
   readonly activeRequests: number | undefined
   /** How late the event loop was, 99th percentile, in seconds. */
   readonly eventLoopDelay: number | undefined
+}
+
+/** Parts of the error budget of 30 days. */
+export interface Budget {
+  /** Spent by the faults in the window of the evidence. */
+  readonly spent: number
+  /** Below 0: the objective is missed. */
+  readonly left: number
 }
 
 export interface ProvingTrace {

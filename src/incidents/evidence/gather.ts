@@ -1,4 +1,5 @@
 import type { Alert } from '../alerts/alert'
+import { findBudget } from './budget'
 import { findComparison } from './comparison/find-comparison'
 import { findChanges } from './changes'
 import { fetchCurve } from './curve'
@@ -49,13 +50,14 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
     }
   }
   const foundTraces = attempt('traces', findTraces(alert, window, options, signal), [])
-  const [traces, counts, all, statuses, load, turn, changes, curve, limitedClients, comparison, goodTrace] =
+  const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, comparison, goodTrace] =
     await Promise.all([
       foundTraces,
       attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
       attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
       attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
       attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
+      attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
       attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
       attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
       attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
@@ -74,6 +76,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
     load,
     comparison,
     goodTrace,
+    budget,
     firstBadMs: earliest([
       turn.firstBadMs,
       ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -224,6 +227,15 @@ async function countAll(
   const sum = `sum(gateway_requests_total{${ownMatchers(alert).join(',')}})`
   const [found] = await increaseOf(sum, window, prometheus, signal)
   return found?.value
+}
+
+/** How many requests failed, or were refused for the reason of the alert, from shortly before it fired until it was over. */
+export async function countAffected(alert: Alert, prometheus: PrometheusClient): Promise<number | undefined> {
+  const endMs = Date.parse(alert.endsAt ?? '') || Date.now()
+  const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
+  if (failureSelector(alert) === undefined) return undefined
+  const counts = await countFailures(alert, window, prometheus, AbortSignal.timeout(BUDGET_MS)).catch(() => [])
+  return Math.round(counts.reduce((sum, { value }) => sum + value, 0))
 }
 
 interface Turn {

@@ -25,6 +25,7 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     ...comparisonOf(before, after),
     ...lastBadOf(before, after),
     ...goodTraceOf(before, after),
+    ...((after.budget ?? before.budget) && { budget: after.budget ?? before.budget }),
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
     lastGoodMs: before.lastGoodMs ?? after.lastGoodMs,

@@ -1,6 +1,7 @@
 import type { Labels } from '../alerts/alert'
 import type { ProvingTrace } from '../evidence/evidence'
 import type { IncidentAlert } from '../record/incident'
+import { hasRunbook } from './runbooks'
 import { safeUrl } from '../../pages/safe-url'
 
 /** Where what a page links to is, as people reach it; without one of them there are no such links. */
@@ -13,6 +14,12 @@ export interface Places {
   /** Trace backends that evidence may come from, besides the gateway's replicas. */
   readonly jaegerUrl: string | undefined
   readonly tempoUrl: string | undefined
+  /** Where people reach Jaeger. */
+  readonly jaegerPublicUrl: string | undefined
+  /** Where people reach the kept traces of gateways; undefined: at the addresses that the gateways tell. */
+  readonly opsPublicUrl: string | undefined
+  /** Where people reach these pages: a runbook without a repository is shown here. */
+  readonly ownUrl: string
 }
 
 export interface Link {
@@ -28,24 +35,56 @@ interface Range {
 /** What to open next, of one alert. Addresses that are not http(s) are left out: annotations come from outside. */
 export function linksOf(alert: IncidentAlert, range: Range, places: Places): Link[] {
   const found: readonly (readonly [string, string | undefined])[] = [
-    ['Runbook', link(alert.annotations['runbook_url'], places.repositoryUrl)],
+    ['Runbook', runbookUrl(alert, places)],
     ['Dashboard', withTime(link(alert.annotations['dashboard_url'], places.grafanaUrl), range, places)],
-    ['Query', safeUrl(alert.generatorURL)],
+    ['Query', openable(safeUrl(alert.generatorURL))],
     ['Silence', alert.endsAtMs === undefined ? silenceUrl(alert.labels, places.alertmanagerUrl) : undefined],
   ]
   return found.flatMap(([name, href]) => (href === undefined ? [] : [{ name, href }]))
 }
 
 /** The runbook as the rule names it, where that cannot be a link. */
-export function runbookPath(alert: IncidentAlert, { repositoryUrl }: Places): string | undefined {
-  const path = alert.annotations['runbook_url']
-  return link(path, repositoryUrl) === undefined ? path : undefined
+export function runbookPath(alert: IncidentAlert, places: Places): string | undefined {
+  return runbookUrl(alert, places) === undefined ? alert.annotations['runbook_url'] : undefined
 }
 
-/** The page of a trace where it was opened: a replica's, or Jaeger's. Tempo has none. */
-export function traceUrl({ source, traceId }: ProvingTrace, { jaegerUrl, tempoUrl }: Places): string | undefined {
-  if (source === undefined || source === tempoUrl) return undefined
-  return safeUrl(`${source}/${source === jaegerUrl ? 'trace' : 'traces'}/${traceId}`)
+type Annotated = Pick<IncidentAlert, 'labels' | 'annotations'>
+
+/** In the repository, else on a page of this service. */
+export function runbookUrl({ labels, annotations }: Annotated, { repositoryUrl, ownUrl }: Places): string | undefined {
+  const path = annotations['runbook_url']
+  const { alertname = '' } = labels
+  const isShipped = path === `monitoring/runbooks/${alertname}.md` && hasRunbook(alertname)
+  return link(path, repositoryUrl) ?? (isShipped ? safeUrl(`${ownUrl}/runbooks/${alertname}`) : undefined)
+}
+
+/** Annotations that are paths, as links that open for people; for messages. */
+export function linkAnnotations(alert: Annotated, places: Places): Labels {
+  const runbook = runbookUrl(alert, places)
+  const dashboard = link(alert.annotations['dashboard_url'], places.grafanaUrl)
+  return {
+    ...(runbook !== undefined && { runbook_url: runbook }),
+    ...(dashboard !== undefined && { dashboard_url: dashboard }),
+  }
+}
+
+/** The pages of a trace: of the replica that kept it, and in Jaeger, which gets what is kept. Tempo has none. */
+export function traceLinks({ source, traceId }: ProvingTrace, places: Places): Link[] {
+  const { jaegerUrl, jaegerPublicUrl, tempoUrl, opsPublicUrl } = places
+  const isReplica = source !== undefined && source !== tempoUrl && source !== jaegerUrl
+  const jaeger = jaegerPublicUrl ?? openable(jaegerUrl)
+  const found: readonly (readonly [string, string | undefined])[] = [
+    ['the gateway', isReplica ? safeUrl(`${opsPublicUrl ?? openable(source) ?? ''}/traces/${traceId}`) : undefined],
+    ['Jaeger', jaeger === undefined ? undefined : safeUrl(`${jaeger}/trace/${traceId}`)],
+  ]
+  return found.flatMap(([name, href]) => (href === undefined ? [] : [{ name, href }]))
+}
+
+/** Undefined for a name of one label, such as `gateway` or `jaeger`: other containers find it, a person's browser does not. */
+function openable(address: string | undefined): string | undefined {
+  if (address === undefined || !URL.canParse(address)) return undefined
+  const { hostname } = new URL(address)
+  return hostname === 'localhost' || hostname.includes('.') || hostname.includes(':') ? address : undefined
 }
 
 /** An address as it is; a path (`/d/…`, `monitoring/…`) below its base, or nowhere without one. */

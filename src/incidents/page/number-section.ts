@@ -1,6 +1,7 @@
 import { html, type Html } from '../../pages/html'
 import { planCurve } from '../evidence/curve'
 import { loadInWords } from '../evidence/load'
+import { budgetInWords } from '../evidence/budget'
 import { statusesInWords } from '../evidence/statuses'
 import type { IncidentAlert } from '../record/incident'
 import type { IncidentView } from './incident-view'
@@ -37,9 +38,13 @@ export function numberSection({ incident }: IncidentView): Html | undefined {
 }
 
 function numbersOf({ evidence }: IncidentAlert): { readonly seen: number; readonly text: string } | undefined {
-  const { statuses = [], load } = evidence ?? {}
+  const { statuses = [], load, budget } = evidence ?? {}
   const seen = statuses.reduce((sum, { count }) => sum + count, 0)
-  if (statuses.length > 0) return { seen, text: `status ${statusesInWords(statuses)}` }
+  if (evidence !== undefined && statuses.length > 0) {
+    const lastedMs = evidence.window.endMs - (evidence.firstBadMs ?? evidence.window.startMs)
+    const spent = budget === undefined ? '' : `; ${budgetInWords(budget, lastedMs)}`
+    return { seen, text: `status ${statusesInWords(statuses)}${spent}` }
+  }
   const text = load === undefined ? '' : loadInWords(load)
   return text === '' ? undefined : { seen, text }
 }

@@ -10,6 +10,7 @@ import { withLastFailures } from './last-failures'
 import type { Places } from './links'
 import { listPage, notFoundPage } from './list-page'
 import { postMortem } from './post-mortem'
+import { runbookPage } from './runbooks'
 import { firstLine, tell } from './story'
 
 export interface PagesOptions {
@@ -17,7 +18,8 @@ export interface PagesOptions {
   /** For the curve of the affected series; the page is made without it when Prometheus does not answer. */
   readonly prometheus: AskedPrometheus
   readonly gatewayJob: string
-  readonly places: Places
+  /** Asked for each page: where this service is reached is known once it listens. */
+  readonly places: () => Places
 }
 
 /** Incidents on the list: those that are open, and the newest others. */
@@ -35,6 +37,9 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
       else sendJson(response, 200, { incidents: found.map(incident => summary(incident, now)) })
       return
     }
+    const [, alertname] = /^\/runbooks\/(\w+)$/.exec(path) ?? []
+    const runbook = alertname === undefined ? undefined : runbookPage(alertname)
+    if (runbook !== undefined) return sendPage(response, 200, runbook)
     const id = /^\/incidents\/([^/]+)$/.exec(path)?.[1]
     const incident = id === undefined ? undefined : await incidents.get(id)
     if (incident === undefined) {
@@ -47,7 +52,7 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
         withLastFailures(incident, prometheus, now),
         curvesOf(incident, tell(incident, now).sinceMs, { prometheus, gatewayJob }, now),
       ])
-      const view = { incident: known, story: tell(known, now), curves, places, now }
+      const view = { incident: known, story: tell(known, now), curves, places: places(), now }
       sendPage(response, 200, incidentPage(view))
     } else sendJson(response, 200, toIncidentAnswer(incident, now))
   }

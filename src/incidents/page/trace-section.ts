@@ -3,7 +3,7 @@ import { clock, duration, timeElement } from '../../pages/times'
 import { waterfall } from '../../pages/waterfall'
 import type { ProvingTrace } from '../evidence/evidence'
 import type { IncidentView } from './incident-view'
-import { traceUrl, type Places } from './links'
+import { traceLinks, type Places } from './links'
 import { toShownSpan } from './shown-spans'
 
 /** Traces that are seen at once; the others are one tap away. */
@@ -33,7 +33,7 @@ function traceList(traces: readonly ProvingTrace[], first: ProvingTrace | undefi
 }
 
 function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
-  const href = traceUrl(trace, places)
+  const links = traceLinks(trace, places)
   return html`<li>
     <details ${isOpen ? OPEN : undefined}>
       <summary>
@@ -41,9 +41,8 @@ function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
         <span class="muted small">${[trace.reason, duration(trace.durationMs)].filter(Boolean).join(' · ')}</span>
       </summary>
       <p class="small" id="trace-${trace.traceId}">
-        Trace <code>${trace.traceId}</code>${
-          href !== undefined && html` · <a href="${href}">open it in ${trace.source}</a>`
-        }
+        Trace
+        <code>${trace.traceId}</code>${links.map(({ name, href }) => html` · <a href="${href}">open it in ${name}</a>`)}
       </p>
       ${
         trace.spans.length > 0

@@ -15,7 +15,7 @@ const OURS: readonly string[] = [...Object.values(VARIABLES).flat(), ...Object.v
 /** What stands there as an example, because the variable has no default. */
 const WITHOUT_DEFAULT =
   'OPS_PUBLIC_URL OPS_TOKEN OPS_ALLOWED_HOSTS OPS_TOKEN_HOSTS REDIS_URL REDIS_SENTINEL_USERNAME REDIS_SENTINEL_PASSWORD METRICS_TOKEN INCIDENT_PUBLIC_URL INCIDENTS_TOKEN ALERTMANAGER_PUBLIC_URL ' +
-  'GRAFANA_URL REPOSITORY_URL JAEGER_URL TEMPO_URL'
+  'GRAFANA_URL REPOSITORY_URL JAEGER_URL JAEGER_PUBLIC_URL OPS_LINK_URL TEMPO_URL'
 
 describe('.env.example', () => {
   it('has every variable that is a setting', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { linksOf, runbookPath, traceUrl, type Places } from '../../../../src/incidents/page/links'
+import { linksOf, runbookPath, traceLinks, type Places } from '../../../../src/incidents/page/links'
 import type { IncidentAlert } from '../../../../src/incidents/record/incident'
 import { alertRecord } from '../../../support/incident-record'
 
@@ -10,6 +10,9 @@ const NOWHERE: Places = {
   alertmanagerUrl: undefined,
   jaegerUrl: undefined,
   tempoUrl: undefined,
+  jaegerPublicUrl: undefined,
+  opsPublicUrl: undefined,
+  ownUrl: '',
 }
 const PLACES: Places = {
   grafanaUrl: 'https://grafana.example/below',
@@ -17,6 +20,9 @@ const PLACES: Places = {
   alertmanagerUrl: 'https://alerts.example',
   jaegerUrl: 'http://jaeger:16686',
   tempoUrl: 'http://tempo:3200',
+  jaegerPublicUrl: undefined,
+  opsPublicUrl: undefined,
+  ownUrl: 'https://incidents.example',
 }
 
 function links(alert: IncidentAlert, places = PLACES): Readonly<Record<string, string>> {
@@ -32,7 +38,9 @@ describe('the links of an alert', () => {
     const { Runbook, Dashboard, Query, Silence = '' } = links(alertRecord())
     assert.equal(Runbook, 'https://code.example/gateway/blob/main/monitoring/runbooks/GatewayHttp500Spike.md')
     assert.equal(Dashboard, 'https://grafana.example/below/d/myesi-gateway?var-route=%2Forders&from=1000&to=2000')
-    assert.equal(Query, 'http://prometheus:9090/graph?g0.expr=rate&g0.tab=1')
+    assert.equal(Query, undefined, 'prometheus is a name for containers')
+    const opens = links({ ...alertRecord(), generatorURL: 'http://localhost:9090/graph?g0.expr=rate' })
+    assert.equal(opens['Query'], 'http://localhost:9090/graph?g0.expr=rate')
     const [form = '', filter = ''] = Silence.split('?filter=')
     assert.equal(form, 'https://alerts.example/#/silences/new')
     assert.match(decodeURIComponent(filter), /^\{alertname="GatewayHttp500Spike",.*,gateway_upstream_name="orders"\}$/)
@@ -49,9 +57,12 @@ describe('the links of an alert', () => {
   })
 
   it('are those alone whose place is known; the runbook is named then', () => {
-    assert.deepEqual(Object.keys(links(alertRecord(), NOWHERE)), ['Query'])
+    assert.deepEqual(Object.keys(links(alertRecord(), NOWHERE)), [])
     assert.equal(runbookPath(alertRecord(), NOWHERE), 'monitoring/runbooks/GatewayHttp500Spike.md')
     assert.equal(runbookPath(alertRecord(), PLACES), undefined)
+    // Shown by the service itself where there is no repository.
+    const own = { ...NOWHERE, ownUrl: 'https://incidents.example' }
+    assert.equal(links(alertRecord(), own)['Runbook'], 'https://incidents.example/runbooks/GatewayHttp500Spike')
   })
 
   it('may be whole addresses of elsewhere, at no time of ours', () => {
@@ -77,19 +88,31 @@ describe('the links of an alert', () => {
   }
 })
 
-describe('the link of a trace', () => {
+describe('the links of a trace', () => {
   const [trace] = alertRecord().evidence?.traces ?? []
   assert.ok(trace)
-  const from = (source: string | undefined): string | undefined => traceUrl({ ...trace, source }, PLACES)
+  const from = (source: string | undefined, places: Partial<Places> = {}): string[] =>
+    traceLinks({ ...trace, source }, { ...PLACES, ...places }).map(({ href }) => href)
 
-  it('leads to the replica that kept it, or to Jaeger', () => {
-    assert.equal(from('http://10.0.0.5:9464'), `http://10.0.0.5:9464/traces/${trace.traceId}`)
-    assert.equal(from('http://jaeger:16686'), `http://jaeger:16686/trace/${trace.traceId}`)
+  it('lead to the replica that kept it, and to Jaeger, at the addresses that people have', () => {
+    const id = trace.traceId
+    assert.deepEqual(from('http://10.0.0.5:9464'), [`http://10.0.0.5:9464/traces/${id}`])
+    assert.deepEqual(from('http://gateway:9464', { opsPublicUrl: 'http://localhost:9464' }), [
+      `http://localhost:9464/traces/${id}`,
+    ])
+    const jaegerPublicUrl = 'https://jaeger.example'
+    assert.deepEqual(from('http://jaeger:16686', { jaegerPublicUrl }), [`https://jaeger.example/trace/${id}`])
+    assert.deepEqual(from('http://10.0.0.5:9464', { jaegerPublicUrl }), [
+      `http://10.0.0.5:9464/traces/${id}`,
+      `https://jaeger.example/trace/${id}`,
+    ])
   })
 
-  it('is not there where nobody had the trace or has a page for it', () => {
-    assert.equal(from(undefined), undefined)
-    assert.equal(from('http://tempo:3200'), undefined)
-    assert.equal(from('javascript:alert(1)//'), undefined)
+  it('are not there where only containers could open them, nobody had the trace, or nobody has a page for it', () => {
+    assert.deepEqual(from('http://gateway:9464'), [])
+    assert.deepEqual(from('http://jaeger:16686'), [])
+    assert.deepEqual(from(undefined), [])
+    assert.deepEqual(from('http://tempo:3200'), [])
+    assert.deepEqual(from('javascript:alert(1)//'), [])
   })
 })

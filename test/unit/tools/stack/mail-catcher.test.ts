@@ -56,8 +56,16 @@ describe('the mail catcher', () => {
     assert.doesNotMatch(page, /<script/)
     assert.match(
       page,
-      /<iframe sandbox="allow-popups [a-z-]*" title="the mail" srcdoc="[^"]*&lt;p&gt;&quot;quoted&quot;/,
+      /<iframe sandbox="allow-popups [a-z-]*" title="the mail" style="height: \d+rem" srcdoc="[^"]*&lt;p&gt;&quot;quoted&quot;/,
     )
+  })
+
+  it('shows the whole of a long mail', async () => {
+    const lines = Array.from({ length: 100 }, (_, index) => `<p>line ${index}</p>`).join('\r\n')
+    await send(catcher, { subject: 'long', body: lines, headers: 'Content-Type: text/html\r\n' })
+    await until(() => catcher.mails.length === 1, { what: 'the mail' })
+    const [, height] = /style="height: (\d+)rem"/.exec(await (await fetch(catcher.url)).text()) ?? []
+    assert.ok(Number(height) > 150, `${height} rem for 100 paragraphs`)
   })
 
   it('keeps the last 100 mails, the newest first', async () => {

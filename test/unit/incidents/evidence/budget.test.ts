@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { budgetInWords, findBudget } from '../../../../src/incidents/evidence/budget'
+import type { Sample } from '../../../../src/incidents/evidence/prometheus'
+import { alertOf, NOW } from '../record/alerts'
+
+const WINDOW = { startMs: NOW - 1_200_000, endMs: NOW }
+
+describe('the error budget that an incident costs', () => {
+  const prometheus = (answers: Readonly<Record<string, number>>) => ({
+    async query(expression: string, timeMs: number): Promise<Sample[]> {
+      const [found] = Object.entries(answers).filter(([part]) => expression.includes(part))
+      if (found === undefined) return []
+      const isCounter = found[0] === 'gateway_requests_total'
+      return [{ labels: {}, value: isCounter && timeMs === WINDOW.startMs ? 0 : found[1] }]
+    },
+  })
+  const RULES = {
+    'slo:objective:ratio': 0.999,
+    slo_error_budget_remaining: 0.63,
+    // Recorded every four minutes over five: a million requests, of which a thousand may fail.
+    'slo_requests:increase5m': 1_250_000,
+    gateway_requests_total: 120,
+  }
+
+  it('is what failed of what may fail, in words', async () => {
+    const budget = await findBudget(alertOf(), WINDOW, prometheus(RULES), AbortSignal.timeout(1_000))
+    assert.ok(budget)
+    assert.equal(
+      budgetInWords(budget, WINDOW.endMs - WINDOW.startMs),
+      "12 % of the month's error budget in 20 minutes, 63 % is left",
+    )
+    assert.match(budgetInWords({ spent: 2, left: -1 }, 60_000), /200 % .* in 1 minute, none is left/)
+  })
+
+  it('is not there without an objective, and not asked for about something else', async () => {
+    assert.equal(await findBudget(alertOf(), WINDOW, prometheus({}), AbortSignal.timeout(1_000)), undefined)
+    const failing = { query: () => Promise.reject(new Error('asked')) }
+    assert.equal(
+      await findBudget(alertOf({ family: 'latency' }), WINDOW, failing, AbortSignal.timeout(1_000)),
+      undefined,
+    )
+  })
+})
