@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { send } from '../support/send'
@@ -113,8 +113,8 @@ describe('the packed file, in an empty folder', function () {
     // Not through npx, whose shell a signal of a test would reach first.
     const gateway = startProcess({ ...npx(), path: join(folder, 'node_modules/.bin/myesi-gateway'), args: [] })
     const { port } = await gateway.waitForLog('listening', entry => entry['event'] === 'listening')
-    const response = await send(`http://127.0.0.1:${Number(port)}/shop/7`)
-    assert.equal(response.body, 'upstream saw /shop/7')
+    const response = await send(Number(port), '/shop/7')
+    assert.equal(response.text, 'upstream saw /shop/7')
     const started = gateway.logs.find(entry => entry['msg'] === 'telemetry started')
     assert.ok(started, 'telemetry is preloaded')
     assert.equal(
@@ -161,7 +161,7 @@ describe('the packed file, in an empty folder', function () {
 
   it('runs on its own Node when the one of the machine is too old, else says which one it needs', () => {
     const program = join(folder, 'node_modules/myesi-gateway/bin/myesi-gateway.cjs')
-    const run = (): ReturnType<typeof spawnSync<'utf8'>> => {
+    const run = (): SpawnSyncReturns<string> => {
       const old = 'Object.defineProperty(process.versions, "node", { value: "18.20.4" })'
       const code = `${old}; process.argv.splice(1, 0, "x"); require(${JSON.stringify(program)})`
       return spawnSync(process.execPath, ['-e', code, '--', '--version'], { encoding: 'utf8', env: plainEnvironment() })
