@@ -2,6 +2,7 @@ import { EXIT_CONFIG } from '../../config/exit-codes'
 import type { GatewayConfig, RouteConfig } from '../../config/gateway-config'
 import { destinationText, overloadText, textsAbout } from '../../operations/route-wording'
 import { shownRoute } from '../../operations/shown-route'
+import { policiesOf } from '../../policies/policies-of'
 import { precedence } from '../../routing/specificity'
 import { defineCommand, print, table } from '../command'
 import { upstreamOf, upstreamText } from '../wording'
@@ -34,7 +35,7 @@ export const command = defineCommand({
 })
 
 function rowOf(config: GatewayConfig, route: RouteConfig): string[] {
-  const shown = shownRoute(route, upstreamOf(config, route))
+  const shown = shownRoute(route, upstreamOf(config, route), policiesOf(config))
   const { host, methods, path, exact, headers } = route.match
   return [
     route.name,
