@@ -19,7 +19,7 @@ import { collectHooks } from './policies/collect-hooks'
 import { isPreflight } from './policies/cors/cors'
 import type { PolicyResources, RegistryEntry } from './policies/define-policy'
 import type { PolicyOffenders } from './policies/rate-limit/offenders'
-import { POLICIES } from './policies/registry'
+import { policiesOf } from './policies/policies-of'
 import { VERSION } from './process/version'
 import type { RedisConnection } from './redis/connection'
 import { toRoute, type Route } from './routing/route'
@@ -49,7 +49,7 @@ export interface GatewayOptions {
   readonly scrape: RequestListener
   readonly mayScrape: (request: IncomingMessage) => boolean
   readonly isDraining: () => boolean
-  /** Those that routes may have; the registry's unless a test brings its own. */
+  /** Those that routes may have; the registry's and those of the file unless a test brings its own. */
   readonly policies?: readonly RegistryEntry[]
 }
 
@@ -81,12 +81,13 @@ export interface Gateway {
 /** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
 export function createGateway(options: GatewayOptions): Gateway {
   const build = (config: GatewayConfig, previous: Snapshot | undefined): Snapshot => {
+    const policies = options.policies ?? policiesOf(config)
     const snapshot = createSnapshot({
       config,
       previous,
       log: options.log,
-      stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, options),
-      entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, options),
+      stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, policies, options),
+      entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, policies, options),
     })
     options.observer.announce(snapshot.routes)
     return snapshot
@@ -146,11 +147,12 @@ function stagesOf(
   route: Route,
   { config, upstream, entrypoint, consumers, files }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
+  policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Staging {
   const hasUpstream = upstream !== undefined
   const resources = resourcesOf({ route, hasUpstream, consumers, files, reuseOrCreate }, options)
-  const collected = collectHooks(options.policies ?? POLICIES, config, resources)
+  const collected = collectHooks(policies, config, resources)
   if (!hasUpstream) return collected
   const forwardRequest = forward({
     upstream,
@@ -175,9 +177,9 @@ function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: Gate
 function entrypointStagesOf(
   entrypoint: EntrypointConfig,
   parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate'>,
+  policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
-  const policies = options.policies ?? POLICIES
   const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {

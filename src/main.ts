@@ -8,7 +8,7 @@ import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
 import type { ConfigProblem, EntrypointConfig, Settings } from './config/types'
 import type { GatewayConfig } from './config/gateway-config'
-import { watchFile } from './config/watched-file'
+import { watchFile, type WatchedFile } from './config/watched-file'
 import { durationText } from './config/values/duration'
 import { Configuration } from './runtime/reload'
 import { createAccessLog } from './observe/access-log'
@@ -32,6 +32,7 @@ import { Observer, type Observed } from './observe/observer'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RequestSamples } from './observe/samples/request-samples'
 import { RedisConnection } from './redis/connection'
+import { policyFilesOf } from './policies/policies-of'
 import { nodeWarning } from './process/node-patch-level'
 import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
 import { shutDown } from './process/shutdown'
@@ -126,6 +127,7 @@ async function main(): Promise<void> {
     read: () => readRoutes(settings.configFile),
     apply: next => {
       gateway.reload(next)
+      watchPolicies(next)
       applyLimits(server, bounded(next))
       return needingRestart(config, next)
     },
@@ -158,6 +160,17 @@ async function main(): Promise<void> {
     ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => void configuration.reload('file') })
     : undefined
 
+  let watchedPolicies: WatchedFile[] = []
+  /** Those that the file in force has loaded. */
+  function watchPolicies(next: GatewayConfig): void {
+    for (const file of watchedPolicies) file.stop()
+    if (!settings.configWatch) return
+    watchedPolicies = policyFilesOf(next).map(file =>
+      watchFile({ ...file, onChange: () => void configuration.reload('policy') }),
+    )
+  }
+  watchPolicies(config)
+
   const stop = (signal: string): void => {
     if (draining) {
       // Asked twice: whoever asks does not want to wait.
@@ -166,6 +179,7 @@ async function main(): Promise<void> {
     }
     draining = true
     watched?.stop()
+    for (const file of watchedPolicies) file.stop()
     configuration.close()
     // Whoever presses Ctrl-C waits; nobody sends that one requests.
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0

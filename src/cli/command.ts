@@ -1,27 +1,72 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
-import { processEnv } from '../config/env'
-import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
-import { readGatewayFile } from '../config/gateway-file'
-import { formatProblems } from '../config/problems'
-import type { GatewayConfig } from '../config/gateway-config'
+import { EXIT_USAGE } from '../config/exit-codes'
+import { nearestName } from '../config/nearest-name'
 import { toError } from '../errors/error-code'
+import { VERSION } from '../process/version'
 
-const HELP = { help: { type: 'boolean', short: 'h' } } as const satisfies ParseArgsOptionsConfig
+/** One command of `myesi-gateway`: its help, what it takes, and what it does. */
+export interface Command<Options extends ParseArgsOptionsConfig = ParseArgsOptionsConfig> {
+  /** Begins with how it is called. */
+  readonly usage: string
+  readonly options: Options
+  readonly mostPositionals: number
+  /** What to say when there are more. */
+  readonly tooMany?: string
+  run(values: Values<Options>, positionals: readonly string[]): void | Promise<void>
+}
 
-/** The arguments of a command; prints its help, or what is wrong with them, and ends. */
-export function readArguments<Options extends ParseArgsOptionsConfig>(help: string, options: Options) {
+type Values<Options extends ParseArgsOptionsConfig> = ReturnType<
+  typeof parseArgs<{ options: Options; allowPositionals: true }>
+>['values']
+
+const COMMON = {
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const satisfies ParseArgsOptionsConfig
+
+export function defineCommand<const Options extends ParseArgsOptionsConfig>(command: Command<Options>): Command {
+  // Its options are those that `run` gets the values of: `runCommand` parses by them.
+  return command
+}
+
+/** Runs a command with its arguments; prints its help, the version, or what is wrong with the arguments, and ends. */
+export async function runCommand(command: Command, args: readonly string[]): Promise<void> {
   endWithReader()
+  const { values, positionals } = readArguments(command, args)
+  if ('help' in values && values['help'] === true) return print(command.usage)
+  if ('version' in values && values['version'] === true) return print(VERSION)
+  if (positionals.length > command.mostPositionals) {
+    endWithUsage(command.tooMany ?? `"${positionals[command.mostPositionals]}" is not expected.`, command.usage)
+  }
+  await command.run(values, positionals)
+}
+
+/** Names of the options of a command, as they are typed. */
+export function optionNames({ options }: Pick<Command, 'options'>): string[] {
+  return Object.keys({ ...options, ...COMMON }).map(name => `--${name}`)
+}
+
+function readArguments(
+  command: Command,
+  args: readonly string[],
+): { values: Values<ParseArgsOptionsConfig>; positionals: string[] } {
   try {
-    const parsed = parseArgs({ options: { ...options, ...HELP }, allowPositionals: true })
-    if (!('help' in parsed.values && parsed.values.help)) return parsed
-    print(help)
-    return process.exit(0)
+    return parseArgs({ args: [...args], options: { ...command.options, ...COMMON }, allowPositionals: true })
   } catch (error) {
-    return endWithUsage(toError(error).message, help)
+    const { code, message } = toError(error) as NodeJS.ErrnoException
+    if (code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return endWithUsage(message, command.usage)
+    const [, found = ''] = /'(-[^'\s]*)/.exec(message) ?? []
+    return endWithUsage(`Unknown option ${found}${suggestion(found, optionNames(command))}`, command.usage)
   }
 }
 
-/** Whoever reads may have enough of it, as `head` does: that is no failure. */
+/** The end of a sentence about a name that does not exist. */
+export function suggestion(typed: string, names: Iterable<string>): string {
+  const meant = nearestName(typed, names)
+  return meant === undefined ? '.' : `; did you mean ${meant}?`
+}
+
+/** Ends the process in peace when its reader has enough of it, as `head` does. */
 function endWithReader(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -34,18 +79,6 @@ function endWithReader(): void {
 export function endWithUsage(problem: string, help: string): never {
   process.stderr.write(`${problem}\n\n${help}\n`)
   return process.exit(EXIT_USAGE)
-}
-
-/** The file that is named, else the one that the gateway would read. */
-export function fileOf(named: string | undefined): string {
-  return named ?? (processEnv()['GATEWAY_CONFIG'] || 'gateway.yaml')
-}
-
-/** Its content; prints what is wrong with it, and ends where the gateway would not start. */
-export async function readConfig(file: string): Promise<GatewayConfig> {
-  const { config, problems } = await readGatewayFile(file, processEnv())
-  if (problems.length > 0) process.stderr.write(formatProblems(problems))
-  return config ?? process.exit(EXIT_CONFIG)
 }
 
 export function print(text: string): void {

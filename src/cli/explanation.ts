@@ -12,7 +12,7 @@ import { Consumers } from '../policies/auth/consumers'
 import { configOf } from '../policies/collect-hooks'
 import { isPreflight } from '../policies/cors/cors'
 import { isPolicy, type InternalHooks, type PolicyResources, type RegistryEntry } from '../policies/define-policy'
-import { POLICIES } from '../policies/registry'
+import { policiesOf } from '../policies/policies-of'
 import { toRoute, type Route } from '../routing/route'
 import { MethodNotAllowed, RouteTable } from '../routing/route-table'
 import { precedence } from '../routing/specificity'
@@ -106,7 +106,7 @@ function routeLine(route: ConfiguredRoute): Line {
 }
 
 function nameAndMatch({ name, config }: ConfiguredRoute): string {
-  return `${name}: ${matchText(shownRoute(config, undefined))}`
+  return `${name}: ${matchText(shownRoute(config, undefined, []))}`
 }
 
 /** The other routes that match, and why they come later; those that would but for the method. */
@@ -142,7 +142,7 @@ function nearestLines(routes: readonly ConfiguredRoute[], { host, path }: Exchan
 /** What a browser is told that asks whether a page may send a request of this route. */
 async function preflightLines(config: GatewayConfig, route: ConfiguredRoute, exchange: Exchange): Promise<Line[]> {
   const lines: Line[] = []
-  for (const entry of POLICIES) {
+  for (const entry of policiesOf(config)) {
     const seen = await lookThrough(entry, { config, route, exchange }, hooks => {
       // What would answer the question only says what it would say to the request itself.
       return hooks.onPreflight ?? (hooks.answerPreflight && hooks.onRequest)
@@ -157,7 +157,7 @@ async function preflightLines(config: GatewayConfig, route: ConfiguredRoute, exc
 async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchange: Exchange): Promise<Line[]> {
   const lines: Line[] = []
   const forwarding: Partial<Forwarding>[] = []
-  for (const entry of POLICIES) {
+  for (const entry of policiesOf(config)) {
     const {
       hooks,
       refused,
@@ -168,7 +168,7 @@ async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchang
     forwarding.push(hooks?.forwarding ?? {})
   }
   const upstream = upstreamOf(config, route.config)
-  const shown = shownRoute(route.config, upstream)
+  const shown = shownRoute(route.config, upstream, policiesOf(config))
   const withoutSubject = { ...shown, lines: shown.lines.filter(({ subject }) => subject === undefined) }
   const overload = overloadText(config.entrypoint.overload)
   const conditions = textsAbout(withoutSubject, 'clients', 'size', 'changes', 'upgrades', 'calls')

@@ -6,3 +6,5 @@ export const EXIT_CONFIG = 78
 export const EXIT_OS_ERROR = 71
 /** EX_USAGE: arguments that a command does not understand. */
 export const EXIT_USAGE = 64
+/** EX_CANTCREAT: a file is there already or cannot be written. */
+export const EXIT_CANNOT_CREATE = 73

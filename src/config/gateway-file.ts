@@ -3,14 +3,16 @@ import type { z } from 'zod'
 import { FILES_ON_DISK, LoadedFiles, type ConfigFiles } from './config-files'
 import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
-import { problemsOf } from './findings'
+import { problemAt, problemsOf } from './findings'
 import { hasErrors } from './problems'
 import { readFileBounded, UnreadableFile } from './read-file'
 import { checkScopes } from './scope-checks'
 import { checkSelfTargets } from './self-target-checks'
 import { qualified } from './subjects'
 import { isPolicy, isRoutePolicy, type FileParts, type RegistryEntry } from '../policies/define-policy'
-import { POLICIES } from '../policies/registry'
+import { loadPolicies, type LoadedPolicies } from '../policies/own/load-policies'
+import { rememberPolicies } from '../policies/policies-of'
+import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
@@ -41,8 +43,12 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     sha256 = createHash('sha256').update(bytes).digest('hex')
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
     const files = new LoadedFiles()
-    let read = parseGatewayFile(text, path, env, POLICIES, files)
-    if (await files.load()) read = parseGatewayFile(text, path, env, POLICIES, files)
+    const { entries, files: policyFiles, problems } = await ownPolicies(text, path, env)
+    // Without its policies the keys of routes would all be unknown.
+    if (problems.length > 0) return { config: undefined, problems, sha256 }
+    let read = parseGatewayFile(text, path, env, entries, files)
+    if (await files.load()) read = parseGatewayFile(text, path, env, entries, files)
+    if (read.config !== undefined) rememberPolicies(read.config, { entries, files: policyFiles })
     return { ...read, sha256 }
   } catch (error) {
     if (error instanceof UnreadableFile) {
@@ -57,6 +63,24 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return refuse('the file is not UTF-8', 'UTF-8 text')
     return refuse(`the file cannot be read: ${message}`, 'a file that can be read')
   }
+}
+
+/** The policies that routes of this text may have: those of the registry, and those that it names. */
+async function ownPolicies(
+  text: string,
+  path: string,
+  env: Environment,
+): Promise<Pick<LoadedPolicies, 'entries' | 'files'> & { readonly problems: readonly ConfigProblem[] }> {
+  const none = { entries: POLICIES, files: [], problems: [] }
+  // Most files name none, and need not be read twice.
+  if (!/^["'{ ]*policies\b/m.test(text)) return none
+  const { source } = readYaml(text, path, env)
+  const named = source?.valueAt(['policies'])
+  // What else it may be is the schema's to refuse.
+  if (source === undefined || !Array.isArray(named) || !named.every(name => typeof name === 'string')) return none
+  const { entries, files, mistakes } = await loadPolicies(named, path)
+  const problems = mistakes.map(({ index, ...mistake }) => problemAt(['policies', index], mistake, source))
+  return { entries: withOwnPolicies(entries), files, problems }
 }
 
 /**

@@ -64,6 +64,10 @@ export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(ent
           propertyNames: { pattern: NAME_PATTERN },
         }),
       slo: fileSloSchema,
+      policies: z.array(z.string().min(1)).max(100).prefault([]).meta({
+        description:
+          'Modules that define policies of your own, relative to this file: ES modules in TypeScript or JavaScript. Each policy is a key of routes by its name.',
+      }),
       upstreams: z
         .record(z.string(), upstreamSchema)
         .meta({ description: 'Backends by name.', minProperties: 1, propertyNames: { pattern: NAME_PATTERN } }),

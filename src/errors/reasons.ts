@@ -37,6 +37,8 @@ export const REASONS = {
   limiter_unavailable: { outcome: 'fault', status: 503, title: 'Rate limits cannot be checked at the moment' },
   /** The issuer of tokens was never reached, so that none can be checked. */
   keys_unavailable: { outcome: 'fault', status: 503, title: 'Tokens cannot be checked at the moment' },
+  /** A policy of `policies` threw or took too long, and fails closed. */
+  policy_failed: { outcome: 'fault', status: 500, title: 'A policy failed' },
   internal: { outcome: 'fault', status: 500, title: 'The gateway failed' },
   // The request was turned down.
   bad_request: { outcome: 'refusal', status: 400, title: 'The request is malformed' },

@@ -1,5 +1,8 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { REASONS, type Reason } from '../errors/reasons'
+import { FAILURE_KINDS } from '../policies/own/guarded-hooks'
+import { policiesOf } from '../policies/policies-of'
+import { POLICIES } from '../policies/registry'
 import { durationBoundaries, objectivesIn } from '../slo/objectives'
 import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-method'
 import * as semconv from '../telemetry/semconv'
@@ -115,7 +118,16 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
       linesPerSeries: 1,
       madeOf: `policies of each route × ${RESULTS} results × ${STORES} stores`,
     },
+    ...ofOwnPolicies(config),
   ]
+}
+
+function ofOwnPolicies(config: GatewayConfig): FamilyBudget[] {
+  const own = policiesOf(config).length - POLICIES.length
+  if (own === 0) return []
+  const series = own * FAILURE_KINDS.length
+  const madeOf = `policies of the file × ${FAILURE_KINDS.length} kinds of failures`
+  return [{ instrument: semconv.METRIC_POLICY_FAILURES, series, typicalSeries: series, linesPerSeries: 1, madeOf }]
 }
 
 /** Lines that a scrape may have at the most. */

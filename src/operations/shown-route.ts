@@ -2,9 +2,9 @@ import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import type { UpstreamConfig } from '../config/types'
 import { linesOf } from '../policies/collect-hooks'
 import type { CorsConfig } from '../policies/cors/schema'
-import type { Line } from '../policies/define-policy'
+import type { Line, RegistryEntry } from '../policies/define-policy'
 import type { RateLimitPolicy } from '../policies/rate-limit/schema'
-import { POLICIES } from '../policies/registry'
+import { policiesOf } from '../policies/policies-of'
 
 /** A route as people and programs are told of it: nothing of it is a secret. Durations are in milliseconds. */
 export interface ShownRoute {
@@ -89,13 +89,21 @@ export interface ShownLimit extends Pick<
 }
 
 /** The route table in force, in the order of the file. */
-export function shownRoutes({ routes, upstreams }: GatewayConfig): ShownRoute[] {
+export function shownRoutes(config: GatewayConfig): ShownRoute[] {
+  const { routes, upstreams } = config
   const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
-  return routes.map(route => shownRoute(route, byName.get(route.upstream ?? '')))
+  return routes.map(route => shownRoute(route, byName.get(route.upstream ?? ''), policiesOf(config)))
 }
 
-/** @param upstream the one of the route, if it has one */
-export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefined): ShownRoute {
+/**
+ * @param upstream the one of the route, if it has one
+ * @param policies those that the file may use
+ */
+export function shownRoute(
+  route: RouteConfig,
+  upstream: UpstreamConfig | undefined,
+  policies: readonly RegistryEntry[],
+): ShownRoute {
   const { responseMs, idleMs, totalMs } = { ...upstream?.timeouts, ...route.timeouts }
   return {
     name: route.name,
@@ -127,7 +135,7 @@ export function shownRoute(route: RouteConfig, upstream: UpstreamConfig | undefi
     maxBodyBytes: route.maxBodySize ?? null,
     minUploadRate: route.minUploadRate,
     rateLimits: route.rateLimit.map(shownLimit),
-    lines: linesOf(POLICIES, route),
+    lines: linesOf(policies, route),
   }
 }
 

@@ -27,6 +27,8 @@ export interface PolicyContext {
   /** Calls to targets so far; 0 before the first. */
   readonly attempt: number
   readonly traceId: string | undefined
+  /** Puts an attribute on the span of the request. Never a secret: spans leave the process. */
+  setAttribute(name: string, value: string | number | boolean): void
   /** Answers in place of everything behind: `return context.respond(…)`. */
   respond(reply: Reply): Answered
   /** Refuses with one of the reasons in `docs/errors.md`. */
@@ -48,8 +50,15 @@ type WithContext<Hook> = Hook extends (exchange: Exchange, ...rest: infer Rest) 
   ? (context: PolicyContext, ...rest: Rest) => Result
   : never
 
-/** Makes hooks of the gateway out of hooks that know no more than the context. One context for each exchange. */
-export function withContext({ onArrival, onRequest, onAttempt, onResponse, onBody, onEnd }: ContextHooks): Hooks {
+/**
+ * Makes hooks of the gateway out of hooks that know no more than the context.
+ *
+ * @param contextOf the one context of each exchange
+ */
+export function withContext(
+  { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd }: ContextHooks,
+  contextOf: (exchange: Exchange) => ExchangeContext = sharedContextOf,
+): Hooks {
   const onAttemptOf: LateHooks['onAttempt'][number] = (exchange, attempt) => {
     const context = contextOf(exchange)
     context.attempt = attempt.number
@@ -68,13 +77,13 @@ export function withContext({ onArrival, onRequest, onAttempt, onResponse, onBod
 
 const contexts = new WeakMap<Exchange, ExchangeContext>()
 
-function contextOf(exchange: Exchange): ExchangeContext {
+function sharedContextOf(exchange: Exchange): ExchangeContext {
   let context = contexts.get(exchange)
   if (context === undefined) contexts.set(exchange, (context = new ExchangeContext(exchange)))
   return context
 }
 
-class ExchangeContext implements PolicyContext {
+export class ExchangeContext implements PolicyContext {
   readonly #exchange: Exchange
   attempt = 0
 
@@ -116,6 +125,10 @@ class ExchangeContext implements PolicyContext {
 
   get traceId(): string | undefined {
     return trace.getSpanContext(this.#exchange.context)?.traceId
+  }
+
+  setAttribute(name: string, value: string | number | boolean): void {
+    trace.getSpan(this.#exchange.context)?.setAttribute(name, value)
   }
 
   respond({ status, headers = {}, body = '' }: Reply): Answered {

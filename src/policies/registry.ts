@@ -45,3 +45,12 @@ export const POLICIES = [
   // What is promised: no hooks.
   slo,
 ] as const satisfies readonly RegistryEntry[]
+
+/**
+ * The registry with policies that are not part of the gateway: after everything that could refuse, so that they know the
+ * consumer and cost refused requests nothing, and before what answers.
+ */
+export function withOwnPolicies(own: readonly RegistryEntry[]): readonly RegistryEntry[] {
+  const answers = POLICIES.findIndex(({ name }) => name === redirect.name)
+  return [...POLICIES.slice(0, answers), ...own, ...POLICIES.slice(answers)]
+}

@@ -111,6 +111,10 @@ export const METRIC_CONFIG_INFO = 'gateway.config.info'
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL = 'gateway.config.last_reload_successful'
 /** Gauge, `s` since 1970: when the configuration in force was read. */
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP = 'gateway.config.last_reload_success_timestamp'
+/** Counter, `{failure}`, by policy and failure (`threw`, `timed_out`): policies of `policies` that failed. */
+export const METRIC_POLICY_FAILURES = 'gateway.policy.failures'
+export const ATTR_POLICY = 'gateway.policy.name'
+export const ATTR_POLICY_FAILURE = 'gateway.policy.failure'
 /** Counter, `{reload}`, by result: times that the file was read again. */
 export const METRIC_CONFIG_RELOADS = 'gateway.config.reloads'
 

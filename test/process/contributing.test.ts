@@ -74,11 +74,11 @@ describe('the policy that CONTRIBUTING.md adds as an example', () => {
       writeFileSync(path, `upstreams:\n  app: { targets: [${upstream.url}] }\nroutes:\n  - ${route}\n`)
       return path
     }
-    const check = await run('check', join(project, 'dist/src/cli/check-main.js'), file('9s', '8s'))
+    const check = await run('check', join(project, 'bin/myesi-gateway.cjs'), 'check', file('9s', '8s'))
     assert.match(check.lines.join('\n'), /gateway-9s\.yaml:4:\d+ routes\[0\]\.requestTimeoutHeader/)
     assert.match(check.lines.join('\n'), /at most timeouts\.total, which is 8s/)
     const good = file('5s', '8s')
-    const routes = await run('routes', join(project, 'dist/src/cli/routes-main.js'), good)
+    const routes = await run('routes', join(project, 'bin/myesi-gateway.cjs'), 'routes', good)
     assert.match(routes.lines.join('\n'), /the upstream is told the time left of 5s/)
     const gateway = startProcess({
       name: 'gateway',

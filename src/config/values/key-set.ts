@@ -1,10 +1,5 @@
-import {
-  createLocalJWKSet,
-  type CryptoKey,
-  type FlattenedJWSInput,
-  type JSONWebKeySet,
-  type JWSHeaderParameters,
-} from 'jose'
+import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
+import { jose } from './jose'
 
 /** Finds the key that a token says it is signed with. Rejects when there is none. */
 export type FindKey = (header?: JWSHeaderParameters, token?: FlattenedJWSInput) => Promise<CryptoKey>
@@ -26,5 +21,5 @@ export function parseKeySet(text: string): FindKey {
   })
   if (usable.length === 0) throw new Error('no public key for signatures in it')
   if (usable.length > MAX_KEYS) throw new Error(`more than ${MAX_KEYS} keys in it`)
-  return createLocalJWKSet({ keys: usable })
+  return jose().createLocalJWKSet({ keys: usable })
 }

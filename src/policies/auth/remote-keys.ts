@@ -1,8 +1,9 @@
-import { errors, type CryptoKey } from 'jose'
+import type { CryptoKey } from 'jose'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Logger } from '../../telemetry/logger'
+import { jose } from '../../config/values/jose'
 import { parseKeySet, type FindKey } from '../../config/values/key-set'
 
 /** How long a withdrawn key is taken at the most, as long as the issuer answers. */
@@ -50,7 +51,7 @@ export class RemoteKeys {
       return await findKnown(header, token)
     } catch (error) {
       // Signed with a key that came after the last fetch, or with none at all.
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !(await this.#hasNewKeys(findKnown))) throw error
+      if (!(error instanceof jose().errors.JWKSNoMatchingKey) || !(await this.#hasNewKeys(findKnown))) throw error
       return (this.#findKnown as FindKey)(header, token)
     }
   }

@@ -1,4 +1,5 @@
-import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult } from 'jose'
+import type { JWTPayload, JWTVerifyOptions, JWTVerifyResult } from 'jose'
+import { jose } from '../../config/values/jose'
 import type { TokenConfig } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
 import { tokenType } from '../../config/values/tokens'
@@ -76,11 +77,11 @@ export class TokenVerifier {
 
   async #verified(token: string): Promise<JWTVerifyResult> {
     try {
-      return await jwtVerify(token, this.#keys.find, this.#options)
+      return await jose().jwtVerify(token, this.#keys.find, this.#options)
     } catch (error) {
       if (error instanceof GatewayError) throw error
       const message = error instanceof Error ? error.message : String(error)
-      throw new InvalidToken(message, error instanceof errors.JWTExpired ? 'the token has expired' : INVALID)
+      throw new InvalidToken(message, error instanceof jose().errors.JWTExpired ? 'the token has expired' : INVALID)
     }
   }
 }

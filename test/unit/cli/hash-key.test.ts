@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { hashApiKey, keyProblem, newApiKey } from '../../../src/cli/hash-key'
 import { configOf, gatewayYaml } from '../config/gateway-yaml'
 
-const MAIN = join(__dirname, '../../../src/cli/hash-key-main.js')
+const PROGRAM = join(__dirname, '../../../../bin/myesi-gateway.cjs')
 
 function run(args: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...args], { input, encoding: 'utf8' })
+  return spawnSync(process.execPath, [PROGRAM, 'hash-key', ...args], { input, encoding: 'utf8' })
 }
 
-describe('npm run hash-key', () => {
+describe('myesi-gateway hash-key', () => {
   it('prints a line that gateway.yaml takes, for the key on standard input', () => {
     const key = 'correct-horse-battery-staple'
     const { status, stdout } = run([], `${key}\n`)
@@ -36,7 +36,8 @@ describe('npm run hash-key', () => {
 
   it('takes no key as an argument', () => {
     const { status, stdout, stderr } = run(['correct-horse-battery-staple'])
-    assert.deepEqual([status, stdout], [1, ''])
+    assert.deepEqual([status, stdout], [64, ''])
     assert.match(stderr, /never an argument/)
+    assert.doesNotMatch(stderr, /correct-horse/)
   })
 })

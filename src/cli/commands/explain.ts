@@ -1,16 +1,17 @@
 import { isIP } from 'node:net'
-import { EXIT_CONFIG, EXIT_USAGE } from '../config/exit-codes'
-import { endWithUsage, fileOf, print, readArguments, readConfig, table } from './command'
-import { explain } from './explanation'
-import { arrivalOf, type TypedRequest } from './simulated-request'
+import { EXIT_CONFIG, EXIT_USAGE } from '../../config/exit-codes'
+import { defineCommand, endWithUsage, print, table } from '../command'
+import { explain } from '../explanation'
+import { arrivalOf, type TypedRequest } from '../simulated-request'
+import { fileOf, readConfig } from '../read-config'
 
-const USAGE = `npm run explain -- [METHOD] URL [-H 'name: value']... [--from ADDRESS] [--file FILE]
+const USAGE = `myesi-gateway explain [METHOD] URL [-H 'name: value']... [--from ADDRESS] [--file FILE]
 
 Says what the gateway would do with a request, and why: which route gets it and which others match, what becomes of its
 path, which limits it meets, where it goes; or why it is refused. Nothing is sent to anybody.
 
-  npm run explain -- GET https://shop.example/api/orders/7
-  npm run explain -- POST http://localhost:8000/api/orders -H 'x-version: 2' --from 203.0.113.7
+  myesi-gateway explain GET https://shop.example/api/orders/7
+  myesi-gateway explain POST http://localhost:8000/api/orders -H 'x-version: 2' --from 203.0.113.7
 
   -H, --header   a field of the request; may be repeated
   --from         address of whoever connects to the gateway; default 127.0.0.1
@@ -18,18 +19,22 @@ path, which limits it meets, where it goes; or why it is refused. Nothing is sen
 
 Exit code: 0 whatever becomes of the request, ${EXIT_CONFIG} for a file that will not do, ${EXIT_USAGE} for such arguments.`
 
-async function main(): Promise<void> {
-  const { values, positionals } = readArguments(USAGE, {
+export const command = defineCommand({
+  usage: USAGE,
+  options: {
     header: { type: 'string', short: 'H', multiple: true },
     from: { type: 'string' },
     file: { type: 'string' },
-  })
-  const typed = readRequest(positionals, values.header ?? [], values.from ?? '127.0.0.1')
-  const config = await readConfig(fileOf(values.file))
-  const lines = await explain(config, typed, await arrivalOf(typed, config.entrypoint))
-  print(table(lines.map(([subject, text]) => [subject, text])))
-  process.exit()
-}
+  },
+  mostPositionals: 2,
+  async run(values, positionals) {
+    const typed = readRequest(positionals, values.header ?? [], values.from ?? '127.0.0.1')
+    const config = await readConfig(fileOf(values.file))
+    const lines = await explain(config, typed, await arrivalOf(typed, config.entrypoint))
+    print(table(lines.map(([subject, text]) => [subject, text])))
+    process.exit()
+  },
+})
 
 /** Taken apart by hand: `URL` would tidy up what the gateway is to judge. */
 function readRequest(positionals: readonly string[], headers: readonly string[], peer: string): TypedRequest {
@@ -53,5 +58,3 @@ function readRequest(positionals: readonly string[], headers: readonly string[],
     peer,
   }
 }
-
-void main()

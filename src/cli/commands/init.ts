@@ -1,0 +1,87 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { createInterface, type Interface } from 'node:readline/promises'
+import { processEnv } from '../../config/env'
+import { EXIT_CANNOT_CREATE, EXIT_USAGE } from '../../config/exit-codes'
+import { parseGatewayFile } from '../../config/gateway-file'
+import { formatProblems } from '../../config/problems'
+import { toError } from '../../errors/error-code'
+import { defineCommand, endWithUsage, print } from '../command'
+import { firstGatewayFile, type Answers } from '../first-gateway-file'
+
+const DEFAULTS: Answers = { upstream: 'http://127.0.0.1:9001', path: '/api', limit: '100' }
+
+const USAGE = `myesi-gateway init [--upstream URL] [--path PATH] [--limit N] [--file FILE]
+
+Writes a first gateway.yaml, with comments. On a terminal it asks for what no option says; elsewhere it takes the defaults.
+A file that is there already stays as it is.
+
+  --upstream URL  where requests go; default ${DEFAULTS.upstream}
+  --path PATH     which requests: this path and everything below it; default ${DEFAULTS.path}
+  --limit N       requests per minute for each client, 0 for no limit; default ${DEFAULTS.limit}
+  --file FILE     default gateway.yaml
+
+Exit code: 0, ${EXIT_CANNOT_CREATE} when the file is there already or cannot be written, ${EXIT_USAGE} for arguments that will not do.`
+
+export const command = defineCommand({
+  usage: USAGE,
+  options: {
+    upstream: { type: 'string' },
+    path: { type: 'string' },
+    limit: { type: 'string' },
+    file: { type: 'string', default: 'gateway.yaml' },
+  },
+  mostPositionals: 0,
+  async run({ file, upstream, path, limit }) {
+    // Before the questions: nobody wants to answer them in vain. The file system has the last word below.
+    if (existsSync(file)) return refuse(`${file} is there already.`)
+    const answers = await answersTo({ upstream, path, limit })
+    const text = firstGatewayFile(answers, schemaPath(file))
+    const { config, problems } = parseGatewayFile(text, file, processEnv())
+    if (config === undefined) return endWithUsage(formatProblems(problems).trimEnd(), USAGE)
+    try {
+      writeFileSync(file, text, { flag: 'wx' })
+    } catch (error) {
+      return refuse(`${file} is not written: ${toError(error).message}`)
+    }
+    print(`${file} is written. Next:\n\n  npx myesi-gateway check\n  npx myesi-gateway`)
+  },
+})
+
+function refuse(problem: string): void {
+  process.stderr.write(`${problem}\n`)
+  process.exitCode = EXIT_CANNOT_CREATE
+}
+
+async function answersTo(given: { readonly [Name in keyof Answers]: string | undefined }): Promise<Answers> {
+  if (!process.stdin.isTTY) return answered(given, DEFAULTS)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return {
+      upstream: given.upstream ?? (await ask(terminal, 'Where do requests go?', DEFAULTS.upstream)),
+      path: given.path ?? (await ask(terminal, 'Which path is for it?', DEFAULTS.path)),
+      limit: given.limit ?? (await ask(terminal, 'How many requests per minute for each client (0: any)?', '100')),
+    }
+  } finally {
+    terminal.close()
+  }
+}
+
+function answered(given: { readonly [Name in keyof Answers]: string | undefined }, defaults: Answers): Answers {
+  return {
+    upstream: given.upstream ?? defaults.upstream,
+    path: given.path ?? defaults.path,
+    limit: given.limit ?? defaults.limit,
+  }
+}
+
+async function ask(terminal: Interface, question: string, byDefault: string): Promise<string> {
+  return (await terminal.question(`${question} [${byDefault}] `)).trim() || byDefault
+}
+
+/** Where editors find the schema, seen from the file; undefined where the package is not installed beside it. */
+function schemaPath(file: string): string | undefined {
+  const schema = join('node_modules', 'myesi-gateway', 'docs', 'gateway.schema.json')
+  if (!existsSync(schema)) return undefined
+  return relative(dirname(resolve(file)), resolve(schema)).replaceAll('\\', '/')
+}

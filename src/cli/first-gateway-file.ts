@@ -1,0 +1,41 @@
+/** What `init` asks for, as it was typed. */
+export interface Answers {
+  readonly upstream: string
+  readonly path: string
+  /** Requests per minute. */
+  readonly limit: string
+}
+
+/** A commented `gateway.yaml` with one route. */
+export function firstGatewayFile({ upstream, path, limit }: Answers, schema: string | undefined): string {
+  const editorLine = schema === undefined ? '' : `# yaml-language-server: $schema=${schema}\n\n`
+  const limitLines =
+    Number(limit) === 0
+      ? `    # rateLimit: { limit: 100, window: 1m } # requests of each client\n`
+      : `    # For each client. Counted in memory; with REDIS_URL, together with all other replicas.\n` +
+        `    rateLimit: { limit: ${scalar(limit)}, window: 1m }\n`
+  return `${editorLine}# What the gateway forwards, where to and under which limits. Every key: docs/configuration.md of the package.
+# \${NAME} and \${NAME:-default} are filled in from the environment. The running gateway takes changes of this file by itself.
+
+upstreams:
+  backend:
+    # Several targets take turns; one that fails again and again is left out until it answers.
+    targets:
+      - ${scalar(upstream)}
+    timeouts:
+      connect: 1s
+      response: 30s
+
+# The most specific route wins, whatever the order here.
+routes:
+  # This path and everything below it. \`myesi-gateway explain GET /path\` says what becomes of a request.
+  - name: main
+    match: { path: ${scalar(path)} }
+    upstream: backend
+${limitLines}`
+}
+
+/** A value in YAML, quoted unless it is plain in every place. */
+function scalar(text: string): string {
+  return /^[\w/][\w/.:*-]*$/.test(text) && !text.endsWith(':') ? text : JSON.stringify(text)
+}

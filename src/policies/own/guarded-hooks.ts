@@ -1,0 +1,172 @@
+import { metrics, trace } from '@opentelemetry/api'
+import { toError } from '../../errors/error-code'
+import { GatewayError } from '../../errors/gateway-error'
+import { ANSWERED, type Exchange, type Stage } from '../../exchange/exchange'
+import type { Logger } from '../../telemetry/logger'
+import { ATTR_POLICY, ATTR_POLICY_FAILURE, METRIC_POLICY_FAILURES, SCOPE_NAME } from '../../telemetry/semconv'
+import type { Hooks } from '../define-policy'
+import { ExchangeContext, withContext, type Reply } from '../policy-context'
+import type { PolicyDefinition } from './define-policy'
+
+const DEFAULT_TIMEOUT_MS = 1_000
+/** A policy that fails at every request must not fill the log. */
+const LOG_EVERY_MS = 1_000
+
+export const FAILURE_KINDS = ['threw', 'timed_out'] as const
+type FailureKind = (typeof FAILURE_KINDS)[number]
+
+/**
+ * Hooks of a policy that is not part of the gateway: what it throws, and a promise that does not settle in time, ends the
+ * policy and not the gateway. A loop without an end cannot be ended from inside.
+ */
+export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Logger): Hooks {
+  const { name, onFailure = 'closed', timeoutMs = DEFAULT_TIMEOUT_MS } = policy
+  const contexts = new WeakMap<Exchange, GuardedContext>()
+  const contextOf = (exchange: Exchange): GuardedContext => {
+    let context = contexts.get(exchange)
+    if (context === undefined) contexts.set(exchange, (context = new GuardedContext(exchange)))
+    return context
+  }
+  const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = withContext(policy.create(config), contextOf)
+  const failures = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_POLICY_FAILURES, {
+    unit: '{failure}',
+    description: 'Policies of gateway.yaml that threw or took too long',
+  })
+  for (const kind of FAILURE_KINDS) failures.add(0, { [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: kind })
+  let loggedAt = -Infinity
+
+  /** Counts, logs and marks it. @returns what ends the exchange */
+  const failed = (exchange: Exchange, phase: keyof Hooks, kind: FailureKind, error: unknown): GatewayError => {
+    contextOf(exchange).hasFailed = true
+    failures.add(1, { [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: kind }, exchange.context)
+    trace.getSpan(exchange.context)?.setAttributes({ [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: kind })
+    const what = kind === 'threw' ? 'threw' : `took longer than ${timeoutMs}ms`
+    const cause = new Error(
+      `policy ${name} ${what} in ${phase}${kind === 'threw' ? `: ${toError(error).message}` : ''}`,
+    )
+    const now = performance.now()
+    if (now - loggedAt >= LOG_EVERY_MS) {
+      loggedAt = now
+      log.error({ event: 'policy', policy: name, failure: kind, fails: onFailure, err: error }, cause.message)
+    }
+    return new GatewayError('policy_failed', { cause })
+  }
+
+  const guardStage = (phase: 'onArrival' | 'onRequest', hook: Stage | undefined): Stage | undefined => {
+    if (hook === undefined) return undefined
+    const end = (exchange: Exchange, kind: FailureKind, error: unknown): ReturnType<Stage> => {
+      if (error instanceof GatewayError) throw error
+      const failure = failed(exchange, phase, kind, error)
+      if (onFailure === 'closed') throw failure
+      // It may have answered before it threw.
+      return exchange.response.headersSent ? ANSWERED : undefined
+    }
+    return function runPolicy(exchange) {
+      try {
+        const result = hook(exchange)
+        if (!isPromise(result)) return result
+        return settledWithin(result, timeoutMs).then(
+          settled => (settled === TIMED_OUT ? end(exchange, 'timed_out', undefined) : settled),
+          (error: unknown) => end(exchange, 'threw', error),
+        )
+      } catch (error) {
+        return end(exchange, 'threw', error)
+      }
+    }
+  }
+
+  /** @returns undefined when it failed and the exchange goes on without it */
+  const guarded = <Result>(
+    exchange: Exchange,
+    phase: keyof Hooks,
+    mayThrow: () => boolean,
+    run: () => Result,
+  ): Result | undefined => {
+    if (contextOf(exchange).hasFailed) return undefined
+    try {
+      const result = run()
+      if (!isPromise(result)) return result
+      // Nothing waits for it here. A rejection that nothing handles would end the process.
+      result.catch((error: unknown) => void failed(exchange, phase, 'threw', error))
+      if (phase === 'onEnd') return undefined
+      throw new Error('it must not return a promise here')
+    } catch (error) {
+      if (error instanceof GatewayError && mayThrow()) throw error
+      const failure = failed(exchange, phase, 'threw', error)
+      if (onFailure === 'closed' && mayThrow()) throw failure
+      return undefined
+    }
+  }
+
+  return {
+    onArrival: guardStage('onArrival', onArrival),
+    onRequest: guardStage('onRequest', onRequest),
+    onAttempt:
+      onAttempt && ((exchange, attempt) => guarded(exchange, 'onAttempt', always, () => onAttempt(exchange, attempt))),
+    onResponse:
+      onResponse &&
+      ((exchange, head) =>
+        guarded(
+          exchange,
+          'onResponse',
+          () => isOfUpstream(exchange),
+          () => onResponse(exchange, head),
+        )),
+    onBody:
+      onBody &&
+      ((exchange, head) => {
+        const transform = guarded(
+          exchange,
+          'onBody',
+          () => isOfUpstream(exchange),
+          () => onBody(exchange, head),
+        )
+        // The rest of the body cannot be trusted, nor can it be taken back: whatever the policy says, the response breaks off.
+        transform?.once('error', error => {
+          exchange.conclude('fault', 'policy_failed', failed(exchange, 'onBody', 'threw', error).cause)
+        })
+        return transform
+      }),
+    onEnd: onEnd && (exchange => guarded(exchange, 'onEnd', never, () => onEnd(exchange))),
+  }
+}
+
+/**
+ * Whether a response is the upstream's, so that an error may still be answered in its place. A local reply is the answer to an
+ * error already.
+ */
+function isOfUpstream({ target, outcome, reason, response }: Exchange): boolean {
+  return target !== undefined && !response.headersSent && (outcome === 'ok' || reason === 'upstream_5xx')
+}
+
+function always(): boolean {
+  return true
+}
+
+function never(): boolean {
+  return false
+}
+
+function isPromise(result: unknown): result is Promise<never> {
+  return result instanceof Promise
+}
+
+const TIMED_OUT = Symbol('timed out')
+
+function settledWithin<T>(promise: Promise<T>, timeoutMs: number): Promise<T | typeof TIMED_OUT> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, timeoutMs, TIMED_OUT)
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/** The context of one policy and exchange. */
+class GuardedContext extends ExchangeContext {
+  /** From then on the policy does nothing more: the exchange goes on, or has ended, without it. */
+  hasFailed = false
+
+  override respond(reply: Reply): ReturnType<ExchangeContext['respond']> {
+    if (this.hasFailed) throw new Error('too late: the policy has failed')
+    return super.respond(reply)
+  }
+}

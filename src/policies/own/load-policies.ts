@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto'
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { toError } from '../../errors/error-code'
+import { readFileBounded, readMistake } from '../../config/read-file'
+import type { RegistryEntry } from '../define-policy'
+import { POLICY_MARK, type DefinedPolicy } from './define-policy'
+import { toPolicy } from './to-policy'
+
+/** One module of `policies`, as it was when the file was read. */
+export interface PolicyFile {
+  readonly path: string
+  /** Of its bytes, hexadecimal. */
+  readonly sha256: string
+}
+
+export interface LoadedPolicies {
+  readonly entries: readonly RegistryEntry[]
+  readonly files: readonly PolicyFile[]
+  /** What is wrong, by index in the list. */
+  readonly mistakes: readonly { readonly index: number; readonly problem: string; readonly allowed: string }[]
+}
+
+const MODULE = /\.(?:m?ts|m?js)$/
+const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+$/
+/** Node never frees a module: a process that has loaded so many contents needs a restart for the next one. */
+const MAX_LOADED = 1_000
+
+/** Modules by path and content: the same content is the same module. Bounded by `MAX_LOADED`. */
+const loaded = new Map<string, Promise<object>>()
+
+/**
+ * Loads the modules that `policies` of a `gateway.yaml` names. TypeScript is run by Node itself, which strips the types.
+ *
+ * @param paths as they are written
+ * @param configFile they are relative to its folder
+ */
+export async function loadPolicies(paths: readonly string[], configFile: string): Promise<LoadedPolicies> {
+  const entries: RegistryEntry[] = []
+  const files: PolicyFile[] = []
+  const mistakes: LoadedPolicies['mistakes'][number][] = []
+  const names = new Set<string>()
+  for (const [index, written] of paths.entries()) {
+    const wrong = (problem: string, allowed: string): void => void mistakes.push({ index, problem, allowed })
+    const path = resolve(dirname(configFile), written)
+    if (!MODULE.test(path)) {
+      wrong('is not the name of a module', 'an ES module: .ts, .mts, .js or .mjs')
+      continue
+    }
+    const bytes = await readFileBounded(path).catch((error: unknown) => readMistake(error, 'a module'))
+    if (!Buffer.isBuffer(bytes)) {
+      wrong(bytes.problem, bytes.allowed ?? 'a module that can be read')
+      continue
+    }
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    files.push({ path, sha256 })
+    try {
+      const defined = Object.values(await moduleOf(path, sha256)).filter(isDefinedPolicy)
+      if (defined.length === 0) wrong('exports no policy', 'a module that exports what definePolicy returns')
+      for (const definition of new Set(defined)) {
+        const problem = problemWith(definition, names)
+        names.add(definition.name)
+        if (problem === undefined) entries.push(toPolicy(definition))
+        else wrong(`defines ${JSON.stringify(definition.name)}, ${problem.text}`, problem.allowed)
+      }
+    } catch (error) {
+      wrong(`cannot be loaded: ${toError(error).message}`, 'a module that Node can load')
+    }
+  }
+  return { entries, files, mistakes }
+}
+
+function moduleOf(path: string, sha256: string): Promise<object> {
+  const key = `${path}?sha256=${sha256}`
+  let module = loaded.get(key)
+  if (module === undefined) {
+    if (loaded.size >= MAX_LOADED) throw new Error(`this process has loaded ${MAX_LOADED} modules: restart it`)
+    const url = pathToFileURL(path)
+    // Another content is another address, or Node would answer with the module that it has.
+    url.searchParams.set('sha256', sha256)
+    module = import(url.href) as Promise<object>
+    loaded.set(key, module)
+    // Loaded again when it is asked for again: what it imports may be mended.
+    module.catch(() => loaded.delete(key))
+  }
+  return module
+}
+
+function isDefinedPolicy(value: unknown): value is DefinedPolicy {
+  return typeof value === 'object' && value !== null && POLICY_MARK in value
+}
+
+function problemWith(
+  { name, schema, create, timeoutMs = 1, onFailure = 'closed' }: DefinedPolicy,
+  names: ReadonlySet<string>,
+): { text: string; allowed: string } | undefined {
+  if (typeof name !== 'string' || !NAME.test(name))
+    return { text: 'which is not a name of a policy', allowed: 'lower case with a hyphen, as acme-tenant' }
+  if (names.has(name)) return { text: 'as another one does', allowed: 'a name of its own' }
+  if (!(schema instanceof z.ZodType) && !('_zod' in (schema as object)))
+    return { text: 'whose schema is none', allowed: 'a schema of zod 4; the package exports z' }
+  if (typeof create !== 'function') return { text: 'which has no create', allowed: 'a function that returns hooks' }
+  if (!(timeoutMs > 0 && timeoutMs <= 60_000)) return { text: 'whose timeoutMs will not do', allowed: '1 to 60000' }
+  if (onFailure !== 'closed' && onFailure !== 'open')
+    return { text: 'whose onFailure will not do', allowed: 'closed or open' }
+  return undefined
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseExposition, sampleValue } from '../support/exposition'
+import { send } from '../support/send'
+import { startGateway } from '../support/start-gateway'
+import { plainEnvironment, runProcess, type TestProcess } from '../support/start-process'
+import { startUpstream } from '../support/start-upstream'
+import { temporaryFolder } from '../support/temporary-folder'
+import { until } from '../support/until'
+
+/** Compiled, this file is dist/test/process/own-policies.test.js. */
+const ROOT = resolve(__dirname, '../../..')
+
+const TENANT = `
+import { definePolicy, z } from 'myesi-gateway'
+
+interface Settings { readonly header: string; readonly fails?: string | undefined }
+
+export default definePolicy({
+  name: 'acme-tenant',
+  schema: z.strictObject({ header: z.string(), fails: z.enum(['throws', 'hangs']).optional() }),
+  timeoutMs: 100,
+  describe: ({ header }) => \`tenant in \${header}\`,
+  create: ({ header, fails }: Settings) => ({
+    onRequest(context) {
+      context.setAttribute('acme.tenant', 'seven')
+      if (context.headers['x-fail'] === undefined) return
+      if (fails === 'throws') throw new Error('no tenant today')
+      if (fails === 'hangs') return new Promise(() => {})
+    },
+    onAttempt(_context, { fields }) {
+      fields.push(header, 'seven')
+    },
+    onEnd() {
+      throw new Error('observers may fail')
+    },
+  }),
+})
+`
+
+function folderWith(policy: string): { folder: string; module: string } {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'node_modules'))
+  mkdirSync(join(folder, 'policies'))
+  symlinkSync(ROOT, join(folder, 'node_modules/myesi-gateway'), 'junction')
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  const module = join(folder, 'policies/tenant.ts')
+  writeFileSync(module, policy)
+  return { folder, module }
+}
+
+function fileWith(module: string, target: string, more = ''): string {
+  return `
+policies: [${JSON.stringify(module)}]
+upstreams:
+  app: { targets: ['${target}'] }
+routes:
+  - { name: app, match: { path: /app }, upstream: app, acme-tenant: { header: x-tenant${more} } }
+  - { name: plain, match: { path: /plain }, upstream: app }
+`
+}
+
+describe('policies of one’s own', function () {
+  this.timeout(60_000)
+
+  it('run from TypeScript, are reloaded with their content, and fail as they say, in metric, log, span and answer', async () => {
+    const upstream = await startUpstream((request, response) => response.end(String(request.headers['x-tenant'])))
+    const { module } = folderWith(TENANT)
+    const gateway = await startGateway({ config: fileWith(module, upstream.url, ', fails: throws') })
+    assert.equal((await send(gateway.port, '/app')).text, 'seven')
+    assert.equal(
+      (await send(gateway.port, '/plain')).text,
+      'undefined',
+      'a route without the key is without the policy',
+    )
+
+    const failed = await send(gateway.port, { path: '/app', headers: { 'x-fail': 'yes' } })
+    assert.equal(failed.status, 500)
+    assert.equal((JSON.parse(failed.text) as { reason: string }).reason, 'policy_failed')
+    const line = await gateway.process.waitForLog('the access line', entry => entry['reason'] === 'policy_failed')
+    assert.match(JSON.stringify(line), /policy acme-tenant threw in onRequest: no tenant today/)
+    await gateway.process.waitForLog(
+      'the policy’s own line',
+      entry => entry['event'] === 'policy' && entry['policy'] === 'acme-tenant',
+    )
+    const scraped = await send(gateway.opsPort, '/metrics')
+    const labels = { gateway_policy_name: 'acme-tenant', gateway_policy_failure: 'threw' }
+    assert.ok(
+      (sampleValue(parseExposition(scraped.text, 'text'), 'gateway_policy_failures_total', labels) ?? 0) >= 2,
+      'onEnd of the first, and onRequest',
+    )
+    const path = `/traces/${String(line['trace_id'])}`
+    const trace = await send(gateway.opsPort, { path, headers: { accept: 'application/json' } })
+    for (const text of ['gateway.policy.name', 'acme-tenant', 'acme.tenant']) assert.ok(trace.text.includes(text), text)
+    const routes = await send(gateway.opsPort, { path: '/routes', headers: { accept: 'application/json' } })
+    assert.match(routes.text, /tenant in x-tenant/)
+
+    writeFileSync(module, TENANT.replace("fields.push(header, 'seven')", "fields.push(header, 'eight')"))
+    await until(async () => (await send(gateway.port, '/app')).text === 'eight', { what: 'the new content runs' })
+    writeFileSync(module, 'export const nothing: number = 1')
+    await gateway.process.waitForLog('the refusal', entry => /exports no policy/.test(String(entry['msg'])))
+    assert.equal((await send(gateway.port, '/app')).text, 'eight', 'the one before stays')
+    await gateway.stop()
+    await upstream.stop()
+  })
+
+  it('are ended when a promise does not settle, and let requests pass where they fail open', async () => {
+    const upstream = await startUpstream((_request, response) => response.end('served'))
+    const { module } = folderWith(TENANT.replace('timeoutMs: 100', "timeoutMs: 100, onFailure: 'open'"))
+    const gateway = await startGateway({ config: fileWith(module, upstream.url, ', fails: hangs') })
+    const passed = await send(gateway.port, { path: '/app', headers: { 'x-fail': 'yes' } })
+    assert.deepEqual([passed.status, passed.text], [200, 'served'])
+    await gateway.process.waitForLog('it', entry => entry['event'] === 'policy' && entry['failure'] === 'timed_out')
+    await gateway.stop()
+    await upstream.stop()
+  })
+
+  it('are checked with their own schema, and shown by routes, explain and schema', async () => {
+    const { folder, module } = folderWith(TENANT)
+    const file = join(folder, 'gateway.yaml')
+    const run = (...args: readonly string[]): Promise<TestProcess> =>
+      runProcess({
+        name: 'myesi-gateway',
+        path: process.execPath,
+        args: [join(ROOT, 'bin/myesi-gateway.cjs'), ...args],
+        env: plainEnvironment(),
+      })
+    const write = (text: string): void => writeFileSync(file, text)
+    const good = fileWith('./policies/tenant.ts', 'http://127.0.0.1:9')
+    write(good)
+    assert.deepEqual((await run('check', file)).lines, [`${file} will do: 2 routes, 1 upstream.`])
+    assert.match((await run('routes', file)).lines.join('\n'), /tenant in x-tenant/)
+    assert.match((await run('explain', '/app', '--file', file)).lines.join('\n'), /^policy +tenant in x-tenant$/m)
+
+    for (const [what, text, problem] of [
+      [
+        'a wrong value',
+        good.replace('header: x-tenant', 'header: 5'),
+        /gateway\.yaml:6:\d+ routes\[0\]\.acme-tenant\.header/,
+      ],
+      ['a mistyped key', good.replace('acme-tenant', 'acme-tennant'), /did you mean: acme-tenant/],
+      [
+        'a missing module',
+        good.replace('tenant.ts', 'missing.ts'),
+        /gateway\.yaml:2:\d+ policies\[0\]\s+".*missing\.ts" is not there/,
+      ],
+      ['another file', good.replace('tenant.ts', 'tenant.py'), /policies\[0\]\s+".*" is not the name of a module/],
+    ] as const) {
+      write(text)
+      const child = await run('check', file)
+      assert.match(child.lines.join('\n'), problem, what)
+      assert.equal(child.exit?.code, 78, what)
+    }
+    write(good)
+    for (const [policy, problem] of [
+      [TENANT.replace("name: 'acme-tenant'", "name: 'tenant'"), /defines "tenant", which is not a name of a policy/],
+      [TENANT.replace('export default', 'const unused ='), /exports no policy/],
+      [`${TENANT} !`, /cannot be loaded/],
+    ] as const) {
+      writeFileSync(module, policy)
+      assert.match((await run('check', file)).lines.join('\n'), problem)
+    }
+  })
+})

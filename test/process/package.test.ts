@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { send } from '../support/send'
+import { plainEnvironment, runProcess, startProcess, type TestProcess } from '../support/start-process'
+import { startUpstream } from '../support/start-upstream'
+import { temporaryFolder } from '../support/temporary-folder'
+
+/** Compiled, this file is dist/test/process/package.test.js. */
+const ROOT = resolve(__dirname, '../../..')
+
+interface PackedFile {
+  readonly path: string
+  readonly mode: number
+}
+
+/** `npm pack` without its scripts: the sources are compiled already, and other tests read `dist`. */
+function pack(folder: string): { tarball: string; files: readonly PackedFile[] } {
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+  const { status, stdout, stderr } = spawnSync('npm', args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: plainEnvironment({ npm_config_offline: 'true' }),
+    shell: process.platform === 'win32',
+  })
+  assert.equal(status, 0, stderr)
+  const answer = JSON.parse(stdout) as unknown
+  const [packed] = (Array.isArray(answer) ? answer : Object.values(answer as object)) as [
+    { filename: string; files: PackedFile[] },
+  ]
+  return { tarball: join(folder, packed.filename), files: packed.files }
+}
+
+/**
+ * What `npm install` makes of the file in an empty folder, without a network: the package itself, and beside it links to the
+ * production dependencies that are installed here. Nothing else is there to be found.
+ */
+function install(tarball: string, folder: string): void {
+  const modules = join(folder, 'node_modules')
+  const own = join(modules, 'myesi-gateway')
+  mkdirSync(own, { recursive: true })
+  const unpacked = spawnSync('tar', ['-xzf', tarball, '-C', own, '--strip-components=1'], { encoding: 'utf8' })
+  assert.equal(unpacked.status, 0, unpacked.stderr)
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; optional?: boolean }>
+  }
+  for (const [path, { dev, optional }] of Object.entries(lock.packages)) {
+    const [, name] = /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path) ?? []
+    if (name === undefined || dev === true || optional === true) continue
+    mkdirSync(dirname(join(modules, name)), { recursive: true })
+    symlinkSync(join(ROOT, path), join(modules, name), 'junction')
+  }
+  const { bin } = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8')) as { bin: Record<string, string> }
+  mkdirSync(join(modules, '.bin'))
+  for (const [name, path] of Object.entries(bin)) symlinkSync(join(own, path), join(modules, '.bin', name))
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+}
+
+describe('the packed file, in an empty folder', function () {
+  this.timeout(120_000)
+  let folder: string
+  let files: readonly PackedFile[]
+
+  const npx = (...args: readonly string[]): Parameters<typeof runProcess>[0] => ({
+    name: 'npx',
+    path: 'npx',
+    args: ['--no-install', 'myesi-gateway', ...args],
+    cwd: folder,
+    env: plainEnvironment({ PORT: '0', OPS_PORT: '0', HOST: '127.0.0.1', npm_config_offline: 'true' }),
+  })
+
+  before(() => {
+    folder = temporaryFolder()
+    const packed = pack(temporaryFolder())
+    files = packed.files
+    install(packed.tarball, folder)
+  })
+
+  it('has what it needs, and neither tests nor sources', () => {
+    const paths = files.map(({ path }) => path)
+    for (const path of [
+      'LICENSE',
+      'README.md',
+      'CHANGELOG.md',
+      'package.json',
+      'bin/myesi-gateway.cjs',
+      'dist/src/main.js',
+      'dist/src/index.js',
+      'dist/src/index.d.ts',
+      'dist/otel/sdk/register.js',
+      'docs/gateway.schema.json',
+      'monitoring/alert_rules.yml',
+    ]) {
+      assert.ok(paths.includes(path), path)
+    }
+    const needless = paths.filter(path =>
+      /(?<!\.d)\.ts$|\.map$|tsbuildinfo|^dist\/(test|tools)\/|^(src|test|bench)\//.test(path),
+    )
+    assert.deepEqual(needless, [])
+    assert.equal(files.find(({ path }) => path === 'bin/myesi-gateway.cjs')!.mode & 0o111, 0o111)
+  })
+
+  it('writes a file, checks it and serves by it; SIGTERM ends it with 0', async () => {
+    const upstream = await startUpstream((request, response) => response.end(`upstream saw ${request.url}`))
+    const init = await runProcess(npx('init', '--upstream', upstream.url, '--path', '/shop'))
+    assert.equal(init.exit?.code, 0, init.lines.join('\n'))
+    assert.ok(readdirSync(folder).includes('gateway.yaml'))
+    assert.match(readFileSync(join(folder, 'gateway.yaml'), 'utf8'), /\$schema=node_modules\/myesi-gateway\/docs\//)
+    const check = await runProcess(npx('check'))
+    assert.deepEqual([check.lines, check.exit?.code], [['gateway.yaml will do: 1 route, 1 upstream.'], 0])
+
+    // Not through npx, whose shell a signal of a test would reach first.
+    const gateway = startProcess({ ...npx(), path: join(folder, 'node_modules/.bin/myesi-gateway'), args: [] })
+    const { port } = await gateway.waitForLog('listening', entry => entry['event'] === 'listening')
+    const response = await send(Number(port), '/shop/7')
+    assert.equal(response.text, 'upstream saw /shop/7')
+    const started = gateway.logs.find(entry => entry['msg'] === 'telemetry started')
+    assert.ok(started, 'telemetry is preloaded')
+    assert.equal(
+      gateway.logs.find(entry => /not instrumented/.test(String(entry['msg']))),
+      undefined,
+    )
+    if (process.platform === 'linux') {
+      const commandLine = readFileSync(`/proc/${gateway.pid}/cmdline`, 'utf8')
+      assert.match(
+        commandLine,
+        /--min-semi-space-size=16\0--require\0.*register\.js\0/,
+        'the process itself is the gateway',
+      )
+    }
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null })
+    await upstream.stop()
+  })
+
+  it('passes on the exit code of a gateway that does not start', async () => {
+    const broken = join(folder, 'broken.yaml')
+    writeFileSync(broken, 'routes: 1\n')
+    assert.equal((await runProcess(npx('start', broken))).exit?.code, 78)
+  })
+
+  it('runs every other command', async () => {
+    const file = join(folder, 'other.yaml')
+    assert.equal((await runProcess(npx('init', '--file', file))).exit?.code, 0)
+    for (const args of [
+      ['routes', file],
+      ['explain', '/api', '--file', file],
+      ['budget', file],
+      ['schema'],
+      ['hash-key', '--new'],
+      ['monitoring', file, '--out', join(folder, 'monitoring')],
+      ['completion', 'zsh'],
+      ['incidents', '--help'],
+    ]) {
+      const child: TestProcess = await runProcess(npx(...args))
+      assert.equal(child.exit?.code, 0, `${args.join(' ')}: ${child.lines.join('\n')}`)
+    }
+    const inside = await runProcess(npx('monitoring', file))
+    assert.equal(inside.exit?.code, 64, 'writes nothing into the package')
+  })
+
+  it('runs on its own Node when the one of the machine is too old, else says which one it needs', () => {
+    const program = join(folder, 'node_modules/myesi-gateway/bin/myesi-gateway.cjs')
+    const run = (): SpawnSyncReturns<string> => {
+      const old = 'Object.defineProperty(process.versions, "node", { value: "18.20.4" })'
+      const code = `${old}; process.argv.splice(1, 0, "x"); require(${JSON.stringify(program)})`
+      return spawnSync(process.execPath, ['-e', code, '--', '--version'], { encoding: 'utf8', env: plainEnvironment() })
+    }
+    const refused = run()
+    assert.equal(refused.status, 78)
+    assert.match(refused.stderr, /^myesi-gateway needs Node \^22\.22\.2 .*; this is Node 18\.20\.4 /)
+
+    const system = process.platform === 'win32' ? 'win' : process.platform
+    const name = readdirSync(join(ROOT, 'node_modules')).find(
+      found => found.replace(/^node-(bin-)?/, '') === `${system}-${process.arch}`,
+    )
+    if (name === undefined) return // No package brings a Node for this system.
+    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
+    const { status, stdout, stderr } = run()
+    assert.deepEqual([status, stdout], [0, `${readVersion()}\n`], stderr)
+  })
+})
+
+function readVersion(): string {
+  return (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version
+}
