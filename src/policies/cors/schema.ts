@@ -28,7 +28,7 @@ export const corsSchema = z
       .min(1)
       .meta({
         description:
-          'Whose pages may read the answers of this route: `https://shop.example`, `https://*.shop.example` for every name below it, `*` for all. [More](#pages-of-other-origins).',
+          'Whose pages may read the answers of this route: `https://shop.example`, `https://*.shop.example` for every name below it, `*` for all. [More](policies.md#cors).',
         value: 'list of origins',
       }),
     methods: z
