@@ -14,7 +14,7 @@ async function main(args: readonly string[]): Promise<void> {
   const key = isNew ? newApiKey() : await firstLine()
   const problem = keyProblem(key)
   if (problem !== undefined) return fail(`${problem}\n`)
-  if (isNew) process.stdout.write(`key, kept nowhere but here: ${key}\n`)
+  if (isNew) process.stdout.write(`key (shown only once): ${key}\n`)
   process.stdout.write(`apiKeys: ["${hashApiKey(key)}"]\n`)
 }
 

@@ -12,7 +12,7 @@ import { endWithUsage, fileOf, print, readArguments, readConfig } from './comman
 const USAGE = `npm run monitoring -- [FILE] [--settings FILE] [--out FOLDER] [--check]
 
 Writes Prometheus rules, alerts, error budgets and their promtool tests from the slo keys of a gateway.yaml, and says what
-would page and when. Without FILE: the one that GATEWAY_CONFIG names, else gateway.yaml.
+would page and when. Without FILE: the file in GATEWAY_CONFIG, or gateway.yaml.
 
   --settings FILE  names of jobs, labels, severities and receivers, thresholds and format of another installation
                    (docs/monitoring-of-your-own.md); needs --out
@@ -21,7 +21,7 @@ would page and when. Without FILE: the one that GATEWAY_CONFIG names, else gatew
   --check          writes nothing; exit code 1 when the files there are others
 
 Exit code: 0, 1 for --check, ${EXIT_CONFIG} when the gateway would not start with the file or the settings do not fit,
-${EXIT_USAGE} for arguments that will not do.`
+${EXIT_USAGE} for wrong arguments.`
 
 /** Compiled, this file is dist/src/cli/monitoring-main.js. */
 const RULES = resolve(__dirname, '../../../monitoring/rules')

@@ -49,7 +49,7 @@ export const routeSloSchema = z
 
 function parseNoObjectives(found: unknown): Parsed<false> {
   if (found === false) return { value: false }
-  return refuse('does not say what is promised', 'a map with availability, latency and window, or false')
+  return refuse('sets no objective', 'a map with availability, latency and window, or false')
 }
 
 type Objectives = z.output<typeof objectives>

@@ -60,7 +60,7 @@ export const respond = definePolicy({
   create: config => ({ onRequest: createRespond(config) }),
   // Not what stands in the body: it may be long.
   describe: ({ status, body = '' }) => [
-    { about: 'answer', text: `${status} with ${Buffer.byteLength(body)} bytes, the same for all` },
+    { about: 'answer', text: `fixed response ${status}, ${Buffer.byteLength(body)} bytes` },
   ],
 })
 
