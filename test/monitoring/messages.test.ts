@@ -120,9 +120,9 @@ describe('messages about alerts', function () {
     const { message, mail } = await messagesTitled('[RESOLVED] GatewayHttp500Spike /api/orders')
 
     assert.equal(message.color, '#2eb67d')
-    assert.match(message.text, /^Over after 12m34s\.$/m)
+    assert.match(message.text, /^Resolved after 12m34s\.$/m)
     assert.doesNotMatch(message.text, /Runbook|Silence|failed/)
-    assert.match(mail.text ?? '', /^Over after 12m34s\.$/m)
+    assert.match(mail.text ?? '', /^Resolved after 12m34s\.$/m)
   })
 
   it('go to the team for a warning, and to nobody for information', async () => {
