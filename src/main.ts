@@ -174,7 +174,7 @@ async function main(): Promise<void> {
   const stop = (signal: string): void => {
     if (draining) {
       // Asked twice: whoever asks does not want to wait.
-      log.warn({ event: 'shutdown', signal }, 'stopped without waiting')
+      log.warn({ event: 'shutdown', signal }, 'stopped at once after a second signal')
       return void flush().then(() => process.exit(1))
     }
     draining = true
@@ -183,7 +183,7 @@ async function main(): Promise<void> {
     configuration.close()
     // Whoever presses Ctrl-C waits; nobody sends that one requests.
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
-    log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'finishing the requests in flight')
+    log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
     void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
       .then(flush)
@@ -289,7 +289,7 @@ function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
   log.info({ event: 'startup', exporters: telemetry.exporters }, 'telemetry started')
   const modules = telemetry.notInstrumented()
   if (modules.length === 0) return
-  log.error({ event: 'telemetry', modules }, 'not instrumented: the signals of these are missing')
+  log.error({ event: 'telemetry', modules }, 'not instrumented: their signals are missing')
   refuseWithout(settings, `not instrumented: ${modules.join(', ')}`)
 }
 

@@ -34,13 +34,14 @@ const ASKED_METHOD = 'access-control-request-method'
 
 /** Says what the gateway would do with a request, and why. */
 export async function explain(config: GatewayConfig, typed: TypedRequest, arrival: Arrival): Promise<Line[]> {
-  if ('neverARequest' in arrival) return [refusal(arrival.neverARequest, 'it is not read as a request at all')]
+  if ('neverARequest' in arrival) return [refusal(arrival.neverARequest, 'it is not a valid HTTP request')]
   const { exchange, refusal: refused, request } = arrival
   if (refused !== undefined) return [refusalOf(refused)]
   const received = receivedLines(typed, exchange)
   if (exchange.path === WHOLE_SERVER || RESERVED_PATHS.includes(exchange.path))
     return [...received, ['answer', `the gateway answers ${exchange.path} itself`]]
-  if (isBelowReserved(exchange.path)) return [...received, refusal('no_route', 'what is below /metrics is no route’s')]
+  if (isBelowReserved(exchange.path))
+    return [...received, refusal('no_route', 'paths below /metrics belong to the gateway')]
   const routes = config.routes.map(route => ({ ...toRoute(route), config: route }))
   const asked = isPreflight(request) ? matchIn(routes, request, exchange, request.headers[ASKED_METHOD]) : undefined
   if (asked !== undefined && !(asked instanceof MethodNotAllowed) && asked.config.cors) {
@@ -87,7 +88,7 @@ function receivedLines(
     ['host', host === '' ? 'none' : host],
     [
       'client',
-      `${clientAddress === '' ? 'unknown' : clientAddress}${peerIsTrusted ? ', as the trusted proxy says' : ''}`,
+      `${clientAddress === '' ? 'unknown' : clientAddress}${peerIsTrusted ? ', reported by the trusted proxy' : ''}`,
     ],
   ]
 }
@@ -122,9 +123,9 @@ function othersLines(
       const alone = matchIn([route], request, exchange)
       if (alone === undefined) return []
       const name = nameAndMatch(route)
-      if (alone instanceof MethodNotAllowed) return [['not', `${name}, which has other methods`]]
+      if (alone instanceof MethodNotAllowed) return [['not', `${name}, which allows other methods`]]
       const why = chosen === undefined ? '' : `; ${precedence(chosen.config.match, route.config.match).why}`
-      return [['not', `${name}, which matches too${why}`]]
+      return [['not', `${name}, which also matches${why}`]]
     })
 }
 
@@ -150,7 +151,7 @@ async function preflightLines(config: GatewayConfig, route: ConfiguredRoute, exc
     if (seen.refused !== undefined) return [...lines, refusalOf(seen.refused)]
     if (seen.hooks?.answerPreflight) lines.push(...seen.lines)
   }
-  return [...lines, ['answer', '204 to the browser that asks what the page may send']]
+  return [...lines, ['answer', '204 to the preflight request']]
 }
 
 /** What a request of this route passes, in this order, up to where it is refused. */

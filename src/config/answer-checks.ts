@@ -20,7 +20,7 @@ export function checkAnswers(at: Path, entries: readonly RegistryEntry[], source
   if (first === undefined) return [problemAt([...at, 'upstream'], mistake('is missing', allowed), source)]
   const both = others.map(key => problemAtKey([...at, key], mistake(`is here beside "${first}"`, allowed), source))
   if (first === 'upstream') return both
-  const useless = mistake(`is of no use beside "${first}": no upstream is asked`, `an "upstream", or no such key`)
+  const useless = mistake(`has no effect beside "${first}": no upstream is asked`, `an "upstream", or no such key`)
   const forUpstreams = entries.filter(
     entry => isRoutePolicy(entry) && entry.needsUpstream && Object.hasOwn(found, entry.name),
   )

@@ -187,7 +187,7 @@ function checkTls(upstreams: readonly string[], source: YamlSource, files: Confi
     if (found === undefined || !parsed.success) return []
     const targets = asList(source.valueAt([...at, 'targets'])).map(parseTarget)
     const isOfUse = targets.some(target => !('value' in target) || target.value.origin.startsWith('https:'))
-    const useless = mistake('is of no use: no target is https', 'https targets, or no "tls"')
+    const useless = mistake('has no effect: no target uses https', 'https targets, or no "tls"')
     return [
       ...(isOfUse ? [] : [problemAtKey([...at, 'tls'], useless, source)]),
       ...checkTlsFiles(parsed.data, files).map(found => tlsProblem([...at, 'tls'], found, source)),

@@ -41,15 +41,15 @@ export const KEY_PART = { type: 'string', pattern: KEY_PATTERN }
 export const HASH_KEY_PART = { type: 'string', pattern: HASH_KEY_PATTERN }
 
 export const responseTimeout = durationField(
-  'How long from the last byte of the request to the header section of the response; above it 504, reason `response_timeout`.',
+  'Timeout from the last byte of the request to the header section of the response; above it 504, reason `response_timeout`.',
   { atLeast: '1ms' },
 )
 export const idleTimeout = durationField(
-  'How long between two chunks of a response; above it the response breaks off. A stream that is silent for longer needs more. Left out: as long as `response`.',
+  'Timeout between two chunks of a response; above it the response is aborted. Increase it for streams that are silent for longer. Left out: same as `response`.',
   { atLeast: '1ms' },
 )
 export const totalTimeout = durationField(
-  'How long everything may take, from the header section of the request to the last byte of its response, with upload, retries and streams; above it 504, or the response breaks off. Left out: no bound.',
+  'Timeout for the whole exchange, from the header section of the request to the last byte of its response, with upload, retries and streams; above it 504, or the response is aborted. Left out: no bound.',
   { atLeast: '1ms' },
 )
 

@@ -73,7 +73,7 @@ function checkSubjects(consumers: readonly string[], tokens: readonly string[], 
         const unclear =
           forms.length === 0
             ? mistake('is in no token: there are no "tokens" in this file', 'tokens, or no subjects')
-            : mistake('does not say which tokens call the consumer so', list(forms))
+            : mistake('does not say which tokens this subject belongs to', list(forms))
         return [problemAt([...at, index], unclear, source)]
       }
       const owner = owners.get(whole)
@@ -112,7 +112,7 @@ function checkKeySource(name: string, source: YamlSource, files: ConfigFiles): C
   }
   const { protocol, hostname } = new URL(keys.url)
   if (protocol === 'https:' || /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return []
-  const open = mistake('is fetched without TLS: whoever is on the way can make tokens', 'https')
+  const open = mistake('is fetched without TLS: anyone on the network path can forge tokens', 'https')
   return [{ ...problemAt(at, open, source), severity: 'warning' as const }]
 }
 
@@ -128,6 +128,6 @@ function keySetMistake(path: string, files: ConfigFiles): Mistake | undefined {
     parseKeySet(text)
     return undefined
   } catch {
-    return mistake('holds no key set', wanted)
+    return mistake('contains no key set', wanted)
   }
 }

@@ -19,7 +19,7 @@ import {
 export const consumerSchema = z
   .strictObject({
     tier: field(parseName, {
-      description: 'What limits may differ by: `rateLimit.tiers`.',
+      description: "Name of the consumer's tier, for `rateLimit.tiers`.",
       value: 'name',
       type: 'string',
       pattern: NAME_PATTERN,
@@ -27,7 +27,7 @@ export const consumerSchema = z
     }).optional(),
     scopes: z.array(scope).prefault([]).meta({
       description:
-        "What the consumer's API keys may be used for; compared with `auth.scopes` of the route. A token brings its own.",
+        "Scopes of the consumer's API keys; a route requires them with `auth.scopes`. A token has its own scopes.",
       value: 'list of scopes',
     }),
     apiKeys: z
@@ -49,21 +49,21 @@ export const consumerSchema = z
       .prefault([])
       .meta({
         description:
-          'What tokens call the consumer: the value of their `consumerClaim`. With several `tokens`, their name and a slash in front: `sso/alice`.',
+          'Values of `consumerClaim` in tokens that identify the consumer. If there are several `tokens`, prefix their name: `sso/alice`.',
         value: 'list of texts',
       }),
   })
-  .meta({ description: 'Somebody who may be let in.' })
+  .meta({ description: 'A consumer: a user or application that may call routes.' })
 
 export const tokenSchema = z
   .strictObject({
     issuer: field(parseClaimText, {
-      description: 'Who makes them: the claim `iss`, character by character.',
+      description: 'The issuer: the claim `iss` must be exactly this.',
       type: 'string',
       examples: ['https://login.example/'],
     }),
     audience: field(parseAudience, {
-      description: 'Who they are for: one of these must be in the claim `aud`.',
+      description: 'The audience: one of these must be in the claim `aud`.',
       value: 'text, or list of texts',
       anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
       examples: ['orders-api'],
@@ -79,7 +79,7 @@ export const tokenSchema = z
       .min(1)
       .prefault([...ALGORITHMS])
       .meta({
-        description: 'How they may be signed. `none` and shared secrets (`HS256`) are refused.',
+        description: 'Accepted signature algorithms. `none` and shared secrets (`HS256`) are refused.',
         value: 'list of algorithms',
       }),
     types: z
@@ -88,16 +88,16 @@ export const tokenSchema = z
       .prefault(['at+jwt', 'jwt'])
       .meta({
         description:
-          'What the header typ may be (RFC 8725 §3.11). Tokens without it are taken where jwt is among them.',
+          'Accepted values of the header `typ` (RFC 8725 §3.11). If `JWT` is among them, tokens without `typ` are accepted too.',
         examples: [['at+jwt']],
       }),
     idTokens: field(parseFlag, {
       description:
-        'Whether ID tokens are taken: they tell an application who signed in, and were not made to call an API with.',
+        'Whether ID tokens are accepted. They tell an application who signed in, and are not meant for calling an API.',
       type: 'boolean',
     }).prefault(false),
     clockSkew: field(duration({ atLeast: '0s', atMost: '10m' }), {
-      description: "By how much the issuer's clock may differ.",
+      description: "Allowed difference to the issuer's clock.",
       value: '`0s` to `10m`',
       type: 'string',
       pattern: DURATION_PATTERN,
@@ -109,7 +109,7 @@ export const tokenSchema = z
       examples: ['sub', 'client_id', 'azp'],
     }).prefault('sub'),
     scopeClaim: field(parseClaimText, {
-      description: 'What for: words with spaces between them, or a list.',
+      description: 'Claim with the scopes: words separated by spaces, or a list.',
       value: 'name of a claim',
       type: 'string',
       examples: ['scope', 'scp', 'permissions'],

@@ -88,7 +88,13 @@ export function checkNameSets(routes: readonly MatchingRoute[], source: YamlSour
     nameSets.add(match.headers.map(({ name }) => name).join())
     if (nameSets.size <= MAX_NAME_SETS) return []
     const allowed = `conditions about at most ${MAX_NAME_SETS} different sets of fields on one path, with any number of values`
-    return [problemAtKey([...at, 'match', 'headers'], mistake('is about one set of fields too many', allowed), source)]
+    return [
+      problemAtKey(
+        [...at, 'match', 'headers'],
+        mistake('has too many different sets of header fields on one path', allowed),
+        source,
+      ),
+    ]
   })
 }
 

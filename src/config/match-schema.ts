@@ -10,7 +10,7 @@ import { parsePathTemplate, PATH_PATTERN } from './values/path-template'
 
 export const pathField = field(parsePathTemplate, {
   description:
-    'Matches itself and everything below it, segment by segment: `/api/orders` matches `/api/orders/7`, not `/api/orders2`. A segment may be a parameter: `/users/:id`. Becomes `http.route`.',
+    'Path prefix, by segments: `/api/orders` matches `/api/orders` and `/api/orders/7`, not `/api/orders2`. A segment may be a parameter: `/users/:id`. Becomes `http.route`.',
   value: 'path',
   type: 'string',
   pattern: PATH_PATTERN,
@@ -21,7 +21,7 @@ export const matchSchema = z
   .strictObject({
     path: pathField,
     exact: field(parseFlag, {
-      description: 'This path only: not what is below it, and not with a slash at its end.',
+      description: 'Match only this path: no paths below it, and no trailing slash.',
       type: 'boolean',
     }).prefault(false),
     host: field(parseHostPattern, {
@@ -48,11 +48,11 @@ export const matchSchema = z
       }),
     headers: z.record(headerName(parseConditionName), headerValue).optional().meta({
       description:
-        'Header fields that must be there, once and with exactly this value; names in any case: `{ x-tenant: acme }`. A request without them goes on to a less specific route.',
+        'Header fields that the request must have, once and with exactly this value: `{ x-tenant: acme }`. Names match in any case. Requests without them can match a less specific route.',
       value: 'map of names to values',
     }),
   })
-  .meta({ description: 'Which requests take this route.' })
+  .meta({ description: 'Which requests this route matches.' })
   .transform(({ path, exact, host, methods, headers }) => ({
     path,
     exact,

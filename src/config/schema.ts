@@ -29,9 +29,9 @@ function shapeOf<const Entries extends readonly RegistryEntry[], Under extends P
   return Object.fromEntries(policies.map(({ name, schema }) => [name, schema])) as PolicyShape<Entries, Under>
 }
 
-export const routeNameField = nameField('Name of the route in logs and on the status page; each its own.')
+export const routeNameField = nameField('Unique name of the route, for logs and the status page.')
 export const routeUpstreamField = field(referenceTo('an upstream'), {
-  description: 'The upstream that gets the request. Every route has exactly one of this, `redirect` and `respond`.',
+  description: 'The upstream of the route. Every route has exactly one of `upstream`, `redirect` and `respond`.',
   value: 'name',
   type: 'string',
 }).optional()
@@ -55,12 +55,12 @@ export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(ent
       consumers: z
         .record(z.string(), consumerSchema)
         .prefault({})
-        .meta({ description: 'Who may be let in, by name.', propertyNames: { pattern: NAME_PATTERN } }),
+        .meta({ description: 'Consumers by name.', propertyNames: { pattern: NAME_PATTERN } }),
       tokens: z
         .record(z.string(), tokenSchema)
         .prefault({})
         .meta({
-          description: 'Tokens that are taken, by a name for their issuer.',
+          description: 'Accepted tokens, by a name for their issuer.',
           propertyNames: { pattern: NAME_PATTERN },
         }),
       slo: fileSloSchema,

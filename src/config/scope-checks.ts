@@ -23,7 +23,7 @@ export function checkScopes(source: YamlSource): ConfigProblem[] {
       if (!isText(scope) || known.has(scope)) return []
       const allowed = known.size === 0 ? 'consumers with scopes' : list([...known])
       const unknown = mistake(
-        'is a scope that no consumer has: no API key passes here',
+        'is a scope that no consumer has: no API key is accepted here',
         allowed,
         nearestName(scope, known),
       )

@@ -16,10 +16,7 @@ export function checkSelfTargets(source: YamlSource, env: Environment): ConfigPr
   const { settings } = readSettings(env)
   if (settings === undefined || settings.port === 0) return []
   const { port, host } = settings
-  const itself = mistake(
-    `is this gateway itself (PORT ${port}): a request would come back again and again`,
-    'another server',
-  )
+  const itself = mistake(`is this gateway itself (PORT ${port}): requests would loop`, 'another server')
   return Object.entries(asMap(source.valueAt(['upstreams']))).flatMap(([name, upstream]) =>
     asList(asMap(upstream)['targets']).flatMap((raw, index) => {
       const target = parseTarget(raw)

@@ -72,7 +72,7 @@ function fileMistake(key: 'ca' | 'cert' | 'key', path: string, files: ConfigFile
   }
   const isThere =
     key === 'key' ? /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text) : /-----BEGIN CERTIFICATE-----/.test(text)
-  if (!isThere) return mistake('has none of what it should hold', wanted)
+  if (!isThere) return mistake('does not contain what is expected', wanted)
   try {
     if (key !== 'key') createSecureContext({ ca: text })
     return undefined

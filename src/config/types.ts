@@ -252,9 +252,9 @@ export interface HealthCheckConfig {
   readonly path: string
   readonly intervalMs: number
   readonly timeoutMs: number
-  /** Checks in a row that must pass before a target that was not well gets requests again. */
+  /** Consecutive passed checks after which an unhealthy target is reinstated. */
   readonly healthyAfter: number
-  /** Checks in a row that must fail before a target gets none. */
+  /** Consecutive failed checks after which a target is ejected. */
   readonly unhealthyAfter: number
 }
 
@@ -277,7 +277,7 @@ export interface UpstreamTlsConfig {
 }
 
 export interface RetryConfig {
-  /** Calls for one request in all, the first included. */
+  /** Maximum calls for one request, including the first. */
   readonly attempts: number
   /** The failures after which a call is tried again. */
   readonly on: readonly FailureKind[]

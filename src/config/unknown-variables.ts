@@ -25,7 +25,7 @@ export function unknownVariables(env: Environment, known: readonly string[]): Co
       return [
         {
           where: name,
-          problem: 'no such variable is known here, so it has no effect',
+          problem: 'is not a known variable and has no effect',
           nearest: meant,
           severity: 'warning' as const,
         },

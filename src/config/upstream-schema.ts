@@ -19,57 +19,56 @@ import {
 
 const FAILURE_KIND = {
   description:
-    'How a call fails: no connection (connect), a connection that breaks, no answer in time, none that is valid, a status.',
+    'Kind of failure: no connection (`connect`), a broken connection, no response in time, an invalid response, a status.',
   anyOf: [{ enum: FAILURE_KINDS }, { type: 'string', pattern: '^50[0234]$|\\$\\{' }],
 }
 
 const retriesSchema = z
   .strictObject({
-    attempts: numberField('Calls for one request in all, the first included.', { atLeast: 1, atMost: 10 }),
+    attempts: numberField('Maximum calls for one request, including the first.', { atLeast: 1, atMost: 10 }),
     conditions: z.array(field(parseFailureKind, FAILURE_KIND)).min(1).prefault(['connect', 'reset', 502, 503]).meta({
       description:
-        'After which failures (`on`, its older name, works with a warning): `connect` (refused, out of reach, too slow, name unknown, no TLS), `reset`, `response_timeout`, `bad_response`, `500`, `502`, `503`, `504`.',
+        'Failures that are retried: `connect` (refused, unreachable, timeout, DNS failure, TLS failure), `reset`, `response_timeout`, `bad_response`, `500`, `502`, `503`, `504`.',
       value: 'list of failures',
     }),
   })
   .meta({
     description:
-      'Failed calls are tried again, on another target where there is one: only where that is safe, and only before the first byte of a response was passed on. Retries add at most a fifth to the requests.',
+      'Retries failed calls, on another target if there is one. Only if that is safe, and before the first byte of a response was passed on. Retries add at most a fifth to the requests.',
   })
 
 const healthCheckSchema = z
   .strictObject({
     path: field(parseProbePath, {
-      description:
-        'What every target is asked for with `GET`; below 400 the check has passed. Sent as it is written, query and all.',
+      description: 'Path of the check request (`GET`), with query. A status below 400 passes.',
       value: 'path',
       type: 'string',
       pattern: PROBE_PATH_PATTERN,
       examples: ['/healthz'],
     }),
-    interval: durationField('How long from one check to the next, give or take a tenth.', {
+    interval: durationField('Time between two checks, varied by up to 10 %.', {
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('5s'),
-    timeout: durationField('How long the whole answer may take.', { atLeast: '1ms', atMost: '1h' }).prefault('2s'),
-    healthyAfter: numberField('Checks in a row that must pass before a target that was not well gets requests again.', {
+    timeout: durationField('Timeout for the whole response.', { atLeast: '1ms', atMost: '1h' }).prefault('2s'),
+    healthyAfter: numberField('Consecutive passed checks after which an unhealthy target is reinstated.', {
       atLeast: 1,
       atMost: 100,
     }).prefault(2),
-    unhealthyAfter: numberField('Checks in a row that must fail before a target gets none.', {
+    unhealthyAfter: numberField('Consecutive failed checks after which a target is ejected.', {
       atLeast: 1,
       atMost: 100,
     }).prefault(3),
   })
-  .meta({ description: 'Asks every target how it is, over connections of its own.' })
+  .meta({ description: 'Checks the health of every target, over separate connections.' })
 
 const circuitBreakerSchema = z
   .strictObject({
-    failures: numberField('Failures in a row after which a target is not asked.', {
+    failures: numberField('Consecutive failures that open the circuit: the target gets no requests.', {
       atLeast: 1,
       atMost: 1_000,
     }).prefault(5),
-    openFor: durationField('For how long it is not asked. Then one request at a time shows whether it is back.', {
+    openFor: durationField('How long the circuit stays open. Then one request at a time tests the target.', {
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('10s'),
@@ -79,22 +78,22 @@ const circuitBreakerSchema = z
       .prefault(['connect', 'reset', 'response_timeout', 'bad_response', 502, 503, 504])
       .meta({
         description:
-          'What counts as a failure, in the words of `retries.conditions`. `500` is not there by default: one broken page would take the others with it.',
+          'What counts as a failure, as in `retries.conditions`. The default does not include `500`, because one broken page would then disable all others.',
         value: 'list of failures',
       }),
   })
   .meta({
     description:
-      'Spares a target that fails again and again, also the last one: requests are then answered with 503 circuit_open.',
+      'Stops requests to a target that fails repeatedly, even to the last one; the answer is then 503, reason `circuit_open`.',
   })
 
 const ejectionSchema = z
   .strictObject({
     failures: numberField(
-      'Failures in a row after which a target gets no requests. A refused connection is enough by itself. 0: no target is ejected.',
+      'Consecutive failures after which a target is ejected. A single refused connection also ejects it. `0`: no target is ejected.',
       { atLeast: 0, atMost: 1_000 },
     ).prefault(5),
-    for: durationField('For how long; then one request at a time shows whether the target is back.', {
+    for: durationField('How long it is ejected. Then one request at a time tests the target.', {
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('10s'),
@@ -106,7 +105,7 @@ const ejectionSchema = z
   })
   .meta({
     description:
-      'Takes a target that fails out of service while others of the upstream do not fail. Without effect with one target, and with circuitBreaker.',
+      'Ejects a target that fails while other targets do not. Has no effect with one target or with `circuitBreaker`.',
   })
 
 const BALANCE_SPELLINGS = {
@@ -123,26 +122,25 @@ const BALANCE_SPELLINGS = {
 export const tlsSchema = z
   .strictObject({
     ca: fileField(
-      'Who may have signed the certificate of an https target, in the place of the authorities Node knows. PEM, as the other files; read at the start.',
+      'PEM file with the certificate authorities for https targets, instead of those that Node trusts. Read at start and on reload, as are the other files.',
     ).optional(),
-    cert: fileField("The gateway's own certificate, for targets that ask for one. With `key`.").optional(),
-    key: fileField('Its private key, without a passphrase.').optional(),
+    cert: fileField('PEM file with the client certificate, for mutual TLS. Needs `key`.').optional(),
+    key: fileField('PEM file with its private key, without a passphrase.').optional(),
     serverName: field(parseServerName, {
-      description:
-        "The name that is asked for (SNI) and that the certificate must be for. Left out: the target's host.",
+      description: 'Server name for SNI and certificate verification. Left out: the host of the target.',
       value: 'host name',
       type: 'string',
       examples: ['orders.internal'],
     }).optional(),
   })
-  .meta({ description: 'TLS with https targets. Paths of PEM files, relative to the working directory.' })
+  .meta({ description: 'TLS to https targets. Paths of PEM files, relative to the working directory.' })
 
 export const upstreamSchema = z
   .strictObject({
     targets: z
       .array(
         field(parseTarget, {
-          description: 'Scheme, host and port; the path comes from the request. With a weight, which is 1 otherwise.',
+          description: 'Scheme, host and port; the path comes from the request. Optional weight, by default 1.',
           anyOf: TARGET_FORMS,
           examples: ['http://127.0.0.1:9001'],
         }),
@@ -150,25 +148,25 @@ export const upstreamSchema = z
       .min(1)
       .meta({
         description:
-          'The servers that answer, each scheme, host and port alone, or that with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`. Requests are spread over them.',
+          'The servers of the upstream: scheme, host and port, or these with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`.',
         value: 'list of origins',
       }),
     balance: field(choice(['round-robin', 'least-requests', 'hash'], BALANCE_SPELLINGS), {
       description:
-        'Which target gets a request: each in its turn; the less busy of two that are drawn; or the same for the same `hashKey`. Weights count with each of them.',
+        'Load balancing: in turn (`round-robin`), the less busy of two random targets (`least-requests`), or always the same target for the same `hashKey` (`hash`). All use weights.',
       type: 'string',
       enum: ['round-robin', 'least-requests', 'hash'],
     }).prefault('round-robin'),
     hashKey: field(parseHashKey, {
       description:
-        "With `hash`: what always goes to the same target. A target that goes or comes moves only its own share. Without the header, the client's address.",
+        'Hash key for `balance: hash`. Adding or removing a target moves only the requests of that target. If the header is missing, the client address is used.',
       value: '`client`, `header:NAME`, or list',
       anyOf: [HASH_KEY_PART, { type: 'array', items: HASH_KEY_PART, minItems: 1 }],
       examples: ['client', 'header:x-tenant'],
     }).prefault('client'),
     timeouts: z
       .strictObject({
-        connect: durationField('How long opening a connection may take; above it 504, reason `connect_timeout`.', {
+        connect: durationField('Timeout for opening a connection; above it 504, reason `connect_timeout`.', {
           atLeast: '1ms',
           atMost: '1h',
         }).prefault('1s'),
@@ -177,37 +175,37 @@ export const upstreamSchema = z
         total: totalTimeout.optional(),
       })
       .prefault({})
-      .meta({ description: 'How long the upstream may take.' }),
+      .meta({ description: 'Timeouts of calls to the upstream.' }),
     maxConnections: numberField(
-      'Connections to each target; requests above it wait their turn: for `timeouts.connect` and `timeouts.response` together, ten times as many requests as connections (at least 100). Above either 503, reason `overloaded`.',
+      'Maximum connections to each target. Further requests wait, at most for `timeouts.connect` plus `timeouts.response`, and at most ten times as many requests as connections (at least 100). Above either, 503, reason `overloaded`.',
       {
         atLeast: 1,
         atMost: 10_000,
       },
     ).prefault(128),
     maxHeaderSize: field(size({ atLeast: '1KiB', atMost: '1MiB' }), {
-      description: "Bytes of a response's header section; above it 502 bad_response.",
+      description: "Maximum size of a response's header section; above it 502, reason `bad_response`.",
       type: 'string',
       pattern: SIZE_PATTERN,
     }).prefault('16KiB'),
     fairness: z
       .strictObject({
         reserve: numberField(
-          'Percent of the connections that only clients below their share may take; with 8 connections or more at least one. 0: none.',
+          'Percentage of the connections reserved for clients below their share; with 8 connections or more at least one. `0`: none.',
           { atLeast: 0, atMost: 50 },
         ).prefault(10),
         streams: numberField(
-          'Percent of the connections that event streams of one client may keep while other clients wait.',
+          'Maximum percentage of the connections that event streams of one client may hold while other clients wait.',
           { atLeast: 1, atMost: 100 },
         ).prefault(50),
       })
       .prefault({})
       .meta({
         description:
-          'How clients share the connections to each target. A client is a consumer, or else an address (IPv6: its /56 block).',
+          'How clients share the connections to each target. A client is a consumer, or else an address (IPv6: a /56 block).',
       }),
     connectionLifetime: durationField(
-      'How long a connection to a target that is a name is used, so that the name is looked up again. One to an address is kept.',
+      'Maximum lifetime of a connection to a target with a host name, so that the name is resolved again. Connections to IP addresses are kept.',
       { atLeast: '10ms' },
     ).prefault('1m'),
     tls: tlsSchema.optional(),
@@ -216,11 +214,11 @@ export const upstreamSchema = z
     circuitBreaker: circuitBreakerSchema.optional(),
     ejection: ejectionSchema.prefault({}),
     panicThreshold: numberField(
-      'Percent of the targets: when fewer are in service, all that take connections are asked. `0`: never.',
+      'Percentage of targets in service below which all targets that accept connections get requests. `0`: never.',
       {
         atLeast: 0,
         atMost: 100,
       },
     ).prefault(50),
   })
-  .meta({ description: 'One backend: servers that can stand in for each other.' })
+  .meta({ description: 'A backend: servers that answer the same requests.' })

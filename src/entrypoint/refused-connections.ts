@@ -16,7 +16,7 @@ const EPISODE_MS = 10_000
 export function countRefusedConnections(server: Server, log: Logger): void {
   const refused = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_CONNECTIONS_REFUSED, {
     unit: '{connection}',
-    description: 'Client connections that were closed as they came',
+    description: 'Client connections that were closed on arrival',
   })
   // A series that is born with its first refusal hides it from `increase()`.
   for (const cause of CAUSES) refused.add(0, { [ATTR_ERROR_TYPE]: cause })
@@ -30,13 +30,13 @@ export function countRefusedConnections(server: Server, log: Logger): void {
   server.on('drop', () => {
     count(
       'max_connections',
-      `client connections are closed as they come: ${server.maxConnections} are open, and no more are accepted`,
+      `new client connections are closed: ${server.maxConnections} are open, and no more are accepted`,
     )
   })
   server.on(CLIENT_DROP, (address: string) => {
     count(
       'max_connections_per_client',
-      `connections of ${address} are closed as they come: as many are open as entrypoint.maxConnectionsPerClient allows`,
+      `connections of ${address} are closed: entrypoint.maxConnectionsPerClient is reached`,
     )
   })
   server.on('error', (error: NodeJS.ErrnoException) => {

@@ -77,12 +77,12 @@ export class LoadShedder {
     const delay = Math.round(this.#delayMs)
     this.#log.warn(
       { event: 'shedding', in_flight: inFlight, event_loop_delay_ms: delay },
-      'too much to do: requests are turned away',
+      'overloaded: shedding requests',
     )
   }
 
   #end(): void {
-    this.#log.info({ event: 'shedding', turned_away: this.#turnedAway }, 'requests are no longer turned away')
+    this.#log.info({ event: 'shedding', turned_away: this.#turnedAway }, 'no longer shedding requests')
     this.#isShedding = false
     this.#turnedAway = 0
     this.#turnedAwayAtLastLook = 0

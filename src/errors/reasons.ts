@@ -20,16 +20,16 @@ interface ReasonRow {
 export const REASONS = {
   // The upstream could not be asked.
   connect_refused: { outcome: 'fault', status: 502, title: 'The upstream refused the connection' },
-  unreachable: { outcome: 'fault', status: 502, title: 'The upstream is out of reach' },
+  unreachable: { outcome: 'fault', status: 502, title: 'The upstream is unreachable' },
   connect_timeout: { outcome: 'fault', status: 504, title: 'The upstream could not be reached in time' },
   dns: { outcome: 'fault', status: 502, title: 'The upstream could not be found' },
   tls: { outcome: 'fault', status: 502, title: 'No secure connection to the upstream' },
   /** It failed so often that it is not asked for a while. */
-  circuit_open: { outcome: 'fault', status: 503, title: 'The upstream is given time to recover' },
-  no_healthy_upstream: { outcome: 'fault', status: 503, title: 'No server of the upstream is well' },
+  circuit_open: { outcome: 'fault', status: 503, title: 'Upstream temporarily disabled (circuit open)' },
+  no_healthy_upstream: { outcome: 'fault', status: 503, title: 'No healthy upstream server' },
   // The upstream was asked and failed.
   reset: { outcome: 'fault', status: 502, title: 'The upstream broke the connection' },
-  bad_response: { outcome: 'fault', status: 502, title: 'The upstream gave an invalid answer' },
+  bad_response: { outcome: 'fault', status: 502, title: 'The upstream sent an invalid response' },
   response_timeout: { outcome: 'fault', status: 504, title: 'The upstream did not answer in time' },
   /** The upstream's own 5xx, passed on as it came. */
   upstream_5xx: { outcome: 'fault', status: 502, title: 'The upstream failed' },
@@ -53,7 +53,7 @@ export const REASONS = {
   no_route: { outcome: 'refusal', status: 404, title: 'No route matches this request' },
   method_not_allowed: { outcome: 'refusal', status: 405, title: 'The method is not allowed here' },
   /** An upstream that leads back here. */
-  loop_detected: { outcome: 'refusal', status: 508, title: 'The request goes round in a loop' },
+  loop_detected: { outcome: 'refusal', status: 508, title: 'Request loop detected' },
   forbidden: { outcome: 'refusal', status: 403, title: 'Not allowed' },
   unauthenticated: { outcome: 'refusal', status: 401, title: 'Credentials are missing or not valid' },
   limited: { outcome: 'refusal', status: 429, title: 'Too many requests' },

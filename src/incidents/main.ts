@@ -156,7 +156,7 @@ async function main(): Promise<void> {
   log.info({ event: 'listening', host: settings.host, port, url: `${publicUrl}/incidents` }, 'listening')
 
   const stop = async (signal: string): Promise<void> => {
-    log.info({ event: 'shutdown', signal }, 'handing on what is left')
+    log.info({ event: 'shutdown', signal }, 'delivering remaining alerts')
     server.close()
     await Promise.all(outboxes.map(outbox => outbox.close()))
     await incidents.close()

@@ -6,11 +6,11 @@ export function offendersPage(lists: readonly OffenderList[]): Html {
   const hit = lists.filter(({ limited }) => limited > 0).toSorted((a, b) => b.limited - a.limited)
   const rest = lists.length - hit.length
   return html`<h1>Limited clients</h1>
-    ${hit.map(section)} ${hit.length === 0 && html`<p>Nobody was over a limit since this replica began.</p>`}
+    ${hit.map(section)} ${hit.length === 0 && html`<p>No client has exceeded a limit since this replica started.</p>`}
     <p class="muted">
-      ${rest > 0 && `${rest} of ${lists.length} policies were not exceeded. `}Those who ran into a limit most often
-      since this replica began, dry runs included. Where a policy says <code>offenders: clear</code> they are shown as
-      they are, else as the same digest on every replica.
+      ${rest > 0 && `${rest} of ${lists.length} policies were not exceeded. `}The clients that exceeded a limit most
+      often since this replica started, dry runs included. With <code>offenders: clear</code> a policy shows them in
+      clear, otherwise as digests, which are the same on every replica.
     </p>`
 }
 

@@ -65,7 +65,7 @@ function refuse(access: Exclude<OpsAccess, 'granted'>, response: ServerResponse)
     sendJson(response, 403, {
       status: 'forbidden',
       reason:
-        'the ops port listens on more than loopback and no OPS_TOKEN is set: only /livez, /readyz and /metrics are open',
+        'no OPS_TOKEN is set and the ops port does not listen on loopback only: only /livez, /readyz and /metrics are open',
     })
     return
   }

@@ -4,7 +4,7 @@ import { duration } from '../pages/times'
 import { answerText, overloadText, textsAbout } from './route-wording'
 import type { ShownRoute } from './shown-route'
 
-const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Who', 'Where to', 'Limits', 'Timeouts']
+const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Access', 'Destination', 'Limits', 'Timeouts']
 
 /** The route table: what is asked for, and what becomes of it. */
 export function routesPage(routes: readonly ShownRoute[], overload: OverloadConfig): Html {
@@ -23,8 +23,8 @@ export function routesPage(routes: readonly ShownRoute[], overload: OverloadConf
       </table>
     </section>
     <p class="muted">
-      The table in force, in the order of the file. The most specific route wins, whatever the order; a path stands for
-      everything below it too, unless it is exact. ${shed !== undefined && `All of them: ${shed}.`}
+      The active route table, in the order of the file. The most specific route wins, in any order. A path also matches
+      everything below it, unless it is exact. ${shed !== undefined && `All routes: ${shed}.`}
     </p>`
 }
 
@@ -61,7 +61,7 @@ function who(route: ShownRoute): Content {
   return lines([isOpen && ANYBODY, ...texts])
 }
 
-const ANYBODY = html`<span class="muted">anybody</span>`
+const ANYBODY = html`<span class="muted">anyone</span>`
 
 function action(route: ShownRoute): Content {
   const { upstream, targets, maintenance, attempts } = route

@@ -42,8 +42,8 @@ function choice(name: (typeof CHOICES)[number], all: readonly TraceSummary[], ch
 }
 
 function emptyList(all: number): Html {
-  if (all > 0) return html`<p>None of the ${all} kept traces is like that.</p>`
-  return html`<p>Nothing is kept yet. A request that fails, is slow or is refused by a rate limit will be here.</p>`
+  if (all > 0) return html`<p>None of the ${all} kept traces matches.</p>`
+  return html`<p>No traces kept yet. Failing, slow and rate-limited requests will appear here.</p>`
 }
 
 function table(traces: readonly TraceSummary[], filter: TraceFilter): Html {

@@ -5,9 +5,9 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
   return html`<h1>Upstreams</h1>
     <section aria-label="Upstreams">${upstreamTable(upstreams)}</section>
     <p class="muted">
-      As this replica sees them. A target that fails repeatedly is ejected for a while (its circuit is open), one that
-      takes no connections until it takes one, and one whose health checks fail until they pass. When too few are left,
-      all that take connections are asked.
+      As this replica sees them. A target is ejected for some time after repeated failures (its circuit is open), until
+      it accepts a connection again, or until its health check passes. When too few targets are left, all that accept
+      connections get requests.
     </p>`
 }
 
@@ -46,8 +46,8 @@ function row({ name, panicking }: UpstreamState, target: TargetState): Html {
 function state({ healthy }: TargetState, panicking: boolean): Html {
   if (healthy) return html`<span class="outcome ok">in service</span>`
   return panicking
-    ? html`<span class="outcome refusal">not well, asked all the same</span>`
-    : html`<span class="outcome fault">left out</span>`
+    ? html`<span class="outcome refusal">unhealthy, still gets requests</span>`
+    : html`<span class="outcome fault">ejected</span>`
 }
 
 /** Only where something is wrong with the name. */

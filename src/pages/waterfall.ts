@@ -93,7 +93,7 @@ function bar({ startMs: from, durationMs, kind, isError, name }: ShownSpan, star
   const x = totalMs === 0 ? 0 : ((from - startMs) / totalMs) * 100
   const width = totalMs === 0 ? 100 : (durationMs / totalMs) * 100
   const colour = isError ? 'failed' : kind === 'server' || kind === 'client' ? kind : 'other'
-  const label = `${name}: begins after ${duration(from - startMs)}, takes ${duration(durationMs)}`
+  const label = `${name}: starts after ${duration(from - startMs)}, takes ${duration(durationMs)}`
   // Geometry in attributes, because the pages allow no inline style.
   return html`<svg class="bar" role="img" aria-label="${label}">
     ${TICKS.slice(1, -1).map(part => html`<line class="grid" x1="${part * 100}%" x2="${part * 100}%" y1="0" y2="100%" />`)}
@@ -115,7 +115,7 @@ function status({ attributes }: ShownSpan): Html | undefined {
 
 function inside({ attributes, events, spanId, parentSpanId, scope, ...span }: ShownSpan, startMs: number): Html {
   const ids: ShownAttribute[] = [
-    ['begins after', duration(span.startMs - startMs)],
+    ['starts after', duration(span.startMs - startMs)],
     ['span id', spanId],
     ['parent', parentSpanId ?? 'none'],
     ...(scope === undefined ? [] : [['made by', scope] as const]),

@@ -31,11 +31,11 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   const { server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs } = options
   if (delayMs > 0) await delay(delayMs)
   const finished = await closeWithin(server, settings.shutdownTimeoutMs, gateway.abortAll)
-  if (!finished) log.warn({ event: 'shutdown' }, 'requests still in flight were cut off')
+  if (!finished) log.warn({ event: 'shutdown' }, 'requests in flight were aborted')
   await gateway.close()
   redis?.close()
   const told = await flushTelemetry(TELEMETRY_FLUSH_MS)
-  if (!told) log.warn({ event: 'shutdown' }, 'the last telemetry could not be delivered')
+  if (!told) log.warn({ event: 'shutdown' }, 'the last telemetry could not be exported')
   opsServer.close()
   opsServer.closeAllConnections()
   log.info({ event: 'stopped' }, 'stopped')

@@ -114,8 +114,8 @@ export class Configuration {
       for (const change of changes) log.info({ event: 'config' }, change)
       for (const sentence of needRestart) log.warn({ event: 'config' }, sentence)
       const line = { event: 'config', result: 'success', cause, changes: changes.length, sha256: config.sha256 }
-      const but = needRestart.length > 0 ? ', but for what takes effect with a restart' : ''
-      log.info(line, `the configuration was read again and is in force${but}`)
+      const but = needRestart.length > 0 ? ', except settings that need a restart' : ''
+      log.info(line, `new configuration is active${but}`)
     } catch (error) {
       this.#refuse(cause, [{ where: 'gateway', problem: toError(error).message }])
     }
@@ -129,33 +129,33 @@ export class Configuration {
     for (const problem of problems) logProblem(log, problem)
     const errors = problems.filter(isError).length
     const line = { event: 'config', result: 'refused', cause, problems: errors, sha256: this.#config.sha256 }
-    log.error(line, 'the new configuration was refused; the one before stays in force')
+    log.error(line, 'new configuration refused; the previous one stays active')
   }
 
   #createInstruments(): Counter {
     const meter = metrics.getMeter(SCOPE_NAME)
     meter
-      .createObservableGauge(METRIC_CONFIG_INFO, { description: 'Checksum of the configuration in force' })
+      .createObservableGauge(METRIC_CONFIG_INFO, { description: 'Checksum of the active configuration' })
       .addCallback(result => result.observe(1, { sha256: this.#config.sha256 }))
     meter
-      .createObservableGauge(METRIC_SLO_INFO, { description: 'Checksum of the service level objectives in force' })
+      .createObservableGauge(METRIC_SLO_INFO, { description: 'Checksum of the active service level objectives' })
       .addCallback(result => {
         if (this.#sloHash !== undefined) result.observe(1, { [ATTR_SLO_HASH]: this.#sloHash })
       })
     meter
       .createObservableGauge(METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL, {
-        description: '1 while the configuration file that was last read is in force, 0 after one was refused',
+        description: '1 if the last configuration file read is active, 0 if it was refused',
       })
       .addCallback(result => result.observe(this.#wasSuccessful ? 1 : 0))
     meter
       .createObservableGauge(METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP, {
         unit: 's',
-        description: 'When the configuration in force was read, in seconds since 1970',
+        description: 'When the active configuration was read, in seconds since 1970',
       })
       .addCallback(result => result.observe(this.#successAt))
     const reloads = meter.createCounter(METRIC_CONFIG_RELOADS, {
       unit: '{reload}',
-      description: 'Times that the configuration file was read again',
+      description: 'Reloads of the configuration file',
     })
     // A series that is born with its first refusal hides it from `increase()`.
     for (const result of ['success', 'refused']) reloads.add(0, { [ATTR_CONFIG_RESULT]: result })

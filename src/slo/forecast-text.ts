@@ -29,7 +29,7 @@ function consequence(objective: Objective, rate: number): string {
   const burns = `burns ${times(burnRate)} too fast`
   if (page) return `${burns}, pages ${after(page, objective)}`
   if (ticket) return `${burns}, makes a ticket ${after(ticket, objective)}`
-  return `${burns}, and is not told`
+  return `${burns}, and sends no message`
 }
 
 function after({ afterMinutes, budgetSpent }: ForecastAlert, { windowMs }: Objective): string {

@@ -138,7 +138,7 @@ function parseNumber(found: unknown): Parsed<number> {
 
 function parseLeftOut(found: unknown): Parsed<false> {
   if (found === false) return { value: false }
-  return refuse('does not say what to change', 'a map with for and thresholds, or false')
+  return refuse('changes nothing', 'a map with for and thresholds, or false')
 }
 
 function parseFormat(found: unknown): Parsed<RuleFormat> {

@@ -9,21 +9,21 @@ function percentage(description: string, example: number): z.ZodType<number> {
 }
 
 export const latencyThreshold = durationField(
-  'How long a good request may take, from its first byte to the last of its response. At most 8 different thresholds in a file beside the boundaries that the duration histogram has anyway.',
+  'Maximum duration of a fast request, from its first byte to the last byte of its response. At most 8 different thresholds per file besides the default boundaries of the duration histogram.',
   { atLeast: '5ms', atMost: '10m' },
 )
 
-const budgetWindow = durationField('The period that the error budget is for.', { atLeast: '7d', atMost: '90d' })
+const budgetWindow = durationField('The period of the error budget.', { atLeast: '7d', atMost: '90d' })
 
 const objectives = z.strictObject({
   availability: percentage(
-    'Percent of the requests that were let through and must not end in a fault (a 5xx, a timeout, a broken response). Refused requests (4xx, limits) and clients that left are not counted.',
+    'Percentage of requests that must not end in a fault (a 5xx, a timeout, a broken response). Refused requests (4xx, limits) and closed clients are not counted.',
     99.9,
   ).optional(),
   latency: z
     .strictObject({
       threshold: latencyThreshold,
-      target: percentage('Percent of the requests that must be faster than the threshold.', 99),
+      target: percentage('Percentage of requests that must be faster than the threshold.', 99),
     })
     .optional()
     .meta({ description: 'Event streams, WebSockets and faults are not counted.' }),
@@ -45,11 +45,11 @@ const noObjectives = field(parseNoObjectives, { description: 'No objectives.', a
 export const routeSloSchema = z
   .union([objectives, noObjectives])
   .optional()
-  .meta({ description: "Objectives of this route, each key in place of the file's; false: none." })
+  .meta({ description: "Objectives of this route; each key replaces the file's. `false`: none." })
 
 function parseNoObjectives(found: unknown): Parsed<false> {
   if (found === false) return { value: false }
-  return refuse('does not say what is promised', 'a map with availability, latency and window, or false')
+  return refuse('sets no objective', 'a map with availability, latency and window, or false')
 }
 
 type Objectives = z.output<typeof objectives>

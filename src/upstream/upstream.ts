@@ -144,7 +144,7 @@ export class Upstream {
     const { origin, circuit } = target
     if (circuit === undefined || circuit.state === previous) return
     const line = { event: 'upstream', upstream: this.name, target: origin, circuit: circuit.state }
-    if (circuit.state === 'half_open') this.#log.info(line, 'target is tried again')
+    if (circuit.state === 'half_open') this.#log.info(line, 'target tested: circuit half open')
     if (circuit.state === 'closed') this.#log.info(line, 'target reinstated')
     else if (circuit.isDown) this.#log.warn(line, 'target ejected: it takes no connections')
     else if (circuit.state === 'open') this.#log.warn(line, 'target ejected after repeated failures')
@@ -156,10 +156,13 @@ export class Upstream {
     const { origin, healthCheck } = target
     const line = { event: 'upstream', upstream: this.name, target: origin, healthy: healthCheck?.isHealthy }
     if (healthCheck?.isHealthy) {
-      return this.#log.info(line, `target is well${isFirst ? '' : ' again'}, health checks say`)
+      return this.#log.info(
+        line,
+        isFirst ? 'target passed its first health check' : 'target passed its health check again',
+      )
     }
     if (!isFirst) countEjection(target, 'health_check')
-    this.#log.warn({ ...line, failure: healthCheck?.lastFailure }, 'target is not well, health checks say: left out')
+    this.#log.warn({ ...line, failure: healthCheck?.lastFailure }, 'target failed its health check')
   }
 
   /** Once for each outage of the name server, not for each look-up. */

@@ -76,7 +76,7 @@ describe('when the upstream answers', () => {
     const seen = pipeline.counted.length
     const answer = await send(pipeline.port, '/app')
     assert.equal(answer.status, 502)
-    assert.equal(problemOf(answer)['title'], 'The upstream gave an invalid answer')
+    assert.equal(problemOf(answer)['title'], 'The upstream sent an invalid response')
     return { outcome: (await pipeline.ended(seen + 1)).at(-1), log: pipeline.logs.at(-1) }
   }
 

@@ -259,7 +259,7 @@ describe('entrypoint.tls in gateway.yaml', () => {
       [{ cert }, /^gateway\.yaml entrypoint\.tls.*key.* is missing/],
       [{ cert: missing, key }, /^gateway\.yaml entrypoint\.tls\.cert .* is not there/],
       [{ cert: temporaryFolder(), key }, /tls\.cert .* cannot be read \(EISDIR\)/],
-      [{ cert: key, key }, /^gateway\.yaml entrypoint\.tls\.cert .* has none of what it should hold/],
+      [{ cert: key, key }, /^gateway\.yaml entrypoint\.tls\.cert .* does not contain what is expected/],
       [{ cert, key: other.keyFile }, /^gateway\.yaml entrypoint\.tls\.key .* is not the key of this certificate/],
       [{ cert, key, minVersion: '1.1' }, /^gateway\.yaml entrypoint\.tls\.minVersion .* is not a version of TLS/],
     ] as const) {

@@ -238,9 +238,9 @@ describe('the ops port', () => {
       for (const path of ['/routes', '/upstreams', '/offenders', '/traces', '/metrics', '/livez', '/readyz']) {
         assert.ok(text.includes(`href="${path}"`), path)
       }
-      assert.match(text, /All well/)
+      assert.match(text, /No problems/)
       notReady = 'draining'
-      assert.match((await page('/status')).text, /Takes no requests: draining/)
+      assert.match((await page('/status')).text, /Not ready: draining/)
     })
   })
 

@@ -69,7 +69,7 @@ describe('the status page', () => {
     return (await fetch(url + path, { headers: BROWSER })).text()
   }
 
-  it('is well where nothing is wrong, before the first request too', async () => {
+  it('reports no problems before the first request', async () => {
     const url = await start()
     const status = await json(url)
     assert.deepEqual([status.status, status.concerns, status.inFlight], ['ok', [], 0])
@@ -80,7 +80,7 @@ describe('the status page', () => {
         ['search', '/search/:index', 0],
       ],
     )
-    assert.match(await page(url), /All well/)
+    assert.match(await page(url), /No problems/)
   })
 
   it('says what came in over the last minutes, route by route, the failing one first', async () => {
@@ -134,7 +134,7 @@ describe('the status page', () => {
     assert.doesNotMatch(await page(url, '/routes'), /http-equiv="refresh"/)
   })
 
-  it('says which targets get no requests', async () => {
+  it('names the upstreams with ejected targets', async () => {
     const connections = { open: 0, free: 0, waitingCalls: 0 }
     const target = { target: 'http://127.0.0.1:9001', healthy: true, activeCalls: 0, connections }
     const out = { ...target, target: 'http://127.0.0.1:9002', healthy: false, circuit: 'open' as const }
@@ -148,12 +148,12 @@ describe('the status page', () => {
     assert.deepEqual(
       concerns.map(({ text }) => text),
       [
-        'Upstream orders: 1 of 2 targets gets no requests',
-        'Upstream search: 2 of 2 targets are not well, so all are asked',
+        'Upstream orders: 1 of 2 targets is ejected',
+        'Upstream search: 2 of 2 targets are unhealthy, so all get requests',
       ],
     )
-    assert.match(await page(url, '/upstreams'), /left out/)
-    assert.match(await page(url, '/upstreams'), /not well, asked all the same/)
+    assert.match(await page(url, '/upstreams'), /ejected/)
+    assert.match(await page(url, '/upstreams'), /unhealthy, still gets requests/)
   })
 
   it('says what limits are counted in, and since when Redis is away', async () => {
@@ -169,13 +169,13 @@ describe('the status page', () => {
       isUsable: false,
       outage: { since: new Date(sinceMs).toISOString(), reason: 'ECONNREFUSED' },
     })
-    assert.match(status.concerns[0]?.text ?? '', /^Redis is of no use since \d\d:\d\d:\d\d UTC, for 1 min 30 s/)
+    assert.match(status.concerns[0]?.text ?? '', /^Redis unavailable since \d\d:\d\d:\d\d UTC, for 1 min 30 s/)
     assert.match(await page(url), /ECONNREFUSED/)
     redis = undefined
     assert.match(await page(url), /limits are counted in the memory of this replica/)
   })
 
-  it('follows the configuration in force, and says when one was refused', async () => {
+  it('shows the active configuration, and says when a new one was refused', async () => {
     let state: ConfigurationState = quietSources().configuration()
     const url = await start({ configuration: () => state })
     const first = (await json(url)).configuration
@@ -203,7 +203,7 @@ describe('the status page', () => {
   it('says that no requests are taken, and why', async () => {
     const url = await start({ notReady: () => 'draining' })
     assert.equal((await json(url)).status, 'not_ready')
-    assert.match(await page(url), /Takes no requests: draining/)
+    assert.match(await page(url), /Not ready: draining/)
   })
 
   it('lists no more routes than a person reads, those that fail in any case', async () => {

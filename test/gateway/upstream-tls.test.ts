@@ -136,7 +136,7 @@ describe('the files for TLS to an upstream', () => {
 
   const wrong: readonly (readonly [string, object, string])[] = [
     ['missing', { ca: '/no/such/file.pem' }, 'tls.ca: is not there'],
-    ['of another kind', { ca: one.keyFile }, 'tls.ca: has none of what it should hold'],
+    ['of another kind', { ca: one.keyFile }, 'tls.ca: does not contain what is expected'],
     ['of a folder', { ca: '/' }, 'tls.ca: cannot be read (EISDIR)'],
     ['a key alone', { key: one.keyFile }, 'tls.key: has no "cert" beside it'],
     ['a certificate alone', { cert: one.certFile }, 'tls.cert: has no "key" beside it'],
@@ -153,9 +153,9 @@ describe('the files for TLS to an upstream', () => {
     })
   }
 
-  it('are of no use where no target is https', () => {
+  it('have no effect if no target uses https', () => {
     assert.deepEqual(problemsOf({ ca: authority.certFile }, 'http://orders.internal'), [
-      'tls: is of no use: no target is https',
+      'tls: has no effect: no target uses https',
     ])
   })
 })

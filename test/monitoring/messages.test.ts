@@ -165,9 +165,9 @@ describe('messages about alerts', function () {
     const { message, mail } = await messagesTitled('[RESOLVED] GatewayHttp500Spike /api/orders')
 
     assert.equal(message.color, '#2eb67d')
-    assert.match(message.text, /^Over after 12m34s\.$/m)
+    assert.match(message.text, /^Resolved after 12m34s\.$/m)
     assert.doesNotMatch(message.text, /Runbook|Silence|failed/)
-    assert.match(mail.text ?? '', /^Over after 12m34s\.$/m)
+    assert.match(mail.text ?? '', /^Resolved after 12m34s\.$/m)
   })
 
   it('say at the end how many requests failed, and lead to the incident', async () => {
@@ -183,9 +183,9 @@ describe('messages about alerts', function () {
     const { message, mail } = await messagesTitled('[RESOLVED] GatewayHttp500Spike /api/orders')
     assert.match(
       message.text,
-      /^Over after 12m34s, 1234 requests failed\. <https:\/\/incidents\.example\/incidents\/7\|Incident>$/m,
+      /^Resolved after 12m34s, 1234 requests failed\. <https:\/\/incidents\.example\/incidents\/7\|Incident>$/m,
     )
-    assert.match(mail.text ?? '', /^Over after 12m34s, 1234 requests failed\.\nIncident: https:/m)
+    assert.match(mail.text ?? '', /^Resolved after 12m34s, 1234 requests failed\.\nIncident: https:/m)
     assert.match(
       String(mail.html),
       /12m34s, 1234 requests failed<.*\n.*href="https:\/\/incidents\.example\/incidents\/7"/,

@@ -131,8 +131,8 @@ describe('Prometheus rules', () => {
     assert.deepEqual(odd, [])
   })
 
-  it('lists every alert in docs/operations.md as it is', () => {
-    const table = read('docs/operations.md')
+  it('lists every alert in docs/alerts.md as it is', () => {
+    const table = read('docs/alerts.md')
     for (const { alert, labels, for: hold } of ruleFiles().flatMap(alertsIn)) {
       const row = table.split('\n').find(line => line.startsWith(`| [${alert}](`))
       assert.ok(row !== undefined, `${alert} is not in the table`)

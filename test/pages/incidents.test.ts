@@ -151,7 +151,7 @@ describe('the incident pages in a browser', function () {
   })
 
   for (const [mode, note] of [
-    ['hangs', 'Prometheus does not answer at the moment'],
+    ['hangs', 'Prometheus does not answer'],
     ['knows nothing', 'Prometheus has nothing of that time (any more)'],
   ] as const) {
     it(`draws the recorded curve when Prometheus ${mode}, and says so`, async () => {

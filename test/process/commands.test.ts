@@ -38,7 +38,7 @@ describe('myesi-gateway check', () => {
   it('says that a file will do, and ends with 0', async () => {
     const file = fileWith(GOOD)
     const child = await run('check', file)
-    assert.deepEqual(child.lines, [`${file} will do: 2 routes, 1 upstream.`])
+    assert.deepEqual(child.lines, [`${file} is valid: 2 routes, 1 upstream.`])
     assert.equal((await child.exited).code, 0)
   })
 
@@ -70,7 +70,7 @@ describe('myesi-gateway routes', () => {
         ['all', 'any', 'any', '/:path', '→ orders', '-', '-'],
       ],
     )
-    assert.ok(child.lines.includes('All of them: 503 above 10000 requests at once or 500ms of event loop delay.'))
+    assert.ok(child.lines.includes('All routes: 503 above 10000 requests at once or 500ms of event loop delay.'))
   })
 })
 

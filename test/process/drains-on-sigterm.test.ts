@@ -118,7 +118,7 @@ describe('a gateway that is told to stop', () => {
     assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
     const took = performance.now() - started
     assert.ok(took >= 450 && took < 6_000, `${took} ms`)
-    assert.ok(gateway.logs.some(entry => entry['msg'] === 'requests still in flight were cut off'))
+    assert.ok(gateway.logs.some(entry => entry['msg'] === 'requests in flight were aborted'))
     const ends = gateway.logs.filter(entry => entry['path'] === '/app').map(entry => entry['reason'])
     assert.deepEqual(ends, ['draining', 'draining'])
     tunnel.destroy()
@@ -161,7 +161,7 @@ describe('a gateway that is told to stop', () => {
     await isDraining()
     gateway.process.signal('SIGTERM')
     assert.deepEqual(await gateway.process.exited, { code: 1, signal: null })
-    assert.equal(gateway.logs.at(-1)?.['msg'], 'stopped without waiting')
+    assert.equal(gateway.logs.at(-1)?.['msg'], 'stopped at once after a second signal')
     client.destroy()
   })
 

@@ -99,7 +99,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
       [
         ['info', 'entrypoint changed: maxConnections added: 50'],
         ['info', 'route "app" changed: match.path /one → /two'],
-        ['info', 'the configuration was read again and is in force'],
+        ['info', 'new configuration is active'],
       ],
     )
     assert.deepEqual([lines().at(-1)?.['cause'], lines().at(-1)?.['changes']], ['file', 2])
@@ -116,7 +116,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     assert.match(said[0]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.balance: .*did you mean: round-robin/)
     assert.match(said[1]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.panicThreshold: /)
     assert.match(said[2]!, /^warn .*lets nobody pass/)
-    assert.equal(said[3], 'error the new configuration was refused; the one before stays in force')
+    assert.equal(said[3], 'error new configuration refused; the previous one stays active')
     assert.equal(lines().at(-1)?.['problems'], 2)
     assert.equal(await serves('/one'), true)
 
@@ -237,8 +237,8 @@ describe('the gateway file, written anew while the gateway runs', () => {
       writeFileSync(gateway.configFile, file('/one', entrypoint))
       await reloaded('success', reload)
       assert.deepEqual(warnings(), expected)
-      const all = 'the configuration was read again and is in force'
-      const but = reload === 2 ? '' : ', but for what takes effect with a restart'
+      const all = 'new configuration is active'
+      const but = reload === 2 ? '' : ', except settings that need a restart'
       assert.equal(lines().at(-1)?.['msg'], `${all}${but}`)
     }
   })

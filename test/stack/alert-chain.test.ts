@@ -92,7 +92,7 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
 
   it('tells when the 500s are over', async () => {
     const over = await alerting.told(title => title.startsWith('[RESOLVED] GatewayHttp500Spike'))
-    assert.match(over.slack.text, /Over after \d+s/)
+    assert.match(over.slack.text, /Resolved after \d+s/)
   })
 
   function firing(alert: string): Promise<Told> {

@@ -109,7 +109,7 @@ describe('the alert of a gateway without its Redis', function () {
       await until(async () => !(await degraded(pair)), { what: `${name}: over` })
     }
     // All are one message: it is over when the last of them is.
-    await until(() => told('RESOLVED').every(text => text.includes('Over after')), {
+    await until(() => told('RESOLVED').every(text => text.includes('Resolved after')), {
       what: 'told that all of it is over',
       timeoutMs: 60_000,
     })

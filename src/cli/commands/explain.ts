@@ -7,17 +7,17 @@ import { fileOf, readConfig } from '../read-config'
 
 const USAGE = `myesi-gateway explain [METHOD] URL [-H 'name: value']... [--from ADDRESS] [--file FILE]
 
-Says what the gateway would do with a request, and why: which route gets it and which others match, what becomes of its
-path, which limits it meets, where it goes; or why it is refused. Nothing is sent to anybody.
+Says what the gateway would do with a request, and why: which route it matches and which others match too, how its path
+is rewritten, which limits apply, and where it is forwarded; or why it is refused. No request is sent.
 
   myesi-gateway explain GET https://shop.example/api/orders/7
   myesi-gateway explain POST http://localhost:8000/api/orders -H 'x-version: 2' --from 203.0.113.7
 
   -H, --header   a field of the request; may be repeated
-  --from         address of whoever connects to the gateway; default 127.0.0.1
-  --file         the gateway.yaml; default: the one that GATEWAY_CONFIG names, else gateway.yaml
+  --from         address of the client that connects; default 127.0.0.1
+  --file         the gateway.yaml; default: the file in GATEWAY_CONFIG, or gateway.yaml
 
-Exit code: 0 whatever becomes of the request, ${EXIT_CONFIG} for a file that will not do, ${EXIT_USAGE} for such arguments.`
+Exit code: 0 for every answer about the request, ${EXIT_CONFIG} for an invalid file, ${EXIT_USAGE} for wrong arguments.`
 
 export const command = defineCommand({
   usage: USAGE,

@@ -75,6 +75,6 @@ export function describe(curve: Curve, dots: number): string {
   return [
     `From ${clock(startMs)} to ${clock(endMs)} UTC.`,
     `Highest: ${valueText(highest, curve.unit)} at ${clock(at)}; last: ${valueText(last, curve.unit)}.`,
-    ...(dots > 0 ? [`${dots} requests that prove it are links to their traces.`] : []),
+    ...(dots > 0 ? [`${dots} failing requests link to their traces.`] : []),
   ].join(' ')
 }

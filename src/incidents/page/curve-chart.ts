@@ -114,10 +114,10 @@ export function chartLegend(chart: Chart): Html {
       dots.length > 0 &&
       html`<li>
         <svg width="12" height="12" aria-hidden="true"><circle class="dot" cx="6" cy="6" r="4.5" /></svg>
-        a request that proves it; follow it to its trace
+        an example request, with a link to its trace
       </li>`
     }
-    ${changes.length > 0 && html`<li><span class="change" aria-hidden="true">◆</span> something changed</li>`}
+    ${changes.length > 0 && html`<li><span class="change" aria-hidden="true">◆</span> a change</li>`}
   </ul>`
 }
 

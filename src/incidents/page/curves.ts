@@ -82,9 +82,9 @@ async function drawn(
   try {
     const curve = alert && (await fetchCurve(alert, range, prometheus, signal))
     if (curve !== undefined) return { curve, note: undefined }
-    return { curve: recorded, note: 'Prometheus has nothing of that time (any more)' }
+    return { curve: recorded, note: 'Prometheus has no data for that time' }
   } catch {
-    return { curve: recorded, note: 'Prometheus does not answer at the moment' }
+    return { curve: recorded, note: 'Prometheus does not answer' }
   }
 }
 

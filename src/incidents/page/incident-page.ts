@@ -36,7 +36,7 @@ export function incidentPage(view: IncidentView): Page {
       ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
-          Times are UTC; this page was made at ${clock(view.now)}. Incident <code>${incident.id}</code>, also
+          Times are UTC; page created at ${clock(view.now)}. Incident <code>${incident.id}</code>, also
           <a href="?format=json">as JSON</a> and as <a href="?format=markdown">the beginning of a post-mortem</a>.
         </p>
       </footer>
@@ -58,7 +58,7 @@ function heading(view: IncidentView): Html {
 function timelineSection({ timeline }: Story): Html | undefined {
   if (timeline.length === 0) return undefined
   return html`<section aria-labelledby="timeline">
-    <h2 id="timeline">What happened when</h2>
+    <h2 id="timeline">Timeline</h2>
     <ol class="timeline">
       ${timeline.map(({ timeMs, kind, what }) => html`<li class="${kind}">${timeElement(timeMs)} <span>${what}</span></li>`)}
     </ol>
@@ -74,13 +74,13 @@ function missingSection({ story, incident, now }: IncidentView): Html | undefine
     ...story.missing,
     ...without.map(alert =>
       now - incident.openedAtMs < GATHERING_MS
-        ? `The evidence of ${nameOf(alert)} is being gathered; load this page again.`
-        : `No evidence was gathered for ${nameOf(alert)}.`,
+        ? `Evidence of ${nameOf(alert)} is being gathered; reload this page.`
+        : `No evidence for ${nameOf(alert)}.`,
     ),
   ]
   if (lines.length === 0) return undefined
   return html`<section aria-labelledby="missing">
-    <h2 id="missing">What could not be found out</h2>
+    <h2 id="missing">Missing evidence</h2>
     <ul class="missing">
       ${lines.map(line => html`<li>${line}</li>`)}
     </ul>

@@ -20,7 +20,7 @@ export function listPage(incidents: readonly Incident[], now: number): Page {
     body: html`<main>
       <h1>Incidents</h1>
       <p class="muted">
-        ${open === 0 ? 'None is open.' : `${open} open.`} Times are UTC; this page was made at ${clock(now)}.
+        ${open === 0 ? 'No open incidents.' : `${open} open.`} Times are UTC; page created at ${clock(now)}.
       </p>
       ${
         incidents.length === 0

@@ -16,12 +16,12 @@ export function numberSection({ incident }: IncidentView): Html | undefined {
   }
   if (rows.size === 0) return undefined
   return html`<section aria-labelledby="numbers">
-    <h2 id="numbers">In numbers</h2>
+    <h2 id="numbers">Numbers</h2>
     <table>
       <thead>
         <tr>
-          <th scope="col">Of what</th>
-          <th scope="col">How many</th>
+          <th scope="col">Measure</th>
+          <th scope="col">Value</th>
         </tr>
       </thead>
       <tbody>

@@ -24,7 +24,7 @@ export interface PagesOptions {
 
 /** Incidents on the list: those that are open, and the newest others. */
 const LISTED = 100
-const GONE = 'No such incident is remembered (any more).'
+const GONE = 'There is no such incident, or it is no longer stored.'
 
 /** `GET /incidents` and `GET /incidents/{id}`: as a page for browsers, as JSON for everybody else. */
 export function createPages({ incidents, prometheus, gatewayJob, places }: PagesOptions) {

@@ -7,12 +7,12 @@ import type { IncidentView } from './incident-view'
 export function signatureSection({ story: { signatures, countedUntilMs }, now }: IncidentView): Html | undefined {
   if (signatures.length === 0) return undefined
   return html`<section aria-labelledby="signatures">
-    <h2 id="signatures">How it fails</h2>
+    <h2 id="signatures">Failures by cause</h2>
     <table class="signatures">
       <thead>
         <tr>
           <th scope="col">Share of failures</th>
-          <th scope="col">What happens</th>
+          <th scope="col">Failure</th>
         </tr>
       </thead>
       <tbody>

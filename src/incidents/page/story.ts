@@ -107,8 +107,8 @@ function mergeTraces(alerts: readonly IncidentAlert[]): ProvingTrace[] {
 const FAILING: ReadonlyMap<string, readonly [string, string]> = new Map([
   ['faults', ['fail', 'failed']],
   ['rate-limit', ['are over their rate limit', 'were over their rate limit']],
-  ['load', ['are turned away', 'were turned away']],
-  ['refusals', ['are turned down', 'were turned down']],
+  ['load', ['are shed', 'were shed']],
+  ['refusals', ['are refused', 'were refused']],
 ])
 
 function whatBroke(main: IncidentAlert | undefined, signatures: readonly Signature[], isOpen: boolean): string {

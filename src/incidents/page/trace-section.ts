@@ -14,7 +14,7 @@ export function traceSection({ story, places }: IncidentView): Html | undefined 
   if (traces.length === 0) return undefined
   const first = traces.find(({ spans }) => spans.length > 0)
   return html`<section aria-labelledby="traces">
-    <h2 id="traces">Requests that prove it</h2>
+    <h2 id="traces">Example requests</h2>
     ${traceList(traces.slice(0, MAX_TRACES), first, places)}
     ${
       traces.length > MAX_TRACES &&
@@ -47,7 +47,9 @@ function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
       ${
         trace.spans.length > 0
           ? waterfall(trace.spans.map(toShownSpan))
-          : html`<p class="note small">Known by its exemplar only: nobody had the trace when it was asked for.</p>`
+          : html`<p class="note small">
+              Only its exemplar is known: neither a gateway nor a trace backend had the trace.
+            </p>`
       }
     </details>
   </li>`

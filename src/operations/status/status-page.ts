@@ -15,13 +15,13 @@ import {
 } from './traffic-charts'
 
 export interface StatusPageOptions {
-  /** The route whose curves are shown large, in the place of all. */
+  /** The route whose curves are shown large, instead of those of all routes. */
   readonly curves: { readonly route: string; readonly slots: readonly Traffic[] } | undefined
   readonly refreshes: boolean
   readonly everySeconds: number
 }
 
-/** How the replica is, on one page: first whether somebody has to do something, then the numbers, then where to look. */
+/** The state of the replica on one page: first problems, then numbers, then details. */
 export function statusPage(status: Status, options: StatusPageOptions): Html {
   return html`${heading(status, options)} ${tiles(status)} ${curves(status, options)} ${routes(status, options)}
     <div class="cards">${upstreams(status)} ${failures(status)} ${limited(status.limited)} ${replica(status)}</div>
@@ -41,10 +41,10 @@ function heading(status: Status, { curves: focus, refreshes, everySeconds }: Sta
   } = status
   const [kind, word, title] =
     notReady !== undefined
-      ? ['bad', 'not ready', `Takes no requests: ${notReady}`]
+      ? ['bad', 'not ready', `Not ready: ${notReady}`]
       : concerns.length > 0
         ? ['warn', 'attention', concerns.length === 1 ? 'One thing to look at' : `${concerns.length} things to look at`]
-        : ['good', 'ready', 'All well']
+        : ['good', 'ready', 'No problems']
   const query = new URLSearchParams(focus && { route: focus.route })
   if (refreshes) query.set('refresh', 'off')
   return html`<div class="heading ${kind}">
@@ -74,17 +74,17 @@ function tiles({ traffic: { all }, inFlight, upstreams: states, redis }: Status)
   const well = targets.filter(({ healthy }) => healthy).length
   return html`<dl class="tiles">
     ${tile('Requests', `${short(all.perSecond)}/s`, `${all.requests} in 15 minutes`)}
-    ${tile('Failed', share(all.faults, all.requests), `${all.faults} requests`, all.faults > 0 && 'bad-text')}
-    ${tile('Turned down', share(all.refusals, all.requests), `${all.refusals} requests`, all.refusals > 0 && 'warn-text')}
+    ${tile('Faults', share(all.faults, all.requests), `${all.faults} requests`, all.faults > 0 && 'bad-text')}
+    ${tile('Refusals', share(all.refusals, all.requests), `${all.refusals} requests`, all.refusals > 0 && 'warn-text')}
     ${tile('Latency p95', milliseconds(all.p95Ms), `p99 ${milliseconds(all.p99Ms)}`)}
     ${tile('In flight', String(inFlight), 'at this moment')}
     ${tile('Targets', `${well} of ${targets.length}`, 'in service', well < targets.length && 'bad-text')}
     ${
       redis === undefined
-        ? tile('Limits', 'memory', 'of this replica')
+        ? tile('Limits', 'memory', 'per replica')
         : redis.isUsable
-          ? tile('Limits', 'Redis', 'shared by replicas')
-          : tile('Limits', 'degraded', 'Redis is of no use', 'bad-text')
+          ? tile('Limits', 'Redis', 'shared by all replicas')
+          : tile('Limits', 'degraded', 'Redis unavailable', 'bad-text')
     }
   </dl>`
 }
@@ -129,8 +129,8 @@ function routes(status: Status, { curves: focus }: StatusPageOptions): Html {
           <th scope="col" class="picture">Requests</th>
           <th scope="col" class="number">per s</th>
           <th scope="col" class="number">all</th>
-          <th scope="col" class="number">failed</th>
-          <th scope="col" class="number">turned down</th>
+          <th scope="col" class="number">faults</th>
+          <th scope="col" class="number">refusals</th>
           <th scope="col" class="picture">Latency</th>
           <th scope="col" class="number">p50</th>
           <th scope="col" class="number">p95</th>
@@ -142,7 +142,7 @@ function routes(status: Status, { curves: focus }: StatusPageOptions): Html {
       </tbody>
     </table>
     <p class="more">
-      <a href="/routes">All routes and what they do</a
+      <a href="/routes">All routes and their policies</a
       >${routesLeftOut > 0 && `; ${routesLeftOut} more are not shown here`}
     </p>
   </section>`
@@ -168,8 +168,8 @@ function routeRow(route: RouteTraffic, index: number, { traffic, timeMs: endMs }
       ${isIdle ? html`<span class="muted">idle</span>` : short(route.perSecond)}
     </td>
     <td class="number" data-label="in 15 minutes">${!isIdle && requests}</td>
-    <td class="number" data-label="failed">${failedLink(route)}</td>
-    <td class="number" data-label="turned down">${!isIdle && share(refusals, requests)}</td>
+    <td class="number" data-label="faults">${failedLink(route)}</td>
+    <td class="number" data-label="refusals">${!isIdle && share(refusals, requests)}</td>
     <td class="picture wide" data-label="">${!isIdle && latencySpark(curve)}</td>
     <td class="number" data-label="p50">${!isIdle && milliseconds(route.p50Ms)}</td>
     <td class="number" data-label="p95">${!isIdle && milliseconds(route.p95Ms)}</td>
@@ -195,7 +195,7 @@ function failures({ failures: found, timeMs }: Status): Html {
     <h2 id="failures"><a href="/traces?outcome=fault">Last failures</a></h2>
     ${
       found.length === 0
-        ? html`<p class="muted">None is kept. A request that fails will be here, with where its time went.</p>`
+        ? html`<p class="muted">No failures kept. A failing request will appear here with its trace.</p>`
         : html`<table>
             <thead>
               <tr>
@@ -228,7 +228,7 @@ function limited(clients: readonly LimitedClient[]): Html {
     <h2 id="limited"><a href="/offenders">Limited most often</a></h2>
     ${
       clients.length === 0
-        ? html`<p class="muted">Nobody was over a limit since this replica began.</p>`
+        ? html`<p class="muted">No client has exceeded a limit since this replica started.</p>`
         : html`<table>
             <thead>
               <tr>
@@ -265,7 +265,7 @@ function replica({ replica: self, configuration: state, redis, timeMs }: Status)
       <dd>${host}, process ${pid}</dd>
       <dt>Started</dt>
       <dd>${timeElement(startedAtMs, clockOrDate(startedAtMs, timeMs))} UTC, ${lasted(timeMs - startedAtMs)} ago</dd>
-      <dt id="configuration">In force</dt>
+      <dt id="configuration">Active configuration</dt>
       <dd>
         ${file}, <a href="/routes">${count} ${count === 1 ? 'route' : 'routes'}</a>, SHA-256
         <code>${sha256.slice(0, 12)}</code>, since ${timeElement(sinceMs, clockOrDate(sinceMs, timeMs))} UTC
@@ -279,16 +279,16 @@ function replica({ replica: self, configuration: state, redis, timeMs }: Status)
 }
 
 function reload(last: Status['configuration']['lastReload'], now: number): Content {
-  if (last === undefined) return 'none since the start'
+  if (last === undefined) return 'none since start'
   const at = timeElement(last.atMs, clockOrDate(last.atMs, now))
-  return last.isRefused ? html`<span class="bad-text">refused</span> at ${at} UTC` : html`taken at ${at} UTC`
+  return last.isRefused ? html`<span class="bad-text">refused</span> at ${at} UTC` : html`successful at ${at} UTC`
 }
 
 function redisText(redis: Status['redis'], now: number): Content {
-  if (redis === undefined) return 'none: limits are counted in the memory of this replica'
+  if (redis === undefined) return 'not configured: limits are counted in the memory of this replica'
   const { address, isUsable, outage } = redis
-  if (isUsable) return html`<code>${address}</code> <span class="outcome ok">usable</span>`
-  return html`<code>${address}</code> <span class="outcome fault">of no use</span>${
+  if (isUsable) return html`<code>${address}</code> <span class="outcome ok">available</span>`
+  return html`<code>${address}</code> <span class="outcome fault">unavailable</span>${
       outage &&
       html` since ${timeElement(outage.sinceMs, clockOrDate(outage.sinceMs, now))} UTC, ${lasted(now - outage.sinceMs)}:
       ${outage.reason}`

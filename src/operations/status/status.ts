@@ -160,20 +160,20 @@ function failingUpstream({ name, targets, panicking }: UpstreamState): Concern[]
   const out = targets.filter(({ healthy }) => !healthy).length
   if (out === 0) return []
   const text = panicking
-    ? `Upstream ${name}: ${out} of ${targets.length} targets are not well, so all are asked`
-    : `Upstream ${name}: ${out} of ${targets.length} targets ${out === 1 ? 'gets' : 'get'} no requests`
+    ? `Upstream ${name}: ${out} of ${targets.length} targets are unhealthy, so all get requests`
+    : `Upstream ${name}: ${out} of ${targets.length} targets ${out === 1 ? 'is' : 'are'} ejected`
   return [{ text, path: '/upstreams' }]
 }
 
 function failingRedis(redis: RedisState | undefined, now: number): Concern[] {
   if (redis === undefined || redis.isUsable) return []
   const since = redis.outage && ` since ${clock(redis.outage.sinceMs)} UTC, for ${lasted(now - redis.outage.sinceMs)}`
-  return [{ text: `Redis is of no use${since ?? ''}: limits are counted by each replica alone`, path: '#redis' }]
+  return [{ text: `Redis unavailable${since ?? ''}: limits are degraded, each replica counts alone`, path: '#redis' }]
 }
 
 function refusedReload({ lastReload }: Pick<ConfigurationState, 'lastReload'>): Concern[] {
   if (lastReload?.isRefused !== true) return []
-  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused: the one before it is in force`
+  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused: the previous one stays active`
   return [{ text, path: '#configuration' }]
 }
 

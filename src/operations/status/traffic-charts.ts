@@ -43,7 +43,7 @@ const ENDS = ['faults', 'refusals', 'clientClosed', 'answered'] as const
 const END_NAMES = {
   faults: 'failed',
   refusals: 'turned down',
-  clientClosed: 'given up by the client',
+  clientClosed: 'client closed',
   answered: 'answered',
 }
 const QUANTILES = ['p50Ms', 'p95Ms', 'p99Ms'] as const
@@ -236,7 +236,7 @@ function describeRequests(curve: TrafficCurve): string {
   if (requests === 0) return `${from}: no requests.`
   const worst = slots.reduce((most, slot, index) => (slot.faults > (slots[most]?.faults ?? 0) ? index : most), 0)
   const failed = faults === 0 ? 'none failed' : `${faults} failed, most about ${clock(startMs + worst * slotMs)}`
-  return `${from}: ${requests} requests, ${short(highestRate(curve))} per second at the most, ${failed}.`
+  return `${from}: ${requests} requests, ${short(highestRate(curve))} per second at peak, ${failed}.`
 }
 
 function describeLatency(curve: TrafficCurve): string {

@@ -8,11 +8,11 @@ import { accessListsSchema, type AccessConfig } from './schema'
 export const access = definePolicy({
   name: 'access',
   schema: accessListsSchema(
-    'Only these clients are let in here, of those that `entrypoint.access` lets in. Empty: all of them.',
+    'Only these clients are allowed, among those that `entrypoint.access` allows. Empty: all of them.',
   )
     .optional()
     .meta({
-      description: "Which clients are let in, by address, of those that the entrypoint's lists let in; others get 403.",
+      description: 'Which of the clients that the entrypoint allows may use this route, by address; others get 403.',
     }),
   resolve: (own, { entrypoint }): readonly AccessConfig[] => [entrypoint.access ?? [], own ?? []].flat(),
   create(lists) {

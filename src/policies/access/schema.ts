@@ -17,7 +17,7 @@ const addresses = z
 export function accessListsSchema(allow: string) {
   return z.strictObject({
     allow: addresses.meta({ description: allow, value: VALUE }),
-    deny: addresses.meta({ description: 'These clients get 403, whatever `allow` says.', value: VALUE }),
+    deny: addresses.meta({ description: 'These clients get 403, even if `allow` lists them.', value: VALUE }),
   })
 }
 

@@ -33,10 +33,10 @@ export const auth = definePolicy({
   refuses: ({ scopes }) => ['unauthenticated', 'bad_request', ...(scopes.length > 0 ? (['forbidden'] as const) : [])],
   describe({ apiKey, jwt, scopes }) {
     const credentials = [
-      ...(apiKey === undefined ? [] : [`an API key in ${apiKey.header}`]),
-      ...(jwt === undefined ? [] : [`a token of ${jwt.tokens.name}`]),
+      ...(apiKey === undefined ? [] : [`API key (header ${apiKey.header})`]),
+      ...(jwt === undefined ? [] : [`token (${jwt.tokens.name})`]),
     ]
-    const text = `${credentials.join(' or ')}${scopes.length > 0 ? ` with ${scopes.join(', ')}` : ''}`
+    const text = `${credentials.join(' or ')}${scopes.length > 0 ? `, ${scopes.length > 1 ? 'scopes' : 'scope'} ${scopes.join(', ')}` : ''}`
     return [{ about: 'clients', text, subject: 'auth' }]
   },
   explain: (_config, { consumer }) => (consumer === undefined ? '' : `; this is ${consumer.name}`),
@@ -64,7 +64,7 @@ function checkTokens(written: Written, context: CheckContext): ConfigProblem[] {
 /** `auth` that asks for nothing would let everybody pass, which nobody means who writes it. */
 function checkAsked(written: Written, context: CheckContext): ConfigProblem[] {
   if (written === undefined || written.apiKey !== undefined || written.jwt !== undefined) return []
-  return [context.problemAtKey([], mistake('does not say what clients must show', 'apiKey, jwt, or both'))]
+  return [context.problemAtKey([], mistake('does not say which credential is required', 'apiKey, jwt, or both'))]
 }
 
 /** Worth saying, and no mistake: a gateway may be there before its first consumer. */
@@ -74,7 +74,7 @@ function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigPr
     .names('consumers')
     .some(name => asList(context.inFile('consumers', name, 'apiKeys')).length > 0)
   if (hasKeys) return []
-  const nobody = mistake('lets nobody pass: no consumer has an API key', 'consumers with apiKeys')
+  const nobody = mistake('allows no request: no consumer has an API key', 'consumers with apiKeys')
   return [{ ...context.problemAtKey(['apiKey'], nobody), severity: 'warning' }]
 }
 

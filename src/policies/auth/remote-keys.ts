@@ -83,18 +83,14 @@ export class RemoteKeys {
     clearTimeout(this.#timer)
     try {
       this.#findKnown = parseKeySet(await download(this.#url, this.#closing.signal))
-      if (this.#isFailing)
-        this.#log.info({ event: 'token_keys', url: this.#url }, 'the keys for tokens are there again')
+      if (this.#isFailing) this.#log.info({ event: 'token_keys', url: this.#url }, 'token keys are available again')
       this.#isFailing = false
     } catch (error) {
       if (this.#closing.signal.aborted) return
       const reason = reasonOf(error)
       const inUse = this.#findKnown === undefined ? 'none' : 'the last ones'
       if (!this.#isFailing)
-        this.#log.warn(
-          { event: 'token_keys', url: this.#url, reason, keys: inUse },
-          'the keys for tokens cannot be fetched',
-        )
+        this.#log.warn({ event: 'token_keys', url: this.#url, reason, keys: inUse }, 'token keys cannot be fetched')
       this.#isFailing = true
     } finally {
       this.#fetching = undefined

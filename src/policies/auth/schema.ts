@@ -12,39 +12,40 @@ export const authSchema = z
     apiKey: z
       .strictObject({
         header: field(parseCredentialName, {
-          description: 'Who shows the API key of a consumer in this field passes, nobody else. `apiKey: {}` will do.',
+          description:
+            "Header field with the API key. Requests without a consumer's key get 401. `apiKey: {}` uses the default.",
           value: 'field name',
           type: 'string',
           pattern: HEADER_NAME_PATTERN,
         }).prefault('x-api-key'),
         forward: field(parseFlag, {
-          description: 'Send the key on to the upstream.',
+          description: 'Forward the key to the upstream.',
           type: 'boolean',
         }).prefault(false),
       })
       .optional()
-      .meta({ description: 'Let in who shows the API key of a consumer.' }),
+      .meta({ description: 'Require an API key of a consumer.' }),
     jwt: z
       .strictObject({
         tokens: field(referenceTo('an entry of "tokens"'), {
           description:
-            'Who shows a valid token of these `tokens` passes: `Authorization: Bearer`. With `apiKey` beside it, one of the two will do.',
+            'Entry of `tokens` whose tokens are accepted in `Authorization: Bearer`. If `apiKey` is set too, either is accepted.',
           value: 'name',
           type: 'string',
         }),
         forward: field(parseFlag, {
-          description: 'Send the token on to the upstream.',
+          description: 'Forward the token to the upstream.',
           type: 'boolean',
         }).prefault(true),
       })
       .optional()
-      .meta({ description: 'Let in who shows a valid token: Authorization: Bearer (RFC 6750).' }),
-    scopes: z
-      .array(scope)
-      .prefault([])
-      .meta({ description: 'What the credential must be good for: all of them, else 403.', value: 'list of scopes' }),
+      .meta({ description: 'Require a valid token: Authorization: Bearer (RFC 6750).' }),
+    scopes: z.array(scope).prefault([]).meta({
+      description: 'Scopes that the credential must have, all of them; otherwise 403.',
+      value: 'list of scopes',
+    }),
   })
-  .meta({ description: 'What clients must show; nobody else passes. Left out: everybody passes.' })
+  .meta({ description: 'Credentials that clients must send. Left out: no authentication.' })
 
 type Written = Frozen<z.output<typeof authSchema>>
 

@@ -32,14 +32,14 @@ export const cors = definePolicy({
 function checkCredentials(context: CheckContext): ConfigProblem[] {
   const { credentials, origins } = asMap(context.written)
   if (credentials !== true || !asList(origins).includes('*')) return []
-  const wrong = mistake('does not go with "*" in origins', 'credentials for origins that are named')
+  const wrong = mistake('cannot be combined with "*" in origins', 'credentials for origins that are named')
   return [context.problem(['credentials'], wrong)]
 }
 
 /** A browser that finds two values of one of them takes neither, and no page could read an answer. */
 function checkFields(context: CheckContext): ConfigProblem[] {
   if (context.written === undefined) return []
-  const twice = mistake('is said by "cors" already: browsers refuse an answer that has it twice', 'only one of the two')
+  const twice = mistake('is already set by "cors": browsers refuse a response that has it twice', 'only one of the two')
   const maps = [
     ['responseHeaders', 'set'],
     ['responseHeaders', 'add'],

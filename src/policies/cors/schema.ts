@@ -28,7 +28,7 @@ export const corsSchema = z
       .min(1)
       .meta({
         description:
-          'Whose pages may read the answers of this route: `https://shop.example`, `https://*.shop.example` for every name below it, `*` for all. [More](#pages-of-other-origins).',
+          'Origins whose pages may read the responses of this route: `https://shop.example`, `https://*.shop.example` for every name below it, `*` for all. [More](policies.md#cors).',
         value: 'list of origins',
       }),
     methods: z
@@ -36,29 +36,32 @@ export const corsSchema = z
       .min(1)
       .optional()
       .meta({
-        description: 'What these pages may send. Left out: the methods of the route.',
+        description: 'Methods that these pages may use. Left out: the methods of the route.',
         value: 'list of methods',
       }),
     headers: z.array(corsHeaderName).optional().meta({
-      description: 'Header fields that they may set. Left out: all that they ask for.',
+      description: 'Request header fields that they may set. Left out: all that they ask for.',
       value: 'list of field names',
     }),
     exposeHeaders: z.array(corsHeaderName).prefault([]).meta({
-      description: 'Header fields of answers that they may read, besides the few that browsers always show.',
+      description: 'Response header fields that they may read, besides those that browsers always expose.',
       value: 'list of field names',
     }),
     credentials: field(parseFlag, {
-      description: 'Whether cookies and the like may go along. Not with `*` in `origins`.',
+      description: 'Whether browsers may send credentials such as cookies. Not with `*` in `origins`.',
       type: 'boolean',
     }).prefault(false),
-    maxAge: durationField('How long a browser need not ask again. Left out: as it thinks best, mostly 5 s.', {
-      atLeast: '0s',
-      atMost: '1d',
-    }).optional(),
+    maxAge: durationField(
+      'How long a browser may cache the preflight response. Left out: the browser decides, usually 5 s.',
+      {
+        atLeast: '0s',
+        atMost: '1d',
+      },
+    ).optional(),
   })
   .meta({
     description:
-      "Which pages of other origins may use the route. Answered by the gateway, before authentication and limits; in the place of the upstream's Access-Control-* fields.",
+      "CORS: which pages of other origins may use the route. The gateway answers preflight requests before authentication and limits, and replaces the upstream's Access-Control-* fields.",
   })
   .transform(({ origins, methods, headers, exposeHeaders, credentials, maxAge }) => ({
     origins,

@@ -8,7 +8,7 @@ import { maintenanceField, type MaintenanceConfig } from './schema'
 export const maintenance = definePolicy({
   name: 'maintenance',
   schema: maintenanceField(
-    'Turn every request of this route down with 503, reason `maintenance`, before its limits are asked. `false`: also not while the entrypoint has maintenance.',
+    'Answers every request to this route with 503, reason `maintenance`, before limits are counted. `false`: this route stays open while the entrypoint has maintenance.',
   ).optional(),
   resolve: (own, { entrypoint }) => (own ?? entrypoint.maintenance) || undefined,
   create: config => ({ onRequest: refuseForMaintenance(config) }),

@@ -20,7 +20,7 @@ const MAINTENANCE_FORMS = [
       retryAfter: {
         type: 'string',
         pattern: `${DURATION_PATTERN}|\\$\\{`,
-        description: 'In the place of `true`: when clients may come again, as `Retry-After` says it.',
+        description: 'Instead of `true`: maintenance with this `Retry-After`.',
         value: '`1s` to `24d`',
       },
     },

@@ -8,7 +8,7 @@ import { maxBodySizeField } from './schema'
 export const maxBodySize = definePolicy({
   name: 'maxBodySize',
   schema: maxBodySizeField(
-    "Size of a request's body, at the most, in the place of `entrypoint.maxBodySize`; above it 413. By `Content-Length` before any of it is read, so that `Expect: 100-continue` never gets its 100; a body in chunks when it has grown too long, which cancels the call.",
+    "Maximum size of a request's body, instead of `entrypoint.maxBodySize`; above it 413. With `Content-Length` the request is refused before the body is read, and `Expect: 100-continue` gets no 100. A chunked body that grows too long cancels the call.",
   ).optional(),
   resolve: (own, { entrypoint }) => own ?? entrypoint.maxBodySize,
   create: maxBytes => ({ onRequest: limitBody(maxBytes) }),

@@ -6,7 +6,7 @@ import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from './schema'
 export const minUploadRate = definePolicy({
   name: 'minUploadRate',
   schema: minUploadRateField(
-    'Bytes a second that a client must send of a body, instead of `entrypoint.minUploadRate`, which holds where this is left out. `0B` for a route that takes streams of events, which may be slow by nature.',
+    'Minimum bytes per second that a client must send of a request body, instead of `entrypoint.minUploadRate`. Use `0B` for routes that receive event streams, which may be slow by nature.',
   ).optional(),
   needsUpstream: true,
   resolve: (own, { entrypoint }) => own ?? entrypoint.minUploadRate,

@@ -104,11 +104,14 @@ function checkKey(at: Path, context: CheckContext): ConfigProblem[] {
   if (key === undefined || !isAuthUnderstood) return []
   const counts = key.includes('consumer') || key.includes('api-key')
   if (counts && auth === undefined) {
-    const unknown = mistake('is never known here: the route has no auth', 'auth for this route, or another key')
+    const unknown = mistake('needs auth, which this route does not have', 'auth for this route, or another key')
     return [context.problem([...at, 'key'], unknown)]
   }
   if (key.includes('api-key') && auth?.apiKey === undefined && auth !== undefined) {
-    const never = mistake('is never shown here: auth asks for no API key', 'consumer, or auth.apiKey for this route')
+    const never = mistake(
+      'needs auth.apiKey, which this route does not have',
+      'consumer, or auth.apiKey for this route',
+    )
     return [context.problem([...at, 'key'], never)]
   }
   if (counts || policy['tiers'] === undefined) return []
@@ -126,7 +129,7 @@ function checkTiers(at: Path, context: CheckContext): ConfigProblem[] {
   return Object.keys(asMap(context.valueAt(...at, 'tiers')))
     .filter(tier => !known.has(tier))
     .map(tier => {
-      const unknown = mistake('is the tier of no consumer', allowed, context.nearest(tier, known))
+      const unknown = mistake('is not the tier of any consumer', allowed, context.nearest(tier, known))
       return context.problemAtKey([...at, 'tiers', tier], unknown)
     })
 }

@@ -29,27 +29,26 @@ const policyShape = {
   limit: numberField('Requests per window.', { atLeast: 1, atMost: MAX_LIMIT }),
   tiers: field(parseTiers, {
     description:
-      'In the place of `limit`, for consumers of these tiers: `{ gold: 1000 }`. Needs a `key` with `consumer` or `api-key`.',
+      'Other limits for consumers of these tiers: `{ gold: 1000 }`. Needs a `key` with `consumer` or `api-key`.',
     value: 'map of tiers to limits',
     anyOf: [{ type: 'object', additionalProperties: TIER_LIMIT }],
   }).prefault({}),
-  window: durationField('How long they are counted.', { atLeast: '1s' }),
+  window: durationField('Length of the window.', { atLeast: '1s' }),
   algorithm: field(choice(['fixed-window', 'gcra'], ALGORITHM_SPELLINGS), {
     description:
-      '`fixed-window` begins with the first request and ends all at once; `gcra` gives back what was used evenly. [What each does](rate-limits.md#algorithms).',
+      '`fixed-window` starts with the first request and resets all at once; `gcra` refills evenly. [Comparison](rate-limits.md#algorithms).',
     type: 'string',
     enum: ['fixed-window', 'gcra'],
   }).prefault('fixed-window'),
   key: field(parseRateLimitKey, {
     description:
-      'What is counted: the address of the client, IPv6 by its /56 block; who it is, where the route has `auth`; the value of a field; or the combination of several. [More](rate-limits.md#keys).',
+      'What identifies a client: its address (IPv6: /56 block), the consumer or API key (needs `auth`), a header field, or a combination. [More](rate-limits.md#keys).',
     value: '`client`, `consumer`, `api-key`, `header:NAME`, or list',
     anyOf: [KEY_PART, { type: 'array', items: KEY_PART, minItems: 1 }],
     examples: ['client', 'consumer', 'api-key', 'header:x-tenant', ['client', 'header:x-tenant']],
   }).prefault('client'),
   cost: field(parseCost, {
-    description:
-      'What a request counts for: `5`, or `{ POST: 5 }`, where methods that are not named count for 1. Never more than `limit`.',
+    description: 'How much a request counts: `5`, or by method `{ POST: 5 }`; other methods count 1. At most `limit`.',
     value: '1 to 1000000, or map of methods',
     anyOf: [COST, { type: 'object', additionalProperties: COST }, { type: 'string', pattern: '\\$\\{' }],
   }).prefault(1),
@@ -64,25 +63,27 @@ const policyShape = {
     .prefault([])
     .meta({ description: 'Clients that are neither limited nor counted.', value: 'list of addresses and CIDR blocks' }),
   dryRun: field(parseFlag, {
-    description: 'Counts what it would limit (`would_limit` in the metric), refuses nobody and tells clients nothing.',
+    description:
+      'Counts the requests it would refuse (`would_limit` in the metric) but refuses none and sends no header fields.',
     type: 'boolean',
   }).prefault(false),
   legacyHeaders: field(parseFlag, {
-    description: 'Send `X-RateLimit-Limit`, `-Remaining` and `-Reset` too.',
+    description: 'Also send `X-RateLimit-Limit`, `-Remaining` and `-Reset`.',
     type: 'boolean',
   }).prefault(false),
   offenders: field(choice(['hashed', 'clear']), {
-    description: 'How `/offenders` on the ops port shows whom the policy limits.',
+    description: 'How `/offenders` on the ops port shows limited clients: as digests or in clear.',
     type: 'string',
     enum: ['hashed', 'clear'],
   }).prefault('hashed'),
   onStoreFailure: field(choice(['local', 'open', 'closed']), {
-    description: "When Redis fails: count here with this replica's share, let everything pass, or refuse with 503.",
+    description:
+      'When Redis is unavailable: count in this replica with its share of the limit (`local`), allow everything (`open`), or refuse with 503 (`closed`).',
     type: 'string',
     enum: ['local', 'open', 'closed'],
   }).prefault('local'),
 }
-const POLICY_NAME = 'Label of metrics, and name in the `RateLimit` headers. In a list every policy needs one.'
+const POLICY_NAME = 'Name in metrics and `RateLimit` header fields. In a list every policy needs one.'
 
 /** One of several policies; alone, it need not be named. */
 export const policySchema = z.strictObject({ name: nameField(POLICY_NAME), ...policyShape })
@@ -96,7 +97,7 @@ export const rateLimitSchema = z
   .optional()
   .meta({
     description:
-      'How much one client may ask of this route. Of several policies all must allow it. Left out: no limit.',
+      'Rate limit per client: one policy or a list. With several, all must allow a request. Left out: no limit.',
     value: 'policy, or list of policies',
   })
 

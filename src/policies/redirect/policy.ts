@@ -13,19 +13,19 @@ const schema = z
   .strictObject({
     to: field(parseRedirectTarget, {
       description:
-        "Where the client is sent. With `/*` at its end, the rest of the path below the route's is put there: `/new/*` makes `/new/a/b` of `/old/a/b` for the route `/old`. Where the route's path is nothing but parameters the rest is all of it: `https://new.example/*` moves a whole site for the route `/:path`. The query is kept.",
+        "Target of the redirect. A final `/*` is replaced by the rest of the path: for the route `/old`, `/new/*` redirects `/old/a/b` to `/new/a/b`. If the route's path has only parameters, the whole path is the rest: `https://new.example/*` with the route `/:path` moves a whole site. The query is kept.",
       value: 'path, or http(s) URL',
       type: 'string',
       pattern: REDIRECT_PATTERN,
       examples: ['/new/*', 'https://shop.example/'],
     }),
     status: field(parseRedirectStatus, {
-      description: '307 and 308 have the client keep its method and body.',
+      description: 'With 307 and 308 the client keeps its method and body.',
       value: '301, 302, 303, 307, 308',
       anyOf: [{ enum: REDIRECT_STATUSES }, { type: 'string', pattern: '^30[12378]$|\\$\\{' }],
     }).prefault(308),
   })
-  .meta({ description: 'Sends clients elsewhere, in the place of an upstream.' })
+  .meta({ description: 'Redirects clients, instead of an upstream.' })
   .transform(({ to, status }) => ({ ...to, status }))
 
 type RedirectConfig = z.output<typeof schema>

@@ -9,9 +9,9 @@ export const requestHeaders = definePolicy({
   schema: headerEditsSchema(
     parseRequestEditName,
     "the client's request",
-    'Fields of the client that are not forwarded.',
+    "Fields of the client's request that are not forwarded.",
   ).meta({
-    description: 'What is changed of the header section before the request is forwarded.',
+    description: 'Edits header fields before the request is forwarded.',
   }),
   needsUpstream: true,
   check: checkHeaderEdits,

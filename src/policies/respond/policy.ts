@@ -11,7 +11,7 @@ import { definePolicy } from '../define-policy'
 
 const schema = z
   .strictObject({
-    status: numberField('Every request gets the same response, with this status.', {
+    status: numberField('Status of the response, which is the same for every request.', {
       atLeast: 200,
       atMost: 599,
     }).prefault(200),
@@ -24,7 +24,7 @@ const schema = z
       type: 'string',
     }).optional(),
   })
-  .meta({ description: 'Gives every request the same answer, in the place of an upstream.' })
+  .meta({ description: 'Gives every request the same response, instead of an upstream.' })
   .transform(({ status, headers, body }) => ({ status, headers: toFields(headers), body }))
 
 type RespondConfig = Frozen<z.output<typeof schema>>
@@ -60,7 +60,7 @@ export const respond = definePolicy({
   create: config => ({ onRequest: createRespond(config) }),
   // Not what stands in the body: it may be long.
   describe: ({ status, body = '' }) => [
-    { about: 'answer', text: `${status} with ${Buffer.byteLength(body)} bytes, the same for all` },
+    { about: 'answer', text: `fixed response ${status}, ${Buffer.byteLength(body)} bytes` },
   ],
 })
 

@@ -9,10 +9,9 @@ export const responseHeaders = definePolicy({
   schema: headerEditsSchema(
     parseResponseEditName,
     "the upstream's response",
-    'Fields of the upstream that the client does not get, neither as headers nor as trailers.',
+    "Fields of the upstream's response that are not passed on, as headers or as trailers.",
   ).meta({
-    description:
-      "What is changed of the response's header section. On what the gateway answers itself for this route, what is set and added is there too.",
+    description: 'Edits header fields of responses. Local replies get the fields of `set` and `add` too.',
   }),
   check: checkHeaderEdits,
   create: config => ({ responseEdits: toHeaderEdits(config) }),

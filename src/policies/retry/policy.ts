@@ -7,7 +7,7 @@ export const retry = definePolicy({
   name: 'retry',
   schema: field(choice(['idempotent', 'always', 'never']), {
     description:
-      'Which requests may reach the upstream more than once, where it has `retries`: those whose method allows it, all, or none.',
+      'Which requests may be retried if the upstream has `retries`: those with an idempotent method, all, or none.',
     type: 'string',
     enum: ['idempotent', 'always', 'never'],
   }).prefault('idempotent'),

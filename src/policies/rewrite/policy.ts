@@ -8,7 +8,7 @@ import { definePolicy, type Line } from '../define-policy'
 
 const stripPrefixField = field(parseStripPrefix, {
   description:
-    'Cut off the front of the path before it is forwarded: whole segments that `match.path` begins with, no parameters.',
+    'Prefix removed from the path before forwarding: whole segments that `match.path` starts with, no parameters.',
   value: 'path',
   type: 'string',
   examples: ['/api'],
@@ -19,13 +19,13 @@ const schema = z
     stripPrefix: stripPrefixField,
     addPrefix: field(parseAddPrefix, {
       description:
-        'Put in front of the path before it is forwarded, after `stripPrefix`: both together replace a prefix. `{ stripPrefix: /api, addPrefix: /v2 }` makes `/v2/orders` of `/api/orders`.',
+        'Prefix added to the path before forwarding, after `stripPrefix`. Both together replace a prefix: `{ stripPrefix: /api, addPrefix: /v2 }` turns `/api/orders` into `/v2/orders`.',
       value: 'path',
       type: 'string',
       examples: ['/v2'],
     }).optional(),
   })
-  .meta({ description: 'What is changed of the path before the request is forwarded.' })
+  .meta({ description: 'Changes the path before the request is forwarded.' })
   .transform(({ stripPrefix, addPrefix }) => ({ stripPrefix, addPrefix }))
 
 type RewriteConfig = Readonly<z.output<typeof schema>>

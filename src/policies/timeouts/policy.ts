@@ -8,9 +8,9 @@ export const timeouts = definePolicy({
   name: 'timeouts',
   schema: z
     .strictObject({
-      response: responseTimeout.optional().meta({ description: "In place of the upstream's `timeouts.response`." }),
-      idle: idleTimeout.optional().meta({ description: "In place of the upstream's `timeouts.idle`." }),
-      total: totalTimeout.optional().meta({ description: "In place of the upstream's `timeouts.total`." }),
+      response: responseTimeout.optional().meta({ description: "Instead of the upstream's `timeouts.response`." }),
+      idle: idleTimeout.optional().meta({ description: "Instead of the upstream's `timeouts.idle`." }),
+      total: totalTimeout.optional().meta({ description: "Instead of the upstream's `timeouts.total`." }),
     })
     .transform(({ response, idle, total }) => ({
       ...(response !== undefined && { responseMs: response }),
@@ -19,7 +19,7 @@ export const timeouts = definePolicy({
     }))
     .prefault({})
     .meta({
-      description: "How long the upstream may take for this route, in the place of the upstream's own times.",
+      description: "Timeouts of this route, instead of the upstream's.",
     }),
   needsUpstream: true,
   create: config => ({ forwarding: { timeouts: config } }),

@@ -14,7 +14,7 @@ const DEFAULT_IDLE_TIMEOUT_MS = 300_000
 
 const settings = z.strictObject({
   idleTimeout: durationField(
-    'How long nothing may move in either direction; then the gateway ends both connections. Pings are something.',
+    'How long a WebSocket may be silent in both directions before the gateway closes both connections. Pings count as traffic.',
     {
       atLeast: '1s',
     },
@@ -22,7 +22,7 @@ const settings = z.strictObject({
 })
 
 const flag = field(parseWebSocketFlag, {
-  description: 'Whether upgrades to WebSocket are let through.',
+  description: 'Whether WebSocket upgrades are allowed.',
   type: 'boolean',
 })
 
@@ -34,7 +34,7 @@ export const websocket = definePolicy({
     .transform(config => config && { idleTimeoutMs: config.idleTimeout })
     .prefault(true)
     .meta({
-      description: 'Upgrades to WebSocket. `false`: refused with 403, reason `forbidden`.',
+      description: 'Whether WebSocket upgrades are allowed. `false`: 403, reason `forbidden`.',
       value: '`true`, `false`, or map',
     }),
   needsUpstream: true,

@@ -96,7 +96,7 @@ describe('the explanation of a request', () => {
     const lines = await explained({ target: '/api/orders/7' })
     assert.deepEqual(lines.slice(3, 5), [
       'route order: any method /api/orders/:id',
-      'not orders: GET,POST /api/orders, which matches too; a longer path comes first',
+      'not orders: GET,POST /api/orders, which also matches; a longer path comes first',
     ])
   })
 
@@ -108,24 +108,24 @@ describe('the explanation of a request', () => {
   it('tells who the client is behind a proxy', async () => {
     const headers = ['X-Forwarded-For: 203.0.113.7']
     const lines = await explained({ target: '/api/orders/7', headers, peer: '10.0.0.1' })
-    assert.equal(lines[2], 'client 203.0.113.7, as the trusted proxy says')
+    assert.equal(lines[2], 'client 203.0.113.7, reported by the trusted proxy')
     assert.equal(lines.at(-1), 'answer 403 Not allowed (forbidden): the address is not let in')
   })
 
   it('tells who is let in with a credential, and that nobody is without', async () => {
     assert.deepEqual((await explained({ target: '/keyed' })).slice(4), [
-      'auth an API key in x-api-key',
+      'auth API key (header x-api-key)',
       'answer 401 Credentials are missing or not valid (unauthenticated): no credentials',
     ])
     const lines = await explained({ target: '/keyed', headers: [`X-Api-Key: ${KEY}`] })
-    assert.equal(lines[4], 'auth an API key in x-api-key; this is shop')
+    assert.equal(lines[4], 'auth API key (header x-api-key); this is shop')
     assert.equal(lines[5], 'limit 5 per 1s by consumer (gold 50)')
     assert.ok(lines.includes('forward GET /keyed'))
   })
 
   it('tells whose tokens are asked for', async () => {
     const lines = await explained({ target: '/shared', method: 'POST' })
-    assert.ok(lines.includes('auth a token of sso with orders:read'), lines.join('\n'))
+    assert.ok(lines.includes('auth token (sso), scope orders:read'), lines.join('\n'))
     assert.match(lines.at(-1) ?? '', /^answer 401 /)
   })
 
@@ -142,7 +142,7 @@ describe('the explanation of a request', () => {
     assert.deepEqual((await explained({ target: '/shared', method: 'OPTIONS', headers })).slice(3), [
       'route shared: POST /shared',
       'cors pages of https://*.shop.example; https://a.shop.example is one of them',
-      'answer 204 to the browser that asks what the page may send',
+      'answer 204 to the preflight request',
     ])
   })
 
@@ -192,7 +192,7 @@ describe('the explanation of a request', () => {
     [
       'what is below them',
       { target: '/metrics/x' },
-      ['answer 404 No route matches this request (no_route): what is below /metrics is no route’s'],
+      ['answer 404 No route matches this request (no_route): paths below /metrics belong to the gateway'],
     ],
   ] as const) {
     it(`tells of ${what}`, async () => {
@@ -212,12 +212,12 @@ describe('the explanation of a request', () => {
     [
       'what Node does not take for a request',
       { method: 'G@T' },
-      'answer 400 The request is malformed (bad_request): it is not read as a request at all',
+      'answer 400 The request is malformed (bad_request): it is not a valid HTTP request',
     ],
     [
       'what is too large',
       { headers: [`x-large: ${'x'.repeat(2_000)}`] },
-      'answer 431 The header section is too large (header_too_large): it is not read as a request at all',
+      'answer 431 The header section is too large (header_too_large): it is not a valid HTTP request',
     ],
   ] as const) {
     it(`tells that ${what} is refused as the gateway refuses it`, async () => {

@@ -20,7 +20,7 @@ describe('myesi-gateway hash-key', () => {
 
   it('makes a key, and prints it once together with its line', () => {
     const { status, stdout } = run(['--new'])
-    const [, key = '', line] = /^key, .*: (\S+)\n(.*)\n$/.exec(stdout) ?? []
+    const [, key = '', line] = /^key \(shown only once\): (\S+)\n(.*)\n$/.exec(stdout) ?? []
     assert.equal(status, 0)
     assert.match(key, /^myesi_[\w-]{43}$/)
     assert.equal(line, `apiKeys: ["${hashApiKey(key)}"]`)

@@ -67,13 +67,13 @@ describe('consumers and auth in gateway.yaml', () => {
       'auth that asks for nothing',
       fileWith(`a: { apiKeys: [${HASH}] }`, ''),
       'routes[0].auth',
-      'does not say what clients must show',
+      'does not say which credential is required',
     ],
     [
       'scopes alone',
       fileWith(`a: { apiKeys: [${HASH}] }`, 'scopes: [r]'),
       'routes[0].auth',
-      'does not say what clients must show',
+      'does not say which credential is required',
     ],
     [
       'a field of the connection',
@@ -108,7 +108,7 @@ describe('consumers and auth in gateway.yaml', () => {
     assert.deepEqual(others, [])
     assert.deepEqual(
       [problem?.severity, problem?.problem],
-      ['warning', '"apiKey" lets nobody pass: no consumer has an API key'],
+      ['warning', '"apiKey" allows no request: no consumer has an API key'],
     )
   })
 
@@ -131,13 +131,13 @@ describe('consumers and auth in gateway.yaml', () => {
         'a consumer where the route has no auth',
         file('key: consumer', ''),
         'key',
-        '"consumer" is never known here: the route has no auth',
+        '"consumer" needs auth, which this route does not have',
       ],
       [
         'an API key where the route has no auth',
         file('key: [client, api-key]', ''),
         'key',
-        'a list is never known here: the route has no auth',
+        'a list needs auth, which this route does not have',
       ],
       [
         'a word that is nearly one',
@@ -163,7 +163,7 @@ describe('consumers and auth in gateway.yaml', () => {
         'a tier that no consumer has',
         file('key: consumer, tiers: { glod: 10 }'),
         'tiers.glod',
-        '"glod" is the tier of no consumer',
+        '"glod" is not the tier of any consumer',
         'gold',
       ],
       [
@@ -275,7 +275,7 @@ describe('consumers and auth in gateway.yaml', () => {
         'a subject of nobody knows which tokens',
         file(TWO, 'acme: { subjects: [alice] }'),
         'consumers.acme.subjects[0]',
-        '"alice" does not say which tokens call the consumer so',
+        '"alice" does not say which tokens this subject belongs to',
       ],
       [
         'a subject of two',
@@ -297,7 +297,7 @@ describe('consumers and auth in gateway.yaml', () => {
       const warnings = problemsIn(file(SSO.replace('https://l.example/keys', 'http://l.example/keys')))
       assert.deepEqual(
         warnings.map(({ severity, problem }) => [severity, problem]),
-        [['warning', '"http://l.example/keys" is fetched without TLS: whoever is on the way can make tokens']],
+        [['warning', '"http://l.example/keys" is fetched without TLS: anyone on the network path can forge tokens']],
       )
       for (const [host, isNear] of [
         ['127.0.0.1', true],

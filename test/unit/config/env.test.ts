@@ -121,7 +121,7 @@ describe('settings from the environment', () => {
       ['REDIS_TLS_CA_FILE', '"/nowhere/ca.pem" is not there', undefined],
     ])
     assert.deepEqual(problemsOf({ REDIS_TLS_CERT_FILE: keyFile, REDIS_TLS_KEY_FILE: keyFile }), [
-      ['REDIS_TLS_CERT_FILE', `"${keyFile}" has none of what it should hold`, undefined],
+      ['REDIS_TLS_CERT_FILE', `"${keyFile}" does not contain what is expected`, undefined],
     ])
     assert.deepEqual(problemsOf({ REDIS_URL: 'redis://redis.example', REDIS_TLS_CA_FILE: certFile }), [
       ['REDIS_TLS_CA_FILE', 'has no effect: REDIS_URL does not use TLS', 'warning'],

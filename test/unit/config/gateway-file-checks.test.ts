@@ -92,7 +92,7 @@ describe('what must hold between the keys of gateway.yaml', () => {
     assert.equal(configOf(withRoutes(...indices.slice(1).map(match))).routes.length, 16)
     const text = withRoutes(...indices.map(match))
     const [problem, ...others] = problemsIn(text)
-    assert.equal(problem?.problem, '"headers" is about one set of fields too many')
+    assert.equal(problem?.problem, '"headers" has too many different sets of header fields on one path')
     assert.equal(placeOf(problem, text).line, 20)
     assert.deepEqual(others, [])
   })
@@ -205,7 +205,7 @@ describe('what must hold between the keys of gateway.yaml', () => {
   it('refuses credentials for pages of every origin', () => {
     const [problem, ...more] = problemsIn(gatewayYaml({ route: 'cors: { origins: ["*"], credentials: true }' }))
     assert.deepEqual(more, [])
-    assert.equal(problem?.problem, 'true does not go with "*" in origins')
+    assert.equal(problem?.problem, 'true cannot be combined with "*" in origins')
     assert.equal(problem?.where.endsWith('routes[0].cors.credentials'), true)
   })
 
@@ -216,7 +216,7 @@ describe('what must hold between the keys of gateway.yaml', () => {
     ] as const) {
       const [problem, ...more] = problemsIn(gatewayYaml({ route: `cors: { origins: [https://a.example] }, ${route}` }))
       assert.deepEqual(more, [])
-      assert.match(problem?.problem ?? '', /is said by "cors" already/)
+      assert.match(problem?.problem ?? '', /is already set by "cors"/)
       assert.match(problem?.where ?? '', new RegExp(`routes\\[0\\]\\.${key}\\.access-control-`, 'i'))
       configOf(gatewayYaml({ route }))
     }

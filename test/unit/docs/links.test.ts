@@ -6,7 +6,7 @@ const ROOT = resolve(__dirname, '../../../..')
 const PAGES = [
   'README.md',
   'CHANGELOG.md',
-  ...globSync(['docs/*.md', 'otel/**/*.md', 'monitoring/**/*.md'], { cwd: ROOT }),
+  ...globSync(['docs/*.md', 'CONTRIBUTING.md', 'otel/**/*.md', 'monitoring/**/*.md'], { cwd: ROOT }),
 ]
 
 describe('links of the documentation', () => {

@@ -88,7 +88,7 @@ describe('the curves of an incident', () => {
     const forgetful = { ...ANSWERS, queryRange: async () => [] }
     for (const [prometheus, note] of [
       [down, /does not answer/],
-      [forgetful, /nothing of that time/],
+      [forgetful, /no data for that time/],
     ] as const) {
       const [found] = await curves(incidentRecord(), BEGAN, prometheus, NOW)
       assert.deepEqual(found?.curve, alertRecord().evidence?.curve)
@@ -101,7 +101,7 @@ describe('the curves of an incident', () => {
     const forgetful = { ...ANSWERS, queryRange: async () => [] }
     const [found] = await curves(incidentRecord({ alerts }), BEGAN, forgetful, NOW)
     assert.equal(found?.curve, undefined)
-    assert.match(found?.note ?? '', /nothing of that time/)
+    assert.match(found?.note ?? '', /no data for that time/)
   })
 
   it('do not wait for a Prometheus that hangs', async () => {

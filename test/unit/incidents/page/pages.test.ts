@@ -145,7 +145,7 @@ describe('the incident pages', () => {
   })
 
   it('say so when nothing has happened', async () => {
-    assert.match(wordsOf(await ask('/incidents', [], HTML)), /None is open.*Nothing has happened yet/)
+    assert.match(wordsOf(await ask('/incidents', [], HTML)), /No open incidents.*Nothing has happened yet/)
   })
 
   it('tell an incident: what, why, how often, the proof, when, and what is not known', async () => {
@@ -155,14 +155,14 @@ describe('the incident pages', () => {
       /orders → 10\.0\.0\.7:9001 broke the connection in 28 of 40 and answered with a 5xx in 12 of 40\./,
       /Runbook Dashboard Silence/,
       /Around the start/,
-      /Prometheus does not answer at the moment: this is the curve as it was recorded with the alert\./,
+      /Prometheus does not answer: this is the curve as it was recorded with the alert\./,
       /70 % 28 of 40 orders → 10\.0\.0\.7:9001 broke the connection route \/orders · reason reset other side closed after <n> bytes/,
       /Counted until .*\d\d:\d\d:\d\d, with the evidence of the alert\./,
       /POST \/orders\/17 → 502 reset · 18\.4 ms Trace 0af7651916cd43dd8448eb211c80319c · open it in the gateway/,
       /POST myesi-api · client → orders, 10\.0\.0\.7:9001 reset · other side closed after 512 bytes/,
       /Release 1\.4\.2 began on .* Last scrape without a failure .* First failure .* fired .* resolved/,
       /Alerts · 2, 1 firing/,
-      /What could not be found out traces: some could not be opened/,
+      /Missing evidence traces: some could not be opened/,
     ]) {
       assert.match(words, said)
     }
@@ -176,16 +176,16 @@ describe('the incident pages', () => {
       [true, false, false],
     )
     assert.match(items[0] ?? '', /0af7651916cd43dd8448eb211c80319c/)
-    assert.match(items[2] ?? '', /Known by its exemplar only/)
+    assert.match(items[2] ?? '', /Only its exemplar is known/)
   })
 
   it('say that evidence is on its way, or that there is none', async () => {
     const alerts = [alertRecord({}, { evidence: undefined })]
     const young = incidentRecord({ alerts, openedAtMs: Date.now() - 1_000 })
     const words = wordsOf(await ask(`/incidents/${young.id}`, [young], HTML))
-    assert.match(words, /evidence of GatewayHttp500Spike \/orders is being gathered; load this page again/)
+    assert.match(words, /Evidence of GatewayHttp500Spike \/orders is being gathered; reload this page/)
     const old = incidentRecord({ alerts })
-    assert.match(wordsOf(await ask(path, [old], HTML)), /No evidence was gathered for GatewayHttp500Spike/)
+    assert.match(wordsOf(await ask(path, [old], HTML)), /No evidence for GatewayHttp500Spike/)
     assert.match(wordsOf(await ask(path, [old], HTML)), /No curve for .* and none was recorded/)
   })
 

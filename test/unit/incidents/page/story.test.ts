@@ -95,7 +95,7 @@ describe('the story of an incident', () => {
     const story = told([alertRecord({ family: 'rate-limit' }, limited)])
     assert.match(story.what, /^Requests to \/orders are over their rate limit since/)
     assert.equal(story.why, 'clients were over their rate limit in 7 of 7.')
-    assert.match(told([alertRecord({ family: 'refusals' })]).what, /are turned down/)
+    assert.match(told([alertRecord({ family: 'refusals' })]).what, /are refused/)
   })
 
   it('counts a signature once that stands in the evidence of several alerts, as often as it was seen most', () => {
