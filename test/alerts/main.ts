@@ -1,5 +1,5 @@
 import '../../tools/stack/require-node'
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -23,10 +23,11 @@ import { rulesHash } from './rules-hash'
 /**
  * `npm run alerts:test`: provokes each alert by its true cause, with real programs and the shipped rules, until its message
  * has arrived and has resolved. Every duration of the rules, of Prometheus and of Alertmanager is divided by one factor,
- * nothing else is changed. Writes the table into docs/alerts.md; exit code 1 when an alert did not come or did not end.
+ * nothing else is changed. Writes the table into docs/alerts-tested.md; exit code 1 when an alert did not come or did not end.
  */
 
 const FACTOR = 25
+const PAGE = join(ROOT, 'docs/alerts-tested.md')
 const TO_MESSAGE_MS = 330_000
 const TO_RESOLVED_MS = 300_000
 /** What a ticket of the error budget needs to end: its short window of six hours. */
@@ -190,8 +191,8 @@ async function main(): Promise<boolean> {
     {
       alert: 'GatewayRequestsFailing',
       place: '/leak',
-      cause: 'the upstream breaks 3 % of the connections',
-      provoke: sending('/leak', 30),
+      cause: 'the upstream answers 3 % of the requests with 500',
+      provoke: sending('/leak', 30, 3),
       evidence: traces,
     },
     {
@@ -401,6 +402,7 @@ async function main(): Promise<boolean> {
     {
       alert: 'IncidentReceiverFailing',
       cause: 'the incident service is killed while an alert fires',
+      end: 'not waited for: the service does not come back in this run',
       provoke: async () => {
         await running.incidents?.kill()
         const stop = keepSending(`${gateway.url}/spike`, 50, 1)
@@ -433,7 +435,8 @@ async function main(): Promise<boolean> {
   for (const act of [[...requests, ...slow, ...states, ...path], rejected, afterwards, evidence, down]) {
     await Promise.all(chosen(act).map(run))
   }
-  if (only.length === 0) writeFileSync(join(ROOT, 'docs/alerts.md'), document(rows))
+  const kept = only.length === 0 ? [] : rowsOfLastRun().filter(({ alert }) => !only.includes(alert))
+  writeFileSync(PAGE, document([...kept, ...rows]))
   return rows.some(({ failed }) => failed)
 }
 
@@ -472,7 +475,7 @@ const behave: RequestListener = (request, response) => {
   }
   countOf.set(url, (countOf.get(url) ?? 0) + 1)
   if (url.includes('/spike')) return void response.writeHead((countOf.get(url) ?? 0) % 2 === 0 ? 500 : 200).end()
-  if (url.includes('/leak') && (countOf.get(url) ?? 0) % 33 === 0) return void request.socket.destroy()
+  if (url.includes('/leak') && (countOf.get(url) ?? 0) % 33 === 0) return void response.writeHead(500).end()
   if (isChosen('faults')) return void response.writeHead(500).end()
   if (isChosen('slow')) return void setTimeout(() => response.end(), 400)
   if (url.includes('/very-slow')) return void setTimeout(() => response.end(), 1_200)
@@ -579,6 +582,16 @@ async function startSlack(): Promise<{
     server.closeAllConnections()
   }
   return slack
+}
+
+/** Those of a run with the same rules: `npm run alerts:test -- RedisDown` runs one of them again. */
+function rowsOfLastRun(): Row[] {
+  const page = existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : ''
+  if (!page.includes(`Rules: \`${rulesHash()}\``)) return []
+  const found = page.matchAll(/^\| (\w+) \| ([^|]+) \| ([^|]+) \| `([^|]+)` \| ([^|]+) \|$/gm)
+  return [...found].map(([, alert = '', cause = '', toMessage = '', evidence = '', toResolved = '']) => {
+    return { alert, cause, toMessage, evidence, toResolved, failed: false }
+  })
 }
 
 function document(rows: readonly Row[]): string {
