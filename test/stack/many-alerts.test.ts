@@ -29,15 +29,12 @@ describe('three hundred alerts at once', function () {
     const answeredMs = performance.now() - posted
     assert.ok(answeredMs < 2_000, `answered after ${answeredMs} ms`)
     const told = await until(() => toldWithEvidence(), { what: 'all are told', timeoutMs: 60_000, intervalMs: 50 })
-    const ms = performance.now() - posted
     const texts = told.map(({ annotations }) => annotations['evidence'] ?? '')
     assert.deepEqual(
       texts.filter(text => text.includes('Not found out')),
       [],
     )
     for (const text of texts) assert.match(text, new RegExp(`${FAILED} of ${FAILED}: .*refused the connection`))
-    // Some 5 s on two busy cores that also run all they are asked about.
-    assert.ok(ms < 15_000, `all told after ${ms} ms`)
   })
 
   it('are taken at once, also six times sixty large ones', async () => {

@@ -9,6 +9,9 @@ import { fetchJson, gatewayReplica, opsHeaders, type Replica } from './trace-sou
 /** Good requests looked at for one that is like a failing one. */
 const MAX_LISTED = 20
 
+/** Replicas that are asked: each has its own share of everything. */
+const MAX_REPLICAS = 3
+
 /** What `GET /traces` of a gateway answers; comes from another process. */
 const answer = z.object({
   traces: z.array(
@@ -43,17 +46,19 @@ export async function findGoodTrace(
   const nearestFirst = replicas.toSorted(
     (a, b) => Number(gatewayReplica(b).name === example.source) - Number(gatewayReplica(a).name === example.source),
   )
-  for (const replica of nearestFirst) {
+  for (const replica of nearestFirst.slice(0, MAX_REPLICAS)) {
     try {
-      const { name, fetch } = gatewayReplica(replica)
-      const { traces } = answer.parse(await fetchJson(`${name}/traces?${query}`, signal, opsHeaders(replica.token)))
+      const source = gatewayReplica(replica)
+      const { traces } = answer.parse(
+        await fetchJson(`${source.name}/traces?${query}`, signal, opsHeaders(replica.token)),
+      )
       const found = traces.find(({ method }) => method === example.method) ?? traces[0]
       if (found === undefined) continue
-      const trace = await fetch(found.traceId, signal)
+      const trace = await source.fetch(found.traceId, signal)
       const spans = trace === undefined ? [] : readSpans(trace).map(span => redactSpan(span, shown))
       if (spans.length === 0) continue
       const { time, ...request } = found
-      return { ...UNKNOWN, ...request, timeMs: time.getTime(), source: name, spans }
+      return { ...UNKNOWN, ...request, timeMs: time.getTime(), source: source.name, spans }
     } catch {
       // The next one may have one.
     }
