@@ -79,6 +79,7 @@ export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'c
   limiter_unavailable: ['gateway', 'could not check its rate limits'],
   keys_unavailable: ['gateway', 'has no keys to check tokens with'],
   internal: ['gateway', 'failed by itself'],
+  policy_failed: ['gateway', 'had a policy that failed'],
   overloaded: ['gateway', 'had no connection left to a busy upstream'],
   shed: ['gateway', 'had too much to do and turned requests away'],
   maintenance: ['gateway', 'was closed for maintenance'],
