@@ -51,7 +51,7 @@ const REDIS_SETTLE_MS = 500
 
 const USAGE = `node --require ./dist/otel/sdk/register.js dist/src/main.js
 
-Starts the gateway with the gateway.yaml that GATEWAY_CONFIG names, else the one of the working directory. Settings are
+Starts the gateway with the file in GATEWAY_CONFIG, or gateway.yaml in the working directory. Settings are
 variables of the environment: docs/configuration.md.
 
   -h, --help      print this

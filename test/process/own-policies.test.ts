@@ -129,7 +129,7 @@ describe('policies of one’s own', function () {
     const write = (text: string): void => writeFileSync(file, text)
     const good = fileWith('./policies/tenant.ts', 'http://127.0.0.1:9')
     write(good)
-    assert.deepEqual((await run('check', file)).lines, [`${file} will do: 2 routes, 1 upstream.`])
+    assert.deepEqual((await run('check', file)).lines, [`${file} is valid: 2 routes, 1 upstream.`])
     assert.match((await run('routes', file)).lines.join('\n'), /tenant in x-tenant/)
     assert.match((await run('explain', '/app', '--file', file)).lines.join('\n'), /^policy +tenant in x-tenant$/m)
 

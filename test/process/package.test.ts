@@ -108,7 +108,7 @@ describe('the packed file, in an empty folder', function () {
     assert.ok(readdirSync(folder).includes('gateway.yaml'))
     assert.match(readFileSync(join(folder, 'gateway.yaml'), 'utf8'), /\$schema=node_modules\/myesi-gateway\/docs\//)
     const check = await runProcess(npx('check'))
-    assert.deepEqual([check.lines, check.exit?.code], [['gateway.yaml will do: 1 route, 1 upstream.'], 0])
+    assert.deepEqual([check.lines, check.exit?.code], [['gateway.yaml is valid: 1 route, 1 upstream.'], 0])
 
     // Not through npx, whose shell a signal of a test would reach first.
     const gateway = startProcess({ ...npx(), path: join(folder, 'node_modules/.bin/myesi-gateway'), args: [] })

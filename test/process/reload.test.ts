@@ -115,7 +115,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     assert.equal(said.length, 4)
     assert.match(said[0]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.balance: .*did you mean: round-robin/)
     assert.match(said[1]!, /^error .*gateway\.yaml:\d+:\d+ upstreams\.app\.panicThreshold: /)
-    assert.match(said[2]!, /^warn .*lets nobody pass/)
+    assert.match(said[2]!, /^warn .*allows no request/)
     assert.equal(said[3], 'error new configuration refused; the previous one stays active')
     assert.equal(lines().at(-1)?.['problems'], 2)
     assert.equal(await serves('/one'), true)

@@ -6,7 +6,7 @@ import { fileOf, readConfig } from '../read-config'
 const USAGE = `myesi-gateway budget [FILE]
 
 Computes how many lines a scrape of a gateway with a gateway.yaml has: with ordinary traffic, and at most, family by family. Without FILE: the
-one that GATEWAY_CONFIG names, else gateway.yaml.
+file in GATEWAY_CONFIG, or gateway.yaml.
 
 Exit code: 0, ${EXIT_CONFIG} when the gateway would not start with the file, ${EXIT_USAGE} for arguments that will not do.`
 
@@ -35,13 +35,7 @@ export const command = defineCommand({
       String(PROCESS_LINES),
       'about, whatever the traffic',
     ]
-    const total = [
-      'all together',
-      typical,
-      '',
-      most,
-      'the last column is the bound, whatever clients and upstreams send',
-    ]
+    const total = ['total', typical, '', most, 'the last column is the upper bound for any traffic']
     print(`${file}: ${counted(config.routes, 'route')}, ${counted(config.upstreams, 'upstream')}\n`)
     for (const row of [
       ['instrument', 'typical lines', 'most series', 'most lines', 'made of'],

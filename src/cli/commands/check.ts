@@ -8,9 +8,9 @@ import { fileOf } from '../read-config'
 const USAGE = `myesi-gateway check [FILE] [--quiet]
 
 Checks a gateway.yaml as the gateway does before it starts or reloads: every problem, with its line. Without FILE: the
-one that GATEWAY_CONFIG names, else gateway.yaml. Variables (\${NAME}) are taken from the environment.
+file in GATEWAY_CONFIG, or gateway.yaml. Variables (\${NAME}) are taken from the environment.
 
-  --quiet   print nothing, only say by the exit code
+  --quiet   print nothing; only set the exit code
 
 Exit code: 0 when the gateway would start with it, ${EXIT_CONFIG} when it would not, ${EXIT_USAGE} for arguments that will not do.`
 
@@ -26,6 +26,6 @@ export const command = defineCommand({
     if (values.quiet) return
     process.stderr.write(formatProblems(problems))
     if (config !== undefined)
-      print(`${file} will do: ${counted(config.routes, 'route')}, ${counted(config.upstreams, 'upstream')}.`)
+      print(`${file} is valid: ${counted(config.routes, 'route')}, ${counted(config.upstreams, 'upstream')}.`)
   },
 })

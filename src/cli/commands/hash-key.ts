@@ -25,7 +25,7 @@ export const command = defineCommand({
       process.exitCode = 1
       return
     }
-    if (values.new) print(`key, kept nowhere but here: ${key}`)
+    if (values.new) print(`key (shown only once): ${key}`)
     print(`apiKeys: ["${hashApiKey(key)}"]`)
   },
 })

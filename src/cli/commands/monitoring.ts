@@ -13,7 +13,7 @@ import { fileOf, readConfig } from '../read-config'
 const USAGE = `myesi-gateway monitoring [FILE] [--settings FILE] [--out FOLDER] [--check]
 
 Writes Prometheus rules, alerts, error budgets and their promtool tests from the slo keys of a gateway.yaml, and says what
-would page and when. Without FILE: the one that GATEWAY_CONFIG names, else gateway.yaml.
+would page and when. Without FILE: the file in GATEWAY_CONFIG, or gateway.yaml.
 
   --settings FILE  names of jobs, labels, severities and receivers, thresholds and format of another installation
                    (docs/monitoring-of-your-own.md); needs --out

@@ -10,8 +10,8 @@ import { fileOf, readConfig } from '../read-config'
 
 const USAGE = `myesi-gateway routes [FILE]
 
-Prints the routes of a gateway.yaml in the order in which they are looked at: of all that match a request, the first one
-here gets it. Without FILE: the one that GATEWAY_CONFIG names, else gateway.yaml.
+Prints the routes of a gateway.yaml, the most specific first: a request goes to the first route here that matches it.
+Without FILE: the file in GATEWAY_CONFIG, or gateway.yaml.
 
 Exit code: 0, or ${EXIT_CONFIG} when the gateway would not start with the file.`
 
@@ -26,9 +26,9 @@ export const command = defineCommand({
     const config = await readConfig(fileOf(positionals[0]))
     const routes = config.routes.toSorted((a, b) => precedence(a.match, b.match).order)
     print(table([HEAD, ...routes.map(route => rowOf(config, route))]))
-    print('\nA path matches also what is below it, unless it is exact. The gateway itself answers / and /metrics.')
+    print('\nA path also matches everything below it, unless it is exact. The gateway itself answers / and /metrics.')
     const overload = overloadText(config.entrypoint.overload)
-    print(overload === undefined ? '' : `All of them: ${overload}.\n`)
+    print(overload === undefined ? '' : `All routes: ${overload}.\n`)
     const used = new Set(routes.map(route => upstreamOf(config, route)))
     for (const upstream of used) if (upstream) print(`${upstream.name}: ${upstreamText(upstream)}`)
   },

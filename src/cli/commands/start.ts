@@ -10,7 +10,7 @@ const DIST = resolve(__dirname, '../../..')
 export const command = defineCommand({
   usage: `myesi-gateway start [FILE]
 
-Starts the gateway. Without FILE: with the gateway.yaml that GATEWAY_CONFIG names, else the one of the working directory.
+Starts the gateway. Without FILE: with the file in GATEWAY_CONFIG, or gateway.yaml in the working directory.
 Settings are variables of the environment: docs/configuration.md. SIGTERM and Ctrl-C let requests finish, SIGHUP reads the
 file again.
 

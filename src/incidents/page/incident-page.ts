@@ -37,7 +37,7 @@ export function incidentPage(view: IncidentView): Page {
       <footer class="muted small">
         <p>
           Times are UTC; page created at ${clock(view.now)}. Incident <code>${incident.id}</code>, also
-          <a href="?format=json">as JSON</a> and as <a href="?format=markdown">the beginning of a post-mortem</a>.
+          <a href="?format=json">as JSON</a> and as <a href="?format=markdown">a draft of a post-mortem</a>.
         </p>
       </footer>
     </main>`,
