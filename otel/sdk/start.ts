@@ -11,6 +11,7 @@ import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
 import { isDropped, KeptTraces } from './kept-traces/kept-traces'
 import { Recorder } from './kept-traces/recorder'
+import { observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
 import { createResource } from './resource'
@@ -59,6 +60,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
     problems: [],
     notInstrumented: () => [],
     traces: { list: () => [], otlpJson: () => undefined },
+    pipelines: () => [],
     handleMetricsRequest: (_request, response) => answerNotFound(response, 'telemetry is off'),
     setHttpRoute: () => {},
     ignorePort: () => {},
@@ -76,16 +78,17 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel] })
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))
 
+  const pipelines: Pipeline[] = []
   // Before the meter provider is in place: some register their callbacks once more when they are given it.
   const instrumentation = instrumentations(settings, ignoredPorts)
   // Not by NodeSDK, which makes it too late for the processors and exporters to count in it what they lose.
-  const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars)
+  const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars, pipelines)
   if (meterProvider !== undefined) metrics.setGlobalMeterProvider(exemplars.watch(meterProvider))
   const ownMetrics = meterProvider === undefined ? {} : { selfObsMeterProvider: meterProvider }
   // Never without a processor: the SDK would register no tracer, and logs and answers would lose their trace ids.
-  const exports = createSpanExports(settings, ownMetrics)
+  const exports = createSpanExports(settings, ownMetrics, pipelines)
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
-  const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics)
+  const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics, pipelines)
   const sampler = createSampler(settings.sampler)
   withoutConsoleLogger(() => {
     const sdk = new NodeSDK({
@@ -110,6 +113,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   measureProcess(meter)
   keptTraces.observe(meter)
   modules.observe(meter)
+  if (pipelines.length > 0) observePipelines(meter, pipelines)
   const stopMeasuringRedis = measureRedis(meter)
   const exposition = readers.find(reader => reader instanceof PrometheusExposition)
 
@@ -121,6 +125,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
     problems: [],
     notInstrumented: () => modules.missing(),
     traces: recorder,
+    pipelines: () => pipelines.map(({ state }) => state),
     handleMetricsRequest: (request, response) => {
       if (exposition === undefined) answerNotFound(response, 'no Prometheus exporter is configured')
       else exposition.getMetricsRequestHandler(request, response)

@@ -28,12 +28,15 @@ const PROTO = `
   message ScopeMetrics { Scope scope = 1; repeated Metric metrics = 2; }
   message Metric {
     string name = 1; string unit = 3;
-    oneof data { Numbers gauge = 5; Numbers sum = 7; Histograms histogram = 9; }
+    oneof data { Numbers gauge = 5; Numbers sum = 7; Histograms histogram = 9; Exponentials exponential_histogram = 10; }
   }
   message Numbers { repeated NumberPoint data_points = 1; }
   message NumberPoint { repeated KeyValue attributes = 7; oneof value { double as_double = 4; sfixed64 as_int = 6; } }
   message Histograms { repeated HistogramPoint data_points = 1; }
   message HistogramPoint { repeated KeyValue attributes = 9; fixed64 count = 4; }
+
+  message Exponentials { repeated ExponentialPoint data_points = 1; }
+  message ExponentialPoint { repeated KeyValue attributes = 1; fixed64 count = 4; }
 
   message LogsRequest { repeated ResourceLogs resource_logs = 1; }
   message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2; }
@@ -86,6 +89,7 @@ export interface OtlpRequest {
         readonly gauge?: { readonly dataPoints: readonly Attributed[] }
         readonly sum?: { readonly dataPoints: readonly Attributed[] }
         readonly histogram?: { readonly dataPoints: readonly Attributed[] }
+        readonly exponentialHistogram?: { readonly dataPoints: readonly Attributed[] }
       }[]
     }[]
   }[]

@@ -20,6 +20,8 @@ export interface ReceivedSpan {
 export interface ReceivedMetric {
   readonly name: string
   readonly unit: string | undefined
+  /** Whether it is an exponential histogram. */
+  readonly isExponential: boolean
   /** Attributes of each of its points. */
   readonly points: readonly Attributes[]
 }
@@ -107,8 +109,10 @@ export class OtlpReceiver {
       })
     }
     for (const metric of resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(scope => scope.metrics))) {
-      const { dataPoints } = metric.gauge ?? metric.sum ?? metric.histogram ?? { dataPoints: [] }
-      this.metrics.push({ name: metric.name, unit: metric.unit, points: dataPoints.map(attributesOf) })
+      const { gauge, sum, histogram, exponentialHistogram } = metric
+      const { dataPoints } = gauge ?? sum ?? histogram ?? exponentialHistogram ?? { dataPoints: [] }
+      const points = dataPoints.map(attributesOf)
+      this.metrics.push({ name: metric.name, unit: metric.unit, isExponential: exponentialHistogram != null, points })
     }
     for (const record of resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(scope => scope.logRecords))) {
       this.logs.push({
