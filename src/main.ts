@@ -22,6 +22,7 @@ import { StockServerTelemetry } from './observe/stock-server-telemetry'
 import { createGateway } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { answerArguments } from './process/program-arguments'
+import { eventLoopDelay } from './process/event-loop-delay'
 import { keepTickShape } from './process/keep-tick-shape'
 import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
@@ -62,6 +63,7 @@ Exit code: 0, ${EXIT_USAGE} for other arguments, ${EXIT_CONFIG} for a configurat
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
   keepTickShape()
+  eventLoopDelay.start()
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
   const { settings, config, written } = await readConfiguration()

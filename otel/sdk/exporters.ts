@@ -35,6 +35,7 @@ import {
 import { rememberHashes } from './attribute-hashes'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
+import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
 import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
 import { Pipeline, type Signal } from './pipelines'
@@ -106,7 +107,7 @@ export function createLogRecordProcessors(
   ownMetrics: OwnMetrics,
   pipelines: Pipeline[],
 ): LogRecordProcessor[] {
-  return settings.exporters.logs.map(name => {
+  const exports: LogRecordProcessor[] = settings.exporters.logs.map(name => {
     const pipeline = pipelineOf('logs', name, settings, pipelines)
     return name === 'otlp'
       ? new BatchLogRecordProcessor({
@@ -116,6 +117,8 @@ export function createLogRecordProcessors(
         })
       : new SimpleLogRecordProcessor({ exporter: pipeline.watch(new ConsoleLogRecordExporter()) })
   })
+  // First: what the others are given has all its attributes.
+  return exports.length === 0 ? [] : [new LogAttributes(), ...exports]
 }
 
 type HistogramChoice = Required<Pick<OTLPMetricExporterOptions, 'aggregationPreference'>>

@@ -8,8 +8,8 @@ const BODY_CHARACTERS = 200
 
 export type Signal = PipelineState['signal']
 
-interface Exporter<Records> {
-  export(records: Records, done: (result: ExportResult) => void): void
+interface Exporter {
+  export(records: unknown, done: (result: ExportResult) => void): void
 }
 
 /** How one signal leaves by one exporter: what was sent, what was not, and why. */
@@ -31,9 +31,9 @@ export class Pipeline {
   }
 
   /** The same exporter, whose results are seen here and whose errors say which receiver failed and what it answered. */
-  watch<Watched extends Exporter<never>>(exporter: Watched): Watched {
-    const send = exporter.export.bind(exporter) as Exporter<unknown>['export']
-    const watched: Exporter<unknown>['export'] = (records, done) => {
+  watch<Watched extends object>(exporter: Watched & Exporter): Watched {
+    const send = exporter.export.bind(exporter)
+    const watched: Exporter['export'] = (records, done) => {
       send(records, result => {
         if (result.code === ExportResultCode.SUCCESS) {
           this.#sent++

@@ -14,7 +14,7 @@ import { Recorder } from './kept-traces/recorder'
 import { observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
-import { createResource } from './resource'
+import { createResource, packageVersion, SCHEMA_URL } from './resource'
 import { createSampler } from './sampler'
 import { DEFAULT_SLOW_MS, parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
@@ -25,6 +25,10 @@ import type { Telemetry } from './telemetry'
 
 /** The instrumentation scope of what is measured here and not by an instrumentation. */
 const SCOPE_NAME = 'myesi-gateway/process'
+
+const VERSION = packageVersion()
+/** Of what is made here. */
+const SCOPE_DETAILS = { schemaUrl: SCHEMA_URL, ...(VERSION !== undefined && { version: VERSION }) }
 
 const LEVELS: Record<LogLevel, DiagLogLevel> = {
   none: DiagLogLevel.NONE,
@@ -106,10 +110,15 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   const tracers = trace.getTracerProvider()
   trace.disable() // there can only be one
   trace.setGlobalTracerProvider(
-    withGatewayTracer(tracers, sampler, { resource, scope: { name: GATEWAY_SCOPE }, limits, processor: keptTraces }),
+    withGatewayTracer(tracers, sampler, {
+      resource,
+      scope: { name: GATEWAY_SCOPE, ...SCOPE_DETAILS },
+      limits,
+      processor: keptTraces,
+    }),
   )
 
-  const meter = metrics.getMeter(SCOPE_NAME)
+  const meter = metrics.getMeter(SCOPE_NAME, VERSION, { schemaUrl: SCHEMA_URL })
   measureProcess(meter)
   keptTraces.observe(meter)
   modules.observe(meter)

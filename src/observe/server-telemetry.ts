@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import {
   isSpanContextValid,
-  metrics,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
@@ -17,6 +16,7 @@ import { schemeOf } from '../exchange/peer'
 import type { Route } from '../routing/route'
 import { EMPTY_CONTEXT } from '../telemetry/empty-context'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
+import { gatewayMeter, gatewayTracer } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
@@ -49,7 +49,7 @@ export interface ServerTelemetry {
  * Attribute objects of metrics are made once per series; nothing is patched.
  */
 export class OwnServerTelemetry implements ServerTelemetry {
-  readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  readonly #tracer: Tracer = gatewayTracer()
   readonly #duration: Histogram
   readonly #streamDuration: Histogram
   readonly #active: ActiveRequests
@@ -60,7 +60,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
 
   /** @param boundaries of the duration's buckets, in seconds: those of the conventions and the thresholds of latency objectives */
   constructor(boundaries: readonly number[] = semconv.DURATION_BUCKETS_S) {
-    const meter = metrics.getMeter(semconv.SCOPE_NAME)
+    const meter = gatewayMeter()
     this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
       unit: 's',
       advice: { explicitBucketBoundaries: [...boundaries] },

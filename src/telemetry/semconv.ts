@@ -36,6 +36,8 @@ export const ATTR_STREAM_ENDED_BY = 'gateway.stream.ended_by'
 /** Bytes that came from the client of a WebSocket, and that went to it. */
 export const ATTR_STREAM_BYTES_IN = 'gateway.stream.bytes_in'
 export const ATTR_STREAM_BYTES_OUT = 'gateway.stream.bytes_out'
+/** On the SERVER span, in seconds: how long the event loop stood still shortly before the request was seen, or while it was served. */
+export const ATTR_EVENT_LOOP_DELAY = 'gateway.event_loop.delay'
 /** Why a call was made again: the reason the one before it failed. */
 export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
 /** `sent`, `free` where the call before it reached no target, `over_budget` where a retry was due and there were too many. */
@@ -128,3 +130,5 @@ export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0
 
 /** The instrumentation scope of everything the gateway records itself. */
 export const SCOPE_NAME = 'myesi-gateway'
+/** The release of the conventions that its names follow. */
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'

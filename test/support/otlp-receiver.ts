@@ -43,6 +43,8 @@ export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = []
   readonly metrics: ReceivedMetric[] = []
   readonly logs: ReceivedLogRecord[] = []
+  /** Of spans and metrics, as `name version schema URL`. */
+  readonly scopes = new Set<string>()
   /** `http://127.0.0.1:PORT` of OTLP/HTTP. */
   readonly httpUrl: string
   /** The same of OTLP/gRPC. */
@@ -98,6 +100,10 @@ export class OtlpReceiver {
     for (const { resource } of [...resourceSpans, ...resourceMetrics, ...resourceLogs]) {
       this.resources.push(attributesOf(resource))
     }
+    const ofSpans = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans)
+    const ofMetrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics)
+    for (const { scope, schemaUrl } of [...ofSpans, ...ofMetrics])
+      this.scopes.add(`${scope?.name} ${scope?.version} ${schemaUrl}`)
     for (const span of resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(scope => scope.spans))) {
       this.spans.push({
         traceId: hexadecimal(span.traceId),
@@ -112,7 +118,7 @@ export class OtlpReceiver {
       const { gauge, sum, histogram, exponentialHistogram } = metric
       const { dataPoints } = gauge ?? sum ?? histogram ?? exponentialHistogram ?? { dataPoints: [] }
       const points = dataPoints.map(attributesOf)
-      this.metrics.push({ name: metric.name, unit: metric.unit, isExponential: exponentialHistogram != null, points })
+      this.metrics.push({ name: metric.name, unit: metric.unit, isExponential: Boolean(exponentialHistogram), points })
     }
     for (const record of resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(scope => scope.logRecords))) {
       this.logs.push({

@@ -81,7 +81,9 @@ function isUnusual({ attributes, links, startTime, root }: SpanOptions): boolean
 
 /** The SDK's, but for the one tracer. */
 export function withGatewayTracer(sdk: TracerProvider, sampler: Sampler, maker: SpanMaker): TracerProvider {
-  const tracer = new GatewayTracer(sampler, maker, sdk.getTracer(GATEWAY_SCOPE))
+  const { version, schemaUrl } = maker.scope
+  const options = schemaUrl === undefined ? {} : { schemaUrl }
+  const tracer = new GatewayTracer(sampler, maker, sdk.getTracer(GATEWAY_SCOPE, version, options))
   return {
     getTracer: (name, version, options) => (name === GATEWAY_SCOPE ? tracer : sdk.getTracer(name, version, options)),
   }
