@@ -30,6 +30,10 @@ export interface TelemetrySettings {
   readonly metricExport: { readonly intervalMs: number; readonly timeoutMs: number }
   readonly spanBatches: BatchSettings
   readonly logBatches: BatchSettings
+  /** `OTEL_PROPAGATORS`. */
+  readonly propagators: readonly PropagatorName[]
+  /** `TELEMETRY_BAGGAGE_KEYS`; undefined: all. */
+  readonly baggageKeys: readonly string[] | undefined
   /** `OTEL_NODE_RESOURCE_DETECTORS`; undefined: only `env`. */
   readonly resourceDetectors: readonly string[] | undefined
   readonly sampler: SamplerSettings
@@ -49,6 +53,7 @@ export interface BatchSettings {
   readonly maxExportBatchSize?: number
 }
 
+export type PropagatorName = (typeof PROPAGATORS)[number]
 export type PushExporter = 'otlp' | 'console'
 export type MetricsExporter = PushExporter | 'prometheus'
 export type OtlpProtocol = (typeof PROTOCOLS)[number]
@@ -72,7 +77,7 @@ const SAMPLERS = [
   'parentbased_always_off',
   'parentbased_traceidratio',
 ] as const
-const PROPAGATORS = ['tracecontext', 'baggage', 'b3', 'b3multi', 'none'] as const
+const PROPAGATORS = ['tracecontext', 'baggage', 'b3', 'b3multi', 'xray', 'none'] as const
 const DETECTORS = [
   'env',
   'host',
@@ -157,13 +162,14 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     metricExport: metricExport(environment),
     spanBatches: batches(environment, 'OTEL_BSP'),
     logBatches: batches(environment, 'OTEL_BLRP'),
+    propagators: propagators(environment),
+    baggageKeys: environment.list('TELEMETRY_BAGGAGE_KEYS'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
     instrumentations: instrumentations(environment, httpInstrumentation),
   }
   checkConfigFile(environment)
   checkOtlp(environment, settings)
   const warnings = disabled ? [] : receiverWarnings(environment, settings)
-  checkPropagators(environment)
   checkResource(environment)
   for (const limit of LIMITS) environment.number(limit, 'attributes, events, links or characters', { min: 0 })
   environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', TEMPORALITIES, text => text.toLowerCase())
@@ -408,17 +414,18 @@ function checkFile(environment: Environment, variable: string): void {
   }
 }
 
-function checkPropagators(environment: Environment): void {
+function propagators(environment: Environment): readonly PropagatorName[] {
   const variable = 'OTEL_PROPAGATORS'
-  if (isNotHere(environment, variable, PROPAGATORS, environment.list(variable) ?? [])) return
-  const names = environment.someOf('OTEL_PROPAGATORS', PROPAGATORS)
+  if (isNotHere(environment, variable, PROPAGATORS, environment.list(variable) ?? [])) return []
+  const names = environment.someOf(variable, PROPAGATORS)
   if (names !== undefined && names.length > 1 && names.includes('none')) {
     environment.complain({
       where: 'OTEL_PROPAGATORS',
       problem: `"none" together with other propagators says two things: ${names.join(', ')}`,
-      allowed: 'none, or any of tracecontext, baggage, b3, b3multi',
+      allowed: 'none, or any of tracecontext, baggage, b3, b3multi, xray',
     })
   }
+  return names ?? ['tracecontext', 'baggage']
 }
 
 /** The SDK drops the whole variable when one entry is wrong, and says so at debug level only. */

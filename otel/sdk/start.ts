@@ -11,6 +11,7 @@ import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
 import { isDropped, KeptTraces } from './kept-traces/kept-traces'
 import { Recorder } from './kept-traces/recorder'
+import { createPropagator } from './propagation/propagators'
 import { observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
@@ -100,6 +101,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
       autoDetectResources: false,
       metricReaders: [],
       sampler,
+      textMapPropagator: createPropagator(settings.propagators, settings.baggageKeys),
       spanProcessors: [keptTraces],
       spanLimits: limits,
       logRecordProcessors,
