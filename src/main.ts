@@ -280,7 +280,7 @@ function requestTelemetry(config: GatewayConfig): Pick<Observed, 'serverTelemetr
     return { serverTelemetry: new StockServerTelemetry(setHttpRoute), clientTelemetry: new SilentClientTelemetry() }
   }
   const boundaries = durationBoundaries(objectivesIn(config))
-  return { serverTelemetry: new OwnServerTelemetry(boundaries), clientTelemetry: new OwnClientTelemetry() }
+  return { serverTelemetry: new OwnServerTelemetry(boundaries, telemetry.bodySizes), clientTelemetry: new OwnClientTelemetry() }
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

@@ -41,6 +41,8 @@ export interface TelemetrySettings {
   readonly keptTraces: { readonly slowMs: number; readonly perSecond: number }
   /** `TELEMETRY_HTTP_INSTRUMENTATION`: who instruments the listener and the upstream calls; default `own`. */
   readonly httpInstrumentation: HttpInstrumentation
+  /** `TELEMETRY_BODY_SIZES`; default false, as the conventions have it: two more histograms for each series of the duration. */
+  readonly bodySizes: boolean
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
   readonly instrumentations: readonly string[]
 }
@@ -165,6 +167,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     propagators: propagators(environment),
     baggageKeys: environment.list('TELEMETRY_BAGGAGE_KEYS'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
+    bodySizes: environment.boolean('TELEMETRY_BODY_SIZES'),
     instrumentations: instrumentations(environment, httpInstrumentation),
   }
   checkConfigFile(environment)

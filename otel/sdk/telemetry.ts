@@ -76,6 +76,8 @@ export interface Telemetry {
   readonly httpInstrumentation: 'own' | 'stock'
   /** `TRACES_SLOW_MS`: a request that took longer is a slow one. */
   readonly slowMs: number
+  /** `TELEMETRY_BODY_SIZES`: whether sizes of bodies are measured. */
+  readonly bodySizes: boolean
   /** Wrong `OTEL_*` settings. With any, nothing was started. */
   readonly problems: readonly TelemetryProblem[]
   /** Modules that are loaded by now and whose instrumentation did not take hold: their signals are missing. */

@@ -56,6 +56,9 @@ export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
 
 /** Histogram, `s`: from the first byte of a request to the last of its response. Never an event stream or upgrade. */
 export const METRIC_HTTP_SERVER_REQUEST_DURATION = 'http.server.request.duration'
+/** Histogram, `By`: bodies of requests as they came, and of responses as they were sent. Only where they are asked for. */
+export const METRIC_HTTP_SERVER_REQUEST_BODY_SIZE = 'http.server.request.body.size'
+export const METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE = 'http.server.response.body.size'
 /** UpDownCounter, `{request}`: requests being served at this moment. */
 export const METRIC_HTTP_SERVER_ACTIVE_REQUESTS = 'http.server.active_requests'
 /** Histogram, `s`: one call to one target of an upstream. */
@@ -125,6 +128,8 @@ export const METRIC_CONNECTIONS_REFUSED = 'gateway.connections.refused'
 /** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
 export const METRIC_LOG_DROPPED = 'gateway.log.dropped'
 
+/** Bucket boundaries in bytes; few, because there are as many series as of the duration. */
+export const BODY_BUCKETS_BY = [0, 1_024, 16_384, 262_144, 4_194_304, 67_108_864]
 /** Bucket boundaries in seconds that the conventions advise for HTTP durations. */
 export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 

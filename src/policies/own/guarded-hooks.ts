@@ -28,7 +28,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
     return context
   }
   const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = withContext(policy.create(config), contextOf)
-  const failures = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_POLICY_FAILURES, {
+  const failures = gatewayMeter().createCounter(METRIC_POLICY_FAILURES, {
     unit: '{failure}',
     description: 'Policies of gateway.yaml that threw or took too long',
   })
