@@ -141,6 +141,7 @@ async function main(): Promise<void> {
     offenders: gateway.offenders,
     upstreams: gateway.upstreams,
     inFlight: gateway.inFlight,
+    pipelines: () => telemetry.pipelines(),
     recent,
     samples,
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
@@ -280,7 +281,10 @@ function requestTelemetry(config: GatewayConfig): Pick<Observed, 'serverTelemetr
     return { serverTelemetry: new StockServerTelemetry(setHttpRoute), clientTelemetry: new SilentClientTelemetry() }
   }
   const boundaries = durationBoundaries(objectivesIn(config))
-  return { serverTelemetry: new OwnServerTelemetry(boundaries, telemetry.bodySizes), clientTelemetry: new OwnClientTelemetry() }
+  return {
+    serverTelemetry: new OwnServerTelemetry(boundaries, telemetry.bodySizes),
+    clientTelemetry: new OwnClientTelemetry(),
+  }
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

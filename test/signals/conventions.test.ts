@@ -1,11 +1,31 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as pass } from 'node:timers/promises'
+import * as conventions from '@opentelemetry/semantic-conventions/incubating'
+import * as semconv from '../../src/telemetry/semconv'
 import { OtlpReceiver } from '../support/otlp-receiver'
 import { listTraces, openTrace, type OpenedSpan } from '../support/ops-port'
 import { openRaw, rawExchange } from '../support/raw-http'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
+
+function telemetryDocs(): string {
+  return readFileSync(join(__dirname, '../../..', 'docs/telemetry.md'), 'utf8')
+}
+
+/** Of attributes and metrics, stable and not. */
+function knownNames(): ReadonlySet<unknown> {
+  const constants = Object.entries(conventions).filter(([constant]) => /^(?:ATTR|METRIC)_/.test(constant))
+  return new Set(constants.map(([, name]) => name))
+}
+
+/** Names in the table of what the conventions do not know. */
+function documented(): string[] {
+  const [, section = ''] = telemetryDocs().split('### Names that the conventions do not have')
+  return [...(section.split(/^#/m)[0] ?? '').matchAll(/`([a-z0-9_.]+)`/g)].map(([, name]) => name ?? '')
+}
 
 /** What the semantic conventions want of spans, scopes and log records, seen from outside. */
 describe('spans, scopes and log records by the conventions', function () {
@@ -123,6 +143,51 @@ describe('spans, scopes and log records by the conventions', function () {
     )
     assert.equal(Number(attributes['http.response.status_code']), 503)
     assert.deepEqual([attributes['method'], attributes['path']], ['GET', '/closed'])
+  })
+
+  it('every name that leaves is one of the conventions or the gateway’s own, but for those that docs/telemetry.md lists', async () => {
+    await spanOf('GET /app HTTP/1.1\r\nHost: a:1\r\nUser-Agent: b')
+    await spanOf('PROPFIND /nowhere HTTP/1.1\r\nHost: a')
+    const seen = await until(
+      () => {
+        const metrics = receiver.metrics.map(({ name }) => name)
+        return metrics.includes('http.client.request.duration') && receiver.logs.length > 0 ? metrics : undefined
+      },
+      { what: 'the metrics of requests' },
+    )
+    const attributes = [
+      ...receiver.resources,
+      ...receiver.spans.map(span => span.attributes),
+      ...receiver.metrics.flatMap(({ points }) => points),
+    ].flatMap(set => Object.keys(set))
+    const known = knownNames()
+    const unknown = [...new Set([...seen, ...attributes])].filter(
+      name => !known.has(name) && !name.startsWith('gateway.'),
+    )
+    assert.deepEqual(
+      unknown.filter(name => !documented().includes(name)),
+      [],
+    )
+  })
+
+  it('every constant of the gateway is one of the conventions or its own', () => {
+    const known = knownNames()
+    const names = Object.entries(semconv).filter(([constant]) => /^(?:ATTR|METRIC)_/.test(constant))
+    for (const [constant, name] of names) {
+      assert.ok(known.has(name) || String(name).startsWith('gateway.'), `${constant} = ${String(name)}`)
+    }
+    // What the gateway calls its own must not be taken by the conventions.
+    const taken = [...known].filter(name => typeof name === 'string' && name.startsWith('gateway.'))
+    assert.deepEqual(taken, [])
+  })
+
+  it('every name of the gateway’s own is in docs/telemetry.md', () => {
+    const docs = telemetryDocs()
+    const own = Object.values(semconv).filter(name => typeof name === 'string' && name.startsWith('gateway.'))
+    const missing = own.filter(
+      name => !docs.includes(String(name)) && !docs.includes(String(name).replaceAll('.', '_')),
+    )
+    assert.deepEqual(missing, [])
   })
 
   it('a request that waited in front of a process that stood still says for how long', async () => {
