@@ -22,6 +22,7 @@ import { StockServerTelemetry } from './observe/stock-server-telemetry'
 import { createGateway } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { answerArguments } from './process/program-arguments'
+import { eventLoopDelay } from './process/event-loop-delay'
 import { keepTickShape } from './process/keep-tick-shape'
 import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
@@ -62,6 +63,7 @@ Exit code: 0, ${EXIT_USAGE} for other arguments, ${EXIT_CONFIG} for a configurat
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
   keepTickShape()
+  eventLoopDelay.start()
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
   const { settings, config, written } = await readConfiguration()
@@ -139,6 +141,7 @@ async function main(): Promise<void> {
     offenders: gateway.offenders,
     upstreams: gateway.upstreams,
     inFlight: gateway.inFlight,
+    pipelines: () => telemetry.pipelines(),
     recent,
     samples,
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
@@ -278,7 +281,10 @@ function requestTelemetry(config: GatewayConfig): Pick<Observed, 'serverTelemetr
     return { serverTelemetry: new StockServerTelemetry(setHttpRoute), clientTelemetry: new SilentClientTelemetry() }
   }
   const boundaries = durationBoundaries(objectivesIn(config))
-  return { serverTelemetry: new OwnServerTelemetry(boundaries), clientTelemetry: new OwnClientTelemetry() }
+  return {
+    serverTelemetry: new OwnServerTelemetry(boundaries, telemetry.bodySizes),
+    clientTelemetry: new OwnClientTelemetry(),
+  }
 }
 
 function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {

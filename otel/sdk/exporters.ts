@@ -2,7 +2,10 @@ import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs
 import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
 import { OTLPLogExporter as ProtobufLogExporter } from '@opentelemetry/exporter-logs-otlp-proto'
 import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
-import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
+import {
+  OTLPMetricExporter as JsonMetricExporter,
+  type OTLPMetricExporterOptions,
+} from '@opentelemetry/exporter-metrics-otlp-http'
 import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
@@ -15,7 +18,9 @@ import {
   type LogRecordProcessor,
 } from '@opentelemetry/sdk-logs'
 import {
+  AggregationType,
   ConsoleMetricExporter,
+  InstrumentType,
   MeterProvider,
   type MetricReader,
   type PushMetricExporter,
@@ -30,8 +35,10 @@ import {
 import { rememberHashes } from './attribute-hashes'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
+import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
 import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
+import { Pipeline, type Signal } from './pipelines'
 import type { OtlpProtocol, TelemetrySettings } from './settings'
 
 /**
@@ -45,14 +52,16 @@ export function createMeterProvider(
   settings: TelemetrySettings,
   resource: Resource,
   exemplars: ExemplarSource,
+  pipelines: Pipeline[],
 ): { readonly meterProvider: MeterProvider | undefined; readonly readers: readonly MetricReader[] } {
   const ownMetrics: ((meterProvider: MeterProvider) => void)[] = []
   const readers = settings.exporters.metrics.map(name => {
     if (name === 'prometheus') return new PrometheusExposition(exemplars)
-    if (name === 'console') return periodic(new ConsoleMetricExporter(), settings)
-    const exporter = otlpMetrics[settings.protocols.metrics]()
+    const pipeline = pipelineOf('metrics', name, settings, pipelines)
+    if (name === 'console') return periodic(pipeline.watch(new ConsoleMetricExporter()), settings)
+    const exporter = otlpMetrics[settings.protocols.metrics](histogramsOf(settings))
     ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
-    return periodic(exporter, settings)
+    return periodic(pipeline.watch(exporter), settings)
   })
   if (readers.length === 0) return { meterProvider: undefined, readers }
   rememberHashes()
@@ -70,34 +79,65 @@ function periodic(exporter: PushMetricExporter, settings: TelemetrySettings): Me
 }
 
 /** Where kept spans go; nowhere is allowed, the recorder still has them. */
-export function createSpanExports(settings: TelemetrySettings, ownMetrics: OwnMetrics): SpanProcessor[] {
-  return settings.exporters.traces.map(name =>
-    name === 'otlp'
+export function createSpanExports(
+  settings: TelemetrySettings,
+  ownMetrics: OwnMetrics,
+  pipelines: Pipeline[],
+): SpanProcessor[] {
+  return settings.exporters.traces.map(name => {
+    const pipeline = pipelineOf('traces', name, settings, pipelines)
+    return name === 'otlp'
       ? new BatchSpanProcessor({
           ...ownMetrics,
           ...settings.spanBatches,
-          exporter: otlpTraces[settings.protocols.traces](ownMetrics),
+          exporter: pipeline.watch(otlpTraces[settings.protocols.traces](ownMetrics)),
         })
-      : new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() }),
-  )
+      : new SimpleSpanProcessor({ exporter: pipeline.watch(new ConsoleSpanExporter()) })
+  })
 }
 
-export function createLogRecordProcessors(settings: TelemetrySettings, ownMetrics: OwnMetrics): LogRecordProcessor[] {
-  return settings.exporters.logs.map(name =>
-    name === 'otlp'
+function pipelineOf(signal: Signal, name: string, settings: TelemetrySettings, pipelines: Pipeline[]): Pipeline {
+  const pipeline = new Pipeline(signal, name, name === 'otlp' ? settings.receivers[signal] : '')
+  pipelines.push(pipeline)
+  return pipeline
+}
+
+export function createLogRecordProcessors(
+  settings: TelemetrySettings,
+  ownMetrics: OwnMetrics,
+  pipelines: Pipeline[],
+): LogRecordProcessor[] {
+  const exports: LogRecordProcessor[] = settings.exporters.logs.map(name => {
+    const pipeline = pipelineOf('logs', name, settings, pipelines)
+    return name === 'otlp'
       ? new BatchLogRecordProcessor({
           ...ownMetrics,
           ...settings.logBatches,
-          exporter: otlpLogs[settings.protocols.logs](ownMetrics),
+          exporter: pipeline.watch(otlpLogs[settings.protocols.logs](ownMetrics)),
         })
-      : new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() }),
-  )
+      : new SimpleLogRecordProcessor({ exporter: pipeline.watch(new ConsoleLogRecordExporter()) })
+  })
+  // First: what the others are given has all its attributes.
+  return exports.length === 0 ? [] : [new LogAttributes(), ...exports]
 }
 
-const otlpMetrics: Record<OtlpProtocol, () => OtlpMetricExporter> = {
-  'http/protobuf': () => new ProtobufMetricExporter(),
-  'http/json': () => new JsonMetricExporter(),
-  grpc: () => new GrpcMetricExporter(),
+type HistogramChoice = Required<Pick<OTLPMetricExporterOptions, 'aggregationPreference'>>
+
+/** Chosen by the exporter, not by a view: a view would change `/metrics` as well, where exponential ones cannot be told. */
+function histogramsOf({ histograms }: TelemetrySettings): HistogramChoice {
+  const areExponential = histograms === 'base2_exponential_bucket_histogram'
+  return {
+    aggregationPreference: type =>
+      areExponential && type === InstrumentType.HISTOGRAM
+        ? { type: AggregationType.EXPONENTIAL_HISTOGRAM }
+        : { type: AggregationType.DEFAULT },
+  }
+}
+
+const otlpMetrics: Record<OtlpProtocol, (histograms: HistogramChoice) => OtlpMetricExporter> = {
+  'http/protobuf': histograms => new ProtobufMetricExporter(histograms),
+  'http/json': histograms => new JsonMetricExporter(histograms),
+  grpc: histograms => new GrpcMetricExporter(histograms),
 }
 
 /** The three have one method more than their common interface. */

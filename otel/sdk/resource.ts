@@ -11,6 +11,9 @@ import {
 } from '@opentelemetry/resources'
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
 
+/** The release of the semantic conventions whose names are used, as `src/telemetry/semconv.ts` writes it. */
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'
+
 /** The name that rules and dashboards stand on; `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` say otherwise. */
 const SERVICE_NAME = 'myesi-api'
 
@@ -30,14 +33,14 @@ function ourselves(): Resource {
   return defaultResource()
     .merge(resourceFromAttributes(serviceInstanceIdDetector.detect().attributes ?? {}))
     .merge(
-      resourceFromAttributes({
-        [ATTR_SERVICE_NAME]: SERVICE_NAME,
-        ...(version === undefined ? {} : { [ATTR_SERVICE_VERSION]: version }),
-      }),
+      resourceFromAttributes(
+        { [ATTR_SERVICE_NAME]: SERVICE_NAME, ...(version === undefined ? {} : { [ATTR_SERVICE_VERSION]: version }) },
+        { schemaUrl: SCHEMA_URL },
+      ),
     )
 }
 
-function packageVersion(): string | undefined {
+export function packageVersion(): string | undefined {
   try {
     // From dist/otel/sdk/ to the project's own package.json.
     const file: unknown = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8'))

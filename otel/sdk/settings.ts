@@ -22,10 +22,18 @@ export interface TelemetrySettings {
   }
   /** How OTLP travels, per signal. */
   readonly protocols: { readonly metrics: OtlpProtocol; readonly traces: OtlpProtocol; readonly logs: OtlpProtocol }
+  /** Where OTLP goes, per signal, as people are told: without credentials and query. */
+  readonly receivers: Readonly<Record<'metrics' | 'traces' | 'logs', string>>
+  /** `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`: of OTLP alone, `/metrics` keeps its buckets. */
+  readonly histograms: (typeof HISTOGRAMS)[number]
   /** Of exporters that push metrics (`otlp`, `console`); the timeout never exceeds the interval. */
   readonly metricExport: { readonly intervalMs: number; readonly timeoutMs: number }
   readonly spanBatches: BatchSettings
   readonly logBatches: BatchSettings
+  /** `OTEL_PROPAGATORS`. */
+  readonly propagators: readonly PropagatorName[]
+  /** `TELEMETRY_BAGGAGE_KEYS`; undefined: all. */
+  readonly baggageKeys: readonly string[] | undefined
   /** `OTEL_NODE_RESOURCE_DETECTORS`; undefined: only `env`. */
   readonly resourceDetectors: readonly string[] | undefined
   readonly sampler: SamplerSettings
@@ -33,6 +41,8 @@ export interface TelemetrySettings {
   readonly keptTraces: { readonly slowMs: number; readonly perSecond: number }
   /** `TELEMETRY_HTTP_INSTRUMENTATION`: who instruments the listener and the upstream calls; default `own`. */
   readonly httpInstrumentation: HttpInstrumentation
+  /** `TELEMETRY_BODY_SIZES`; default false, as the conventions have it: two more histograms for each series of the duration. */
+  readonly bodySizes: boolean
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
   readonly instrumentations: readonly string[]
 }
@@ -45,6 +55,7 @@ export interface BatchSettings {
   readonly maxExportBatchSize?: number
 }
 
+export type PropagatorName = (typeof PROPAGATORS)[number]
 export type PushExporter = 'otlp' | 'console'
 export type MetricsExporter = PushExporter | 'prometheus'
 export type OtlpProtocol = (typeof PROTOCOLS)[number]
@@ -68,7 +79,7 @@ const SAMPLERS = [
   'parentbased_always_off',
   'parentbased_traceidratio',
 ] as const
-const PROPAGATORS = ['tracecontext', 'baggage', 'b3', 'b3multi', 'none'] as const
+const PROPAGATORS = ['tracecontext', 'baggage', 'b3', 'b3multi', 'xray', 'none'] as const
 const DETECTORS = [
   'env',
   'host',
@@ -84,6 +95,7 @@ const DETECTORS = [
   'none',
 ] as const
 const TEMPORALITIES = ['cumulative', 'delta', 'lowmemory'] as const
+const HISTOGRAMS = ['explicit_bucket_histogram', 'base2_exponential_bucket_histogram'] as const
 const SIGNALS = ['TRACES', 'METRICS', 'LOGS'] as const
 const LIMITS = [
   'OTEL_ATTRIBUTE_COUNT_LIMIT',
@@ -120,6 +132,11 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
   const disabled = environment.boolean('OTEL_SDK_DISABLED')
   const httpInstrumentation =
     environment.oneOf('TELEMETRY_HTTP_INSTRUMENTATION', HTTP_INSTRUMENTATIONS, text => text.toLowerCase()) ?? 'own'
+  const protocols = {
+    metrics: protocol(environment, 'METRICS'),
+    traces: protocol(environment, 'TRACES'),
+    logs: protocol(environment, 'LOGS'),
+  }
   const settings: TelemetrySettings = {
     disabled,
     httpInstrumentation,
@@ -134,25 +151,37 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
       traces: exporters(environment, 'TRACES', ['otlp', 'console'], pushDefault(environment, 'TRACES')),
       logs: exporters(environment, 'LOGS', ['otlp', 'console'], pushDefault(environment, 'LOGS')),
     },
-    protocols: {
-      metrics: protocol(environment, 'METRICS'),
-      traces: protocol(environment, 'TRACES'),
-      logs: protocol(environment, 'LOGS'),
+    protocols,
+    receivers: {
+      metrics: receiver(environment, 'METRICS', protocols.metrics),
+      traces: receiver(environment, 'TRACES', protocols.traces),
+      logs: receiver(environment, 'LOGS', protocols.logs),
     },
+    histograms:
+      environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION', HISTOGRAMS, text =>
+        text.toLowerCase(),
+      ) ?? 'explicit_bucket_histogram',
     metricExport: metricExport(environment),
     spanBatches: batches(environment, 'OTEL_BSP'),
     logBatches: batches(environment, 'OTEL_BLRP'),
+    propagators: propagators(environment),
+    baggageKeys: environment.list('TELEMETRY_BAGGAGE_KEYS'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
+    bodySizes: environment.boolean('TELEMETRY_BODY_SIZES'),
     instrumentations: instrumentations(environment, httpInstrumentation),
   }
   checkConfigFile(environment)
   checkOtlp(environment, settings)
-  checkPropagators(environment)
+  const warnings = disabled ? [] : receiverWarnings(environment, settings)
   checkResource(environment)
   for (const limit of LIMITS) environment.number(limit, 'attributes, events, links or characters', { min: 0 })
   environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', TEMPORALITIES, text => text.toLowerCase())
   // A disabled SDK is disabled: what else is said about it is not worth refusing to serve.
-  return { settings, problems: disabled ? [] : environment.problems, warnings: environment.misspelled(READ_BY_OTHERS) }
+  return {
+    settings,
+    problems: disabled ? [] : environment.problems,
+    warnings: [...environment.misspelled(READ_BY_OTHERS), ...warnings],
+  }
 }
 
 function exporters<Name extends string>(
@@ -219,8 +248,39 @@ function instrumentations(environment: Environment, http: HttpInstrumentation): 
   return enabled.filter(name => !disabled.includes(name) && !replaced.includes(name))
 }
 
+/** Names that the specification lists and OpenTelemetry for Node 3 has nothing for: what stands in for each. */
+const NOT_HERE: Readonly<Record<string, string>> = {
+  jaeger_remote:
+    'no sampler for Node asks Jaeger any more: use parentbased_traceidratio here, or always_on and sample in a Collector',
+  parentbased_jaeger_remote:
+    'no sampler for Node asks Jaeger any more: use parentbased_traceidratio here, or always_on and sample in a Collector',
+  xray: 'no sampler for Node asks X-Ray: use parentbased_traceidratio here, or always_on and sample in a Collector',
+  jaeger: 'uber-trace-id is no longer read or written for Node: use tracecontext or b3, which Jaeger clients have too',
+  ottrace: 'the fields of OpenTracing are no longer read or written for Node: use tracecontext or b3multi',
+}
+
+/** @returns whether it is one of those, and said so */
+function isNotHere(
+  environment: Environment,
+  variable: string,
+  allowed: readonly string[],
+  names: readonly string[],
+): boolean {
+  const name = names.find(each => Object.hasOwn(NOT_HERE, each) && !allowed.includes(each))
+  if (name === undefined) return false
+  environment.complain({
+    where: variable,
+    problem: `"${name}" is not supported: ${NOT_HERE[name]}`,
+    allowed: allowed.join(', '),
+  })
+  return true
+}
+
 function sampler(environment: Environment): SamplerSettings {
-  const name = environment.oneOf('OTEL_TRACES_SAMPLER', SAMPLERS) ?? 'parentbased_always_on'
+  const variable = 'OTEL_TRACES_SAMPLER'
+  if (isNotHere(environment, variable, SAMPLERS, environment.list(variable) ?? []))
+    return { name: 'always_on', ratio: 1 }
+  const name = environment.oneOf(variable, SAMPLERS) ?? 'parentbased_always_on'
   if (!name.endsWith('traceidratio')) return { name, ratio: 1 }
   const unit = 'traces to keep, as a fraction'
   return { name, ratio: environment.number('OTEL_TRACES_SAMPLER_ARG', unit, { min: 0, max: 1, whole: false }) ?? 1 }
@@ -262,9 +322,73 @@ function checkEndpoint(environment: Environment, variable: string, grpc: boolean
   const url = grpc && !/^\w+:\/\//.test(value) ? `https://${value}` : value
   if (!URL.canParse(url)) {
     environment.complain({ where: variable, problem: `"${value}" is not a URL`, allowed })
+  } else if (!grpc && !/^https?:\/\//i.test(value) && /^https?:/i.test(value)) {
+    environment.complain({ where: variable, problem: `"${value}" is not a URL`, allowed })
   } else if (!['http:', 'https:', ...(grpc ? ['unix:'] : [])].includes(new URL(url).protocol)) {
     environment.complain({ where: variable, problem: `"${value}" is not an HTTP URL`, allowed })
   }
+}
+
+/** What is most likely a mistake, and yet may be meant. Only of signals that leave by OTLP. */
+function receiverWarnings(environment: Environment, { exporters: ways, protocols }: TelemetrySettings): string[] {
+  const warnings = new Set<string>()
+  for (const signal of SIGNALS) {
+    const name = nameOf(signal)
+    if (!ways[name].includes('otlp')) continue
+    const variable = endpointVariable(environment, signal)
+    const isBase = variable === BASE_ENDPOINT
+    const isGrpc = protocols[name] === 'grpc'
+    const url = receiverUrl(environment.text(variable), isGrpc)
+    if (url === undefined) continue
+    const { port, pathname, search } = url
+    if (port === '4317' && !isGrpc)
+      warnings.add(`${variable}: port 4317 is usually that of OTLP over gRPC; here it is asked over ${protocols[name]}`)
+    if (port === '4318' && isGrpc)
+      warnings.add(`${variable}: port 4318 is usually that of OTLP over HTTP; here it is asked over grpc`)
+    if (isGrpc && pathname.length > 1) {
+      warnings.add(`${variable}: OTLP over gRPC has no path; "${pathname}" is not used`)
+    } else if (isBase && SIGNAL_PATH.test(pathname)) {
+      warnings.add(
+        `${variable}: /v1/traces and so on are appended to it; without "${SIGNAL_PATH.exec(pathname)?.[0]}" it is right`,
+      )
+    }
+    // What stands behind it may be a secret.
+    if (isBase && !isGrpc && search !== '')
+      warnings.add(
+        `${variable}: has a "?"; credentials belong in OTEL_EXPORTER_OTLP_HEADERS, and a whole URL in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and its like`,
+      )
+  }
+  return [...warnings]
+}
+
+/** Where a signal goes by OTLP, for people: without credentials and query. */
+function receiver(environment: Environment, signal: (typeof SIGNALS)[number], protocol: OtlpProtocol): string {
+  const isGrpc = protocol === 'grpc'
+  const variable = endpointVariable(environment, signal)
+  const url = receiverUrl(environment.text(variable), isGrpc)
+  if (isGrpc) return url === undefined ? 'localhost:4317' : url.host || url.pathname
+  if (url === undefined) return `http://localhost:4318/v1/${nameOf(signal)}`
+  const path = variable === BASE_ENDPOINT ? `${url.pathname.replace(/\/$/, '')}/v1/${nameOf(signal)}` : url.pathname
+  return `${url.origin}${path}`
+}
+
+const BASE_ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+const SIGNAL_PATH = /\/v1\/(?:traces|metrics|logs)\/?$/
+
+function nameOf(signal: (typeof SIGNALS)[number]): 'traces' | 'metrics' | 'logs' {
+  return signal.toLowerCase() as 'traces' | 'metrics' | 'logs'
+}
+
+/** The one that says where a signal goes. */
+function endpointVariable(environment: Environment, signal: (typeof SIGNALS)[number]): string {
+  const own = `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`
+  return environment.text(own) === undefined ? BASE_ENDPOINT : own
+}
+
+function receiverUrl(text: string | undefined, isGrpc: boolean): URL | undefined {
+  if (text === undefined) return undefined
+  const url = isGrpc && !/^\w+:\/\//.test(text) ? `https://${text}` : text
+  return URL.canParse(url) ? new URL(url) : undefined
 }
 
 function checkHeaders(environment: Environment, variable: string): void {
@@ -293,15 +417,18 @@ function checkFile(environment: Environment, variable: string): void {
   }
 }
 
-function checkPropagators(environment: Environment): void {
-  const names = environment.someOf('OTEL_PROPAGATORS', PROPAGATORS)
+function propagators(environment: Environment): readonly PropagatorName[] {
+  const variable = 'OTEL_PROPAGATORS'
+  if (isNotHere(environment, variable, PROPAGATORS, environment.list(variable) ?? [])) return []
+  const names = environment.someOf(variable, PROPAGATORS)
   if (names !== undefined && names.length > 1 && names.includes('none')) {
     environment.complain({
       where: 'OTEL_PROPAGATORS',
       problem: `"none" together with other propagators says two things: ${names.join(', ')}`,
-      allowed: 'none, or any of tracecontext, baggage, b3, b3multi',
+      allowed: 'none, or any of tracecontext, baggage, b3, b3multi, xray',
     })
   }
+  return names ?? ['tracecontext', 'baggage']
 }
 
 /** The SDK drops the whole variable when one entry is wrong, and says so at debug level only. */

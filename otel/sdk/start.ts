@@ -11,9 +11,11 @@ import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
 import { isDropped, KeptTraces } from './kept-traces/kept-traces'
 import { Recorder } from './kept-traces/recorder'
+import { createPropagator } from './propagation/propagators'
+import { observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
-import { createResource } from './resource'
+import { createResource, packageVersion, SCHEMA_URL } from './resource'
 import { createSampler } from './sampler'
 import { DEFAULT_SLOW_MS, parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
@@ -24,6 +26,10 @@ import type { Telemetry } from './telemetry'
 
 /** The instrumentation scope of what is measured here and not by an instrumentation. */
 const SCOPE_NAME = 'myesi-gateway/process'
+
+const VERSION = packageVersion()
+/** Of what is made here. */
+const SCOPE_DETAILS = { schemaUrl: SCHEMA_URL, ...(VERSION !== undefined && { version: VERSION }) }
 
 const LEVELS: Record<LogLevel, DiagLogLevel> = {
   none: DiagLogLevel.NONE,
@@ -56,9 +62,11 @@ function silent(diagnostics: Diagnostics): Telemetry {
     exporters: { metrics: [], traces: [], logs: [] },
     httpInstrumentation: 'own',
     slowMs: DEFAULT_SLOW_MS,
+    bodySizes: false,
     problems: [],
     notInstrumented: () => [],
     traces: { list: () => [], otlpJson: () => undefined },
+    pipelines: () => [],
     handleMetricsRequest: (_request, response) => answerNotFound(response, 'telemetry is off'),
     setHttpRoute: () => {},
     ignorePort: () => {},
@@ -76,16 +84,17 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel] })
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))
 
+  const pipelines: Pipeline[] = []
   // Before the meter provider is in place: some register their callbacks once more when they are given it.
   const instrumentation = instrumentations(settings, ignoredPorts)
   // Not by NodeSDK, which makes it too late for the processors and exporters to count in it what they lose.
-  const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars)
+  const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars, pipelines)
   if (meterProvider !== undefined) metrics.setGlobalMeterProvider(exemplars.watch(meterProvider))
   const ownMetrics = meterProvider === undefined ? {} : { selfObsMeterProvider: meterProvider }
   // Never without a processor: the SDK would register no tracer, and logs and answers would lose their trace ids.
-  const exports = createSpanExports(settings, ownMetrics)
+  const exports = createSpanExports(settings, ownMetrics, pipelines)
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
-  const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics)
+  const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics, pipelines)
   const sampler = createSampler(settings.sampler)
   withoutConsoleLogger(() => {
     const sdk = new NodeSDK({
@@ -93,6 +102,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
       autoDetectResources: false,
       metricReaders: [],
       sampler,
+      textMapPropagator: createPropagator(settings.propagators, settings.baggageKeys),
       spanProcessors: [keptTraces],
       spanLimits: limits,
       logRecordProcessors,
@@ -103,13 +113,19 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   const tracers = trace.getTracerProvider()
   trace.disable() // there can only be one
   trace.setGlobalTracerProvider(
-    withGatewayTracer(tracers, sampler, { resource, scope: { name: GATEWAY_SCOPE }, limits, processor: keptTraces }),
+    withGatewayTracer(tracers, sampler, {
+      resource,
+      scope: { name: GATEWAY_SCOPE, ...SCOPE_DETAILS },
+      limits,
+      processor: keptTraces,
+    }),
   )
 
-  const meter = metrics.getMeter(SCOPE_NAME)
+  const meter = metrics.getMeter(SCOPE_NAME, VERSION, { schemaUrl: SCHEMA_URL })
   measureProcess(meter)
   keptTraces.observe(meter)
   modules.observe(meter)
+  if (pipelines.length > 0) observePipelines(meter, pipelines)
   const stopMeasuringRedis = measureRedis(meter)
   const exposition = readers.find(reader => reader instanceof PrometheusExposition)
 
@@ -118,9 +134,11 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
     exporters: settings.exporters,
     httpInstrumentation: settings.httpInstrumentation,
     slowMs: settings.keptTraces.slowMs,
+    bodySizes: settings.bodySizes,
     problems: [],
     notInstrumented: () => modules.missing(),
     traces: recorder,
+    pipelines: () => pipelines.map(({ state }) => state),
     handleMetricsRequest: (request, response) => {
       if (exposition === undefined) answerNotFound(response, 'no Prometheus exporter is configured')
       else exposition.getMetricsRequestHandler(request, response)

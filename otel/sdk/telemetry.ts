@@ -43,6 +43,22 @@ export interface KeptTraceReader {
   otlpJson(traceId: string): string | undefined
 }
 
+/** How one signal leaves by one exporter. */
+export interface PipelineState {
+  readonly signal: 'traces' | 'metrics' | 'logs'
+  /** `otlp`, `console`. */
+  readonly exporter: string
+  /** Address without credentials; empty where there is none. */
+  readonly receiver: string
+  /** Batches. */
+  readonly sent: number
+  /** Batches that were given up, by kind: a status, a code of gRPC or of the system. */
+  readonly failed: Readonly<Record<string, number>>
+  /** Milliseconds since the epoch. */
+  readonly lastSuccessMs: number | undefined
+  readonly lastFailure: { readonly atMs: number; readonly message: string } | undefined
+}
+
 /** What the process may ask of its telemetry. `main.ts` alone holds it and hands on what others need. */
 export interface Telemetry {
   /** False with `OTEL_SDK_DISABLED=true`, or when `problems` kept the SDK from starting. */
@@ -60,11 +76,15 @@ export interface Telemetry {
   readonly httpInstrumentation: 'own' | 'stock'
   /** `TRACES_SLOW_MS`: a request that took longer is a slow one. */
   readonly slowMs: number
+  /** `TELEMETRY_BODY_SIZES`: whether sizes of bodies are measured. */
+  readonly bodySizes: boolean
   /** Wrong `OTEL_*` settings. With any, nothing was started. */
   readonly problems: readonly TelemetryProblem[]
   /** Modules that are loaded by now and whose instrumentation did not take hold: their signals are missing. */
   notInstrumented(): readonly string[]
   readonly traces: KeptTraceReader
+  /** How each signal leaves, in the order of the settings. */
+  pipelines(): readonly PipelineState[]
   /** Answers a scrape; 404 where telemetry is off or no Prometheus exporter is configured. Never throws. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): void
   /** Says which route template the current request matched (`http.route` on its SERVER span and duration metric). */

@@ -29,6 +29,8 @@ export const VARIABLES = {
 /** Variables that are read elsewhere: by `otel/sdk` and by the demo. */
 export const VARIABLES_OF_OTHERS: readonly string[] = [
   'DEMO_UPSTREAM_URL',
+  'TELEMETRY_BAGGAGE_KEYS',
+  'TELEMETRY_BODY_SIZES',
   'TELEMETRY_HTTP_INSTRUMENTATION',
   'TRACES_KEEP_PER_SECOND',
   'TRACES_SLOW_MS',

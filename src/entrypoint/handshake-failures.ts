@@ -1,6 +1,6 @@
 import type { Server } from 'node:tls'
-import { metrics } from '@opentelemetry/api'
-import { ATTR_ERROR_TYPE, METRIC_TLS_HANDSHAKE_FAILURES, SCOPE_NAME } from '../telemetry/semconv'
+import { gatewayMeter } from '../telemetry/scope'
+import { ATTR_ERROR_TYPE, METRIC_TLS_HANDSHAKE_FAILURES } from '../telemetry/semconv'
 import type { Logger } from '../telemetry/logger'
 
 /** What the commonest failures are called; a client has many ways to fail, and none of them is to make a series. */
@@ -18,7 +18,7 @@ const TYPES: readonly (readonly [RegExp, string])[] = [
  * probes of load balancers do little else.
  */
 export function countHandshakeFailures(server: Server, log: Logger): void {
-  const failures = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_TLS_HANDSHAKE_FAILURES, {
+  const failures = gatewayMeter().createCounter(METRIC_TLS_HANDSHAKE_FAILURES, {
     unit: '{handshake}',
     description: 'TLS handshakes that failed',
   })

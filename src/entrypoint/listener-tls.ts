@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
-import { metrics, type ObservableResult } from '@opentelemetry/api'
+import type { ObservableResult } from '@opentelemetry/api'
 import type { ConfigFiles } from '../config/config-files'
 import { readFileBounded, UnreadableFile } from '../config/read-file'
 import type { EntrypointTlsConfig } from '../config/types'
-import { METRIC_TLS_CERTIFICATE_NOT_AFTER, SCOPE_NAME } from '../telemetry/semconv'
+import { gatewayMeter } from '../telemetry/scope'
+import { METRIC_TLS_CERTIFICATE_NOT_AFTER } from '../telemetry/semconv'
 import type { Logger } from '../telemetry/logger'
 import { countHandshakeFailures } from './handshake-failures'
 
@@ -30,7 +31,7 @@ export class ListenerTls {
   readonly #config: EntrypointTlsConfig
   readonly #log: Logger
   readonly #lookEveryMs: number
-  readonly #gauge = metrics.getMeter(SCOPE_NAME).createObservableGauge(METRIC_TLS_CERTIFICATE_NOT_AFTER, {
+  readonly #gauge = gatewayMeter().createObservableGauge(METRIC_TLS_CERTIFICATE_NOT_AFTER, {
     unit: 's',
     description: 'When the certificate of the listener expires, in seconds since 1970',
   })

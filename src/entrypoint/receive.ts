@@ -5,7 +5,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { takeNoMore } from './lingering-close'
 import { refuseFaulty, type RequestLimits } from './request-faults'
-import { parseRequestTarget, type RequestTarget } from './request-target'
+import { describeRefusedTarget, parseRequestTarget, type RequestTarget } from './request-target'
 import { expectsContinue } from './server'
 import { upgradeOf } from './upgrades'
 
@@ -70,8 +70,6 @@ export function receive(
   return { exchange, refusal }
 }
 
-const NO_TARGET: RequestTarget = { path: '', query: '', host: '' }
-
 function readTarget(
   request: IncomingMessage,
   limits: RequestLimits,
@@ -80,7 +78,9 @@ function readTarget(
     refuseFaulty(request, limits)
     return { target: parseRequestTarget(request.url ?? '/', request.headers.host), refusal: undefined }
   } catch (error) {
-    if (error instanceof GatewayError) return { target: NO_TARGET, refusal: error }
+    if (error instanceof GatewayError) {
+      return { target: describeRefusedTarget(request.url ?? '', request.headers.host), refusal: error }
+    }
     throw error
   }
 }

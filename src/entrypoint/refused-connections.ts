@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
-import { metrics } from '@opentelemetry/api'
 import { CLIENT_DROP } from './connections-per-client'
-import { ATTR_ERROR_TYPE, METRIC_CONNECTIONS_REFUSED, SCOPE_NAME } from '../telemetry/semconv'
+import { gatewayMeter } from '../telemetry/scope'
+import { ATTR_ERROR_TYPE, METRIC_CONNECTIONS_REFUSED } from '../telemetry/semconv'
 import type { Logger } from '../telemetry/logger'
 
 const CAUSES = ['max_connections', 'max_connections_per_client', 'no_descriptors', 'other'] as const
@@ -14,7 +14,7 @@ const EPISODE_MS = 10_000
  * closes them without a word, and ends the process where nobody listens for errors of accepting.
  */
 export function countRefusedConnections(server: Server, log: Logger): void {
-  const refused = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_CONNECTIONS_REFUSED, {
+  const refused = gatewayMeter().createCounter(METRIC_CONNECTIONS_REFUSED, {
     unit: '{connection}',
     description: 'Client connections that were closed on arrival',
   })

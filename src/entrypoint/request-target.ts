@@ -43,6 +43,21 @@ export function parseRequestTarget(url: string, hostHeader: string | undefined):
   return { path: NEEDS_CARE.test(path) ? normalise(path) : path, query, host }
 }
 
+/** Of a target that was refused, for log and span: what can be said without secrets, and without taking it for a path. */
+export function describeRefusedTarget(url: string, hostHeader: string | undefined): RequestTarget {
+  const [path = ''] = url.replace(AUTHORITY, '').split(/[?#]/, 1)
+  const isHost = hostHeader !== undefined && HOST.test(hostHeader)
+  return {
+    path: path.startsWith('/') ? path.slice(0, MAX_DESCRIBED) : '',
+    query: '',
+    host: isHost ? parseHost(hostHeader) : '',
+  }
+}
+
+/** It may hold a user's name and password. */
+const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i
+const MAX_DESCRIBED = 1_024
+
 function parseHost(header: string | undefined): string {
   if (header === undefined || header === '') return ''
   if (!HOST.test(header)) throw refuse('invalid Host')

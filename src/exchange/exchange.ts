@@ -19,7 +19,10 @@ export class Exchange {
   readonly peerIsTrusted: boolean
   /** What trusted proxies say of the request; undefined of a peer that is not one. */
   readonly said: SaidByProxies | undefined
-  /** Path without query, normalised once (`entrypoint/request-target.ts`): what is matched is what is forwarded. */
+  /**
+   * Path without query, normalised once (`entrypoint/request-target.ts`): what is matched is what is forwarded. Of a request that
+   * is malformed as it came, cut off, for log and span only.
+   */
   readonly path: string
   /** Query with its `?`, or nothing, exactly as it came. */
   readonly query: string

@@ -3,6 +3,7 @@ import { context, INVALID_TRACEID, trace } from '@opentelemetry/api'
 import { errorCode, toError } from '../errors/error-code'
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
+import { eventLoopDelay } from '../process/event-loop-delay'
 import type { Logger } from '../telemetry/logger'
 
 /** Writes one line per request, when its response closes. The query stays out: it may carry secrets. */
@@ -43,6 +44,8 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
     line += `,"ended_by":"${tunnel.endedBy ?? 'gateway'}","bytes_in":${tunnel.bytesIn},"bytes_out":${tunnel.bytesOut}`
   }
   line += `,"duration_ms":${Math.round((performance.now() - exchange.startedAt) * 1000) / 1000}`
+  const loopDelay = eventLoopDelay.during(exchange.startedAt)
+  if (loopDelay > 0) line += `,"event_loop_delay_ms":${loopDelay}`
   if (cause !== undefined) line += `,"error":${JSON.stringify(describe(cause))}`
   if (outcome === 'fault' && exchange.target !== undefined) line += `,"target":${toJson(exchange.target)}`
   return `${line},"msg":"${message}"}\n`

@@ -1,4 +1,4 @@
-import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
+import type { Attributes, Counter } from '@opentelemetry/api'
 import {
   ENTRYPOINT_REASONS,
   FAULT_REASONS,
@@ -10,14 +10,8 @@ import {
 } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
-import {
-  ATTR_HTTP_ROUTE,
-  ATTR_OUTCOME,
-  ATTR_REASON,
-  ATTR_UPSTREAM_NAME,
-  METRIC_REQUESTS,
-  SCOPE_NAME,
-} from '../telemetry/semconv'
+import { gatewayMeter } from '../telemetry/scope'
+import { ATTR_HTTP_ROUTE, ATTR_OUTCOME, ATTR_REASON, ATTR_UPSTREAM_NAME, METRIC_REQUESTS } from '../telemetry/semconv'
 
 /**
  * Counts every request once, by how it ended. Label values come from the configuration and the table of reasons only, so
@@ -29,7 +23,7 @@ export class RequestMetrics {
   readonly #series = new WeakMap<object, Map<string, Attributes>>()
 
   constructor() {
-    this.#requests = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_REQUESTS, {
+    this.#requests = gatewayMeter().createCounter(METRIC_REQUESTS, {
       description: 'Requests by how they ended',
       unit: '{request}',
     })

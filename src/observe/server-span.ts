@@ -4,6 +4,7 @@ import type { Exchange } from '../exchange/exchange'
 import { schemeOf } from '../exchange/peer'
 import type { Route } from '../routing/route'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
+import { eventLoopDelay } from '../process/event-loop-delay'
 import * as semconv from '../telemetry/semconv'
 
 /** Where the request goes, known as soon as it is matched. */
@@ -36,7 +37,13 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
     attributes[semconv.ATTR_URL_PATH] = exchange.path
   }
   if (exchange.clientAddress !== '') attributes[semconv.ATTR_CLIENT_ADDRESS] = exchange.clientAddress
-  if (exchange.host !== '') attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
+  if (exchange.host !== '') {
+    attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host
+    const port = portOf(request.headers.host)
+    if (port !== undefined) attributes[semconv.ATTR_SERVER_PORT] = port
+  }
+  const loopDelay = eventLoopDelay.during(exchange.startedAt)
+  if (loopDelay > 0) attributes[semconv.ATTR_EVENT_LOOP_DELAY] = loopDelay / 1_000
   const userAgent = request.headers['user-agent']
   if (userAgent !== undefined) attributes[semconv.ATTR_USER_AGENT_ORIGINAL] = userAgent
   if (method === OTHER_METHOD) attributes[semconv.ATTR_HTTP_REQUEST_METHOD_ORIGINAL] = request.method ?? ''
@@ -49,13 +56,21 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
   describeOutcome(span, exchange)
 }
 
-/** How it ended; only faults are errors. */
+/** Undefined where the client named none: whether it meant 80 or 443, only a proxy in front of the gateway knows. */
+function portOf(host: string | undefined): number | undefined {
+  if (host === undefined) return undefined
+  const colon = host.lastIndexOf(':')
+  return colon > host.lastIndexOf(']') ? Number(host.slice(colon + 1)) : undefined
+}
+
+/** How it ended; faults are errors, and what is answered with 5xx. */
 export function describeOutcome(span: Span, { outcome, reason, cause }: Exchange): void {
   span.setAttribute(semconv.ATTR_OUTCOME, outcome)
   if (reason === undefined) return
   span.setAttribute(semconv.ATTR_REASON, reason)
-  if (outcome !== 'fault') return // a refusal is the gateway working, an abort is the client's will: status stays unset
+  // A refusal is the gateway working, an abort is the client's will: no error, unless the conventions for HTTP call its status one.
+  if (outcome !== 'fault' && REASONS[reason].status < 500) return
   span.setAttribute(semconv.ATTR_ERROR_TYPE, reason)
   span.setStatus({ code: SpanStatusCode.ERROR, message: REASONS[reason].title })
-  if (cause instanceof Error) span.recordException(cause)
+  if (outcome === 'fault' && cause instanceof Error) span.recordException(cause)
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import {
   isSpanContextValid,
-  metrics,
   propagation,
   ROOT_CONTEXT,
   SpanKind,
@@ -9,6 +8,7 @@ import {
   type Attributes,
   type Context,
   type Histogram,
+  type Meter,
   type Tracer,
 } from '@opentelemetry/api'
 import { REASONS } from '../errors/reasons'
@@ -17,11 +17,13 @@ import { schemeOf } from '../exchange/peer'
 import type { Route } from '../routing/route'
 import { EMPTY_CONTEXT } from '../telemetry/empty-context'
 import { methodLabel, spanMethod } from '../telemetry/http-method'
+import { gatewayMeter, gatewayTracer } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from '../entrypoint/active-requests'
 import { ActiveStreams } from '../entrypoint/active-streams'
+import { bodyBytesOf } from '../entrypoint/express-messages'
 import { describe, describeConsumer, describeRoute } from './server-span'
 
 /** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
@@ -49,9 +51,11 @@ export interface ServerTelemetry {
  * Attribute objects of metrics are made once per series; nothing is patched.
  */
 export class OwnServerTelemetry implements ServerTelemetry {
-  readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  readonly #tracer: Tracer = gatewayTracer()
   readonly #duration: Histogram
   readonly #streamDuration: Histogram
+  /** Undefined unless they are asked for. */
+  readonly #bodySizes: BodySizes | undefined
   readonly #active: ActiveRequests
   readonly #activeStreams: ActiveStreams
   readonly #series = new SeriesCache()
@@ -59,8 +63,8 @@ export class OwnServerTelemetry implements ServerTelemetry {
   readonly #traceFields = readTraceFields()
 
   /** @param boundaries of the duration's buckets, in seconds: those of the conventions and the thresholds of latency objectives */
-  constructor(boundaries: readonly number[] = semconv.DURATION_BUCKETS_S) {
-    const meter = metrics.getMeter(semconv.SCOPE_NAME)
+  constructor(boundaries: readonly number[] = semconv.DURATION_BUCKETS_S, hasBodySizes = false) {
+    const meter = gatewayMeter()
     this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
       unit: 's',
       advice: { explicitBucketBoundaries: [...boundaries] },
@@ -71,6 +75,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
       advice: { explicitBucketBoundaries: STREAM_BUCKETS_S },
       description: 'How long event streams and WebSockets were open',
     })
+    this.#bodySizes = hasBodySizes ? new BodySizes(meter) : undefined
     this.#active = new ActiveRequests(meter)
     this.#activeStreams = new ActiveStreams(meter)
   }
@@ -112,7 +117,9 @@ export class OwnServerTelemetry implements ServerTelemetry {
     span?.end()
     const seconds = (performance.now() - exchange.startedAt) / 1000
     const histogram = exchange.stream === undefined ? this.#duration : this.#streamDuration
-    histogram.record(seconds, this.#series.of(exchange, method), exchange.context)
+    const series = this.#series.of(exchange, method)
+    histogram.record(seconds, series, exchange.context)
+    if (exchange.stream === undefined) this.#bodySizes?.record(exchange, series)
     this.#active.ended(exchange.request)
     if (exchange.stream !== undefined) this.#activeStreams.ended(exchange)
   }
@@ -124,6 +131,31 @@ export class OwnServerTelemetry implements ServerTelemetry {
       return continuesTrace(request) ? propagation.extract(ROOT_CONTEXT, headers) : EMPTY_CONTEXT
     }
     return EMPTY_CONTEXT
+  }
+}
+
+/** How large bodies are. Counted chunk by chunk by the messages themselves (`entrypoint/express-messages.ts`). */
+class BodySizes {
+  readonly #requests: Histogram
+  readonly #responses: Histogram
+
+  constructor(meter: Meter) {
+    const options = { unit: 'By', advice: { explicitBucketBoundaries: semconv.BODY_BUCKETS_BY } }
+    this.#requests = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_BODY_SIZE, {
+      ...options,
+      description: 'Size of HTTP server request bodies',
+    })
+    this.#responses = meter.createHistogram(semconv.METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE, {
+      ...options,
+      description: 'Size of HTTP server response bodies',
+    })
+  }
+
+  record({ request, response, context }: Exchange, series: Attributes): void {
+    const { statusCode: status } = response
+    const hasNoBody = request.method === 'HEAD' || status === 204 || status === 304
+    this.#requests.record(bodyBytesOf(request), series, context)
+    this.#responses.record(hasNoBody ? 0 : bodyBytesOf(response), series, context)
   }
 }
 

@@ -1,10 +1,9 @@
-import { metrics } from '@opentelemetry/api'
-import { METRIC_OPS_INFO, SCOPE_NAME } from '../telemetry/semconv'
+import { gatewayMeter } from '../telemetry/scope'
+import { METRIC_OPS_INFO } from '../telemetry/semconv'
 
 /** Says where this replica's ops port is; joins on `instance`. */
 export function reportInfo(info: { readonly opsUrl: string }): void {
-  metrics
-    .getMeter(SCOPE_NAME)
+  gatewayMeter()
     .createObservableGauge(METRIC_OPS_INFO, { description: 'Where the ops port of this replica is' })
     .addCallback(result => result.observe(1, { url: info.opsUrl }))
 }

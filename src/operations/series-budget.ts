@@ -42,17 +42,22 @@ const STORES = 3
 const MORE_LINES = 3
 const HISTOGRAM_LINES = semconv.DURATION_BUCKETS_S.length + MORE_LINES
 const STREAM_LINES = 12
+const BODY_SIZES = [semconv.METRIC_HTTP_SERVER_REQUEST_BODY_SIZE, semconv.METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE]
 
 /**
  * The worst case of what this configuration can make of the gateway's own instruments: routes, methods, statuses and reasons
  * are tables, so that it can be computed. What the process and the SDK say of themselves does not depend on requests.
  */
-export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
+export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}): FamilyBudget[] {
   const { routes, upstreams } = config
   const statuses = statusesAndReasons()
   const ofRoutes = sum(routes.map(route => methodsOf([route]).size)) * PROTOCOL_VERSIONS * statuses
   const unmatched = allMethods().size * (PROTOCOL_VERSIONS + REFUSED_VERSIONS) * statusesOfRefusals()
   const ofOwnPage = 2 * PROTOCOL_VERSIONS * statusesOfRefusals()
+  const ofRequests = {
+    series: ofRoutes + unmatched + ofOwnPage,
+    typicalSeries: typicalMethods(routes) * TYPICAL.results + TYPICAL.methods,
+  }
   const targets = sum(
     upstreams.map(
       ({ name, targets }) => targets.length * methodsOf(routes.filter(route => route.upstream === name)).size,
@@ -63,11 +68,16 @@ export function seriesBudget(config: GatewayConfig): FamilyBudget[] {
   return [
     {
       instrument: semconv.METRIC_HTTP_SERVER_REQUEST_DURATION,
-      series: ofRoutes + unmatched + ofOwnPage,
-      typicalSeries: typicalMethods(routes) * TYPICAL.results + TYPICAL.methods,
+      ...ofRequests,
       linesPerSeries: durationBoundaries(objectivesIn(config)).length + MORE_LINES,
       madeOf: `methods of each route × ${PROTOCOL_VERSIONS} versions × ${statuses} statuses and reasons, and what matches no route`,
     },
+    ...(bodySizes ? BODY_SIZES : []).map(instrument => ({
+      instrument,
+      ...ofRequests,
+      linesPerSeries: semconv.BODY_BUCKETS_BY.length + MORE_LINES,
+      madeOf: 'as the duration, with TELEMETRY_BODY_SIZES=true',
+    })),
     {
       instrument: semconv.METRIC_STREAM_DURATION,
       series: ofRoutes + webSocketRoutes * (1 + faults().length),

@@ -1,11 +1,6 @@
-import {
-  metrics,
-  type BatchObservableCallback,
-  type Counter,
-  type Meter,
-  type ObservableCallback,
-} from '@opentelemetry/api'
+import type { BatchObservableCallback, Counter, Meter, ObservableCallback } from '@opentelemetry/api'
 import type { Redis } from 'ioredis'
+import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { ERROR_TYPES } from './error-type'
 import { failureOf } from './failure'
@@ -32,7 +27,7 @@ export class RedisMetrics {
   ) {
     this.#pool = pool
     this.#nodes = nodes
-    const meter = metrics.getMeter(semconv.SCOPE_NAME)
+    const meter = gatewayMeter()
     this.#errors = meter.createCounter(semconv.METRIC_REDIS_ERRORS, {
       unit: '{error}',
       description: 'Commands of requests that Redis did not answer in time, refused, or was not there for',

@@ -1,10 +1,11 @@
-import { metrics, type Counter } from '@opentelemetry/api'
+import type { Counter } from '@opentelemetry/api'
 import { changesBetween } from '../config/changes'
 import type { ReadGatewayFile } from '../config/gateway-file'
 import { hasErrors, isError } from '../config/problems'
 import type { ConfigProblem } from '../config/types'
 import type { GatewayConfig } from '../config/gateway-config'
 import { toError } from '../errors/error-code'
+import { gatewayMeter } from '../telemetry/scope'
 import {
   ATTR_CONFIG_RESULT,
   ATTR_SLO_HASH,
@@ -13,7 +14,6 @@ import {
   METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL,
   METRIC_CONFIG_RELOADS,
   METRIC_SLO_INFO,
-  SCOPE_NAME,
 } from '../telemetry/semconv'
 import { objectivesHash, objectivesIn } from '../slo/objectives'
 import type { Logger } from '../telemetry/logger'
@@ -133,7 +133,7 @@ export class Configuration {
   }
 
   #createInstruments(): Counter {
-    const meter = metrics.getMeter(SCOPE_NAME)
+    const meter = gatewayMeter()
     meter
       .createObservableGauge(METRIC_CONFIG_INFO, { description: 'Checksum of the active configuration' })
       .addCallback(result => result.observe(1, { sha256: this.#config.sha256 }))

@@ -36,6 +36,8 @@ export const ATTR_STREAM_ENDED_BY = 'gateway.stream.ended_by'
 /** Bytes that came from the client of a WebSocket, and that went to it. */
 export const ATTR_STREAM_BYTES_IN = 'gateway.stream.bytes_in'
 export const ATTR_STREAM_BYTES_OUT = 'gateway.stream.bytes_out'
+/** On the SERVER span, in seconds: how long the event loop stood still shortly before the request was seen, or while it was served. */
+export const ATTR_EVENT_LOOP_DELAY = 'gateway.event_loop.delay'
 /** Why a call was made again: the reason the one before it failed. */
 export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
 /** `sent`, `free` where the call before it reached no target, `over_budget` where a retry was due and there were too many. */
@@ -54,6 +56,9 @@ export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
 
 /** Histogram, `s`: from the first byte of a request to the last of its response. Never an event stream or upgrade. */
 export const METRIC_HTTP_SERVER_REQUEST_DURATION = 'http.server.request.duration'
+/** Histogram, `By`: bodies of requests as they came, and of responses as they were sent. Only where they are asked for. */
+export const METRIC_HTTP_SERVER_REQUEST_BODY_SIZE = 'http.server.request.body.size'
+export const METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE = 'http.server.response.body.size'
 /** UpDownCounter, `{request}`: requests being served at this moment. */
 export const METRIC_HTTP_SERVER_ACTIVE_REQUESTS = 'http.server.active_requests'
 /** Histogram, `s`: one call to one target of an upstream. */
@@ -123,8 +128,12 @@ export const METRIC_CONNECTIONS_REFUSED = 'gateway.connections.refused'
 /** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
 export const METRIC_LOG_DROPPED = 'gateway.log.dropped'
 
+/** Bucket boundaries in bytes; few, because there are as many series as of the duration. */
+export const BODY_BUCKETS_BY = [0, 1_024, 16_384, 262_144, 4_194_304, 67_108_864]
 /** Bucket boundaries in seconds that the conventions advise for HTTP durations. */
 export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
 /** The instrumentation scope of everything the gateway records itself. */
 export const SCOPE_NAME = 'myesi-gateway'
+/** The release of the conventions that its names follow. */
+export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'

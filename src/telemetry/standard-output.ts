@@ -1,7 +1,7 @@
 import { write, writeSync } from 'node:fs'
-import { metrics } from '@opentelemetry/api'
 import { noteBlockedCall } from '../process/blocked-calls'
-import { ATTR_ERROR_TYPE, METRIC_LOG_DROPPED, SCOPE_NAME } from './semconv'
+import { gatewayMeter } from './scope'
+import { ATTR_ERROR_TYPE, METRIC_LOG_DROPPED } from './semconv'
 
 /** Bytes of log lines that wait for a slow reader; lines above it are dropped and counted, requests are never held up. */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
@@ -41,7 +41,7 @@ export class StandardOutput {
   readonly #errorFd: number
   readonly #maxBufferedBytes: number
   readonly #onRecovered: StandardOutputOptions['onRecovered']
-  readonly #dropped = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_LOG_DROPPED, {
+  readonly #dropped = gatewayMeter().createCounter(METRIC_LOG_DROPPED, {
     unit: '{line}',
     description: 'Log lines that could not be written to standard output',
   })

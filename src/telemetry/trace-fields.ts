@@ -1,4 +1,4 @@
-import { propagation, trace, type Context, type Span, type TextMapSetter } from '@opentelemetry/api'
+import { isSpanContextValid, propagation, trace, type Context, type Span, type TextMapSetter } from '@opentelemetry/api'
 
 const W3C = ['traceparent', 'tracestate']
 /** Both forms: whoever reads one of them reads the other as well. */
@@ -20,6 +20,13 @@ export function replacedTraceFields(): ReadonlySet<string> {
   const fields = propagation.fields()
   const carriesTrace = fields.some(field => W3C.includes(field) || B3.includes(field))
   return new Set(carriesTrace ? [...fields, ...W3C, ...B3] : fields)
+}
+
+/** What `traceresponse` says of a request: its trace and the gateway's span in it. Undefined without a trace. */
+export function traceResponse(context: Context): string | undefined {
+  const span = trace.getSpanContext(context)
+  if (span === undefined || !isSpanContextValid(span)) return undefined
+  return `00-${span.traceId}-${span.spanId}-0${span.traceFlags.toString(16)}`
 }
 
 /** Adds the fields that carry a span's trace on, as flat name, value pairs. */

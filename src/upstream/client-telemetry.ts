@@ -1,16 +1,8 @@
-import {
-  metrics,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-  type Attributes,
-  type Histogram,
-  type Span,
-  type Tracer,
-} from '@opentelemetry/api'
+import { SpanKind, SpanStatusCode, type Attributes, type Histogram, type Span, type Tracer } from '@opentelemetry/api'
 import type { Reason } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
+import { gatewayMeter, gatewayTracer } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { statusLabel } from '../telemetry/status-code'
 import { createTraceInjector } from '../telemetry/trace-fields'
@@ -71,15 +63,13 @@ export function toTargetAttributes(upstreamName: string, origin: string): Target
 
 /** One CLIENT span and one duration per call, by the stable HTTP conventions of OpenTelemetry. */
 export class OwnClientTelemetry implements ClientTelemetry {
-  readonly #tracer: Tracer = trace.getTracer(semconv.SCOPE_NAME)
+  readonly #tracer: Tracer = gatewayTracer()
   readonly #inject = createTraceInjector()
-  readonly #duration: Histogram = metrics
-    .getMeter(semconv.SCOPE_NAME)
-    .createHistogram(semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION, {
-      unit: 's',
-      advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S },
-      description: 'Duration of calls to upstream targets',
-    })
+  readonly #duration: Histogram = gatewayMeter().createHistogram(semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION, {
+    unit: 's',
+    advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S },
+    description: 'Duration of calls to upstream targets',
+  })
 
   begin(
     exchange: Exchange,

@@ -1,4 +1,5 @@
-import { metrics, type Counter } from '@opentelemetry/api'
+import type { Counter } from '@opentelemetry/api'
+import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { ResponseMemory } from './response-buffer'
 
@@ -10,7 +11,7 @@ let isObserved = false
 export function observedResponseMemory(): ResponseMemory {
   if (isObserved) return memory
   isObserved = true
-  const meter = metrics.getMeter(semconv.SCOPE_NAME)
+  const meter = gatewayMeter()
   meter
     .createObservableGauge(semconv.METRIC_RESPONSE_BUFFER_USAGE, {
       unit: 'By',

@@ -1,6 +1,7 @@
-import { metrics, type Counter } from '@opentelemetry/api'
+import type { Counter } from '@opentelemetry/api'
 import type { RetryConfig } from '../config/types'
 import type { Reason } from '../errors/reasons'
+import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { FailureSet } from './failure-set'
 import { RetryBudget } from './retry-budget'
@@ -15,7 +16,7 @@ export class RetryPolicy {
   readonly #upstreamName: string
   readonly #failures: FailureSet
   readonly #budget = new RetryBudget()
-  readonly #counter: Counter = metrics.getMeter(semconv.SCOPE_NAME).createCounter(semconv.METRIC_UPSTREAM_RETRIES, {
+  readonly #counter: Counter = gatewayMeter().createCounter(semconv.METRIC_UPSTREAM_RETRIES, {
     unit: '{call}',
     description: 'Calls tried again, or not any more',
   })

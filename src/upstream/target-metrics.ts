@@ -1,4 +1,5 @@
-import { metrics, type Attributes, type Counter, type ObservableGauge } from '@opentelemetry/api'
+import type { Attributes, Counter, ObservableGauge } from '@opentelemetry/api'
+import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 
 interface ObservedTarget {
@@ -48,7 +49,7 @@ export function countEjection(target: ObservedTarget, cause: 'circuit' | 'health
 }
 
 function createInstruments(): Counter {
-  const meter = metrics.getMeter(semconv.SCOPE_NAME)
+  const meter = gatewayMeter()
   const ofTargets = (gauge: ObservableGauge, read: (target: ObservedTarget) => number): void =>
     gauge.addCallback(result => {
       for (const { targets } of observed) for (const target of targets) result.observe(read(target), target.labels)

@@ -175,6 +175,28 @@ describe('the status page', () => {
     assert.match(await page(url), /limits are counted in the memory of this replica/)
   })
 
+  it('says by which way telemetry leaves, and looks up when it does not arrive', async () => {
+    const failed = {
+      atMs: Date.now(),
+      message: 'traces could not be sent by otlp to http://collector/v1/traces: it answered 401',
+    }
+    const pipeline = {
+      signal: 'traces',
+      exporter: 'otlp',
+      receiver: 'http://collector/v1/traces',
+      sent: 3,
+      failed: { 401: 2 },
+    }
+    let lastSuccessMs = failed.atMs - 1_000
+    const url = await start({ pipelines: () => [{ ...pipeline, lastSuccessMs, lastFailure: failed }] })
+    const { status, concerns } = await json(url)
+    assert.equal(status, 'attention')
+    assert.deepEqual(concerns, [{ text: failed.message, path: '#telemetry' }])
+    assert.match(await page(url), /3\s+batches\s+sent,\s+2\s+lost[^]*failing/)
+    lastSuccessMs = failed.atMs + 1_000
+    assert.deepEqual((await json(url)).concerns, [])
+  })
+
   it('shows the active configuration, and says when a new one was refused', async () => {
     let state: ConfigurationState = quietSources().configuration()
     const url = await start({ configuration: () => state })
@@ -246,6 +268,17 @@ describe('the status page', () => {
           httpRoute: HOSTILE,
           limited: 9,
           offenders: [{ client: HOSTILE, count: 9, error: 2 }],
+        },
+      ],
+      pipelines: () => [
+        {
+          signal: HOSTILE,
+          exporter: HOSTILE,
+          receiver: HOSTILE,
+          sent: 0,
+          failed: { [HOSTILE]: 1 },
+          lastSuccessMs: undefined,
+          lastFailure: { atMs: Date.now(), message: HOSTILE },
         },
       ],
       redis: () => ({ address: HOSTILE, isUsable: false, outage: { sinceMs: Date.now(), reason: HOSTILE } }),

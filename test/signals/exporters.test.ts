@@ -3,6 +3,7 @@ import { OtlpReceiver } from '../support/otlp-receiver'
 import { parseExposition, sampleValue } from '../support/exposition'
 import { startInstrumented, type InstrumentedProgram } from '../support/start-instrumented'
 import type { LogEntry } from '../support/start-process'
+import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
 const PROMETHEUS = { accept: 'application/openmetrics-text' }
@@ -266,6 +267,76 @@ describe('exporters', function () {
     assert.match(JSON.stringify(attributes), /hello\/world/)
     assert.doesNotMatch(JSON.stringify(attributes), /very-secret|y=2/)
   })
+
+  for (const [protocol, endpoint] of [
+    ['http/protobuf', 'httpUrl'],
+    ['http/json', 'httpUrl'],
+    ['grpc', 'grpcUrl'],
+  ] as const) {
+    it(`send exponential histograms by OTLP over ${protocol} where they are asked for, and leave /metrics its buckets`, async () => {
+      const { url, scrape } = await start({
+        OTEL_METRICS_EXPORTER: 'prometheus,otlp',
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${receiver[endpoint]}${protocol === 'grpc' ? '' : '/v1/metrics'}`,
+        OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: 'base2_exponential_bucket_histogram',
+      })
+      await sendOne(url)
+      const duration = await until(
+        () =>
+          receiver.metrics.find(
+            ({ name, points }) =>
+              name === 'http.server.request.duration' &&
+              points.some(attributes => attributes['http.route'] === '/hello/:name'),
+          ),
+        { what: 'the metric' },
+      )
+      assert.equal(duration.isExponential, true)
+      const families = parseExposition((await scrape(PROMETHEUS)).text, 'openmetrics')
+      const buckets = { http_route: '/hello/:name', le: '+Inf' }
+      assert.equal(sampleValue(families, 'http_server_request_duration_seconds_bucket', buckets), 1)
+    })
+  }
+
+  for (const [status, said] of [
+    [401, 'answered 401 Unauthorized: no such tenant'],
+    [404, 'answered 404 Not Found: no such tenant'],
+  ] as const) {
+    it(`say what a receiver answers that refuses with ${status}, once, and count it`, async () => {
+      const refusing = await startUpstream((request, response) => {
+        request.resume()
+        response.writeHead(status).end(`no such tenant\n${'x'.repeat(5_000)}`)
+      })
+      const { url, process, scrape } = await start({
+        ...ALL_OTLP,
+        OTEL_METRICS_EXPORTER: 'prometheus',
+        OTEL_EXPORTER_OTLP_ENDPOINT: refusing.url,
+      })
+      for (const [signal, many] of [
+        ['traces', 'traces'],
+        ['logs', 'logs'],
+      ] as const) {
+        await until(
+          async () => {
+            await sendOne(url)
+            const { text } = await scrape(PROMETHEUS)
+            const labels = { gateway_telemetry_signal: signal, error_type: String(status) }
+            return (
+              (sampleValue(parseExposition(text, 'openmetrics'), 'gateway_telemetry_exports_total', labels) ?? 0) > 1
+            )
+          },
+          { what: `two refused exports of ${many}` },
+        )
+        const lines = process.logs
+          .map(entry => String(entry['msg']))
+          .filter(line => line.includes(`${signal} could not`))
+        assert.equal(lines.length, 1, lines.join('\n'))
+        assert.ok(lines[0]!.includes(`${refusing.url}/v1/${signal}`), lines[0])
+        assert.ok(lines[0]!.includes(said), lines[0])
+        assert.ok(lines[0]!.length < 500, lines[0])
+      }
+      await refusing.stop()
+    })
+  }
 
   describe('when the collector is down', () => {
     /** A port that nobody listens on. */

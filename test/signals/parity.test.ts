@@ -11,12 +11,8 @@ import { until } from '../support/until'
 
 const NAMES = Object.keys(SCENARIOS) as ScenarioName[]
 
-/** On every SERVER span. Who asked, and for which port, is worth less than what two more attributes cost. */
-const SERVER = [
-  'SERVER network.peer.address: only stock',
-  'SERVER network.peer.port: only stock',
-  'SERVER server.port: only stock',
-]
+/** On every SERVER span. Who asked, and from which port, is worth less than what two more attributes cost. */
+const SERVER = ['SERVER network.peer.address: only stock', 'SERVER network.peer.port: only stock']
 /** On every CLIENT span: our name of the upstream; nothing that repeats the URL, and the client's own header least of all. */
 const CLIENT = [
   'CLIENT gateway.upstream.name: only own',
@@ -234,6 +230,9 @@ function spanDifferences(own: OpenedSpan, stock: OpenedSpan): string[] {
   compare('exceptions', String(own.events.length), String(stock.events.length))
   for (const key of new Set([...Object.keys(own.attributes), ...Object.keys(stock.attributes)])) {
     const [ours, theirs] = [own.attributes[key], stock.attributes[key]]
+    // Each gateway has a port of its own, and a busy machine makes one of them wait.
+    if (key === 'gateway.event_loop.delay' || (key === 'server.port' && ours !== undefined && theirs !== undefined))
+      continue
     if (ours === undefined) found.push(`${key}: only stock`)
     else if (theirs === undefined) found.push(`${key}: only own`)
     else if (key === 'url.full') compare(key, queryOf(textOf(ours)), queryOf(textOf(theirs)))

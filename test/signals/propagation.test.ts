@@ -87,6 +87,26 @@ describe('the trace of a caller', () => {
       assert.equal(client.spanId, spanId)
     })
 
+    for (const flags of ['02', '03']) {
+      it(`keeps its word that the trace id is random: ${flags}`, async () => {
+        const fields = await send(TRACEPARENT.replace(/01$/, flags))
+        assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-${flags}$`))
+      })
+    }
+
+    it('keeps its word that the trace id is random beside baggage, too', async () => {
+      const fields = await send(TRACEPARENT.replace(/01$/, '03'), 'baggage: tenant=a')
+      assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-03$`))
+    })
+
+    it('has no tracestate when a part of it is not valid', async () => {
+      const fields = await send(TRACEPARENT, 'tracestate: foo@=1,bar=2')
+      assert.deepEqual(
+        fields.map(([name]) => name),
+        ['traceparent'],
+      )
+    })
+
     it('keeps its wish not to be sampled', async () => {
       const fields = await send(TRACEPARENT.replace(/01$/, '00'))
       assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-00$`))
@@ -199,6 +219,35 @@ describe('the trace of a caller', () => {
         ['b3'],
       )
       assert.doesNotMatch(valueOf(fields, 'b3')!, new RegExp(TRACE_ID))
+    })
+  })
+
+  describe('with TELEMETRY_BAGGAGE_KEYS', () => {
+    before(() => start({ env: { TELEMETRY_BAGGAGE_KEYS: 'tenant, app.*' } }))
+    after(() => gateway.stop())
+
+    it('takes along the baggage that is named', async () => {
+      const fields = await send(TRACEPARENT, 'baggage: tenant=a,email=x%40y,app.one=1')
+      assert.equal(valueOf(fields, 'baggage'), 'tenant=a,app.one=1')
+    })
+
+    it('leaves baggage behind of which nothing is named', async () => {
+      assert.equal(valueOf(await send(TRACEPARENT, 'baggage: email=x%40y'), 'baggage'), undefined)
+    })
+  })
+
+  describe('with OTEL_PROPAGATORS=xray', () => {
+    before(() => start({ env: { OTEL_PROPAGATORS: 'xray' } }))
+    after(() => gateway.stop())
+
+    it('comes and goes on in X-Ray’s field', async () => {
+      const root = `Root=1-${TRACE_ID.slice(0, 8)}-${TRACE_ID.slice(8)}`
+      await send(`X-Amzn-Trace-Id: ${root};Parent=${SPAN_ID};Sampled=1`)
+      const { headers } = upstream.requests.at(-1)!
+      assert.match(
+        String(headers['x-amzn-trace-id']),
+        new RegExp(`^${root};Parent=(?!${SPAN_ID})[0-9a-f]{16};Sampled=1$`),
+      )
     })
   })
 

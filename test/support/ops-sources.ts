@@ -41,6 +41,7 @@ export function quietSources(): Omit<OpsServerOptions, 'access'> {
     recent: new RecentRequests(),
     samples: new RequestSamples({ slowMs: 1_000 }),
     inFlight: () => 0,
+    pipelines: () => [],
     redis: () => undefined,
     configuration: () => ({
       file: 'gateway.yaml',

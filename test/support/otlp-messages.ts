@@ -16,8 +16,8 @@ const PROTO = `
   message Scope { string name = 1; string version = 2; }
 
   message TracesRequest { repeated ResourceSpans resource_spans = 1; }
-  message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
-  message ScopeSpans { Scope scope = 1; repeated Span spans = 2; }
+  message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; string schema_url = 3; }
+  message ScopeSpans { Scope scope = 1; repeated Span spans = 2; string schema_url = 3; }
   message Span {
     bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5; int32 kind = 6;
     repeated KeyValue attributes = 9;
@@ -25,15 +25,18 @@ const PROTO = `
 
   message MetricsRequest { repeated ResourceMetrics resource_metrics = 1; }
   message ResourceMetrics { Resource resource = 1; repeated ScopeMetrics scope_metrics = 2; }
-  message ScopeMetrics { Scope scope = 1; repeated Metric metrics = 2; }
+  message ScopeMetrics { Scope scope = 1; repeated Metric metrics = 2; string schema_url = 3; }
   message Metric {
     string name = 1; string unit = 3;
-    oneof data { Numbers gauge = 5; Numbers sum = 7; Histograms histogram = 9; }
+    oneof data { Numbers gauge = 5; Numbers sum = 7; Histograms histogram = 9; Exponentials exponential_histogram = 10; }
   }
   message Numbers { repeated NumberPoint data_points = 1; }
   message NumberPoint { repeated KeyValue attributes = 7; oneof value { double as_double = 4; sfixed64 as_int = 6; } }
   message Histograms { repeated HistogramPoint data_points = 1; }
   message HistogramPoint { repeated KeyValue attributes = 9; fixed64 count = 4; }
+
+  message Exponentials { repeated ExponentialPoint data_points = 1; }
+  message ExponentialPoint { repeated KeyValue attributes = 1; fixed64 count = 4; }
 
   message LogsRequest { repeated ResourceLogs resource_logs = 1; }
   message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2; }
@@ -63,11 +66,15 @@ type KeyValues = readonly { readonly key: string; readonly value: AnyValue }[]
 type Id = string | Uint8Array | undefined
 type Attributed = { readonly attributes?: KeyValues }
 
+type OtlpScope = { readonly name?: string; readonly version?: string }
+
 /** A request in the shape of OTLP/JSON, whichever way it came. */
 export interface OtlpRequest {
   readonly resourceSpans?: readonly {
     readonly resource: Attributed
     readonly scopeSpans: readonly {
+      readonly scope?: OtlpScope
+      readonly schemaUrl?: string
       readonly spans: readonly ({
         traceId: Id
         spanId: Id
@@ -80,12 +87,15 @@ export interface OtlpRequest {
   readonly resourceMetrics?: readonly {
     readonly resource: Attributed
     readonly scopeMetrics: readonly {
+      readonly scope?: OtlpScope
+      readonly schemaUrl?: string
       readonly metrics: readonly {
         readonly name: string
         readonly unit?: string
         readonly gauge?: { readonly dataPoints: readonly Attributed[] }
         readonly sum?: { readonly dataPoints: readonly Attributed[] }
         readonly histogram?: { readonly dataPoints: readonly Attributed[] }
+        readonly exponentialHistogram?: { readonly dataPoints: readonly Attributed[] }
       }[]
     }[]
   }[]

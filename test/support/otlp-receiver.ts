@@ -20,6 +20,8 @@ export interface ReceivedSpan {
 export interface ReceivedMetric {
   readonly name: string
   readonly unit: string | undefined
+  /** Whether it is an exponential histogram. */
+  readonly isExponential: boolean
   /** Attributes of each of its points. */
   readonly points: readonly Attributes[]
 }
@@ -41,6 +43,8 @@ export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = []
   readonly metrics: ReceivedMetric[] = []
   readonly logs: ReceivedLogRecord[] = []
+  /** Of spans and metrics, as `name version schema URL`. */
+  readonly scopes = new Set<string>()
   /** `http://127.0.0.1:PORT` of OTLP/HTTP. */
   readonly httpUrl: string
   /** The same of OTLP/gRPC. */
@@ -96,6 +100,10 @@ export class OtlpReceiver {
     for (const { resource } of [...resourceSpans, ...resourceMetrics, ...resourceLogs]) {
       this.resources.push(attributesOf(resource))
     }
+    const ofSpans = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans)
+    const ofMetrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics)
+    for (const { scope, schemaUrl } of [...ofSpans, ...ofMetrics])
+      this.scopes.add(`${scope?.name} ${scope?.version} ${schemaUrl}`)
     for (const span of resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(scope => scope.spans))) {
       this.spans.push({
         traceId: hexadecimal(span.traceId),
@@ -107,8 +115,10 @@ export class OtlpReceiver {
       })
     }
     for (const metric of resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(scope => scope.metrics))) {
-      const { dataPoints } = metric.gauge ?? metric.sum ?? metric.histogram ?? { dataPoints: [] }
-      this.metrics.push({ name: metric.name, unit: metric.unit, points: dataPoints.map(attributesOf) })
+      const { gauge, sum, histogram, exponentialHistogram } = metric
+      const { dataPoints } = gauge ?? sum ?? histogram ?? exponentialHistogram ?? { dataPoints: [] }
+      const points = dataPoints.map(attributesOf)
+      this.metrics.push({ name: metric.name, unit: metric.unit, isExponential: Boolean(exponentialHistogram), points })
     }
     for (const record of resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(scope => scope.logRecords))) {
       this.logs.push({

@@ -83,11 +83,11 @@ function sampleNames(name: string, type: MetricType): string[] {
   return type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : []
 }
 
+/** Without the schema URL: it would be the longest label of every line, and say nothing that a query asks for. It is in OTLP. */
 function scopePairs(scope: Scope): string {
   const pairs = [
     ['otel_scope_name', scope.name],
     ['otel_scope_version', scope.version],
-    ['otel_scope_schema_url', scope.schemaUrl],
   ].filter((pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== '')
   return pairs.map(([name, value]) => `${name}="${escapeQuoted(value)}"`).join(',')
 }

@@ -65,13 +65,16 @@ export class GatewayTracer implements Tracer {
     const spanContext: SpanContext = {
       traceId,
       spanId: randomId(8),
-      traceFlags: isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+      // Whether the id is random is for whoever made it to say.
+      traceFlags: (isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE) | ((continued?.traceFlags ?? 0) & RANDOM),
       ...(traceState && { traceState }),
     }
     return new GatewaySpan(this.#maker, name, kind, spanContext, continued)
   }
 }
 
+/** W3C Trace Context, level 2, §3.2.2.5.2. */
+const RANDOM = 0b10
 const NO_ATTRIBUTES = {}
 const NO_LINKS: [] = []
 
@@ -81,7 +84,9 @@ function isUnusual({ attributes, links, startTime, root }: SpanOptions): boolean
 
 /** The SDK's, but for the one tracer. */
 export function withGatewayTracer(sdk: TracerProvider, sampler: Sampler, maker: SpanMaker): TracerProvider {
-  const tracer = new GatewayTracer(sampler, maker, sdk.getTracer(GATEWAY_SCOPE))
+  const { version, schemaUrl } = maker.scope
+  const options = schemaUrl === undefined ? {} : { schemaUrl }
+  const tracer = new GatewayTracer(sampler, maker, sdk.getTracer(GATEWAY_SCOPE, version, options))
   return {
     getTracer: (name, version, options) => (name === GATEWAY_SCOPE ? tracer : sdk.getTracer(name, version, options)),
   }

@@ -3,22 +3,22 @@ import { PROCESS_LINES, seriesBudget, totalLines, TYPICAL, typicalLines } from '
 import { counted, defineCommand, print } from '../command'
 import { fileOf, readConfig } from '../read-config'
 
-const USAGE = `myesi-gateway budget [FILE]
+const USAGE = `myesi-gateway budget [--body-sizes] [FILE]
 
 Computes how many lines a scrape of a gateway with a gateway.yaml has: with ordinary traffic, and at most, family by family. Without FILE: the
-file in GATEWAY_CONFIG, or gateway.yaml.
+file in GATEWAY_CONFIG, or gateway.yaml. With --body-sizes: as it is with TELEMETRY_BODY_SIZES=true.
 
 Exit code: 0, ${EXIT_CONFIG} when the gateway would not start with the file, ${EXIT_USAGE} for arguments that will not do.`
 
 export const command = defineCommand({
   usage: USAGE,
-  options: {},
+  options: { 'body-sizes': { type: 'boolean' } },
   mostPositionals: 1,
   tooMany: 'One file at a time.',
-  async run(_values, positionals) {
+  async run(values, positionals) {
     const file = fileOf(positionals[0])
     const config = await readConfig(file)
-    const budget = seriesBudget(config)
+    const budget = seriesBudget(config, { bodySizes: values['body-sizes'] === true })
     const rows = budget.map(({ instrument, series, typicalSeries, linesPerSeries, madeOf }) => [
       instrument,
       String(typicalSeries * linesPerSeries),

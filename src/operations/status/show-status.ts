@@ -56,7 +56,7 @@ function titleOf({ status, concerns }: Status): string {
 }
 
 /** Times as everybody else reads them. */
-function toJson({ timeMs, replica, traffic, redis, failures, configuration, ...rest }: Status): object {
+function toJson({ timeMs, replica, traffic, redis, failures, configuration, pipelines, ...rest }: Status): object {
   const { startedAtMs, ...process } = replica
   const { sinceMs, lastReload, ...inForce } = configuration
   return {
@@ -72,6 +72,11 @@ function toJson({ timeMs, replica, traffic, redis, failures, configuration, ...r
       ...redis,
       outage: redis.outage && { since: new Date(redis.outage.sinceMs), reason: redis.outage.reason },
     },
+    telemetry: pipelines.map(({ lastSuccessMs, lastFailure, ...pipeline }) => ({
+      ...pipeline,
+      lastSuccess: lastSuccessMs === undefined ? undefined : new Date(lastSuccessMs),
+      lastFailure: lastFailure && { time: new Date(lastFailure.atMs), message: lastFailure.message },
+    })),
     failures: failures.map(({ timeMs: at, ...trace }) => ({ time: new Date(at), ...trace })),
     configuration: {
       ...inForce,

@@ -2,7 +2,7 @@ import { html, type Content, type Html } from '../../pages/html'
 import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
 import { upstreamTable } from '../upstreams-page'
-import type { LimitedClient, RouteTraffic, Status } from './status'
+import { isFailing, type LimitedClient, type RouteTraffic, type Status, type TelemetryPipeline } from './status'
 import {
   drawn,
   latencyChart,
@@ -253,7 +253,7 @@ function limited(clients: readonly LimitedClient[]): Html {
 }
 
 /** What runs here, by which configuration, and what limits are counted in. */
-function replica({ replica: self, configuration: state, redis, timeMs }: Status): Html {
+function replica({ replica: self, configuration: state, redis, pipelines, timeMs }: Status): Html {
   const { version, node, host, pid, startedAtMs } = self
   const { file, sha256, sinceMs, lastReload, routes: count } = state
   return html`<section aria-labelledby="replica">
@@ -274,6 +274,8 @@ function replica({ replica: self, configuration: state, redis, timeMs }: Status)
       <dd>${reload(lastReload, timeMs)}</dd>
       <dt id="redis">Redis</dt>
       <dd>${redisText(redis, timeMs)}</dd>
+      <dt id="telemetry">Telemetry</dt>
+      ${pipelines.length === 0 ? html`<dd>nothing is sent</dd>` : pipelines.map(state => html`<dd>${pipelineText(state, timeMs)}</dd>`)}
     </dl>
   </section>`
 }
@@ -293,6 +295,19 @@ function redisText(redis: Status['redis'], now: number): Content {
       html` since ${timeElement(outage.sinceMs, clockOrDate(outage.sinceMs, now))} UTC, ${lasted(now - outage.sinceMs)}:
       ${outage.reason}`
     }`
+}
+
+function pipelineText(state: TelemetryPipeline, now: number): Content {
+  const { signal, exporter, receiver, sent, failed, lastFailure } = state
+  const lost = Object.values(failed).reduce((total, count) => total + count, 0)
+  const where = receiver === '' ? exporter : html`${exporter} to <code>${receiver}</code>`
+  return html`${signal} by ${where}: ${sent} ${sent === 1 ? 'batch' : 'batches'} sent, ${lost}
+  lost${
+    isFailing(state) &&
+    lastFailure &&
+    html` <span class="outcome fault">failing</span>, last at
+      ${timeElement(lastFailure.atMs, clockOrDate(lastFailure.atMs, now))} UTC`
+  }`
 }
 
 function share(part: number, whole: number): string {

@@ -34,6 +34,19 @@ export interface Replica {
   readonly startedAtMs: number
 }
 
+/** How one signal leaves by one exporter, as `otel/sdk/telemetry.ts` writes it. */
+export interface TelemetryPipeline {
+  readonly signal: string
+  readonly exporter: string
+  readonly receiver: string
+  /** Batches. */
+  readonly sent: number
+  /** Batches that were given up, by kind. */
+  readonly failed: Readonly<Record<string, number>>
+  readonly lastSuccessMs: number | undefined
+  readonly lastFailure: { readonly atMs: number; readonly message: string } | undefined
+}
+
 /** Everything that the status page tells of; all of it is asked anew for each page. */
 export interface StatusSources {
   readonly recent: Pick<RecentRequests, 'recent' | 'slots' | 'reachMs'>
@@ -43,6 +56,8 @@ export interface StatusSources {
   readonly traces: TraceReader
   /** Undefined without `REDIS_URL`. */
   readonly redis: () => RedisState | undefined
+  /** How telemetry leaves; empty where nothing is sent. */
+  readonly pipelines: () => readonly TelemetryPipeline[]
   readonly inFlight: () => number
   readonly notReady: () => string | undefined
   readonly replica: Replica
@@ -88,10 +103,16 @@ export interface Status {
   }
   readonly upstreams: readonly UpstreamState[]
   readonly redis: RedisState | undefined
+  readonly pipelines: readonly TelemetryPipeline[]
   /** Newest first. */
   readonly failures: readonly TraceSummary[]
   readonly limited: readonly LimitedClient[]
   readonly configuration: Omit<ConfigurationState, 'config'> & { readonly sha256: string; readonly routes: number }
+}
+
+/** Whether the last thing that was sent did not arrive. */
+export function isFailing({ lastFailure, lastSuccessMs }: TelemetryPipeline): boolean {
+  return lastFailure !== undefined && lastFailure.atMs > (lastSuccessMs ?? -Infinity)
 }
 
 /** More than a person reads; `/routes` has all. */
@@ -107,6 +128,7 @@ export function readStatus(sources: StatusSources, now: number): Status {
   const { config, ...configuration } = sources.configuration()
   const upstreams = sources.upstreams()
   const redis = sources.redis()
+  const pipelines = sources.pipelines()
   const notReady = sources.notReady()
   const routes = trafficOf(config.routes, recent)
   const shown = routes.slice(0, MAX_ROUTES)
@@ -114,6 +136,7 @@ export function readStatus(sources: StatusSources, now: number): Status {
     ...routes.flatMap(route => failingRoute(route)),
     ...upstreams.flatMap(failingUpstream),
     ...failingRedis(redis, now),
+    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
     ...refusedReload(configuration),
     ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
   ]
@@ -133,6 +156,7 @@ export function readStatus(sources: StatusSources, now: number): Status {
     },
     upstreams,
     redis,
+    pipelines,
     failures: sources.traces.list({ outcome: 'fault' }, MAX_FAILURES),
     limited: mostLimited(sources.offenders),
     configuration: { ...configuration, sha256: config.sha256, routes: config.routes.length },

@@ -1,9 +1,10 @@
-import { metrics, trace } from '@opentelemetry/api'
+import { trace } from '@opentelemetry/api'
 import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
 import { ANSWERED, type Exchange, type Stage } from '../../exchange/exchange'
 import type { Logger } from '../../telemetry/logger'
-import { ATTR_POLICY, ATTR_POLICY_FAILURE, METRIC_POLICY_FAILURES, SCOPE_NAME } from '../../telemetry/semconv'
+import { gatewayMeter } from '../../telemetry/scope'
+import { ATTR_POLICY, ATTR_POLICY_FAILURE, METRIC_POLICY_FAILURES } from '../../telemetry/semconv'
 import type { Hooks } from '../define-policy'
 import { ExchangeContext, withContext, type Reply } from '../policy-context'
 import type { PolicyDefinition } from './define-policy'
@@ -28,7 +29,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
     return context
   }
   const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = withContext(policy.create(config), contextOf)
-  const failures = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_POLICY_FAILURES, {
+  const failures = gatewayMeter().createCounter(METRIC_POLICY_FAILURES, {
     unit: '{failure}',
     description: 'Policies of gateway.yaml that threw or took too long',
   })

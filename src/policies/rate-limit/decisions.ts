@@ -1,14 +1,14 @@
-import { metrics, type Attributes, type Counter } from '@opentelemetry/api'
+import type { Attributes, Counter } from '@opentelemetry/api'
 import type { RateLimitPolicy } from './schema'
 import type { LimitDecision } from '../../exchange/exchange'
 import type { Route } from '../../routing/route'
+import { gatewayMeter } from '../../telemetry/scope'
 import {
   ATTR_HTTP_ROUTE,
   ATTR_RATE_LIMITING_POLICY,
   ATTR_RATE_LIMITING_RESULT,
   ATTR_RATE_LIMITING_STORE,
   METRIC_RATE_LIMITING_REQUESTS,
-  SCOPE_NAME,
 } from '../../telemetry/semconv'
 import type { AnsweringStore } from './rate-limit-store'
 
@@ -23,7 +23,7 @@ export class Decisions {
 
   /** @param expected the stores that will answer when all is well */
   constructor(route: Route, policy: RateLimitPolicy, expected: readonly AnsweringStore[]) {
-    Decisions.#counter ??= metrics.getMeter(SCOPE_NAME).createCounter(METRIC_RATE_LIMITING_REQUESTS, {
+    Decisions.#counter ??= gatewayMeter().createCounter(METRIC_RATE_LIMITING_REQUESTS, {
       description: 'Rate-limit decisions',
       unit: '{request}',
     })

@@ -160,6 +160,9 @@ describe('telemetry settings', () => {
     ['OTEL_RESOURCE_ATTRIBUTES', 'a=b=c'],
     ['OTEL_NODE_RESOURCE_DETECTORS', 'kubernetes'],
     ['OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', 'deltas'],
+    ['OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION', 'exponential'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http:/collector:4318'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:99999'],
     ['OTEL_CONFIG_FILE', 'otel.yaml'],
     ['TELEMETRY_HTTP_INSTRUMENTATION', 'both'],
   ] as const) {
@@ -246,6 +249,90 @@ describe('telemetry settings', () => {
     assert.deepEqual(problems, [])
     assert.deepEqual(warnings, ['OTEL_TRACE_EXPORTER is not read by the gateway; did you mean OTEL_TRACES_EXPORTER?'])
   })
+
+  const ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+  for (const [what, variables, variable, says] of [
+    [
+      'gRPC’s port for HTTP',
+      { [ENDPOINT]: 'http://collector:4317' },
+      ENDPOINT,
+      /4317 is usually that of OTLP over gRPC/,
+    ],
+    [
+      'HTTP’s port for gRPC',
+      { [ENDPOINT]: 'collector:4318', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+      ENDPOINT,
+      /4318 is usually that of OTLP over HTTP/,
+    ],
+    [
+      'the port of one signal',
+      { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://collector:4317/v1/logs' },
+      'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT',
+      /4317/,
+    ],
+    [
+      'a base that is the URL of one signal',
+      { [ENDPOINT]: 'http://collector:4318/v1/traces' },
+      ENDPOINT,
+      /are appended/,
+    ],
+    ['a base with a query', { [ENDPOINT]: 'http://collector:4318/?key=very-secret' }, ENDPOINT, /has a "\?"/],
+    [
+      'a path for gRPC',
+      { [ENDPOINT]: 'http://collector:4317/v1/traces', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+      ENDPOINT,
+      /has no path/,
+    ],
+  ] as const satisfies readonly (readonly [string, Variables, string, RegExp])[]) {
+    it(`warn once of ${what}`, () => {
+      const { problems, warnings } = parseSettings(variables)
+      assert.deepEqual(problems, [])
+      assert.equal(warnings.length, 1, warnings.join('\n'))
+      assert.ok(warnings[0]!.startsWith(`${variable}: `))
+      assert.match(warnings[0]!, says)
+      assert.doesNotMatch(warnings[0]!, /very-secret/)
+    })
+  }
+
+  it('do not warn of a receiver that is as it should be, or that nothing is sent to', () => {
+    for (const variables of [
+      { [ENDPOINT]: 'http://collector:4318' },
+      { [ENDPOINT]: 'https://collector/prefix/' },
+      { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://collector:4318/v1/traces?key=1' },
+      { [ENDPOINT]: 'collector:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+      { [ENDPOINT]: 'http://collector:4317', OTEL_TRACES_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' },
+    ])
+      assert.deepEqual(parseSettings(variables).warnings, [], JSON.stringify(variables))
+  })
+
+  it('tell where each signal goes, without credentials', () => {
+    assert.deepEqual(
+      accepted({
+        [ENDPOINT]: 'https://user:very-secret@collector:4318/base/?key=very-secret',
+        OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'https://logs.example/otlp?key=very-secret',
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'grpc',
+      }).receivers,
+      {
+        traces: 'https://collector:4318/base/v1/traces',
+        logs: 'https://logs.example/otlp',
+        metrics: 'collector:4318',
+      },
+    )
+  })
+
+  for (const [variable, value, names] of [
+    ['OTEL_TRACES_SAMPLER', 'jaeger_remote', /parentbased_traceidratio/],
+    ['OTEL_TRACES_SAMPLER', 'parentbased_jaeger_remote', /parentbased_traceidratio/],
+    ['OTEL_TRACES_SAMPLER', 'xray', /Collector/],
+    ['OTEL_PROPAGATORS', 'tracecontext,jaeger', /b3/],
+    ['OTEL_PROPAGATORS', 'ottrace', /b3multi/],
+  ] as const) {
+    it(`refuse ${variable}=${value} and name what to use`, () => {
+      const { where, problem } = problemOf({ [variable]: value })
+      assert.equal(where, variable)
+      assert.match(problem, names)
+    })
+  }
 
   it('are all in docs/telemetry.md', () => {
     const asked = new Set<string>()

@@ -1,0 +1,125 @@
+import type { Meter } from '@opentelemetry/api'
+import { ExportResultCode, type ExportResult } from '@opentelemetry/core'
+import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base'
+import type { PipelineState } from './telemetry'
+
+/** Of what a receiver answers, as much as a person needs to see what it wants. */
+const BODY_CHARACTERS = 200
+
+export type Signal = PipelineState['signal']
+
+interface Exporter {
+  export(records: unknown, done: (result: ExportResult) => void): void
+}
+
+/** How one signal leaves by one exporter: what was sent, what was not, and why. */
+export class Pipeline {
+  readonly #signal: Signal
+  readonly #exporter: string
+  readonly #receiver: string
+  #sent = 0
+  /** Exports that failed, by kind: a status, `timeout`, `unreachable`, … At the most one of each status. */
+  readonly #failed = new Map<string, number>()
+  #lastSuccessMs: number | undefined
+  #lastFailure: { readonly atMs: number; readonly message: string } | undefined
+
+  /** @param receiver address without credentials; empty where there is none */
+  constructor(signal: Signal, exporter: string, receiver: string) {
+    this.#signal = signal
+    this.#exporter = exporter
+    this.#receiver = receiver
+  }
+
+  /** The same exporter, whose results are seen here and whose errors say which receiver failed and what it answered. */
+  watch<Watched extends object>(exporter: Watched & Exporter): Watched {
+    const send = exporter.export.bind(exporter)
+    const watched: Exporter['export'] = (records, done) => {
+      send(records, result => {
+        if (result.code === ExportResultCode.SUCCESS) {
+          this.#sent++
+          this.#lastSuccessMs = Date.now()
+          done(result)
+        } else {
+          done({ code: result.code, error: this.#failure(result.error) })
+        }
+      })
+    }
+    return Object.assign(exporter, { export: watched })
+  }
+
+  get state(): PipelineState {
+    return {
+      signal: this.#signal,
+      exporter: this.#exporter,
+      receiver: this.#receiver,
+      sent: this.#sent,
+      failed: Object.fromEntries(this.#failed),
+      lastSuccessMs: this.#lastSuccessMs,
+      lastFailure: this.#lastFailure,
+    }
+  }
+
+  #failure(error: Error | undefined): Error {
+    const kind = kindOf(error)
+    this.#failed.set(kind, (this.#failed.get(kind) ?? 0) + 1)
+    const to = this.#receiver === '' ? '' : ` to ${this.#receiver}`
+    const message = `${this.#signal} could not be sent by ${this.#exporter}${to}: ${explain(error)}`
+    this.#lastFailure = { atMs: Date.now(), message }
+    return new ExportFailure(message, { cause: error })
+  }
+}
+
+/** An export that was given up. */
+export class ExportFailure extends Error {
+  override readonly name = 'ExportFailure'
+}
+
+/** Counts of all of them, told when somebody collects. */
+export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): void {
+  meter
+    .createObservableCounter('gateway.telemetry.exports', {
+      description: 'Batches of telemetry by how their export ended, with all retries',
+      unit: '{export}',
+    })
+    .addCallback(result => {
+      for (const { state } of pipelines) {
+        const of = { 'gateway.telemetry.signal': state.signal, 'gateway.telemetry.exporter': state.exporter }
+        // One series with an error from the start: an alert on its rate sees the first failure.
+        result.observe(state.sent, of)
+        for (const [kind, count] of Object.entries({ _OTHER: 0, ...state.failed }))
+          result.observe(count, { ...of, 'error.type': kind })
+      }
+    })
+}
+
+/** Statuses of HTTP and codes of gRPC and of the system are tables; everything else is one kind. */
+function kindOf(error: unknown): string {
+  const code = error !== null && typeof error === 'object' && 'code' in error ? error.code : undefined
+  if (typeof code === 'number') return error instanceof OTLPExporterError ? String(code) : `grpc_${code}`
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,40}$/.test(code)) return code
+  if (error instanceof AggregateError && error.errors.length > 0) return kindOf(error.errors[0])
+  if (!(error instanceof Error)) return '_OTHER'
+  if (/timed? ?out/i.test(error.message)) return 'timeout'
+  // What the SDK says when the receiver answered 429, 502, 503 or 504 to every try.
+  return /retryable/.test(error.message) ? 'retryable_status' : '_OTHER'
+}
+
+function explain(error: unknown): string {
+  if (error instanceof OTLPExporterError) {
+    const body = startOf(error.data ?? '')
+    return `it answered ${error.code ?? 'nothing'} ${error.message}${body === '' ? '' : `: ${body}`}`.trim()
+  }
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(explain).join('; ')
+  if (error instanceof Error) return error.message === '' ? error.name : error.message
+  return 'no reason was given'
+}
+
+/** One line of what a person can read; a page of HTML says little more in its first line. */
+function startOf(body: string): string {
+  // Control characters and what protobuf leaves would break the line.
+  const text = body
+    .slice(0, 4 * BODY_CHARACTERS)
+    .replace(/[^\x20-\x7e\xa0-\ufffc]+/g, ' ')
+    .trim()
+  return text.length > BODY_CHARACTERS ? `${text.slice(0, BODY_CHARACTERS)}…` : text
+}
