@@ -166,7 +166,7 @@ function whatIsSent(bytes: string): Sent {
     methods.push(method)
     if (!isComplete) break
     const named = valuesOf(fields, 'x-id').join()
-    complete.push({ id: idIn(decoded(target)), method, named, bodyHash: hashOf(body) })
+    complete.push({ id: idIn(target), method, named, bodyHash: hashOf(body) })
     if (endsConnection(startLine, fields)) break
   }
   return { complete, methods, endsMalformed }
@@ -180,24 +180,16 @@ function endsConnection(startLine: string, fields: readonly Field[]): boolean {
   return startLine.startsWith('CONNECT ') || (startLine.endsWith('/1.0') && !/keep-alive/.test(options))
 }
 
-/** As RFC 3986 §6.2.2.2 allows. */
-function decoded(target: string): string {
-  return target.replace(/%([0-9a-f]{2})/gi, (escape, hex: string) => {
-    const character = String.fromCharCode(Number.parseInt(hex, 16))
-    return /[a-z0-9\-._~]/i.test(character) ? character : escape
-  })
-}
-
 function isSame(request: SentRequest, { method, named, bodyHash }: ForwardedRequest): boolean {
   // `Connection: x-id` takes the field off.
   return request.method === method && request.bodyHash === bodyHash && (named === '' || named === request.named)
 }
 
-async function write({ socket, send }: RawConnection, bytes: string, cuts: readonly number[]): Promise<void> {
+async function write(connection: RawConnection, bytes: string, cuts: readonly number[]): Promise<void> {
   let from = 0
   for (const cut of [...cuts, bytes.length]) {
-    if (socket.destroyed) return
-    send(bytes.slice(from, cut))
+    if (connection.socket.destroyed) return
+    connection.send(bytes.slice(from, cut))
     from = cut
     if (cuts.length > 0) await nextTurn()
   }
@@ -238,7 +230,7 @@ function judgeAnswers(received: string, sent: Sent, unanswered: string | undefin
     const request = complete[i]
     if (echo === undefined) {
       // `/` and `OPTIONS *` have answers of the gateway's own.
-      const isOwn = request !== undefined && /^(?:[/*]|https?:\/\/[^/]*\/?)$/i.test(request.id)
+      const isOwn = request?.id === '' || request?.id === '*'
       if (statusOf(startLine) < 400 && !isOwn) return `nobody's answer: ${shown}`
       continue
     }

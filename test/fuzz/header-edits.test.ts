@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { drops, toHeaderEdits } from '../../src/exchange/header-edits'
 import { holds } from './properties'
 

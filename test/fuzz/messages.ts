@@ -91,7 +91,7 @@ function framingOf(codings: readonly string[], lengths: readonly string[], isOld
     return 'chunked'
   }
   if (lengths.length === 0) return undefined
-  if (lengths.length > 1 || !/^\d{1,15}$/.test(lengths[0] ?? ''))
+  if (lengths.length > 1 || !/^\d+$/.test(lengths[0] ?? '') || !Number.isSafeInteger(Number(lengths[0])))
     throw new Malformed(`Content-Length: ${lengths.join()}`)
   return Number(lengths[0])
 }

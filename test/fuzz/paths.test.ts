@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parseRequestTarget } from '../../src/entrypoint/request-target'
 import { GatewayError } from '../../src/errors/gateway-error'
 import { holds } from './properties'

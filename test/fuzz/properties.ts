@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { SEED } from './settings'
 
 /** Checks a property with the seed of the run; what fails is printed as the smallest input found. */

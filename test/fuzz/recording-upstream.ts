@@ -29,9 +29,11 @@ export function hashOf(body: string): string {
   return createHash('sha256').update(body, 'latin1').digest('hex').slice(0, 16)
 }
 
-/** The id in a request target: its last path segment, without a query. */
+/** The id in a request target: its last path segment, whatever form it has and however it is escaped. */
 export function idIn(target: string): string {
-  return /\/([A-Za-z0-9-]+)(?:[?#].*)?$/.exec(target)?.[1] ?? target
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
+  const decoded = path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return encodeURIComponent(decoded.slice(decoded.lastIndexOf('/') + 1))
 }
 
 /** Larger than everything the fuzzers send in one request. */

@@ -145,9 +145,13 @@ function judge(
   if (more.length > 0) return `more answers than requests: ${shown}`
   const given = readResponses(writes.join(''), [method], end !== 'keep')
   const whole = given.messages.find(({ startLine }) => statusOf(startLine) >= 200)
-  const own = whole === undefined ? [id] : valuesOf(whole.fields, 'x-echo')
+  const isOwn = (echo: string): boolean => {
+    // What is malformed may be passed on as far as it was not, and its id with it: changed, but nobody else's.
+    if (whole === undefined) return !echo.startsWith('evil') && (!/^(?:ok-)?c\d+n\d+z$/.test(echo) || echo === id)
+    return valuesOf(whole.fields, 'x-echo').includes(echo)
+  }
   const strangers = [
-    ...valuesOf(first?.fields ?? [], 'x-echo').filter(echo => !own.includes(echo)),
+    ...valuesOf(first?.fields ?? [], 'x-echo').filter(echo => !isOwn(echo)),
     ...valuesOf(next?.fields ?? [], 'x-echo').filter(echo => echo !== second),
   ]
   if (strangers.length > 0) return `the answer to ${strangers.join()} came for ${id} or ${second}; ${shown}`

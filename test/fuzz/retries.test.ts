@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { RetryBudget } from '../../src/upstream/retry-budget'
 import { send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'

@@ -34,7 +34,7 @@ function mutateLines(lines: readonly string[], random: Random): string[] {
     case 7:
       return put(line.replace(/\d+/, () => String(random.pick([0, -1, 1, 7, 1e9, 1e21, 0.5]))))
     default:
-      return put(line.replace(/[a-z0-9.]+/i, () => String(random.pick(VALUES))))
+      return put(line.replace(/[a-z0-9.]+/i, () => random.pick(VALUES)))
   }
 }
 
