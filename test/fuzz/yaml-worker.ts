@@ -4,8 +4,10 @@ import { parentPort } from 'node:worker_threads'
 import pino from 'pino'
 import { parseGatewayFile } from '../../src/config/gateway-file'
 import { createGateway, type Gateway } from '../../src/gateway'
+import { Observer } from '../../src/observe/observer'
 import { RecentRequests } from '../../src/observe/recent/recent-requests'
 import { RequestMetrics } from '../../src/observe/request-metrics'
+import { RequestSamples } from '../../src/observe/samples/request-samples'
 import { SilentServerTelemetry } from '../../src/observe/silent-server-telemetry'
 import { OwnClientTelemetry } from '../../src/upstream/client-telemetry'
 
@@ -54,13 +56,16 @@ async function build(config: NonNullable<ReturnType<typeof parseGatewayFile>['co
     replicas: 1,
     redis: undefined,
     log,
-    logAccess: () => undefined,
-    metrics: new RequestMetrics(),
-    recent: new RecentRequests(),
+    observer: new Observer({
+      metrics: new RequestMetrics(),
+      recent: new RecentRequests(),
+      samples: new RequestSamples({ slowMs: 1_000 }),
+      logAccess: () => undefined,
+      serverTelemetry: new SilentServerTelemetry(),
+      clientTelemetry: new OwnClientTelemetry(),
+    }),
     scrape: (_request, response) => void response.end(),
     mayScrape: () => true,
-    serverTelemetry: new SilentServerTelemetry(),
-    clientTelemetry: new OwnClientTelemetry(),
     isDraining: () => false,
   })
   await gateway.close()
