@@ -28,7 +28,9 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
       return { source: undefined, problems: [{ where, ...excess.mistake }] }
     }
     // Keys that are there twice are found below: the parser compares each with each.
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
+    // `logLevel`: what the parser finds odd is a problem below, and not a line on standard error.
+    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const
+    const document = parseDocument(text, options)
     const [fatal] = document.errors
     // Only the first: behind it the parser has lost its footing, and the rest is its stumbling.
     if (fatal) return { source: undefined, problems: [syntaxProblem(fatal, text, place)] }

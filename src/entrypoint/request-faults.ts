@@ -18,6 +18,7 @@ export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): v
   refuseAsterisk(request)
   refuseHosts(request)
   refuseTransferCodings(request)
+  refuseLengths(request)
   refuseExpectations(request)
   refuseHandshakes(request)
 }
@@ -78,6 +79,16 @@ function refuseTransferCodings({ headers, httpVersionMinor }: IncomingMessage): 
   const isFramed = httpVersionMinor > 0 && CODINGS_BEFORE_CHUNKED.test(coding) && !/chunked.*,/i.test(coding)
   throw isFramed ? notImplemented(`Transfer-Encoding: ${coding}`) : refuse(`Transfer-Encoding: ${coding}`)
 }
+
+/** A number that JavaScript rounds would be another length on its way to the upstream. */
+function refuseLengths({ headers }: IncomingMessage): void {
+  const length = headers['content-length']
+  if (length === undefined || length.length <= LONGEST_EXACT_DIGITS || Number.isSafeInteger(Number(length))) return
+  throw refuse(`Content-Length: ${length}`)
+}
+
+/** Whole numbers of so many digits are exact. */
+const LONGEST_EXACT_DIGITS = 15
 
 /** Where the body ends is clear, and only what is in it is not (RFC 9112 §6.1). */
 const CODINGS_BEFORE_CHUNKED = /^(?:[!#$%&'*+.^_`|~\w-]+[ \t]*,[ \t]*)+chunked$/i

@@ -85,7 +85,12 @@ function normalise(path: string): string {
   })
   const merged = decoded.replace(/\/{2,}/g, '/')
   if (DOT_SEGMENT.test(merged)) throw refuse('dot segment in the path')
-  return merged.replace(UNESCAPED, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  return merged.replace(UNESCAPED, character => percentEncoded(character))
+}
+
+/** A tab and a form feed, which Node lets through, need the zero. */
+function percentEncoded(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }
 
 function refuse(why: string): GatewayError {

@@ -14,6 +14,7 @@ import { problemDetails, problemFields } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
 import { boundConnectionsPerClient, countConnectionsPerClient } from './connections-per-client'
+import { mayLoseWhatFollows } from './declined-upgrades'
 import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
@@ -70,6 +71,10 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       // Left without an answer: the one before it ends the connection.
       if (isSpent(request.socket)) return
       const { socket } = request
+      if (mayLoseWhatFollows(request)) {
+        response.shouldKeepAlive = false
+        takeNoMore(socket)
+      }
       newest.set(socket, response)
       // Without a connection the response waits for the one before it.
       if (response.socket !== null) return serve(request, response)

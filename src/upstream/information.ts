@@ -13,7 +13,7 @@ const passed = new WeakMap<ServerResponse, number>()
 
 /**
  * Passes a 1xx response on (RFC 9110 §15.2), also one whose meaning is unknown here. `100` never comes, because `Expect` is
- * answered by the gateway, and `101` is not information. What exceeds the bound is dropped: the client does without.
+ * answered by the gateway, and `101` is no information: without an upgrade it is an invalid answer. What exceeds the bound is dropped: the client does without.
  */
 export function passInformation(
   exchange: Exchange,
@@ -23,7 +23,8 @@ export function passInformation(
   statusMessage: string | undefined,
 ): void {
   const { request, response } = exchange
-  if (statusCode < 100) throw new GatewayError('bad_response', { cause: new Error(`status ${statusCode}`) })
+  // An HTTP/1.1 client would take everything after a 101 that it did not ask for as another protocol's.
+  if (statusCode <= 101) throw new GatewayError('bad_response', { cause: new Error(`status ${statusCode}`) })
   if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
   const { socket } = response
   const count = passed.get(response) ?? 0

@@ -26,6 +26,7 @@ const INVALID: Readonly<Record<string, string>> = {
   'a coding instead of chunked': `${head('Transfer-Encoding: gzip')}hello`,
   'a status below 100': 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n',
   'a change of protocol nobody asked for': 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+  'a change of protocol without fields that name one': 'HTTP/1.1 101 Go\r\n\r\n',
   'a header section over the limit': head(`X: ${'x'.repeat(20_000)}`, 'Content-Length: 0'),
 }
 

@@ -20,6 +20,7 @@ describeHostile('Content-Length', [
   ['no number', 'RFC 9110 §8.6', post('abc', 'Content-Length: three'), refused()],
   ['no value', 'RFC 9110 §8.6', post('', 'Content-Length:'), refused()],
   ['more than any number can hold', 'RFC 9110 §8.6', post('abc', `Content-Length: ${'9'.repeat(30)}`), refused()],
+  ['one that a double rounds', 'RFC 9110 §8.6', post('abc', 'Content-Length: 9999999999999999'), refused()],
   ['a number that wraps around to 3', 'RFC 9110 §8.6', post('abc', 'Content-Length: 18446744073709551619'), refused()],
   ['digits of another script', 'RFC 9110 §8.6', post('abc', 'Content-Length: \xb3'), refused()],
   ['a vertical tab before it', 'RFC 9112 §5.1', post('abc', 'Content-Length: \x0b3'), refused()],

@@ -54,6 +54,33 @@ describe('one connection', () => {
     assert.equal(most, 1, 'requests under way at once')
   })
 
+  for (const [how, field, body] of [
+    ['without a body', '', ''],
+    ['with a body', 'Content-Length: 5\r\n', 'hello'],
+  ] as const) {
+    it(`ends behind a request ${how} whose upgrade it declines when another one came along, which Node's parser drops`, async () => {
+      const upgrade = `Host: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n`
+      const client = await openRaw(pipeline.port)
+      client.send(`POST /app/1 HTTP/1.1\r\n${upgrade}${field}\r\n${body}${GET('/app/2')}`)
+      await client.waitFor('answer to /app/1.')
+      // Its answer would be taken for that to the second one.
+      client.send(GET('/app/3'))
+      const received = await client.closed()
+      assert.deepEqual(received.match(/answer to [^.]*/g), ['answer to /app/1'])
+      assert.match(received, /\r\nConnection: close\r\n/)
+    })
+  }
+
+  it('goes on behind a request whose upgrade it declines when nothing came along', async () => {
+    const client = await openRaw(pipeline.port)
+    client.send('GET /app/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n')
+    await client.waitFor('answer to /app/1.')
+    client.send(GET('/app/2'))
+    const received = await client.waitFor('answer to /app/2.')
+    client.destroy()
+    assert.doesNotMatch(received, /Connection: close/)
+  })
+
   it('serves a request with a body only when the response before it has ended', async () => {
     const held: (() => void)[] = []
     upstream.handler = (request, response) => {

@@ -21,6 +21,7 @@ describe('a request target', () => {
     '/%41%7a%30%2d%2E%5f%7E': '/Az0-._~',
     '/%c3%a9': '/%C3%A9',
     '/a b': '/a%20b',
+    '/a\tb': '/a%09b',
     '/{a}': '/%7Ba%7D',
     '/a|b^c`d"e<f>': '/a%7Cb%5Ec%60d%22e%3Cf%3E',
     '/[a]': '/%5Ba%5D',
