@@ -12,9 +12,10 @@ import { RecentRequests } from '../observe/recent/recent-requests'
 import { RequestMetrics } from '../observe/request-metrics'
 import { RequestSamples } from '../observe/samples/request-samples'
 import { OwnServerTelemetry } from '../observe/server-telemetry'
+import type { RegistryEntry } from '../policies/define-policy'
 import type { DefinedPolicy } from '../policies/own/define-policy'
 import { toPolicy } from '../policies/own/to-policy'
-import { policiesOf } from '../policies/policies-of'
+import { rememberPolicies } from '../policies/policies-of'
 import { withOwnPolicies } from '../policies/registry'
 import { closeWithin } from '../process/shutdown'
 import { RedisConnection } from '../redis/connection'
@@ -70,7 +71,6 @@ export async function createGateway({
   let isDraining = false
   const gateway = createPipeline({
     config,
-    ...(policies.length > 0 && { policies: own }),
     log,
     redis,
     replicas: 1,
@@ -119,9 +119,11 @@ export async function createGateway({
   }
 }
 
-async function readSource(from: string | object, policies: ReturnType<typeof policiesOf>): Promise<ReadGatewayFile> {
+async function readSource(from: string | object, policies: readonly RegistryEntry[]): Promise<ReadGatewayFile> {
   if (typeof from === 'string') return readGatewayFile(from, processEnv())
-  return parseGatewayFile(JSON.stringify(from), 'config', processEnv(), policies)
+  const read = parseGatewayFile(JSON.stringify(from), 'config', processEnv(), policies)
+  if (read.config !== undefined) rememberPolicies(read.config, { entries: policies, files: [] })
+  return read
 }
 
 function configIn({ config, problems }: ReadGatewayFile): GatewayConfig {

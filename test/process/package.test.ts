@@ -188,6 +188,7 @@ describe('the packed file, in an empty folder', function () {
   })
 
   it('has types that the compiler takes without the types of what it is made of', async () => {
+    copyFileSync(join(ROOT, 'docs/examples/acme-tenant.mts'), join(folder, 'acme-tenant.mts'))
     writeFileSync(
       join(folder, 'typed.mts'),
       `import { createGateway, definePolicy, z, type PolicyContext } from 'myesi-gateway'
@@ -205,7 +206,15 @@ describe('the packed file, in an empty folder', function () {
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
     const typeRoots = ['--typeRoots', join(ROOT, 'node_modules/@types')]
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
-    const args = [compiler, ...options, ...typeRoots, '--skipLibCheck', '--ignoreConfig', 'typed.mts']
+    const args = [
+      compiler,
+      ...options,
+      ...typeRoots,
+      '--skipLibCheck',
+      '--ignoreConfig',
+      'typed.mts',
+      'acme-tenant.mts',
+    ]
     const compiled = await runProcess({ name: 'tsc', path: process.execPath, args, cwd: folder })
     assert.equal(compiled.exit?.code, 0, compiled.lines.join('\n'))
   })
