@@ -23,6 +23,7 @@ import { createGateway } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { answerArguments } from './process/program-arguments'
 import { eventLoopDelay } from './process/event-loop-delay'
+import { onNpmExit } from './process/on-npm-exit'
 import { keepTickShape } from './process/keep-tick-shape'
 import { listenOnBoth } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
@@ -198,6 +199,8 @@ async function main(): Promise<void> {
     if (process.platform === 'win32') return stop(signal)
     void configuration.reload(signal).then(sha256 => watched?.know(sha256))
   })
+  // Under npx, whose shell ends at SIGTERM and tells nobody. A parent with a channel is noticed below.
+  if (process.send === undefined) onNpmExit(() => stop('npm exit'))
   // Started by another process that is gone: nobody is left to stop this one.
   process.once('disconnect', () => stop('disconnect'))
 

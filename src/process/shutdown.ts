@@ -42,7 +42,7 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
 }
 
 /** @returns false when what was still in flight after `timeoutMs` had to be cut off. */
-function closeWithin(server: Server, timeoutMs: number, abortAll: () => void): Promise<boolean> {
+export function closeWithin(server: Server, timeoutMs: number, abortAll: () => void): Promise<boolean> {
   return new Promise(resolve => {
     // A keep-alive connection that falls idle now would otherwise keep the server open until its own timeout.
     const reaper = setInterval(() => server.closeIdleConnections(), 50)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
-import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { send } from '../support/send'
 import { plainEnvironment, runProcess, startProcess, type TestProcess } from '../support/start-process'
@@ -157,6 +157,66 @@ describe('the packed file, in an empty folder', function () {
     }
     const inside = await runProcess(npx('monitoring', file))
     assert.equal(inside.exit?.code, 64, 'writes nothing into the package')
+  })
+
+  it('has what docs/extending.md says: a policy with its test, and an embedded gateway', async () => {
+    const doc = readFileSync(join(ROOT, 'docs/extending.md'), 'utf8')
+    const code = (heading: string): string =>
+      new RegExp(`^## ${heading}\n.*?^\`\`\`ts\n(.*?)^\`\`\``, 'ms').exec(doc)?.[1] ?? ''
+    const node = (...args: readonly string[]): Promise<TestProcess> =>
+      runProcess({ name: 'node', path: process.execPath, args, cwd: folder })
+    copyFileSync(join(ROOT, 'docs/examples/acme-tenant.mts'), join(folder, 'acme-tenant.mts'))
+    writeFileSync(join(folder, 'tenant.test.mts'), code('Tests of your own'))
+    const tested = await node('--test', 'tenant.test.mts')
+    assert.equal(tested.exit?.code, 0, tested.lines.join('\n'))
+
+    const upstream = await startUpstream((_request, response) => response.end('embedded'))
+    const program = code('Embed').replace('http://127.0.0.1:9001', upstream.url).replace('8000', "0, '127.0.0.1'")
+    assert.ok(program.trim().split('\n').length <= 12, 'about ten lines')
+    writeFileSync(
+      join(folder, 'embedded.mts'),
+      `${program}
+      await new Promise(resolve => gateway.server.once('listening', resolve))
+      const response = await fetch(\`http://127.0.0.1:\${gateway.server.address().port}/shop\`)
+      console.log(await response.text())
+      process.kill(process.pid, 'SIGTERM')
+      process.once('exit', () => console.log('ended by itself'))`,
+    )
+    const embedded = await node('embedded.mts')
+    assert.deepEqual([embedded.lines, embedded.exit?.code], [['embedded', 'ended by itself'], 0])
+    await upstream.stop()
+  })
+
+  it('has types that the compiler takes without the types of what it is made of', async () => {
+    copyFileSync(join(ROOT, 'docs/examples/acme-tenant.mts'), join(folder, 'acme-tenant.mts'))
+    writeFileSync(
+      join(folder, 'typed.mts'),
+      `import { createGateway, definePolicy, z, type PolicyContext } from 'myesi-gateway'
+      import { createTestGateway } from 'myesi-gateway/testing'
+      export const policy = definePolicy({
+        name: 'acme-typed',
+        schema: z.strictObject({ word: z.string() }),
+        create: ({ word }) => ({ onRequest: (context: PolicyContext) => context.respond({ status: 200, body: word.trim() }) }),
+      })
+      // @ts-expect-error a string has no such method
+      definePolicy({ name: 'acme-wrong', schema: z.string(), create: word => ({ onEnd: () => word.nonsense() }) })
+      void createGateway({ config: 'gateway.yaml' })
+      void createTestGateway({ policies: [policy] })`,
+    )
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+    const typeRoots = ['--typeRoots', join(ROOT, 'node_modules/@types')]
+    const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
+    const args = [
+      compiler,
+      ...options,
+      ...typeRoots,
+      '--skipLibCheck',
+      '--ignoreConfig',
+      'typed.mts',
+      'acme-tenant.mts',
+    ]
+    const compiled = await runProcess({ name: 'tsc', path: process.execPath, args, cwd: folder })
+    assert.equal(compiled.exit?.code, 0, compiled.lines.join('\n'))
   })
 
   it('runs on its own Node when the one of the machine is too old, else says which one it needs', () => {

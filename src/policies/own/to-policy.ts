@@ -14,5 +14,5 @@ export function toPolicy(definition: DefinedPolicy): Policy {
     create: (config, { log }) => guardedHooks(definition, config, log),
     refuses: () => (onFailure === 'closed' ? ['policy_failed'] : []),
     describe: config => [{ about: 'changes', subject: 'policy', text: definition.describe?.(config) ?? name }],
-  }) as unknown as Policy
+  })
 }
