@@ -116,6 +116,8 @@ async function main(): Promise<void> {
     tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
     handle: gateway.handle,
     messages: gateway.messages,
+    // The stock instrumentation sees HTTP/1.1 only.
+    http2: telemetry.httpInstrumentation === 'stock' ? undefined : gateway.http2,
     onRefused: reason => {
       requestMetrics.countRefused(reason)
       recent.noteRefused()
