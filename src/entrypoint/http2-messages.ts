@@ -250,9 +250,14 @@ export function http2Messages(app: Express): Http2Messages {
       // Behind a known length come none, as with HTTP/1.1.
       const mayHaveTrailers = this.#hasBody && !endStream && head['content-length'] === undefined
       const waitForTrailers = mayHaveTrailers && (!this.hasEnded || this.#trailers !== undefined)
-      if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(this.#trailers ?? {}))
+      if (waitForTrailers) stream.once('wantTrailers', this.#onWantTrailers)
       stream.respond(head, { endStream: endStream || !this.#hasBody, waitForTrailers })
       return true
+    }
+
+    /** The end of the stream is said with them. Node also asks for those of a response that is broken off, which must not look whole. */
+    readonly #onWantTrailers = (): void => {
+      if (this.hasEnded && !this.isBrokenOff && !this.stream.destroyed) this.stream.sendTrailers(this.#trailers ?? {})
     }
 
     override addTrailers(trailers: unknown): void {

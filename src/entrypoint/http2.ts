@@ -15,12 +15,8 @@ import { requestHead, type Http2Messages, type Http2Response } from './http2-mes
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 /** Over which resets and control frames are counted. */
 const COUNT_MS = 10_000
-/** How long a client that is told to open no further stream may take to say that it has heard. */
-const NOTICE_MS = 1_000
 /** How long the connection of a session that has ended may take to close. */
 const LINGER_MS = 2_000
-/** The largest id that a client's stream can have: none is refused yet. */
-const LAST_STREAM_ID = 2 ** 31 - 1
 /** How much more than the bounds of a request Node lets through, so that what is a little too much gets an answer. */
 const HEADROOM = 2
 
@@ -50,6 +46,9 @@ export class Http2Sessions {
   #config: EntrypointConfig
   /** At most as many as the server has connections. */
   readonly #sessions = new Set<Session>()
+  /** Connections of which not enough has come to tell the protocol; they count among those of the server, too. */
+  readonly #undecided = new Set<Socket>()
+  #isClosing = false
   readonly #refused: Counter = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_HTTP2_CONNECTIONS_REFUSED, {
     unit: '{connection}',
     description: 'HTTP/2 connections that were ended for what their client sent',
@@ -91,21 +90,27 @@ export class Http2Sessions {
     })
     const close = server.close.bind(server)
     server.close = callback => {
+      this.#isClosing = true
       for (const session of this.#sessions) session.drain()
+      // Nothing has been asked over these.
+      for (const socket of this.#undecided) socket.destroy()
       return close(callback)
     }
     const closeAll = server.closeAllConnections.bind(server)
     server.closeAllConnections = () => {
       closeAll()
       for (const session of this.#sessions) session.destroy()
+      for (const socket of this.#undecided) socket.destroy()
     }
   }
 
   /** Reads as much as it takes to tell a preface from a request line: mostly one byte. */
   #lookAhead(socket: Socket, serveHttp1: (socket: Socket) => void, onSilent: (socket: Socket) => void): void {
     let seen: Buffer = Buffer.alloc(0)
+    this.#undecided.add(socket)
     const done = (): void => {
       clearTimeout(patience)
+      this.#undecided.delete(socket)
       socket.off('readable', look).off('end', leave).off('error', leave).off('close', done)
     }
     const look = (): void => {
@@ -137,6 +142,7 @@ export class Http2Sessions {
     })
     this.#sessions.add(session)
     socket.once('close', () => this.#sessions.delete(session))
+    if (this.#isClosing) session.drain()
   }
 }
 
@@ -153,7 +159,6 @@ class Session {
   #idle: NodeJS.Timeout
   #openStreams = 0
   #isRefused = false
-  #isDraining = false
 
   constructor(socket: Socket, config: EntrypointConfig, options: Http2Options, onRefused: (cause: Cause) => void) {
     this.#socket = socket
@@ -161,6 +166,8 @@ class Session {
     this.#options = options
     this.#onRefused = onRefused
     const { http2 } = config
+    // The HTTP/1.1 server leaves its half open when the client closes the other; no client of HTTP/2 does that and waits.
+    socket.allowHalfOpen = false
     const session = performServerHandshake(socket, {
       settings: {
         maxConcurrentStreams: http2.maxStreams,
@@ -177,7 +184,7 @@ class Session {
     this.#session = session
     if (http2.connectionWindowBytes > 65_535) session.setLocalWindowSize(http2.connectionWindowBytes)
     session.on('stream', (stream, _headers, flags, rawHeaders) => {
-      this.#onStream(stream, rawHeaders as unknown as string[], (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)
+      this.#onStream(stream, rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)
     })
     session.on('ping', this.#onControlFrame)
     session.on('remoteSettings', this.#onControlFrame)
@@ -191,30 +198,24 @@ class Session {
   /** Open streams go on; then the connection closes, also where the client leaves its half open. */
   #close(): void {
     const session = this.#session
-    if (session.destroyed || session.closed) return
-    session.close()
+    if (session.destroyed) return
+    if (!session.closed) session.close()
     if (this.#openStreams === 0) this.#linger()
   }
 
   #linger(): void {
     if (this.#socket.destroyed) return
-    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS)
+    const timer = setTimeout(() => this.destroy(), LINGER_MS)
     this.#socket.once('close', () => clearTimeout(timer))
   }
 
-  /** No stream is lost: the client learns first that it should open none, and only later which ones are still served (RFC 9113 §6.8). */
+  /**
+   * No stream is lost: those that have come are finished, and the client learns from the GOAWAY that none behind them was
+   * looked at, so that it sends them again elsewhere (RFC 9113 §6.8). Not announced by a GOAWAY of the largest id: after any
+   * of Node's, nghttp2 reads no more as soon as no stream is open.
+   */
   drain(): void {
-    const session = this.#session
-    if (this.#isDraining || session.destroyed || session.closed) return
-    this.#isDraining = true
-    session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID)
-    const close = (): void => {
-      clearTimeout(patience)
-      this.#close()
-    }
-    const patience = setTimeout(close, NOTICE_MS)
-    // Whatever the client sent before it had heard is here when its answer is.
-    if (!session.ping(close)) close()
+    this.#close()
   }
 
   destroy(): void {
@@ -276,7 +277,8 @@ class Session {
     if (this.#isRefused || this.#session.destroyed) return
     this.#isRefused = true
     this.#onRefused(cause)
-    this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    // By number: with `undefined` in front of it Node forgets the code.
+    this.#session.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM as unknown as Error)
   }
 
   #onError(error: Error): void {
