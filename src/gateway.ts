@@ -1,10 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express'
 import { createAccessCheck } from './access/access-check'
 import type { GatewayConfig } from './config/gateway-config'
 import type { EntrypointConfig } from './config/types'
 import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
+import type { Http2Options } from './entrypoint/http2'
+import { http2Messages } from './entrypoint/http2-messages'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import { ALLOWED_METHODS } from './entrypoint/request-faults'
 import { WHOLE_SERVER } from './entrypoint/request-target'
@@ -57,6 +59,8 @@ export interface Gateway {
   readonly handle: RequestListener
   /** What the server that calls `handle` is to make its requests and responses with. */
   readonly messages: MessageClasses
+  /** The same for HTTP/2. */
+  readonly http2: Pick<Http2Options, 'handle' | 'messages' | 'isDraining'>
   /** Ends the handling of a request whose body turned out to be unacceptable. */
   readonly failRequest: (response: ServerResponse, reason: Reason) => void
   /** Ends the handling of everything that is still in flight: the process cannot wait for it any longer. */
@@ -94,23 +98,19 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
   const active: Active = { snapshot: build(options.config, undefined) }
 
-  const app = express()
-  app.disable('x-powered-by') // says what we are made of, to whoever asks
-  app.enable('case sensitive routing')
-  app.enable('strict routing')
-  app.set('query parser', false)
-
-  app.use(proxy(options)) // first, for nearly everything is for it
-  app.get('/', about(options))
-  app.get('/metrics', refuseScrape)
-  app.all(['/', '/metrics'], refuseMethod)
-  app.use(fail)
-
+  const app = createApp(options)
+  // One of its own: Express sets the prototypes of its messages on each that it is given.
+  const http2App = createApp(options)
   const inFlight = new InFlight()
   const retired = new RetiredResources(() => inFlight.all())
   return {
     handle: enter(app, active, inFlight, options),
     messages: expressMessages(app),
+    http2: {
+      handle: enter(http2App, active, inFlight, options),
+      messages: http2Messages(http2App),
+      isDraining: options.isDraining,
+    },
     abortAll: () => {
       for (const exchange of inFlight.all()) handleError(exchange, new GatewayError('draining'))
     },
@@ -135,6 +135,22 @@ export function createGateway(options: GatewayOptions): Gateway {
       ])
     },
   }
+}
+
+/** Express is the shell around the pipeline. */
+function createApp(options: GatewayOptions): Express {
+  const app = express()
+  app.disable('x-powered-by') // says what we are made of, to whoever asks
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  app.set('query parser', false)
+
+  app.use(proxy(options)) // first, for nearly everything is for it
+  app.get('/', about(options))
+  app.get('/metrics', refuseScrape)
+  app.all(['/', '/metrics'], refuseMethod)
+  app.use(fail)
+  return app
 }
 
 /** The one field that a reload changes. Read once by each request, at its start. */

@@ -117,6 +117,8 @@ async function main(): Promise<void> {
     tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
     handle: gateway.handle,
     messages: gateway.messages,
+    // The stock instrumentation sees HTTP/1.1 only.
+    http2: telemetry.httpInstrumentation === 'stock' ? undefined : gateway.http2,
     onRefused: reason => {
       requestMetrics.countRefused(reason)
       recent.noteRefused()
@@ -238,7 +240,7 @@ async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
 /** The stock instrumentation continues every trace before anybody is asked. */
 function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
   if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
-  return [...stockTraceProblems(config), ...stockSloProblems(config)]
+  return [...stockTraceProblems(config), ...stockHttp2Problems(config), ...stockSloProblems(config)]
 }
 
 /** The stock instrumentation makes its histogram before the file is read. */
@@ -249,6 +251,13 @@ function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
   const problem = `"stock" does not count durations by the latency thresholds of slo (${texts}), so these cannot be judged`
   const allowed = `own, or thresholds among ${DURATION_BUCKETS_S.map(bound => durationText(bound * 1_000)).join(', ')}`
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
+}
+
+/** The stock instrumentation sees HTTP/1.1 only, so that only that is spoken. */
+function stockHttp2Problems({ entrypoint }: GatewayConfig): ConfigProblem[] {
+  if (!entrypoint.http2.cleartext) return []
+  const problem = '"stock" does not see HTTP/2, so that entrypoint.http2.cleartext has no effect'
+  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own', severity: 'warning' }]
 }
 
 function stockTraceProblems(config: GatewayConfig): ConfigProblem[] {

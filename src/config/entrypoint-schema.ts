@@ -67,6 +67,45 @@ export const entrypointTlsSchema = z
       'HTTPS instead of HTTP. Paths of PEM files, relative to the working directory; changed files are read again.',
   })
 
+const http2Schema = z
+  .strictObject({
+    tls: field(parseFlag, {
+      description:
+        'Whether HTTP/2 is offered beside HTTP/1.1 where the port speaks TLS; the client chooses (ALPN). Without `tls` it has no effect ([more](protocols.md)).',
+      type: 'boolean',
+    }).prefault(true),
+    cleartext: field(parseFlag, {
+      description:
+        'Whether a connection without TLS that begins with the preface of HTTP/2 speaks it (prior knowledge); all others speak HTTP/1.1. For clients behind a proxy or inside a cluster: browsers speak HTTP/2 over TLS only.',
+      type: 'boolean',
+    }).prefault(false),
+    maxStreams: numberField('Requests open at once on one connection; one more is refused with REFUSED_STREAM.', {
+      atLeast: 1,
+      atMost: 10_000,
+    }).prefault(100),
+    maxResets: numberField(
+      'Streams that end by a reset of the client, or for a mistake of it, within 10 s; one more ends the connection with ENHANCE_YOUR_CALM (rapid reset).',
+      { atLeast: 1, atMost: 100_000 },
+    ).prefault(200),
+    maxControlFrames: numberField(
+      'PING and SETTINGS frames of a client within 10 s; one more ends the connection with ENHANCE_YOUR_CALM.',
+      { atLeast: 10, atMost: 1_000_000 },
+    ).prefault(1_000),
+    streamWindow: sizeField(
+      'Bytes of a body that a client may send ahead of what the upstream takes, for each stream. The larger, the faster an upload over a long way, and the more memory one connection may take: times `maxStreams`.',
+      { atLeast: '16KiB', atMost: '16MiB' },
+    ).prefault('64KiB'),
+    connectionWindow: sizeField('The same for all streams of a connection together that are on their way.', {
+      atLeast: '64KiB',
+      atMost: '64MiB',
+    }).prefault('1MiB'),
+    maxMemory: sizeField(
+      'Memory that one connection may hold for streams, header sections and frames; above it new streams are refused. In steps of 1MB, rounded up.',
+      { atLeast: '1MiB', atMost: '1GiB' },
+    ).prefault('10MiB'),
+  })
+  .meta({ description: 'HTTP/2 for clients, and what one connection of it may do.' })
+
 export const entrypointSchema = z
   .strictObject({
     trustedProxies: z.array(trustedProxy).prefault([]).meta({
@@ -150,6 +189,7 @@ export const entrypointSchema = z
       'Answers requests to all routes with 503, reason `maintenance`, except routes with `maintenance: false`.',
     ).prefault(false),
     tls: entrypointTlsSchema.optional(),
+    http2: http2Schema.prefault({}),
     maxConnections: numberField(
       'Maximum open client connections. Further ones are closed, counted and logged. If the process may open fewer (`ulimit -n`), the limit is lower, to leave room for upstreams and the ops port; a log line at start says so.',
       {

@@ -155,6 +155,16 @@ function toConfig(
       access: entrypoint.access,
       metrics: entrypoint.metrics,
       tls: entrypoint.tls,
+      http2: {
+        tls: entrypoint.http2.tls,
+        cleartext: entrypoint.http2.cleartext,
+        maxStreams: entrypoint.http2.maxStreams,
+        maxResets: entrypoint.http2.maxResets,
+        maxControlFrames: entrypoint.http2.maxControlFrames,
+        streamWindowBytes: entrypoint.http2.streamWindow,
+        connectionWindowBytes: entrypoint.http2.connectionWindow,
+        maxMemoryBytes: entrypoint.http2.maxMemory,
+      },
       maxConnections: entrypoint.maxConnections,
       // One in ten stays for others. Rounded up, so that a bound of a few is not cut.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),

@@ -146,10 +146,30 @@ export interface EntrypointConfig {
   readonly metrics: boolean
   /** Undefined: plain HTTP. */
   readonly tls: EntrypointTlsConfig | undefined
+  readonly http2: Http2Config
   /** Connections open at once, at the most. */
   readonly maxConnections: number
   /** Of them from one address, at the most; trusted proxies have no such bound. */
   readonly maxConnectionsPerClient: number
+}
+
+/** HTTP/2 on the listener, and what one connection may do. */
+export interface Http2Config {
+  /** Whether it is offered by ALPN. */
+  readonly tls: boolean
+  /** Whether a connection without TLS that begins with its preface speaks it. */
+  readonly cleartext: boolean
+  /** Open at once on one connection. */
+  readonly maxStreams: number
+  /** Streams that a client may reset within 10 s. */
+  readonly maxResets: number
+  /** PING and SETTINGS frames that a client may send within 10 s. */
+  readonly maxControlFrames: number
+  /** Bytes of a body that a client may send ahead, on one stream and on all of a connection. */
+  readonly streamWindowBytes: number
+  readonly connectionWindowBytes: number
+  /** What one connection may hold in the HTTP/2 library, whole megabytes. */
+  readonly maxMemoryBytes: number
 }
 
 /** From when on the gateway turns requests away. */

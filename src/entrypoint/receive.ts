@@ -3,10 +3,10 @@ import type { Context } from '@opentelemetry/api'
 import { Exchange, type ExchangeObserver } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
+import { expectsContinue } from './expect-continue'
 import { takeNoMore } from './lingering-close'
 import { refuseFaulty, type RequestLimits } from './request-faults'
 import { describeRefusedTarget, parseRequestTarget, type RequestTarget } from './request-target'
-import { expectsContinue } from './server'
 import { upgradeOf } from './upgrades'
 
 /** What the file says of every request that comes in. */

@@ -2,6 +2,7 @@ import { METHODS, type IncomingMessage } from 'node:http'
 import type { EntrypointConfig } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
 import { hasBody } from '../exchange/exchange'
+import { HTTP_2 } from './http2-messages'
 import { upgradeOf } from './upgrades'
 
 export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFields'>
@@ -34,7 +35,7 @@ function refuseExcess({ url, rawHeaders }: IncomingMessage, { maxUrlBytes, maxHe
 
 /** Node's parser also takes `HTTP/0.9` and `HTTP/2.0` on the request line, in the framing of 1.1 (RFC 9112 §2.3). */
 function refuseVersions({ httpVersionMajor, httpVersion }: IncomingMessage): void {
-  if (httpVersionMajor === 1) return
+  if (httpVersionMajor === 1 || httpVersion === HTTP_2) return
   // Also a request line that has no version at all.
   if (httpVersionMajor === 0) throw refuse(`HTTP version ${httpVersion}`)
   throw new GatewayError('version_not_supported', { cause: new Error(`HTTP version ${httpVersion}`) })
@@ -55,7 +56,7 @@ function refuseAsterisk({ method, url }: IncomingMessage): void {
 }
 
 /** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
-function refuseHosts({ rawHeaders, httpVersionMinor }: IncomingMessage): void {
+function refuseHosts({ rawHeaders, httpVersion }: IncomingMessage): void {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
@@ -65,18 +66,18 @@ function refuseHosts({ rawHeaders, httpVersionMinor }: IncomingMessage): void {
     if (rawHeaders[i + 1] === '') throw refuse('an empty Host')
   }
   if (hosts > 1) throw refuse('more than one Host')
-  if (hosts === 0 && httpVersionMinor > 0) throw refuse('no Host')
+  if (hosts === 0 && httpVersion !== '1.0') throw refuse('no Host')
 }
 
 /**
  * Node undoes `chunked` and drops the rest: the upstream would take a compressed body for a plain one (RFC 9112 §6.1).
  * HTTP/1.0 knows no codings; whoever sends one there wants to be read in two ways.
  */
-function refuseTransferCodings({ headers, httpVersionMinor }: IncomingMessage): void {
+function refuseTransferCodings({ headers, httpVersion }: IncomingMessage): void {
   const coding = headers['transfer-encoding']
   if (coding === undefined) return
-  if (coding.toLowerCase() === 'chunked' && httpVersionMinor > 0) return
-  const isFramed = httpVersionMinor > 0 && CODINGS_BEFORE_CHUNKED.test(coding) && !/chunked.*,/i.test(coding)
+  if (coding.toLowerCase() === 'chunked' && httpVersion !== '1.0') return
+  const isFramed = httpVersion !== '1.0' && CODINGS_BEFORE_CHUNKED.test(coding) && !/chunked.*,/i.test(coding)
   throw isFramed ? notImplemented(`Transfer-Encoding: ${coding}`) : refuse(`Transfer-Encoding: ${coding}`)
 }
 
@@ -97,7 +98,7 @@ const CODINGS_BEFORE_CHUNKED = /^(?:[!#$%&'*+.^_`|~\w-]+[ \t]*,[ \t]*)+chunked$/
 function refuseExpectations(request: IncomingMessage): void {
   const { expect } = request.headers
   // Node takes any list that has it somewhere for 100-continue.
-  if (expect === undefined || request.httpVersionMinor === 0 || expect.toLowerCase() === '100-continue') return
+  if (expect === undefined || request.httpVersion === '1.0' || expect.toLowerCase() === '100-continue') return
   throw new GatewayError('expectation_failed', { cause: new Error(`Expect: ${expect}`) })
 }
 

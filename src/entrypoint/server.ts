@@ -15,6 +15,8 @@ import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
 import { boundConnectionsPerClient, countConnectionsPerClient } from './connections-per-client'
 import { mayLoseWhatFollows } from './declined-upgrades'
+import { noteExpectation } from './expect-continue'
+import { Http2Sessions, type Http2Options } from './http2'
 import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
@@ -23,12 +25,8 @@ import { takeUpgrade, wantsWebSocket } from './upgrades'
 /** How long the URL may be, by the limits in force: Node counts only the whole header section. */
 const maxUrlBytes = new WeakMap<Server, number>()
 
-/** Requests whose client waits for `100 Continue`. */
-const expectingContinue = new WeakSet<IncomingMessage>()
-
-export function expectsContinue(request: IncomingMessage): boolean {
-  return expectingContinue.has(request)
-}
+/** What the same server does with HTTP/2. */
+const http2Sessions = new WeakMap<Server, Http2Sessions>()
 
 export interface EntrypointServerOptions {
   readonly config: EntrypointConfig
@@ -37,6 +35,8 @@ export interface EntrypointServerOptions {
   readonly handle: RequestListener
   /** Node's own when left out. */
   readonly messages?: MessageClasses
+  /** HTTP/1.1 only when left out. */
+  readonly http2?: Pick<Http2Options, 'handle' | 'messages' | 'isDraining'> | undefined
   /** Called for what never became a request: malformed bytes, too large or too slow header sections. */
   readonly onRefused: (reason: Reason) => void
   /** Called when the rest of a request that is already being handled turns out to be malformed or too slow. */
@@ -57,6 +57,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   /** Requests that turned out to be malformed while they waited. */
   const broken = new WeakMap<ServerResponse, Reason>()
   const Response = messages?.ServerResponse ?? ServerResponse
+  const http2 = options.http2 && new Http2Sessions(config, { ...options.http2, onRefused, onBroken })
   const server = createListener(
     {
       ...messages,
@@ -84,14 +85,17 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       socket.destroy()
     },
     options,
+    http2,
   )
+  if (http2 !== undefined) http2Sessions.set(server, http2)
   // Counted in `request-faults.ts`: Node counts by halves, and older ones drop what is too much without a word.
   server.maxHeadersCount = 0
   applyLimits(server, config)
+  http2?.attach(server, options.tls !== undefined, socket => refuse(socket, 'request_timeout'))
   countConnectionsPerClient(server)
   // Node would answer 100 by itself, before anybody looked whether the request may pass at all.
   server.on('checkContinue', (request: IncomingMessage, response) => {
-    expectingContinue.add(request)
+    noteExpectation(request)
     server.emit('request', request, response)
   })
   // Node would answer 417 by itself, and nobody would see it.
@@ -158,6 +162,7 @@ export function applyLimits(server: Server, config: EntrypointConfig): void {
   server.keepAliveTimeout = config.keepAliveTimeoutMs
   server.maxConnections = config.maxConnections
   boundConnectionsPerClient(server, config)
+  http2Sessions.get(server)?.applyLimits(config)
   // Node looks at it when a connection is opened; its types do not know that.
   Object.assign(server, { maxHeaderSize: config.maxHeaderBytes })
   maxUrlBytes.set(server, config.maxUrlBytes)
@@ -168,10 +173,15 @@ function createListener(
   http: ServerOptions,
   listener: RequestListener,
   { tls, config }: EntrypointServerOptions,
+  http2: Http2Sessions | undefined,
 ): Server {
   if (tls === undefined) return createServer(http, listener)
   // A client that is silent after its connection is as slow as one whose request does not come.
-  const server = createTlsServer({ ...http, ...tls.options, handshakeTimeout: config.headersTimeoutMs }, listener)
+  const alpn = http2 && { ALPNCallback: http2.chooseProtocol }
+  const server = createTlsServer(
+    { ...http, ...tls.options, ...alpn, handshakeTimeout: config.headersTimeoutMs },
+    listener,
+  )
   tls.follow(server)
   return server
 }

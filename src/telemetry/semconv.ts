@@ -125,6 +125,8 @@ export const METRIC_CONFIG_RELOADS = 'gateway.config.reloads'
 
 /** Counter, `{connection}`, by `error.type` (`max_connections`, `max_connections_per_client`, `no_descriptors`, `other`): clients' connections closed as they came. */
 export const METRIC_CONNECTIONS_REFUSED = 'gateway.connections.refused'
+/** Counter, `{connection}`, by `error.type` (`rapid_reset`, `control_flood`, …): HTTP/2 connections ended for what their client sent. */
+export const METRIC_HTTP2_CONNECTIONS_REFUSED = 'gateway.http2.connections.refused'
 /** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
 export const METRIC_LOG_DROPPED = 'gateway.log.dropped'
 

@@ -1,5 +1,6 @@
 import { validateHeaderName, validateHeaderValue, type ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
+import type { Http2Response } from '../entrypoint/http2-messages'
 import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
 import { buildResponseHeaders, reasonPhrase, type ParsedHeaders } from './response-headers'
@@ -25,12 +26,16 @@ export function passInformation(
   const { request, response } = exchange
   // An HTTP/1.1 client would take everything after a 101 that it did not ask for as another protocol's.
   if (statusCode <= 101) throw new GatewayError('bad_response', { cause: new Error(`status ${statusCode}`) })
-  if (request.httpVersionMinor === 0) return // HTTP/1.0 knows no 1xx
+  if (request.httpVersion === '1.0') return // HTTP/1.0 knows no 1xx
   const { socket } = response
   const count = passed.get(response) ?? 0
   // To a client that does not read, an upstream could otherwise say as much as fits into memory.
   if (socket === null || response.headersSent || count >= MAX_PASSED || socket.writableNeedDrain) return
   const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), false)
+  if ('sendInformation' in response) {
+    passed.set(response, count + 1)
+    return writeOnStream(response as Http2Response, statusCode, fields)
+  }
   let head = `HTTP/1.1 ${statusCode} ${reasonPhrase(statusMessage)}\r\n`
   try {
     for (let i = 0; i < fields.length; i += 2) head += line(fields[i] as string, fields[i + 1] as string)
@@ -39,6 +44,15 @@ export function passInformation(
   }
   passed.set(response, count + 1)
   socket.write(`${head}\r\n`, 'latin1')
+}
+
+/** What would not be written in a response is left out here as well. */
+function writeOnStream(response: Http2Response, statusCode: number, fields: readonly string[]): void {
+  try {
+    response.sendInformation(statusCode, fields)
+  } catch {
+    // The client does without.
+  }
 }
 
 function line(name: string, value: string): string {

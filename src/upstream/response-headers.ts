@@ -49,7 +49,7 @@ export function fieldsForClient(
 
 /** Whether the framing carries trailers. Where it does not, Node refuses to write a field that announces some. */
 function takesTrailers(request: IncomingMessage, statusCode: number, headers: ParsedHeaders): boolean {
-  if (request.httpVersionMinor === 0 || request.method === 'HEAD') return false
+  if (request.httpVersion === '1.0' || request.method === 'HEAD') return false
   return statusCode !== 204 && statusCode !== 304 && headers['content-length'] === undefined
 }
 

@@ -119,6 +119,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log, 50),
     handle: gateway.handle,
     messages: gateway.messages,
+    http2: gateway.http2,
     onRefused: reason => metrics.countRefused(reason),
     onBroken: gateway.failRequest,
   })

@@ -67,6 +67,9 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   numbers: [
     ['upstream', 'fairness: { reserve: 51 }', 'upstreams.orders.fairness.reserve', '51', '51 is too large'],
     ['upstream', 'fairness: { streams: 0 }', 'upstreams.orders.fairness.streams', '0', '0 is too small'],
+    ['entrypoint', 'http2: { maxStreams: 0 }', 'entrypoint.http2.maxStreams', '0', '0 is too small'],
+    ['entrypoint', 'http2: { maxResets: 0 }', 'entrypoint.http2.maxResets', '0', '0 is too small'],
+    ['entrypoint', 'http2: { maxControlFrames: 9 }', 'entrypoint.http2.maxControlFrames', '9', '9 is too small'],
     ['entrypoint', 'maxConnectionsPerClient: 0', 'entrypoint.maxConnectionsPerClient', '0', '0 is too small'],
     ['entrypoint', 'maxConnections: 0', 'entrypoint.maxConnections', '0', '0 is too small'],
     ['entrypoint', 'maxConnections: 1.5', 'entrypoint.maxConnections', '1.5', '1.5 is not a whole number'],

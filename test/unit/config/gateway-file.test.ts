@@ -36,6 +36,7 @@ entrypoint:
   proxyOnlyHeaders: [X-Real-User]
   underscoreHeaders: true
   maxConnections: 1000000
+  http2: { tls: false, cleartext: true, maxStreams: 1, maxResets: 100000, maxControlFrames: 10, streamWindow: 16KiB, connectionWindow: 64MiB, maxMemory: 1GiB }
   maintenance: { retryAfter: 10m }
 upstreams:
   orders:
@@ -98,6 +99,16 @@ describe('a valid gateway.yaml', () => {
         access: undefined,
         metrics: true,
         tls: undefined,
+        http2: {
+          tls: true,
+          cleartext: false,
+          maxStreams: 100,
+          maxResets: 200,
+          maxControlFrames: 1_000,
+          streamWindowBytes: 65_536,
+          connectionWindowBytes: 1_048_576,
+          maxMemoryBytes: 10_485_760,
+        },
         maxConnections: 10_000,
         maxConnectionsPerClient: 9_000,
       },
@@ -158,6 +169,16 @@ describe('a valid gateway.yaml', () => {
       access: { allow: [], deny: ['192.0.2.0/24'] },
       metrics: false,
       tls: undefined,
+      http2: {
+        tls: false,
+        cleartext: true,
+        maxStreams: 1,
+        maxResets: 100_000,
+        maxControlFrames: 10,
+        streamWindowBytes: 16_384,
+        connectionWindowBytes: 67_108_864,
+        maxMemoryBytes: 1_073_741_824,
+      },
       maxConnections: 1_000_000,
       maxConnectionsPerClient: 900_000,
     })

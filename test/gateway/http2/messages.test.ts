@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2'
+import { answerOn, openHttp2, sendHttp2 } from '../../support/http2-client'
+import {
+  END_HEADERS,
+  FRAME,
+  frame,
+  headerBlock,
+  openFrames,
+  requestFields,
+  resetFrame,
+} from '../../support/http2-frames'
+import { startPipeline, type Pipeline } from '../../support/start-pipeline'
+import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
+import { until } from '../../support/until'
+
+describe('requests and responses over HTTP/2', () => {
+  let upstream: RunningUpstream
+  let pipeline: Pipeline
+  let session: ClientHttp2Session
+
+  before(async () => {
+    upstream = await startUpstream()
+  })
+  beforeEach(async () => {
+    upstream.handler = (_request, response) => response.end('ok')
+    upstream.requests.length = 0
+    pipeline = await startPipeline({
+      entrypoint: { http2: { cleartext: true } },
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [
+        { name: 'app', match: { path: '/app' }, upstream: 'app' },
+        { name: 'small', match: { path: '/small' }, upstream: 'app', maxBodySize: '10B' },
+        { name: 'limited', match: { path: '/limited' }, upstream: 'app', rateLimit: { limit: 1, window: '1m' } },
+        { name: 'near', match: { path: '/guarded' }, upstream: 'app', access: { allow: ['192.0.2.1'] } },
+      ],
+    })
+    session = await openHttp2(pipeline.url)
+  })
+  afterEach(async () => {
+    session.destroy()
+    await pipeline.stop()
+  })
+  after(async () => {
+    await upstream.stop()
+  })
+
+  it('reach the upstream as those of HTTP/1.1 do', async () => {
+    const answer = await sendHttp2(session, {
+      ':path': '/app/%61?b=1',
+      ':authority': 'shop.example',
+      cookie: ['a=1', 'b=2'],
+      'x-one': 'caf\u00e9',
+    })
+    assert.deepEqual([answer.status, answer.text], [200, 'ok'])
+    const [seen] = upstream.requests
+    assert.equal(seen?.url, '/app/a?b=1')
+    const { headers } = seen
+    assert.equal(headers.cookie, 'a=1; b=2')
+    assert.equal(headers['x-one'], 'caf\u00e9')
+    assert.equal(headers['x-forwarded-host'], 'shop.example')
+    assert.equal(headers.via, '2 myesi-gateway')
+    assert.equal(headers.forwarded, 'for=127.0.0.1;host="shop.example";proto=http')
+    assert.deepEqual(
+      Object.keys(headers).filter(name => name.startsWith(':')),
+      [],
+    )
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'ok', reason: undefined }])
+  })
+
+  it('carry bodies of known and of unknown length', async () => {
+    upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(String(body.length)))
+    const body = Buffer.alloc(1_000_000, 'x')
+    const known = await sendHttp2(session, { ':method': 'POST', ':path': '/app', 'content-length': '1000000' }, body)
+    const unknown = await sendHttp2(session, { ':method': 'POST', ':path': '/app' }, body)
+    assert.deepEqual([known.text, unknown.text], ['1000000', '1000000'])
+    assert.equal(upstream.requests[0]?.headers['content-length'], '1000000')
+    assert.equal(upstream.requests[1]?.headers['transfer-encoding'], 'chunked')
+  })
+
+  it('come back with every field but those of the connection', async () => {
+    upstream.handler = (_request, response) => {
+      response.writeHead(200, [
+        'Set-Cookie',
+        'a=1',
+        'Set-Cookie',
+        'b=2',
+        'ETag',
+        'x',
+        'X-Two',
+        '1',
+        'X-Two',
+        '2',
+        'Keep-Alive',
+        'timeout=5',
+      ])
+      response.end('whole')
+    }
+    const { headers, text } = await sendHttp2(session, { ':path': '/app' })
+    assert.equal(text, 'whole')
+    assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2'])
+    assert.equal(headers['x-two'], '1, 2')
+    assert.equal(headers.etag, 'x')
+    for (const name of ['connection', 'keep-alive', 'transfer-encoding']) assert.equal(headers[name], undefined)
+  })
+
+  it('come back without a body where there is none', async () => {
+    for (const [method, status] of [
+      ['HEAD', 200],
+      ['GET', 204],
+      ['GET', 304],
+    ] as const) {
+      upstream.handler = (_request, response) => response.writeHead(status).end()
+      const answer = await sendHttp2(session, { ':method': method, ':path': '/app' })
+      assert.deepEqual([answer.status, answer.text], [status, ''])
+    }
+    await pipeline.ended(3)
+    assert.ok(pipeline.counted.every(({ outcome }) => outcome === 'ok'))
+  })
+
+  it('carry trailers and 1xx responses of the upstream', async () => {
+    upstream.handler = (_request, response) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' })
+      response.writeHead(200, { trailer: 'x-sum' })
+      response.write('a')
+      response.addTrailers({ 'x-sum': '1' })
+      response.end('b')
+    }
+    const stream = session.request({ ':path': '/app' })
+    const early: IncomingHttpHeaders[] = []
+    stream.on('headers', headers => early.push(headers))
+    const answer = await answerOn(stream)
+    assert.deepEqual([answer.text, answer.trailers['x-sum']], ['ab', '1'])
+    assert.deepEqual(
+      early.map(headers => [headers[':status'], headers['link']]),
+      [[103, '</style.css>; rel=preload']],
+    )
+  })
+
+  it('are asked for their body where they expect that', async () => {
+    upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(body))
+    const stream = session.request({ ':method': 'POST', ':path': '/app', expect: '100-continue' })
+    const answer = answerOn(stream)
+    await once(stream, 'continue')
+    stream.end('now')
+    assert.equal((await answer).text, 'now')
+  })
+
+  it('stream both ways at once', async () => {
+    upstream.handler = (request, response) => void request.pipe(response)
+    const stream = session.request({ ':method': 'POST', ':path': '/app' })
+    stream.setEncoding('utf8')
+    for (const word of ['one', 'two', 'three']) {
+      stream.write(word)
+      const [echoed] = (await once(stream, 'data')) as [string]
+      assert.equal(echoed, word)
+    }
+    stream.end()
+    await once(stream, 'end')
+  })
+
+  it('carry a large response with backpressure', async () => {
+    upstream.handler = (_request, response) => response.end(Buffer.alloc(8_000_000, 'x'))
+    const { text } = await sendHttp2(session, { ':path': '/app' })
+    assert.equal(text.length, 8_000_000)
+  })
+
+  it('pass the same policies, and are refused in the same words', async () => {
+    const refusals: [string, number, string][] = [
+      ['/nowhere', 404, 'no_route'],
+      ['/guarded', 403, 'forbidden'],
+      ['/app/%2e%2e/guarded', 400, 'bad_request'],
+    ]
+    for (const [path, status, reason] of refusals) {
+      const answer = await sendHttp2(session, { ':path': path })
+      assert.deepEqual([answer.status, JSON.parse(answer.text).reason], [status, reason])
+      assert.equal(answer.headers['content-type'], 'application/problem+json')
+    }
+    const [first, second] = [
+      await sendHttp2(session, { ':path': '/limited' }),
+      await sendHttp2(session, { ':path': '/limited' }),
+    ]
+    assert.deepEqual([first.status, second.status], [200, 429])
+    assert.match(String(second.headers['ratelimit']), /r=0/)
+    assert.equal(upstream.requests.length, 1)
+  })
+
+  it('get the page of the gateway itself, by GET and HEAD', async () => {
+    const page = await sendHttp2(session, { ':path': '/' })
+    assert.equal(JSON.parse(page.text).name, 'myesi-gateway')
+    const head = await sendHttp2(session, { ':path': '/', ':method': 'HEAD' })
+    assert.deepEqual([head.status, head.text], [200, ''])
+    const options = await sendHttp2(session, { ':path': '*', ':method': 'OPTIONS' })
+    assert.equal(options.status, 204)
+    const scraped = await sendHttp2(session, { ':path': '/metrics' })
+    assert.match(scraped.text, /scraped/)
+  })
+
+  it('are answered before their body has come, and the connection stays', async () => {
+    const stream = session.request({ ':method': 'POST', ':path': '/small' })
+    stream.on('error', () => {})
+    const answer = answerOn(stream)
+    stream.write(Buffer.alloc(100_000))
+    assert.equal((await answer).status, 413)
+    assert.equal((await sendHttp2(session, { ':path': '/app' })).status, 200)
+    assert.equal(session.closed, false)
+  })
+
+  it('are cancelled at the upstream when the client resets the stream', async () => {
+    let isCancelled = false
+    upstream.handler = (request, response) => {
+      response.write('begun')
+      response.on('close', () => (isCancelled = true))
+      request.resume()
+    }
+    const stream = session.request({ ':path': '/app' })
+    await once(stream, 'response')
+    stream.close(8)
+    await until(() => isCancelled, { what: 'the upstream sees the end' })
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_closed' }])
+    assert.equal((await sendHttp2(session, { ':path': '/nowhere' })).status, 404)
+  })
+
+  it('never end an upload that the client broke off as if it were whole', async () => {
+    let ended: string | undefined
+    upstream.handler = request => {
+      request.on('end', () => (ended = 'whole')).on('error', () => (ended = 'broken'))
+      request.resume()
+    }
+    // Not Node's client, which ends what it breaks off.
+    const client = await openFrames(pipeline.port)
+    const fields = requestFields('/app').with(0, [':method', 'POST'])
+    client.send(frame(FRAME.headers, END_HEADERS, 1, headerBlock(fields)))
+    client.send(frame(FRAME.data, 0, 1, Buffer.from('a part')))
+    await until(() => upstream.requests.length === 1, { what: 'the upstream has the request' })
+    client.send(resetFrame(1))
+    assert.equal(await until(() => ended, { what: 'the upload ends' }), 'broken')
+    assert.equal((await pipeline.ended(1))[0]?.outcome, 'client_closed')
+    client.destroy()
+  })
+
+  it('are reset where the upstream breaks off, and the others on the connection go on', async () => {
+    upstream.handler = (_request, response) => {
+      response.write('a part')
+      setImmediate(() => response.destroy())
+    }
+    const stream = session.request({ ':path': '/app' })
+    await assert.rejects(answerOn(stream))
+    assert.equal(stream.rstCode, 2)
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason: 'reset' }])
+    assert.equal((await sendHttp2(session, { ':path': '/nowhere' })).status, 404)
+  })
+})
