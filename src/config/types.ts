@@ -1,5 +1,7 @@
 import type { AccessConfig } from '../policies/access/schema'
 import type { FailureKind } from './values/failure-kind'
+import type { HeaderField } from './values/header'
+import type { HostSent } from './values/host-sent'
 import type { HashKey } from './values/rate-limit-key'
 import type { TargetConfig } from './values/target'
 import type { Algorithm, KeySource } from './values/tokens'
@@ -206,6 +208,8 @@ export interface EntrypointTlsConfig {
 export interface UpstreamConfig {
   readonly name: string
   readonly targets: readonly TargetConfig[]
+  /** What targets get as `Host`; undefined: their own. */
+  readonly host?: HostSent
   /** Which target gets a request: in turn, the less busy of two, or always the same for the same `hashKey`. */
   readonly balance: 'round-robin' | 'least-requests' | 'hash'
   readonly hashKey: HashKey
@@ -250,6 +254,9 @@ export interface FairnessConfig {
 export interface HealthCheckConfig {
   /** Path and query. */
   readonly path: string
+  /** What a target gets as `Host`; undefined: its own. */
+  readonly host?: HostSent
+  readonly headers?: readonly HeaderField[]
   readonly intervalMs: number
   readonly timeoutMs: number
   /** Consecutive passed checks after which an unhealthy target is reinstated. */

@@ -13,6 +13,8 @@ import { upgradeOf } from './upgrades'
 export interface ReceptionRules {
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  /** Whether a route takes `%2F` in paths. */
+  readonly takesEncodedSlashes: boolean
 }
 
 export interface ReceiveOptions {
@@ -42,13 +44,15 @@ export function receive(
   rules: ReceptionRules,
   options: ReceiveOptions,
 ): Received {
-  const { target, refusal } = readTarget(request, rules.limits)
+  const { target, refusal } = readTarget(request, rules)
   const { address, peerIsTrusted, said } = rules.clientOrigin(request)
   const exchange = new Exchange(request, response, {
     clientAddress: address,
     peerIsTrusted,
     said,
     path: target.path,
+    rawPath: target.rawPath,
+    hasEncodedSlash: target.hasEncodedSlash,
     query: target.query,
     host: target.host,
     context,
@@ -72,11 +76,14 @@ export function receive(
 
 function readTarget(
   request: IncomingMessage,
-  limits: RequestLimits,
+  { limits, takesEncodedSlashes }: ReceptionRules,
 ): { target: RequestTarget; refusal: GatewayError | undefined } {
   try {
     refuseFaulty(request, limits)
-    return { target: parseRequestTarget(request.url ?? '/', request.headers.host), refusal: undefined }
+    return {
+      target: parseRequestTarget(request.url ?? '/', request.headers.host, takesEncodedSlashes),
+      refusal: undefined,
+    }
   } catch (error) {
     if (error instanceof GatewayError) {
       return { target: describeRefusedTarget(request.url ?? '', request.headers.host), refusal: error }

@@ -5,6 +5,7 @@ import { LoadShedder } from '../entrypoint/shed-load'
 import type { ConfigFiles } from '../config/config-files'
 import type { EntrypointConfig, UpstreamConfig } from '../config/types'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import { isMetricsPath } from '../config/values/path-template'
 import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-address'
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
@@ -30,6 +31,10 @@ export interface Snapshot {
   readonly ownStages: readonly Stage[]
   /** What every request passes before it is routed. */
   readonly arrivalStages: readonly Stage[]
+  /** Whether a route may take `/metrics` from the gateway: most files have none, and a scrape is answered without a look. */
+  readonly mayTakeMetrics: boolean
+  /** Whether a route takes `%2F` in paths. */
+  readonly takesEncodedSlashes: boolean
   /** Whose scrape of this port is answered. */
   readonly mayScrape: (request: IncomingMessage, clientOrigin: Snapshot['clientOrigin']) => boolean
   readonly shedder: LoadShedder
@@ -125,6 +130,8 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
+      takesEncodedSlashes: routes.some(route => route.config.rawPath),
+      mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
       ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate }) ?? NO_STAGES),
       shedder: reuseOrCreate(
         'shedder',

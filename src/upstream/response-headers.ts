@@ -4,6 +4,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
 import { editAnswer, type HeaderEdits } from '../exchange/header-edits'
 import { joined, namedInConnection } from './request-headers'
+import { translateHost } from './translate-host'
 
 /** As undici has parsed them: names in lower case. */
 export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>
@@ -29,17 +30,23 @@ export function refuseTransferCodings(coding: string | undefined): void {
   throw new GatewayError('bad_response', { cause: new Error(`Transfer-Encoding: ${coding}`) })
 }
 
-/** The header section for the client: the upstream's, and what the gateway and the route have to say. */
+/**
+ * The header section for the client: the upstream's, and what the gateway and the route have to say.
+ *
+ * @param translatedHost the host that the upstream knows and the client does not
+ */
 export function fieldsForClient(
   exchange: Exchange,
   controller: Dispatcher.DispatchController,
   statusCode: number,
   headers: ParsedHeaders,
+  translatedHost: string | undefined,
 ): string[] {
   const { request, response, route, corsFields, hooks } = exchange
   const edits = route?.responseEdits
   const trailers = headers['trailer'] === undefined || takesTrailers(request, statusCode, headers)
   const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), trailers)
+  if (translatedHost !== undefined) translateHost(fields, headers, translatedHost, exchange)
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
   if (edits) editAnswer(fields, edits, response)

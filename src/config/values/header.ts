@@ -111,7 +111,7 @@ const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-t
 
 /** A name under `requestHeaders`. */
 export const parseRequestEditName = headerName(name => {
-  if (name === 'host') return "is the target's own; what the client asked for is in X-Forwarded-Host"
+  if (name === 'host') return 'is what "host" beside "requestHeaders" is for'
   if (name === 'expect') return 'is answered by the gateway itself'
   if (name === 'proxy-authorization') return 'is never forwarded'
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'

@@ -190,6 +190,8 @@ describe('a valid gateway.yaml', () => {
     assert.deepEqual(routes, [
       {
         ...WITHOUT_POLICIES,
+        rawPath: false,
+        semicolons: 'allow',
         name: 'orders',
         match: {
           path: '/v1/orders:batch/:id',

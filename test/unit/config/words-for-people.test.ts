@@ -79,7 +79,7 @@ describe('a key of another gateway', () => {
     [file({ route: { strip_path: true } }), /"strip_path" is not a key here; .*; rewrite: \{ stripPrefix: \/… \}$/],
     [
       file({ route: { preserve_host: true } }),
-      /"preserve_host" has no equivalent: the target gets its own name as Host/,
+      /"preserve_host" is not a key here; .*; host: client$/,
     ],
     [file({ route: { plugins: [] } }), /"plugins" has no equivalent: each policy is a key of its own/],
     [file({ upstream: { servers: [] } }), /"servers" is not a key here; .*; targets: /],
