@@ -15,6 +15,7 @@ import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import { ANSWERED, type Exchange, type Stage } from './exchange/exchange'
 import { InFlight } from './exchange/in-flight'
+import { addRequestId } from './exchange/request-id'
 import { sendLocalReply } from './exchange/local-reply'
 import type { Observer } from './observe/observer'
 import { collectHooks } from './policies/collect-hooks'
@@ -356,6 +357,9 @@ function about({ observer }: GatewayOptions): RequestHandler {
     const { ownStages } = response.locals['snapshot'] as Snapshot
     for (const stage of ownStages) void stage(exchange) // none of them waits
     if (exchange.closesConnection) response.setHeader('Connection', 'close')
+    const fields: string[] = []
+    addRequestId(fields, exchange)
+    for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i] as string, fields[i + 1] as string)
     response.json({
       name: 'myesi-gateway',
       // Which defects a version has is public; which version this is need not be.

@@ -58,7 +58,12 @@ function received(
   entrypoint: EntrypointConfig,
   takesEncodedSlashes: boolean,
 ): Received {
-  const rules = { limits: entrypoint, clientOrigin: createClientOrigin(entrypoint.trustedProxies), takesEncodedSlashes }
+  const rules = {
+    limits: entrypoint,
+    clientOrigin: createClientOrigin(entrypoint.trustedProxies),
+    takesEncodedSlashes,
+    requestId: undefined,
+  }
   return receive(request, response, ROOT_CONTEXT, rules, {
     isDraining: () => false,
     observer: undefined,

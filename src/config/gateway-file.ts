@@ -136,6 +136,7 @@ function toConfig(
       proxyOnlyHeaders: entrypoint.proxyOnlyHeaders,
       underscoreHeaders: entrypoint.underscoreHeaders,
       traceContext: entrypoint.traceContext,
+      requestId: entrypoint.requestId,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,

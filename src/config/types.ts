@@ -1,4 +1,5 @@
 import type { AccessConfig } from '../policies/access/schema'
+import type { RequestIdConfig } from '../exchange/request-id'
 import type { FailureKind } from './values/failure-kind'
 import type { HeaderField } from './values/header'
 import type { HostSent } from './values/host-sent'
@@ -121,6 +122,8 @@ export interface EntrypointConfig {
   readonly underscoreHeaders: boolean
   /** Whose trace (`traceparent`, baggage, …) is continued: everybody's, that of `trustedProxies`, or nobody's. */
   readonly traceContext: 'all' | 'trusted' | 'none'
+  /** By which fields a request and its answer are known. */
+  readonly requestId: RequestIdConfig
   /** How long a client may take to send its header section. */
   readonly headersTimeoutMs: number
   /** How long a client may take to send a whole request, body included; 0 for no bound. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '@opentelemetry/api'
 import { Exchange, type ExchangeObserver } from '../exchange/exchange'
+import { requestIdOf, type RequestIdConfig } from '../exchange/request-id'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { takeNoMore } from './lingering-close'
@@ -13,6 +14,7 @@ import { upgradeOf } from './upgrades'
 export interface ReceptionRules {
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  readonly requestId: RequestIdConfig | undefined
   /** Whether a route takes `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
 }
@@ -57,6 +59,8 @@ export function receive(
     host: target.host,
     context,
   })
+  exchange.requestIdConfig = rules.requestId
+  exchange.requestId = requestIdOf(request, peerIsTrusted, context, rules.requestId)
   exchange.isDraining = options.isDraining
   exchange.observer = options.observer
   exchange.expectsContinue = expectsContinue(request)

@@ -4,6 +4,7 @@ import type { Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
+import type { RequestIdConfig } from './request-id'
 import type { SaidByProxies } from './forwarded'
 
 /**
@@ -40,6 +41,10 @@ export class Exchange {
   route: Route | undefined
   /** What the upstream is asked for. */
   forwardedPath: string
+  /** What it is found by. */
+  requestId = ''
+  /** Undefined where its answer does not say so. */
+  requestIdConfig: RequestIdConfig | undefined
   /** Undefined where no policy of the route has any: most requests pay a comparison for it. */
   hooks: LateHooks | undefined
   /** Who asks; undefined as long as no credential said so. */

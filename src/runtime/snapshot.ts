@@ -10,6 +10,7 @@ import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-addr
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
 import type { Stage } from '../exchange/exchange'
+import type { RequestIdConfig } from '../exchange/request-id'
 import { toRoute, type Route } from '../routing/route'
 import { RouteTable } from '../routing/route-table'
 import type { Logger } from '../telemetry/logger'
@@ -33,6 +34,7 @@ export interface Snapshot {
   readonly arrivalStages: readonly Stage[]
   /** Whether a route may take `/metrics` from the gateway: most files have none, and a scrape is answered without a look. */
   readonly mayTakeMetrics: boolean
+  readonly requestId: RequestIdConfig
   /** Whether a route takes `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
   /** Whose scrape of this port is answered. */
@@ -130,6 +132,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
+      requestId: config.entrypoint.requestId,
       takesEncodedSlashes: routes.some(route => route.config.rawPath),
       mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
       ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate }) ?? NO_STAGES),

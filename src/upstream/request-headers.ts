@@ -79,18 +79,21 @@ export function buildRequestHeaders(
   const named = namedInConnection(request.headers.connection)
   const headers: string[] = []
   const { rawHeaders } = request
-  const { withheldField } = exchange
+  const { withheldField, requestIdConfig } = exchange
   const { names, pattern } = peerIsTrusted ? rules.ofProxies : rules.ofStrangers
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (names.has(name) || named?.has(name) || replaced.has(name)) continue
-    if (name === withheldField || pattern.test(name)) continue
+    if (name === requestIdConfig?.header || name === withheldField || pattern.test(name)) continue
     if (edits && drops(edits, name)) continue
     if (prefix !== undefined && name === 'x-forwarded-prefix') continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
   if (edits) headers.push(...edits.set, ...edits.added)
   addForwardingHeaders(headers, exchange)
+  if (requestIdConfig !== undefined && !isEdited(edits, requestIdConfig.header)) {
+    headers.push(requestIdConfig.header, exchange.requestId)
+  }
   addAddress(headers, exchange, edits)
   if (prefix !== undefined && !isEdited(edits, 'x-forwarded-prefix')) {
     headers.push('x-forwarded-prefix', prefixOf(exchange) + prefix)

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
 import { editAnswer, type HeaderEdits } from '../exchange/header-edits'
+import { addRequestId, answersWithTrace } from '../exchange/request-id'
 import { joined, namedInConnection } from './request-headers'
 import { translateHost } from './translate-host'
 
@@ -50,6 +51,7 @@ export function fieldsForClient(
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
   if (edits) editAnswer(fields, edits, response)
+  addRequestId(fields, exchange)
   if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status: statusCode, fields })
   return fields
 }
@@ -67,20 +69,23 @@ function takesTrailers(request: IncomingMessage, statusCode: number, headers: Pa
  * @param trailers whether a field may announce trailers
  */
 export function buildResponseHeaders(
-  { route, corsFields }: Exchange,
+  exchange: Exchange,
   { rawHeaders }: Dispatcher.DispatchController,
   statusCode: number,
   connection: string | undefined,
   trailers: boolean,
 ): string[] {
   const raw = (rawHeaders ?? []) as readonly (Buffer | string)[] // as undici read them, bytes in latin1
+  const { route, corsFields, requestIdConfig } = exchange
   const dropped = route?.responseEdits?.dropped
+  const traceHeader = answersWithTrace(exchange) ? requestIdConfig?.traceHeader : undefined
   const named = namedInConnection(connection)
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
     if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
+    if (lower === requestIdConfig?.header || lower === traceHeader) continue
     if (corsFields !== undefined && lower.startsWith('access-control-')) continue
     // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
     if ((statusCode === 204 || statusCode < 200) && lower === 'content-length') continue
