@@ -1,5 +1,5 @@
 import type { AccessConfig } from '../policies/access/schema'
-import type { RequestIdConfig } from '../exchange/request-id'
+import type { RequestIdConfig } from '../exchange/request-id-config'
 import type { FailureKind } from './values/failure-kind'
 import type { HeaderField } from './values/header'
 import type { HostSent } from './values/host-sent'

@@ -4,7 +4,7 @@ import type { Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
-import type { RequestIdConfig } from './request-id'
+import type { RequestIdConfig } from './request-id-config'
 import type { SaidByProxies } from './forwarded'
 
 /**

@@ -2,16 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { INVALID_TRACEID, trace, type Context } from '@opentelemetry/api'
 import type { Exchange } from './exchange'
-
-/** How requests and their answers are known by an id. */
-export interface RequestIdConfig {
-  /** Field with the id, lower case: in every answer, in every call to an upstream, and from trusted proxies. */
-  readonly header: string
-  /** Field with the trace of an answer, lower case, in the form of `traceparent`. */
-  readonly traceHeader: string
-  /** Whose answers have it. */
-  readonly traceFor: 'all' | 'trusted' | 'none'
-}
+import type { RequestIdConfig } from './request-id-config'
 
 /** What a log line and an upstream can hold: visible characters, and not too many. */
 const USABLE = /^[\x21-\x7e]{1,128}$/

@@ -10,7 +10,7 @@ import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-addr
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
 import type { Stage } from '../exchange/exchange'
-import type { RequestIdConfig } from '../exchange/request-id'
+import type { RequestIdConfig } from '../exchange/request-id-config'
 import { toRoute, type Route } from '../routing/route'
 import { RouteTable } from '../routing/route-table'
 import type { Logger } from '../telemetry/logger'

@@ -2,7 +2,6 @@ import { isIP } from 'node:net'
 import type { Exchange } from '../exchange/exchange'
 import { schemeOf } from '../exchange/peer'
 import { firstOf } from './request-headers'
-import type { ParsedHeaders } from './response-headers'
 
 /**
  * Has fields that name the host that the upstream was asked by name the one that the client asked for: `Location`,
@@ -10,7 +9,12 @@ import type { ParsedHeaders } from './response-headers'
  *
  * @param sent what the upstream got as `Host`
  */
-export function translateHost(fields: string[], headers: ParsedHeaders, sent: string, exchange: Exchange): void {
+export function translateHost(
+  fields: string[],
+  headers: Exchange['request']['headers'],
+  sent: string,
+  exchange: Exchange,
+): void {
   // Most responses have none of them.
   if (
     headers['location'] === undefined &&
