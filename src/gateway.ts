@@ -1,20 +1,23 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express'
+import { isNear } from './access/access'
 import { createAccessCheck } from './access/access-check'
 import type { GatewayConfig } from './config/gateway-config'
 import type { EntrypointConfig } from './config/types'
-import { isBelowReserved, RESERVED_PATHS } from './config/values/path-template'
+import { OWN_PATHS } from './config/values/path-template'
 import { expressMessages, type MessageClasses } from './entrypoint/express-messages'
 import type { Http2Options } from './entrypoint/http2'
 import { http2Messages } from './entrypoint/http2-messages'
+import { takeNoMore } from './entrypoint/lingering-close'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import { ALLOWED_METHODS } from './entrypoint/request-faults'
-import { WHOLE_SERVER } from './entrypoint/request-target'
+import { hostNameOf, WHOLE_SERVER } from './entrypoint/request-target'
 import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
 import { ANSWERED, type Exchange, type Stage } from './exchange/exchange'
 import { InFlight } from './exchange/in-flight'
+import { addRequestId } from './exchange/request-id'
 import { sendLocalReply } from './exchange/local-reply'
 import type { Observer } from './observe/observer'
 import { collectHooks } from './policies/collect-hooks'
@@ -233,7 +236,9 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
   return function enterGateway(request, response) {
     const { snapshot } = active
     // A scrape is not traffic: no span, no metric, no log line.
-    if (isScrape(request) && snapshot.mayScrape(request, snapshot.clientOrigin)) return scrape(request, response)
+    if (isScrape(request) && !takesScrape(snapshot, request) && snapshot.mayScrape(request, snapshot.clientOrigin)) {
+      return scrape(request, response)
+    }
     if (snapshot.shedder.rejects(inFlight.size)) {
       observer.rejected('shed')
       return rejectEarly(request, response, 'shed', {
@@ -269,6 +274,16 @@ function isScrape({ method, url }: IncomingMessage): boolean {
   return (method === 'GET' || method === 'HEAD') && (url === '/metrics' || url?.startsWith('/metrics?') === true)
 }
 
+/** Whether a route takes what would otherwise be a scrape. */
+function takesScrape({ table, mayTakeMetrics }: Snapshot, request: IncomingMessage): boolean {
+  if (!mayTakeMetrics) return false
+  const host = hostNameOf(request.headers.host)
+  // A Host that is malformed is refused as every other one.
+  if (host === undefined) return true
+  const route = table.match(request.method ?? 'GET', host, '/metrics', request)
+  return route !== undefined && !(route instanceof MethodNotAllowed)
+}
+
 /** Undefined for a scrape, and for what was turned away before it became an exchange. */
 function exchangeOf(response: ServerResponse): Exchange | undefined {
   return (response as Partial<Response>).locals?.['exchange'] as Exchange | undefined
@@ -284,26 +299,41 @@ function proxy({ observer }: GatewayOptions): RequestHandler {
     const exchange = routedExchange(response)
     const snapshot = response.locals['snapshot'] as Snapshot
     if (exchange.path === WHOLE_SERVER) return answerOptions(exchange, snapshot)
-    if (RESERVED_PATHS.includes(exchange.path)) return next()
-    if (isBelowReserved(exchange.path)) throw new GatewayError('no_route')
     const { table } = snapshot
     const asked = isPreflight(request) ? preflightedRoute(table, exchange) : undefined
-    if (asked?.preflight) {
+    if (asked?.preflight && !(exchange.hasEncodedSlash && !asked.config.rawPath)) {
       exchange.route = asked
       exchange.hooks = asked.hooks
       observer.routed(exchange, asked)
       return runStages(asked.preflight, exchange, 0) as void | Promise<void>
     }
     const route = table.match(request.method, exchange.host, exchange.path, request)
-    if (route === undefined) throw new GatewayError('no_route')
-    if (route instanceof MethodNotAllowed) {
-      throw new GatewayError('method_not_allowed', { headers: ['Allow', route.allowed.join(', ')] })
+    if (exchange.hasEncodedSlash && !(route && 'config' in route && route.config.rawPath)) refuseEncodedSlash(exchange)
+    if (route === undefined) {
+      if (OWN_PATHS.includes(exchange.path)) return next()
+      throw new GatewayError('no_route')
     }
+    if (route instanceof MethodNotAllowed) return refuseMethodOf(exchange, route, next)
     exchange.route = route
     exchange.hooks = route.hooks
     observer.routed(exchange, route)
     return runStages(route.stages, exchange, 0) as void | Promise<void>
   }
+}
+
+/** As the entrypoint refuses it where no route takes `%2F` at all. */
+function refuseEncodedSlash(exchange: Exchange): never {
+  exchange.isMalformed = true
+  takeNoMore(exchange.request.socket)
+  throw new GatewayError('bad_request', { cause: new Error('ambiguous path') })
+}
+
+/** The gateway's own page and exposition are for GET and HEAD, beside what routes allow there. */
+function refuseMethodOf({ path, request }: Exchange, { allowed }: MethodNotAllowed, next: () => void): void {
+  const isOwn = OWN_PATHS.includes(path)
+  if (isOwn && (request.method === 'GET' || request.method === 'HEAD')) return next()
+  const methods = new Set(isOwn ? ['GET', 'HEAD', ...allowed] : allowed)
+  throw new GatewayError('method_not_allowed', { headers: ['Allow', [...methods].join(', ')] })
 }
 
 /** What the gateway as such can do (RFC 9110 §9.3.7): of no route, and forwarded to no upstream. */
@@ -343,9 +373,13 @@ function about({ observer }: GatewayOptions): RequestHandler {
     const { ownStages } = response.locals['snapshot'] as Snapshot
     for (const stage of ownStages) void stage(exchange) // none of them waits
     if (exchange.closesConnection) response.setHeader('Connection', 'close')
+    const fields: string[] = []
+    addRequestId(fields, exchange)
+    for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i] as string, fields[i + 1] as string)
     response.json({
       name: 'myesi-gateway',
-      version: VERSION,
+      // Which defects a version has is public; which version this is need not be.
+      ...(isNear(exchange.request) && { version: VERSION }),
       description: 'OpenTelemetry-first API gateway',
       status: 'ok',
     })

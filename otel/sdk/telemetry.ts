@@ -28,12 +28,19 @@ export interface KeptTraceSummary {
   readonly outcome: string | undefined
   readonly reason: string | undefined
   readonly durationMs: number
+  readonly consumer?: string | undefined
+  readonly requestId?: string | undefined
   /** Why it was kept: `fault`, `limited`, `slow`, `unfinished` or `sampled`. */
   readonly cause: string
 }
 
 /** Exact values; what is undefined does not matter. */
-export type KeptTraceFilter = { readonly [Key in keyof KeptTraceSummary]?: string | undefined }
+/** Values that must be equal; `status` may be a class such as `5xx`. The times are milliseconds since the epoch. */
+export type KeptTraceFilter = { readonly [Key in keyof KeptTraceSummary]?: string | undefined } & {
+  readonly minDurationMs?: number | undefined
+  readonly fromMs?: number | undefined
+  readonly toMs?: number | undefined
+}
 
 /** The traces that are still in memory. */
 export interface KeptTraceReader {

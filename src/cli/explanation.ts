@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import { editDistance } from '../config/nearest-name'
-import { isBelowReserved, RESERVED_PATHS } from '../config/values/path-template'
+import { isMetricsPath, OWN_PATHS } from '../config/values/path-template'
 import { WHOLE_SERVER } from '../entrypoint/request-target'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
@@ -38,16 +38,22 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
   const { exchange, refusal: refused, request } = arrival
   if (refused !== undefined) return [refusalOf(refused)]
   const received = receivedLines(typed, exchange)
-  if (exchange.path === WHOLE_SERVER || RESERVED_PATHS.includes(exchange.path))
-    return [...received, ['answer', `the gateway answers ${exchange.path} itself`]]
-  if (isBelowReserved(exchange.path))
-    return [...received, refusal('no_route', 'paths below /metrics belong to the gateway')]
+  if (exchange.path === WHOLE_SERVER) return [...received, ownLine(exchange)]
   const routes = config.routes.map(route => ({ ...toRoute(route), config: route }))
   const asked = isPreflight(request) ? matchIn(routes, request, exchange, request.headers[ASKED_METHOD]) : undefined
   if (asked !== undefined && !(asked instanceof MethodNotAllowed) && asked.config.cors) {
     return [...received, routeLine(asked), ...(await preflightLines(config, asked, exchange))]
   }
   const route = matchIn(routes, request, exchange)
+  if (exchange.hasEncodedSlash && !(route && 'config' in route && route.config.rawPath)) {
+    return [...received, refusal('bad_request', 'ambiguous path: only routes with "rawPath" take %2F')]
+  }
+  const isOwn =
+    OWN_PATHS.includes(exchange.path) && (route === undefined || /^(?:GET|HEAD)$/.test(request.method ?? ''))
+  if (isOwn && (route === undefined || route instanceof MethodNotAllowed)) return [...received, ownLine(exchange)]
+  if (route === undefined && isMetricsPath(exchange.path)) {
+    return [...received, refusal('no_route', 'a route takes it by the path / or /metrics, not by a parameter')]
+  }
   if (route === undefined) return [...received, refusal('no_route'), ...nearestLines(routes, exchange)]
   if (route instanceof MethodNotAllowed) {
     return [
@@ -62,6 +68,10 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
     ...othersLines(routes, route, request, exchange),
     ...(await stageLines(config, route, exchange)),
   ]
+}
+
+function ownLine({ path }: Exchange): Line {
+  return ['answer', `the gateway answers ${path} itself${path === WHOLE_SERVER ? '' : ': no route takes it'}`]
 }
 
 function refusal(reason: Reason, why?: string): Line {
@@ -175,13 +185,24 @@ async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchang
   const conditions = textsAbout(withoutSubject, 'clients', 'size', 'changes', 'upgrades', 'calls')
   lines.push(...[...conditions, ...(overload ? [overload] : [])].map((text): Line => ['and', text]))
   if (upstream === undefined) return [...lines, ['answer', answerText(shown) ?? '']]
-  const { rewritePath } = Object.assign({}, ...forwarding) as Partial<Forwarding>
-  const path = (rewritePath?.(exchange.path) ?? exchange.path) + exchange.query
+  const rewritten = rewrittenPath(exchange, Object.assign({}, ...forwarding) as Partial<Forwarding>)
+  if (rewritten instanceof GatewayError) return [...lines, refusalOf(rewritten)]
+  const path = rewritten + exchange.query
   return [
     ...lines,
     ['forward', `${exchange.request.method} ${path}${exchange.upgrade === undefined ? '' : ' as a WebSocket'}`],
     ['to', `${upstream.name}: ${upstreamText(upstream)}`],
   ]
+}
+
+function rewrittenPath(exchange: Exchange, forwarding: Partial<Forwarding>): string | GatewayError {
+  const path = forwarding.rawPath ? exchange.rawPath : exchange.path
+  try {
+    return forwarding.rewritePath?.(path) ?? path
+  } catch (error) {
+    if (error instanceof GatewayError) return error
+    throw error
+  }
 }
 
 interface Simulation {

@@ -27,11 +27,16 @@ export type Arrival = (Received & { readonly request: IncomingMessage }) | { rea
  * Sends the request to the gateway's own listener, over a connection that leads nowhere: what is accepted here, and as what,
  * is what the gateway accepts.
  */
-export function arrivalOf(typed: TypedRequest, entrypoint: EntrypointConfig): Promise<Arrival> {
+export function arrivalOf(
+  typed: TypedRequest,
+  entrypoint: EntrypointConfig,
+  takesEncodedSlashes = false,
+): Promise<Arrival> {
   return new Promise(resolve => {
     const server = createEntrypointServer({
       config: entrypoint,
-      handle: (request, response) => resolve({ request, ...received(request, response, entrypoint) }),
+      handle: (request, response) =>
+        resolve({ request, ...received(request, response, entrypoint, takesEncodedSlashes) }),
       onRefused: reason => resolve({ neverARequest: reason }),
       onBroken: () => {},
     })
@@ -47,8 +52,18 @@ export function arrivalOf(typed: TypedRequest, entrypoint: EntrypointConfig): Pr
   })
 }
 
-function received(request: IncomingMessage, response: ServerResponse, entrypoint: EntrypointConfig): Received {
-  const rules = { limits: entrypoint, clientOrigin: createClientOrigin(entrypoint.trustedProxies) }
+function received(
+  request: IncomingMessage,
+  response: ServerResponse,
+  entrypoint: EntrypointConfig,
+  takesEncodedSlashes: boolean,
+): Received {
+  const rules = {
+    limits: entrypoint,
+    clientOrigin: createClientOrigin(entrypoint.trustedProxies),
+    takesEncodedSlashes,
+    requestId: undefined,
+  }
   return receive(request, response, ROOT_CONTEXT, rules, {
     isDraining: () => false,
     observer: undefined,

@@ -1,11 +1,12 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import type { UpstreamConfig } from '../config/types'
+import { hostSentText } from '../config/values/host-sent'
 import { durationText } from '../config/values/duration'
 
-export function upstreamText({ targets, balance, retries, timeouts }: UpstreamConfig): string {
+export function upstreamText({ targets, host, balance, retries, timeouts }: UpstreamConfig): string {
   const names = targets.map(({ origin, weight }) => (weight === 1 ? origin : `${origin} (weight ${weight})`))
   const tries = retries === undefined ? '' : `, up to ${retries.attempts} attempts`
-  return `${names.join(', ')}${targets.length > 1 ? ` by ${balance}` : ''}${tries}, response within ${durationText(timeouts.responseMs)}`
+  return `${names.join(', ')}${targets.length > 1 ? ` by ${balance}` : ''}${tries}${host === undefined ? '' : `, Host: ${hostSentText(host)}`}, response within ${durationText(timeouts.responseMs)}`
 }
 
 export function upstreamOf(config: GatewayConfig, { upstream }: RouteConfig): UpstreamConfig | undefined {

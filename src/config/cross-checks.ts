@@ -5,8 +5,9 @@ import type { ConfigFiles } from './config-files'
 import { entrypointSchema, entrypointTlsSchema, responseBufferSchema } from './entrypoint-schema'
 import { checkFieldNames } from './field-names-check'
 import { problemAt, problemAtKey } from './findings'
+import { checkGuards } from './guard-checks'
 import { checkIdentity } from './identity-checks'
-import { checkAmbiguity, checkNameSets, type UnderstoodMatch } from './match-checks'
+import { checkAmbiguity, checkNameSets, checkPatterns, type UnderstoodMatch } from './match-checks'
 import { matchSchema } from './match-schema'
 import { nearestName } from './nearest-name'
 import { routeNameField, routeUpstreamField } from './schema'
@@ -27,7 +28,7 @@ import type { YamlSource } from './yaml-source'
  * an unknown upstream: every problem in one go.
  *
  * No check for routes that can never be chosen: the most specific route wins whatever the order in the file, so that
- * only an equal one or a reserved path could stand in front of a route, and both are errors of their own.
+ * only an equal one could stand in front of a route, and that is an error of its own.
  */
 export function crossChecks(
   source: YamlSource,
@@ -49,6 +50,8 @@ export function crossChecks(
     ...routes.flatMap(({ at, raw }) => checkPolicies(at, raw, entries, source)),
     ...checkAmbiguity(routes, route => label(route, source), source),
     ...checkNameSets(routes, source),
+    ...checkPatterns(routes, source),
+    ...checkGuards(routes, route => label(route, source), ANY_HOST, source),
     ...routes.flatMap(({ at }) => checkFieldNames(new CheckContext(source, at, 'match'), 'headers')),
     ...checkIdentity(source, files),
     ...checkThresholds(source),
@@ -88,8 +91,8 @@ function understand(
 function understandMatch(raw: unknown): UnderstoodMatch | undefined {
   const match = read(matchSchema, raw)
   if (match === undefined) return undefined
-  const { path, exact, host = ANY_HOST, methods = [ANY_METHOD], headers } = match
-  return { path, exact, host, methods, headers }
+  const { host = ANY_HOST, methods = [ANY_METHOD] } = match
+  return { ...match, host, methods }
 }
 
 /** What each policy says of its own key. */

@@ -5,7 +5,7 @@ import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from '../policies/min-upload-rate/schema'
 import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
-import { HEADER_NAME_PATTERN, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
+import { HEADER_NAME_PATTERN, parseIdHeaderName, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
 import { parseCipher, parseTlsVersion, TLS_12_CIPHERS } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { durationField, fileField, numberField, sizeField, trustedProxy } from './fields'
@@ -106,6 +106,29 @@ const http2Schema = z
   })
   .meta({ description: 'HTTP/2 for clients, and what one connection of it may do.' })
 
+const requestIdSchema = z
+  .strictObject({
+    header: field(parseIdHeaderName, {
+      description:
+        "Field with the request's id: in every answer and in every call to an upstream, where it takes the place of one that the client or the upstream wrote. An id from trustedProxies is continued; others get `TRACE-SPAN`, the ids of trace and span.",
+      value: 'field name',
+      type: 'string',
+      pattern: HEADER_NAME_PATTERN,
+    }).prefault('x-request-id'),
+    traceHeader: field(parseIdHeaderName, {
+      description: 'Field of an answer with its trace, in the form of `traceparent`.',
+      value: 'field name',
+      type: 'string',
+      pattern: HEADER_NAME_PATTERN,
+    }).prefault('traceresponse'),
+    traceFor: field(choice(['all', 'trusted', 'none']), {
+      description: "Whose answers have `traceHeader`: everybody's, those of trustedProxies, or nobody's.",
+      type: 'string',
+      enum: ['all', 'trusted', 'none'],
+    }).prefault('trusted'),
+  })
+  .meta({ description: 'How a request can be found by what its answer says.' })
+
 export const entrypointSchema = z
   .strictObject({
     trustedProxies: z.array(trustedProxy).prefault([]).meta({
@@ -131,6 +154,7 @@ export const entrypointSchema = z
       type: 'string',
       enum: ['all', 'trusted', 'none'],
     }).prefault('all'),
+    requestId: requestIdSchema.prefault({}),
     headersTimeout: durationField('Maximum time for a client to send the header section; above it 408.', {
       atLeast: '1ms',
       atMost: '1h',

@@ -16,6 +16,7 @@ import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
+import type { HostSent } from './values/host-sent'
 import { readYaml } from './yaml-source'
 
 type PolicyConfigs = Omit<RouteConfig, 'name' | 'match' | 'upstream'>
@@ -135,6 +136,7 @@ function toConfig(
       proxyOnlyHeaders: entrypoint.proxyOnlyHeaders,
       underscoreHeaders: entrypoint.underscoreHeaders,
       traceContext: entrypoint.traceContext,
+      requestId: entrypoint.requestId,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,
@@ -188,6 +190,7 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
   return {
     name,
     targets: upstream.targets,
+    ...(upstream.host !== 'target' && { host: upstream.host }),
     balance: upstream.balance,
     hashKey: upstream.hashKey,
     timeouts: {
@@ -218,6 +221,8 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
         : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.conditions },
     healthCheck: upstream.healthCheck && {
       path: upstream.healthCheck.path,
+      ...checkedHost(upstream.healthCheck.host ?? upstream.host),
+      ...(upstream.healthCheck.headers.length > 0 && { headers: upstream.healthCheck.headers }),
       intervalMs: upstream.healthCheck.interval,
       timeoutMs: upstream.healthCheck.timeout,
       healthyAfter: upstream.healthCheck.healthyAfter,
@@ -225,6 +230,11 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     },
     panicThreshold: upstream.panicThreshold,
   }
+}
+
+/** No client asks for a check. */
+function checkedHost(host: HostSent): { readonly host?: HostSent } {
+  return host === 'target' || host === 'client' ? {} : { host }
 }
 
 /** What policies under `entrypoint` are configured with, by their names. */

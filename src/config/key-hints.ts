@@ -8,14 +8,16 @@ const AUTH = 'auth: { apiKey: {} }'
 
 const IN_ROUTE: Hints = {
   'path paths uri uris prefix pathprefix location locations pattern url': 'match: { path: /… }',
-  'host hosts hostname hostnames domain domains servername': 'match: { host: … }',
+  'hosts hostname hostnames domain domains servername': 'match: { host: … }',
+  'preservehost passhost passhostheader hostheader upstreamhost': 'host: client',
   'method methods verbs': 'match: { methods: [GET] }',
   'header headers': 'match: { headers: … }, or requestHeaders',
   'exact pathtype': 'match: { exact: true }',
+  'regex regexp pathregex': 'match: { path: /…, pattern: … }',
   'rule rules predicates': 'match',
   'strippath stripprefix striprequestpath striprequesturi': 'rewrite: { stripPrefix: /… }',
   'rewritepath urlrewrite prefixrewrite rewritetarget replacepath replaceprefix addprefix':
-    'rewrite: { stripPrefix: /…, addPrefix: /… }',
+    'rewrite: { stripPrefix: /…, addPrefix: /… }, or rewrite: { path: /v2/:id }',
   'service services backend backends backendrefs target targets cluster proxypass upstreamid upstreamurl forwardto':
     'upstream: the name of an entry of "upstreams"',
   'timeout readtimeout proxyreadtimeout sendtimeout requesttimeout connecttimeout': SECONDS,
@@ -35,16 +37,13 @@ const IN_ROUTE: Hints = {
 }
 
 const WITHOUT_KEY_IN_ROUTE: Hints = {
-  'preservehost passhost passhostheader':
-    'has no equivalent: the target gets its own name as Host, and the one the client asked for in X-Forwarded-Host',
   'priority order weight regexpriority': 'has no equivalent: the most specific route wins, whatever the order',
-  'regex regexp pathregex': 'has no equivalent: paths match by segments, and a segment may be a :parameter',
   'plugins middlewares middleware filters policies':
     'has no equivalent: each policy is a key of its own, such as auth, cors and rateLimit',
 }
 
 const IN_UPSTREAM: Hints = {
-  'server servers node nodes endpoint endpoints url urls host hosts backend backends address addresses loadassignment':
+  'server servers node nodes endpoint endpoints url urls hosts backend backends address addresses loadassignment':
     'targets: [http://127.0.0.1:9001]',
   'algorithm lbpolicy loadbalancing loadbalancer loadbalancingpolicy lb policy strategy': 'balance: round-robin',
   'hashon hashpolicy sticky': 'balance: hash, with hashKey',
@@ -60,6 +59,8 @@ const IN_UPSTREAM: Hints = {
 const IN_MATCH: Hints = {
   'paths prefix pathprefix uri url': 'path: /…',
   'pathtype type': 'exact: true',
+  'regex regexp pathregex': 'pattern: …',
+  'casesensitive caseinsensitive pathignorecase': 'ignoreCase: true',
   'hosts hostname hostnames domain': 'host: …',
   verbs: 'methods: [GET]',
 }

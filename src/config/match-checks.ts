@@ -10,6 +10,8 @@ import type { YamlSource } from './yaml-source'
 export interface UnderstoodMatch {
   readonly path: string
   readonly exact: boolean
+  readonly pattern?: string
+  readonly ignoreCase?: boolean
   readonly host: string
   readonly methods: readonly string[]
   /** Sorted by name. */
@@ -23,6 +25,8 @@ interface MatchingRoute {
 
 /** Of what is looked up one by one (`routing/choice.ts`), so that a request never pays for the number of routes. */
 const MAX_NAME_SETS = 16
+/** The same for the patterns of one path. */
+const MAX_PATTERNS = 16
 
 /**
  * Two routes of the same host, path shape, method and number of header conditions would match the same requests, unless
@@ -37,12 +41,12 @@ export function checkAmbiguity<R extends MatchingRoute>(
   const first = new Map<string, Map<string, Map<string, R>>>()
   return routes.flatMap(route => {
     if (route.match === undefined) return []
-    const { path, exact, host, headers } = route.match
+    const { exact, host, headers } = route.match
     const names = headers.map(({ name }) => name).join()
     const values = headers.map(({ value }) => value).join('\n')
     const shared = new Map<R, string[]>()
     for (const method of new Set(route.match.methods)) {
-      const request = `${host} ${pathShape(path)} ${exact} ${method} ${headers.length}`
+      const request = `${placeOf(route.match)} ${method} ${headers.length}`
       const byNames = entry(first, request, () => new Map<string, Map<string, R>>())
       const earlier = byNames.get(names)?.get(values) ?? compatible(byNames, names, headers)
       if (earlier) shared.set(earlier, [...(shared.get(earlier) ?? []), method])
@@ -83,7 +87,7 @@ export function checkNameSets(routes: readonly MatchingRoute[], source: YamlSour
   const seen = new Map<string, Set<string>>()
   return routes.flatMap(({ at, match }) => {
     if (match === undefined) return []
-    const place = `${match.host} ${pathShape(match.path)} ${match.exact}`
+    const place = placeOf(match)
     const nameSets = entry(seen, place, () => new Set<string>())
     nameSets.add(match.headers.map(({ name }) => name).join())
     if (nameSets.size <= MAX_NAME_SETS) return []
@@ -96,6 +100,28 @@ export function checkNameSets(routes: readonly MatchingRoute[], source: YamlSour
       ),
     ]
   })
+}
+
+export function checkPatterns(routes: readonly MatchingRoute[], source: YamlSource): ConfigProblem[] {
+  const seen = new Map<string, Set<string>>()
+  return routes.flatMap(({ at, match }) => {
+    if (match?.pattern === undefined) return []
+    const where: Path = [...at, 'match']
+    if (match.exact) {
+      const useless = mistake('has no effect beside "pattern", which the whole path must match', 'one of the two')
+      return [problemAtKey([...where, 'exact'], useless, source)]
+    }
+    const patterns = entry(seen, `${match.host} ${pathShape(match.path, match.ignoreCase)}`, () => new Set<string>())
+    patterns.add(match.pattern)
+    if (patterns.size <= MAX_PATTERNS) return []
+    const wrong = mistake('is one too many for this path', `at most ${MAX_PATTERNS} patterns on one path`)
+    return [problemAtKey([...where, 'pattern'], wrong, source)]
+  })
+}
+
+/** Host and path: routes of one place are told apart by methods and header conditions. */
+function placeOf({ host, path, exact, pattern = '', ignoreCase }: UnderstoodMatch): string {
+  return `${host} ${pathShape(path, ignoreCase)} ${exact} ${pattern}`
 }
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

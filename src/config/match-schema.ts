@@ -6,15 +6,16 @@ import { field } from './values/field'
 import { parseConditionName, toFields } from './values/header'
 import { HOST_PATTERN, parseHostPattern } from './values/host-pattern'
 import { parseMethod } from './values/method'
+import { parsePathPattern } from './values/path-pattern'
 import { parsePathTemplate, PATH_PATTERN } from './values/path-template'
 
 export const pathField = field(parsePathTemplate, {
   description:
-    'Path prefix, by segments: `/api/orders` matches `/api/orders` and `/api/orders/7`, not `/api/orders2`. A segment may be a parameter: `/users/:id`. Becomes `http.route`.',
+    'Matches itself and everything below it, segment by segment: `/api/orders` matches `/api/orders/7`, not `/api/orders2`; `/` matches every path. A segment may be a parameter: `/users/:id`. Becomes `http.route`.',
   value: 'path',
   type: 'string',
   pattern: PATH_PATTERN,
-  examples: ['/api/orders', '/users/:id'],
+  examples: ['/api/orders', '/users/:id', '/'],
 })
 
 export const matchSchema = z
@@ -22,6 +23,19 @@ export const matchSchema = z
     path: pathField,
     exact: field(parseFlag, {
       description: 'Match only this path: no paths below it, and no trailing slash.',
+      type: 'boolean',
+    }).prefault(false),
+    pattern: field(parsePathPattern, {
+      description:
+        'A regular expression ([RE2 syntax](https://github.com/google/re2/wiki/Syntax), linear time) that the whole path must match, beside `path`, which stays what the route is known by: `{ path: /articles, pattern: "/articles/(?<id>[0-9]+)-.*" }`. Comes before routes of the same path without one; of several on one path the first in the file is chosen. Named groups can be used in `rewrite.path`.',
+      value: 'regular expression',
+      type: 'string',
+      pattern: '^\\^?(?:\\(\\?[a-z]+\\))?/|\\$\\{',
+      examples: ['/articles/(?<id>[0-9]+)-.*'],
+    }).optional(),
+    ignoreCase: field(parseFlag, {
+      description:
+        'Whether upper and lower case are the same in `path` and `pattern`: for upstreams that read `/Admin` as `/admin`. A route of the same path with `false` comes first.',
       type: 'boolean',
     }).prefault(false),
     host: field(parseHostPattern, {
@@ -52,10 +66,12 @@ export const matchSchema = z
       value: 'map of names to values',
     }),
   })
-  .meta({ description: 'Which requests this route matches.' })
-  .transform(({ path, exact, host, methods, headers }) => ({
+  .meta({ description: 'Which requests take this route.' })
+  .transform(({ path, exact, pattern, ignoreCase, host, methods, headers }) => ({
     path,
     exact,
+    ...(pattern !== undefined && { pattern }),
+    ...(ignoreCase && { ignoreCase }),
     host,
     methods: methods && [...new Set(methods)],
     /** Sorted by name; lower case. */

@@ -1,5 +1,8 @@
 import type { AccessConfig } from '../policies/access/schema'
+import type { RequestIdConfig } from '../exchange/request-id-config'
 import type { FailureKind } from './values/failure-kind'
+import type { HeaderField } from './values/header'
+import type { HostSent } from './values/host-sent'
 import type { HashKey } from './values/rate-limit-key'
 import type { TargetConfig } from './values/target'
 import type { Algorithm, KeySource } from './values/tokens'
@@ -119,6 +122,8 @@ export interface EntrypointConfig {
   readonly underscoreHeaders: boolean
   /** Whose trace (`traceparent`, baggage, …) is continued: everybody's, that of `trustedProxies`, or nobody's. */
   readonly traceContext: 'all' | 'trusted' | 'none'
+  /** By which fields a request and its answer are known. */
+  readonly requestId: RequestIdConfig
   /** How long a client may take to send its header section. */
   readonly headersTimeoutMs: number
   /** How long a client may take to send a whole request, body included; 0 for no bound. */
@@ -226,6 +231,8 @@ export interface EntrypointTlsConfig {
 export interface UpstreamConfig {
   readonly name: string
   readonly targets: readonly TargetConfig[]
+  /** What targets get as `Host`; undefined: their own. */
+  readonly host?: HostSent
   /** Which target gets a request: in turn, the less busy of two, or always the same for the same `hashKey`. */
   readonly balance: 'round-robin' | 'least-requests' | 'hash'
   readonly hashKey: HashKey
@@ -270,6 +277,9 @@ export interface FairnessConfig {
 export interface HealthCheckConfig {
   /** Path and query. */
   readonly path: string
+  /** What a target gets as `Host`; undefined: its own. */
+  readonly host?: HostSent
+  readonly headers?: readonly HeaderField[]
   readonly intervalMs: number
   readonly timeoutMs: number
   /** Consecutive passed checks after which an unhealthy target is reinstated. */

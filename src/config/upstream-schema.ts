@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { choice } from './values/choice'
 import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { field } from './values/field'
+import { parseRequestEditName, toFields } from './values/header'
+import { HOST_SENT_PATTERN, parseHostSent } from './values/host-sent'
 import { parseHashKey } from './values/rate-limit-key'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { size, SIZE_PATTERN } from './values/size'
@@ -15,6 +17,8 @@ import {
   idleTimeout,
   totalTimeout,
   fileField,
+  headerName,
+  headerValue,
 } from './fields'
 
 const FAILURE_KIND = {
@@ -46,7 +50,20 @@ const healthCheckSchema = z
       pattern: PROBE_PATH_PATTERN,
       examples: ['/healthz'],
     }),
-    interval: durationField('Time between two checks, varied by up to 10 %.', {
+    host: field(parseHostSent, {
+      description:
+        "What a target gets as `Host`: `target` or a name. Left out: the upstream's `host`, or the target's own where that is `client`.",
+      value: '`target`, host name',
+      type: 'string',
+      pattern: HOST_SENT_PATTERN,
+      examples: ['shop.example'],
+    }).optional(),
+    headers: z
+      .record(headerName(parseRequestEditName), headerValue)
+      .prefault({})
+      .transform(map => toFields(map))
+      .meta({ description: 'Header fields of the request, by name.', value: 'map of names to values' }),
+    interval: durationField('How long from one check to the next, give or take a tenth.', {
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('5s'),
@@ -151,6 +168,14 @@ export const upstreamSchema = z
           'The servers of the upstream: scheme, host and port, or these with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`.',
         value: 'list of origins',
       }),
+    host: field(parseHostSent, {
+      description:
+        'What targets get as `Host`: their own (`target`), the one that the client asked for (`client`), or a name. A route may say otherwise ([more](#what-upstreams-are-told)).',
+      value: '`target`, `client`, host name',
+      type: 'string',
+      pattern: HOST_SENT_PATTERN,
+      examples: ['target', 'client', 'shop.internal'],
+    }).prefault('target'),
     balance: field(choice(['round-robin', 'least-requests', 'hash'], BALANCE_SPELLINGS), {
       description:
         'Load balancing: in turn (`round-robin`), the less busy of two random targets (`least-requests`), or always the same target for the same `hashKey` (`hash`). All use weights.',

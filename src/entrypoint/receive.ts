@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '@opentelemetry/api'
 import { Exchange, type ExchangeObserver } from '../exchange/exchange'
+import { requestIdOf } from '../exchange/request-id'
+import type { RequestIdConfig } from '../exchange/request-id-config'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { expectsContinue } from './expect-continue'
@@ -13,6 +15,9 @@ import { upgradeOf } from './upgrades'
 export interface ReceptionRules {
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
+  readonly requestId: RequestIdConfig | undefined
+  /** Whether a route takes `%2F` in paths. */
+  readonly takesEncodedSlashes: boolean
 }
 
 export interface ReceiveOptions {
@@ -42,17 +47,21 @@ export function receive(
   rules: ReceptionRules,
   options: ReceiveOptions,
 ): Received {
-  const { target, refusal } = readTarget(request, rules.limits)
+  const { target, refusal } = readTarget(request, rules)
   const { address, peerIsTrusted, said } = rules.clientOrigin(request)
   const exchange = new Exchange(request, response, {
     clientAddress: address,
     peerIsTrusted,
     said,
     path: target.path,
+    rawPath: target.rawPath,
+    hasEncodedSlash: target.hasEncodedSlash,
     query: target.query,
     host: target.host,
     context,
   })
+  exchange.requestIdConfig = rules.requestId
+  exchange.requestId = requestIdOf(request, peerIsTrusted, context, rules.requestId)
   exchange.isDraining = options.isDraining
   exchange.observer = options.observer
   exchange.expectsContinue = expectsContinue(request)
@@ -72,11 +81,14 @@ export function receive(
 
 function readTarget(
   request: IncomingMessage,
-  limits: RequestLimits,
+  { limits, takesEncodedSlashes }: ReceptionRules,
 ): { target: RequestTarget; refusal: GatewayError | undefined } {
   try {
     refuseFaulty(request, limits)
-    return { target: parseRequestTarget(request.url ?? '/', request.headers.host), refusal: undefined }
+    return {
+      target: parseRequestTarget(request.url ?? '/', request.headers.host, takesEncodedSlashes),
+      refusal: undefined,
+    }
   } catch (error) {
     if (error instanceof GatewayError) {
       return { target: describeRefusedTarget(request.url ?? '', request.headers.host), refusal: error }

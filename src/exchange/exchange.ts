@@ -4,6 +4,7 @@ import type { Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
+import type { RequestIdConfig } from './request-id-config'
 import type { SaidByProxies } from './forwarded'
 
 /**
@@ -24,6 +25,10 @@ export class Exchange {
    * is malformed as it came, cut off, for log and span only.
    */
   readonly path: string
+  /** The same as it came, for routes that forward it so. */
+  readonly rawPath: string
+  /** Whether a segment has `%2F` in it: other routes do not take the request. */
+  readonly hasEncodedSlash: boolean
   /** Query with its `?`, or nothing, exactly as it came. */
   readonly query: string
   /** Name the client asked for, without port, lower case; empty when it named none. */
@@ -34,6 +39,12 @@ export class Exchange {
   readonly startedAt = performance.now()
 
   route: Route | undefined
+  /** What the upstream is asked for. */
+  forwardedPath: string
+  /** What it is found by. */
+  requestId = ''
+  /** Undefined where its answer does not say so. */
+  requestIdConfig: RequestIdConfig | undefined
   /** Undefined where no policy of the route has any: most requests pay a comparison for it. */
   hooks: LateHooks | undefined
   /** Who asks; undefined as long as no credential said so. */
@@ -83,7 +94,8 @@ export class Exchange {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    origin: Pick<Exchange, 'clientAddress' | 'peerIsTrusted' | 'said' | 'path' | 'query' | 'host' | 'context'>,
+    origin: Pick<Exchange, 'clientAddress' | 'peerIsTrusted' | 'said' | 'path' | 'query' | 'host' | 'context'> &
+      Partial<Pick<Exchange, 'rawPath' | 'hasEncodedSlash'>>,
   ) {
     this.request = request
     this.response = response
@@ -91,6 +103,9 @@ export class Exchange {
     this.peerIsTrusted = origin.peerIsTrusted
     this.said = origin.said
     this.path = origin.path
+    this.rawPath = origin.rawPath ?? origin.path
+    this.hasEncodedSlash = origin.hasEncodedSlash ?? false
+    this.forwardedPath = origin.path
     this.query = origin.query
     this.host = origin.host
     this.context = origin.context

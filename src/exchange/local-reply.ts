@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Exchange } from './exchange'
 import { editLocalReply } from './header-edits'
+import { addRequestId } from './request-id'
 
 /** What the gateway itself says to a request, in the place of an upstream. */
 export interface LocalReply {
@@ -26,6 +27,7 @@ function write(exchange: Exchange, { status, fields: always, body }: LocalReply)
   if (exchange.corsFields) fields.push(...exchange.corsFields)
   const edits = exchange.route?.responseEdits
   if (edits) editLocalReply(fields, edits, response)
+  addRequestId(fields, exchange)
   if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status, fields })
   // The rest of the body is not worth reading, and unread bytes would be taken for the next request.
   if (exchange.closesConnection) fields.push('Connection', 'close')

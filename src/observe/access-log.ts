@@ -33,6 +33,7 @@ export function createAccessLog(log: Logger, areExported = false): AccessLog {
 function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level: number, time: string): string {
   const { request, route, outcome, reason, consumer, stream, tunnel, cause } = exchange
   let line = this[symbols.lsCacheSym][level] + time + traceOf(exchange)
+  if (exchange.requestId !== '') line += `,"request_id":${toJson(exchange.requestId)}`
   line += `,"event":"request","method":${toJson(request.method ?? '')},"path":${toJson(exchange.path)}`
   if (route !== undefined) line += fieldsOfRoute(route)
   line += `,"status":${exchange.statusCode},"outcome":"${outcome}"`

@@ -36,6 +36,7 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
     attributes[semconv.ATTR_HTTP_REQUEST_METHOD] = method
     attributes[semconv.ATTR_URL_PATH] = exchange.path
   }
+  if (exchange.requestId !== '') attributes[semconv.ATTR_REQUEST_ID] = exchange.requestId
   if (exchange.clientAddress !== '') attributes[semconv.ATTR_CLIENT_ADDRESS] = exchange.clientAddress
   if (exchange.host !== '') {
     attributes[semconv.ATTR_SERVER_ADDRESS] = exchange.host

@@ -6,9 +6,15 @@ import type { ShownRoute } from './shown-route'
 
 /** What routes do, as people say it: the same words on pages and in what the commands print. */
 
-export function matchText({ host, methods, path, exact, headers }: ShownRoute): string {
+export function matchText({ host, methods, path, exact, pattern, ignoreCase, headers }: ShownRoute): string {
   const conditions = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
-  return [methods?.join(',') ?? 'any method', `${host ?? ''}${path}${exact ? ' (exact)' : ''}`, ...conditions].join(' ')
+  const how = [
+    ...(exact ? ['exact'] : []),
+    ...(ignoreCase ? ['any case'] : []),
+    ...(pattern === null ? [] : [`matching ${pattern}`]),
+  ]
+  const where = `${host ?? ''}${path}${how.length > 0 ? ` (${how.join(', ')})` : ''}`
+  return [methods?.join(',') ?? 'any method', where, ...conditions].join(' ')
 }
 
 /** What becomes of a request that is let through. */

@@ -15,17 +15,25 @@ export interface ShownRoute {
   /** A prefix, segment by segment, unless it is `exact`. */
   readonly path: string
   readonly exact: boolean
+  /** A regular expression that the whole path matches; null: none. */
+  readonly pattern: string | null
+  readonly ignoreCase: boolean
   /** Fields that must be there with exactly this value. */
   readonly headers: Readonly<Record<string, string>>
   readonly upstream: string | null
   readonly targets: readonly string[]
+  /** What targets get as `Host`: `target`, `client`, or a name. */
+  readonly hostSent: string | null
   /** In the place of an upstream: where clients are sent, or the status they all get. */
   readonly redirect: { readonly to: string; readonly status: number } | null
   readonly respond: { readonly status: number; readonly bodyBytes: number } | null
   /** Whether everything is turned down. */
   readonly maintenance: boolean
-  readonly rewrite: { readonly stripPrefix?: string; readonly addPrefix?: string }
+  readonly rewrite: { readonly stripPrefix?: string; readonly addPrefix?: string; readonly path?: string }
   /** Names of the fields that are edited, without their values: these may be credentials. */
+  /** Whether the upstream gets the path as it came. */
+  readonly rawPath: boolean
+  readonly semicolons: RouteConfig['semicolons']
   readonly requestHeaders: ShownEdits
   readonly responseHeaders: ShownEdits
   /** Addresses and CIDR blocks, list after list: each must let a client in. */
@@ -111,13 +119,18 @@ export function shownRoute(
     methods: route.match.methods ?? null,
     path: route.match.path,
     exact: route.match.exact,
+    pattern: route.match.pattern ?? null,
+    ignoreCase: route.match.ignoreCase ?? false,
     headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
     upstream: upstream?.name ?? null,
     targets: (upstream?.targets ?? []).map(({ origin }) => origin),
+    hostSent: upstream === undefined ? null : (route.host ?? upstream.host ?? 'target'),
     redirect: shownRedirect(route),
     respond: shownRespond(route),
     maintenance: route.maintenance !== undefined,
     rewrite: shownRewrite(route),
+    rawPath: route.rawPath,
+    semicolons: route.semicolons,
     requestHeaders: shownEdits(route.requestHeaders),
     responseHeaders: shownEdits(route.responseHeaders),
     access: route.access.map(({ allow, deny }) => ({ allow, deny })),
@@ -149,8 +162,12 @@ function shownRespond({ respond }: RouteConfig): ShownRoute['respond'] {
   return respond ? { status: respond.status, bodyBytes: Buffer.byteLength(respond.body ?? '') } : null
 }
 
-function shownRewrite({ rewrite: { stripPrefix, addPrefix } }: RouteConfig): ShownRoute['rewrite'] {
-  return { ...(stripPrefix !== undefined && { stripPrefix }), ...(addPrefix !== undefined && { addPrefix }) }
+function shownRewrite({ rewrite: { stripPrefix, addPrefix, path } }: RouteConfig): ShownRoute['rewrite'] {
+  return {
+    ...(stripPrefix !== undefined && { stripPrefix }),
+    ...(addPrefix !== undefined && { addPrefix }),
+    ...(path !== undefined && { path }),
+  }
 }
 
 function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {

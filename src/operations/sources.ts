@@ -50,11 +50,18 @@ export interface TraceSummary {
   readonly outcome: string | undefined
   readonly reason: string | undefined
   readonly durationMs: number
+  readonly consumer?: string | undefined
+  readonly requestId?: string | undefined
   /** Why it was kept. */
   readonly cause: string
 }
 
-export type TraceFilter = { readonly [Key in keyof TraceSummary]?: string | undefined }
+/** Values that must be equal; `status` may be a class such as `5xx`. The times are milliseconds since the epoch. */
+export type TraceFilter = { readonly [Key in keyof TraceSummary]?: string | undefined } & {
+  readonly minDurationMs?: number | undefined
+  readonly fromMs?: number | undefined
+  readonly toMs?: number | undefined
+}
 
 export interface TraceReader {
   list(filter: TraceFilter, limit: number): readonly TraceSummary[]

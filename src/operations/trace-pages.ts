@@ -1,37 +1,120 @@
 import { html, type Content, type Html } from '../pages/html'
 import { readSpans } from './otlp-spans'
-import type { TraceFilter, TraceSummary } from './sources'
+import type { TraceSummary } from './sources'
 import { duration } from '../pages/times'
 import { waterfall } from '../pages/waterfall'
 
 /** What can be chosen from in the list; all other filters are typed or come by a link. */
-const CHOICES = ['outcome', 'reason', 'route', 'upstream', 'status', 'method', 'cause'] as const
+const CHOICES = ['outcome', 'reason', 'route', 'upstream', 'status', 'method', 'consumer', 'cause'] as const
+/** What a list was asked for: parameters of its URL. */
+export type QueryText = Readonly<Record<string, string>>
+
+export interface TraceGroup {
+  readonly count: number
+  readonly newest: TraceSummary
+  readonly oldest: TraceSummary
+}
+
 const LABELS: Readonly<Record<string, string>> = { cause: 'kept as', status: 'status', path: 'path' }
 
 /**
  * @param found what the filter let through, newest first
  * @param all every trace that is there, to choose from
  */
-export function tracesPage(found: readonly TraceSummary[], all: readonly TraceSummary[], filter: TraceFilter): Html {
+export function tracesPage(
+  found: readonly TraceSummary[],
+  all: readonly TraceSummary[],
+  filter: QueryText,
+  { page, hasMore }: { readonly page: number; readonly hasMore: boolean } = { page: 1, hasMore: false },
+): Html {
   return html`<h1>Kept traces</h1>
-    <form method="get" action="/traces">
-      ${CHOICES.map(name => choice(name, all, filter[name]))}
-      <label>path <input name="path" value="${filter.path ?? ''}" /></label>
-      <button>Filter</button>
-      <a href="/traces">All</a>
-    </form>
-    ${found.length === 0 ? emptyList(all.length) : table(found, filter)}
+    ${filterForm(all, filter)} ${found.length === 0 ? emptyList(all.length) : table(found, filter)}
+    <p>
+      ${page > 1 && html`<a href="${linkTo({ ...filter, page: String(page - 1) })}">Newer</a>`}
+      ${hasMore && html`<a href="${linkTo({ ...filter, page: String(page + 1) })}">Older</a>`}
+    </p>
     <p class="muted">
       ${found.length} of ${all.length}. Faults, slow and limited requests are kept, up to a rate per route and reason,
       and what was sampled.
     </p>`
 }
 
+/** Requests that ended alike, a row each. */
+export function groupsPage(groups: readonly TraceGroup[], all: readonly TraceSummary[], filter: QueryText): Html {
+  const { group: _, ...single } = filter
+  const rows = groups.map(({ count, newest, oldest }) => {
+    const { route, upstream, method, status, outcome: ended, reason } = newest
+    const alike = {
+      route,
+      upstream,
+      method,
+      status: status === undefined ? undefined : String(status),
+      outcome: ended,
+      reason,
+    }
+    return html`<tr>
+      <td class="number" data-label="requests"><a href="${linkTo({ ...single, ...alike })}">${count}</a></td>
+      <td data-label="">${ended !== undefined && outcome(ended)}</td>
+      <td data-label="status">${status}</td>
+      <td data-label="">${method}</td>
+      <td data-label="route">${route}</td>
+      <td data-label="upstream">${upstream}</td>
+      <td data-label="reason">${reason}</td>
+      <td class="time" data-label="first">${time(oldest.timeMs)}</td>
+      <td class="time" data-label="last"><a href="/traces/${newest.traceId}">${time(newest.timeMs)}</a></td>
+    </tr>`
+  })
+  const heads = ['Outcome', 'Status', 'Method', 'Route', 'Upstream', 'Reason', 'First (UTC)', 'Last (UTC)']
+  return html`<h1>Kept traces</h1>
+    ${filterForm(all, filter)}
+    <table>
+      <thead>
+        <tr>
+          <th class="number">Requests</th>
+          ${heads.map(head => html`<th>${head}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>`
+}
+
+const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx']
+const AGES = ['1m', '5m', '15m', '1h']
+
+function filterForm(all: readonly TraceSummary[], filter: QueryText): Html {
+  return html`<form method="get" action="/traces">
+    ${CHOICES.map(name => choice(name, all, filter[name]))}
+    <label>path <input name="path" value="${filter['path'] ?? ''}" /></label>
+    <label>request id <input name="requestId" value="${filter['requestId'] ?? ''}" /></label>
+    <label
+      >at least <input name="minDuration" placeholder="250ms" size="6" value="${filter['minDuration'] ?? ''}"
+    /></label>
+    ${select('from', 'last', AGES, filter['from'])}
+    ${filter['to'] !== undefined && html`<input type="hidden" name="to" value="${filter['to']}" />`}
+    ${select('group', 'group', ['equal'], filter['group'])}
+    <button>Filter</button>
+    <a href="/traces">All</a>
+  </form>`
+}
+
+/** Without what is undefined. */
+function linkTo(values: Readonly<Record<string, string | undefined>>): string {
+  const query = new URLSearchParams()
+  for (const [key, value] of Object.entries(values)) if (value !== undefined) query.set(key, value)
+  return `/traces?${query.toString()}`
+}
+
 function choice(name: (typeof CHOICES)[number], all: readonly TraceSummary[], chosen: string | undefined): Html {
   const values = [...new Set(all.map(trace => trace[name]).filter(value => value !== undefined))].map(String).sort()
-  if (chosen !== undefined && !values.includes(chosen)) values.push(chosen)
+  return select(name, LABELS[name] ?? name, name === 'status' ? [...values, ...STATUS_CLASSES] : values, chosen)
+}
+
+function select(name: string, label: string, listed: readonly string[], chosen: string | undefined): Html {
+  const values = chosen === undefined || listed.includes(chosen) ? listed : [...listed, chosen]
   return html`<label
-    >${LABELS[name] ?? name}
+    >${label}
     <select name="${name}">
       <option value="">any</option>
       ${values.map(value =>
@@ -46,7 +129,7 @@ function emptyList(all: number): Html {
   return html`<p>No traces kept yet. Failing, slow and rate-limited requests will appear here.</p>`
 }
 
-function table(traces: readonly TraceSummary[], filter: TraceFilter): Html {
+function table(traces: readonly TraceSummary[], filter: QueryText): Html {
   const heads = ['Time (UTC)', 'Outcome', 'Status', 'Method', 'Path', 'Route', 'Upstream', 'Reason', 'Kept as']
   return html`<table>
     <thead>
@@ -61,7 +144,7 @@ function table(traces: readonly TraceSummary[], filter: TraceFilter): Html {
   </table>`
 }
 
-function row(trace: TraceSummary, filter: TraceFilter): Html {
+function row(trace: TraceSummary, filter: QueryText): Html {
   const cell = (name: keyof TraceSummary, label: string, content?: Content): Html =>
     html`<td data-label="${label}">${narrowing(name, trace[name], filter, content)}</td>`
   return html`<tr>
@@ -78,15 +161,11 @@ function row(trace: TraceSummary, filter: TraceFilter): Html {
 function narrowing(
   name: keyof TraceSummary,
   value: string | number | undefined,
-  filter: TraceFilter,
+  filter: QueryText,
   content: Content = value,
 ): Content {
   if (value === undefined) return undefined
-  const query = new URLSearchParams()
-  for (const [key, chosen] of Object.entries({ ...filter, [name]: String(value) })) {
-    if (chosen !== undefined) query.set(key, chosen)
-  }
-  return html`<a href="/traces?${query.toString()}">${content}</a>`
+  return html`<a href="${linkTo({ ...filter, [name]: String(value) })}">${content}</a>`
 }
 
 /** @param requests what is kept of the trace, one line each */
@@ -105,6 +184,8 @@ function summary(request: TraceSummary): Html {
     request.reason !== undefined && html`<span>reason ${request.reason}</span>`,
     html`<span>${duration(request.durationMs)}</span>`,
     request.route !== undefined && html`<span>route ${request.route}</span>`,
+    request.consumer !== undefined && html`<span>consumer ${request.consumer}</span>`,
+    request.requestId !== undefined && html`<span class="mono">request ${request.requestId}</span>`,
     request.upstream !== undefined && html`<span>upstream ${request.upstream}</span>`,
     html`<span class="muted">${time(request.timeMs)} UTC, kept as ${request.cause}</span>`,
   ]

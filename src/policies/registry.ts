@@ -2,17 +2,20 @@ import { access } from './access/policy'
 import { auth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
+import { host } from './host/policy'
 import { loops } from './loops/policy'
 import { maintenance } from './maintenance/policy'
 import { maxBodySize } from './max-body-size/policy'
 import { minUploadRate } from './min-upload-rate/policy'
 import { consumerRateLimit, rateLimit } from './rate-limit/policy'
+import { rawPath } from './raw-path/policy'
 import { redirect } from './redirect/policy'
 import { requestHeaders } from './request-headers/policy'
 import { respond } from './respond/policy'
 import { responseHeaders } from './response-headers/policy'
 import { retry } from './retry/policy'
 import { rewrite } from './rewrite/policy'
+import { semicolons } from './semicolons/policy'
 import { slo } from './slo/policy'
 import { timeouts } from './timeouts/policy'
 import { websocket } from './websocket/policy'
@@ -26,7 +29,8 @@ export const POLICIES = [
   rateLimit, //         before authentication: guessing keys must cost
   auth, //              after the limits by address, before those that count consumers
   consumerRateLimit, // after authentication: counts identities, not addresses
-  loops, //             behind the limits, as the next two: a client that tries again and again is counted
+  loops, //             behind the limits, as the next three: a client that tries again and again is counted
+  semicolons,
   websocket,
   maxBodySize,
 
@@ -36,6 +40,8 @@ export const POLICIES = [
 
   // What the call to the upstream is like: no order among them.
   rewrite,
+  rawPath,
+  host,
   requestHeaders,
   responseHeaders,
   retry,

@@ -1,3 +1,5 @@
+import { PathPattern } from '../config/values/path-pattern'
+import { isMetricsPath } from '../config/values/path-template'
 import { Choice, type RequestFields } from './choice'
 import type { Route } from './route'
 
@@ -5,7 +7,7 @@ import type { Route } from './route'
  * Finds the most specific route for a request. Cost depends on the depth of the path, not on the number of routes.
  *
  * Order of specificity: exact host, longer `*.suffix`, any host; then, segment by segment, a literal before a `:param`
- * before the end of the template; then `exact` before what also matches below; then more header conditions before fewer;
+ * before the end of the template; then a pattern before none; then `exact` before what also matches below; then more header conditions before fewer;
  * then listed methods before any method. Conditions and methods are part of the match, so a less specific route may serve
  * what a more specific one does not.
  */
@@ -38,17 +40,20 @@ export class RouteTable<R extends Pick<Route, 'match'>> {
   }
 
   #add(route: R): void {
-    const { host, path, exact } = route.match
+    const { host, path, exact, pattern, ignoreCase = false } = route.match
     let node = this.#rootFor(host)
     for (const segment of path === '/' ? [] : path.slice(1).split('/')) {
       if (segment.startsWith(':')) {
         node = node.param ??= newNode()
       } else {
-        let child = node.literals.get(segment)
-        if (!child) node.literals.set(segment, (child = newNode()))
+        const children = ignoreCase ? (node.folded ??= new Map<string, Node<R>>()) : node.literals
+        const key = ignoreCase ? segment.toLowerCase() : segment
+        let child = children.get(key)
+        if (!child) children.set(key, (child = newNode()))
         node = child
       }
     }
+    if (pattern !== undefined) return patternChoice(node, pattern, ignoreCase).add(route.match, route)
     const choice = exact ? (node.here ??= new Choice()) : (node.hereAndBelow ??= new Choice())
     choice.add(route.match, route)
   }
@@ -69,10 +74,20 @@ export class MethodNotAllowed {
 
 interface Node<R> {
   readonly literals: Map<string, Node<R>>
+  /** By names in lower case: of routes that ignore case. */
+  folded: Map<string, Node<R>> | undefined
   param: Node<R> | undefined
   /** Of exactly this path. */
   here: Choice<R> | undefined
   hereAndBelow: Choice<R> | undefined
+  /** Of paths that match a pattern, in the order of the file; at most 16 (`config/match-checks.ts`). */
+  patterns: PatternChoice<R>[] | undefined
+}
+
+interface PatternChoice<R> {
+  readonly key: string
+  readonly pattern: PathPattern
+  readonly choice: Choice<R>
 }
 
 interface Search<R> {
@@ -84,7 +99,22 @@ interface Search<R> {
 }
 
 function newNode<R>(): Node<R> {
-  return { literals: new Map(), param: undefined, here: undefined, hereAndBelow: undefined }
+  return {
+    literals: new Map(),
+    folded: undefined,
+    param: undefined,
+    here: undefined,
+    hereAndBelow: undefined,
+    patterns: undefined,
+  }
+}
+
+function patternChoice<R>(node: Node<R>, text: string, ignoreCase: boolean): Choice<R> {
+  const key = `${ignoreCase} ${text}`
+  const patterns = (node.patterns ??= [])
+  let found = patterns.find(other => other.key === key)
+  if (!found) patterns.push((found = { key, pattern: new PathPattern(text, ignoreCase), choice: new Choice() }))
+  return found.choice
 }
 
 /** Tries the deepest template first; `start` is where the next segment begins. True when `search.found` is set. */
@@ -93,12 +123,21 @@ function descend<R>(search: Search<R>, node: Node<R>, start: number): boolean {
   if (start < path.length) {
     const slash = path.indexOf('/', start)
     const end = slash === -1 ? path.length : slash
-    const literal = node.literals.get(path.slice(start, end))
+    const segment = path.slice(start, end)
+    const literal = node.literals.get(segment)
     if (literal && descend(search, literal, end + 1)) return true
-    if (node.param && end > start && descend(search, node.param, end + 1)) return true
+    const folded = node.folded?.get(segment.toLowerCase())
+    if (folded && descend(search, folded, end + 1)) return true
+    // Not at `/metrics`: a route for any first segment must not hide the gateway's own.
+    const byParameter = node.param && end > start && !(start === 1 && isMetricsPath(path))
+    if (byParameter && descend(search, node.param as Node<R>, end + 1)) return true
+  }
+  if (node.patterns) {
+    for (const { pattern, choice } of node.patterns) if (pattern.matches(path) && select(search, choice)) return true
   }
   // `/a/` is below `/a`, if only just: upstreams tell them apart.
-  if (node.here && start > path.length && select(search, node.here)) return true
+  const isWhole = start > path.length || path.length === 1
+  if (node.here && isWhole && select(search, node.here)) return true
   return node.hereAndBelow !== undefined && select(search, node.hereAndBelow)
 }
 

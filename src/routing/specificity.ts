@@ -15,6 +15,10 @@ export function precedence(a: Match, b: Match): Precedence {
     decided(hostRank(a) - hostRank(b), 'an exact host comes before *.suffix, and both before any host') ??
     decided((b.host?.length ?? 0) - (a.host?.length ?? 0), 'a longer host comes first') ??
     pathPrecedence(a, b) ??
+    decided(
+      Number(a.pattern === undefined) - Number(b.pattern === undefined),
+      'a path with a pattern comes before one without',
+    ) ??
     decided(Number(b.exact) - Number(a.exact), 'an exact path comes before one that also matches below') ??
     decided(b.headers.length - a.headers.length, 'more header conditions come before fewer') ??
     decided(
@@ -22,7 +26,7 @@ export function precedence(a: Match, b: Match): Precedence {
       'listed methods come before any method',
     ) ?? {
       order: 0,
-      why: 'they have different methods, header values or hosts',
+      why: 'they have different methods, header values, patterns or hosts',
     }
   )
 }
@@ -45,8 +49,14 @@ function pathPrecedence(a: Match, b: Match): Precedence | undefined {
       return { order: mine === undefined ? 1 : -1, why: 'a longer path comes first' }
     const parameters = Number(mine.startsWith(':')) - Number(other.startsWith(':'))
     if (parameters !== 0) return { order: parameters, why: 'a literal segment comes before a :parameter' }
+    if (mine.startsWith(':')) continue
+    const areAlike = mine.toLowerCase() === other.toLowerCase()
+    if (areAlike && a.ignoreCase !== b.ignoreCase) {
+      return { order: a.ignoreCase ? 1 : -1, why: 'a path in one case comes before one that ignores case' }
+    }
     // Different literals: no path matches both.
-    if (mine !== other && !mine.startsWith(':')) return { order: mine < other ? -1 : 1, why: 'the paths are different' }
+    if (mine !== other && !(areAlike && a.ignoreCase))
+      return { order: mine < other ? -1 : 1, why: 'the paths are different' }
   }
   return undefined
 }

@@ -5,10 +5,12 @@ import { LoadShedder } from '../entrypoint/shed-load'
 import type { ConfigFiles } from '../config/config-files'
 import type { EntrypointConfig, UpstreamConfig } from '../config/types'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import { isMetricsPath } from '../config/values/path-template'
 import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-address'
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
 import type { Stage } from '../exchange/exchange'
+import type { RequestIdConfig } from '../exchange/request-id-config'
 import { toRoute, type Route } from '../routing/route'
 import { RouteTable } from '../routing/route-table'
 import type { Logger } from '../telemetry/logger'
@@ -30,6 +32,11 @@ export interface Snapshot {
   readonly ownStages: readonly Stage[]
   /** What every request passes before it is routed. */
   readonly arrivalStages: readonly Stage[]
+  /** Whether a route may take `/metrics` from the gateway: most files have none, and a scrape is answered without a look. */
+  readonly mayTakeMetrics: boolean
+  readonly requestId: RequestIdConfig
+  /** Whether a route takes `%2F` in paths. */
+  readonly takesEncodedSlashes: boolean
   /** Whose scrape of this port is answered. */
   readonly mayScrape: (request: IncomingMessage, clientOrigin: Snapshot['clientOrigin']) => boolean
   readonly shedder: LoadShedder
@@ -125,6 +132,9 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       upstreams: [...upstreams.values()],
       routes,
       table: new RouteTable(routes),
+      requestId: config.entrypoint.requestId,
+      takesEncodedSlashes: routes.some(route => route.config.rawPath),
+      mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
       ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate }) ?? NO_STAGES),
       shedder: reuseOrCreate(
         'shedder',

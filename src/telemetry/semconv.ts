@@ -28,6 +28,7 @@ export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
 /** On the SERVER span: who asks, as its credential says. Never on a metric: there is no end of them. */
+export const ATTR_REQUEST_ID = 'gateway.request.id'
 export const ATTR_CONSUMER_NAME = 'gateway.consumer.name'
 /** Of a response that is meant to stay open: `event_stream`, `websocket`. */
 export const ATTR_STREAM = 'gateway.stream'

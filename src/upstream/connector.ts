@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { buildConnector, errors } from 'undici'
 import type { ConfigFiles } from '../config/config-files'
 import type { UpstreamTlsConfig } from '../config/types'
@@ -24,13 +24,14 @@ export function createConnector(
     ...(names && { lookup: names.lookup }),
     ...tls?.files,
   })
-  const serverName = tls?.serverName
+  // An address is not a name to ask for (RFC 6066 §3).
+  const serverNameOf = ({ protocol, servername = '' }: buildConnector.Options): string =>
+    protocol === 'https:' && tls?.serverName !== undefined ? tls.serverName : isIP(servername) === 0 ? servername : ''
   return function connectTarget(options, callback) {
     const timer = setTimeout(() => {
       socket.destroy(new errors.ConnectTimeoutError(`no connection within ${timeoutMs} ms`))
     }, timeoutMs)
-    const isNamed = serverName !== undefined && options.protocol === 'https:'
-    const named = isNamed ? { ...options, servername: serverName } : options
+    const named = { ...options, servername: serverNameOf(options) }
     // It returns the socket, although its type does not say so.
     const socket = connect(named, (...result) => {
       clearTimeout(timer)
@@ -39,6 +40,11 @@ export function createConnector(
       callback(...result)
     }) as unknown as Socket
   }
+}
+
+/** An option of undici's dispatcher that its types leave out. */
+export interface TlsName {
+  servername?: string
 }
 
 /** The settings for TLS with what their files hold. */

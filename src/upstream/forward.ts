@@ -1,3 +1,4 @@
+import type { HostSent } from '../config/values/host-sent'
 import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { ClientTelemetry } from './client-telemetry'
@@ -10,7 +11,13 @@ import type { Upstream } from './upstream'
 /** What a route changes about calls to its upstream. */
 export interface Forwarding {
   /** Undefined where paths stay as they are. */
-  readonly rewritePath: CallOptions['rewritePath']
+  readonly rewritePath: ((path: string) => string) | undefined
+  /** Paths are forwarded as they came. */
+  readonly rawPath: boolean
+  /** What was cut off the front of paths, for `X-Forwarded-Prefix`. */
+  readonly forwardedPrefix: string | undefined
+  /** What targets get as `Host`; undefined: what the upstream says. */
+  readonly host: HostSent | undefined
   /** They come before those of the upstream. */
   readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
   /** Which requests of this route may reach a target more than once. */
@@ -23,6 +30,9 @@ export interface Forwarding {
 
 const UNCHANGED: Forwarding = {
   rewritePath: undefined,
+  rawPath: false,
+  forwardedPrefix: undefined,
+  host: undefined,
   timeouts: {},
   retry: 'idempotent',
   webSocketIdleMs: 0,
@@ -51,12 +61,16 @@ export interface ForwardOptions {
  */
 export function forward(options: ForwardOptions): Stage {
   const { upstream, telemetry, forwarding, fieldRules, clientStallMs, onFailure } = options
-  const { rewritePath, timeouts, retry, webSocketIdleMs, minUploadRate } = { ...UNCHANGED, ...forwarding }
+  const { rewritePath, rawPath, forwardedPrefix, host, timeouts, retry, webSocketIdleMs, minUploadRate } = {
+    ...UNCHANGED,
+    ...forwarding,
+  }
   const responseMs = timeouts.responseMs ?? upstream.timeouts.responseMs
   const callOptions: CallOptions = {
     upstream,
     telemetry,
-    rewritePath,
+    forwardedPrefix,
+    host: host ?? upstream.host,
     retry,
     webSocketIdleMs,
     clientStallMs,
@@ -77,6 +91,9 @@ export function forward(options: ForwardOptions): Stage {
     // The client may have left while an earlier stage waited; its 'close' would not be seen again.
     if (response.destroyed) return
     upstream.retries.countRequest(exchange.startedAt)
+    // Once for all calls, and before one is counted: it may refuse the request.
+    if (rawPath) exchange.forwardedPath = exchange.rawPath
+    if (rewritePath !== undefined) exchange.forwardedPath = rewritePath(exchange.forwardedPath)
     const target = upstream.pick(exchange)
     sendCall(
       exchange,

@@ -2,12 +2,15 @@ import { Client } from 'undici'
 import type { buildConnector } from 'undici'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { HealthCheckConfig } from '../config/types'
+import type { TlsName } from './connector'
 import { errorCode, toError } from '../errors/error-code'
 
 export interface HealthCheckOptions {
   readonly origin: string
   readonly config: HealthCheckConfig
   readonly connect: buildConnector.connector
+  /** Of a target that is https. */
+  readonly tlsName: TlsName
   /** Bytes of a response's header section. */
   readonly maxHeaderBytes: number
   /** The first check decides whether the target is well; made at once. */
@@ -77,12 +80,17 @@ export class HealthCheck {
 
   /** @returns why it failed */
   async #ask(): Promise<string | undefined> {
-    const { path, timeoutMs } = this.#options.config
+    const { path, timeoutMs, host, headers = [] } = this.#options.config
     try {
       const { statusCode, body } = await this.#client.request({
         path,
         method: 'GET',
-        headers: { 'user-agent': 'myesi-gateway health check' },
+        headers: {
+          'user-agent': 'myesi-gateway health check',
+          ...(host !== undefined && { host }),
+          ...Object.fromEntries(headers.map(({ name, value }) => [name, value])),
+        },
+        ...this.#options.tlsName,
         reset: true,
         signal: AbortSignal.timeout(timeoutMs),
       })

@@ -1,7 +1,7 @@
 import type { EntrypointConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
 import { forwardedElement } from '../exchange/forwarded'
-import { drops } from '../exchange/header-edits'
+import { drops, type HeaderEdits } from '../exchange/header-edits'
 import { plainAddress, schemeOf } from '../exchange/peer'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 
@@ -65,25 +65,39 @@ export function createFieldRules({
  * What the client names in `Connection` is removed from the inbound copy before anything of ours is added: the other way
  * round, a client could have the gateway strip the very fields the upstream trusts (CVE-2026-33805).
  *
+ * @param prefix what was cut off the front of the path
  * @param replaced trace fields that are written anew afterwards; the client's own must not stand beside them
  */
-export function buildRequestHeaders(exchange: Exchange, rules: FieldRules, replaced = replacedTraceFields()): string[] {
+export function buildRequestHeaders(
+  exchange: Exchange,
+  rules: FieldRules,
+  replaced = replacedTraceFields(),
+  prefix?: string,
+): string[] {
   const { request, peerIsTrusted } = exchange
   const edits = exchange.route?.requestEdits
   const named = namedInConnection(request.headers.connection)
   const headers: string[] = []
   const { rawHeaders } = request
-  const { withheldField } = exchange
+  const { withheldField, requestIdConfig } = exchange
   const { names, pattern } = peerIsTrusted ? rules.ofProxies : rules.ofStrangers
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (names.has(name) || named?.has(name) || replaced.has(name)) continue
-    if (name === withheldField || pattern.test(name)) continue
+    if (name === requestIdConfig?.header || name === withheldField || pattern.test(name)) continue
     if (edits && drops(edits, name)) continue
+    if (prefix !== undefined && name === 'x-forwarded-prefix') continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
   if (edits) headers.push(...edits.set, ...edits.added)
   addForwardingHeaders(headers, exchange)
+  if (requestIdConfig !== undefined && !isEdited(edits, requestIdConfig.header)) {
+    headers.push(requestIdConfig.header, exchange.requestId)
+  }
+  addAddress(headers, exchange, edits)
+  if (prefix !== undefined && !isEdited(edits, 'x-forwarded-prefix')) {
+    headers.push('x-forwarded-prefix', prefixOf(exchange) + prefix)
+  }
   return headers
 }
 
@@ -119,6 +133,41 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
   )
   if (exchange.consumer !== undefined) headers.push('x-consumer-name', exchange.consumer.name)
   if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // HTTP/1.0 may name none
+}
+
+/** `X-Real-IP` and `X-Forwarded-Port`: those of a trusted proxy are passed on as they came. */
+function addAddress(headers: string[], exchange: Exchange, edits: HeaderEdits | undefined): void {
+  const { request, said, peerIsTrusted, clientAddress } = exchange
+  const { host, 'x-real-ip': realIp, 'x-forwarded-port': port } = request.headers
+  if (clientAddress !== '' && !(peerIsTrusted && realIp !== undefined) && !isEdited(edits, 'x-real-ip')) {
+    headers.push('x-real-ip', clientAddress)
+  }
+  if ((peerIsTrusted && port !== undefined) || isEdited(edits, 'x-forwarded-port')) return
+  const asked = firstOf(said?.host) ?? host
+  if (asked) headers.push('x-forwarded-port', portOf(asked, firstOf(said?.proto) ?? schemeOf(request)))
+}
+
+/** The port that the client asked for: a proxy in front may have another than this gateway. */
+function portOf(host: string, scheme: string): string {
+  const colon = host.lastIndexOf(':')
+  if (colon > host.lastIndexOf(']')) return host.slice(colon + 1)
+  return scheme === 'https' ? '443' : '80'
+}
+
+/** What a trusted proxy has cut off before. */
+function prefixOf({ peerIsTrusted, request }: Exchange): string {
+  const earlier = peerIsTrusted ? joined(request.headers['x-forwarded-prefix']) : undefined
+  return earlier?.replace(/\/+$/, '') ?? ''
+}
+
+/** Proxies in a row make a list; the first is the one that the client talks to. */
+export function firstOf(list: string | undefined): string | undefined {
+  return list?.includes(',') ? (list.split(',', 1)[0] as string).trim() : list
+}
+
+/** Whether the route itself says what the field is. */
+function isEdited(edits: HeaderEdits | undefined, name: string): boolean {
+  return edits !== undefined && (edits.dropped.has(name) || edits.added.includes(name))
 }
 
 /** RFC 7239 §6: an IPv6 address goes into brackets, and those into quotes. */

@@ -3,7 +3,9 @@ import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
 import { editAnswer, type HeaderEdits } from '../exchange/header-edits'
+import { addRequestId, answersWithTrace } from '../exchange/request-id'
 import { joined, namedInConnection } from './request-headers'
+import { translateHost } from './translate-host'
 
 /** As undici has parsed them: names in lower case. */
 export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>
@@ -29,20 +31,27 @@ export function refuseTransferCodings(coding: string | undefined): void {
   throw new GatewayError('bad_response', { cause: new Error(`Transfer-Encoding: ${coding}`) })
 }
 
-/** The header section for the client: the upstream's, and what the gateway and the route have to say. */
+/**
+ * The header section for the client: the upstream's, and what the gateway and the route have to say.
+ *
+ * @param translatedHost the host that the upstream knows and the client does not
+ */
 export function fieldsForClient(
   exchange: Exchange,
   controller: Dispatcher.DispatchController,
   statusCode: number,
   headers: ParsedHeaders,
+  translatedHost: string | undefined,
 ): string[] {
   const { request, response, route, corsFields, hooks } = exchange
   const edits = route?.responseEdits
   const trailers = headers['trailer'] === undefined || takesTrailers(request, statusCode, headers)
   const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), trailers)
+  if (translatedHost !== undefined) translateHost(fields, headers, translatedHost, exchange)
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
   if (edits) editAnswer(fields, edits, response)
+  addRequestId(fields, exchange)
   if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status: statusCode, fields })
   return fields
 }
@@ -60,20 +69,23 @@ function takesTrailers(request: IncomingMessage, statusCode: number, headers: Pa
  * @param trailers whether a field may announce trailers
  */
 export function buildResponseHeaders(
-  { route, corsFields }: Exchange,
+  exchange: Exchange,
   { rawHeaders }: Dispatcher.DispatchController,
   statusCode: number,
   connection: string | undefined,
   trailers: boolean,
 ): string[] {
   const raw = (rawHeaders ?? []) as readonly (Buffer | string)[] // as undici read them, bytes in latin1
+  const { route, corsFields, requestIdConfig } = exchange
   const dropped = route?.responseEdits?.dropped
+  const traceHeader = answersWithTrace(exchange) ? requestIdConfig?.traceHeader : undefined
   const named = namedInConnection(connection)
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = text(raw[i] as Buffer | string)
     const lower = name.toLowerCase()
     if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
+    if (lower === requestIdConfig?.header || lower === traceHeader) continue
     if (corsFields !== undefined && lower.startsWith('access-control-')) continue
     // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
     if ((statusCode === 204 || statusCode < 200) && lower === 'content-length') continue

@@ -54,6 +54,13 @@ export interface TargetFollower {
 /** One origin of an upstream, with its keep-alive connections and what is known of its health. */
 export class Target {
   readonly origin: string
+  /** Host, and port where it is not that of the scheme. */
+  readonly authority: string
+  /**
+   * Name for TLS, whatever a call has as `Host`: undici would go by that, and open another connection whenever it changes.
+   * Undefined for a target that is not https.
+   */
+  readonly tlsName: string | undefined
   readonly pool: Pool
   /** Which call gets one of the pool's connections. */
   readonly connections: ConnectionQueue
@@ -88,6 +95,8 @@ export class Target {
     this.names = this.#createLookup(settings)
     const connect = createConnector(connectMs, tls, this.names)
     this.origin = origin
+    this.authority = new URL(origin).host
+    this.tlsName = origin.startsWith('https:') ? hostOf(origin) : undefined
     this.weight = weight
     this.seed = hashOf(origin)
     this.#clientOptions = clientOptions(settings, connect)
@@ -109,6 +118,7 @@ export class Target {
         origin,
         config: healthCheck,
         connect,
+        tlsName: this.tlsName === undefined ? {} : { servername: this.tlsName },
         maxHeaderBytes: settings.maxHeaderBytes,
         isAwaited: joins,
         onResult: hasPassed => {

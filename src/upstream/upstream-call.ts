@@ -4,6 +4,7 @@ import type { Duplex, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
 import { consumerOrClientKey } from '../exchange/client-key'
+import type { HostSent } from '../config/values/host-sent'
 import type { Exchange, Upgrade } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
@@ -38,14 +39,17 @@ import { openTunnel } from './tunnel'
 import { transformBody } from './transform-body'
 import { ImmediateBatch } from './immediate-batch'
 import type { Upstream } from './upstream'
+import type { TlsName } from './connector'
 import type { ConnectedCall, UpstreamClient } from './upstream-client'
 import { overloaded, toGatewayError } from './upstream-errors'
 
 export interface CallOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
-  /** Undefined where paths stay as they are. */
-  readonly rewritePath: ((path: string) => string) | undefined
+  /** What was cut off the front of the path. */
+  readonly forwardedPrefix: string | undefined
+  /** What the target gets as `Host`. */
+  readonly host: HostSent
   readonly retry: 'idempotent' | 'always' | 'never'
   /** How long a call may wait for a connection: for a free one, or for a new one. */
   readonly connectionMs: number
@@ -97,8 +101,11 @@ export function sendCall(
   if (resend !== undefined) exchange.failedTarget ??= exchange.target
   exchange.attempts++
   exchange.target = target.origin
-  const path = options.rewritePath === undefined ? exchange.path : options.rewritePath(exchange.path)
-  const headers = buildRequestHeaders(exchange, options.fieldRules, options.replacedFields)
+  const path = exchange.forwardedPath
+  const headers = buildRequestHeaders(exchange, options.fieldRules, options.replacedFields, options.forwardedPrefix)
+  const host = options.host === 'client' ? exchange.request.headers.host : options.host
+  const sentHost = host === undefined || host === '' || host === 'target' ? undefined : host
+  if (sentHost !== undefined) headers.push('host', sentHost)
   if (exchange.hooks !== undefined) {
     const attempt = { number: (resend?.count ?? 0) + 1, target: target.origin, fields: headers }
     try {
@@ -111,13 +118,14 @@ export function sendCall(
   }
   const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
   const call = new UpstreamCall(exchange, target, body, options, telemetry, resend)
-  const dispatched: Dispatcher.DispatchOptions = {
+  const dispatched: Dispatcher.DispatchOptions & TlsName = {
     path: path + exchange.query,
     method: exchange.request.method as Dispatcher.HttpMethod,
     headers,
     body,
     upgrade: exchange.upgrade === undefined ? null : 'websocket',
   }
+  if (target.tlsName !== undefined) dispatched.servername = target.tlsName
   if (isConnectionLogin(exchange.request.headers.authorization)) dispatched.reset = true
   call.begin(dispatched)
 }
@@ -305,7 +313,7 @@ class UpstreamCall
     refuseTransferCodings(joined(headers['transfer-encoding']))
     const length = headers['content-length']
     if (typeof length === 'string' && this.#exchange.request.method !== 'HEAD') this.#remaining = Number(length)
-    const fields = fieldsForClient(this.#exchange, controller, statusCode, headers)
+    const fields = fieldsForClient(this.#exchange, controller, statusCode, headers, this.#translatedHost)
     const { hooks } = this.#exchange
     if (hooks !== undefined && hooks.onBody.length > 0) {
       this.#sink = transformBody(this.#exchange, hooks.onBody, { status: statusCode, fields })
@@ -320,6 +328,13 @@ class UpstreamCall
     }
     // A stream may send its first byte much later; its header section must not wait for that.
     BEGUN_ANSWERS.add(this)
+  }
+
+  /** The host that the client does not know; undefined where the target got the client's. */
+  get #translatedHost(): string | undefined {
+    const { host } = this.#options
+    if (host === 'client' && this.#exchange.request.headers.host) return undefined
+    return host === 'target' || host === 'client' ? this.#target.authority : host
   }
 
   /** The upstream goes on with WebSocket: from here on the gateway looks at nothing that is said. */
@@ -342,7 +357,7 @@ class UpstreamCall
     this.#target.concluded(undefined, statusCode)
     const exchange = this.#exchange
     const { response, upgrade } = exchange
-    const fields = fieldsForClient(this.#exchange, controller, statusCode, headers)
+    const fields = fieldsForClient(this.#exchange, controller, statusCode, headers, this.#translatedHost)
     fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
     // Throws where Node would not write them; until here the call can fail like any other.
     writeHeaderSection(response, statusCode, STATUS_CODES[statusCode] ?? '', fields)

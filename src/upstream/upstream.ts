@@ -1,5 +1,6 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { UpstreamConfig } from '../config/types'
+import type { HostSent } from '../config/values/host-sent'
 import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
 import { consumerOrClientKey } from '../exchange/client-key'
@@ -30,6 +31,8 @@ export interface UpstreamState {
 export class Upstream {
   readonly name: string
   readonly timeouts: UpstreamConfig['timeouts']
+  /** What targets get as `Host`. */
+  readonly host: HostSent
   readonly retries: RetryPolicy
   readonly targets: readonly Target[]
   /** So few targets are well that all of them are asked. */
@@ -51,6 +54,7 @@ export class Upstream {
   constructor(config: UpstreamConfig, targets: readonly Target[], log: Logger) {
     this.name = config.name
     this.timeouts = config.timeouts
+    this.host = config.host ?? 'target'
     this.retries = new RetryPolicy(config.name, config.retries)
     this.targets = targets
     this.#config = config

@@ -52,6 +52,9 @@ describe('what the upstream learns of the client', () => {
     assert.equal(headers['x-forwarded-proto'], 'http')
     assert.equal(headers['forwarded'], 'for=127.0.0.1;host="shop.example:81";proto=http')
     assert.equal(headers['via'], '1.1 myesi-gateway')
+    assert.equal(headers['x-real-ip'], '127.0.0.1')
+    assert.equal(headers['x-forwarded-port'], '81')
+    assert.equal(headers['host'], new URL(upstream.url).host)
   })
 
   it('is nothing that a client says of itself', async () => {
@@ -61,8 +64,10 @@ describe('what the upstream learns of the client', () => {
     assert.equal(headers['forwarded'], 'for=127.0.0.1;host="shop.example:81";proto=http')
     assert.equal(headers['x-forwarded-host'], 'shop.example:81')
     assert.equal(headers['x-forwarded-proto'], 'http')
-    const others = ['port', 'prefix', 'ssl'].map(name => `x-forwarded-${name}`)
-    for (const name of [...others, 'x-real-ip', 'x_forwarded_for', 'x-forwarded_proto']) {
+    assert.equal(headers['x-forwarded-port'], '81')
+    assert.equal(headers['x-real-ip'], '127.0.0.1')
+    const others = ['prefix', 'ssl'].map(name => `x-forwarded-${name}`)
+    for (const name of [...others, 'x_forwarded_for', 'x-forwarded_proto']) {
       assert.equal(headers[name], undefined, name)
     }
     assert.equal(loggedClient(), '127.0.0.1')

@@ -29,6 +29,8 @@ export const ROUTE_DEFAULTS: PolicyConfigs = {
   websocket: { idleTimeoutMs: 300_000 },
   rateLimit: [],
   slo: undefined,
+  rawPath: false,
+  semicolons: 'allow',
 }
 
 /** What a policy is whose file says only how many and in which time. */

@@ -94,10 +94,19 @@ export class Recorder {
 }
 
 function matches(summary: KeptTraceSummary, filter: KeptTraceFilter): boolean {
-  for (const [key, value] of Object.entries(filter)) {
+  const { minDurationMs = 0, fromMs = -Infinity, toMs = Infinity, status, ...equal } = filter
+  if (summary.durationMs < minDurationMs || summary.timeMs < fromMs || summary.timeMs > toMs) return false
+  if (status !== undefined && !hasStatus(summary, status)) return false
+  for (const [key, value] of Object.entries(equal)) {
     if (value !== undefined && String(summary[key as keyof KeptTraceSummary] ?? '') !== value) return false
   }
   return true
+}
+
+/** @param wanted a status, or a class such as `5xx` */
+function hasStatus({ status }: KeptTraceSummary, wanted: string): boolean {
+  if (status === undefined) return false
+  return String(status) === wanted || `${Math.floor(status / 100)}xx` === wanted
 }
 
 interface Entry extends KeptRequest {
@@ -191,6 +200,8 @@ function summarise({ root, cause }: KeptRequest): KeptTraceSummary {
     outcome: textOf(root, ATTR_OUTCOME),
     reason: textOf(root, ATTR_REASON),
     durationMs: Math.round(durationMs(root) * 1e3) / 1e3,
+    consumer: textOf(root, 'gateway.consumer.name'),
+    requestId: textOf(root, 'gateway.request.id'),
     cause,
   }
 }

@@ -30,7 +30,15 @@ export const command = defineCommand({
   async run(values, positionals) {
     const typed = readRequest(positionals, values.header ?? [], values.from ?? '127.0.0.1')
     const config = await readConfig(fileOf(values.file))
-    const lines = await explain(config, typed, await arrivalOf(typed, config.entrypoint))
+    const lines = await explain(
+      config,
+      typed,
+      await arrivalOf(
+        typed,
+        config.entrypoint,
+        config.routes.some(({ rawPath }) => rawPath),
+      ),
+    )
     print(table(lines.map(([subject, text]) => [subject, text])))
     process.exit()
   },

@@ -26,7 +26,9 @@ export const command = defineCommand({
     const config = await readConfig(fileOf(positionals[0]))
     const routes = config.routes.toSorted((a, b) => precedence(a.match, b.match).order)
     print(table([HEAD, ...routes.map(route => rowOf(config, route))]))
-    print('\nA path also matches everything below it, unless it is exact. The gateway itself answers / and /metrics.')
+    print(
+      '\nA path also matches everything below it, unless it is exact. Where no route takes / or /metrics, the gateway answers itself.',
+    )
     const overload = overloadText(config.entrypoint.overload)
     print(overload === undefined ? '' : `All routes: ${overload}.\n`)
     const used = new Set(routes.map(route => upstreamOf(config, route)))

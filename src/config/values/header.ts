@@ -105,13 +105,21 @@ export const parseProxyOnlyName = headerName(name => {
   return undefined
 })
 
+/** A name under `entrypoint.requestId`. */
+export const parseIdHeaderName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (MEANS_MORE.test(name) || /^(?:set-cookie|location|via)$/.test(name)) return 'has a meaning of its own'
+  if (WRITTEN_HERE.test(name) || SAID_BY_PROXIES.test(name)) return 'is what gateways say of clients'
+  return OF_THE_TRACE.test(name) ? 'carries the trace of requests' : undefined
+})
+
 /** What the gateway writes into every request, whatever came. */
 const WRITTEN_HERE = /^(?:forwarded|x[-_]forwarded[-_](?:for|host|proto)|x[-_]consumer[-_].*|via)$/
 const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-trace-id|x-amzn-trace-id)$/
 
 /** A name under `requestHeaders`. */
 export const parseRequestEditName = headerName(name => {
-  if (name === 'host') return "is the target's own; what the client asked for is in X-Forwarded-Host"
+  if (name === 'host') return 'is what "host" beside "requestHeaders" is for'
   if (name === 'expect') return 'is answered by the gateway itself'
   if (name === 'proxy-authorization') return 'is never forwarded'
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'

@@ -1,23 +1,24 @@
 import { refuse, notText, type Parsed } from './parsed'
 
-/** What the gateway answers itself on its own port; `/metrics` also with everything below it. */
-export const RESERVED_PATHS: readonly string[] = ['/', '/metrics']
+/** What the gateway answers itself on its own port where no route takes it. */
+export const OWN_PATHS: readonly string[] = ['/', '/metrics']
+
+/** `/metrics` and what is below it: a route takes it by its own path or by `/`, never by a parameter. */
+export function isMetricsPath(path: string): boolean {
+  return path.startsWith('/metrics') && (path.length === 8 || path[8] === '/')
+}
 
 const ALLOWED = 'a path such as /api/orders or /users/:id; it matches itself and everything below it'
 const PARAM = /^:[A-Za-z_][A-Za-z0-9_]*$/
 /** RFC 3986 §3.3, without what the brackets of other routers mean. */
 const LITERAL = /^(?:[A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})+$/
 
-export const PATH_PATTERN = '^(?:/(?::[A-Za-z_][A-Za-z0-9_]*|[^/:*?#\\s][^/*?#\\s]*))+$'
+export const PATH_PATTERN = '^(?:/|(?:/(?::[A-Za-z_][A-Za-z0-9_]*|[^/:*?#\\s][^/*?#\\s]*))+)$'
 
 /** A segment-wise prefix such as `/api/orders` or `/users/:id`, in the same normal form as the paths it is held against. */
 export function parsePathTemplate(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
-  const reserved = reservedPath(found)
-  if (reserved !== undefined) {
-    const catchAll = reserved === '/' ? '; a catch-all is written /:path' : ''
-    return refuse(`is taken: the gateway answers ${reserved} itself`, `any other path${catchAll}`)
-  }
+  if (found === '/') return { value: found }
   const fault = formFault(found) ?? paramFault(found) ?? literalFault(found)
   return fault === undefined ? { value: found } : refuse(fault, ALLOWED, respelled(found))
 }
@@ -51,19 +52,11 @@ export function segmentsOf(path: string): string[] {
 }
 
 /** Two templates of one shape match the same paths: `/users/:id` and `/users/:name` are both `/users/:`. */
-export function pathShape(path: string): string {
+export function pathShape(path: string, ignoreCase = false): string {
+  const literal = (segment: string): string => (ignoreCase ? `~${segment.toLowerCase()}` : segment)
   return segmentsOf(path)
-    .map(segment => `/${segment.startsWith(':') ? ':' : segment}`)
+    .map(segment => `/${segment.startsWith(':') ? ':' : literal(segment)}`)
     .join('')
-}
-
-function reservedPath(path: string): string | undefined {
-  return RESERVED_PATHS.find(reserved => path === reserved) ?? (isBelowReserved(path) ? '/metrics' : undefined)
-}
-
-/** Nothing is there, and no route has it: not even a catch-all. */
-export function isBelowReserved(path: string): boolean {
-  return path.startsWith('/metrics/')
 }
 
 function formFault(path: string): string | undefined {
@@ -107,7 +100,7 @@ function respelled(path: string): string | undefined {
     .map(segment => (segment.startsWith(':') ? segment.replaceAll('-', '_') : normalEscapes(segment)))
   const meant = `/${segments.join('/')}`
   const fault = formFault(meant) ?? paramFault(meant) ?? literalFault(meant)
-  return fault === undefined && reservedPath(meant) === undefined ? meant : undefined
+  return fault === undefined ? meant : undefined
 }
 
 /** Escapes as requests carry them after normalisation: needed ones in upper case, those of unreserved characters gone. */

@@ -13,7 +13,7 @@ const schema = z
   .strictObject({
     to: field(parseRedirectTarget, {
       description:
-        "Target of the redirect. A final `/*` is replaced by the rest of the path: for the route `/old`, `/new/*` redirects `/old/a/b` to `/new/a/b`. If the route's path has only parameters, the whole path is the rest: `https://new.example/*` with the route `/:path` moves a whole site. The query is kept.",
+        "Where the client is sent. With `/*` at its end, the rest of the path below the route's is put there: `/new/*` makes `/new/a/b` of `/old/a/b` for the route `/old`. Where the route's path is `/` or nothing but parameters the rest is all of it: `https://new.example/*` moves a whole site for the route `/`. The query is kept.",
       value: 'path, or http(s) URL',
       type: 'string',
       pattern: REDIRECT_PATTERN,
@@ -47,7 +47,7 @@ export const redirect = definePolicy({
     if (written === undefined || methods !== undefined || headers !== undefined) return []
     const { to, keepsRest } = written
     // `/*` on a route of parameters only puts the whole path back where it was.
-    const isItself = to === path || (to === '' && keepsRest && /^(?:\/:[^/]+)+$/.test(String(path)))
+    const isItself = to === path || (to === '' && keepsRest && /^(?:\/|(?:\/:[^/]+)+)$/.test(String(path)))
     return isItself ? [context.problem(['to'], mistake('leads to the route itself', 'another path'))] : []
   },
   create: (config, { route }) => ({ onRequest: createRedirect(config, route.match) }),
@@ -56,8 +56,8 @@ export const redirect = definePolicy({
 
 function createRedirect({ to, keepsRest, status }: RedirectConfig, { path }: MatchConfig): Stage {
   const segments = segmentsOf(path)
-  // Below nothing but parameters is everything: `/:path` is how a whole site is moved.
-  const depth = segments.every(segment => segment.startsWith(':')) ? 0 : segments.length
+  // Below `/`, and below nothing but parameters, is everything: so a whole site is moved.
+  const depth = path === '/' || segments.every(segment => segment.startsWith(':')) ? 0 : segments.length
   // What comes behind an origin or nothing begins with one `/`: `//evil.example` would be another site.
   const withoutRest = to === '' || /^https?:\/\/[^/]+$/.test(to) ? `${to}/` : to
   const joint = to.includes('?') ? '&' : '?'

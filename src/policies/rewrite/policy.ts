@@ -1,14 +1,25 @@
 import { z } from 'zod'
-import { pathField } from '../../config/match-schema'
+import { matchSchema, pathField, type MatchConfig } from '../../config/match-schema'
+import type { ConfigProblem } from '../../config/types'
 import { asMap, list, read } from '../../config/understood'
 import { field } from '../../config/values/field'
 import { mistake } from '../../config/values/parsed'
-import { parseAddPrefix, parseStripPrefix, segmentsOf } from '../../config/values/path-template'
+import { PathPattern } from '../../config/values/path-pattern'
+import {
+  parseAddPrefix,
+  parsePathTemplate,
+  parseStripPrefix,
+  PATH_PATTERN,
+  segmentsOf,
+} from '../../config/values/path-template'
+import { isNormalPath } from '../../entrypoint/request-target'
+import { GatewayError } from '../../errors/gateway-error'
+import type { CheckContext } from '../check-context'
 import { definePolicy, type Line } from '../define-policy'
 
 const stripPrefixField = field(parseStripPrefix, {
   description:
-    'Prefix removed from the path before forwarding: whole segments that `match.path` starts with, no parameters.',
+    'Cut off the front of the path before it is forwarded: whole segments that `match.path` begins with, no parameters. The upstream is told in `X-Forwarded-Prefix`.',
   value: 'path',
   type: 'string',
   examples: ['/api'],
@@ -24,9 +35,17 @@ const schema = z
       type: 'string',
       examples: ['/v2'],
     }).optional(),
+    path: field(parsePathTemplate, {
+      description:
+        'In place of what `match.path` matched, with its parameters: `/v2/:id` makes `/v2/7/items` of `/orders/7/items` for the route `/orders/:id`. On a route with `match.pattern` in place of the whole path, with the named groups of the pattern too. Without `stripPrefix` and `addPrefix`.',
+      value: 'path',
+      type: 'string',
+      pattern: PATH_PATTERN,
+      examples: ['/v2/:id'],
+    }).optional(),
   })
-  .meta({ description: 'Changes the path before the request is forwarded.' })
-  .transform(({ stripPrefix, addPrefix }) => ({ stripPrefix, addPrefix }))
+  .meta({ description: 'What is changed of the path before the request is forwarded.' })
+  .transform(({ stripPrefix, addPrefix, path }) => ({ stripPrefix, addPrefix, ...(path !== undefined && { path }) }))
 
 type RewriteConfig = Readonly<z.output<typeof schema>>
 
@@ -34,36 +53,115 @@ type RewriteConfig = Readonly<z.output<typeof schema>>
 export const rewrite = definePolicy({
   name: 'rewrite',
   schema: schema.prefault({}),
+  example: `
+# Articles by their numbers; what stands behind a number is for people.
+- name: articles
+  match: { host: shop.example, path: /articles, pattern: '/articles/(?<id>[0-9]+)-.*', ignoreCase: true }
+  upstream: web
+  rewrite: { path: /content/:id }
+`,
   needsUpstream: true,
-  check(_written, context) {
-    const path = read(pathField, asMap(context.route['match'])['path'])
-    const stripPrefix = read(stripPrefixField, context.valueAt('stripPrefix'))
-    if (path === undefined || stripPrefix === undefined || `${path}/`.startsWith(`${stripPrefix}/`)) return []
-    const prefixes = literalPrefixes(path)
-    const allowed = prefixes.length > 0 ? list(prefixes) : 'nothing: the path begins with a parameter'
-    const nearest = context.nearest(stripPrefix, prefixes)
-    return [context.problem(['stripPrefix'], mistake(`is not how the route's path begins`, allowed, nearest))]
-  },
-  create: config => ({ forwarding: { rewritePath: createPathRewrite(config) } }),
-  describe: ({ stripPrefix, addPrefix }): Line[] => [
+  check: (written, context) => [...checkStripPrefix(context), ...checkPath(written, context)],
+  create: (config, { route }) => ({
+    forwarding: { rewritePath: createPathRewrite(config, route.match), forwardedPrefix: config.stripPrefix },
+  }),
+  describe: ({ stripPrefix, addPrefix, path }): Line[] => [
     ...(stripPrefix === undefined ? [] : [{ about: 'path', text: `without ${stripPrefix}` } as const]),
     ...(addPrefix === undefined ? [] : [{ about: 'path', text: `with ${addPrefix} in front` } as const]),
+    ...(path === undefined ? [] : [{ about: 'path', text: `as ${path}` } as const]),
   ],
 })
 
+function checkStripPrefix(context: CheckContext): ConfigProblem[] {
+  const path = read(pathField, asMap(context.route['match'])['path'])
+  const stripPrefix = read(stripPrefixField, context.valueAt('stripPrefix'))
+  if (path === undefined || stripPrefix === undefined || `${path}/`.startsWith(`${stripPrefix}/`)) return []
+  const prefixes = literalPrefixes(path)
+  const allowed = prefixes.length > 0 ? list(prefixes) : 'nothing: the path begins with a parameter'
+  const nearest = context.nearest(stripPrefix, prefixes)
+  return [context.problem(['stripPrefix'], mistake(`is not how the route's path begins`, allowed, nearest))]
+}
+
+function checkPath(written: RewriteConfig | undefined, context: CheckContext): ConfigProblem[] {
+  const path = written?.path
+  if (written === undefined || path === undefined) return []
+  const other = written.stripPrefix !== undefined ? 'stripPrefix' : written.addPrefix !== undefined ? 'addPrefix' : ''
+  if (other !== '') {
+    return [context.problemAtKey([other], mistake('has no effect beside "path"', 'a path that begins with it'))]
+  }
+  const match = read(matchSchema, context.route['match'])
+  if (match?.pattern !== undefined && context.route['rawPath'] === true) {
+    const useless = mistake('cannot be made of a path as it came: the pattern is for its one spelling', 'no "rawPath"')
+    return [context.problem(['path'], useless)]
+  }
+  if (match === undefined) return []
+  const names = valueNames(match)
+  const unknown = parametersOf(path).find(name => !names.includes(name))
+  if (unknown === undefined) return []
+  const allowed = names.length > 0 ? list(names.map(name => `:${name}`)) : 'no parameter: the route has none'
+  const nearest = context.nearest(unknown, names)
+  return [
+    context.problem(['path'], mistake(`has the parameter ":${unknown}", which has no value here`, allowed, nearest)),
+  ]
+}
+
+/** What has a value in a rewritten path. */
+function valueNames(match: MatchConfig): string[] {
+  return [...parametersOf(match.path), ...(match.pattern ? new PathPattern(match.pattern, false).groupNames : [])]
+}
+
+function parametersOf(path: string): string[] {
+  return segmentsOf(path).flatMap(segment => (segment.startsWith(':') ? [segment.slice(1)] : []))
+}
+
 /** Undefined where the path stays as it is. */
-function createPathRewrite({ stripPrefix, addPrefix }: RewriteConfig): ((path: string) => string) | undefined {
+function createPathRewrite(config: RewriteConfig, match: MatchConfig): ((path: string) => string) | undefined {
+  const { stripPrefix, addPrefix, path: template } = config
+  if (template !== undefined) return createTemplateRewrite(template, match)
   if (stripPrefix === undefined && addPrefix === undefined) return undefined
-  const stripped = stripPrefix?.length ?? 0
+  const stripped = stripPrefix ?? ''
+  const depth = stripPrefix === undefined ? 0 : segmentsOf(stripPrefix).length
   const prefix = addPrefix ?? ''
   // The route has matched, so the path begins with the prefix, and a whole segment ends there.
   return function rewritePath(path) {
-    return prefix + path.slice(stripped) || '/'
+    const rest = path.startsWith(stripped) ? path.slice(stripped.length) : withoutSegments(path, depth)
+    return prefix + rest || '/'
+  }
+}
+
+/** Without its first segments, however they are spelled: in another case, or with several slashes between them. */
+function withoutSegments(path: string, count: number): string {
+  let end = 0
+  for (let i = 0; i < count; i++) {
+    while (path[end] === '/') end++
+    const slash = path.indexOf('/', end)
+    end = slash === -1 ? path.length : slash
+  }
+  return path.slice(end)
+}
+
+function createTemplateRewrite(template: string, match: MatchConfig): (path: string) => string {
+  const parts = template === '/' ? [] : segmentsOf(template)
+  const matched = match.path === '/' ? [] : segmentsOf(match.path)
+  const pattern = match.pattern === undefined ? undefined : new PathPattern(match.pattern, match.ignoreCase ?? false)
+  return function rewritePath(path) {
+    const segments = path.slice(1).replace(/^\/+/, '').split(/\/+/)
+    const groups = pattern?.groupsOf(path)
+    const valueOf = (name: string): string => {
+      const index = matched.indexOf(`:${name}`)
+      return index === -1 ? (groups?.(name) ?? '') : (segments[index] as string)
+    }
+    const start = parts.map(part => `/${part.startsWith(':') ? valueOf(part.slice(1)) : part}`).join('')
+    if (pattern === undefined) return start + withoutSegments(path, matched.length) || '/'
+    // A group may be any part of a path: `..` of `/a..b`, or half an escape.
+    if (!isNormalPath(start)) throw new GatewayError('bad_request', { cause: new Error('ambiguous rewritten path') })
+    return start || '/'
   }
 }
 
 /** `/a/b/:c` → `/a`, `/a/b` */
 function literalPrefixes(path: string): string[] {
+  if (path === '/') return []
   const segments = segmentsOf(path)
   const end = segments.findIndex(segment => segment.startsWith(':'))
   const literals = end === -1 ? segments : segments.slice(0, end)

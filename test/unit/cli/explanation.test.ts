@@ -192,7 +192,9 @@ describe('the explanation of a request', () => {
     [
       'what is below them',
       { target: '/metrics/x' },
-      ['answer 404 No route matches this request (no_route): paths below /metrics belong to the gateway'],
+      [
+        'answer 404 No route matches this request (no_route): a route takes it by the path / or /metrics, not by a parameter',
+      ],
     ],
   ] as const) {
     it(`tells of ${what}`, async () => {

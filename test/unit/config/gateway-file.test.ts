@@ -85,6 +85,7 @@ describe('a valid gateway.yaml', () => {
         proxyOnlyHeaders: PROXY_ONLY_HEADERS,
         underscoreHeaders: false,
         traceContext: 'all',
+        requestId: { header: 'x-request-id', traceHeader: 'traceresponse', traceFor: 'trusted' },
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
         stallTimeoutMs: 60_000,
@@ -154,6 +155,7 @@ describe('a valid gateway.yaml', () => {
       trustedProxies: ['10.0.0.0/8', 'fd00::/8', '192.0.2.7/32', '::1/128', '10.0.0.0/1'],
       proxyOnlyHeaders: ['x-real-user'],
       underscoreHeaders: true,
+      requestId: { header: 'x-request-id', traceHeader: 'traceresponse', traceFor: 'trusted' },
       traceContext: 'all',
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
@@ -211,6 +213,8 @@ describe('a valid gateway.yaml', () => {
     assert.deepEqual(routes, [
       {
         ...WITHOUT_POLICIES,
+        rawPath: false,
+        semicolons: 'allow',
         name: 'orders',
         match: {
           path: '/v1/orders:batch/:id',

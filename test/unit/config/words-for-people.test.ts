@@ -77,10 +77,7 @@ describe('a key of another gateway', () => {
   for (const [text, expected] of [
     [file({ route: { path: '/a' } }), /"path" is not a key here; .*; match: \{ path: \/… \}$/],
     [file({ route: { strip_path: true } }), /"strip_path" is not a key here; .*; rewrite: \{ stripPrefix: \/… \}$/],
-    [
-      file({ route: { preserve_host: true } }),
-      /"preserve_host" has no equivalent: the target gets its own name as Host/,
-    ],
+    [file({ route: { preserve_host: true } }), /"preserve_host" is not a key here; .*; host: client$/],
     [file({ route: { plugins: [] } }), /"plugins" has no equivalent: each policy is a key of its own/],
     [file({ upstream: { servers: [] } }), /"servers" is not a key here; .*; targets: /],
     [file({ upstream: { lb_policy: 'random' } }), /"lb_policy" is not a key here; .*; balance: round-robin$/],

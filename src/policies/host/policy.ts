@@ -1,0 +1,26 @@
+import { HOST_SENT_PATTERN, hostSentText, parseHostSent } from '../../config/values/host-sent'
+import { field } from '../../config/values/field'
+import { definePolicy } from '../define-policy'
+
+/** What the upstream gets as `Host`, in place of what its own entry says. */
+export const host = definePolicy({
+  name: 'host',
+  schema: field(parseHostSent, {
+    description:
+      'What the upstream gets as `Host`, in place of its own `host`: `target`, `client`, or a name ([more](#what-upstreams-are-told)).',
+    value: '`target`, `client`, host name',
+    type: 'string',
+    pattern: HOST_SENT_PATTERN,
+    examples: ['client', 'shop.internal'],
+  }).optional(),
+  example: `
+# A site that makes links to itself, and must know what it is called.
+- name: blog
+  match: { host: blog.shop.example, path: / }
+  upstream: web
+  host: client
+`,
+  needsUpstream: true,
+  create: config => ({ forwarding: { host: config } }),
+  describe: config => [{ about: 'calls', text: `Host: ${hostSentText(config)}` }],
+})
