@@ -162,17 +162,14 @@ describe('a request', () => {
     assert.deepEqual(body, bytes)
   })
 
-  it('that asks for an upgrade is answered over HTTP/1.1, its body included', async () => {
+  it('that asks for an upgrade is answered over HTTP/1.1, its body included, and is the last one of its connection', async () => {
     const client = await openRaw(pipeline.port)
     const fields = 'Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n'
     client.send(`POST /app HTTP/1.1\r\n${fields}Content-Length: 5\r\n\r\nhello`)
-    await client.waitFor('\r\n\r\nok')
+    // Node's parser drops what a packet has behind such a request: the next answer could be taken for that to a lost one.
+    assert.match(await client.closed(), /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*\r\n\r\nok$/)
     assert.equal(body.toString(), 'hello')
     for (const name of ['upgrade', 'http2-settings']) assert.equal(seen().headers[name], undefined, name)
-    client.send('GET /app/next HTTP/1.1\r\nHost: a\r\n\r\n')
-    await client.waitFor(/ok[^]*\r\n\r\nok$/)
-    client.destroy()
-    assert.equal(seen().url, '/app/next')
   })
 
   it('waits its turn when every connection is taken, and is then served', async () => {

@@ -97,7 +97,7 @@ describe('the pages of the ops port in a browser', function () {
       assert.equal(await sparks?.count(), 2)
       assert.match(
         (await sparks?.first().getAttribute('aria-label')) ?? '',
-        /20 requests, .* per second at the most, 12 failed/,
+        /20 requests, .* per second at peak, 12 failed/,
       )
     })
   })

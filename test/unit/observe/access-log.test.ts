@@ -9,6 +9,7 @@ import type { Exchange } from '../../../src/exchange/exchange'
 const TRACE = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', traceFlags: 1 }
 
 const EXCHANGE = {
+  requestId: 'r-1',
   request: { method: 'GET' },
   path: '/orders/1',
   route: { template: '/orders/:id', upstreamName: 'orders' },
@@ -41,6 +42,7 @@ describe('the access log', () => {
       trace_id: TRACE.traceId,
       span_id: TRACE.spanId,
       trace_flags: '01',
+      request_id: 'r-1',
       event: 'request',
       method: 'GET',
       path: '/orders/1',
