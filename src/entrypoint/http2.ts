@@ -2,22 +2,23 @@ import type { RequestListener, Server, ServerResponse } from 'node:http'
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { metrics, type Counter } from '@opentelemetry/api'
+import type { Counter } from '@opentelemetry/api'
 import type { EntrypointConfig } from '../config/types'
 import { errorCode } from '../errors/error-code'
 import { rejectEarly } from '../errors/error-handler'
 import type { Reason } from '../errors/reasons'
-import { ATTR_ERROR_TYPE, METRIC_HTTP2_CONNECTIONS_REFUSED, SCOPE_NAME } from '../telemetry/semconv'
+import { ATTR_ERROR_TYPE, METRIC_HTTP2_CONNECTIONS_REFUSED } from '../telemetry/semconv'
+import { gatewayMeter } from '../telemetry/scope'
 import { noteExpectation } from './expect-continue'
 import { requestHead, type Http2Messages, type Http2Response } from './http2-messages'
 
-/** What every connection with HTTP/2 begins with (RFC 9113 §3.4); no request of HTTP/1.1 does. */
+/** Connection preface of HTTP/2 (RFC 9113 §3.4); no HTTP/1.1 request starts with it. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
-/** Over which resets and control frames are counted. */
+/** Interval over which resets and control frames are counted. */
 const COUNT_MS = 10_000
-/** How long the connection of a session that has ended may take to close. */
+/** Time that the connection of an ended session may take to close. */
 const LINGER_MS = 2_000
-/** How much more than the bounds of a request Node lets through, so that what is a little too much gets an answer. */
+/** Factor by which Node's limits exceed the gateway's, so that slightly too large requests get a response. */
 const HEADROOM = 2
 
 const CAUSES = ['rapid_reset', 'control_flood', 'frame_flood', 'invalid_frames', 'protocol_error'] as const
@@ -30,26 +31,25 @@ export interface Http2Options {
   readonly handle: RequestListener
   readonly messages: Http2Messages
   readonly isDraining: () => boolean
-  /** Called for what never became a request. */
+  /** Called for input that never became a request. */
   readonly onRefused: (reason: Reason) => void
   /** Called when the rest of a request that is being handled is too slow. */
   readonly onBroken: (response: ServerResponse, reason: Reason) => void
 }
 
 /**
- * Serves HTTP/2 on connections of the HTTP/1.1 server: those that have agreed on it by ALPN, and those without TLS that begin
- * with its preface. What is not HTTP/2 goes to the server as if nothing had looked at it. Closing the server ends its sessions
- * as well.
+ * Serves HTTP/2 on connections of the HTTP/1.1 server: those that negotiated it by ALPN, and those without TLS that start
+ * with its preface. Other connections go to the HTTP/1.1 server unchanged. Closing the server ends its sessions, too.
  */
 export class Http2Sessions {
   readonly #options: Http2Options
   #config: EntrypointConfig
   /** At most as many as the server has connections. */
   readonly #sessions = new Set<Session>()
-  /** Connections of which not enough has come to tell the protocol; they count among those of the server, too. */
+  /** Connections whose protocol is not yet known. They count towards the server's connections, too. */
   readonly #undecided = new Set<Socket>()
   #isClosing = false
-  readonly #refused: Counter = metrics.getMeter(SCOPE_NAME).createCounter(METRIC_HTTP2_CONNECTIONS_REFUSED, {
+  readonly #refused: Counter = gatewayMeter().createCounter(METRIC_HTTP2_CONNECTIONS_REFUSED, {
     unit: '{connection}',
     description: 'HTTP/2 connections that were ended for what their client sent',
   })
@@ -60,25 +60,25 @@ export class Http2Sessions {
     for (const cause of CAUSES) this.#refused.add(0, { [ATTR_ERROR_TYPE]: cause })
   }
 
-  /** From the next connection on. */
+  /** Applies limits to new connections. */
   applyLimits(config: EntrypointConfig): void {
     this.#config = config
   }
 
-  /** For `ALPNCallback`: undefined ends the handshake with an alert (RFC 7301 §3.2). */
+  /** Implements `ALPNCallback`; undefined ends the handshake with an alert (RFC 7301 §3.2). */
   readonly chooseProtocol = ({ protocols }: { protocols: string[] }): string | undefined => {
     if (this.#config.http2.tls && protocols.includes('h2')) return 'h2'
     return protocols.includes('http/1.1') ? 'http/1.1' : undefined
   }
 
   /**
-   * Comes between the server and its listener for new connections.
+   * Inserts itself between the server and its listener for new connections.
    *
-   * @param onSilent closes a connection that says nothing in time
+   * @param onSilent closes a connection that sends nothing in time
    */
   attach(server: Server, isSecure: boolean, onSilent: (socket: Socket) => void): void {
     const event = isSecure ? 'secureConnection' : 'connection'
-    // Node's own is the last one.
+    // Node's own listener is the last one.
     const http1 = server.listeners(event).at(-1) as (socket: Socket) => void
     server.off(event, http1)
     const serveHttp1 = (socket: Socket): void => http1.call(server, socket)
@@ -92,7 +92,7 @@ export class Http2Sessions {
     server.close = callback => {
       this.#isClosing = true
       for (const session of this.#sessions) session.drain()
-      // Nothing has been asked over these.
+      // These have sent no request yet.
       for (const socket of this.#undecided) socket.destroy()
       return close(callback)
     }
@@ -104,7 +104,7 @@ export class Http2Sessions {
     }
   }
 
-  /** Reads as much as it takes to tell a preface from a request line: mostly one byte. */
+  /** Reads until a preface and a request line can be told apart: usually one byte. */
   #lookAhead(socket: Socket, serveHttp1: (socket: Socket) => void, onSilent: (socket: Socket) => void): void {
     let seen: Buffer = Buffer.alloc(0)
     this.#undecided.add(socket)
@@ -146,7 +146,7 @@ export class Http2Sessions {
   }
 }
 
-/** One connection. */
+/** HTTP/2 session of one connection. */
 class Session {
   readonly #session: ServerHttp2Session
   readonly #socket: Socket
@@ -166,18 +166,18 @@ class Session {
     this.#options = options
     this.#onRefused = onRefused
     const { http2 } = config
-    // The HTTP/1.1 server leaves its half open when the client closes the other; no client of HTTP/2 does that and waits.
+    // Unlike the HTTP/1.1 server: HTTP/2 clients do not half-close a connection and wait for responses.
     socket.allowHalfOpen = false
     const session = performServerHandshake(socket, {
       settings: {
         maxConcurrentStreams: http2.maxStreams,
-        // As HTTP/2 counts, each field is 32 bytes larger (RFC 9113 §6.5.2).
+        // HTTP/2 counts 32 bytes more for each field (RFC 9113 §6.5.2).
         maxHeaderListSize: HEADROOM * config.maxHeaderBytes + 32 * config.maxHeaderFields,
         initialWindowSize: http2.streamWindowBytes,
       },
       maxHeaderListPairs: HEADROOM * config.maxHeaderFields,
       maxSessionMemory: Math.ceil(http2.maxMemoryBytes / 1_048_576),
-      // Frames that nghttp2 does not take, and refused streams: each ends the session when there are too many.
+      // Too many invalid frames or refused streams end the session.
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: Math.max(100, http2.maxStreams),
     })
@@ -191,11 +191,14 @@ class Session {
     session.on('error', (error: Error) => this.#onError(error))
     session.on('close', () => clearTimeout(this.#idle))
     socket.on('error', () => socket.destroy())
-    // One that says nothing more is as slow as one whose request does not come.
+    // A client without a first request has the same time bound as a header section.
     this.#idle = setTimeout(() => this.#close(), config.headersTimeoutMs)
   }
 
-  /** Open streams go on; then the connection closes, also where the client leaves its half open. */
+  /**
+   * Closes the session gracefully: open streams finish, then the connection closes even if the client keeps its half
+   * open.
+   */
   #close(): void {
     const session = this.#session
     if (session.destroyed) return
@@ -210,9 +213,9 @@ class Session {
   }
 
   /**
-   * No stream is lost: those that have come are finished, and the client learns from the GOAWAY that none behind them was
-   * looked at, so that it sends them again elsewhere (RFC 9113 §6.8). Not announced by a GOAWAY of the largest id: after any
-   * of Node's, nghttp2 reads no more as soon as no stream is open.
+   * Drains the session without losing streams: received streams finish, and the GOAWAY tells the client that later ones
+   * were not processed, so that it retries them elsewhere (RFC 9113 §6.8). There is no earlier GOAWAY with the largest id:
+   * after any GOAWAY from Node, nghttp2 stops reading once no stream is open.
    */
   drain(): void {
     this.#close()
@@ -248,7 +251,7 @@ class Session {
     handle(request, response)
   }
 
-  /** What the HTTP/1.1 server's `requestTimeout` is. */
+  /** Bounds the time of a request body, like `requestTimeout` of the HTTP/1.1 server. */
   #boundUpload(stream: ServerHttp2Stream, isComplete: boolean, response: Http2Response): void {
     const { requestTimeoutMs } = this.#config
     if (requestTimeoutMs === 0 || isComplete) return
@@ -265,7 +268,7 @@ class Session {
       else this.#idle = setTimeout(() => this.#close(), this.#config.keepAliveTimeoutMs)
     }
     if (response.writableFinished || response.isBrokenOff || this.#session.destroyed) return
-    // By its client, or by nghttp2 for a mistake of it: each costs a whole request (CVE-2023-44487, CVE-2025-8671).
+    // Reset by the client, or by nghttp2 after a client error: each costs a whole request (CVE-2023-44487, CVE-2025-8671).
     if (this.#resets.exceeds(this.#config.http2.maxResets)) this.#refuse('rapid_reset')
   }
 
@@ -277,13 +280,13 @@ class Session {
     if (this.#isRefused || this.#session.destroyed) return
     this.#isRefused = true
     this.#onRefused(cause)
-    // By number: with `undefined` in front of it Node forgets the code.
+    // The code is passed as first argument: Node drops it if that one is `undefined`.
     this.#session.destroy(constants.NGHTTP2_ENHANCE_YOUR_CALM as unknown as Error)
   }
 
   #onError(error: Error): void {
     const code = errorCode(error) ?? ''
-    // Of a connection that broke, or that was refused above.
+    // Ignores errors of broken connections, and of the refusal above.
     if (this.#isRefused || !code.startsWith('ERR_HTTP2_')) return
     this.#isRefused = true
     if (code === 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES') this.#onRefused('invalid_frames')
@@ -291,7 +294,7 @@ class Session {
   }
 }
 
-/** How many frames have come in the current stretch of `COUNT_MS`. */
+/** Counts frames in the current interval of `COUNT_MS`. */
 class FrameCount {
   #count = 0
   #since = performance.now()

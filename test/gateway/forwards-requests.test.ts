@@ -7,7 +7,7 @@ import { startRawUpstream } from '../support/start-raw-upstream'
 import { bodyOf, startUpstream, type RunningUpstream, type SeenRequest } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('a request', () => {
+describe('a forwarded request', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let body: Buffer = Buffer.alloc(0)
@@ -38,7 +38,7 @@ describe('a request', () => {
   const seen = (): SeenRequest => upstream.requests.at(-1)!
 
   for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'QUERY']) {
-    it(`goes on with its method ${method}`, async () => {
+    it(`keeps its method ${method}`, async () => {
       assert.equal((await send(pipeline.port, { method, path: '/app' })).status, 200)
       assert.equal(seen().method, method)
     })
@@ -64,7 +64,7 @@ describe('a request', () => {
     '/api%2Dv1': '/api-v1',
   }
   for (const [path, forwarded] of Object.entries(PATHS)) {
-    it(`goes on from ${path.slice(0, 40)} to ${forwarded.slice(0, 40)}`, async () => {
+    it(`from ${path.slice(0, 40)} has the path ${forwarded.slice(0, 40)}`, async () => {
       const client = await openRaw(pipeline.port)
       client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
       assert.match(await client.waitFor('\r\n\r\n'), /^HTTP\/1\.1 200 /)
@@ -73,7 +73,7 @@ describe('a request', () => {
     })
   }
 
-  it('in absolute form goes on in origin form', async () => {
+  it('in absolute form is sent in origin form', async () => {
     const client = await openRaw(pipeline.port)
     client.send('GET http://Shop.Example:81?x=1 HTTP/1.1\r\nHost: shop.example:81\r\n\r\n')
     await client.waitFor('"myesi-gateway"')
@@ -83,7 +83,7 @@ describe('a request', () => {
     assert.equal(seen().url, '/app?x=1')
   })
 
-  it('keeps its fields, values byte for byte, duplicates and order included', async () => {
+  it('keeps its fields: bytes of values, duplicates and order', async () => {
     const client = await openRaw(pipeline.port)
     client.send(
       'GET /app HTTP/1.1\r\nHost: a\r\nX-Two: 1\r\nCookie: a=b\r\nX-Two: 2\r\nX-Name: caf\xe9\xff\r\nX-Empty:\r\n\r\n',
@@ -101,14 +101,14 @@ describe('a request', () => {
     assert.equal(seen().headers.host, `127.0.0.1:${upstream.port}`)
   })
 
-  it('with a known length goes on with that length', async () => {
+  it('with a known length keeps that length', async () => {
     await send(pipeline.port, { method: 'POST', path: '/app', body: 'hello', headers: { 'Content-Length': '5' } })
     assert.equal(seen().headers['content-length'], '5')
     assert.equal(seen().headers['transfer-encoding'], undefined)
     assert.equal(body.toString(), 'hello')
   })
 
-  it('in chunks goes on in chunks while its end is not in sight', async () => {
+  it('in chunks is sent in chunks while its length is unknown', async () => {
     const client = await openRaw(pipeline.port)
     client.send('POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n')
     await until(() => upstream.requests.length === 1, { what: 'the upstream has the request' })
@@ -120,7 +120,7 @@ describe('a request', () => {
     assert.equal(body.toString(), 'hello')
   })
 
-  it('loses its trailers, and the field that announces them: undici cannot send any', async () => {
+  it('loses its trailers and its Trailer field, because undici cannot send trailers', async () => {
     let trailers: readonly string[] = []
     upstream.handler = (request, response) => {
       void read(request).then(() => {
@@ -139,7 +139,7 @@ describe('a request', () => {
     assert.equal(seen().headers.trailer, undefined)
   })
 
-  it('with an empty body says so', async () => {
+  it('with an empty body says so in its header section', async () => {
     await send(pipeline.port, { method: 'POST', path: '/app', headers: { 'Content-Length': '0' } })
     assert.equal(seen().headers['content-length'], '0')
     await send(pipeline.port, { method: 'POST', path: '/app', body: '', headers: { 'Transfer-Encoding': 'chunked' } })
@@ -150,7 +150,7 @@ describe('a request', () => {
   })
 
   for (const method of ['GET', 'DELETE', 'OPTIONS', 'QUERY']) {
-    it(`keeps its body although it is a ${method}`, async () => {
+    it(`keeps its body even if it is a ${method}`, async () => {
       await send(pipeline.port, { method, path: '/app', body: 'hello', headers: { 'Content-Length': '5' } })
       assert.equal(body.toString(), 'hello')
     })
@@ -162,17 +162,17 @@ describe('a request', () => {
     assert.deepEqual(body, bytes)
   })
 
-  it('that asks for an upgrade is answered over HTTP/1.1, its body included, and is the last one of its connection', async () => {
+  it('that asks for an upgrade is answered over HTTP/1.1 and is the last one on its connection', async () => {
     const client = await openRaw(pipeline.port)
     const fields = 'Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n'
     client.send(`POST /app HTTP/1.1\r\n${fields}Content-Length: 5\r\n\r\nhello`)
-    // Node's parser drops what a packet has behind such a request: the next answer could be taken for that to a lost one.
-    assert.match(await client.closed(), /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*\r\n\r\nok$/)
+    // Node's parser drops the bytes that follow such a request: the next response could be taken for a lost one's.
+    assert.match(await client.closed(), /^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n\r\nok$/)
     assert.equal(body.toString(), 'hello')
     for (const name of ['upgrade', 'http2-settings']) assert.equal(seen().headers[name], undefined, name)
   })
 
-  it('waits its turn when every connection is taken, and is then served', async () => {
+  it('waits while all connections are in use, and is then served', async () => {
     const slow = await startRawUpstream((socket, count) => {
       setImmediate(() => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n${count}`))
     })
