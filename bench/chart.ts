@@ -1,10 +1,10 @@
 import type { Result } from './table.ts'
 
 const [WIDTH, LABEL_WIDTH, ROW_HEIGHT, MARGIN] = [760, 270, 26, 16]
-/** Readable on a white page and on a black one. */
+/** Colors that are readable on a white and on a black page. */
 const [TEXT, BAR, LINE] = ['#7d8590', '#2f81f7', '#7d8590']
 
-/** Bars of the medians, each with a line from the lowest to the highest launch; a dashed line where the forwarder is. */
+/** Bars of the medians, each with a line from the lowest to the highest launch; a dashed line marks the forwarder. */
 export function chart(results: readonly Result[]): string {
   const highest = Math.max(1, ...results.map(({ timesReference }) => timesReference.max))
   const space = WIDTH - LABEL_WIDTH - MARGIN - 50

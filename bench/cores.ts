@@ -1,19 +1,19 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-/** Where the measured process runs, and where everything else does: clients, upstream, OTLP sink and the bench itself. */
+/** The cores of the measured process and of everything else: clients, upstream, OTLP sink and the bench itself. */
 export interface Cores {
   readonly measured: number
   readonly others: number
 }
 
-/** @returns undefined with one core only or without `taskset`: then nothing is pinned, and the report says so */
+/** @returns undefined with a single core or without `taskset`: then nothing is pinned, and the report says so */
 export function findCores(): Cores | undefined {
   const allowed = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? ''
   const [measured, others] = listed(allowed)
   if (measured === undefined || others === undefined) return undefined
   try {
-    // The bench itself, all threads.
+    // Pins the bench itself, with all its threads.
     execFileSync('taskset', ['-a', '-p', '-c', String(others), String(process.pid)], { stdio: 'ignore' })
   } catch {
     return undefined
@@ -21,7 +21,7 @@ export function findCores(): Cores | undefined {
   return { measured, others }
 }
 
-/** `0-2,5` are 0, 1, 2 and 5. */
+/** Parses a list of cores: `0-2,5` is 0, 1, 2 and 5. */
 function listed(ranges: string): number[] {
   return ranges.split(',').flatMap(range => {
     const [first = NaN, last = first] = range.split('-').map(Number)

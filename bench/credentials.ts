@@ -8,7 +8,7 @@ export function apiKey(): { readonly key: string; readonly hash: string } {
   return { key, hash: `sha256:${createHash('sha256').update(key).digest('hex')}` }
 }
 
-/** A JWT that is good for a day, and the key set that proves it. */
+/** Creates a JWT that is valid for a day, and the key set that verifies it. */
 export function signedToken(): { readonly token: string; readonly jwks: string } {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const now = Math.floor(Date.now() / 1_000)

@@ -18,15 +18,15 @@ import {
 } from './subjects.ts'
 import { redisServer, type Tree } from './trees.ts'
 
-/** Rows that can be chosen on the command line. */
+/** A group of rows that can be chosen on the command line. */
 export interface Group {
   readonly title: string
   readonly batches: (tree: Tree, surroundings: Surroundings, peers: PeerOptions) => Promise<Batch[]> | Batch[]
 }
 
 /**
- * CPU per request. Not here yet, because the gateway cannot do it yet: HTTP/2, WebSocket messages, several workers
- * on several cores. Each is a batch of its own: its reference has to speak the same.
+ * Groups that measure CPU per request. Missing because the gateway does not support them yet: HTTP/2, WebSocket
+ * messages, several workers on several cores. Each needs its own batch, with a reference that uses the same protocol.
  */
 export const GROUPS: Readonly<Record<string, Group>> = {
   ladder: { title: 'CPU per request by how much telemetry', batches: ladder },
@@ -40,7 +40,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
 
 export const FULL_1 = exporting(0.01)
 
-/** The reference and, as a row, the same program in a process of its own: how far that row is from 1 is the error. */
+/** The reference, and the same program in a second process as a row: that row's distance from 1 is the error. */
 export function references(surroundings: Surroundings, env: Environment = {}): Pick<Batch, 'reference' | 'rows'> {
   return {
     reference: row('bare', 'Express + undici forwarder', forwarder('bare', surroundings, env)),
@@ -97,7 +97,7 @@ async function limits(tree: Tree, surroundings: Surroundings): Promise<Batch[]> 
   const { token, jwks } = signedToken()
   const jwksFile = join(folder, 'jwks.json')
   writeFileSync(jwksFile, jwks)
-  const limit = { limit: 1_000_000_000, window: '1h' } // counted, and never reached
+  const limit = { limit: 1_000_000_000, window: '1h' } // counted but never reached
   const route = (name: string, others: object = {}): object => ({
     name,
     match: { path: `/${name}` },
@@ -217,7 +217,7 @@ function tls(tree: Tree, surroundings: Surroundings): Batch[] {
   ]
 }
 
-/** Each gateway row of the batch is followed by the same one of the other tree. */
+/** Adds the same row of the other tree after each gateway row of the batch. */
 export function besideOld(batch: Batch, old: Batch): Batch {
   const rows = batch.rows.flatMap(row => {
     const twin = row.isGateway ? old.rows.find(({ name }) => name === row.name) : undefined
@@ -246,7 +246,10 @@ export function only(batch: Batch, names: readonly string[]): Batch {
   return { ...batch, rows: batch.rows.filter(({ name }) => names.includes(name)) }
 }
 
-/** The rows in parts of at most so many processes, each with the reference and the error row; pairs stay together. */
+/**
+ * Splits the rows into parts with at most this many processes, each with the reference and the error row; pairs stay
+ * together.
+ */
 export function inParts(batch: Batch, maxProcesses: number): Batch[] {
   const parts: Batch[] = []
   const [again, others] = [batch.rows.filter(isErrorRow), batch.rows.filter(row => !isErrorRow(row))]

@@ -7,43 +7,43 @@ import { interpolate, type Sample } from './statistics.ts'
 import { requestOf, type Batch, type Row } from './rows.ts'
 
 export interface Plan {
-  /** How often every process is started afresh. */
+  /** How often every process is restarted. */
   readonly launches: number
-  /** Of each launch. */
+  /** Rounds per launch. */
   readonly rounds: number
-  /** Answered before the first round, so that hot code is compiled. */
+  /** Requests before the first round, so that hot code is compiled. */
   readonly firstRequests: number
-  /** Answered at the beginning of each slice and not counted: connections, caches. */
+  /** Requests at the start of each slice that are not counted: connections, caches. */
   readonly warmUpRequests: number
   readonly sliceMs: number
 }
 
-/** What one row cost in one round. */
+/** The cost of one row in one round. */
 export interface Slice {
-  /** Divided by the reference at the same time. */
+  /** Relative to the reference at the same time. */
   readonly timesReference: number
   readonly cpuMicros: number
   readonly requestsPerSecond: number
-  /** Of the time in which it could have run, the part in which another program had its core. */
+  /** The fraction of the runnable time in which another program used the core. */
   readonly waitedShare: number
   readonly rssBytes: number
 }
 
-/** What one slice says before the reference is known. */
+/** The result of one slice before it is compared with the reference. */
 interface Reading extends Omit<Slice, 'timesReference'> {
-  /** Middle of the slice. */
+  /** Time of the slice's middle. */
   readonly at: number
 }
 
-/** The reference is driven again after so many slices. */
+/** The reference is measured again after this many slices. */
 const SLICES_BETWEEN_REFERENCES = 4
 const CHECK_MS = 10
-/** A load that needs longer for its warm-up is stuck. */
+/** Time limit of a warm-up; a load that takes longer is stuck. */
 const WARM_UP_TIMEOUT_MS = 120_000
 
 /**
- * Drives the rows of one launch one after the other, round by round, each round in another order, so that a disturbance of
- * the machine hits all rows alike. The reference is driven again and again between them.
+ * Measures the rows of one launch one after the other, round by round, each round in another order, so that
+ * disturbances of the machine affect all rows alike. The reference is measured repeatedly in between.
  *
  * @param running the batch's processes by name
  * @returns the slices of each row, one per round
@@ -60,7 +60,7 @@ export async function measureLaunch(
   }
   const first = Math.ceil(plan.firstRequests / (batch.effort ?? 1))
   const again = Math.ceil(plan.warmUpRequests / (batch.effort ?? 1))
-  // How long a process idles between its warm-up and its first slice changes what V8 keeps, so here the order changes too.
+  // How long a process idles between its warm-up and its first slice affects V8's memory, so this order varies too.
   for (const row of shuffled([batch.reference, ...batch.rows])) await drive(row, first, 1)
 
   const references: Sample[] = []
@@ -84,7 +84,7 @@ export async function measureLaunch(
   return slices
 }
 
-/** In another order each time, except that the old row of a pair stays beside the new one: just before or just after it. */
+/** Shuffles the rows, but keeps the old row of a pair next to the new one: just before or just after it. */
 function shuffledPairs(rows: readonly Row[]): Row[] {
   const newRows = rows.filter(row => row.oldOf === undefined)
   return shuffled(newRows).flatMap(row => shuffled([row, ...rows.filter(({ oldOf }) => oldOf === row.name)]))

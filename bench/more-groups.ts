@@ -13,7 +13,7 @@ import { gateway, type Surroundings } from './subjects.ts'
 import { markdownTable } from './table.ts'
 import type { Tree } from './trees.ts'
 
-/** What these groups need to run. */
+/** The resources that these groups need. */
 export interface Bench {
   readonly tree: Tree
   readonly surroundings: Surroundings
@@ -23,7 +23,7 @@ export interface Bench {
   readonly plan: Plan
 }
 
-/** Groups that measure something else than CPU per request; each prints a table of its own. */
+/** Groups that measure something other than CPU per request; each prints its own table. */
 export const MORE_GROUPS: Readonly<
   Record<string, { readonly title: string; readonly run: (bench: Bench) => Promise<string> }>
 > = {
@@ -37,7 +37,7 @@ export const MORE_GROUPS: Readonly<
 
 const PER_SECOND = 1_500
 const SECONDS = 15
-/** What the first second brings is not counted. */
+/** The first second is not counted. */
 const SETTLE_MS = 1_000
 /** Each route has about 20 series for one method and one status. */
 const SCRAPED_ROUTES = 600
@@ -46,7 +46,7 @@ const IDLE_MS = 3_000
 const UNDER_LOAD_MS = 5_000
 
 interface Run extends Latencies {
-  /** Undefined for what is not Node. */
+  /** Undefined for programs that are not Node. */
   readonly pause: number | undefined
 }
 
@@ -86,7 +86,7 @@ async function scrape({ tree, surroundings, cores, load, plan }: Bench): Promise
   for (let launch = 1; launch <= plan.launches; launch++) {
     const target = await startWarm(spec, '/service-0', { cores, load, plan })
     const url = `http://127.0.0.1:${target.opsPort}/metrics`
-    // So that all series are there before anything is compared.
+    // Creates all series before anything is compared.
     await openLoop(clients.program, target, names, 3)
     without.push(await openLoop(clients.program, target, names))
     const stop = new AbortController()
@@ -111,7 +111,7 @@ ${markdownTable([['', 'p50 ms', 'p99 ms', 'longest pause ms'], line('not scraped
 p99 while scraped ÷ without: ${times.median.toFixed(2)} (${times.min.toFixed(2)} to ${times.max.toFixed(2)})`
 }
 
-/** Until the signal; at most one scrape is under way. */
+/** Scrapes until the signal; at most one scrape is in flight. */
 async function scrapeAgainAndAgain(
   url: string,
   stop: AbortSignal,
@@ -157,7 +157,7 @@ async function startUp({ tree, surroundings, cores, load, plan }: Bench): Promis
   return `Start-up and memory\n\n${markdownTable([['', 'listening after ms', 'RSS MB idle', 'RSS MB under load'], ...lines])}`
 }
 
-/** Its code is compiled before anything is measured. */
+/** Starts a program and warms it up, so that its code is compiled before the measurement. */
 async function startWarm(
   spec: ProcessSpec,
   path: string,
@@ -181,7 +181,7 @@ async function openLoop(
     if (!program.hasChannel) return undefined
     return (await program.ask<{ milliseconds: number }>('longest pause', 'longest pause')).milliseconds
   }
-  // The answer is awaited below; without this, a failure in between would end the bench without its message.
+  // The answer is awaited below; without this handler, a failure in between would end the bench without its message.
   answer.catch(() => {})
   await wait(SETTLE_MS)
   await longestPause()

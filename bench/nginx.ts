@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessSpec } from './processes.ts'
 
-/** @param http the `http` block's own part; files stay in the folder */
+/** @param http content of the `http` block; all files stay in the folder */
 export function nginx(name: string, command: string, folder: string, port: number, http: string): ProcessSpec {
   mkdirSync(folder, { recursive: true })
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

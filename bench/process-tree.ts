@@ -1,18 +1,21 @@
 import { readFileSync, readdirSync } from 'node:fs'
 
-/** What a process and all processes below it use. */
+/** Resource usage of a process and all its descendants. */
 export interface Usage {
-  /** User and system time of all threads that are alive. */
+  /** User and system time of all live threads. */
   readonly cpuMicros: number
-  /** How long they were ready to run and did not, because another program had the core. */
+  /** How long they were runnable but waited, because another program used the core. */
   readonly waitedMicros: number
-  /** Resident memory; what processes share counts for each of them. */
+  /** Resident memory; shared pages count once per process. */
   readonly rssBytes: number
 }
 
 const PAGE_BYTES = 4096
 
-/** Reads Linux's `/proc`: `schedstat` counts nanoseconds, while `stat` counts hundredths of a second, too coarse for one slice. */
+/**
+ * Reads Linux's `/proc`: `schedstat` has nanoseconds, while `stat` has hundredths of a second, too coarse for one
+ * slice.
+ */
 export function treeUsage(pid: number): Usage {
   let [nanoseconds, waited, pages] = [0, 0, 0]
   for (const process of treeOf(pid)) {
@@ -39,7 +42,7 @@ function read(path: string): string {
   return ended(() => readFileSync(path, 'latin1').trim(), '')
 }
 
-/** A thread or a process may end between two reads. */
+/** Handles a thread or process that ends between two reads. */
 function ended<Value>(look: () => Value, otherwise: Value): Value {
   try {
     return look()

@@ -4,38 +4,38 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** A program to be started. */
+/** A program to start. */
 export interface ProcessSpec {
   readonly name: string
   /** Default: this Node. */
   readonly command?: string
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
-  /** Where a program listens that does not say so over a channel from Node to Node. */
+  /** The port of a program that cannot report it over a Node channel. */
   readonly port?: number
 }
 
 const STOP_TIMEOUT_MS = 10_000
-/** A process that does not answer for so long is stuck. */
+/** Time limit for an answer; a process that takes longer is stuck. */
 const ANSWER_TIMEOUT_MS = 15_000
 const PORT_CHECK_MS = 10
-/** All of our environment that a measured process sees: settings of the person who measures must not be measured. */
+/** The environment variables that measured processes inherit: the user's other settings must not affect the results. */
 const INHERITED = ['PATH', 'HOME', 'SYSTEMROOT', 'TMPDIR', 'TEMP', 'TMP']
 
 const running = new Set<Program>()
 
-/** A process that takes part in the measurement. Those that are Node end by themselves when their channel to the bench closes. */
+/** A process in the measurement. Node programs end by themselves when their channel to the bench closes. */
 export class Program {
   readonly name: string
-  /** Milliseconds from its start until it listened. */
+  /** Milliseconds from start to listening. */
   startUpMs = NaN
   readonly #child: ChildProcess
   readonly #complaints: string[] = []
 
-  /** @param core where it is pinned; undefined: nowhere */
+  /** @param core the core it is pinned to; undefined: not pinned */
   constructor({ name, command = process.execPath, args, env = {}, port }: ProcessSpec, core: number | undefined) {
     this.name = name
-    // taskset becomes the program, so the process id is the program's.
+    // taskset executes the program in the same process, so the process id is the program's.
     const pinned = core === undefined ? [command, ...args] : ['taskset', '-c', String(core), command, ...args]
     this.#child = spawn(pinned[0] as string, pinned.slice(1), {
       env: { ...inherited(), NODE_ENV: 'production', ...env },
@@ -53,7 +53,7 @@ export class Program {
     })
   }
 
-  /** True for Node programs: they can be asked. */
+  /** True for Node programs: they can answer questions. */
   get hasChannel(): boolean {
     return this.#child.connected
   }
@@ -63,9 +63,9 @@ export class Program {
   }
 
   /**
-   * Asks, and resolves with the next message of that kind.
+   * Sends a question and resolves with the next message of that kind.
    *
-   * @throws when the process ends instead, or does not answer in time; the message has what it wrote to standard error
+   * @throws if the process ends or does not answer in time; the message contains its standard error
    */
   async ask<Answer>(event: string, question?: object | string, timeoutMs = ANSWER_TIMEOUT_MS): Promise<Answer> {
     return new Promise((resolve, reject) => {
@@ -85,7 +85,7 @@ export class Program {
     })
   }
 
-  /** Waits until the port takes connections. */
+  /** Waits until the port accepts connections. */
   async listensOn(port: number): Promise<void> {
     const deadline = performance.now() + ANSWER_TIMEOUT_MS
     while (!(await takesConnections(port))) {
@@ -114,9 +114,9 @@ export class Program {
 export interface Listening {
   readonly program: Program
   readonly port: number
-  /** Of a gateway of ours: where `/metrics` is. */
+  /** The port of `/metrics`, for our gateway. */
   readonly opsPort: number | undefined
-  /** Every request it answered, warm-ups included. */
+  /** All requests it answered, including warm-ups. */
   answered: number
 }
 
@@ -133,10 +133,10 @@ export async function start(spec: ProcessSpec, core: number | undefined): Promis
   return { program, port: listening.port, opsPort: listening.opsPort, answered: 0 }
 }
 
-/** Arguments that make a Node program tell its longest pause; the gateway answers no such question by itself. */
+/** Node arguments that make a program report its longest pause; the gateway itself does not. */
 export const WATCH_LOOP = ['--require', join(import.meta.dirname, 'programs/watch-loop.cts')]
 
-/** One of the programs beside the measured ones. */
+/** One of the helper programs. */
 export function helper(name: string): ProcessSpec {
   return { name, args: [join(import.meta.dirname, `programs/${name}.ts`)] }
 }

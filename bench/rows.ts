@@ -1,40 +1,42 @@
 import type { ProcessSpec } from './processes.ts'
 import type { Target } from './programs/load.ts'
 
-/** One row of a table: a process, and what it is asked. */
+/** One row of a table: a process and the request sent to it. */
 export interface Row {
   readonly name: string
   readonly label: string
-  /** Rows of a batch may share a process; each is driven by itself all the same. */
+  /** Rows of a batch may share a process, but each is measured separately. */
   readonly process: ProcessSpec
-  /** What is different from the batch's request. */
+  /** Differences from the batch's request. */
   readonly request?: Partial<Request>
-  /** Run by a tree of this project, so `--against` measures it from another tree as well. */
+  /** Runs a tree of this project, so `--against` measures it from another tree too. */
   readonly isGateway: boolean
-  /** With `--against`: the name of the row that this one is the older version of. */
+  /** With `--against`: the name of the row whose older version this is. */
   readonly oldOf?: string
-  /** What the project has set itself. */
+  /** The project's goal for this row. */
   readonly goal?: string
 }
 
 export type Request = Omit<Target, 'port'>
 
-/** Rows that are measured together, against the same reference. */
+/** Rows that are measured together, with the same reference. */
 export interface Batch {
   readonly title: string
   readonly request?: Partial<Request>
-  /** How many times as heavy as a small request one of these is: the warm-up is shorter by it. */
+  /** Cost of a request relative to a small one: the warm-up has fewer requests by this factor. */
   readonly effort?: number
-  /** Every row is divided by it. It is one of the processes at work, not a row: `bare-again` shows the error. */
+  /**
+   * The row that all others are divided by. It runs as a process but has no table row: `bare-again` shows the error.
+   */
   readonly reference: Row
   /** The gateway row that a second column divides by. */
   readonly base?: string
   readonly rows: readonly Row[]
-  /** Programs that the rows need, such as Redis; they run where the upstream does. */
+  /** Programs that the rows need, such as Redis; they run on the upstream's cores. */
   readonly beside?: readonly ProcessSpec[]
 }
 
-/** Each process at work needs its share of the caches: with more of them, what is measured is the crowd. */
+/** Maximum processes at work: with more of them, competition for the caches dominates the results. */
 export const MAX_PROCESSES = 8
 
 /** A small answer over keep-alive connections. */

@@ -117,7 +117,7 @@ async function measureBatch(
     const running = new Map<string, Listening>()
     for (const spec of shuffled(processesOf(batch))) running.set(spec.name, await start(spec, cores?.measured))
     for (const [row, slices] of await measureLaunch(batch, running, load, plan)) measured.get(row)?.push(slices)
-    // The last batches of spans leave when the gateways end.
+    // The last batches of spans are exported when the gateways end.
     await Promise.all([...running.values()].map(async ({ program }) => program.stop()))
     for (const [name, listening] of running) answered.set(name, (answered.get(name) ?? 0) + listening.answered)
     report(`${batch.title}: launch ${launch} of ${plan.launches}${soFar(measured)}`)
@@ -138,7 +138,7 @@ async function spansOf(sink: Program): Promise<Readonly<Record<string, number>>>
   return (await sink.ask<{ spans: Record<string, number> }>('spans', 'spans')).spans
 }
 
-/** With `--against`, what the launches say up to now: whoever waits for a small difference sees when it is settled. */
+/** With `--against`: interim results of the launches so far, which show when a small difference is settled. */
 function soFar(measured: Measured): string {
   return [...measured]
     .filter(([row]) => row.oldOf !== undefined)
@@ -161,7 +161,7 @@ async function chosenBatches(tree: Tree, surroundings: Surroundings, old: Tree |
     const own = await make(tree, surroundings, peers)
     if (old === undefined) batches.push(...own)
     else {
-      // In a folder of its own: files of both trees have the same names.
+      // Uses a separate folder: files of both trees have the same names.
       const folder = join(surroundings.folder, 'old')
       mkdirSync(folder, { recursive: true })
       const olds = await make(old, { ...surroundings, folder }, { ...peers, sources: [] })
@@ -220,7 +220,7 @@ function wholeNumber(option: string, text: string | undefined): number | undefin
   return Number(text)
 }
 
-/** Without them the numbers mean little. */
+/** Prints the conditions of the measurement, which are needed to interpret the numbers. */
 function printConditions(plan: Plan, old: Tree | undefined): void {
   if (old) say(`new: this tree; old: ${old.title}`)
   const load = (loadavg()[0] ?? 0).toFixed(1)
@@ -230,7 +230,7 @@ function printConditions(plan: Plan, old: Tree | undefined): void {
   say(`${plan.launches} launches, each with ${plan.rounds} rounds of ${plan.sliceMs} ms`)
 }
 
-/** Standard output is for the result (with `--json`, for that alone), standard error for progress. */
+/** Standard output is for the result (with `--json`, only that), standard error for progress. */
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }

@@ -1,4 +1,4 @@
-/** Several measurements of the same thing: the middle one, and how far they lie apart. */
+/** Several measurements of the same thing: their median and range. */
 export interface Spread {
   readonly median: number
   readonly min: number
@@ -30,14 +30,14 @@ export function spreadOfLaunches(launches: readonly (readonly number[])[]): Spre
   return spread(only !== undefined && second === undefined ? only : launches.map(median))
 }
 
-/** A measurement of the reference, in the middle of its slice. */
+/** A measurement of the reference, at the middle of its slice. */
 export interface Sample {
   readonly at: number
   readonly value: number
 }
 
 /**
- * What the reference would have cost at this time: on the straight line between its measurement before and the one after.
+ * Estimates the cost of the reference at a time, by linear interpolation between the measurements before and after it.
  * Outside of all measurements: the nearest.
  *
  * @param samples in order of time
@@ -51,14 +51,14 @@ export function interpolate(samples: readonly Sample[], at: number): number {
   return before.value + ((after.value - before.value) * (at - before.at)) / (after.at - before.at)
 }
 
-/** A mean of ratios, and the range that holds the true one with a probability of 95 %. */
+/** A mean of ratios with its 95 % confidence interval. */
 export interface Interval {
   readonly mean: number
   readonly low: number
   readonly high: number
 }
 
-/** Of Student's distribution, 97.5 %, by degrees of freedom from 1. Beyond the last: 2. */
+/** Student's t, 97.5 % quantile, by degrees of freedom from 1. Beyond the last: 2. */
 const STUDENT = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13]
 
 /** Geometric mean of independent ratios, one per launch, with its 95 % confidence interval; undefined for fewer than two. */
@@ -71,7 +71,7 @@ export function meanRatio(ratios: readonly number[]): Interval | undefined {
   return { mean: Math.exp(mean), low: Math.exp(mean - margin), high: Math.exp(mean + margin) }
 }
 
-/** Each value by the one of the same launch and round. */
+/** Divides each value by the one of the same launch and round. */
 export function ratios(
   values: readonly (readonly number[])[],
   references: readonly (readonly number[])[],

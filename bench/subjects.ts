@@ -4,7 +4,7 @@ import type { ProcessSpec } from './processes.ts'
 import type { Row } from './rows.ts'
 import { gatewayArguments, type Tree } from './trees.ts'
 
-/** What the measured programs talk to. */
+/** The services that the measured programs use. */
 export interface Surroundings {
   /** For configuration files; removed at the end. */
   readonly folder: string
@@ -17,15 +17,15 @@ export type Environment = Readonly<Record<string, string>>
 export const TELEMETRY_OFF: Environment = { OTEL_SDK_DISABLED: 'true' }
 export const STOCK: Environment = { TELEMETRY_HTTP_INSTRUMENTATION: 'stock' }
 
-/** Keeps the gateway from refusing requests with 503 when other programs hold its core for a moment. */
+/** Keeps the gateway from refusing requests with 503 when other programs occupy its core for a moment. */
 const NEVER_OVERLOADED = { entrypoint: { overload: { maxEventLoopDelay: '10s' } } }
 
-/** Metrics wait to be scraped, and this part of the traces leaves over OTLP: what a gateway in production has. */
+/** Telemetry as in production: metrics for scraping, and this fraction of the traces exported over OTLP. */
 export function exporting(ratio: number): Environment {
   return { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: String(ratio) }
 }
 
-/** The forwarder that everything is compared with. */
+/** The reference forwarder. */
 export function forwarder(name: string, { upstreamUrl }: Surroundings, env: Environment = {}): ProcessSpec {
   const program = join(import.meta.dirname, 'programs/bare-forwarder.ts')
   return { name, args: [program], env: { BENCH_UPSTREAM: upstreamUrl, ...env } }

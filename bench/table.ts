@@ -2,20 +2,20 @@ import type { Slice } from './measure.ts'
 import type { Batch, Row } from './rows.ts'
 import { meanRatio, median, ratios, spread, spreadOfLaunches, type Interval, type Spread } from './statistics.ts'
 
-/** What is said about one row. */
+/** The result of one row. */
 export interface Result {
   readonly name: string
   readonly label: string
   readonly goal: string
   readonly cpuMicros: Spread
   readonly timesReference: Spread
-  /** Divided by the batch's base row. */
+  /** Relative to the batch's base row. */
   readonly timesBase: Spread | undefined
-  /** New tree by old tree, with `--against`. */
+  /** New tree relative to the old tree, with `--against`. */
   readonly timesOld: { readonly spread: Spread; readonly interval: Interval | undefined } | undefined
   readonly requestsPerSecond: number
   readonly rssBytes: number
-  /** That arrived over OTLP: what is dropped costs less than what is sent. Undefined for a process that sends none. */
+  /** Spans received over OTLP: dropped spans cost less than sent ones. Undefined for a process that sends none. */
   readonly spansPerRequest: number | undefined
 }
 
@@ -23,7 +23,7 @@ export type Measured = ReadonlyMap<Row, readonly (readonly Slice[])[]>
 
 const MB = 1024 * 1024
 
-/** @param spansPerRequest by process */
+/** @param spansPerRequest by process name */
 export function resultsOf(batch: Batch, measured: Measured, spansPerRequest: ReadonlyMap<string, number>): Result[] {
   const valuesOf = (name: string | undefined): readonly (readonly number[])[] | undefined => {
     const found = [...measured].find(([row]) => row.name === name)
@@ -51,13 +51,13 @@ export function resultsOf(batch: Batch, measured: Measured, spansPerRequest: Rea
   })
 }
 
-/** How busy other programs kept the core: the busier, the less a ratio says. */
+/** How much other programs used the core: the more, the less reliable the ratios. */
 export function sharedCore(measured: Measured): string {
   const share = median([...measured.values()].flat(2).map(({ waitedShare }) => waitedShare))
   return `Other programs had the core for ${(share * 100).toFixed(0)} % of the time in which a measured process could have run`
 }
 
-/** The rows as a Markdown table; `docs/performance.md` holds tables as they are printed. */
+/** Formats the rows as a Markdown table; `docs/performance.md` contains such tables. */
 export function costTable(batch: Batch, results: readonly Result[]): string {
   const hasOld = results.some(({ timesOld }) => timesOld !== undefined)
   const hasBase = results.some(({ timesBase }) => timesBase !== undefined)
@@ -102,7 +102,7 @@ export function formatInterval(interval: Interval | undefined): string {
   return interval ? `${interval.low.toFixed(3)} to ${interval.high.toFixed(3)}` : 'needs two launches'
 }
 
-/** @param lines the header first */
+/** @param lines the first line is the header */
 export function markdownTable(lines: readonly (readonly string[])[]): string {
   const used = (lines[0] ?? [])
     .map((_, column) => column)

@@ -27,15 +27,15 @@ interface GatewayCommand {
 }
 
 const require = createRequire(import.meta.url)
-/** In the cache folder; the ones that were built first are removed. */
+/** Maximum trees in the cache folder; the oldest builds are removed. */
 const MAX_TREES = 20
-/** Where trees have what starts the gateway; older ones had it elsewhere. */
+/** Paths of the module that starts the gateway; the second is that of older trees. */
 const COMMANDS = ['dist/src/process/gateway-command.js', 'dist/src/gateway-command.js']
 const ENTRY = 'dist/src/main.js'
 
 export const ROOT = resolve(import.meta.dirname, '..')
 
-/** This tree as it is built now, copied: it may be built again while it is measured. */
+/** Copies this tree's current build, so that it may be rebuilt during the measurement. */
 export function thisTree(folder: string): Tree {
   const copy = join(folder, 'this-tree')
   cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true })
@@ -45,9 +45,9 @@ export function thisTree(folder: string): Tree {
 }
 
 /**
- * Node's arguments for the gateway of a tree, as the tree itself has them: a change of V8's options is measured too.
+ * The Node arguments with which a tree starts its own gateway, so that changes of V8 options are measured too.
  *
- * @param more of Node's arguments
+ * @param more additional Node arguments
  */
 export function gatewayArguments({ folder }: Tree, more: readonly string[] = []): string[] {
   const path = COMMANDS.map(command => join(folder, command)).find(command => existsSync(command))
@@ -62,7 +62,7 @@ export function cacheFolder(): string {
   return join(binaries.defaultCacheFolder(), 'bench')
 }
 
-/** Redis as the stack finds it: on the PATH, or unpacked in the cache folder. It keeps nothing. */
+/** Redis as the stack finds it: on the PATH, or unpacked in the cache folder. Without persistence. */
 export async function redisServer(port: number): Promise<ProcessSpec> {
   const { findBinary } = ours('tools/stack/binaries.js') as {
     readonly findBinary: (name: string) => Promise<{ readonly path: string }>
@@ -72,23 +72,26 @@ export async function redisServer(port: number): Promise<ProcessSpec> {
   return { name: 'redis', command: path, args, port }
 }
 
-/** A module of this tree as it was built. */
+/** Loads a built module of this tree. */
 export function ours(path: string): unknown {
   return require(join(ROOT, 'dist', path))
 }
 
-/** @param wanted folder of a built tree, or a git reference, which is built in the user's cache folder unless it is there already */
+/**
+ * @param wanted folder of a built tree, or a git reference, which is built in the user's cache folder unless it is
+ * there
+ */
 export function findTree(wanted: string): Tree {
   if (existsSync(join(wanted, ENTRY))) return { title: wanted, folder: resolve(wanted) }
   const commit = git('rev-parse', '--verify', '--quiet', '--end-of-options', `${wanted}^{commit}`).toString().trim()
   const folder = join(cacheFolder(), 'trees', commit)
   if (!existsSync(folder)) build(commit, folder)
-  // Linked from a tree that is gone.
+  // The link may point to a tree that was removed.
   if (!existsSync(join(folder, 'node_modules'))) linkOurModules(folder)
   return { title: `${wanted} (${commit.slice(0, 8)})`, folder }
 }
 
-/** Builds in a draft beside it and renames that: what is in the cache is complete. */
+/** Builds in a draft folder and renames it, so that the cache only has complete trees. */
 function build(commit: string, folder: string): void {
   process.stderr.write(`building ${commit.slice(0, 8)}\n`)
   mkdirSync(dirname(folder), { recursive: true })

@@ -6,7 +6,7 @@ import { onPath } from './on-path.ts'
 import { helper, type ProcessSpec } from './processes.ts'
 import { ANSWER, LARGE_ANSWERS } from './programs/answers.ts'
 
-/** What the measured programs forward to: nginx where it is installed, else a small Node program that answers the same. */
+/** The upstream of the measured programs: nginx if installed, otherwise a small Node program with the same answers. */
 export async function upstreamProgram(folder: string): Promise<ProcessSpec> {
   const command = onPath('nginx')
   if (command === undefined) return helper('upstream')

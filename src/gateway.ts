@@ -54,38 +54,41 @@ export interface GatewayOptions {
   readonly scrape: RequestListener
   readonly mayScrape: (request: IncomingMessage) => boolean
   readonly isDraining: () => boolean
-  /** Those that routes may have; the registry's and those of the file unless a test brings its own. */
+  /** Policies that routes may use. Default: those of the registry and of the file; tests pass their own. */
   readonly policies?: readonly RegistryEntry[]
 }
 
 export interface Gateway {
   readonly handle: RequestListener
-  /** What the server that calls `handle` is to make its requests and responses with. */
+  /** Request and response classes for the server that calls `handle`. */
   readonly messages: MessageClasses
-  /** The same for HTTP/2. */
+  /** Handler and message classes for HTTP/2. */
   readonly http2: Pick<Http2Options, 'handle' | 'messages' | 'isDraining'>
-  /** Ends the handling of a request whose body turned out to be unacceptable. */
+  /** Ends an exchange whose request body turned out to be malformed or too slow. */
   readonly failRequest: (response: ServerResponse, reason: Reason) => void
-  /** Ends the handling of everything that is still in flight: the process cannot wait for it any longer. */
+  /** Aborts all exchanges in flight: the time to drain is over. */
   readonly abortAll: () => void
-  /** Who runs into the limits, policy by policy. */
+  /** Clients that exceed rate limits, per policy. */
   readonly offenders: () => PolicyOffenders[]
-  /** How the targets of each upstream are. */
+  /** State of each upstream and its targets. */
   readonly upstreams: () => UpstreamState[]
-  /** Requests under way. */
+  /** Number of exchanges in flight. */
   readonly inFlight: () => number
   /**
-   * Serves by another file from the next request on; those under way go on by the one they began with. What is the same in
-   * both stays: pools, health, counts.
+   * Makes another configuration the active one. New requests use it; exchanges in flight finish with the configuration they
+   * started with. Resources that both have in common are kept: pools, health, counts.
    *
-   * @throws when it cannot be made; nothing has changed then
+   * @throws when the snapshot cannot be built; the active configuration stays
    */
   readonly reload: (config: GatewayConfig) => void
-  /** Nothing is in flight any more, or it is cut off. */
+  /** Closes all resources. Call it when no exchange is in flight, or after `abortAll`. */
   close(): Promise<void>
 }
 
-/** The pipeline: client → entrypoint → route → admission → upstream. Express is the shell, stages are plain functions. */
+/**
+ * Creates the request pipeline: client → entrypoint → route → policies → upstream. Express is the outer shell; stages are
+ * plain functions.
+ */
 export function createGateway(options: GatewayOptions): Gateway {
   const build = (config: GatewayConfig, previous: Snapshot | undefined): Snapshot => {
     const policies = options.policies ?? policiesOf(config)
@@ -102,7 +105,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const active: Active = { snapshot: build(options.config, undefined) }
 
   const app = createApp(options)
-  // One of its own: Express sets the prototypes of its messages on each that it is given.
+  // HTTP/2 has its own app: Express sets the prototypes of the app's messages on every message it handles.
   const http2App = createApp(options)
   const inFlight = new InFlight()
   const retired = new RetiredResources(() => inFlight.all())
@@ -120,7 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     failRequest: (response, reason) => {
       const exchange = exchangeOf(response)
       if (exchange) handleError(exchange, new GatewayError(reason))
-      // A scrape whose body nobody wanted: there is nothing to be told of it.
+      // A scrape with a body: it has no exchange to fail.
       else response.destroy()
     },
     offenders: () => active.snapshot.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
@@ -140,15 +143,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 }
 
-/** Express is the shell around the pipeline. */
+/** Creates the Express app around the pipeline. */
 function createApp(options: GatewayOptions): Express {
   const app = express()
-  app.disable('x-powered-by') // says what we are made of, to whoever asks
+  app.disable('x-powered-by') // would disclose the framework to every client
   app.enable('case sensitive routing')
   app.enable('strict routing')
   app.set('query parser', false)
 
-  app.use(proxy(options)) // first, for nearly everything is for it
+  app.use(proxy(options)) // first: nearly every request is proxied
   app.get('/', about(options))
   app.get('/metrics', refuseScrape)
   app.all(['/', '/metrics'], refuseMethod)
@@ -156,12 +159,12 @@ function createApp(options: GatewayOptions): Express {
   return app
 }
 
-/** The one field that a reload changes. Read once by each request, at its start. */
+/** Holds the active snapshot, the only field that a reload changes. Each request reads it once, at its start. */
 interface Active {
   snapshot: Snapshot
 }
 
-/** What a request of this route passes: its policies in the order of the registry, and what answers it. */
+/** Stages of a route: its policies in the order of the registry, then the handler that answers. */
 function stagesOf(
   route: Route,
   { config, upstream, entrypoint, consumers, files }: RouteResources,
@@ -192,7 +195,7 @@ function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: Gate
   return { ...parts, replicas, redis, log, onAuthenticated: exchange => observer.authenticated(exchange) }
 }
 
-/** What every request passes before it is routed, and what a request of the gateway's own page passes. */
+/** Stages that every request passes before routing, and the stages of the gateway's own page. */
 function entrypointStagesOf(
   entrypoint: EntrypointConfig,
   parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate'>,
@@ -208,7 +211,7 @@ function entrypointStagesOf(
   }
 }
 
-/** Whose scrape of this port is answered: access lists of the entrypoint hold for it as for every other request. */
+/** Returns the check for scrapes on this port. The entrypoint's access lists apply to them as to every other request. */
 function mayScrapeOf(
   { access, metrics }: EntrypointConfig,
   mayScrape: GatewayOptions['mayScrape'],
@@ -220,8 +223,8 @@ function mayScrapeOf(
 }
 
 /**
- * Before Express and everything else: a scrape is answered, what is too much turned away; everything else gets its trace and
- * becomes an exchange.
+ * Creates the first handler, before Express: answers scrapes, sheds load, and turns every other request into an exchange
+ * with its trace.
  */
 function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
   const { observer, scrape } = options
@@ -246,22 +249,22 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
         closesConnection: options.isDraining(),
       })
     }
-    // The context is not made the active one: Node would carry it through every callback of both connections, although few
-    // of them need it. Who does finds it in the exchange.
+    // The trace context is not made active: Node would carry it through every callback of both connections, although few
+    // need it. Code that needs it reads it from the exchange.
     const begun = observer.begin(request, snapshot.continuesTrace)
     const { exchange, refusal } = receive(request, response, begun, snapshot, receiveOptions)
     inFlight.add(exchange)
     ;(response as Response).locals = { exchange, snapshot }
     if (refusal) return handleError(exchange, refusal)
-    // Express and the routes go by one path, or `//metrics` would not be `/metrics`, and no URL is left that Express
-    // cannot parse and would answer in its own words.
+    // Express gets the normalised path that the routes match. Otherwise `//metrics` would not be `/metrics`, and Express
+    // would answer URLs that it cannot parse with its own error page.
     request.url = exchange.path + exchange.query
     if (snapshot.arrivalStages.length === 0) return app(request, response)
     void arrive(exchange, snapshot.arrivalStages, app)
   }
 }
 
-/** Runs the policies under `entrypoint`; most files have none. */
+/** Runs the policies under `entrypoint`; most configurations have none. */
 async function arrive(exchange: Exchange, stages: readonly Stage[], next: RequestListener): Promise<void> {
   try {
     if ((await runStages(stages, exchange, 0)) !== ANSWERED) next(exchange.request, exchange.response)
@@ -274,22 +277,22 @@ function isScrape({ method, url }: IncomingMessage): boolean {
   return (method === 'GET' || method === 'HEAD') && (url === '/metrics' || url?.startsWith('/metrics?') === true)
 }
 
-/** Whether a route takes what would otherwise be a scrape. */
+/** Returns whether a route matches `/metrics`, so that the request is not a scrape. */
 function takesScrape({ table, mayTakeMetrics }: Snapshot, request: IncomingMessage): boolean {
   if (!mayTakeMetrics) return false
   const host = hostNameOf(request.headers.host)
-  // A Host that is malformed is refused as every other one.
+  // A malformed Host is refused later, as for every other request.
   if (host === undefined) return true
   const route = table.match(request.method ?? 'GET', host, '/metrics', request)
   return route !== undefined && !(route instanceof MethodNotAllowed)
 }
 
-/** Undefined for a scrape, and for what was turned away before it became an exchange. */
+/** Returns the exchange of a response; undefined for a scrape and for a request that was rejected early. */
 function exchangeOf(response: ServerResponse): Exchange | undefined {
   return (response as Partial<Response>).locals?.['exchange'] as Exchange | undefined
 }
 
-/** Of a request that has come as far as Express. */
+/** Returns the exchange of a request that has reached Express. */
 function routedExchange(response: Response): Exchange {
   return response.locals['exchange'] as Exchange
 }
@@ -321,14 +324,14 @@ function proxy({ observer }: GatewayOptions): RequestHandler {
   }
 }
 
-/** As the entrypoint refuses it where no route takes `%2F` at all. */
+/** Refuses `%2F`, in the same way as the entrypoint does where no route allows it. */
 function refuseEncodedSlash(exchange: Exchange): never {
   exchange.isMalformed = true
   takeNoMore(exchange.request.socket)
   throw new GatewayError('bad_request', { cause: new Error('ambiguous path') })
 }
 
-/** The gateway's own page and exposition are for GET and HEAD, beside what routes allow there. */
+/** Refuses the method. Allowed on the gateway's own paths: GET, HEAD and the methods of routes there. */
 function refuseMethodOf({ path, request }: Exchange, { allowed }: MethodNotAllowed, next: () => void): void {
   const isOwn = OWN_PATHS.includes(path)
   if (isOwn && (request.method === 'GET' || request.method === 'HEAD')) return next()
@@ -336,19 +339,21 @@ function refuseMethodOf({ path, request }: Exchange, { allowed }: MethodNotAllow
   throw new GatewayError('method_not_allowed', { headers: ['Allow', [...methods].join(', ')] })
 }
 
-/** What the gateway as such can do (RFC 9110 §9.3.7): of no route, and forwarded to no upstream. */
+/**
+ * Answers `OPTIONS *` with the methods of the gateway as a whole (RFC 9110 §9.3.7); it is not forwarded to an upstream.
+ */
 function answerOptions(exchange: Exchange, { ownStages }: Snapshot): void {
   for (const stage of ownStages) void stage(exchange) // none of them waits
   sendLocalReply(exchange, { status: 204, fields: ['Allow', ALLOWED_METHODS], body: undefined })
 }
 
-/** The route of the request that a browser asks about. */
+/** Finds the route of the request that a CORS preflight announces. */
 function preflightedRoute(table: Snapshot['table'], { request, host, path }: Exchange): StagedRoute | undefined {
   const route = table.match(request.headers['access-control-request-method'] as string, host, path, request)
   return route instanceof MethodNotAllowed ? undefined : route
 }
 
-/** Without a promise where no stage waits: most requests pass here a million times. */
+/** Runs stages in order. Returns a promise only if a stage waits: this is on the hot path. */
 function runStages(stages: readonly Stage[], exchange: Exchange, from: number): ReturnType<Stage> {
   for (let i = from; i < stages.length; i++) {
     const result = (stages[i] as Stage)(exchange)
@@ -358,7 +363,7 @@ function runStages(stages: readonly Stage[], exchange: Exchange, from: number): 
   }
 }
 
-/** The gateway's own page: a route without an upstream. */
+/** Route of the gateway's own page; it has no upstream. */
 const ABOUT: Route = toRoute({
   name: 'about',
   match: { path: '/', exact: true, host: undefined, methods: undefined, headers: [] },
@@ -378,7 +383,7 @@ function about({ observer }: GatewayOptions): RequestHandler {
     for (let i = 0; i < fields.length; i += 2) response.setHeader(fields[i] as string, fields[i + 1] as string)
     response.json({
       name: 'myesi-gateway',
-      // Which defects a version has is public; which version this is need not be.
+      // Only clients in this network see the version: the known defects of each version are public.
       ...(isNear(exchange.request) && { version: VERSION }),
       description: 'OpenTelemetry-first API gateway',
       status: 'ok',
@@ -395,7 +400,7 @@ const refuseMethod: RequestHandler = function refuseMethod() {
   throw new GatewayError('method_not_allowed', { headers: ['Allow', 'GET, HEAD'] })
 }
 
-// Express knows an error handler by its four parameters.
+// Express recognises an error handler by its four parameters.
 const fail: ErrorRequestHandler = function fail(error, _request, response, _next) {
   handleError(routedExchange(response), error)
 }

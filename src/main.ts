@@ -44,11 +44,11 @@ import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './process/version'
 
-/** What the files hold is read again without being asked; which files, and whether there are any, is Node's to know at the start. */
+/** Certificate files are re-read while the process runs; other changes of TLS need a new listener. */
 const TLS_NEEDS_RESTART = 'entrypoint.tls has changed: that takes effect with a restart'
 const HANDSHAKE_NEEDS_RESTART =
   'entrypoint.headersTimeout has changed: for TLS handshakes that takes effect with a restart'
-/** How long a Redis that is there may take to be reached, so that the first requests are already counted in it. */
+/** Time that the start waits for Redis, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
 
 const USAGE = `node --require ./dist/otel/sdk/register.js dist/src/main.js
@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     mayScrape: mayReadMetrics,
     isDraining: () => draining,
   })
-  // Now that the limiters have said what they need of it.
+  // After the limiters have registered their scripts.
   await redis?.settle(REDIS_SETTLE_MS)
   log.info(
     { event: 'startup', file: settings.configFile, routes: config.routes.length, upstreams: config.upstreams.length },
@@ -167,7 +167,7 @@ async function main(): Promise<void> {
     : undefined
 
   let watchedPolicies: WatchedFile[] = []
-  /** Those that the file in force has loaded. */
+  /** Watches the policy modules of the active configuration. */
   function watchPolicies(next: GatewayConfig): void {
     for (const file of watchedPolicies) file.stop()
     if (!settings.configWatch) return
@@ -179,7 +179,7 @@ async function main(): Promise<void> {
 
   const stop = (signal: string): void => {
     if (draining) {
-      // Asked twice: whoever asks does not want to wait.
+      // A second signal ends the process without draining.
       log.warn({ event: 'shutdown', signal }, 'stopped at once after a second signal')
       return void flush().then(() => process.exit(1))
     }
@@ -187,7 +187,7 @@ async function main(): Promise<void> {
     watched?.stop()
     for (const file of watchedPolicies) file.stop()
     configuration.close()
-    // Whoever presses Ctrl-C waits; nobody sends that one requests.
+    // No delay after Ctrl-C: a gateway in a terminal has no load balancer that must notice first.
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
     log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
@@ -196,14 +196,14 @@ async function main(): Promise<void> {
       .then(() => process.exit(0))
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
-  // On Windows it is no signal of anybody's: the console window was closed.
+  // On Windows, SIGHUP means that the console window was closed.
   process.on('SIGHUP', signal => {
     if (process.platform === 'win32') return stop(signal)
     void configuration.reload(signal).then(sha256 => watched?.know(sha256))
   })
-  // Under npx, whose shell ends at SIGTERM and tells nobody. A parent with a channel is noticed below.
+  // Under npx, the shell ends at SIGTERM without passing it on. A parent with an IPC channel is handled below.
   if (process.send === undefined) onNpmExit(() => stop('npm exit'))
-  // Started by another process that is gone: nobody is left to stop this one.
+  // The parent process is gone and cannot stop this one any more.
   process.once('disconnect', () => stop('disconnect'))
 
   log.info(
@@ -220,7 +220,7 @@ async function main(): Promise<void> {
   process.send?.({ event: 'listening', port, opsPort })
 }
 
-/** Everything that is wrong with settings, file and telemetry variables is said at once, before anything listens. */
+/** Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening. */
 async function readConfiguration(): Promise<{ settings: Settings; config: GatewayConfig; written: unknown }> {
   const env = processEnv()
   const { settings, problems: settingProblems } = readSettings(env)
@@ -237,13 +237,13 @@ async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
   return { ...read, problems: [...read.problems, ...stockProblems(read.config)] }
 }
 
-/** The stock instrumentation continues every trace before anybody is asked. */
+/** Problems of a configuration that the stock HTTP instrumentation cannot honour: it continues every caller's trace. */
 function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
   if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
   return [...stockTraceProblems(config), ...stockHttp2Problems(config), ...stockSloProblems(config)]
 }
 
-/** The stock instrumentation makes its histogram before the file is read. */
+/** Problems with latency objectives: the stock instrumentation creates its histogram before the file is read. */
 function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
   const missing = latencyThresholds(objectivesIn(config)).filter(threshold => !DURATION_BUCKETS_S.includes(threshold))
   if (missing.length === 0) return []
@@ -253,7 +253,7 @@ function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
 }
 
-/** The stock instrumentation sees HTTP/1.1 only, so that only that is spoken. */
+/** Problems with HTTP/2: the stock instrumentation sees HTTP/1.1 only, so the gateway serves only HTTP/1.1 with it. */
 function stockHttp2Problems({ entrypoint }: GatewayConfig): ConfigProblem[] {
   if (!entrypoint.http2.cleartext) return []
   const problem = '"stock" does not see HTTP/2, so that entrypoint.http2.cleartext has no effect'
@@ -266,7 +266,7 @@ function stockTraceProblems(config: GatewayConfig): ConfigProblem[] {
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own, or entrypoint.traceContext: all' }]
 }
 
-/** One sentence for each change that the listener and the metrics, as they were made, cannot follow. */
+/** Returns one sentence for each change that takes effect only after a restart. */
 function needingRestart(from: GatewayConfig, to: GatewayConfig): string[] {
   const [made, next] = [from.entrypoint, to.entrypoint]
   const sentences: string[] = []
@@ -283,7 +283,7 @@ function boundariesNeedRestart(thresholdsS: readonly number[]): string {
   return `slo has new latency thresholds (${texts.join(', ')}): the duration is counted by them after a restart`
 }
 
-/** Who says what of requests and calls. */
+/** Chooses the telemetry of requests and upstream calls. */
 function requestTelemetry(config: GatewayConfig): Pick<Observed, 'serverTelemetry' | 'clientTelemetry'> {
   if (!telemetry.enabled) {
     return { serverTelemetry: new SilentServerTelemetry(), clientTelemetry: new SilentClientTelemetry() }
@@ -331,7 +331,7 @@ function connectRedis(settings: Settings, log: ProcessLog['log']): RedisConnecti
   return redis
 }
 
-/** Names that the ops port may be asked by, beside those that no other site can have. */
+/** Host names that the ops port accepts, besides addresses and one-label names. */
 function opsHosts({ opsPublicUrl, opsAllowedHosts }: Settings): string[] {
   return [...opsAllowedHosts, ...(opsPublicUrl === undefined ? [] : [new URL(opsPublicUrl).hostname])]
 }

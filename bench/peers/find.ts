@@ -6,7 +6,7 @@ import { npmPeers } from './npm.ts'
 import type { FindPeer } from './peer.ts'
 import { pypiPeers } from './pypi.ts'
 
-/** By where they come from. */
+/** Functions that find peers, by source. */
 const SOURCES = { debian: debianPeers, npm: npmPeers, pypi: pypiPeers, go: goPeers } satisfies Record<
   string,
   Readonly<Record<string, FindPeer>>
@@ -18,16 +18,18 @@ export function isSource(name: string): name is Source {
   return name in SOURCES
 }
 
-/** Traefik and Caddy are built with Go, which takes many minutes: only when asked for. */
+/**
+ * Sources used by default. Traefik and Caddy are built with Go, which takes many minutes, so they must be requested.
+ */
 export const USUAL_SOURCES: readonly Source[] = ['debian', 'npm', 'pypi']
 
 export interface PeerOptions {
-  /** Undefined: the group's own choice. */
+  /** Undefined: the group's default. */
   readonly sources: readonly Source[] | undefined
   readonly skip: (reason: string) => void
 }
 
-/** What is there or can be installed; the reason for each of the others is given to `skip`. */
+/** Finds the peers that are installed or can be; for each of the others, `skip` gets the reason. */
 export async function findPeers(
   surroundings: Surroundings,
   { sources = USUAL_SOURCES, skip }: PeerOptions,

@@ -8,7 +8,7 @@ import type { FindPeer } from './peer.ts'
 
 export const goPeers = { Traefik: findTraefik, Caddy: findCaddy } satisfies Record<string, FindPeer>
 
-/** What `tools/stack/module-build.ts` takes. */
+/** The parameter type of `tools/stack/module-build.ts`. */
 interface GoModule {
   readonly title: string
   readonly name: string
@@ -27,7 +27,7 @@ function goModule(title: string, path: string, version: string): GoModule {
 
 const TRAEFIK = goModule('Traefik', 'github.com/traefik/traefik/v3', '3.7.13')
 const CADDY = goModule('Caddy', 'github.com/caddyserver/caddy/v2', '2.11.9')
-/** It is pinned to one core, and would otherwise start threads for all of them. */
+/** Limits Go to one thread: the process is pinned to one core but would start threads for all. */
 const ONE_CORE: Environment = { GOMAXPROCS: '1' }
 
 async function findTraefik({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer>[0]): ReturnType<FindPeer> {
@@ -115,7 +115,7 @@ async function findCaddy({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer>[
   }
 }
 
-/** As Prometheus is built for the local stack, into the bench's cache folder. */
+/** Builds a module like Prometheus for the local stack, into the bench's cache folder. */
 async function built(module: GoModule): Promise<string> {
   const { findGo } = ours('tools/stack/go-build.js') as { readonly findGo: () => Promise<string | undefined> }
   const { buildModule, moduleFolder } = ours('tools/stack/module-build.js') as {

@@ -24,7 +24,7 @@ function fromNpm(name: string, label: string): FindPeer {
       args: [...preload, join(BENCH, 'programs/npm-peer.ts'), name.replace('-observed', '')],
       env: { ...env, ...more },
     })
-    // What a team would do: none of the three brings telemetry.
+    // Telemetry as a team would add it: none of the three includes any.
     const register = join(ROOT, 'node_modules/@opentelemetry/auto-instrumentations-node/dist/register.cjs')
     const stock = {
       ...exporting(0.01),
@@ -44,7 +44,7 @@ function fromNpm(name: string, label: string): FindPeer {
   }
 }
 
-/** The dependencies of `bench/package.json`, in the user's cache folder. */
+/** Installs the dependencies of `bench/package.json` in the user's cache folder. */
 function installedPackages(): string {
   const lock = createHash('sha256')
     .update(readFileSync(join(BENCH, 'package-lock.json')))

@@ -1,7 +1,10 @@
 import type { Row } from '../rows.ts'
 import type { Surroundings } from '../subjects.ts'
 
-/** Another gateway: as small as it gets, and with its own metrics, JSON access log and 1 % of its traces as far as it has them. */
+/**
+ * Another gateway in its minimal configuration, with its own metrics, JSON access log and 1 % of its traces as far as
+ * supported.
+ */
 export interface Peer {
   readonly plain: Row
   readonly observed?: Row

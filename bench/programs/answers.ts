@@ -1,4 +1,4 @@
-/** What the upstream answers, whichever program it is. */
+/** The answer of the upstream, whichever program it is. */
 export const ANSWER = JSON.stringify({
   id: 'ord_7h2k9',
   status: 'shipped',
@@ -11,5 +11,5 @@ export const ANSWER = JSON.stringify({
   createdAt: '2026-01-01T00:00:00Z',
 })
 
-/** Bytes by path; every other path gets `ANSWER`. */
+/** Body sizes by path; every other path returns `ANSWER`. */
 export const LARGE_ANSWERS: Readonly<Record<string, number>> = { '/100k': 100 * 1024, '/1m': 1024 * 1024 }

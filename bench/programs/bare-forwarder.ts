@@ -6,8 +6,8 @@ import { Pool, type Dispatcher } from 'undici'
 import { listen } from './listen.ts'
 
 /**
- * What everything is compared with: a forwarder as one would write it in an hour, on the same Express and undici, with
- * nothing a gateway is for. It drops connection headers, adds `X-Forwarded-*`, streams both ways and answers 502.
+ * The reference: a minimal forwarder on the same Express and undici, without any gateway features. It drops connection
+ * headers, adds `X-Forwarded-*`, streams both ways and answers 502.
  */
 const CONNECTION_HEADERS = new Set([
   'connection',

@@ -2,21 +2,21 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 /**
- * The clients: keep-alive connections, each with its next request as soon as the last was answered. On bare sockets with
- * one prepared request, so that the measured program is the bottleneck and not this one.
+ * The load: keep-alive connections, each sending its next request as soon as the last one was answered. Uses raw
+ * sockets and one prepared request, so that the measured program is the bottleneck and not this one.
  */
 export interface Target {
   readonly port: number
   readonly path: string
   readonly connections: number
   readonly isTls: boolean
-  /** Beside those of a browser. */
+  /** Added to the headers of a browser. */
   readonly headers: Readonly<Record<string, string>>
-  /** Sent with POST; 0: a GET. */
+  /** Size of a POST body; 0: a GET. */
   readonly bodyBytes: number
 }
 
-/** What the parent may say. */
+/** Commands of the parent. */
 export type Command = { readonly start: Target } | 'count' | 'stop'
 
 export interface LoadState {
@@ -34,7 +34,7 @@ process.send?.({ event: 'listening', port: 0 }) // for commands
 
 async function obey(command: Command): Promise<void> {
   if (command === 'stop') {
-    // With the last answers, or each slice would end with a burst of clients that go away.
+    // Waits for the last answers; otherwise each slice would end with a burst of closed connections.
     await Promise.all(clients.map(async client => client.finish()))
   } else if (command !== 'count') {
     answered = 0
@@ -46,7 +46,7 @@ async function obey(command: Command): Promise<void> {
   process.send?.({ event: 'load', answered, failure })
 }
 
-/** The headers that a browser's fetch sends. */
+/** The request with the headers that a browser's fetch sends. */
 function requestBytes({ port, path, headers, bodyBytes }: Target): Buffer {
   const lines = [
     `${bodyBytes > 0 ? 'POST' : 'GET'} ${path} HTTP/1.1`,
@@ -65,9 +65,9 @@ function requestBytes({ port, path, headers, bodyBytes }: Target): Buffer {
 class Client {
   readonly #socket: Socket
   readonly #request: Buffer
-  /** The start of a header section whose end has not arrived yet. */
+  /** The beginning of an incomplete header section. */
   #head: Buffer = Buffer.alloc(0)
-  /** Of the body that is arriving; undefined between two answers. */
+  /** Bytes still to come of the current body; undefined between two answers. */
   #missing: number | undefined
   #isLast = false
   readonly #closed: Promise<void>
@@ -88,7 +88,7 @@ class Client {
     })
   }
 
-  /** Waits for the answer that is on its way, and asks for no more. */
+  /** Waits for the current answer and sends no further request. */
   async finish(): Promise<void> {
     this.#isLast = true
     await this.#closed
@@ -107,7 +107,7 @@ class Client {
       const text = this.#head.toString('latin1', 0, end + 2)
       const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(text)?.[1]
       if (!text.startsWith('HTTP/1.1 200 ') || length === undefined) {
-        // One bad answer makes the whole measurement worthless: the parent hears of it and ends it.
+        // One bad answer invalidates the whole measurement: it is reported to the parent, which ends the bench.
         failure ??= text
         this.#socket.destroy()
         return

@@ -3,7 +3,10 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { listen } from './listen.ts'
 
-/** A gateway from npm, as its own documentation begins: which one is the argument, where it is installed a variable. */
+/**
+ * Runs a gateway from npm, set up as in its own documentation. The argument names it; a variable has its install
+ * folder.
+ */
 const require = createRequire(`${process.env['BENCH_PEERS']}/`)
 const target = process.env['BENCH_UPSTREAM'] ?? ''
 
@@ -24,7 +27,7 @@ const peers: Readonly<Record<string, () => Promise<void>>> = {
     }
     const { Agent } = await import('node:http')
     const app = express()
-    // Without an agent of its own it opens a connection for each request.
+    // Without an agent it would open a connection per request.
     app.use(createProxyMiddleware({ target, xfwd: true, agent: new Agent({ keepAlive: true, maxSockets: 128 }) }))
     listen(createServer(app))
   },

@@ -3,12 +3,12 @@ import { Worker, isMainThread, parentPort } from 'node:worker_threads'
 import { percentile } from '../statistics.ts'
 
 /**
- * Clients that ask at a fixed rate, however slow the answers are. Latency counts from the time when a request was due, not
- * from when it could be sent: an answer that takes long delays no request, so none is left out (coordinated omission).
+ * Clients that send at a fixed rate, however slow the answers are. Latency counts from the time when a request was due,
+ * not from when it was sent: slow answers delay no request, so none is left out (coordinated omission).
  */
 export interface OpenLoop {
   readonly port: number
-  /** Asked in turn. */
+  /** Requested in turn. */
   readonly paths: readonly string[]
   readonly perSecond: number
   readonly connections: number
@@ -19,17 +19,17 @@ export interface Latencies {
   readonly p50: number
   readonly p99: number
   readonly p999: number
-  /** How late the clients themselves sent, p99: the error of the others. */
+  /** How late the clients themselves sent, p99: the error of the latencies. */
   readonly lateness: number
   readonly requests: number
   readonly failure?: string
 }
 
-/** The first second is for connections and for what the change of load brings. */
+/** The first second is not counted: connections and the change of load. */
 const IGNORED_MS = 1_000
-/** Requests that may wait for a connection; beyond it the program is far from keeping up. */
+/** Maximum requests waiting for a connection; beyond it the program cannot keep up. */
 const MAX_WAITING = 50_000
-/** The last answers get five seconds. */
+/** The last answers may take five seconds. */
 const LAST_ANSWER_CHECKS = 1_000
 const LAST_ANSWER_CHECK_MS = 5
 
@@ -41,7 +41,7 @@ if (isMainThread) {
   process.send?.({ event: 'listening', port: 0 }) // for commands
 } else keepTime()
 
-/** The timers of an event loop have whole milliseconds, so a thread of its own waits for each due time. */
+/** Waits for each due time in a separate thread: event loop timers have whole milliseconds. */
 function keepTime(): void {
   const never = new Int32Array(new SharedArrayBuffer(4))
   parentPort?.once('message', ({ perSecond, seconds }: OpenLoop) => {
@@ -56,7 +56,7 @@ function keepTime(): void {
   })
 }
 
-/** The same clock in both threads. */
+/** A clock shared by both threads. */
 function now(): number {
   return performance.timeOrigin + performance.now()
 }

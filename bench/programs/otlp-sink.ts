@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import { listen } from './listen.ts'
 
 /**
- * Takes OTLP over HTTP and throws it away, counting the spans: at full load a queue may overflow, and spans that were
- * dropped cost less than spans that were sent. The first path segment says whose they are.
+ * Receives OTLP over HTTP and discards it, counting the spans: at full load a queue may overflow, and dropped spans
+ * cost less than sent ones. The first path segment names the sender.
  */
 const spansBySubject = new Map<string, number>()
 
@@ -28,7 +28,7 @@ listen(
 /** ExportTraceServiceRequest.resource_spans, ResourceSpans.scope_spans and ScopeSpans.spans (opentelemetry-proto). */
 const PATH_TO_SPANS = [1, 2, 2]
 
-/** How many fields there are at the end of the path. On this path every field of every message has a length. */
+/** Counts the fields at the end of the path. On this path every field of every message is length-delimited. */
 function countSpans(message: Buffer, [field, ...rest]: readonly number[] = PATH_TO_SPANS): number {
   if (field === undefined) return 1
   let count = 0

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { ANSWER, LARGE_ANSWERS } from './answers.ts'
 import { listen } from './listen.ts'
 
-/** The smallest upstream in Node: 200 and a prepared body for every request. */
+/** A minimal upstream in Node: 200 and a prepared body for every request. */
 const bodies = new Map(Object.entries(LARGE_ANSWERS).map(([path, bytes]) => [path, Buffer.alloc(bytes, 'x')]))
 const small = Buffer.from(ANSWER)
 

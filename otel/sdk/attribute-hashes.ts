@@ -11,10 +11,11 @@ const hashes = new WeakMap<Attributes, string>()
 const remembering = new WeakSet<object>()
 
 /**
- * Has the SDK hash attributes that cannot change once, not with each record: it sorts them and writes them as JSON, three
- * times per request, which was most of what metrics cost. Whoever records often freezes the attributes of a series.
+ * Hashes the attributes of a series once instead of with every record: the SDK sorts them and writes them as JSON,
+ * three times per request, which was most of the cost of metrics. Only frozen attribute objects are remembered.
  *
- * This reaches into the SDK. Where it looks otherwise than expected, nothing is done and only the time is lost.
+ * This reaches into the SDK. If the SDK's internals differ from what is expected, nothing is changed and only the gain
+ * is lost.
  */
 export function rememberHashes(prototype: AttributeHashMap | undefined = hashMapOfSdk()): void {
   if (typeof prototype?.get !== 'function' || remembering.has(prototype)) return
@@ -31,7 +32,7 @@ function hashOnce(map: AttributeHashMap, attributes: Attributes): string {
   return hash
 }
 
-/** Not among what the package exports. */
+/** The SDK's class, which the package does not export. */
 function hashMapOfSdk(): AttributeHashMap | undefined {
   try {
     const folder = dirname(require.resolve('@opentelemetry/sdk-metrics'))

@@ -2,12 +2,12 @@ import { inspect } from 'node:util'
 import type { DiagLogger } from '@opentelemetry/api'
 import type { Diagnostic } from './telemetry'
 
-/** How many diagnostics wait for a sink, and how many different ones are told apart. */
+/** Maximum diagnostics that wait for a sink, and maximum kinds that are distinguished. */
 const BOUND = 100
-/** The same complaint comes at most once in this time; a dead collector fails every few seconds for hours. */
+/** Minimum time between two reports of the same problem; a dead collector fails every few seconds for hours. */
 const REPEAT_AFTER_MS = 60_000
 
-/** Where the SDK's own complaints collect until there is a logger, and how they are kept from flooding it. */
+/** Collects the SDK's own diagnostics until there is a logger, and limits how often each is logged. */
 export class Diagnostics {
   readonly #now: () => number
   readonly #waiting: Diagnostic[] = []
@@ -20,7 +20,7 @@ export class Diagnostics {
     this.#now = now
   }
 
-  /** How many errors there were so far, told or held back. */
+  /** Number of errors so far, logged or suppressed. */
   get errors(): number {
     return this.#errors
   }
@@ -42,13 +42,16 @@ export class Diagnostics {
     this.#deliver({ level, message: held === 0 ? text : `${text} (and ${held} more like it)` })
   }
 
-  /** @param sink gets what waited, then everything to come */
+  /** @param sink receives the diagnostics that waited, then all later ones */
   onDiagnostic(sink: (diagnostic: Diagnostic) => void): void {
     this.#sink = sink
     for (const diagnostic of this.#waiting.splice(0)) this.#deliver(diagnostic)
   }
 
-  /** @returns undefined: say nothing now. Otherwise how many of the kind were not said since the last one. */
+  /**
+   * @returns undefined when this one is suppressed; otherwise how many of its kind were suppressed since the last
+   * report
+   */
   #heldBack(kind: string): number | undefined {
     const now = this.#now()
     const last = this.#said.get(kind)
@@ -58,7 +61,7 @@ export class Diagnostics {
     }
     this.#said.delete(kind)
     this.#said.set(kind, { at: now, held: 0 })
-    // The oldest kind is forgotten, so that messages with a changing part cannot fill the memory.
+    // The oldest kind is dropped, so that messages with a variable part cannot fill the memory.
     if (this.#said.size > BOUND) this.#said.delete(this.#said.keys().next().value!)
     return last?.held ?? 0
   }
@@ -72,12 +75,12 @@ export class Diagnostics {
     try {
       this.#sink(diagnostic)
     } catch {
-      // A logger that throws must not break an export, or the request that ran into the complaint.
+      // A logger that throws must not break an export or the request that caused the diagnostic.
     }
   }
 }
 
-/** One line: an export error with its stack and response body would fill a screen. */
+/** Shortens a detail to one line: an export error with its stack and response body would fill a screen. */
 function describe(detail: unknown): string {
   if (typeof detail === 'string') return detail
   if (detail instanceof AggregateError) return detail.errors.map(describe).join('; ')

@@ -2,8 +2,8 @@ import { nearest } from './nearest'
 import type { TelemetryProblem } from './telemetry'
 
 /**
- * The `OTEL_*` variables, read one by one; whatever is wrong with them is collected, not thrown, so that all of it can be
- * printed in one go. As in the OpenTelemetry specification an empty value means unset.
+ * Reads the `OTEL_*` variables one by one. Problems are collected, not thrown, so that all of them can be printed
+ * together. As in the OpenTelemetry specification, an empty value means unset.
  */
 export class Environment {
   readonly problems: TelemetryProblem[] = []
@@ -49,7 +49,7 @@ export class Environment {
     return this.list(variable)?.flatMap(entry => this.#named(variable, entry, allowed) ?? [])
   }
 
-  /** @param what for the message, for example "milliseconds" */
+  /** @param what the unit for the message, for example "milliseconds" */
   number(variable: string, what: string, range: { min: number; max?: number; whole?: boolean }): number | undefined {
     const value = this.text(variable)
     if (value === undefined) return undefined
@@ -69,7 +69,7 @@ export class Environment {
     this.problems.push(problem)
   }
 
-  /** Variables that nobody asked for and that differ from one that is read by a typing mistake or two. */
+  /** Variables that no component reads and that differ by one or two typing mistakes from one that is read. */
   misspelled(readByOthers: readonly string[]): readonly string[] {
     const known = [...this.#asked, ...readByOthers]
     const unknown = Object.keys(this.#variables).filter(name => name.startsWith('OTEL_') && !known.includes(name))

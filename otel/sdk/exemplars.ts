@@ -10,7 +10,7 @@ import {
   type SpanContext,
 } from '@opentelemetry/api'
 
-/** The request that proves a number: which trace, what value, when. */
+/** A request that contributed to a number: its trace, value and time. */
 export interface Exemplar {
   readonly traceId: string
   readonly spanId: string
@@ -18,14 +18,14 @@ export interface Exemplar {
   readonly timeMs: number
 }
 
-/** What the exposition asks for each line it writes; `bucket` is the index of a histogram's bucket, 0 for a counter. */
+/** Returns the exemplar of each exposition line; `bucket` is the index of a histogram's bucket, 0 for a counter. */
 export interface ExemplarSource {
   exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined
 }
 
 export const NO_EXEMPLARS: ExemplarSource = { exemplar: () => undefined }
 
-/** The instruments whose numbers are recorded after their request's fate is known. */
+/** The instruments that are recorded after it is decided whether the request is kept. */
 const WITH_EXEMPLARS: ReadonlySet<string> = new Set([
   'http.server.request.duration',
   'gateway.requests',
@@ -33,11 +33,11 @@ const WITH_EXEMPLARS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Exemplars, which the SDK does not have: the newest kept request of each bucket and counter. They point only at requests
- * that are kept, and are no longer told when the request is gone, so every exemplar that is exposed opens.
+ * Exemplars, which the SDK does not have: the newest kept request of each bucket and counter. They refer only to
+ * requests that are kept and are removed with them, so every exposed exemplar can be opened.
  *
- * Keyed by the attribute objects themselves: the gateway makes one per series and the SDK hands back the same object.
- * Bounded by them, times buckets.
+ * The key is the attribute object itself: the gateway creates one per series and the SDK returns the same object. Their
+ * number is bounded by series times buckets.
  */
 export class Exemplars implements ExemplarSource {
   readonly #isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean
@@ -45,8 +45,8 @@ export class Exemplars implements ExemplarSource {
   readonly #byInstrument = new Map<string, WeakMap<Attributes, (Exemplar | undefined)[]>>()
 
   /**
-   * @param isKept whether the request with this SERVER span can still be looked at
-   * @param isDropped whether it is certain, at little cost, that it was not kept: so are nearly all
+   * @param isKept whether the request with this SERVER span can still be opened
+   * @param isDropped cheap check whether it is certain that the request was not kept, as nearly all are not
    */
   constructor(
     isKept: (span: Pick<SpanContext, 'traceId' | 'spanId'>) => boolean,
@@ -61,7 +61,7 @@ export class Exemplars implements ExemplarSource {
     return found && this.#isKept(found) ? found : undefined
   }
 
-  /** A provider whose chosen instruments leave exemplars here; everything else is the given one's own. */
+  /** Wraps a provider so that the chosen instruments record exemplars here; everything else is passed through. */
   watch(provider: MeterProvider): MeterProvider {
     return {
       getMeter: (name, version, options) => this.#watchMeter(provider.getMeter(name, version, options)),
@@ -69,7 +69,7 @@ export class Exemplars implements ExemplarSource {
   }
 
   #watchMeter(meter: Meter): Meter {
-    // By delegation: a meter has nine more methods, none of which concerns us.
+    // Delegates to the meter: the other nine methods stay unchanged.
     const watched = Object.create(meter) as Meter
     watched.createHistogram = (name, options) => {
       const histogram = meter.createHistogram(name, options)

@@ -42,12 +42,12 @@ import { Pipeline, type Signal } from './pipelines'
 import type { OtlpProtocol, TelemetrySettings } from './settings'
 
 /**
- * By which way each signal leaves. Every exporter reads its own `OTEL_EXPORTER_OTLP_*` variables (settings.ts has checked
- * them), and every queue is bounded: by default 2048 spans and 2048 log records. What is dropped or cannot be sent is
- * counted in the SDK's own metrics, `otel.sdk.processor.*` and `otel.sdk.exporter.*`, which is what alerts stand on.
+ * Creates the exporters of each signal. Every exporter reads its own `OTEL_EXPORTER_OTLP_*` variables (checked in
+ * settings.ts), and every queue is bounded: by default 2048 spans and 2048 log records. Dropped and failed data is
+ * counted in the SDK's own metrics, `otel.sdk.processor.*` and `otel.sdk.exporter.*`, which the alerts use.
  */
 
-/** @returns no provider without exporters: instruments then cost nothing */
+/** @returns no provider when there are no exporters: instruments then cost nothing */
 export function createMeterProvider(
   settings: TelemetrySettings,
   resource: Resource,
@@ -78,7 +78,7 @@ function periodic(exporter: PushMetricExporter, settings: TelemetrySettings): Me
   })
 }
 
-/** Where kept spans go; nowhere is allowed, the recorder still has them. */
+/** Processors that export kept spans. There may be none; the recorder still has the spans. */
 export function createSpanExports(
   settings: TelemetrySettings,
   ownMetrics: OwnMetrics,
@@ -117,13 +117,15 @@ export function createLogRecordProcessors(
         })
       : new SimpleLogRecordProcessor({ exporter: pipeline.watch(new ConsoleLogRecordExporter()) })
   })
-  // First: what the others are given has all its attributes.
+  // LogAttributes comes first, so that the exporters get records with all attributes.
   return exports.length === 0 ? [] : [new LogAttributes(), ...exports]
 }
 
 type HistogramChoice = Required<Pick<OTLPMetricExporterOptions, 'aggregationPreference'>>
 
-/** Chosen by the exporter, not by a view: a view would change `/metrics` as well, where exponential ones cannot be told. */
+/**
+ * Set at the exporter, not by a view: a view would also change `/metrics`, which cannot show exponential histograms.
+ */
 function histogramsOf({ histograms }: TelemetrySettings): HistogramChoice {
   const areExponential = histograms === 'base2_exponential_bucket_histogram'
   return {
@@ -140,7 +142,7 @@ const otlpMetrics: Record<OtlpProtocol, (histograms: HistogramChoice) => OtlpMet
   grpc: histograms => new GrpcMetricExporter(histograms),
 }
 
-/** The three have one method more than their common interface. */
+/** The three exporters have one method more than their common interface. */
 type OtlpMetricExporter = ProtobufMetricExporter | JsonMetricExporter | GrpcMetricExporter
 
 const otlpTraces: Record<OtlpProtocol, (ownMetrics: OwnMetrics) => SpanExporter> = {

@@ -1,6 +1,6 @@
 /**
- * Short names of what `@opentelemetry/auto-instrumentations-node` can switch on. Written down, because asking the package
- * loads all of them; a test holds both together.
+ * Short names of the instrumentations that `@opentelemetry/auto-instrumentations-node` can enable. Listed here because
+ * asking the package loads all of them; a test keeps both in step.
  */
 export const INSTRUMENTATION_NAMES: readonly string[] = (
   'amqplib aws-lambda aws-sdk bunyan cassandra-driver connect cucumber dataloader dns express fs ' +

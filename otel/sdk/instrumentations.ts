@@ -4,12 +4,12 @@ import type { Instrumentation } from '@opentelemetry/instrumentation'
 import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis'
 import type { TelemetrySettings } from './settings'
 
-/** A query may hold secrets that no list of names knows: it is not told at all. An attribute without a value is not set. */
+/** Removes the query, which may hold secrets that no list of names covers. An attribute without a value is not set. */
 const WITHOUT_QUERY = { 'url.query': undefined }
 
 /**
- * The instrumentations of the gateway, each told what it must not do. Everything else in auto-instrumentations-node stays
- * off: `router` beside `express` doubles the spans of a request, `net`, `dns` and `fs` bury them.
+ * The instrumentations of the gateway with their limits. Everything else in auto-instrumentations-node stays off:
+ * `router` beside `express` doubles the spans of a request, and `net`, `dns` and `fs` produce too many.
  *
  * @param ignoredPorts local ports whose requests are operations, not traffic; may grow later
  */
@@ -19,7 +19,8 @@ export function instrumentations(settings: TelemetrySettings, ignoredPorts: Read
     {
       '@opentelemetry/instrumentation-http': {
         ignoreIncomingRequestHook: request => isOperations(request, ignoredPorts),
-        // Upstreams are called with undici; what is left are the OTLP exporters, which must not measure themselves.
+        // Upstreams are called with undici. The remaining outgoing requests are those of the OTLP exporters, which must
+        // not measure themselves.
         disableOutgoingRequestInstrumentation: true,
         startIncomingSpanHook: () => WITHOUT_QUERY,
         responseHook: (_span, response) => markClientAbort(response),
@@ -35,7 +36,7 @@ export function instrumentations(settings: TelemetrySettings, ignoredPorts: Read
         startSpanHook: ({ origin, path }) => ({ ...WITHOUT_QUERY, 'url.full': `${origin}${path.split('?', 1)[0]}` }),
       },
       '@opentelemetry/instrumentation-pino': {
-        // Every line is parsed again to be sent: only where somebody receives it.
+        // Every line is parsed again to be sent, so this is on only with a log exporter.
         disableLogSending: settings.exporters.logs.length === 0,
       },
     },
@@ -47,17 +48,17 @@ function redisInstrumentation(): Instrumentation {
   return new IORedisInstrumentation({
     // Commands outside a request (health pings, the connection's own) start no traces.
     requireParentSpan: true,
-    // The keys of rate limits hold client addresses and identities: the command's name says enough.
+    // The keys of rate limits hold client addresses and identities, so only the command's name is recorded.
     dbStatementSerializer: (command, parameters) => `${command} [${parameters.length} arguments]`,
   })
 }
 
-/** Exactly the named ones: the library takes that choice from the environment only. */
+/** Enables exactly the named instrumentations: the library reads that choice only from the environment. */
 function autoInstrumentations(
   names: readonly string[],
   configs: Parameters<typeof getNodeAutoInstrumentations>[0],
 ): Instrumentation[] {
-  // It would take an empty list for no list, and load all of them.
+  // The library treats an empty list as no list and would load all of them.
   if (names.length === 0) return []
   const { OTEL_NODE_ENABLED_INSTRUMENTATIONS: enabled, OTEL_NODE_DISABLED_INSTRUMENTATIONS: disabled } = process.env
   process.env['OTEL_NODE_ENABLED_INSTRUMENTATIONS'] = names.join(',')
@@ -75,7 +76,10 @@ function restore(variable: string, value: string | undefined): void {
   else process.env[variable] = value
 }
 
-/** A scrape, or anything on the operations port: it would count as traffic, and as very fast traffic at that. */
+/**
+ * Whether this is a scrape or any request to the operations port, which would count as traffic with a very short
+ * duration.
+ */
 function isOperations(request: IncomingMessage, ignoredPorts: ReadonlySet<number>): boolean {
   const port = request.socket.localPort
   if (port !== undefined && ignoredPorts.has(port)) return true
@@ -84,20 +88,21 @@ function isOperations(request: IncomingMessage, ignoredPorts: ReadonlySet<number
 }
 
 /**
- * A response that ended before it was finished, and not by our own doing, is 499: the instrumentation would count it with
- * the status that was on its way, mostly 200, and nobody would see that clients give up. It listens for `close` after this
+ * Sets status 499 on a response that the client aborted: the instrumentation would count it with the status that was
+ * being sent, mostly 200, and client aborts would be invisible. The instrumentation listens for `close` after this
  * hook, so that span and metric get the changed status.
  */
 function markClientAbort(response: unknown): void {
   if (!isServerResponse(response)) return
   response.on('close', () => {
-    // 5xx: the gateway cut the connection after a fault and said so. errored: it called destroy(), with an error or without.
+    // 5xx: the gateway closed the connection after a fault and reported it. errored: the gateway called destroy(), with
+    // or without an error.
     const ours = response.statusCode >= 500 || response.errored !== null
     if (!response.writableFinished && !ours) response.statusCode = 499
   })
 }
 
-/** The hook is also called with what an outgoing request got back. */
+/** The hook is also called with the response to an outgoing request. */
 function isServerResponse(response: unknown): response is ServerResponse {
   return typeof response === 'object' && response !== null && 'writeHead' in response
 }

@@ -3,35 +3,35 @@ import { Server } from 'node:http'
 import type { Meter } from '@opentelemetry/api'
 import { isWrapped } from '@opentelemetry/instrumentation'
 
-/** How each module shows that it is instrumented: by a method that was replaced, or a channel that is listened to. */
+/** How to check that a module is instrumented: a method was replaced, or a channel has subscribers. */
 const PROOFS: Readonly<Record<string, (exports: LoadedModule) => boolean>> = {
   http: () => isWrapped(Reflect.get(Server.prototype, 'emit')),
   undici: () => hasSubscribers('undici:request:create'),
   express: ({ application }) => isWrapped(application?.['use']),
   ioredis: ({ prototype }) => isWrapped(prototype?.['sendCommand']),
 }
-/** They are there, or listened to, whether or not anybody loaded them. */
+/** Modules that are always loaded. */
 const BUILT_IN: ReadonlySet<string> = new Set(['http', 'undici'])
 
-/** As much of what a module exports as is looked at. */
+/** The part of a module's exports that is checked. */
 interface LoadedModule {
   readonly application?: Readonly<Record<string, unknown>>
   readonly prototype?: Readonly<Record<string, unknown>>
 }
 
 /**
- * Whether the instrumentations took hold. A module in a version that its instrumentation does not know, or in a second copy,
- * stays without signals, and the SDK says nothing of it: a gateway that is half instrumented looks healthy.
+ * Checks whether the instrumentations took effect. A module in an unsupported version, or a second copy of it, produces
+ * no signals and the SDK does not report it: a half-instrumented gateway looks healthy.
  */
 export class InstrumentedModules {
   readonly #expected: readonly string[]
 
-  /** @param expected names of instrumentations, as settings have them */
+  /** @param expected names of instrumentations, as in the settings */
   constructor(expected: readonly string[]) {
     this.#expected = expected
   }
 
-  /** Modules that are loaded and send no signals. */
+  /** Modules that are loaded and not instrumented. */
   missing(): string[] {
     return [...this.#states()].filter(([, isInstrumented]) => !isInstrumented).map(([name]) => name)
   }
@@ -46,7 +46,7 @@ export class InstrumentedModules {
       })
   }
 
-  /** Of what is loaded by now; the rest may still come. */
+  /** The state of the modules loaded so far; the others may load later. */
   *#states(): Iterable<readonly [string, boolean]> {
     for (const name of this.#expected) {
       const proof = PROOFS[name]

@@ -1,8 +1,8 @@
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
 
 /**
- * The fields of an access line, which are short for people, under the names of the semantic conventions as well, so that log
- * records can be searched by the words of spans and metrics. The short names stay beside them for one release.
+ * Adds the semantic-convention names to the fields of an access line, whose own names are short, so that log records
+ * can be searched with the names of spans and metrics. The short names stay for one release.
  */
 export class LogAttributes implements LogRecordProcessor {
   onEmit(record: ReadWriteLogRecord): void {

@@ -1,7 +1,7 @@
 /**
- * The candidate that differs from `name` by the fewest typing mistakes, when it is few enough to be meant.
+ * The candidate that differs from `name` by the fewest typing mistakes, if they are few enough.
  *
- * @returns undefined when nothing is near: suggesting `console` for `jaeger` would only mislead
+ * @returns undefined when no candidate is near: suggesting `console` for `jaeger` would only mislead
  */
 export function nearest(
   name: string,
@@ -21,7 +21,7 @@ export function nearest(
   return best
 }
 
-/** Letters to insert, delete, replace or swap with their neighbour (optimal string alignment distance). */
+/** Number of letters to insert, delete, replace or swap with their neighbour (optimal string alignment distance). */
 function typingMistakes(from: string, to: string): number {
   const firstRow = Array.from({ length: to.length + 1 }, (_, index) => index)
   const rows = [firstRow]

@@ -2,12 +2,12 @@
 
 /** A field name of HTTP (RFC 9110 §5.6.2), which gRPC's names are too. */
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/** What Node sends in a field value: no control characters but the tab. */
+/** A field value that Node sends: no control characters except the tab. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]+$/
-/** What comes above is dropped by the SDK without a word. */
+/** The SDK silently drops headers beyond this length. */
 const MAX_CHARACTERS = 8_192
 
-/** What is wrong with the headers, one sentence each. The values may be secrets: none is repeated. */
+/** Problems with the headers, one sentence each. The values may be secrets, so none is repeated. */
 export function problemsWithHeaders(text: string): string[] {
   const problems = text.split(',').flatMap((entry, index) => {
     const problem = entry.trim() === '' ? undefined : problemWithEntry(entry)
@@ -25,7 +25,7 @@ function problemWithEntry(entry: string): string | undefined {
   if (separator <= 0 || name === undefined || value === undefined || value === '')
     return 'is not a percent-encoded name=value pair'
   if (!NAME.test(name)) return 'has a name that is no name of a header field'
-  // The SDK takes it for the beginning of baggage metadata and leaves the rest out.
+  // The SDK treats it as the start of baggage metadata and drops the rest.
   if (raw.includes(';')) return 'has a ";" in its value, which must be written %3B'
   return VALUE.test(value)
     ? undefined

@@ -3,7 +3,7 @@ import { ExportResultCode, type ExportResult } from '@opentelemetry/core'
 import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base'
 import type { PipelineState } from './telemetry'
 
-/** Of what a receiver answers, as much as a person needs to see what it wants. */
+/** Characters of a receiver's error response that are kept for messages. */
 const BODY_CHARACTERS = 200
 
 export type Signal = PipelineState['signal']
@@ -12,25 +12,25 @@ interface Exporter {
   export(records: unknown, done: (result: ExportResult) => void): void
 }
 
-/** How one signal leaves by one exporter: what was sent, what was not, and why. */
+/** One signal's way out through one exporter: batches sent, batches failed, and why. */
 export class Pipeline {
   readonly #signal: Signal
   readonly #exporter: string
   readonly #receiver: string
   #sent = 0
-  /** Exports that failed, by kind: a status, `timeout`, `unreachable`, … At the most one of each status. */
+  /** Failed exports by kind: a status, `timeout`, `unreachable`, … Bounded: one entry per known status. */
   readonly #failed = new Map<string, number>()
   #lastSuccessMs: number | undefined
   #lastFailure: { readonly atMs: number; readonly message: string } | undefined
 
-  /** @param receiver address without credentials; empty where there is none */
+  /** @param receiver address without credentials; empty if the exporter has none */
   constructor(signal: Signal, exporter: string, receiver: string) {
     this.#signal = signal
     this.#exporter = exporter
     this.#receiver = receiver
   }
 
-  /** The same exporter, whose results are seen here and whose errors say which receiver failed and what it answered. */
+  /** Returns the same exporter with its results counted here; its errors then name the receiver and its response. */
   watch<Watched extends object>(exporter: Watched & Exporter): Watched {
     const send = exporter.export.bind(exporter)
     const watched: Exporter['export'] = (records, done) => {
@@ -69,12 +69,12 @@ export class Pipeline {
   }
 }
 
-/** An export that was given up. */
+/** An export that finally failed. */
 export class ExportFailure extends Error {
   override readonly name = 'ExportFailure'
 }
 
-/** Counts of all of them, told when somebody collects. */
+/** Exposes the counts of all pipelines when metrics are collected. */
 export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): void {
   meter
     .createObservableCounter('gateway.telemetry.exports', {
@@ -84,7 +84,7 @@ export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): 
     .addCallback(result => {
       for (const { state } of pipelines) {
         const of = { 'gateway.telemetry.signal': state.signal, 'gateway.telemetry.exporter': state.exporter }
-        // One series with an error from the start: an alert on its rate sees the first failure.
+        // One error series exists from the start, so that an alert on its rate sees the first failure.
         result.observe(state.sent, of)
         for (const [kind, count] of Object.entries({ _OTHER: 0, ...state.failed }))
           result.observe(count, { ...of, 'error.type': kind })
@@ -92,7 +92,7 @@ export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): 
     })
 }
 
-/** Statuses of HTTP and codes of gRPC and of the system are tables; everything else is one kind. */
+/** HTTP statuses, gRPC codes and system error codes are bounded sets; everything else is one kind. */
 function kindOf(error: unknown): string {
   const code = error !== null && typeof error === 'object' && 'code' in error ? error.code : undefined
   if (typeof code === 'number') return error instanceof OTLPExporterError ? String(code) : `grpc_${code}`
@@ -100,7 +100,7 @@ function kindOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return kindOf(error.errors[0])
   if (!(error instanceof Error)) return '_OTHER'
   if (/timed? ?out/i.test(error.message)) return 'timeout'
-  // What the SDK says when the receiver answered 429, 502, 503 or 504 to every try.
+  // The SDK's message when the receiver answered every attempt with 429, 502, 503 or 504.
   return /retryable/.test(error.message) ? 'retryable_status' : '_OTHER'
 }
 
@@ -114,9 +114,9 @@ function explain(error: unknown): string {
   return 'no reason was given'
 }
 
-/** One line of what a person can read; a page of HTML says little more in its first line. */
+/** The beginning of a response body as one readable line. */
 function startOf(body: string): string {
-  // Control characters and what protobuf leaves would break the line.
+  // Control characters, also those from protobuf, would break the line.
   const text = body
     .slice(0, 4 * BODY_CHARACTERS)
     .replace(/[^\x20-\x7e\xa0-\ufffc]+/g, ' ')

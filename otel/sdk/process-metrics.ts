@@ -1,6 +1,8 @@
 import type { Meter } from '@opentelemetry/api'
 
-/** What the process itself uses, after the semantic conventions for processes; the runtime's inside is runtime-node's. */
+/**
+ * Measures the process's resource usage by the semantic conventions; instrumentation runtime-node measures the runtime.
+ */
 export function measureProcess(meter: Meter): void {
   meter
     .createObservableCounter('process.cpu.time', { description: 'CPU time used by the process.', unit: 's' })

@@ -3,16 +3,18 @@ import { context, createContextKey, type Histogram, type Meter } from '@opentele
 
 /** Boundaries of the semantic conventions for `db.client.operation.duration`, in seconds. */
 const BOUNDARIES = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
-/** What ioredis and the health check say for themselves: answers about the connection, not about the work. */
+/** Commands sent by ioredis and the health check for the connection itself; they are not measured. */
 const NOISE = new Set(
   'auth client cluster hello info ping quit readonly readwrite role select sentinel subscribe'.split(' '),
 )
-/** Set by whoever asks Redis for the sake of the connection only, such as in probes. The key is its description. */
+/**
+ * Context key set by callers whose Redis commands only test the connection, such as probes. The key is its description.
+ */
 const OWN_COMMANDS = createContextKey('myesi-gateway: own Redis commands')
-/** Different command names and error types told apart; what comes after counts as `_OTHER`. */
+/** Maximum distinct command names and error types; further ones count as `_OTHER`. */
 const BOUND = 64
 
-/** What ioredis publishes about a command, as far as it is used here. */
+/** The part of ioredis' command event that is used here. */
 interface CommandEvent {
   readonly command: string
   readonly serverAddress: string
@@ -24,10 +26,11 @@ interface CommandEvent {
 const started = Symbol('started')
 
 /**
- * Measures every command that ioredis (5.11 and later) writes to a connection. Its instrumentation makes spans only. A
- * command that fails before it is written, for want of a connection, is not an operation of the database and not in here.
+ * Measures every command that ioredis (5.11 and later) writes to a connection; its own instrumentation creates spans
+ * only. A command that fails before it is written, because there is no connection, is not a database operation and is
+ * not counted.
  *
- * @returns stops measuring
+ * @returns a function that stops measuring
  */
 export function measureRedis(meter: Meter): () => void {
   const duration = meter.createHistogram('db.client.operation.duration', {
@@ -72,14 +75,18 @@ function record(
   })
 }
 
-/** Redis begins an error with a code in capitals (`NOSCRIPT`, `READONLY`, `OOM`); ioredis names its own classes. */
+/**
+ * The error's type: Redis begins an error with a code in capitals (`NOSCRIPT`, `READONLY`, `OOM`); ioredis has classes.
+ */
 function typeOf(error: unknown): string {
   if (!(error instanceof Error)) return '_OTHER'
   if (error.name === 'ReplyError') return /^[A-Z]{2,24}(?= )/.exec(error.message)?.[0] ?? 'ReplyError'
   return error.message === 'Command timed out' ? 'timeout' : error.name
 }
 
-/** Lets the first `limit` names through: scripts may raise errors, and callers send commands, of any name. */
+/**
+ * Passes the first `limit` distinct names through: scripts may raise errors, and callers send commands, of any name.
+ */
 function bounded(limit: number): (name: string) => string {
   const known = new Set<string>()
   return name => {

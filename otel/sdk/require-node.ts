@@ -1,6 +1,7 @@
 /**
- * Imported first by `register.ts`: ends a process whose Node is too old, in words. Else undici, which is loaded a moment later,
- * ends it with a TypeError. (`tools/stack/require-node.ts` does the same for the scripts; nothing here knows `src`.)
+ * Ends a process whose Node is too old, with a clear message; `register.ts` imports it first. Otherwise undici, which
+ * is loaded next, would end the process with a TypeError. (`tools/stack/require-node.ts` does the same for the scripts;
+ * this folder does not import `src`.)
  */
 
 /** As `engines` in package.json: older ones crash on a single request header (CVE-2026-21710). */
@@ -11,10 +12,10 @@ const LEAST: Readonly<Record<number, readonly [minor: number, patch: number]>> =
 }
 const NEEDED = '22.22.2, 24.14.1, 25.8.2 or later'
 
-/** `EX_CONFIG`: a restart changes nothing. */
+/** `EX_CONFIG`: a restart does not help. */
 const EXIT_CONFIG = 78
 
-/** @returns what to tell the user of this Node; undefined when it is new enough. */
+/** @returns the message for the user of this Node; undefined when the version is new enough. */
 export function problemWithNode(version: string): string | undefined {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
   const [leastMinor, leastPatch] = LEAST[major] ?? (major > 25 ? [0, 0] : [Infinity, Infinity])

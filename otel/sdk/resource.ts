@@ -14,12 +14,14 @@ import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic
 /** The release of the semantic conventions whose names are used, as `src/telemetry/semconv.ts` writes it. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'
 
-/** The name that rules and dashboards stand on; `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` say otherwise. */
+/**
+ * Default service name, used by rules and dashboards; `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` override it.
+ */
 const SERVICE_NAME = 'myesi-api'
 
 /**
- * Who is speaking. Only the environment adds to it unless more detectors are asked for: the SDK's defaults put the command
- * line, with whatever secret is in it, on every span and into `target_info`, and those of the clouds wait for a network.
+ * The resource of this process. Only the environment detector is on by default: the SDK's defaults put the command
+ * line, which may contain secrets, on every span and into `target_info`, and the cloud detectors wait for the network.
  *
  * @param detectorNames `OTEL_NODE_RESOURCE_DETECTORS`
  */

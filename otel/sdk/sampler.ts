@@ -15,8 +15,8 @@ export interface SamplerSettings {
 }
 
 /**
- * The head sampler the environment asks for, made to record everything all the same: whether a request failed or was
- * slow is known at its end only (`kept-traces/`). The flag that travels on to the upstream is the head sampler's alone.
+ * The head sampler set in the environment, changed to record every span: whether a request failed or was slow is known
+ * only at its end (`kept-traces/`). The sampled flag sent to the upstream is still the head sampler's decision.
  */
 export function createSampler({ name, ratio }: SamplerSettings): Sampler {
   return createAlwaysRecordSampler(headSampler(name, ratio))

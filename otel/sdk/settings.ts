@@ -6,27 +6,27 @@ import type { SamplerSettings } from './sampler'
 import type { TelemetryProblem } from './telemetry'
 
 /**
- * What the `OTEL_*` variables say, checked. The SDK itself falls back in silence when a value is wrong (an unknown exporter
- * name leaves a program without metrics and without a word), so every variable is checked here first, also those that the
- * SDK and the exporters then read for themselves: sampler, propagators, limits, OTLP endpoints and headers.
+ * The checked values of the `OTEL_*` variables. The SDK silently falls back when a value is wrong (an unknown exporter
+ * name leaves a program without metrics), so every variable is checked here first, also those that the SDK and the
+ * exporters read themselves: sampler, propagators, limits, OTLP endpoints and headers.
  */
 export interface TelemetrySettings {
   /** `OTEL_SDK_DISABLED`. */
   readonly disabled: boolean
-  /** `OTEL_LOG_LEVEL`: how much of the SDK's own talk to pass on; default `warn`. */
+  /** `OTEL_LOG_LEVEL`: the minimum level of SDK diagnostics that are logged; default `warn`. */
   readonly logLevel: LogLevel
   readonly exporters: {
     readonly metrics: readonly MetricsExporter[]
     readonly traces: readonly PushExporter[]
     readonly logs: readonly PushExporter[]
   }
-  /** How OTLP travels, per signal. */
+  /** OTLP protocol of each signal. */
   readonly protocols: { readonly metrics: OtlpProtocol; readonly traces: OtlpProtocol; readonly logs: OtlpProtocol }
-  /** Where OTLP goes, per signal, as people are told: without credentials and query. */
+  /** OTLP address of each signal for display: without credentials and query. */
   readonly receivers: Readonly<Record<'metrics' | 'traces' | 'logs', string>>
-  /** `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`: of OTLP alone, `/metrics` keeps its buckets. */
+  /** `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`: applies to OTLP only; `/metrics` keeps its buckets. */
   readonly histograms: (typeof HISTOGRAMS)[number]
-  /** Of exporters that push metrics (`otlp`, `console`); the timeout never exceeds the interval. */
+  /** For exporters that push metrics (`otlp`, `console`); the timeout never exceeds the interval. */
   readonly metricExport: { readonly intervalMs: number; readonly timeoutMs: number }
   readonly spanBatches: BatchSettings
   readonly logBatches: BatchSettings
@@ -39,7 +39,7 @@ export interface TelemetrySettings {
   readonly sampler: SamplerSettings
   /** `TRACES_SLOW_MS`, default 1000, and `TRACES_KEEP_PER_SECOND` for each route and reason, default 5. */
   readonly keptTraces: { readonly slowMs: number; readonly perSecond: number }
-  /** `TELEMETRY_HTTP_INSTRUMENTATION`: who instruments the listener and the upstream calls; default `own`. */
+  /** `TELEMETRY_HTTP_INSTRUMENTATION`: which code instruments the listener and the upstream calls; default `own`. */
   readonly httpInstrumentation: HttpInstrumentation
   /** `TELEMETRY_BODY_SIZES`; default false, as the conventions have it: two more histograms for each series of the duration. */
   readonly bodySizes: boolean
@@ -47,7 +47,7 @@ export interface TelemetrySettings {
   readonly instrumentations: readonly string[]
 }
 
-/** Bounds of a batch processor, as the SDK takes them; what is absent keeps the SDK's default. */
+/** Bounds of a batch processor in the SDK's form; absent fields keep the SDK's default. */
 export interface BatchSettings {
   readonly maxQueueSize?: number
   readonly scheduledDelayMillis?: number
@@ -59,14 +59,14 @@ export type PropagatorName = (typeof PROPAGATORS)[number]
 export type PushExporter = 'otlp' | 'console'
 export type MetricsExporter = PushExporter | 'prometheus'
 export type OtlpProtocol = (typeof PROTOCOLS)[number]
-/** `own`: the gateway's own code, in place of the `stock` instrumentations of http, Express and undici. */
+/** `own`: the gateway's own code, instead of the `stock` instrumentations of http, Express and undici. */
 export type HttpInstrumentation = (typeof HTTP_INSTRUMENTATIONS)[number]
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const HTTP_INSTRUMENTATIONS = ['own', 'stock'] as const
-/** What the gateway's own instrumentation stands in for: both at once would count every request twice. */
+/** The instrumentations that the gateway's own code replaces: with both, every request would be counted twice. */
 const STOCK_HTTP_INSTRUMENTATIONS: readonly string[] = ['http', 'express', 'undici']
-/** What people notice. */
+/** A delay that users notice. */
 export const DEFAULT_SLOW_MS = 1_000
 
 const PROTOCOLS = ['http/protobuf', 'http/json', 'grpc'] as const
@@ -110,7 +110,7 @@ const LIMITS = [
   'OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT',
 ] as const
 
-/** Read by the SDK, by src/config or nowhere to be checked, and therefore not to be called misspelled. */
+/** Variables read by the SDK or by src/config, or that need no check; they are not reported as misspelled. */
 const READ_BY_OTHERS = [
   'OTEL_SERVICE_NAME',
   'OTEL_TRACES_SAMPLER_ARG',
@@ -118,14 +118,14 @@ const READ_BY_OTHERS = [
   'OTEL_EXPORTER_PROMETHEUS_PORT',
 ]
 
-/** Everything the gateway has a use for; the rest of auto-instrumentations-node stays off unless named. */
+/** Instrumentations enabled by default; the rest of auto-instrumentations-node stays off unless named. */
 export const INSTRUMENTATIONS = ['http', 'express', 'undici', 'ioredis', 'pino', 'runtime-node'] as const
 
-/** Reads every variable and says everything that is wrong with them; with any problem, nothing should start. */
+/** Reads every variable and reports all problems; with any problem, telemetry must not start. */
 export function parseSettings(variables: Readonly<Record<string, string | undefined>>): {
   readonly settings: TelemetrySettings
   readonly problems: readonly TelemetryProblem[]
-  /** Variables that are probably misspelled: worth saying, no reason to refuse. */
+  /** Variables that are probably misspelled: reported, but the start goes on. */
   readonly warnings: readonly string[]
 } {
   const environment = new Environment(variables)
@@ -176,7 +176,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
   checkResource(environment)
   for (const limit of LIMITS) environment.number(limit, 'attributes, events, links or characters', { min: 0 })
   environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', TEMPORALITIES, text => text.toLowerCase())
-  // A disabled SDK is disabled: what else is said about it is not worth refusing to serve.
+  // With the SDK disabled, other problems must not keep the gateway from serving.
   return {
     settings,
     problems: disabled ? [] : environment.problems,
@@ -194,7 +194,7 @@ function exporters<Name extends string>(
   const names = environment.someOf<Name | 'none'>(variable, [...allowed, 'none'])
   if (names === undefined) return unset
   if (names.includes('none') && names.length > 1) {
-    // The SDK's two entry points disagree on what this means.
+    // The SDK's two entry points treat this value differently.
     environment.complain({
       where: variable,
       problem: `"none" together with other exporters says two things: ${names.join(', ')}`,
@@ -204,7 +204,7 @@ function exporters<Name extends string>(
   return names.filter((name): name is Name => name !== 'none')
 }
 
-/** Traces and logs have somewhere to go only where somebody named an OTLP receiver. */
+/** Traces and logs are exported by default only if an OTLP endpoint is set. */
 function pushDefault(environment: Environment, signal: 'TRACES' | 'LOGS'): readonly PushExporter[] {
   const endpoint =
     environment.text(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? environment.text('OTEL_EXPORTER_OTLP_ENDPOINT')
@@ -212,7 +212,7 @@ function pushDefault(environment: Environment, signal: 'TRACES' | 'LOGS'): reado
 }
 
 function protocol(environment: Environment, signal: (typeof SIGNALS)[number]): OtlpProtocol {
-  // The general one is checked in checkOtlp: asking for it here would complain once per signal.
+  // The general variable is checked in checkOtlp; checking it here would report the problem once per signal.
   const general = PROTOCOLS.find(name => name === environment.text('OTEL_EXPORTER_OTLP_PROTOCOL'))
   return environment.oneOf(`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`, PROTOCOLS) ?? general ?? 'http/protobuf'
 }
@@ -248,7 +248,7 @@ function instrumentations(environment: Environment, http: HttpInstrumentation): 
   return enabled.filter(name => !disabled.includes(name) && !replaced.includes(name))
 }
 
-/** Names that the specification lists and OpenTelemetry for Node 3 has nothing for: what stands in for each. */
+/** Names in the specification that OpenTelemetry for Node does not support, with the replacement for each. */
 const NOT_HERE: Readonly<Record<string, string>> = {
   jaeger_remote:
     'no sampler for Node asks Jaeger any more: use parentbased_traceidratio here, or always_on and sample in a Collector',
@@ -259,7 +259,7 @@ const NOT_HERE: Readonly<Record<string, string>> = {
   ottrace: 'the fields of OpenTracing are no longer read or written for Node: use tracecontext or b3multi',
 }
 
-/** @returns whether it is one of those, and said so */
+/** @returns whether it is one of those; if so, the problem was reported */
 function isNotHere(
   environment: Environment,
   variable: string,
@@ -329,7 +329,7 @@ function checkEndpoint(environment: Environment, variable: string, grpc: boolean
   }
 }
 
-/** What is most likely a mistake, and yet may be meant. Only of signals that leave by OTLP. */
+/** Warns of settings that are probably mistakes but may be intended. Only for signals exported by OTLP. */
 function receiverWarnings(environment: Environment, { exporters: ways, protocols }: TelemetrySettings): string[] {
   const warnings = new Set<string>()
   for (const signal of SIGNALS) {
@@ -352,7 +352,7 @@ function receiverWarnings(environment: Environment, { exporters: ways, protocols
         `${variable}: /v1/traces and so on are appended to it; without "${SIGNAL_PATH.exec(pathname)?.[0]}" it is right`,
       )
     }
-    // What stands behind it may be a secret.
+    // The query may be a secret.
     if (isBase && !isGrpc && search !== '')
       warnings.add(
         `${variable}: has a "?"; credentials belong in OTEL_EXPORTER_OTLP_HEADERS, and a whole URL in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and its like`,
@@ -361,7 +361,7 @@ function receiverWarnings(environment: Environment, { exporters: ways, protocols
   return [...warnings]
 }
 
-/** Where a signal goes by OTLP, for people: without credentials and query. */
+/** OTLP address of a signal for display: without credentials and query. */
 function receiver(environment: Environment, signal: (typeof SIGNALS)[number], protocol: OtlpProtocol): string {
   const isGrpc = protocol === 'grpc'
   const variable = endpointVariable(environment, signal)
@@ -379,7 +379,7 @@ function nameOf(signal: (typeof SIGNALS)[number]): 'traces' | 'metrics' | 'logs'
   return signal.toLowerCase() as 'traces' | 'metrics' | 'logs'
 }
 
-/** The one that says where a signal goes. */
+/** The variable that sets the endpoint of a signal. */
 function endpointVariable(environment: Environment, signal: (typeof SIGNALS)[number]): string {
   const own = `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`
   return environment.text(own) === undefined ? BASE_ENDPOINT : own
@@ -412,7 +412,8 @@ function checkFile(environment: Environment, variable: string): void {
   try {
     accessSync(path, constants.R_OK)
   } catch {
-    // The exporter would go on without it and fail at every export with a TLS error that does not name the file.
+    // Without this check the exporter would start and fail at every export with a TLS error that does not name the
+    // file.
     environment.complain({ where: variable, problem: `the file "${path}" cannot be read` })
   }
 }
@@ -431,7 +432,7 @@ function propagators(environment: Environment): readonly PropagatorName[] {
   return names ?? ['tracecontext', 'baggage']
 }
 
-/** The SDK drops the whole variable when one entry is wrong, and says so at debug level only. */
+/** The SDK drops the whole variable when one entry is wrong, and logs that at debug level only. */
 function checkResource(environment: Environment): void {
   const variable = 'OTEL_RESOURCE_ATTRIBUTES'
   for (const pair of (environment.text(variable) ?? '').split(',')) {

@@ -1,18 +1,18 @@
 import type { Diagnostics } from './diagnostics'
 
 /**
- * Flushes and closes every part at once. Not by way of `NodeSDK.shutdown()`: that one rejects with the first part that
- * fails, and whoever exits then loses what the others were still sending.
+ * Flushes and closes all parts in parallel. `NodeSDK.shutdown()` is not used: it rejects with the first part that
+ * fails, and a process that then exits loses the data the others were still sending.
  *
- * @param timeoutMs an exporter on its own tries for 10 s when its collector is down
- * @returns false when something was lost: a part failed, an export failed meanwhile, or time ran out
+ * @param timeoutMs an exporter alone retries for 10 s when its collector is down
+ * @returns false when data was lost: a part failed, an export failed meanwhile, or the time ran out
  */
 export async function shutdownAll(
   parts: readonly { shutdown(): Promise<void> }[],
   timeoutMs: number,
   diagnostics: Diagnostics,
 ): Promise<boolean> {
-  // Readers and log processors report a failed export to the error handler only, and resolve.
+  // Readers and log processors report a failed export only to the error handler, and resolve.
   const errorsBefore = diagnostics.errors
   const closed = Promise.allSettled(parts.map(async part => part.shutdown())).then(results => {
     const failed = results.filter(result => result.status === 'rejected')

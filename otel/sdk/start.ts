@@ -24,11 +24,11 @@ import type { SpanMaker } from './spans/gateway-span'
 import { spanLimits } from './spans/span-limits'
 import type { Telemetry } from './telemetry'
 
-/** The instrumentation scope of what is measured here and not by an instrumentation. */
+/** The instrumentation scope of measurements made here and not by an instrumentation. */
 const SCOPE_NAME = 'myesi-gateway/process'
 
 const VERSION = packageVersion()
-/** Of what is made here. */
+/** Version and schema URL of the scopes created here. */
 const SCOPE_DETAILS = { schemaUrl: SCHEMA_URL, ...(VERSION !== undefined && { version: VERSION }) }
 
 const LEVELS: Record<LogLevel, DiagLogLevel> = {
@@ -41,7 +41,7 @@ const LEVELS: Record<LogLevel, DiagLogLevel> = {
   all: DiagLogLevel.ALL,
 }
 
-/** Starts whatever the environment asks for. Never throws: a gateway without telemetry still serves. */
+/** Starts the telemetry set in the environment. Never throws: a gateway without telemetry still serves. */
 export function startTelemetry(environment: Readonly<Record<string, string | undefined>>): Telemetry {
   const { settings, problems, warnings } = parseSettings(environment)
   const diagnostics = new Diagnostics()
@@ -55,7 +55,7 @@ export function startTelemetry(environment: Readonly<Record<string, string | und
   }
 }
 
-/** Nothing is measured, and everything that asks gets an answer. */
+/** Telemetry that measures nothing; every method still works. */
 function silent(diagnostics: Diagnostics): Telemetry {
   return {
     enabled: false,
@@ -85,13 +85,14 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))
 
   const pipelines: Pipeline[] = []
-  // Before the meter provider is in place: some register their callbacks once more when they are given it.
+  // Created before the meter provider is set: some instrumentations register their callbacks again when they get it.
   const instrumentation = instrumentations(settings, ignoredPorts)
-  // Not by NodeSDK, which makes it too late for the processors and exporters to count in it what they lose.
+  // Not created by NodeSDK, which does it too late for processors and exporters to count their losses in it.
   const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars, pipelines)
   if (meterProvider !== undefined) metrics.setGlobalMeterProvider(exemplars.watch(meterProvider))
   const ownMetrics = meterProvider === undefined ? {} : { selfObsMeterProvider: meterProvider }
-  // Never without a processor: the SDK would register no tracer, and logs and answers would lose their trace ids.
+  // There is always a processor: without one the SDK would register no tracer, and logs and responses would have no
+  // trace ids.
   const exports = createSpanExports(settings, ownMetrics, pipelines)
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
   const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics, pipelines)
@@ -111,7 +112,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
     sdk.start()
   })
   const tracers = trace.getTracerProvider()
-  trace.disable() // there can only be one
+  trace.disable() // removes the global provider: only one can be set
   trace.setGlobalTracerProvider(
     withGatewayTracer(tracers, sampler, {
       resource,
@@ -155,7 +156,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   }
 }
 
-/** With `OTEL_LOG_LEVEL` set the SDK's constructor installs a logger that writes to the console, over ours. */
+/** Runs `act` without `OTEL_LOG_LEVEL`, which would make the SDK's constructor install a console logger over ours. */
 function withoutConsoleLogger(act: () => void): void {
   const level = process.env['OTEL_LOG_LEVEL']
   delete process.env['OTEL_LOG_LEVEL']
@@ -169,7 +170,7 @@ function withoutConsoleLogger(act: () => void): void {
 function setHttpRoute(route: string): void {
   const metadata = getRPCMetadata(context.active())
   if (metadata?.type !== RPCType.HTTP) return
-  // The metric and the span's name take it from here when the response ends; the span itself may be looked at before.
+  // The metric and the span's name use this when the response ends; the span itself may be read before that.
   metadata.route = route
   metadata.span.setAttribute(ATTR_HTTP_ROUTE, route)
 }

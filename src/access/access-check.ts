@@ -3,14 +3,14 @@ import { createAddressBlocks } from './address-blocks'
 
 /** Addresses and CIDR blocks. */
 export interface AccessList {
-  /** Only these are let in; empty: all. */
+  /** Only these clients are admitted; empty: all. */
   readonly allow: readonly string[]
   readonly deny: readonly string[]
 }
 
 /**
- * Whether every list lets an address in. `deny` wins over `allow`. A client without an address is not let in: it cannot be
- * looked up in any list, and must not be a way around them.
+ * Creates a check that every list admits an address. `deny` wins over `allow`. A client without an address is not
+ * admitted, because it would bypass the lists.
  */
 export function createAccessCheck(lists: readonly AccessList[]): (clientAddress: string) => boolean {
   const isDenied = createAddressBlocks(lists.flatMap(({ deny }) => deny))

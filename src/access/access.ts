@@ -18,10 +18,10 @@ PRIVATE.addSubnet('fc00::', 7, 'ipv6')
 PRIVATE.addSubnet('fe80::', 10, 'ipv6')
 
 /**
- * A direct request from this machine or network. A forwarding header means that somebody else is behind the peer, a Host that
- * is a public name that a page of another site may be.
+ * Returns whether a request comes directly from this machine or a private network. A forwarding header means that the peer
+ * is a proxy for another client; a public name in Host means that the request may come from a page of another site.
  *
- * @param ownHost the name that people use for this service, where it has one
+ * @param ownHost the public name of this service, if it has one
  */
 export function isNear(request: IncomingMessage, ownHost?: string): boolean {
   const { headers, socket } = request
@@ -37,9 +37,9 @@ export function isNear(request: IncomingMessage, ownHost?: string): boolean {
 }
 
 /**
- * Whether Host is one that no other site can have: an address, a name of one label (`localhost`, a compose service), or none.
- * A page whose own name is made to resolve to 127.0.0.1 (DNS rebinding) would otherwise have its visitor's browser read here
- * what is meant for this machine alone; the name it was opened by is the one thing it cannot change.
+ * Returns whether Host is a name that no other site can have: an address, a name of one label (`localhost`, a compose
+ * service), or missing. This prevents DNS rebinding: a page whose name resolves to 127.0.0.1 could otherwise read local
+ * data through its visitor's browser, but it cannot change the Host that the browser sends.
  */
 export function namesNearHost({ headers }: IncomingMessage, ownHost?: string): boolean {
   const { host = '' } = headers
@@ -49,20 +49,20 @@ export function namesNearHost({ headers }: IncomingMessage, ownHost?: string): b
   return isIP(name) === 4 || /^[\w-]+$/.test(name) || (name !== '' && name.toLowerCase() === ownHost?.toLowerCase())
 }
 
-/** The name that a request was sent to, in lower case and without its port; empty where Host is not a name. */
+/** Returns the host of a request in lower case, without port; empty if Host is not a valid name. */
 export function hostOf({ headers }: IncomingMessage): string {
   return HOST.exec(headers.host ?? '')?.[2]?.toLowerCase() ?? ''
 }
 
 const HOST = /^(?:\[([^\]]*)\]|([^:]*))(?::\d*)?$/
 
-/** RFC 7239, RFC 9110 §7.6.3, and what reverse proxies, load balancers and content delivery networks write instead. */
+/** Forwarding headers: RFC 7239, RFC 9110 §7.6.3, and those of common reverse proxies, load balancers and CDNs. */
 const FORWARDING_HEADER =
   /^(?:forwarded|via|x-(?:original-)?forwarded(?:-.*)?|x-real-ip|x-(?:cluster-)?client-ip|(?:true|cf|fastly)-(?:client|connecting)-ip|x-envoy-external-address)$/
 
 /**
- * Whether a request shows the token: `Authorization: Bearer` (RFC 6750 §2.1), or `Basic` with the token as password under any
- * name, which is what a browser can be asked for (RFC 7617 §2). Without a token none does.
+ * Creates a check that a request carries the token: as `Authorization: Bearer` (RFC 6750 §2.1), or as the password of
+ * `Basic` with any user name, which browsers can prompt for (RFC 7617 §2). Without a configured token it always fails.
  */
 export function createTokenCheck(token: string | undefined): (request: IncomingMessage) => boolean {
   if (token === undefined) return () => false
@@ -81,7 +81,7 @@ function shownToken(authorization: string): string | undefined {
   return colon === -1 ? undefined : pair.slice(colon + 1)
 }
 
-/** Of equal length whatever was sent, as a comparison in constant time needs it. */
+/** Hashes a value, so that both sides of a constant-time comparison have the same length. */
 function digest(value: string): Buffer {
   return createHash('sha256').update(value).digest()
 }

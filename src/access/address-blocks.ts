@@ -2,8 +2,8 @@ import { BlockList, isIP } from 'node:net'
 import { plainAddress } from '../exchange/peer'
 
 /**
- * Whether an address is in one of the blocks. What is no address is in none. `::ffff:192.0.2.1` is 192.0.2.1, among the
- * blocks as among the addresses.
+ * Creates a check whether an address is in one of the blocks; text that is not an address is in none. `::ffff:192.0.2.1`
+ * counts as 192.0.2.1, in blocks and addresses.
  *
  * @param blocks addresses and CIDR blocks, as `values/trusted-proxy.ts` reads them
  */
@@ -15,7 +15,7 @@ export function createAddressBlocks(blocks: readonly string[]): (address: string
     const address = plainAddress(network)
     const isV6 = isIP(address) === 6
     const longest = isV6 ? 128 : 32
-    // Of a mapped block the first 96 bits say no more than that it is one.
+    // The first 96 bits of an IPv4-mapped block are the fixed prefix.
     const bits = prefix === undefined ? longest : Number(prefix) - (address === network ? 0 : 96)
     list.addSubnet(address, bits, isV6 ? 'ipv6' : 'ipv4')
   }

@@ -4,9 +4,9 @@ import { processEnv, type Environment } from '../config/env'
 import { EXIT_OS_ERROR } from '../config/exit-codes'
 
 /**
- * Replaces this process by Node with other arguments: flags of V8 and preloaded modules are arguments of Node, which a program
- * cannot give itself. Where a process cannot be replaced (Windows, or a parent that talks to this one over a channel), a child
- * gets its signals, and its exit code becomes that of this process.
+ * Replaces this process by Node with other arguments: V8 flags and preloaded modules are arguments of Node, which a
+ * running program cannot set. If a process cannot be replaced (Windows, or a parent connected by a channel), a child is
+ * started: it gets the signals, and its exit code becomes that of this process.
  */
 export function becomeNode(args: readonly string[], settings: Environment): void {
   const env = { ...processEnv(), ...settings }
@@ -14,7 +14,8 @@ export function becomeNode(args: readonly string[], settings: Environment): void
     process.execve(process.execPath, [process.execPath, ...args], env)
   }
   const child = spawn(process.execPath, args, { env, stdio: 'inherit' })
-  // A terminal sends Ctrl-C to the child too; a second signal would mean: do not wait for requests.
+  // A terminal sends Ctrl-C to the child too; forwarding it would mean a second signal: stop without waiting for
+  // requests.
   process.on('SIGINT', () => {})
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
   process.once('disconnect', () => child.kill('SIGTERM'))

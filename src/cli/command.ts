@@ -4,13 +4,13 @@ import { nearestName } from '../config/nearest-name'
 import { toError } from '../errors/error-code'
 import { VERSION } from '../process/version'
 
-/** One command of `myesi-gateway`: its help, what it takes, and what it does. */
+/** One command of `myesi-gateway`: its help, its arguments, and its action. */
 export interface Command<Options extends ParseArgsOptionsConfig = ParseArgsOptionsConfig> {
-  /** Begins with how it is called. */
+  /** Begins with the command line. */
   readonly usage: string
   readonly options: Options
   readonly mostPositionals: number
-  /** What to say when there are more. */
+  /** The message for too many arguments. */
   readonly tooMany?: string
   run(values: Values<Options>, positionals: readonly string[]): void | Promise<void>
 }
@@ -25,11 +25,11 @@ const COMMON = {
 } as const satisfies ParseArgsOptionsConfig
 
 export function defineCommand<const Options extends ParseArgsOptionsConfig>(command: Command<Options>): Command {
-  // Its options are those that `run` gets the values of: `runCommand` parses by them.
+  // `runCommand` parses by these options, so `run` gets their values.
   return command
 }
 
-/** Runs a command with its arguments; prints its help, the version, or what is wrong with the arguments, and ends. */
+/** Runs a command with its arguments; prints help, version or argument errors, and exits. */
 export async function runCommand(command: Command, args: readonly string[]): Promise<void> {
   endWithReader()
   const { values, positionals } = readArguments(command, args)
@@ -41,7 +41,7 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
   await command.run(values, positionals)
 }
 
-/** Names of the options of a command, as they are typed. */
+/** The option names of a command as typed on the command line. */
 export function optionNames({ options }: Pick<Command, 'options'>): string[] {
   return Object.keys({ ...options, ...COMMON }).map(name => `--${name}`)
 }
@@ -60,13 +60,13 @@ function readArguments(
   }
 }
 
-/** The end of a sentence about a name that does not exist. */
+/** The suggestion for an unknown name, as the end of a sentence. */
 export function suggestion(typed: string, names: Iterable<string>): string {
   const meant = nearestName(typed, names)
   return meant === undefined ? '.' : `; did you mean ${meant}?`
 }
 
-/** Ends the process in peace when its reader has enough of it, as `head` does. */
+/** Exits without an error when the reader closes the pipe, as `head` does. */
 function endWithReader(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -89,7 +89,7 @@ export function counted({ length }: readonly unknown[], noun: string): string {
   return `${length} ${noun}${length === 1 ? '' : 's'}`
 }
 
-/** Columns as wide as their widest cell, the last one as it is. */
+/** Formats rows in columns as wide as their widest cell; the last column is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
   return rows

@@ -19,7 +19,7 @@ Prints a script that completes commands, options and file names.
 
 Exit code: 0, ${EXIT_USAGE} for arguments that will not do.`
 
-/** @param commands all of them; loaded when the script is made, for their options */
+/** @param commands all commands; loaded when the script is generated, for their options */
 export function makeCompletionCommand(commands: () => readonly CompletedCommand[]): Command {
   return defineCommand({
     usage: USAGE,

@@ -22,7 +22,7 @@ import type { Forwarding } from '../upstream/forward'
 import type { Arrival, TypedRequest } from './simulated-request'
 import { upstreamOf, upstreamText } from './wording'
 
-/** What is said about a request: a subject and what there is to say of it. */
+/** One line of the explanation: a subject and a text about it. */
 export type Line = readonly [subject: string, text: string]
 
 interface ConfiguredRoute extends Route {
@@ -32,7 +32,7 @@ interface ConfiguredRoute extends Route {
 const NEAREST = 3
 const ASKED_METHOD = 'access-control-request-method'
 
-/** Says what the gateway would do with a request, and why. */
+/** Explains what the gateway would do with a request, and why. */
 export async function explain(config: GatewayConfig, typed: TypedRequest, arrival: Arrival): Promise<Line[]> {
   if ('neverARequest' in arrival) return [refusal(arrival.neverARequest, 'it is not a valid HTTP request')]
   const { exchange, refusal: refused, request } = arrival
@@ -120,7 +120,7 @@ function nameAndMatch({ name, config }: ConfiguredRoute): string {
   return `${name}: ${matchText(shownRoute(config, undefined, []))}`
 }
 
-/** The other routes that match, and why they come later; those that would but for the method. */
+/** The other matching routes with the reason why they rank lower, and those that would match with another method. */
 function othersLines(
   routes: readonly ConfiguredRoute[],
   chosen: ConfiguredRoute | undefined,
@@ -139,7 +139,7 @@ function othersLines(
     })
 }
 
-/** What was perhaps meant. */
+/** Suggestions for a path that matches no route. */
 function nearestLines(routes: readonly ConfiguredRoute[], { host, path }: Exchange): Line[] {
   const distance = ({ config: { match } }: ConfiguredRoute): number =>
     editDistance(path.slice(0, match.path.length), match.path) +
@@ -150,12 +150,12 @@ function nearestLines(routes: readonly ConfiguredRoute[], { host, path }: Exchan
     .map(route => ['nearest', nameAndMatch(route)])
 }
 
-/** What a browser is told that asks whether a page may send a request of this route. */
+/** The response to a CORS preflight for a request of this route. */
 async function preflightLines(config: GatewayConfig, route: ConfiguredRoute, exchange: Exchange): Promise<Line[]> {
   const lines: Line[] = []
   for (const entry of policiesOf(config)) {
     const seen = await lookThrough(entry, { config, route, exchange }, hooks => {
-      // What would answer the question only says what it would say to the request itself.
+      // A policy without a preflight hook is run on the request itself, if it can answer preflights.
       return hooks.onPreflight ?? (hooks.answerPreflight && hooks.onRequest)
     })
     if (seen.refused !== undefined) return [...lines, refusalOf(seen.refused)]
@@ -164,7 +164,7 @@ async function preflightLines(config: GatewayConfig, route: ConfiguredRoute, exc
   return [...lines, ['answer', '204 to the preflight request']]
 }
 
-/** What a request of this route passes, in this order, up to where it is refused. */
+/** The policies that a request of this route passes, in order, up to a refusal. */
 async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchange: Exchange): Promise<Line[]> {
   const lines: Line[] = []
   const forwarding: Partial<Forwarding>[] = []
@@ -214,11 +214,11 @@ interface Simulation {
 interface Simulated {
   readonly hooks: InternalHooks | undefined
   readonly refused: GatewayError | undefined
-  /** Those that have a subject of their own. */
+  /** Lines with a subject of their own. */
   readonly lines: readonly Line[]
 }
 
-/** Has one policy look at the request, unless that would count it, ask others or answer it. */
+/** Runs one policy on the request, unless that would count it, call other services or answer it. */
 async function lookThrough(
   entry: RegistryEntry,
   { config, route, exchange }: Simulation,
@@ -250,13 +250,13 @@ function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opene
     replicas: 1,
     redis: undefined,
     log: createLogger('silent').log,
-    // Only when the request needs it: nobody is to be asked for what can be said without.
+    // Created only when needed, so that no other service is contacted without need.
     reuseOrCreate: (_kind, _from, make) => lazily(make, opened),
     onAuthenticated: () => {},
   }
 }
 
-/** What `make` makes, as soon as one of its properties is read. */
+/** A proxy that creates the resource when one of its properties is first read. */
 function lazily<R extends Resource>(make: () => R, opened: Resource[]): R {
   let made: R | undefined
   return new Proxy({} as R, {

@@ -1,4 +1,4 @@
-/** What `init` asks for, as it was typed. */
+/** The answers to the questions of `init`, as typed. */
 export interface Answers {
   readonly upstream: string
   readonly path: string
@@ -35,7 +35,7 @@ routes:
 ${limitLines}`
 }
 
-/** A value in YAML, quoted unless it is plain in every place. */
+/** Formats a YAML scalar; quoted unless it is safe as a plain scalar. */
 function scalar(text: string): string {
   return /^[\w/][\w/.:*-]*$/.test(text) && !text.endsWith(':') ? text : JSON.stringify(text)
 }

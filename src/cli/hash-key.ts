@@ -1,15 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** A key is hashed once and without salt, so that it is found by its hash: what can be guessed would be found out. */
+/**
+ * Minimum length of a key. Keys are hashed once and without salt, so that they can be looked up by hash; a short key
+ * could be found by guessing.
+ */
 const FEWEST_CHARACTERS = 20
 const FEWEST_DIFFERENT = 8
 
-/** 256 bits; the beginning says in a log or a repository what has been found there. */
+/** Creates a key of 256 random bits; its prefix identifies it when found in a log or a repository. */
 export function newApiKey(): string {
   return `myesi_${randomBytes(32).toString('base64url')}`
 }
 
-/** Why a text is no good as an API key; undefined when it is. */
+/** Why a text is not acceptable as an API key; undefined if it is. */
 export function keyProblem(key: string): string | undefined {
   if (!/^[\x21-\x7e]*$/.test(key)) return 'a key is made of visible ASCII characters, without spaces'
   if (key.length < FEWEST_CHARACTERS) return `a key has at least ${FEWEST_CHARACTERS} characters`
@@ -17,7 +20,7 @@ export function keyProblem(key: string): string | undefined {
   return undefined
 }
 
-/** What `gateway.yaml` keeps of a key. */
+/** The form of a key that `gateway.yaml` stores. */
 export function hashApiKey(key: string): string {
   return `sha256:${createHash('sha256').update(key).digest('hex')}`
 }

@@ -5,7 +5,7 @@ import { makeCompletionCommand } from './completion'
 
 interface CommandEntry {
   readonly summary: string
-  /** Loads the command when it is called: `check` need not wait for what the others are made of. */
+  /** Loads the command on use, so that `check` does not wait for the modules of the others. */
   readonly load: () => { readonly command: Command }
 }
 

@@ -7,25 +7,25 @@ import { receive, type Received } from '../entrypoint/receive'
 import { createEntrypointServer } from '../entrypoint/server'
 import type { Reason } from '../errors/reasons'
 
-/** A request as somebody types it. */
+/** A request as typed on the command line. */
 export interface TypedRequest {
   readonly method: string
   readonly scheme: 'http' | 'https'
-  /** Name and port, as in `Host`. */
+  /** Host and port, as in the `Host` field. */
   readonly authority: string
-  /** Path and query, as they are. */
+  /** Path and query, unchanged. */
   readonly target: string
-  /** Whole lines: `name: value`. */
+  /** Complete lines: `name: value`. */
   readonly headers: readonly string[]
-  /** Address of whoever opens the connection. */
+  /** The address of the connecting client. */
   readonly peer: string
 }
 
 export type Arrival = (Received & { readonly request: IncomingMessage }) | { readonly neverARequest: Reason }
 
 /**
- * Sends the request to the gateway's own listener, over a connection that leads nowhere: what is accepted here, and as what,
- * is what the gateway accepts.
+ * Sends the request to the gateway's own listener over an unconnected stream, so that it is accepted or refused exactly
+ * as the gateway would.
  */
 export function arrivalOf(
   typed: TypedRequest,
@@ -41,10 +41,10 @@ export function arrivalOf(
       onBroken: () => {},
     })
     const [client, connection] = duplexPair()
-    // What the listener asks of a socket, and a stream does not have.
+    // Socket properties that the listener reads and a stream lacks.
     Object.assign(connection, {
       remoteAddress: typed.peer,
-      ...(typed.scheme === 'https' && { encrypted: true }), // nobody looks at its value
+      ...(typed.scheme === 'https' && { encrypted: true }), // only its presence is checked
       destroySoon: () => connection.destroy(),
     })
     server.emit('connection', connection)
@@ -71,7 +71,7 @@ function received(
   })
 }
 
-/** A Host among the headers takes the place of the URL's. */
+/** A Host among the headers replaces that of the URL. */
 function bytesOf({ method, target, authority, headers }: TypedRequest): string {
   const host = headers.some(line => /^host:/i.test(line)) ? [] : [`Host: ${authority}`]
   return [`${method} ${target} HTTP/1.1`, ...host, ...headers, '', ''].join('\r\n')

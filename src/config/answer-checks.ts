@@ -5,12 +5,12 @@ import { mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
-/** Policies that answer in place of an upstream. */
+/** Policies that answer instead of an upstream. */
 export function answersIn(entries: readonly RegistryEntry[]): string[] {
   return entries.filter(entry => isRoutePolicy(entry) && entry.answers).map(({ name }) => name)
 }
 
-/** Each route has one thing that answers, and nothing that is for another one. */
+/** Checks that each route has exactly one source of answers, and no keys that belong to another one. */
 export function checkAnswers(at: Path, entries: readonly RegistryEntry[], source: YamlSource): ConfigProblem[] {
   const found = source.valueAt(at)
   if (typeof found !== 'object' || found === null || Array.isArray(found)) return []

@@ -1,15 +1,15 @@
-/** Changes told of one file; who replaces it as a whole reads no longer list. */
+/** Maximum changes listed for one file; longer lists are not read. */
 const MAX_CHANGES = 100
-/** Where somebody may have written a secret into the file itself: that it changed is said, not what it is. */
+/** Keys whose values may be secrets written into the file: the change is reported, the value is not. */
 const PERHAPS_SECRET = /header|body|api-?key|token|secret|password|credential/i
 const LONGEST_VALUE = 60
 
 type Mapping = Readonly<Record<string, unknown>>
 
 /**
- * What differs between two gateway files, one sentence for each upstream, route or other entry: `route "orders" changed:
- * timeouts.response 10s → 5s`. Of the files as they are written, with `${NAME}` in the place of values, so that it reads
- * as they do and tells no value of a variable.
+ * The differences between two gateway files, one sentence for each upstream, route or other entry: `route "orders"
+ * changed: timeouts.response 10s → 5s`. Compares the files as written, with `${NAME}` unreplaced, so that the text
+ * matches the file and reveals no value of a variable.
  */
 export function changesBetween(writtenBefore: unknown, writtenNow: unknown): string[] {
   const [old, young] = [mapping(writtenBefore), mapping(writtenNow)]
@@ -32,7 +32,7 @@ function changesOfEntries(kind: string, before: Mapping, after: Mapping): string
   })
 }
 
-/** `timeouts.response 10s → 5s`, `retries added`: key by key, the smallest that differ. */
+/** The smallest differences, key by key: `timeouts.response 10s → 5s`, `retries added`. */
 function differences(before: unknown, after: unknown, key: string): string[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return []
   const [old, young] = [entriesOf(before), entriesOf(after)]
@@ -52,7 +52,7 @@ function verb(before: unknown, after: unknown): string {
   return after === undefined ? 'removed' : 'changed'
 }
 
-/** By name: of a mapping, and of a list of things that have one. Undefined for anything else. */
+/** The entries by name, of a map or of a list of items with names. Undefined for anything else. */
 function entriesOf(value: unknown): Mapping | undefined {
   if (!Array.isArray(value)) return isMapping(value) ? value : undefined
   const named = value.map((item): [unknown, unknown] => [mapping(item)['name'], item])
@@ -62,7 +62,7 @@ function entriesOf(value: unknown): Mapping | undefined {
   return Object.fromEntries(named as [string, unknown][])
 }
 
-/** In the order of the new file, and then those that it no longer has. */
+/** The names in the order of the new file, then those that were removed. */
 function namesOf(before: Mapping, after: Mapping): string[] {
   return [...new Set([...Object.keys(after), ...Object.keys(before)])]
 }

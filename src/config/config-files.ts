@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { readFileBounded } from './read-file'
 
-/** The files that a `gateway.yaml` names: certificates, keys and key sets, as they were when it was read. */
+/** The files that a `gateway.yaml` names: certificates, keys and key sets, with their content when it was read. */
 export interface ConfigFiles {
-  /** @throws whatever kept the file from being read */
+  /** @throws the error that prevented reading */
   read(path: string): Buffer
 }
 
-/** Reads each file when it is asked for, and blocks meanwhile: for tests and tools, never in a gateway that serves. */
+/** Reads each file on request and blocks meanwhile: for tests and tools, never in a serving gateway. */
 export const FILES_ON_DISK: ConfigFiles = Object.freeze({ read: (path: string) => readFileSync(path) })
 
 /**
- * Files that are read without blocking. A file that was not loaded yet counts as missing: whoever reads asks, `load` reads
- * what was asked for, and the asking is repeated. So that no second place has to know which keys name files.
+ * Reads files without blocking. A file that was not loaded yet counts as missing: the reader runs once, `load` reads
+ * the files that were requested, and the reader runs again. So no second place has to know which keys name files.
  */
 export class LoadedFiles implements ConfigFiles {
   readonly #contents = new Map<string, Buffer | Error>()
@@ -32,7 +32,7 @@ export class LoadedFiles implements ConfigFiles {
     return content
   }
 
-  /** Loads what was asked for in vain, all at once. @returns whether there was any */
+  /** Loads the files that were requested and missing, in parallel. @returns whether there were any */
   async load(): Promise<boolean> {
     const wanted = [...this.#wanted]
     this.#wanted.clear()

@@ -24,11 +24,11 @@ import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
 /**
- * What must hold between keys. Works on whatever of the file can be understood, so that one wrong duration does not hide
- * an unknown upstream: every problem in one go.
+ * Checks rules between keys. It works on the parts of the file that are valid, so that one wrong duration does not hide
+ * an unknown upstream: all problems are reported together.
  *
- * No check for routes that can never be chosen: the most specific route wins whatever the order in the file, so that
- * only an equal one could stand in front of a route, and that is an error of its own.
+ * There is no check for unreachable routes: the most specific route wins, whatever the order in the file, so only an
+ * equal route could hide another one, and that is an error.
  */
 export function crossChecks(
   source: YamlSource,
@@ -58,15 +58,15 @@ export function crossChecks(
   ]
 }
 
-/** The part of a route that could be read; undefined where it could not, or was left out. */
+/** The valid parts of a route; a field is undefined if it is invalid or missing. */
 interface UnderstoodRoute {
   readonly at: Path
   readonly raw: Readonly<Record<string, unknown>>
   readonly name: string | undefined
   readonly upstream: string | undefined
-  /** It needs no upstream. */
+  /** The route answers itself and needs no upstream. */
   readonly answers: boolean
-  /** Undefined unless all of it is understood. */
+  /** Undefined unless the whole match is valid. */
   readonly match: UnderstoodMatch | undefined
 }
 
@@ -95,7 +95,7 @@ function understandMatch(raw: unknown): UnderstoodMatch | undefined {
   return { ...match, host, methods }
 }
 
-/** What each policy says of its own key. */
+/** Runs each policy's own check of its key. */
 function checkPolicies(
   at: Path,
   raw: Readonly<Record<string, unknown>>,
@@ -109,7 +109,7 @@ function checkPolicies(
   })
 }
 
-/** Node refuses to start a server whose whole request must be in before its header section must. */
+/** Checks that the request timeout is not below the headers timeout: Node refuses to start such a server. */
 function checkTimeouts(source: YamlSource): ConfigProblem[] {
   const { headersTimeout, requestTimeout } = asMap(source.valueAt(['entrypoint']))
   const headersMs = read(entrypointSchema.shape.headersTimeout, headersTimeout)
@@ -119,7 +119,10 @@ function checkTimeouts(source: YamlSource): ConfigProblem[] {
   return [problemAt(['entrypoint', 'requestTimeout'], mistake('is shorter than headersTimeout', allowed), source)]
 }
 
-/** The URL is part of the header section: the larger bound would never be met. */
+/**
+ * Checks the URL limit against the header limit: the URL is part of the header section, so a larger limit has no
+ * effect.
+ */
 function checkUrlLength(source: YamlSource): ConfigProblem[] {
   const { maxUrlLength, maxHeaderSize } = asMap(source.valueAt(['entrypoint']))
   if (maxUrlLength === undefined) return []
@@ -130,7 +133,7 @@ function checkUrlLength(source: YamlSource): ConfigProblem[] {
   return [problemAt(['entrypoint', 'maxUrlLength'], mistake('is not less than maxHeaderSize', allowed), source)]
 }
 
-/** One response would never have as much as it may. */
+/** Checks that the limit per response is not above the total: one response could never use it. */
 function checkResponseBuffer(source: YamlSource): ConfigProblem[] {
   const at: Path = ['entrypoint', 'responseBuffer']
   const found = asMap(source.valueAt(at))
@@ -138,7 +141,7 @@ function checkResponseBuffer(source: YamlSource): ConfigProblem[] {
   const perResponse = read(shape.perResponse, found['perResponse'])
   const total = read(shape.total, found['total'])
   if (perResponse === undefined || total === undefined || perResponse <= total) return []
-  // The key that the file does have.
+  // The key that is in the file.
   const wrong =
     found['perResponse'] === undefined
       ? mistake('is less than perResponse', `at least perResponse, which is ${sizeText(perResponse)}`)
@@ -220,7 +223,7 @@ function checkRouteUpstreams(
     const nearest = nearestName(upstream, upstreams)
     return problemAt([...at, 'upstream'], mistake('is not an upstream of this file', list(upstreams), nearest), source)
   })
-  // While a route's upstream is not understood, the one it means would be called unused.
+  // While a route's upstream is invalid, the upstream it means would be reported as unused.
   if (unknown.length > 0 || routes.some(({ upstream, answers }) => upstream === undefined && !answers)) return problems
   const used = new Set(routes.map(({ upstream }) => upstream))
   const unused = upstreams.filter(name => !used.has(name))

@@ -19,17 +19,17 @@ import { wholeNumberText } from './values/whole-number'
 export type { Environment }
 
 export interface ReadSettings {
-  /** Undefined when a problem is an error; frozen. */
+  /** Undefined if a problem is an error; frozen. */
   readonly settings: Settings | undefined
   readonly problems: readonly ConfigProblem[]
 }
 
-/** The environment of this process, as it is now: the only place in `src` that looks at it. */
+/** A copy of the current environment of this process; no other code in `src` reads it. */
 export function processEnv(): Environment {
   return { ...process.env }
 }
 
-/** Never repeated in a message, because a password may stand in them. */
+/** Settings that may hold passwords; messages never repeat their values. */
 const SECRETS: ReadonlySet<keyof Settings> = new Set(['redisUrl', 'redisSentinelPassword', 'metricsToken', 'opsToken'])
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -66,7 +66,10 @@ const settingsSchema = z.object({
   shutdownDelayMs: field(wholeNumberText({ atLeast: 0, atMost: 3_600_000 })).prefault('0'),
 })
 
-/** Kubernetes sets `OPS_PORT=tcp://…` for a service named `ops`, and has done so to many a puzzled reader of logs. */
+/**
+ * Accepts the `tcp://…` value that Kubernetes sets as `OPS_PORT` for a service named `ops`, with a message that says
+ * so.
+ */
 function port(parse: Parse<number>): Parse<number> {
   return function parsePort(found) {
     if (!/^(?:tcp|udp):\/\//.test(String(found))) return parse(found)
@@ -77,7 +80,10 @@ function port(parse: Parse<number>): Parse<number> {
   }
 }
 
-/** Process settings out of the environment; an empty variable counts as unset. Every problem in one go; never throws. */
+/**
+ * Reads the process settings from the environment; an empty variable counts as unset. Reports all problems; never
+ * throws.
+ */
 export function readSettings(env: Environment): ReadSettings {
   const settings = Object.keys(VARIABLES) as (keyof Settings)[]
   const found = Object.fromEntries(settings.map(setting => [setting, env[variableOf(setting, env)] || undefined]))

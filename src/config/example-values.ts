@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { keysOf, shapeOf, unwrapped } from './schema-walk'
 
-/** Messages about maps and lists, made from the schema: which keys there are, and a value that would do. */
+/** Messages about maps and lists, built from the schema: the allowed keys and an example value. */
 
-/** What most values of `gateway.yaml` are like; the first that a schema takes is its example. */
+/** Typical values of `gateway.yaml`; the first one that a schema accepts is its example. */
 const CANDIDATES = [
   '10s',
   '1MiB',
@@ -18,10 +18,10 @@ const CANDIDATES = [
   1,
   200,
 ]
-/** Maps in maps in an example; deeper ones are left out. */
+/** Maximum depth of nested maps in an example. */
 const MAX_DEPTH = 4
 
-/** `a map with attempts (required), on, such as { attempts: 2 }` */
+/** Describes a map: `a map with attempts (required), on, such as { attempts: 2 }` */
 export function mapText(schema: z.ZodType | undefined, wanted: string): string {
   if (schema === undefined) return wanted
   const keys = keysOf(schema)
@@ -32,13 +32,13 @@ export function mapText(schema: z.ZodType | undefined, wanted: string): string {
   return `${wanted} with ${keys.map(key => (required.has(key) ? `${key} (required)` : key)).join(', ')}${such}`
 }
 
-/** `a list, such as [GET]` */
+/** Describes a list: `a list, such as [GET]` */
 export function listText(schema: z.ZodType | undefined): string {
   const example = schema && exampleOf(schema)
   return example === undefined ? 'a list' : `a list, such as ${asYaml(example)}`
 }
 
-/** The map that a single value most likely means: `retries: 3` is `{ attempts: 3 }`, `apiKey: true` is `{}`. */
+/** The map that a single value probably means: `retries: 3` is `{ attempts: 3 }`, `apiKey: true` is `{}`. */
 export function mapMeant(schema: z.ZodType | undefined, found: unknown): string | undefined {
   if (schema === undefined || typeof found === 'object') return undefined
   const required = requiredKeys(schema)
@@ -53,7 +53,7 @@ function requiredKeys(schema: z.ZodType): string[] {
   return Object.keys(shape).filter(key => !takes(shape[key] as z.ZodType, undefined))
 }
 
-/** A value that the schema takes, with as little as it must have; undefined where none is known. */
+/** A minimal value that the schema accepts; undefined if none is known. */
 function exampleOf(schema: z.ZodType, depth = 0): unknown {
   if (depth > MAX_DEPTH) return undefined
   const here = unwrapped(schema)

@@ -1,10 +1,13 @@
-/** Exit codes after sysexits.h, so that a supervisor can tell "do not restart, mend me" from "try again". */
+/**
+ * Exit codes from sysexits.h, so that a supervisor can tell a configuration error, which a restart cannot fix, from
+ * others.
+ */
 
-/** EX_CONFIG: a setting or the routes file is wrong; a restart changes nothing. */
+/** EX_CONFIG: a setting or the routes file is wrong; a restart does not help. */
 export const EXIT_CONFIG = 78
-/** EX_OSERR: the system refused something, such as a port that is in use. */
+/** EX_OSERR: the operating system refused an operation, for example because a port is in use. */
 export const EXIT_OS_ERROR = 71
-/** EX_USAGE: arguments that a command does not understand. */
+/** EX_USAGE: invalid command-line arguments. */
 export const EXIT_USAGE = 64
-/** EX_CANTCREAT: a file is there already or cannot be written. */
+/** EX_CANTCREAT: a file exists already or cannot be written. */
 export const EXIT_CANNOT_CREATE = 73

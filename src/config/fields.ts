@@ -57,7 +57,7 @@ export function fileField(description: string): z.ZodType<string> {
   return field(parseFilePath, { description, value: 'path', type: 'string', examples: ['/etc/gateway/ca.pem'] })
 }
 
-/** One word that a credential is good for. */
+/** One scope that a credential grants. */
 export const scope = field(parseScope, {
   description: 'One word, such as orders:read (RFC 6749 §3.3).',
   type: 'string',

@@ -9,10 +9,10 @@ import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
-/** Problems of shape that are reported: a file with more of them is mended in several goes, or is another file. */
+/** Maximum reported problems of shape: a file with more is fixed in several runs, or is a different kind of file. */
 const MAX_PROBLEMS = 200
 
-/** Turns what zod found into problems, each with its place in the file and the nearest valid key. */
+/** Turns zod's issues into problems, each with its position in the file and the nearest valid key. */
 export function problemsOf(error: z.ZodError, schema: z.ZodType, source: YamlSource): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   for (const issue of error.issues) {
@@ -22,16 +22,16 @@ export function problemsOf(error: z.ZodError, schema: z.ZodType, source: YamlSou
   return problems
 }
 
-/** Says a mistake about what stands at a place: `"5" has no unit`. */
+/** Reports a mistake in the value at a path: `"5" has no unit`. */
 export function problemAt(path: Path, found: Mistake, source: YamlSource): ConfigProblem {
   const { problem, nearest, isSecret, ...allowed } = found
-  // What was meant is made of what was found, and that may be a secret out of the environment.
+  // The suggestion is derived from the value, which may be a secret from the environment.
   const meant = nearest === undefined || source.isFilled(path) ? {} : { nearest }
   const shown = isSecret ? 'the value' : source.show(path)
   return { where: source.where(path), problem: `${shown} ${problem}`, ...allowed, ...meant }
 }
 
-/** The same about a key. */
+/** Reports a mistake in the key at a path. */
 export function problemAtKey(path: Path, { problem, ...hints }: Mistake, source: YamlSource): ConfigProblem {
   return { where: source.where(path, 'key'), problem: `${JSON.stringify(String(path.at(-1)))} ${problem}`, ...hints }
 }
@@ -53,7 +53,7 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
     )
   }
   if (issue.code === 'invalid_union') {
-    // Of the shapes a value may have, the one it has: an error in a list is not "not a map".
+    // For a union, reports the option whose shape matches the value: an error inside a list is not "not a map".
     const inner = issue.errors.find(issues => !issues.some(isAboutTheWhole))
     if (inner === undefined) return [problemAt(path, wrongKind('a map or a list', path, schema, source), source)]
     return inner.flatMap(issue => fromIssue(issue, path, schema, source))

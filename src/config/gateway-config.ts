@@ -6,11 +6,11 @@ import type { ConfigFiles } from './config-files'
 import type { Frozen } from './frozen'
 import type { ConsumerConfig, EntrypointConfig, UpstreamConfig } from './types'
 
-/** What `gateway.yaml` says, parsed, checked and frozen. */
+/** The content of `gateway.yaml`, parsed, checked and frozen. */
 export interface GatewayConfig {
   /** SHA-256 of the file's bytes, hexadecimal. */
   readonly sha256: string
-  /** What the files hold that it names. */
+  /** The content of the files that it names. */
   readonly files: ConfigFiles
   readonly entrypoint: EntrypointConfig
   readonly consumers: readonly ConsumerConfig[]
@@ -20,7 +20,7 @@ export interface GatewayConfig {
 
 type RoutePolicy = Extract<(typeof POLICIES)[number], Policy<string, z.ZodType, unknown, 'route'>>
 
-/** A route: which requests it takes, where they go, and a key for each policy of the registry. */
+/** A route: the requests it matches, its upstream, and a key for each policy of the registry. */
 export type RouteConfig = RouteBase & {
   readonly [P in RoutePolicy as P['name']]: P extends Policy<string, infer _, infer Config> ? Frozen<Config> : never
 }

@@ -22,16 +22,16 @@ import { readYaml } from './yaml-source'
 type PolicyConfigs = Omit<RouteConfig, 'name' | 'match' | 'upstream'>
 
 export interface ReadGatewayFile {
-  /** Undefined when a problem is an error; deeply frozen. */
+  /** Undefined if a problem is an error; deeply frozen. */
   readonly config: GatewayConfig | undefined
-  /** What the file says, with `${NAME}` where it says so; undefined when that is not known. */
+  /** The file's content with `${NAME}` unreplaced; undefined if it could not be parsed. */
   readonly written?: unknown
-  /** Of the file's bytes, hexadecimal; undefined when they could not be read. */
+  /** SHA-256 of the file's bytes, hexadecimal; undefined if they could not be read. */
   readonly sha256?: string
   readonly problems: readonly ConfigProblem[]
 }
 
-/** Reads and checks the routes file and the files that it names. Every problem in one go; never throws, never blocks. */
+/** Reads and checks the routes file and the files that it names. Reports all problems; never throws, never blocks. */
 export async function readGatewayFile(path: string, env: Environment): Promise<ReadGatewayFile> {
   let sha256: string | undefined
   const refuse = (problem: string, allowed?: string): ReadGatewayFile => ({
@@ -45,7 +45,7 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
     const files = new LoadedFiles()
     const { entries, files: policyFiles, problems } = await ownPolicies(text, path, env)
-    // Without its policies the keys of routes would all be unknown.
+    // Without the file's own policies, their keys in routes would all be unknown.
     if (problems.length > 0) return { config: undefined, problems, sha256 }
     let read = parseGatewayFile(text, path, env, entries, files)
     if (await files.load()) read = parseGatewayFile(text, path, env, entries, files)
@@ -66,18 +66,18 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
   }
 }
 
-/** The policies that routes of this text may have: those of the registry, and those that it names. */
+/** The policies that routes in this text may use: those of the registry, and those that the text names. */
 async function ownPolicies(
   text: string,
   path: string,
   env: Environment,
 ): Promise<Pick<LoadedPolicies, 'entries' | 'files'> & { readonly problems: readonly ConfigProblem[] }> {
   const none = { entries: POLICIES, files: [], problems: [] }
-  // Most files name none, and need not be read twice.
+  // Most files name no policies and need not be parsed twice.
   if (!/^["'{ ]*policies\b/m.test(text)) return none
   const { source } = readYaml(text, path, env)
   const named = source?.valueAt(['policies'])
-  // What else it may be is the schema's to refuse.
+  // The schema reports any other value.
   if (source === undefined || !Array.isArray(named) || !named.every(name => typeof name === 'string')) return none
   const { entries, files, mistakes } = await loadPolicies(named, path)
   const problems = mistakes.map(({ index, ...mistake }) => problemAt(['policies', index], mistake, source))
@@ -85,11 +85,11 @@ async function ownPolicies(
 }
 
 /**
- * The same for a text that is already here.
+ * Parses and checks a text that was read already.
  *
- * @param fileName what problems call it
+ * @param fileName the name in messages
  * @param entries the policies that routes may have
- * @param files those that the text names
+ * @param files the files that the text names
  */
 export function parseGatewayFile(
   text: string,
@@ -168,7 +168,7 @@ function toConfig(
         maxMemoryBytes: entrypoint.http2.maxMemory,
       },
       maxConnections: entrypoint.maxConnections,
-      // One in ten stays for others. Rounded up, so that a bound of a few is not cut.
+      // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
       ...entrypointPolicies(entrypoint, { entrypoint, tokens, slo }, entries),
     },
@@ -232,12 +232,12 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
   }
 }
 
-/** No client asks for a check. */
+/** The host of health checks: there is no client's host to pass on. */
 function checkedHost(host: HostSent): { readonly host?: HostSent } {
   return host === 'target' || host === 'client' ? {} : { host }
 }
 
-/** What policies under `entrypoint` are configured with, by their names. */
+/** The configuration of the policies under `entrypoint`, by name. */
 function entrypointPolicies(written: object, file: FileParts, entries: readonly RegistryEntry[]): object {
   const policies = entries.filter(isPolicy).filter(({ under }) => under === 'entrypoint')
   return Object.fromEntries(
@@ -250,7 +250,7 @@ function entrypointPolicies(written: object, file: FileParts, entries: readonly 
 
 type Mapping = Readonly<Record<string, unknown>>
 
-/** Each policy adds what it needs of the rest of the file. */
+/** Builds a route's configuration; each policy adds the parts of the file that it needs. */
 function toRoute(
   { name, match, upstream, ...written }: FileContent['routes'][number],
   file: FileParts,

@@ -14,8 +14,8 @@ interface GuardedRoute {
 }
 
 /**
- * Warns where another spelling of a guarded path takes a less guarded route to the same upstream. The gateway tells
- * `/admin`, `/Admin` and `/admin;x` apart; whether the upstream does, only its owner knows.
+ * Warns if another spelling of a guarded path matches a less guarded route to the same upstream. The gateway treats
+ * `/admin`, `/Admin` and `/admin;x` as different paths; whether the upstream does is unknown here.
  */
 export function checkGuards<R extends GuardedRoute>(
   routes: readonly R[],
@@ -59,7 +59,10 @@ function mayShareHost(one: UnderstoodMatch, other: UnderstoodMatch, anyHost: str
   return one.host === other.host || one.host === anyHost || other.host === anyHost
 }
 
-/** Spellings of the guarded path that the open route takes, because it has a parameter or nothing where that has a literal. */
+/**
+ * Spellings of the guarded path that the open route matches, because it has a parameter instead of a literal, or is a
+ * shorter prefix.
+ */
 function spellingsLetThrough({ raw }: GuardedRoute, open: UnderstoodMatch, guarded: UnderstoodMatch): string[] {
   const [mine, others] = [segments(open.path), segments(guarded.path)]
   if (mine.length > others.length || (open.exact && mine.length < others.length)) return []
@@ -76,7 +79,7 @@ function spellingsLetThrough({ raw }: GuardedRoute, open: UnderstoodMatch, guard
   ]
 }
 
-/** With an escaped slash where the open route has a parameter, or nothing more. */
+/** A spelling with an escaped slash, which the open route matches by a parameter or as a prefix. */
 function joinedSpelling(mine: readonly string[], others: readonly string[]): string[] {
   const kept = mine.at(-1)?.startsWith(':') ? mine.length - 1 : mine.length
   const rest = others.slice(kept)

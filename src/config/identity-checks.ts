@@ -14,7 +14,7 @@ import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
-/** What must hold between those who are let in, what they show, and the routes that ask for it. */
+/** Checks consumers, their credentials, and the routes that require them. */
 export function checkIdentity(source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const consumers = Object.keys(asMap(source.valueAt(['consumers'])))
   const tokens = Object.keys(asMap(source.valueAt(['tokens'])))
@@ -33,7 +33,7 @@ export function checkIdentity(source: YamlSource, files: ConfigFiles): ConfigPro
 
 interface RouteAuth {
   readonly at: Path
-  /** Undefined where it is left out or not understood. */
+  /** Undefined if it is missing or invalid. */
   readonly auth: z.output<typeof authSchema> | undefined
 }
 
@@ -44,7 +44,7 @@ function checkNames(key: 'consumers' | 'tokens', names: readonly string[], sourc
   })
 }
 
-/** One key can only be one consumer's. */
+/** Checks that each API key belongs to one consumer. */
 function checkKeys(consumers: readonly string[], source: YamlSource): ConfigProblem[] {
   const owners = new Map<string, string>()
   return consumers.flatMap(name => {
@@ -60,7 +60,7 @@ function checkKeys(consumers: readonly string[], source: YamlSource): ConfigProb
   })
 }
 
-/** A subject must be one consumer's, and it must be clear in whose words it is. */
+/** Checks that each subject belongs to one consumer and that its issuer is unambiguous. */
 function checkSubjects(consumers: readonly string[], tokens: readonly string[], source: YamlSource): ConfigProblem[] {
   const owners = new Map<string, string>()
   return consumers.flatMap(name => {
@@ -91,7 +91,7 @@ function checkUnusedTokens(
 ): ConfigProblem[] {
   const named = routes.flatMap(({ at, auth }) => (auth?.jwt === undefined ? [] : [{ at, name: auth.jwt.tokens }]))
   const unknown = named.filter(({ name }) => !tokens.includes(name))
-  // While a route is not understood, the tokens it means would be called unused.
+  // While a route is invalid, the tokens it means would be reported as unused.
   if (unknown.length > 0 || routes.some(({ at, auth }) => auth === undefined && source.valueAt([...at, 'auth'])))
     return []
   const unused = tokens.filter(token => !named.some(({ name }) => name === token))
@@ -101,7 +101,9 @@ function checkUnusedTokens(
   }))
 }
 
-/** A file is read now, as the gateway will; a URL is only asked when it runs. */
+/**
+ * Checks where keys come from: a file is read now, as the gateway will read it; a URL is requested only at run time.
+ */
 function checkKeySource(name: string, source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const at: Path = ['tokens', name, 'jwks']
   const keys = read(tokenSchema.shape.jwks, source.valueAt(at))

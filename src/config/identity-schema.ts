@@ -14,7 +14,7 @@ import {
   parseTokenType,
 } from './values/tokens'
 
-/** The part of `gateway.yaml` that says who is let in. */
+/** The part of `gateway.yaml` that defines consumers and tokens. */
 
 export const consumerSchema = z
   .strictObject({

@@ -18,7 +18,7 @@ import { INCIDENT_VARIABLES, KNOWN_VARIABLES } from './variable-names'
 
 export type { IncidentSettings }
 
-/** Never repeated in a message. */
+/** Settings whose values are never repeated in a message. */
 const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl', 'redisSentinelPassword'])
 
 const schema = z.object({
@@ -51,7 +51,7 @@ const schema = z.object({
   logLevel: field(choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {})).prefault('info'),
 })
 
-/** Reads them out of the environment; an empty variable counts as unset. Every problem in one go; never throws. */
+/** Reads the settings from the environment; an empty variable counts as unset. Reports all problems; never throws. */
 export function readIncidentSettings(env: Environment): {
   readonly settings: IncidentSettings | undefined
   readonly problems: readonly ConfigProblem[]
@@ -95,7 +95,7 @@ function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {
   return { where, problem: `${subject} ${problem}`, ...hints }
 }
 
-/** RFC 9110 §5.6.2. */
+/** A header field name, RFC 9110 §5.6.2. */
 const FIELD_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 
 function parseFieldNames(found: unknown): Parsed<readonly string[]> {

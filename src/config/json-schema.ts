@@ -5,7 +5,7 @@ import { fileSchemaOf } from './schema'
 
 type JsonSchema = z.core.JSONSchema.BaseSchema
 
-/** A node of it, with `value`: what the tables of `docs/configuration.md` show. */
+/** A node of the schema with `value`, which the tables of `docs/configuration.md` show. */
 export interface DescribedSchema {
   readonly description?: string
   readonly value?: string
@@ -17,7 +17,7 @@ export interface DescribedSchema {
   readonly required?: readonly string[]
   readonly items?: DescribedSchema
   readonly additionalProperties?: DescribedSchema | false
-  /** The key is refused: it is not in this version. */
+  /** The key is rejected: this version does not support it. */
   readonly not?: object
 }
 
@@ -37,7 +37,7 @@ export function describedSchema(entries: readonly RegistryEntry[] = POLICIES): D
     io: 'input',
     target: 'draft-7',
     override: ({ zodSchema, jsonSchema }) => {
-      // zod leaves examples of parsed values out, because they could be meant for what comes out of the parser.
+      // zod omits examples of parsed values, because they could be examples of the parser's output.
       const examples = z.globalRegistry.get(zodSchema)?.examples
       if (Array.isArray(examples)) jsonSchema.examples = examples
       allowVariables(jsonSchema)
@@ -47,7 +47,7 @@ export function describedSchema(entries: readonly RegistryEntry[] = POLICIES): D
 
 const VARIABLE = '\\$\\{'
 
-/** `${NAME}` may stand wherever a value may; what becomes of it only the gateway can check. */
+/** Allows `${NAME}` for every value; only the gateway can check the result. */
 function allowVariables(schema: JsonSchema): void {
   const { type, minimum, maximum } = schema
   if (schema.pattern !== undefined && !schema.pattern.endsWith(`|${VARIABLE}`)) schema.pattern += `|${VARIABLE}`

@@ -1,6 +1,6 @@
 import { mistake, type Mistake } from './values/parsed'
 
-/** Keys of other gateways and proxies, by the map in which people write them, and what does the same here. */
+/** Keys of other gateways and proxies, by the map in which people write them, and the equivalent key here. */
 
 const SECONDS = 'timeouts: { response: 30s }'
 const LIMIT = 'rateLimit: { limit: 100, window: 1m }'
@@ -82,12 +82,12 @@ const IN_ENTRYPOINT: Hints = {
   'certificate certificates ssl cert': 'tls: { cert: …, key: … }',
 }
 
-/** YAML 1.1 reads `on` as `true`, and its tools write that back. */
+/** YAML 1.1 reads `on` as `true`, and its tools write `true` back. */
 const IN_CONDITIONS: Hints = { true: 'conditions (a YAML 1.1 tool has written the older name "on" as true)' }
 
 type Hints = Readonly<Record<string, string>>
 
-/** A map of the file is known by a key that only it has. */
+/** Identifies a map of the file by a key that only it has. */
 const MAPS: readonly (readonly [key: string, nearest: Hints, problems?: Hints])[] = [
   ['match', IN_ROUTE, WITHOUT_KEY_IN_ROUTE],
   ['targets', IN_UPSTREAM],
@@ -97,7 +97,7 @@ const MAPS: readonly (readonly [key: string, nearest: Hints, problems?: Hints])[
   ['conditions', IN_CONDITIONS],
 ]
 
-/** What is wrong with a key that the map does not have, where other programs have it; undefined for any other. */
+/** The message for an unknown key that other programs have; undefined for any other key. */
 export function foreignKey(key: string, valid: readonly string[]): Mistake | undefined {
   const allowed = valid.join(', ')
   if (key === '<<') {

@@ -6,7 +6,7 @@ import { pathShape } from './values/path-template'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
-/** What a route matches, all of it understood. */
+/** The match of a route, if all of it is valid. */
 export interface UnderstoodMatch {
   readonly path: string
   readonly exact: boolean
@@ -23,21 +23,26 @@ interface MatchingRoute {
   readonly match: UnderstoodMatch | undefined
 }
 
-/** Of what is looked up one by one (`routing/choice.ts`), so that a request never pays for the number of routes. */
+/**
+ * Maximum sets of header names for one place: they are tried one by one (`routing/choice.ts`), so this bounds the cost
+ * of a request.
+ */
 const MAX_NAME_SETS = 16
-/** The same for the patterns of one path. */
+/** Maximum patterns of one path, for the same reason. */
 const MAX_PATTERNS = 16
 
 /**
- * Two routes of the same host, path shape, method and number of header conditions would match the same requests, unless
- * their conditions contradict each other: none of them is more specific.
+ * Reports ambiguous routes. Two routes with the same host, path shape, method and number of header conditions match the
+ * same requests, unless their conditions contradict each other: neither is more specific.
  */
 export function checkAmbiguity<R extends MatchingRoute>(
   routes: readonly R[],
   label: (route: R) => string,
   source: YamlSource,
 ): ConfigProblem[] {
-  /** By host, path, method and number of conditions, then by the names of the conditions, then by their values. */
+  /**
+   * Routes by host, path, method and number of conditions, then by the names of the conditions, then by their values.
+   */
   const first = new Map<string, Map<string, Map<string, R>>>()
   return routes.flatMap(route => {
     if (route.match === undefined) return []
@@ -60,7 +65,7 @@ export function checkAmbiguity<R extends MatchingRoute>(
   })
 }
 
-/** A route with conditions about other fields, which can hold together with these. */
+/** A route with conditions on other fields that can hold together with these. */
 function compatible<R extends MatchingRoute>(
   byNames: ReadonlyMap<string, ReadonlyMap<string, R>>,
   names: string,
@@ -77,7 +82,7 @@ function contradicts(headers: readonly HeaderField[], others: readonly HeaderFie
   return headers.some(({ name, value }) => others.some(other => other.name === name && other.value !== value))
 }
 
-/** Without the values: they may be secrets out of the environment. */
+/** Names the fields without their values, which may be secrets from the environment. */
 function withFields(...routes: readonly MatchingRoute[]): string {
   const names = new Set(routes.flatMap(({ match }) => match?.headers.map(({ name }) => name) ?? []))
   return names.size === 0 ? '' : ` with ${[...names].join(' and ')}`
@@ -119,7 +124,7 @@ export function checkPatterns(routes: readonly MatchingRoute[], source: YamlSour
   })
 }
 
-/** Host and path: routes of one place are told apart by methods and header conditions. */
+/** The host and path of a match; routes of one place differ by methods and header conditions. */
 function placeOf({ host, path, exact, pattern = '', ignoreCase }: UnderstoodMatch): string {
   return `${host} ${pathShape(path, ignoreCase)} ${exact} ${pattern}`
 }

@@ -78,5 +78,8 @@ export const matchSchema = z
     headers: toFields(headers),
   }))
 
-/** Which requests a route takes: path template, and undefined for any host or any method (HEAD goes where GET goes). */
+/**
+ * The requests a route matches: path template, host and method; undefined for any host or method (HEAD is routed as
+ * GET).
+ */
 export type MatchConfig = Frozen<z.output<typeof matchSchema>>

@@ -1,6 +1,6 @@
 /**
- * The candidate that a mistyped name most likely means, or undefined when none is near: at most one edit for every four
- * characters (and always one), so that `limt` finds `limit` and `cat` does not find `key`.
+ * The candidate that a mistyped name probably means, or undefined if none is near: at most one edit per four characters
+ * (and always one), so that `limt` finds `limit` and `cat` does not find `key`.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   const typed = name.toLowerCase()
@@ -18,8 +18,8 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
 }
 
 /**
- * Optimal string alignment: insertions, deletions, substitutions and swapped neighbours, each counting one. Gives up with
- * `limit` as soon as the distance can no longer be below it.
+ * Optimal string alignment distance: insertions, deletions, substitutions and swapped neighbours count one each.
+ * Returns `limit` as soon as the distance cannot be lower.
  */
 export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(a.length - b.length) >= limit) return limit

@@ -1,6 +1,6 @@
 import type { ConfigProblem } from './types'
 
-/** True when the gateway must not start: at least one problem is more than a warning. */
+/** True if at least one problem is not a warning: the gateway must then not start. */
 export function hasErrors(problems: readonly ConfigProblem[]): boolean {
   return problems.some(isError)
 }
@@ -10,9 +10,9 @@ export function isError({ severity }: ConfigProblem): boolean {
 }
 
 /**
- * The text for stderr, before exit code 78 or before a start with warnings. Empty when there is nothing to say.
+ * The text for stderr, before exit code 78 or before a start with warnings. Empty if there are no problems.
  *
- * @param program who starts or does not
+ * @param program the program that starts or refuses to
  */
 export function formatProblems(problems: readonly ConfigProblem[], program = 'myesi-gateway'): string {
   if (problems.length === 0) return ''
@@ -47,7 +47,7 @@ function groupOf({ where }: ConfigProblem): string {
 function formatProblem(found: ConfigProblem): string[] {
   const { where, problem, allowed, nearest, severity } = found
   return [
-    // A problem with the file as a whole stands right under its name.
+    // A problem with the whole file is printed directly below the file's name.
     ...(where === groupOf(found) ? [] : [`  ${where}`]),
     `    ${severity === 'warning' ? 'warning: ' : ''}${problem}`,
     ...(allowed === undefined ? [] : [`    allowed: ${allowed}`]),

@@ -3,13 +3,15 @@ import { open, stat } from 'node:fs/promises'
 import { noteBlockedCall } from '../process/blocked-calls'
 import { mistake, type Mistake } from './values/parsed'
 
-/** A few thousand routes, or a few hundred certificates; a larger file was named by mistake. */
+/**
+ * Maximum file size: a few thousand routes or a few hundred certificates; a larger file was probably named by mistake.
+ */
 export const MAX_FILE_BYTES = 1_048_576
 const CHUNK_BYTES = 65_536
-/** A mount that hangs answers never, or when its server is back. */
+/** Maximum time for a read: on a mount that hangs it may never return. */
 const READ_TIMEOUT_MS = 5_000
 
-/** Why a file was not read although the operating system had no objection. */
+/** The error for a file that was rejected here although the operating system could read it. */
 export class UnreadableFile extends Error {
   readonly mistake: Mistake
 
@@ -20,12 +22,12 @@ export class UnreadableFile extends Error {
   }
 }
 
-/** Files whose read was given up and has not returned: another one would block another thread. */
+/** Files whose read timed out and has not returned: another read would block another thread. */
 const hanging = new Set<string>()
 
 /**
- * Reads a regular file without blocking the event loop, bounded in time and size. A pipe or a device would never end, or
- * would wait for a writer.
+ * Reads a regular file without blocking the event loop, with limits for time and size. Pipes and devices are rejected:
+ * they may never end, or wait for a writer.
  *
  * @throws UnreadableFile, or the operating system's error
  */
@@ -33,20 +35,20 @@ export async function readFileBounded(path: string, timeoutMs = READ_TIMEOUT_MS)
   return giveUpAfter(timeoutMs, path, hanging.has(path) ? refuseHanging() : readRegular(path))
 }
 
-/** `stat` with the same bound in time. */
+/** `stat` with the same timeout. */
 export async function statBounded(path: string, timeoutMs = READ_TIMEOUT_MS): Promise<Stats> {
   return giveUpAfter(timeoutMs, path, hanging.has(path) ? refuseHanging() : stat(path))
 }
 
 async function readRegular(path: string): Promise<Buffer> {
-  // Before it is opened: opening a device may have effects.
+  // Checked before opening: opening a device may have side effects.
   refuseUnlessRegular(await stat(path))
-  // Opening a pipe that replaced the file meanwhile would wait for a writer without O_NONBLOCK.
+  // Without O_NONBLOCK, opening a pipe that replaced the file meanwhile would wait for a writer.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   try {
     refuseUnlessRegular(await file.stat())
     const chunks: Buffer[] = []
-    // It may have grown since it was looked at.
+    // The file may have grown since `stat`.
     for (let length = 0; length <= MAX_FILE_BYTES;) {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES)
       if (bytesRead === 0) return Buffer.concat(chunks)
@@ -80,7 +82,7 @@ async function refuseHanging(): Promise<never> {
   throw new UnreadableFile(mistake(NO_ANSWER, 'a file on a mount that answers'))
 }
 
-/** Waits no longer for a call that does not return; until it has, the same file is not asked for again. */
+/** Rejects if the call does not return in time; until it has returned, the same file is not read again. */
 export async function giveUpAfter<T>(timeoutMs: number, path: string, reading: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let returned: (() => void) | undefined
@@ -98,7 +100,7 @@ export async function giveUpAfter<T>(timeoutMs: number, path: string, reading: P
   })
 }
 
-/** What is wrong with a file that could not be read, worded to follow its path. */
+/** The message for a file that could not be read, worded to follow its path. */
 export function readMistake(error: unknown, wanted: string): Mistake {
   if (error instanceof UnreadableFile) return error.mistake
   const { code, message } = error as NodeJS.ErrnoException

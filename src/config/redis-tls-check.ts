@@ -5,7 +5,7 @@ import { checkTlsFiles } from './tls-check'
 import type { ConfigProblem } from './types'
 import { mistake } from './values/parsed'
 
-/** What settings say of TLS to Redis, as text. */
+/** The TLS settings for Redis, as text. */
 interface Found {
   readonly redisUrl?: string | undefined
   readonly redisTlsCaFile?: string | undefined
@@ -15,7 +15,9 @@ interface Found {
 
 const VARIABLES = { ca: 'REDIS_TLS_CA_FILE', cert: 'REDIS_TLS_CERT_FILE', key: 'REDIS_TLS_KEY_FILE' } as const
 
-/** At the start, when nothing is served yet: it may block, but not for good, as a pipe without a writer would. */
+/**
+ * Reads regular files only. It runs before serving, so it may block, but not for ever, as on a pipe without a writer.
+ */
 const REGULAR_FILES: ConfigFiles = {
   read: path => {
     if (!statSync(path).isFile()) throw new UnreadableFile(mistake('is not a regular file', 'a regular file'))
@@ -23,7 +25,7 @@ const REGULAR_FILES: ConfigFiles = {
   },
 }
 
-/** Reads the files as the client will: better to know now than by an outage. */
+/** Reads the files as the Redis client will, so that a problem is reported at the start and not by an outage. */
 export function checkRedisTls(found: Found): ConfigProblem[] {
   const files = { ca: found.redisTlsCaFile, cert: found.redisTlsCertFile, key: found.redisTlsKeyFile }
   const problems = checkTlsFiles(files, REGULAR_FILES).map(

@@ -1,18 +1,18 @@
 import { isAlias, isMap, isScalar, type Document, type Pair, type Scalar, type YAMLMap } from 'yaml'
 import type { ConfigProblem } from './types'
 
-/** Keys that have another name now: the older one still works, with a warning. `*` is any key. */
+/** Keys that were renamed: the old name still works, with a warning. `*` is any key. */
 const RENAMED: readonly { readonly path: readonly string[]; readonly to: string; readonly why: string }[] = [
   'retries',
   'circuitBreaker',
 ].map(section => ({
   path: ['upstreams', '*', section, 'on'],
   to: 'conditions',
-  // YAML 1.1 reads "on" as true: Helm, kustomize and PyYAML write "true:" in its place.
+  // YAML 1.1 reads "on" as true: Helm, kustomize and PyYAML write "true:" instead.
   why: 'YAML 1.1 tools turn "on" into "true"',
 }))
 
-/** Gives older keys of the document their new names, before anything reads it. */
+/** Replaces old keys of the document by their new names, before anything reads it. */
 export function renameKeys(document: Document, place: (offset: number) => string): ConfigProblem[] {
   return RENAMED.flatMap(({ path, to, why }) =>
     keysAt(document, document.contents, path).flatMap(({ map, key }): ConfigProblem[] => {

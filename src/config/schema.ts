@@ -11,12 +11,12 @@ import { field } from './values/field'
 import { NAME_PATTERN, referenceTo } from './values/name'
 
 /**
- * The shape of `gateway.yaml`: keys, defaults and descriptions, in the order of the file. Each key of a route that is not
- * here is a policy. What holds between keys is in `cross-checks.ts` and in the policies. `npm run schema` writes the same as
- * JSON Schema for editors.
+ * The shape of `gateway.yaml`: keys, defaults and descriptions, in the order of the file. Route keys that are not
+ * listed here are policies. Rules between keys are in `cross-checks.ts` and in the policies. `npm run schema` writes
+ * the same as JSON Schema for editors.
  */
 
-/** The keys in one place that are policies, with their schemas. */
+/** The policy keys of one place in the file, with their schemas. */
 type PolicyShape<Entries extends readonly RegistryEntry[], Under extends Place> = {
   [P in Extract<Entries[number], Policy<string, z.ZodType, unknown, Under>> as P['name']]: P['schema']
 }
@@ -36,7 +36,7 @@ export const routeUpstreamField = field(referenceTo('an upstream'), {
   type: 'string',
 }).optional()
 
-/** @param entries the policies that routes may have; not necessarily those of the registry */
+/** @param entries the policies that routes may have; may differ from the registry */
 export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(entries: Entries) {
   const routeSchema = z
     .strictObject({

@@ -7,13 +7,13 @@ import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
 /**
- * Warns of a scope that a route asks of API keys and no consumer has: nobody passes. Not where the route takes tokens too,
- * which bring scopes of their own.
+ * Warns of a scope that a route requires of API keys and no consumer has: all requests are refused. There is no warning
+ * if the route accepts tokens too, which have their own scopes.
  */
 export function checkScopes(source: YamlSource): ConfigProblem[] {
   const all = Object.values(asMap(source.valueAt(['consumers'])))
   const consumers = all.filter(consumer => asList(asMap(consumer)['apiKeys']).length > 0)
-  // Without any key nobody passes whatever the scopes, which `checkIdentity` reports.
+  // Without any key all requests are refused whatever the scopes; `checkIdentity` reports that.
   if (consumers.length === 0) return []
   const known = new Set(consumers.flatMap(consumer => asList(asMap(consumer)['scopes'])).filter(isText))
   return asList(source.valueAt(['routes'])).flatMap((route, index) => {

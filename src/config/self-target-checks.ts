@@ -11,7 +11,7 @@ import type { YamlSource } from './yaml-source'
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/
 const EVERY_ADDRESS: readonly string[] = ['0.0.0.0', '::']
 
-/** Warns of targets that are this gateway: each request would come back until it is refused as a loop. */
+/** Warns of targets that are this gateway: each request would loop until it is refused. */
 export function checkSelfTargets(source: YamlSource, env: Environment): ConfigProblem[] {
   const { settings } = readSettings(env)
   if (settings === undefined || settings.port === 0) return []

@@ -1,6 +1,6 @@
 /**
- * A subject with the name of its tokens in front, as `TOKENS/SUBJECT`. It may be left out where there is only one kind of
- * tokens; undefined where it is not clear whose word it is.
+ * A subject prefixed with the name of its tokens: `TOKENS/SUBJECT`. The prefix may be omitted if there is only one kind
+ * of tokens; undefined if the kind is ambiguous.
  */
 export function qualified(subject: string, tokens: readonly string[]): string | undefined {
   if (tokens.some(name => subject.startsWith(`${name}/`))) return subject

@@ -4,16 +4,16 @@ import type { ConfigFiles } from './config-files'
 import { readMistake } from './read-file'
 import { mistake, type Mistake } from './values/parsed'
 
-/** What is wrong with a file, or with what the files are together. */
+/** A problem with one file, or with the files in combination. */
 export interface TlsMistake {
   /** The key that names the file. */
   readonly key: 'ca' | 'cert' | 'key'
   readonly mistake: Mistake
-  /** Left out: the gateway does not start. */
+  /** Absent: an error, and the gateway does not start. */
   readonly severity?: 'warning'
 }
 
-/** Reads the files as the upstream will: better to know now than with the first request. */
+/** Reads the files as the upstream client will, so that a problem is reported before the first request. */
 export function checkTlsFiles(
   paths: { readonly [Key in TlsMistake['key']]?: string | undefined },
   files: ConfigFiles,
@@ -51,8 +51,9 @@ export function checkTlsFiles(
 }
 
 /**
- * Who besides the owner can read or write a private key that was just read; undefined where nobody can, and on Windows, whose
- * modes say nothing. A group may where the owner is another user: that is how orchestrators hand a secret to a process.
+ * Which users besides the owner can read or write the private key that was just read; undefined if none, and on
+ * Windows, whose modes say nothing. Group access is accepted if the owner is another user: orchestrators hand a secret
+ * to a process this way.
  */
 function readers(path: string): string | undefined {
   const user = process.getuid?.()

@@ -10,9 +10,9 @@ import type { Algorithm, KeySource } from './values/tokens'
 export type { TargetConfig }
 
 /**
- * What the gateway is told: two types, because they change at different times. `Settings` come from the environment and
- * hold for the life of the process; `GatewayConfig` (`gateway-config.ts`) comes from `gateway.yaml`. Both are parsed, checked and frozen
- * before anything listens.
+ * Types of the configuration. There are two, because they change at different times: `Settings` come from the
+ * environment and hold for the life of the process; `GatewayConfig` (`gateway-config.ts`) comes from `gateway.yaml`.
+ * Both are parsed, checked and frozen before anything listens.
  */
 
 /** Process settings, from the environment. `env.ts` is their only reader. */
@@ -25,39 +25,41 @@ export interface Settings {
   readonly opsPort: number
   /** `OPS_HOST`, else `OTEL_EXPORTER_PROMETHEUS_HOST`; default `127.0.0.1`. */
   readonly opsHost: string
-  /** `OPS_PUBLIC_URL`: where others reach the ops port; default made of host and port. */
+  /** `OPS_PUBLIC_URL`: public address of the ops port; default: from host and port. */
   readonly opsPublicUrl: string | undefined
-  /** `OPS_TOKEN`: opens the ops port beyond health and metrics where it listens on more than loopback. */
+  /** `OPS_TOKEN`: required for the ops port, except health and metrics, if it listens on more than loopback. */
   readonly opsToken: string | undefined
-  /** `OPS_ALLOWED_HOSTS`, with commas: names that the ops port may be asked by, beside the host of `OPS_PUBLIC_URL`. */
+  /**
+   * `OPS_ALLOWED_HOSTS`, comma-separated: accepted host names of the ops port, besides the host of `OPS_PUBLIC_URL`.
+   */
   readonly opsAllowedHosts: readonly string[]
   /** `REDIS_URL` (`redis://`, `rediss://`, with `+sentinel` or `+cluster`); unset: limits are counted in memory. */
   readonly redisUrl: string | undefined
-  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
+  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels with a separate login. */
   readonly redisSentinelUsername: string | undefined
   readonly redisSentinelPassword: string | undefined
-  /** `REDIS_TLS_CA_FILE`: who may have signed the certificate of Redis; unset: the authorities Node knows. */
+  /** `REDIS_TLS_CA_FILE`: the authorities that sign the certificate of Redis; unset: the authorities Node trusts. */
   readonly redisTlsCaFile: string | undefined
-  /** `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: for a Redis that asks for a client certificate. */
+  /** `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: for a Redis that requires a client certificate. */
   readonly redisTlsCertFile: string | undefined
   readonly redisTlsKeyFile: string | undefined
-  /** `REDIS_TIMEOUT_MS`: how long a request may wait for Redis; default 200. */
+  /** `REDIS_TIMEOUT_MS`: maximum time a request waits for Redis; default 200. */
   readonly redisTimeoutMs: number
-  /** `REPLICAS`: how many gateways share the limits while Redis is away; default 1. */
+  /** `REPLICAS`: number of gateways that share the limits while degraded; default 1. */
   readonly replicas: number
   /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */
   readonly configFile: string
-  /** `GATEWAY_CONFIG_WATCH`: put the routes file in force when it changes; default true. */
+  /** `GATEWAY_CONFIG_WATCH`: reload the routes file when it changes; default true. */
   readonly configWatch: boolean
   /** `LOG_LEVEL` (`fatal`, `error`, `warn`, `info`, `debug`, `trace`, `silent`); default `info`. */
   readonly logLevel: string
-  /** `METRICS_TOKEN`: bearer token that `/metrics` on the gateway port then wants from every client. */
+  /** `METRICS_TOKEN`: bearer token that `/metrics` on the gateway port requires of every client. */
   readonly metricsToken: string | undefined
-  /** `TELEMETRY_REQUIRED`: refuse to start when instrumentation is not fully active; default false. */
+  /** `TELEMETRY_REQUIRED`: refuse to start if instrumentation is not fully active; default false. */
   readonly telemetryRequired: boolean
-  /** `SHUTDOWN_TIMEOUT_MS`: how long requests in flight may take to finish after SIGTERM; default 10000. */
+  /** `SHUTDOWN_TIMEOUT_MS`: maximum time for exchanges in flight to finish after SIGTERM; default 10000. */
   readonly shutdownTimeoutMs: number
-  /** `SHUTDOWN_DELAY_MS`: how long requests are still taken after SIGTERM, so that a load balancer can notice; default 0. */
+  /** `SHUTDOWN_DELAY_MS`: how long requests are still accepted after SIGTERM, until load balancers react; default 0. */
   readonly shutdownDelayMs: number
 }
 
@@ -67,30 +69,33 @@ export interface IncidentSettings {
   readonly port: number
   /** `INCIDENTS_HOST`; default `127.0.0.1`. */
   readonly host: string
-  /** `INCIDENT_PUBLIC_URL`: where people reach the pages, so that links in messages open; default made of host and port. */
+  /** `INCIDENT_PUBLIC_URL`: public address of the pages, for links in messages; default: from host and port. */
   readonly publicUrl: string | undefined
   /** `PROMETHEUS_URL`; default `http://127.0.0.1:9090`. */
   readonly prometheusUrl: string
   /** `ALERTMANAGER_URLS`, separated by commas; default `http://127.0.0.1:9093`. */
   readonly alertmanagerUrls: readonly string[]
-  /** `JAEGER_PUBLIC_URL`: where people reach Jaeger; default: `JAEGER_URL`, unless that is a name of one label. */
+  /** `JAEGER_PUBLIC_URL`: public address of Jaeger; default: `JAEGER_URL`, unless its host has a single label. */
   readonly jaegerPublicUrl: string | undefined
-  /** `OPS_LINK_URL`: where people reach the kept traces of gateways; default: the address that each gateway tells. */
+  /** `OPS_LINK_URL`: public address of the gateways' kept traces; default: the address that each gateway reports. */
   readonly opsLinkUrl: string | undefined
-  /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): asked for traces that no gateway has any more. */
+  /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): queried for traces that no gateway has any more. */
   readonly jaegerUrl: string | undefined
   readonly tempoUrl: string | undefined
-  /** `OPS_TOKEN`: opens the gateways' ops ports where they are open to more than loopback. */
+  /** `OPS_TOKEN`: token for the gateways' ops ports, needed if they listen on more than loopback. */
   readonly opsToken: string | undefined
-  /** `OPS_TOKEN_HOSTS`, with commas: hosts that get `OPS_TOKEN`, beside those that Prometheus scrapes for `GATEWAY_JOB`. */
+  /**
+   * `OPS_TOKEN_HOSTS`, comma-separated: hosts that are sent `OPS_TOKEN`, besides those that Prometheus scrapes for
+   * `GATEWAY_JOB`.
+   */
   readonly opsTokenHosts: readonly string[]
-  /** `GATEWAY_JOB`: the job under which Prometheus scrapes the gateways; default `myesi-api`. */
+  /** `GATEWAY_JOB`: the Prometheus job that scrapes the gateways; default `myesi-api`. */
   readonly gatewayJob: string
-  /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from far away. */
+  /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from other than near addresses. */
   readonly token: string | undefined
-  /** `REDIS_URL`: where incidents are remembered; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
+  /** `REDIS_URL`: where incidents are stored; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
   readonly redisUrl: string | undefined
-  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels that ask for a login of their own. */
+  /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels with a separate login. */
   readonly redisSentinelUsername: string | undefined
   readonly redisSentinelPassword: string | undefined
   /** `REDIS_TLS_CA_FILE`, `REDIS_TLS_CERT_FILE` and `REDIS_TLS_KEY_FILE`: as for the gateway. */
@@ -98,103 +103,108 @@ export interface IncidentSettings {
   readonly redisTlsCertFile: string | undefined
   readonly redisTlsKeyFile: string | undefined
   readonly folder: string
-  /** `GRAFANA_URL`: where people reach Grafana; unset, pages have no links to dashboards. */
+  /** `GRAFANA_URL`: public address of Grafana; unset: pages have no links to dashboards. */
   readonly grafanaUrl: string | undefined
-  /** `REPOSITORY_URL`: where this repository can be read; unset, pages name a runbook and do not link to it. */
+  /** `REPOSITORY_URL`: public address of this repository; unset: pages name a runbook without a link. */
   readonly repositoryUrl: string | undefined
-  /** `ALERTMANAGER_PUBLIC_URL`: where people reach Alertmanager; default: the first of `ALERTMANAGER_URLS`. */
+  /** `ALERTMANAGER_PUBLIC_URL`: public address of Alertmanager; default: the first of `ALERTMANAGER_URLS`. */
   readonly alertmanagerPublicUrl: string | undefined
-  /** `INCIDENTS_SHOW_CLIENTS`: whether client addresses and user agents may stand in records and pages; default false. */
+  /** `INCIDENTS_SHOW_CLIENTS`: show client addresses and user agents in records and pages; default false. */
   readonly showClients: boolean
-  /** `INCIDENTS_SHOW_CONSUMERS`: whether names of consumers may; default false: a digest. */
+  /** `INCIDENTS_SHOW_CONSUMERS`: show names of consumers; default false: a digest. */
   readonly showConsumers: boolean
-  /** `INCIDENTS_SHOW_HEADERS`, separated by commas: header fields whose values may; lower case. */
+  /** `INCIDENTS_SHOW_HEADERS`, comma-separated: header fields whose values are shown; lower case. */
   readonly showHeaders: readonly string[]
   readonly logLevel: string
 }
 
 export interface EntrypointConfig {
-  /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed; never a hop count. */
+  /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` fields are trusted; never a hop count. */
   readonly trustedProxies: readonly string[]
   /** Fields that only trusted proxies may send; lower case. */
   readonly proxyOnlyHeaders: readonly string[]
-  /** Whether fields with `_` in their names are taken from others too. */
+  /** Whether other clients too may send fields with `_` in their names. */
   readonly underscoreHeaders: boolean
-  /** Whose trace (`traceparent`, baggage, …) is continued: everybody's, that of `trustedProxies`, or nobody's. */
+  /** From which clients trace context (`traceparent`, baggage, …) is accepted; traces of the others start new. */
   readonly traceContext: 'all' | 'trusted' | 'none'
-  /** By which fields a request and its answer are known. */
+  /** The fields that carry the request id in requests and responses. */
   readonly requestId: RequestIdConfig
-  /** How long a client may take to send its header section. */
+  /** Maximum time for a client to send its header section. */
   readonly headersTimeoutMs: number
-  /** How long a client may take to send a whole request, body included; 0 for no bound. */
+  /** Maximum time for a client to send a whole request, body included; 0: no limit. */
   readonly requestTimeoutMs: number
-  /** How long a client may neither send what it owes of a body nor read what is there for it. */
+  /** Maximum time without progress of a body: the client neither sends its request body nor reads the response. */
   readonly stallTimeoutMs: number
-  /** Bytes a second of a body that a client must send; 0 for no bound. */
+  /** Minimum bytes per second of a request body; 0: no limit. */
   readonly minUploadRate: number
-  /** Bytes a second that a client must take, over `stallTimeoutMs`, while bytes of a response wait for it; 0: any. */
+  /**
+   * Minimum bytes per second that a client must read, over `stallTimeoutMs`, while response bytes wait; 0: no limit.
+   */
   readonly minDownloadRate: number
-  /** Bytes of responses that may wait in the gateway for clients that read slowly. */
+  /** Maximum bytes of responses buffered for clients that read slowly. */
   readonly responseBuffer: { readonly perResponseBytes: number; readonly totalBytes: number }
-  /** How long an idle connection is kept. */
+  /** How long an idle connection is kept open. */
   readonly keepAliveTimeoutMs: number
-  /** Bytes of a request's header section, at the most. */
+  /** Maximum bytes of a request's header section. */
   readonly maxHeaderBytes: number
-  /** Fields of a request's header section, at the most. */
+  /** Maximum fields in a request's header section. */
   readonly maxHeaderFields: number
-  /** Bytes of a request target as it came, at the most. */
+  /** Maximum bytes of a request target as received. */
   readonly maxUrlBytes: number
   readonly overload: OverloadConfig
-  /** Who may use the gateway at all. */
+  /** Which clients may use the gateway at all. */
   readonly access: AccessConfig | undefined
-  /** Whether `/metrics` is answered on this port. */
+  /** Whether `/metrics` is served on this port. */
   readonly metrics: boolean
   /** Undefined: plain HTTP. */
   readonly tls: EntrypointTlsConfig | undefined
   readonly http2: Http2Config
-  /** Connections open at once, at the most. */
+  /** Maximum open connections. */
   readonly maxConnections: number
-  /** Of them from one address, at the most; trusted proxies have no such bound. */
+  /** Maximum open connections per client address; trusted proxies are exempt. */
   readonly maxConnectionsPerClient: number
 }
 
-/** HTTP/2 on the listener, and what one connection may do. */
+/** HTTP/2 on the listener, and the limits of one connection. */
 export interface Http2Config {
-  /** Whether it is offered by ALPN. */
+  /** Whether ALPN offers HTTP/2. */
   readonly tls: boolean
-  /** Whether a connection without TLS that begins with its preface speaks it. */
+  /** Whether a connection without TLS that begins with the HTTP/2 preface uses HTTP/2. */
   readonly cleartext: boolean
-  /** Open at once on one connection. */
+  /** Maximum open streams per connection. */
   readonly maxStreams: number
-  /** Streams that a client may reset within 10 s. */
+  /** Maximum streams that a client may reset within 10 s. */
   readonly maxResets: number
-  /** PING and SETTINGS frames that a client may send within 10 s. */
+  /** Maximum PING and SETTINGS frames that a client may send within 10 s. */
   readonly maxControlFrames: number
-  /** Bytes of a body that a client may send ahead, on one stream and on all of a connection. */
+  /** Flow-control windows: bytes of a body that a client may send ahead, per stream and per connection. */
   readonly streamWindowBytes: number
   readonly connectionWindowBytes: number
-  /** What one connection may hold in the HTTP/2 library, whole megabytes. */
+  /** Maximum memory of one connection in the HTTP/2 library, whole megabytes. */
   readonly maxMemoryBytes: number
 }
 
-/** From when on the gateway turns requests away. */
+/** The limits above which the gateway refuses requests. */
 export interface OverloadConfig {
-  /** Requests in flight; 0 for no bound. */
+  /** Maximum requests in flight; 0: no limit. */
   readonly maxRequests: number
-  /** How late the event loop may be; 0 for no bound. */
+  /** Maximum event loop delay; 0: no limit. */
   readonly maxEventLoopDelayMs: number
 }
 
-/** Somebody who may be let in: mostly an application. */
+/** A caller that can be authenticated: usually an application. */
 export interface ConsumerConfig {
   readonly name: string
-  /** What limits may differ by. */
+  /** The tier that limits can depend on. */
   readonly tier: string | undefined
-  /** What the consumer's API keys may be used for; a token brings its own. */
+  /** The scopes of the consumer's API keys; a token has its own. */
   readonly scopes: readonly string[]
-  /** SHA-256 of each key, hexadecimal, lower case. */
+  /** SHA-256 of each API key, hexadecimal, lower case. */
   readonly apiKeys: readonly string[]
-  /** What tokens call the consumer: `TOKENS/SUBJECT`, so that two issuers may use the same word for two of them. */
+  /**
+   * The consumer's subjects in tokens: `TOKENS/SUBJECT`, so that two issuers may use the same subject for two
+   * consumers.
+   */
   readonly subjects: readonly string[]
 }
 
@@ -202,82 +212,85 @@ export interface ConsumerConfig {
 export interface TokenConfig {
   readonly name: string
   readonly issuer: string
-  /** One of them must be named. */
+  /** Accepted audiences; a token must name one of them. */
   readonly audience: readonly string[]
   readonly jwks: KeySource
   readonly algorithms: readonly Algorithm[]
-  /** What the header `typ` may be, in lower case; a token without it counts as `jwt`. */
+  /** Accepted values of the header `typ`, in lower case; a token without it counts as `jwt`. */
   readonly types: readonly string[]
-  /** Whether ID tokens are taken. */
+  /** Whether ID tokens are accepted. */
   readonly idTokens: boolean
-  /** By how much the issuer's clock may be ahead of ours, or behind. */
+  /** Maximum difference between the issuer's clock and ours. */
   readonly clockSkewMs: number
-  /** Which claim says who asks. */
+  /** The claim that identifies the consumer. */
   readonly consumerClaim: string
-  /** Which says what for: words with spaces between them, or a list. */
+  /** The claim with the scopes: space-separated or a list. */
   readonly scopeClaim: string
 }
 
-/** Paths of PEM files, read again when they change. */
+/** Paths of PEM files, reloaded when they change. */
 export interface EntrypointTlsConfig {
-  /** The certificate, followed by those that lead to an authority clients know. */
+  /** The certificate, followed by its chain up to an authority that clients trust. */
   readonly cert: string
   readonly key: string
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  /** Suites for TLS 1.2, by OpenSSL's names. */
+  /** Cipher suites for TLS 1.2, by OpenSSL's names. */
   readonly ciphers: readonly string[]
 }
 
 export interface UpstreamConfig {
   readonly name: string
   readonly targets: readonly TargetConfig[]
-  /** What targets get as `Host`; undefined: their own. */
+  /** The `Host` field sent to targets; undefined: the target's own. */
   readonly host?: HostSent
-  /** Which target gets a request: in turn, the less busy of two, or always the same for the same `hashKey`. */
+  /** How a target is chosen: in turn, the less busy of two, or always the same one for the same `hashKey`. */
   readonly balance: 'round-robin' | 'least-requests' | 'hash'
   readonly hashKey: HashKey
   readonly timeouts: {
     readonly connectMs: number
-    /** From the request's last byte to the response's header section. */
+    /** Maximum time from the request's last byte to the response's header section. */
     readonly responseMs: number
-    /** Between two chunks of a response; undefined: the same as `responseMs`. */
+    /** Maximum time between two chunks of a response; undefined: the same as `responseMs`. */
     readonly idleMs: number | undefined
-    /** Everything together, from the request's header section to the last byte of its response; undefined: no bound. */
+    /**
+     * Maximum time of the whole exchange, from the request's header section to the response's last byte; undefined: no
+     * limit.
+     */
     readonly totalMs: number | undefined
   }
-  /** Connections per target, at the most; requests above it wait their turn. */
+  /** Maximum connections per target; further requests wait. */
   readonly maxConnections: number
-  /** Bytes of a response's header section. */
+  /** Maximum bytes of a response's header section. */
   readonly maxHeaderBytes: number
   readonly fairness: FairnessConfig
-  /** How long a connection to a target that is a name is used, so that the name is looked up again. */
+  /** Maximum lifetime of a connection to a target given by name, so that the name is resolved again. */
   readonly connectionLifetimeMs: number
-  /** For targets that are https; undefined: verified by the authorities Node knows, without a client certificate. */
+  /** TLS to https targets; undefined: verified with the authorities Node trusts, without a client certificate. */
   readonly tls: UpstreamTlsConfig | undefined
-  /** Undefined: no call is tried again. */
+  /** Undefined: calls are not retried. */
   readonly retries: RetryConfig | undefined
-  /** Strict: a target whose circuit is open is not asked, not even the last one. It comes before `ejection`. */
+  /** A target whose circuit is open is never asked, even if it is the last one. Takes precedence over `ejection`. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
-  /** Of a target that fails while others can be asked; undefined: none is ejected for its failures. */
+  /** Ejection of failing targets while others remain; undefined: targets are not ejected for failures. */
   readonly ejection: CircuitBreakerConfig | undefined
-  /** Undefined: targets are not checked. */
+  /** Undefined: targets have no health checks. */
   readonly healthCheck: HealthCheckConfig | undefined
-  /** Percent of the targets: when fewer are well, all are asked. */
+  /** Panic threshold in percent: when fewer targets are healthy, all are asked. */
   readonly panicThreshold: number
 }
 
-/** How the connections to a target are shared between clients. */
+/** How the connections to a target are shared among clients. */
 export interface FairnessConfig {
-  /** Percent of them that only clients below their share may take. */
+  /** Percent of the connections reserved for clients below their share. */
   readonly reservePercent: number
-  /** Percent of them that event streams of one client may keep while other clients wait. */
+  /** Percent of the connections that event streams of one client may keep while other clients wait. */
   readonly streamPercent: number
 }
 
 export interface HealthCheckConfig {
-  /** Path and query. */
+  /** Path and query of the health check. */
   readonly path: string
-  /** What a target gets as `Host`; undefined: its own. */
+  /** The `Host` field sent to a target; undefined: its own. */
   readonly host?: HostSent
   readonly headers?: readonly HeaderField[]
   readonly intervalMs: number
@@ -289,40 +302,40 @@ export interface HealthCheckConfig {
 }
 
 export interface CircuitBreakerConfig {
-  /** How many in a row. */
+  /** Consecutive failures. */
   readonly failures: number
   readonly openForMs: number
-  /** What counts as a failure. */
+  /** The kinds of failures that count. */
   readonly on: readonly FailureKind[]
 }
 
-/** Paths of PEM files; read when the upstream is made. */
+/** Paths of PEM files; read when the upstream is created. */
 export interface UpstreamTlsConfig {
-  /** Who may have signed the target's certificate, in the place of those Node knows. */
+  /** The authorities that sign the target's certificate, instead of those Node trusts. */
   readonly ca: string | undefined
   readonly cert: string | undefined
   readonly key: string | undefined
-  /** Name that is asked for (SNI) and that the certificate must be for; undefined: the target's host. */
+  /** Server name (SNI) that the certificate must match; undefined: the target's host. */
   readonly serverName: string | undefined
 }
 
 export interface RetryConfig {
   /** Maximum calls for one request, including the first. */
   readonly attempts: number
-  /** The failures after which a call is tried again. */
+  /** The kinds of failures after which a call is retried. */
   readonly on: readonly FailureKind[]
 }
 
-/** One thing wrong with what the gateway was told. All of them are printed in one go. */
+/** One problem with the configuration. All problems are printed together. */
 export interface ConfigProblem {
-  /** Where it is: `gateway.yaml:12:7 routes[0].upstream`, or the name of a variable. */
+  /** Position: `gateway.yaml:12:7 routes[0].upstream`, or the name of a variable. */
   readonly where: string
-  /** What was found and why it does not do, one sentence. */
+  /** What was found and why it is invalid, one sentence. */
   readonly problem: string
-  /** What is allowed. */
+  /** The allowed values. */
   readonly allowed?: string
   /** The nearest valid name, when one is near. */
   readonly nearest?: string
-  /** `warning`: worth saying, and the gateway starts all the same. Absent: an error. */
+  /** `warning`: reported, and the gateway still starts. Absent: an error. */
   readonly severity?: 'warning'
 }

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 
-/** What checks between keys need of a file that may be wrong anywhere. */
+/** Helpers of checks between keys, for files that may be invalid anywhere. */
 
-/** At most ten of them: what is allowed must stay readable. */
+/** Lists at most ten names, so that the message stays readable. */
 export function list(names: readonly string[]): string {
   const shown = names.slice(0, 10).join(', ')
   return names.length > 10 ? `${shown} and ${names.length - 10} more` : shown

@@ -2,15 +2,15 @@ import type { Environment } from './environment'
 import { editDistance } from './nearest-name'
 import type { ConfigProblem } from './types'
 
-/** Prefixes that are ours and few others use; `PORT` and `HOST` have so many neighbours that no guess about them is worth making. */
+/** Prefixes that are specific to this project. `PORT` and `HOST` resemble too many other variables to guess about. */
 const PREFIX =
   /^(?:GATEWAY|OPS|REDIS|METRICS|TELEMETRY|SHUTDOWN|REPLICA|LOG|INCIDENT|DEMO|TRACES|PROMETHEUS|ALERTMANAGER|JAEGER|TEMPO|GRAFANA)/
-/** What Kubernetes sets in every pod for every service, whatever the service is called. */
+/** Variables that Kubernetes sets in every pod for every service. */
 const SERVICE_LINK = /_SERVICE_(?:HOST|PORT)|_PORT_\d+_(?:TCP|UDP|SCTP)|_PORT=(?:tcp|udp|sctp):/
 
 /**
- * Warns of variables that are almost one of ours: `REDIS_URI` would otherwise count limits in memory without a word. Only
- * when the variable that is meant is not set, and at most one edit per six characters away, to raise no false alarms.
+ * Warns of variables that resemble one of ours: with `REDIS_URI`, limits would silently be counted in memory. To avoid
+ * false alarms, only if the intended variable is unset and the distance is at most one edit per six characters.
  */
 export function unknownVariables(env: Environment, known: readonly string[]): ConfigProblem[] {
   const unset = known.filter(name => !env[name])

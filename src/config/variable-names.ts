@@ -1,6 +1,6 @@
 import type { IncidentSettings, Settings } from './types'
 
-/** Where each setting comes from; of several variables, the first that is set. */
+/** The variables of each setting; of several, the first that is set applies. */
 export const VARIABLES = {
   port: ['PORT'],
   host: ['HOST'],
@@ -36,7 +36,7 @@ export const VARIABLES_OF_OTHERS: readonly string[] = [
   'TRACES_SLOW_MS',
 ]
 
-/** The same for the incident service. */
+/** The variables of the incident service. */
 export const INCIDENT_VARIABLES = {
   port: 'INCIDENTS_PORT',
   host: 'INCIDENTS_HOST',
@@ -67,7 +67,7 @@ export const INCIDENT_VARIABLES = {
   logLevel: 'LOG_LEVEL',
 } as const satisfies Readonly<Record<keyof IncidentSettings, string>>
 
-/** Of all processes: they may share one environment, as from one `.env`. */
+/** The variables of all processes, which may share one environment, for example from one `.env`. */
 export const KNOWN_VARIABLES: readonly string[] = [
   ...new Set([...Object.values(VARIABLES).flat(), ...VARIABLES_OF_OTHERS, ...Object.values(INCIDENT_VARIABLES)]),
 ]

@@ -3,20 +3,20 @@ import type { Environment } from './env'
 import { nearestName } from './nearest-name'
 import { refuse, type Mistake, type Parsed } from './values/parsed'
 
-/** Where a value is in the file: `['routes', 0, 'match', 'path']`. */
+/** The path of a value in the file: `['routes', 0, 'match', 'path']`. */
 export type Path = readonly PropertyKey[]
 
-/** What became of the `${NAME}` in a document. */
+/** The result of replacing `${NAME}` in a document. */
 export interface Filled {
-  /** Scalars that had one. Their values may be secrets, so messages show them as they were written. */
+  /** Scalars that contained a variable. Their values may be secrets, so messages show them as written. */
   readonly scalars: ReadonlySet<unknown>
-  /** Those that could not be filled in, and why. */
+  /** Scalars that could not be replaced, and why. */
   readonly unfilled: ReadonlyMap<unknown, Unfilled>
 }
 
 export interface Unfilled {
   readonly path: Path
-  /** Where the scalar begins in the text. */
+  /** Offset of the scalar in the text. */
   readonly offset: number
   readonly text: string
   readonly mistake: Mistake
@@ -26,8 +26,8 @@ const REFERENCE = /\$\$|\$\{([^}]*)(\}?)/g
 const ALLOWED = '${NAME}, or ${NAME:-default} for when it is not set; $$ for a dollar sign'
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}` in the document's values, in place; an empty variable counts as unset. Done
- * on parsed scalars and never on the text, so that a variable cannot bring keys of its own.
+ * Replaces `${NAME}` and `${NAME:-default}` in the document's values, in place; an empty variable counts as unset. It
+ * works on parsed scalars and never on the text, so that a variable cannot add keys.
  */
 export function fillVariables(document: Document, env: Environment): Filled {
   const scalars = new Set<unknown>()
@@ -75,7 +75,7 @@ function lookUp(reference: string, env: Environment): Parsed<string> {
   )
 }
 
-/** As YAML would have read the text without quotes, so that `limit: ${LIMIT:-100}` is a number. */
+/** Types the value as YAML would without quotes, so that `limit: ${LIMIT:-100}` is a number. */
 function typed(text: string): string | number {
   return /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text) ? Number(text) : text
 }

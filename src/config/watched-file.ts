@@ -3,7 +3,7 @@ import { readFileBounded, statBounded } from './read-file'
 
 export interface WatchOptions {
   readonly path: string
-  /** SHA-256, hexadecimal, of the content that is known already. */
+  /** SHA-256, hexadecimal, of the known content. */
   readonly sha256: string
   /** Called once for each new content, and once when the file is gone or cannot be read. */
   readonly onChange: () => void
@@ -13,23 +13,23 @@ export interface WatchOptions {
 
 export interface WatchedFile {
   /**
-   * Content that was read without being asked for by `onChange`: no news when it is found again.
+   * Records content that was read independently of `onChange`, so that it is not reported as a change.
    *
-   * @param sha256 undefined where the file could not be read
+   * @param sha256 undefined if the file could not be read
    */
   know(sha256: string | undefined): void
   stop(): void
 }
 
-/** State and content of a file that is not there or cannot be read. */
+/** State and content of a file that does not exist or cannot be read. */
 const UNREADABLE = 'unreadable'
 
 /**
- * Looks again and again whether the content of a file is another one. Not by the operating system's notices: they are lost
- * on network and container mounts, stay with the old file when an editor puts a new one in its place, and say nothing
- * when Kubernetes turns the symbolic link of a ConfigMap. A look costs one `stat`.
+ * Polls a file for changed content. The operating system's notifications are not used: they are lost on network and
+ * container mounts, follow the old file when an editor replaces it, and miss the symbolic link change of a Kubernetes
+ * ConfigMap. A poll costs one `stat`.
  *
- * Told is what has stayed the same for a moment: a file is often written in several steps.
+ * A change is reported once the file has been stable for a moment, because files are often written in several steps.
  */
 export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs = 200 }: WatchOptions): WatchedFile {
   let known = sha256
@@ -42,7 +42,7 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
     if (state !== knownState) {
       const content = await contentOf(path)
       await new Promise(resolve => (timer = setTimeout(resolve, settleMs).unref()))
-      // Written meanwhile: it is looked at again, in the state that it then has.
+      // The file was written meanwhile: the next poll checks its new state.
       if (isStopped || (await stateOf(path)) !== state || (await contentOf(path)) !== content) return
       knownState = state
       if (content === known) return
@@ -65,7 +65,7 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
   }
 }
 
-/** Changes whenever the content may have changed. */
+/** A state that changes whenever the content may have changed. */
 async function stateOf(path: string): Promise<string> {
   try {
     const { dev, ino, size, mtimeMs, ctimeMs } = await statBounded(path)

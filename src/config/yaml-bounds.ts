@@ -1,22 +1,22 @@
 import { Lexer } from 'yaml'
 import { mistake, type Mistake } from './values/parsed'
 
-/** Ten for each of a few thousand routes. */
+/** Maximum lines: ten for each of a few thousand routes. */
 const MAX_LINES = 50_000
-/** Words, indicators, spaces and line breaks as YAML's lexer counts them: some fifty for a route. */
+/** Maximum tokens (words, indicators, spaces and line breaks) as YAML's lexer counts them: about fifty per route. */
 const MAX_TOKENS = 200_000
-/** Lists and maps in each other; `gateway.yaml` needs seven. */
+/** Maximum nesting of lists and maps; `gateway.yaml` needs seven. */
 const MAX_DEPTH = 100
 const MAX_ALIASES = 1_000
 
-/** What the lexer puts in front of documents and scalars, and behind broken collections; none of it is in the text. */
+/** Marks that the lexer emits before documents and scalars and after broken collections; they are not in the text. */
 const DOCUMENT = '\u0002'
 const FLOW_ERROR_END = '\u0018'
 const SCALAR = '\u001f'
 
 /**
- * What makes a text more than the parser should be asked to read: its time grows faster than the text, up to minutes for a
- * megabyte. Costs far less than parsing.
+ * Finds what makes a text too large for the parser, whose time grows faster than the text: up to minutes for a
+ * megabyte. This check costs far less than parsing.
  */
 export function excessIn(text: string): { readonly offset: number; readonly mistake: Mistake } | undefined {
   const end = endOfLine(text, MAX_LINES)
@@ -25,7 +25,7 @@ export function excessIn(text: string): { readonly offset: number; readonly mist
   let tokens = 0
   let aliases = 0
   let flowDepth = 0
-  /** `-` and `?` before anything else on a line: each begins a list or map in the one before. */
+  /** `-` and `?` at the start of a line: each opens a list or map inside the one before. */
   let lineDepth = 0
   let isScalar = false
   for (const token of new Lexer().lex(text)) {
@@ -59,7 +59,7 @@ export function excessIn(text: string): { readonly offset: number; readonly mist
   return undefined
 }
 
-/** Where the given line ends; the length of the text when it has no more lines. */
+/** The offset of a line's end; the length of the text if it has fewer lines. */
 function endOfLine(text: string, line: number): number {
   let end = -1
   for (let lines = 0; lines < line; lines++) {

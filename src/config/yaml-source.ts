@@ -7,11 +7,11 @@ import { renameKeys } from './renamed-keys'
 import { excessIn } from './yaml-bounds'
 import { fillVariables, type Filled, type Path } from './variables'
 
-/** Problems of one kind that are reported: more than that are one mistake, or no mistake of a person. */
+/** Maximum reported problems of one kind: more have the same cause. */
 const MAX_PROBLEMS = 100
 
 export interface ReadYaml {
-  /** Undefined when the text is not YAML, so that nothing can be said about what is in it. */
+  /** Undefined if the text is not YAML, so that its content cannot be checked. */
   readonly source: YamlSource | undefined
   readonly problems: readonly ConfigProblem[]
 }
@@ -27,12 +27,12 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
       const where = `${fileName}:${line}:${column}`
       return { source: undefined, problems: [{ where, ...excess.mistake }] }
     }
-    // Keys that are there twice are found below: the parser compares each with each.
-    // `logLevel`: what the parser finds odd is a problem below, and not a line on standard error.
+    // Duplicate keys are found below: the parser would compare each key with each other.
+    // `logLevel`: the parser's warnings are reported as problems below, not printed to standard error.
     const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const
     const document = parseDocument(text, options)
     const [fatal] = document.errors
-    // Only the first: behind it the parser has lost its footing, and the rest is its stumbling.
+    // Only the first syntax error: after it the parser reports consequential errors.
     if (fatal) return { source: undefined, problems: [syntaxProblem(fatal, text, place)] }
     const aliases = unresolvedAliases(document).map(alias => aliasProblem(alias, place))
     if (aliases.length > 0) return { source: undefined, problems: aliases }
@@ -51,7 +51,7 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
       problems: [...duplicateKeys(document, place), ...renamed, ...warnings, ...source.unfilledProblems()],
     }
   } catch (error) {
-    // Nested too deeply for the parser's stack, or more aliases than a person writes.
+    // Nested too deeply for the parser's stack, or too many aliases.
     const why = error instanceof Error ? error.message : String(error)
     return { source: undefined, problems: [{ where: fileName, problem: `the file cannot be read as YAML: ${why}` }] }
   }
@@ -100,7 +100,10 @@ function duplicateKeys(document: Document, place: Place): ConfigProblem[] {
   return problems
 }
 
-/** Those whose anchor does not stand above them. Not by `alias.resolve`, which looks through the document for each. */
+/**
+ * Aliases whose anchor is not defined before them. `alias.resolve` is not used: it searches the document for each
+ * alias.
+ */
 function unresolvedAliases(document: Document): Alias[] {
   const found: Alias[] = []
   const anchors = new Set<string>()
@@ -123,16 +126,16 @@ function aliasProblem(alias: Alias, place: Place): ConfigProblem {
   }
 }
 
-/** A YAML document as plain values, and the way back from each of them to its line, column and spelling. */
+/** A YAML document as plain values that maps each value back to its line, column and spelling. */
 export class YamlSource {
   readonly value: unknown
-  /** The same before variables were filled in. */
+  /** The values before variables were replaced. */
   readonly written: unknown
   readonly #document: Document
   readonly #filled: Filled
   readonly #lines: LineCounter
   readonly #place: Place
-  /** By key: a file may have thousands of problems in a map of thousands. */
+  /** Pairs by key: a file may have thousands of problems in a map of thousands of keys. */
   readonly #pairs = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>()
 
   constructor(document: Document, written: unknown, filled: Filled, fileName: string, lines: LineCounter) {
@@ -152,7 +155,9 @@ export class YamlSource {
     }))
   }
 
-  /** `gateway.yaml:12:7 routes[0].upstream`: the value, or its key, or the nearest thing around it that exists. */
+  /**
+   * The position `gateway.yaml:12:7 routes[0].upstream`: of the value, or its key, or the nearest parent that exists.
+   */
   where(path: Path, at: 'key' | 'value' = 'value'): string {
     const { node, key } = this.#find(path)
     const place = this.#place((at === 'key' ? key : node)?.range?.[0] ?? 0)
@@ -164,7 +169,7 @@ export class YamlSource {
     return this.#lines.linePos(this.#find(path).node?.range?.[0] ?? 0).line
   }
 
-  /** What stands there, fit for a message: variables as they were written, URLs without credentials. */
+  /** The value for a message: variables as written, URLs without credentials. */
   show(path: Path): string {
     const { node, found } = this.#find(path)
     if (!found || (isScalar(node) && node.value === null)) return nameOf(path)
@@ -182,12 +187,12 @@ export class YamlSource {
     }, this.value)
   }
 
-  /** True where a variable was filled in, so that nothing of the value may be repeated. */
+  /** True if a variable was replaced, so that no part of the value may be repeated. */
   isFilled(path: Path): boolean {
     return this.#filled.scalars.has(this.#find(path).node)
   }
 
-  /** True where a variable could not be filled in: that is reported, and anything else would be noise. */
+  /** True if a variable could not be replaced: that is reported, and further problems would only distract. */
   isUnfilled(path: Path): boolean {
     return this.#filled.unfilled.has(this.#find(path).node)
   }
@@ -213,7 +218,7 @@ export class YamlSource {
   #pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
     const known = this.#pairs.get(map)
     if (known !== undefined) return known
-    // The last of two equal keys is the one whose value counts.
+    // Of two equal keys, the last one's value applies.
     const pairs = new Map(map.items.flatMap(pair => (isScalar(pair.key) ? [[String(pair.key.value), pair]] : [])))
     this.#pairs.set(map, pairs)
     return pairs
@@ -225,7 +230,7 @@ export class YamlSource {
   }
 }
 
-/** `routes[0].match.path` */
+/** Formats a path: `routes[0].match.path` */
 export function formatPath(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`

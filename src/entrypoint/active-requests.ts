@@ -10,11 +10,11 @@ interface Series {
 }
 
 /**
- * How many requests are being served, by method and scheme. Counted here and told when somebody collects: two additions
- * per request instead of two lookups by attributes.
+ * Counts active requests by method and scheme, and reports them when metrics are collected: two additions per request
+ * instead of two lookups by attributes.
  */
 export class ActiveRequests {
-  /** At the most one per known method and scheme. */
+  /** At most one series per known method and scheme. */
   readonly #series = { http: new Map<string, Series>(), https: new Map<string, Series>() }
 
   constructor(meter: Meter) {

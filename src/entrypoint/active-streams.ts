@@ -8,8 +8,8 @@ interface Series {
 }
 
 /**
- * How many streams are open, by kind and route: at the most two series for each route that there is or ever was. Like those
- * of any metric they stay when a reload takes the route away; with 0, where they would otherwise end at what they last said.
+ * Counts open streams by kind and route: at most two series for each present or former route. The series of a removed route
+ * stay, as for every metric, and report 0 instead of their last value.
  */
 export class ActiveStreams {
   readonly #series = new Map<string, Series>()

@@ -4,20 +4,20 @@ import { forwardedElement, type SaidByProxies } from '../exchange/forwarded'
 import { plainAddress } from '../exchange/peer'
 import { addressOfNode, hopsOfForwarded, hopsOfX, listed, type Hop } from './forwarded-addresses'
 
-/** Who sent a request, and what the peer says about it where it is believed. */
+/** Client of a request, with the forwarding fields if the peer is trusted. */
 export interface ClientOrigin {
-  /** Empty where a trusted proxy has the request from somebody whose address it does not say. */
+  /** Empty if a trusted proxy does not report the client's address. */
   readonly address: string
   readonly peerIsTrusted: boolean
-  /** Undefined of a peer that is not trusted. */
+  /** Undefined if the peer is not trusted. */
   readonly said: SaidByProxies | undefined
 }
 
 /**
- * Finds the client behind trusted proxies: from the peer backwards through what they say, the first address that is not
- * trusted. Addresses and CIDR blocks only: a hop count can be filled up by the client itself.
+ * Creates a function that finds the client behind trusted proxies: the first untrusted address, from the peer backwards.
+ * Proxies are named by address or CIDR block only: a client could forge hops to satisfy a hop count.
  *
- * @throws TypeError on something that is neither an address nor a block
+ * @throws TypeError if an entry is neither an address nor a block
  */
 export function createClientOrigin(trustedProxies: readonly string[]): (request: IncomingMessage) => ClientOrigin {
   const isTrusted = proxyaddr.compile([...trustedProxies])
@@ -26,7 +26,7 @@ export function createClientOrigin(trustedProxies: readonly string[]): (request:
     const peer = plainAddress(request.socket.remoteAddress ?? '')
     if (!trustsPeer(request)) return { address: peer, peerIsTrusted: false, said: undefined }
     const { headers } = request
-    // What proxies said of X-Forwarded-For counts before Forwarded, which not all of them know and replace.
+    // X-Forwarded-For takes precedence over Forwarded, which some proxies pass through from the client.
     const usesForwarded = headers['x-forwarded-for'] === undefined && headers.forwarded !== undefined
     const hops = usesForwarded ? (hopsOfForwarded(headers.forwarded as string) ?? UNREADABLE) : hopsOfX(headers)
     const client = clientHop(hops, isTrusted)
@@ -39,8 +39,8 @@ export function createClientOrigin(trustedProxies: readonly string[]): (request:
 const UNREADABLE: readonly Hop[] = [{ node: 'unknown', host: undefined, proto: undefined }]
 
 /**
- * The hop that tells of the client; -1 without any. Who is before something that is no address (`unknown`) cannot be known:
- * then that hop is the client's. The proxy that says so is not the client, and must not lend it its address.
+ * Returns the index of the client's hop; -1 without hops. A hop that is not an address (`unknown`) ends the search and is
+ * the client's. The proxy that reports it is not the client, so its address must not be used for it.
  */
 function clientHop(hops: readonly Hop[], isTrusted: (address: string, hop: number) => boolean): number {
   for (let i = hops.length - 1; i > 0; i--) {
@@ -50,13 +50,13 @@ function clientHop(hops: readonly Hop[], isTrusted: (address: string, hop: numbe
   return hops.length - 1 < 0 ? -1 : 0
 }
 
-/** `X-Forwarded-*` as they came; without a `Forwarded` beside them, one that says the same (RFC 7239 §7.4). */
+/** Keeps `X-Forwarded-*` as received and derives a missing `Forwarded` from them (RFC 7239 §7.4). */
 function saidByX(headers: IncomingHttpHeaders, hops: readonly Hop[], client: number): SaidByProxies {
   const [host, proto] = [text(headers['x-forwarded-host']), text(headers['x-forwarded-proto'])]
   const said = { for: text(headers['x-forwarded-for']), host, proto }
   if (headers.forwarded !== undefined) return { ...said, forwarded: headers.forwarded }
   if (hops.length === 0) return { ...said, forwarded: undefined }
-  // A single host or scheme is the client's.
+  // A single host or scheme belongs to the client's hop.
   const single = (field: string | undefined, i: number): string | undefined =>
     i === client && listed(field).length === 1 ? field : undefined
   const elements = hops.map((hop, i) =>
@@ -65,7 +65,7 @@ function saidByX(headers: IncomingHttpHeaders, hops: readonly Hop[], client: num
   return { ...said, forwarded: elements.join(', ') }
 }
 
-/** `Forwarded` as it came, and `X-Forwarded-*` that say the same. */
+/** Keeps `Forwarded` as received and derives `X-Forwarded-*` from it. */
 function saidByForwarded(headers: IncomingHttpHeaders, hops: readonly Hop[], client: number): SaidByProxies {
   const { host, proto } = hops[client] ?? {}
   return {
@@ -76,12 +76,12 @@ function saidByForwarded(headers: IncomingHttpHeaders, hops: readonly Hop[], cli
   }
 }
 
-/** A field that may have come several times, as one list (RFC 9110 §5.3). */
+/** Joins several lines of a field to one list (RFC 9110 §5.3). */
 function text(field: string | string[] | undefined): string | undefined {
   return Array.isArray(field) ? field.join(', ') : field
 }
 
-/** Whether whoever opened the connection is a trusted proxy. */
+/** Creates a check that the peer of the connection is a trusted proxy. */
 export function createPeerTrust(trustedProxies: readonly string[]): (request: IncomingMessage) => boolean {
   if (trustedProxies.length === 0) return () => false
   const isTrusted = proxyaddr.compile([...trustedProxies])

@@ -5,18 +5,18 @@ import type { EntrypointConfig } from '../config/types'
 import { addressKey } from '../exchange/client-key'
 import { plainAddress } from '../exchange/peer'
 
-/** The bound of one client in force, and who has none. */
+/** Active bound per client, and the check for clients without one. */
 interface Bound {
   readonly connections: number
   readonly isTrusted: (address: string) => boolean
 }
 
-/** Event of the server, with the address: a connection was closed because its client had too many open. */
+/** Server event, with the client's address: a connection was closed because its client had too many open. */
 export const CLIENT_DROP = 'clientDrop'
 
 const bounds = new WeakMap<Server, Bound>()
 
-/** Sets how many connections of the server one client may have open, from the next one on. */
+/** Sets the number of open connections per client. Applies to new connections. */
 export function boundConnectionsPerClient(server: Server, config: EntrypointConfig): void {
   const { maxConnectionsPerClient, trustedProxies } = config
   bounds.set(server, { connections: maxConnectionsPerClient, isTrusted: createAddressBlocks(trustedProxies) })
@@ -28,7 +28,7 @@ export function boundConnectionsPerClient(server: Server, config: EntrypointConf
  */
 export function countConnectionsPerClient(server: Server): void {
   const open = new Map<string, number>()
-  // Before Node's own listener: what is closed here is never read.
+  // Before Node's own listener, so that a closed connection is never read.
   server.prependListener('connection', (socket: Socket) => {
     const { connections, isTrusted } = bounds.get(server) as Bound
     const peer = plainAddress(socket.remoteAddress ?? '')

@@ -1,18 +1,18 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Express } from 'express'
 
-/** What the HTTP server makes its requests and responses with. */
+/** Request and response classes of the HTTP server. */
 export interface MessageClasses {
   readonly IncomingMessage: typeof IncomingMessage
   readonly ServerResponse: typeof ServerResponse
 }
 
-/** Bytes of a body, as they are sent: compressed, without framing. Of what may have none (HEAD, 204, 304) it says nothing. */
+/** A message that counts its body's bytes as sent: compressed, without framing. Not meaningful for HEAD, 204 and 304. */
 interface CountsBody {
   readonly bodyBytes: number
 }
 
-/** Of a message whose class counts; 0 of any other. */
+/** Returns the counted bytes of a message's body; 0 if its class does not count. */
 export function bodyBytesOf(message: IncomingMessage | ServerResponse): number {
   return (message as Partial<CountsBody>).bodyBytes ?? 0
 }
@@ -23,14 +23,14 @@ function lengthOf(chunk: unknown): number {
 }
 
 /**
- * Requests and responses that are born with Express' prototypes. Express sets them on every one that comes without, which
- * costs a tenth of the whole request: V8 looks for a new shape each time, and forgets what it knew of the old one.
+ * Creates message classes that have Express' prototypes from the start. Otherwise Express sets them on each message, which
+ * costs a tenth of a request: V8 has to find a new shape each time and loses its optimisations for the old one.
  */
 export function expressMessages(app: Express): MessageClasses {
   class GatewayRequest extends IncomingMessage implements CountsBody {
     bodyBytes = 0
 
-    /** What Node's parser hands over of the body, whoever reads it. */
+    /** Counts each chunk that Node's parser delivers. */
     override push(chunk: Buffer | null, encoding?: BufferEncoding): boolean {
       if (chunk !== null) this.bodyBytes += chunk.length
       return super.push(chunk, encoding)

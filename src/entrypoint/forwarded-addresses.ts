@@ -2,21 +2,21 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import { plainAddress } from '../exchange/peer'
 
-/** An address with a port, or an IPv6 address in brackets; the port may be a made-up name (RFC 7239 §6). */
+/** An address with a port, or an IPv6 address in brackets; the port may be an obfuscated name (RFC 7239 §6). */
 const NODE = /^(?:\[([^\]]*)\]|([^:]*))(?::(?:\d+|_[\w.-]+))?$/
 
-/** Up to the next `;` or `,`: a parameter of `Forwarded`, or nothing. Quotes are not always where they ought to be. */
+/** A parameter of `Forwarded`, or nothing, up to the next `;` or `,`. Tolerates missing quotes. */
 const PARAMETER = /[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*))[ \t]*)?(;|,|$)/y
 
-/** One hop: from whom a proxy has the request, and how it was asked. */
+/** One hop: the peer from which a proxy got the request, with host and scheme of that request. */
 export interface Hop {
-  /** As it is written: `192.0.2.1:80`, `[2001:db8::1]`, `unknown`, `_hidden`. */
+  /** Node as written: `192.0.2.1:80`, `[2001:db8::1]`, `unknown`, `_hidden`. */
   readonly node: string
   readonly host: string | undefined
   readonly proto: string | undefined
 }
 
-/** The entries of a field that is a list. */
+/** Splits a list field into its entries. */
 export function listed(field: string | string[] | undefined): string[] {
   return String(field ?? '')
     .split(',')
@@ -25,8 +25,8 @@ export function listed(field: string | string[] | undefined): string[] {
 }
 
 /**
- * The hops of `X-Forwarded-For`, the nearest last. Host and scheme are those of all hops where the fields beside it have as
- * many entries, and else those of none (RFC 7239 §7.4).
+ * Returns the hops of `X-Forwarded-For`, nearest last. Host and scheme are assigned to the hops only if their fields have
+ * the same number of entries (RFC 7239 §7.4).
  */
 export function hopsOfX(headers: IncomingHttpHeaders): Hop[] {
   const nodes = listed(headers['x-forwarded-for'])
@@ -38,7 +38,7 @@ export function hopsOfX(headers: IncomingHttpHeaders): Hop[] {
   return nodes.map((node, i) => ({ node, host: hosts[i], proto: protos[i] }))
 }
 
-/** The address of a node without its port; undefined for `unknown`, `_hidden` and everything else that is not an address. */
+/** Returns the address of a node without port; undefined for `unknown`, `_hidden` and other text. */
 export function addressOfNode(node: string): string | undefined {
   const [, bracketed, bare] = isIP(node) === 0 ? (NODE.exec(node) ?? []) : [node, node]
   const address = bracketed ?? bare ?? ''
@@ -46,8 +46,8 @@ export function addressOfNode(node: string): string | undefined {
 }
 
 /**
- * The hops of `Forwarded` (RFC 7239 §4), the nearest last; one without `for=` is `unknown`. Undefined where the field is
- * malformed: a quote that a client left open would take what the proxy says for its own.
+ * Returns the hops of `Forwarded` (RFC 7239 §4), nearest last; a hop without `for=` is `unknown`. Undefined if the field
+ * is malformed: with an open quote, a client could swallow the element that the proxy appends.
  */
 export function hopsOfForwarded(field: string): Hop[] | undefined {
   const hops: Hop[] = []

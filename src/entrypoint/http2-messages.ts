@@ -10,20 +10,23 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Express } from 'express'
 
-/** How a request over HTTP/2 gives its version, as the telemetry's conventions want it. Node's parser of HTTP/1 always gives a minor one. */
+/**
+ * `httpVersion` of HTTP/2 requests, in the form of the telemetry conventions. Node's HTTP/1 parser always adds a minor
+ * version.
+ */
 export const HTTP_2 = '2'
 
-/** A request's header section, in the words of HTTP/1.1. */
+/** Header section of a request, converted to HTTP/1.1. */
 export interface RequestHead {
   readonly method: string
   readonly url: string
   /** Flat name, value pairs, without pseudo fields; with `host`. */
   readonly fields: string[]
-  /** As HTTP/1.1 would count them, request line included. */
+  /** Size in HTTP/1.1, request line included. */
   readonly bytes: number
 }
 
-/** Fields that HTTP/2 has no use for, or must not have (RFC 9113 §8.2.2). */
+/** Connection-specific fields, which HTTP/2 forbids (RFC 9113 §8.2.2). */
 const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   'connection',
   'http2-settings',
@@ -34,15 +37,15 @@ const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** Fields whose lines must not become one list. */
+/** Fields whose lines must not be joined to one list. */
 const SEPARATE: ReadonlySet<string> = new Set(['set-cookie', 'www-authenticate', 'proxy-authenticate'])
 
 /**
- * What `:authority` says becomes `host`; where both are there and differ, both stay, and the request is refused like one
- * with two hosts. Pieces of `cookie` become one field (RFC 9113 §8.2.3). A body of unknown length is `chunked`, as it will be
- * for an upstream that speaks HTTP/1.1.
+ * Converts a header section to HTTP/1.1. `:authority` becomes `host`; if both are present and differ, both are kept and the
+ * request is refused for its two hosts. `cookie` lines are joined (RFC 9113 §8.2.3). A body of unknown length is `chunked`,
+ * as an HTTP/1.1 upstream will get it.
  *
- * @param raw as Node gives them: flat name, value pairs, names in lower case
+ * @param raw flat name, value pairs as Node passes them, names in lower case
  */
 export function requestHead(raw: readonly string[], hasEnded: boolean): RequestHead {
   let method = ''
@@ -74,7 +77,7 @@ export function requestHead(raw: readonly string[], hasEnded: boolean): RequestH
   return { method, url, fields, bytes }
 }
 
-/** Makes a request and its response of each stream. */
+/** Classes that turn a stream into a request and its response. */
 export interface Http2Messages {
   readonly Http2Request: new (
     stream: ServerHttp2Stream,
@@ -86,30 +89,30 @@ export interface Http2Messages {
 }
 
 export interface Http2Request extends IncomingMessage {
-  /** The stream is gone: what has not come does not come any more. */
+  /** Called when the stream has closed: the rest of the body will not arrive. */
   onStreamClose(): void
 }
 
 export interface Http2Response extends ServerResponse {
-  /** Whether it was the gateway that broke it off. */
+  /** Whether the gateway aborted the response. */
   readonly isBrokenOff: boolean
   /** Sends a 1xx response. */
   sendInformation(status: number, fields: readonly string[]): void
   onStreamClose(): void
 }
 
-/** What Node's own classes have, and its types do not. */
+/** Members of Node's classes that its types do not declare. */
 interface Internals {
   _addHeaderLines(fields: readonly string[], length: number): void
 }
 
 /**
- * Messages of HTTP/2 that are those of Node's HTTP/1 server to everybody who uses them: the pipeline and Express cannot tell
- * the difference. Only what touches the connection is written anew, on the stream. Not Node's own compatibility classes:
- * these are no `IncomingMessage`, join fields otherwise, take no flat header sections, and lose their methods to Express,
- * which sets its own prototypes.
+ * Creates HTTP/2 messages that behave like those of Node's HTTP/1 server, so that pipeline and Express need no cases for
+ * HTTP/2. Only methods that use the connection are overridden to use the stream. Node's own compatibility classes do not
+ * fit: they are not `IncomingMessage`s, join fields differently, take no flat header sections, and lose their methods when
+ * Express sets its prototypes.
  *
- * @param app whose prototypes they are born with, for the reason that `express-messages.ts` gives
+ * @param app app whose prototypes the messages get from the start, see `express-messages.ts`
  */
 export function http2Messages(app: Express): Http2Messages {
   class GatewayHttp2Request extends IncomingMessage implements Http2Request {
@@ -132,7 +135,7 @@ export function http2Messages(app: Express): Http2Messages {
         if (!this.push(chunk)) stream.pause()
       })
       stream.on('end', () => {
-        // Node also ends what was broken off.
+        // Node also emits 'end' for an aborted stream.
         if (!stream.closed || stream.writableFinished) this.#end()
       })
     }
@@ -153,7 +156,7 @@ export function http2Messages(app: Express): Http2Messages {
       this.#stream.resume()
     }
 
-    /** The connection has other streams, and stays. */
+    /** Keeps the connection open: it has other streams. */
     override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
       // An 'error' without a listener would end the process.
       callback(error !== null && this.listenerCount('error') > 0 ? error : null)
@@ -167,7 +170,7 @@ export function http2Messages(app: Express): Http2Messages {
     #isHeadSent = false
     hasEnded = false
     isFinished = false
-    /** Not with HEAD, nor with a status that has none. */
+    /** False for HEAD and for a status without a body. */
     #hasBody = true
     #trailers: Record<string, string | string[]> | undefined
     isBrokenOff = false
@@ -179,12 +182,12 @@ export function http2Messages(app: Express): Http2Messages {
       this.stream = stream
       stream.on('drain', () => this.emit('drain'))
       stream.on('finish', () => {
-        // Node ends the stream of a HEAD request before it has been answered, and every one that is broken off.
+        // Node also emits 'finish' for a HEAD request before its response, and for an aborted stream.
         if (this.#isWhole) this.#finish()
       })
     }
 
-    /** @throws where a field is not valid, as Node's does; nothing is sent before the first byte of the body */
+    /** Keeps the header section until the first byte of the body. @throws if a field is invalid, like Node's method */
     override writeHead(status: number, ...rest: readonly unknown[]): this {
       if (this.head !== undefined) throw new Error('the header section has been sent')
       const fields = typeof rest[0] === 'string' ? rest[1] : rest[0]
@@ -195,7 +198,7 @@ export function http2Messages(app: Express): Http2Messages {
       return this
     }
 
-    /** Those of earlier stages, where the answer does not say the same field itself. */
+    /** Adds fields set by earlier stages, unless the response sets the same field. */
     #headOf(status: number, fields: readonly string[]): OutgoingHttpHeaders {
       const head = toHeaders(status, fields)
       const earlier = this.getHeaderNames()
@@ -232,14 +235,14 @@ export function http2Messages(app: Express): Http2Messages {
       const wasSent = this.#isHeadSent
       if (!this.#sendHead(this.#trailers === undefined && (isEmpty || !this.#hasBody))) return this
       if (!this.#hasBody || this.stream.writableEnded) {
-        // Its stream's 'finish' may have been before.
+        // The stream's 'finish' may have come earlier.
         if (!wasSent || !this.#hasBody) process.nextTick(() => this.#finish())
       } else if (isEmpty) this.stream.end()
       else this.stream.end(chunk, encoding)
       return this
     }
 
-    /** Whether the stream takes anything. */
+    /** Sends the header section; returns whether the stream is still writable. */
     #sendHead(endStream: boolean): boolean {
       const stream = this.stream
       if (this.head === undefined) this.writeHead(this.statusCode)
@@ -247,7 +250,7 @@ export function http2Messages(app: Express): Http2Messages {
       if (this.#isHeadSent) return true
       this.#isHeadSent = true
       const head = this.head as OutgoingHttpHeaders
-      // Behind a known length come none, as with HTTP/1.1.
+      // No trailers after a known length, as in HTTP/1.1.
       const mayHaveTrailers = this.#hasBody && !endStream && head['content-length'] === undefined
       const waitForTrailers = mayHaveTrailers && (!this.hasEnded || this.#trailers !== undefined)
       if (waitForTrailers) stream.once('wantTrailers', this.#onWantTrailers)
@@ -255,7 +258,10 @@ export function http2Messages(app: Express): Http2Messages {
       return true
     }
 
-    /** The end of the stream is said with them. Node also asks for those of a response that is broken off, which must not look whole. */
+    /**
+     * Sends the trailers, which end the stream. Not for an aborted response, for which Node asks too: it must not look
+     * complete.
+     */
     readonly #onWantTrailers = (): void => {
       if (this.hasEnded && !this.isBrokenOff && !this.stream.destroyed) this.stream.sendTrailers(this.#trailers ?? {})
     }
@@ -278,7 +284,7 @@ export function http2Messages(app: Express): Http2Messages {
       this.stream.additionalHeaders(toHeaders(status, fields))
     }
 
-    /** Breaks the response off: the stream is reset, and the connection stays. */
+    /** Aborts the response: resets the stream and keeps the connection. */
     override destroy(_error?: Error): this {
       if (this.destroyed) return this
       this.destroyed = true
@@ -287,13 +293,13 @@ export function http2Messages(app: Express): Http2Messages {
       return this
     }
 
-    /** Whether everything was given to the stream, and nobody has reset it. */
+    /** Whether the whole response was written to the stream and the stream was not reset. */
     get #isWhole(): boolean {
       return this.hasEnded && this.#isHeadSent && this.stream.rstCode === constants.NGHTTP2_NO_ERROR
     }
 
     onStreamClose(): void {
-      // A short response is on its way before Node says that it has taken it.
+      // Node may close the stream of a short response before it emits 'finish'.
       if (this.#isWhole && !this.stream.aborted) this.#finish()
       this.destroyed = true
       this.emit('close')
@@ -303,13 +309,13 @@ export function http2Messages(app: Express): Http2Messages {
       if (this.isFinished) return
       this.isFinished = true
       this.emit('finish')
-      // The whole response is out: nobody wants the rest of the body (RFC 9113 §8.1).
+      // The response is complete, so the rest of the request body is not needed (RFC 9113 §8.1).
       if (!this.#request.complete && !this.stream.closed)
         setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR))
     }
   }
 
-  // Accessors of Node's, and to the types of Node plain properties.
+  // Accessors in Node, declared as plain properties by its types.
   const states: Record<string, (this: GatewayHttp2Response) => unknown> = {
     headersSent() {
       return this.head !== undefined
@@ -351,7 +357,7 @@ function toHeaders(status: number, fields: readonly string[]): OutgoingHttpHeade
   return headers
 }
 
-/** Several lines of one name are one list (RFC 9110 §5.3). Node refuses them for many names. */
+/** Adds a field; lines of one name are joined to a list (RFC 9110 §5.3), because Node refuses several for many names. */
 function add(headers: Record<string, OutgoingHttpHeader>, name: string, value: string): void {
   const earlier = headers[name]
   if (earlier === undefined) headers[name] = value
@@ -359,7 +365,7 @@ function add(headers: Record<string, OutgoingHttpHeader>, name: string, value: s
   else headers[name] = `${String(earlier)}, ${value}`
 }
 
-/** What `writeHead()` takes: flat name, value pairs, or an object. */
+/** Converts the fields of `writeHead()`, flat pairs or an object, to flat pairs. */
 function flat(fields: unknown): readonly string[] {
   if (fields === undefined || fields === null) return []
   if (Array.isArray(fields)) return fields as string[]

@@ -2,20 +2,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { hasBody } from '../exchange/exchange'
 
-/** How long a client may go on sending what nobody wants. */
+/** Time that a client may go on sending a body that is discarded. */
 const LINGER_MS = 2_000
 
 const lingering = new WeakSet<Socket>()
 const spent = new WeakSet<Socket>()
 
 /**
- * Has the connection closed in two steps where the answer comes before the whole body: first our half, and the other when
- * the client has sent the rest or given up. Closed at once, with bytes unread, the connection is reset, and a client that
- * is still sending never sees why it was refused (RFC 9112 §9.6).
+ * Closes the connection in two steps if the response is finished before the request body: first the gateway's half, then
+ * the other when the client has sent the rest or given up. Closing at once with unread bytes resets the connection, and a
+ * client that is still sending loses the response (RFC 9112 §9.6).
  */
 export function lingerAfterEarlyAnswer(request: IncomingMessage, response: ServerResponse): void {
   if (!hasBody(request)) return
-  // Before Node's own listener, which closes.
+  // Before Node's own listener, which closes the connection.
   response.prependOnceListener('finish', () => {
     if (request.complete) return
     const { socket } = request
@@ -23,7 +23,7 @@ export function lingerAfterEarlyAnswer(request: IncomingMessage, response: Serve
   })
 }
 
-/** No request that comes behind this one is served, although its answer is not written yet. */
+/** Marks a connection on which no further request is served, although its last response is not written yet. */
 export function takeNoMore(socket: Socket): void {
   spent.add(socket)
 }
@@ -32,7 +32,7 @@ export function isSpent(socket: Socket): boolean {
   return spent.has(socket)
 }
 
-/** Whether nothing that still comes over this connection is to be served. */
+/** Returns whether the connection is in a lingering close: further input is discarded. */
 export function isLingering(socket: Socket): boolean {
   return lingering.has(socket)
 }

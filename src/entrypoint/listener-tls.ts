@@ -9,23 +9,23 @@ import { METRIC_TLS_CERTIFICATE_NOT_AFTER } from '../telemetry/semconv'
 import type { Logger } from '../telemetry/logger'
 import { countHandshakeFailures } from './handshake-failures'
 
-/** How long a new certificate may go unseen. */
+/** Interval of checks for a new certificate. */
 const LOOK_EVERY_MS = 5_000
 
-/** OpenSSL takes the suites of both versions in one list, and leaves out those that are not in it. */
+/** TLS 1.3 suites. OpenSSL has one list for both versions and disables suites that are not in it. */
 const TLS_13_CIPHERS = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
 
 interface Certificate {
   readonly cert: string
   readonly key: string
-  /** When the first of its chain expires. */
+  /** Earliest expiry in the chain. */
   readonly notAfter: Date
 }
 
 /**
- * The listener's certificate, and what becomes of its files: they are read again every few seconds, and what is new and will
- * do is used for the next connections; those that are open stay as they are. Read, not watched: whatever puts certificates
- * there moves links and folders about, and watchers look at what was there before.
+ * The listener's certificate, renewed from its files: they are read every few seconds, and a new valid certificate is used
+ * for new connections. The files are polled, not watched: tools that install certificates replace links and folders, and
+ * a watcher would keep watching the old ones.
  */
 export class ListenerTls {
   readonly #config: EntrypointTlsConfig
@@ -36,11 +36,11 @@ export class ListenerTls {
     description: 'When the certificate of the listener expires, in seconds since 1970',
   })
   #current: Certificate
-  /** What the files held at the last look, so that each mistake is said once. */
+  /** Contents or error at the last check, so that each error is logged once. */
   #seen: string
   #timer: NodeJS.Timeout | undefined
 
-  /** @param files what they held when the configuration was read, and checked */
+  /** @param files contents that were checked with the configuration */
   constructor(config: EntrypointTlsConfig, files: ConfigFiles, log: Logger, lookEveryMs = LOOK_EVERY_MS) {
     this.#config = config
     this.#log = log
@@ -56,7 +56,7 @@ export class ListenerTls {
     return { cert, key, minVersion, ciphers: [...TLS_13_CIPHERS, ...ciphers].join(':') }
   }
 
-  /** From when the server listens until it is closed. */
+  /** Checks the files while the server listens. */
   follow(server: Server): void {
     countHandshakeFailures(server, this.#log)
     server.once('listening', () => {
@@ -94,9 +94,9 @@ export class ListenerTls {
       this.#log.info({ event: 'tls', ...files, not_after: found.notAfter.toISOString() }, 'new certificate in use')
     } catch (error) {
       const { message } = error as Error
-      // A file that cannot be read cannot be read at every look.
+      // An unreadable file fails at every check; it is logged once.
       if (('syscall' in (error as Error) || error instanceof UnreadableFile) && this.#isSeen(message)) return
-      // Where one file was written and the other not yet, they do not belong together; the next look sees both.
+      // Certificate and key do not match while only one is written; the next check sees both.
       this.#log.error({ event: 'tls', ...files, error: { message } }, 'new certificate refused, the old one stays')
     }
   }
@@ -108,7 +108,7 @@ export class ListenerTls {
   }
 }
 
-/** @throws whatever keeps it from being read, with its path */
+/** Reads a file as text. @throws if it cannot be read, with its path */
 async function readText(path: string): Promise<string> {
   const bytes = await readFileBounded(path)
   return bytes.toString('utf8')
@@ -116,11 +116,11 @@ async function readText(path: string): Promise<string> {
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** @throws Error where one is not valid, or the two do not belong together */
+/** Parses a certificate with its key. @throws Error if one is invalid, or the two do not match */
 function toCertificate(cert: string, key: string): Certificate {
   createSecureContext({ cert, key })
   const found = cert.match(PEM_CERTIFICATE)
-  // An empty one is nothing to OpenSSL, and no mistake.
+  // OpenSSL accepts an empty file.
   if (found === null) throw new Error('no certificate in it')
   const ends = found.map(pem => new X509Certificate(pem).validToDate.getTime())
   return { cert, key, notAfter: new Date(Math.min(...ends)) }

@@ -3,33 +3,33 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * Requests that may wait on one connection before it is read no further. With fewer it is read, because a connection that
- * is not read does not tell that its client left.
+ * Number of waiting requests up to which a connection is read. It is read while it can be, because Node does not report the
+ * close of a connection that is not read.
  */
 const MAX_WAITING_WHILE_READ = 16
 /**
- * Requests that may wait on one connection at all. The last read brings up to 64 KiB, which is 2,500 requests of the shortest
- * kind, and each costs 2 KB while it waits: no client waits for so many responses.
+ * Largest number of waiting requests on one connection. One read of 64 KiB can hold 2,500 of the shortest requests, and each
+ * costs 2 KB while it waits.
  */
 const MAX_WAITING = 500
 
 interface Queue {
   waiting: number
   isHeld: boolean
-  /** Called once when nothing waits any more. */
+  /** Called once when no request waits. */
   onEmpty: (() => void) | undefined
 }
 
 /**
- * Requests that came while the response before theirs was not finished. They wait for their turn, one request of a connection
- * at a time (RFC 9112 §9.3.2): served in parallel, one client would take every connection to an upstream.
+ * Pipelined requests, which wait until the response before theirs is finished. Each connection is served one request at a
+ * time (RFC 9112 §9.3.2); in parallel, one client could take every connection to an upstream.
  *
- * Node keeps their order; nothing is held here but a count for each connection that has ever pipelined.
+ * Node keeps the order; this class only counts waiting requests for each connection that pipelines.
  */
 export class PipelinedRequests {
   readonly #queues = new WeakMap<Socket, Queue>()
 
-  /** Whether the newest request of the connection waits. */
+  /** Returns whether the newest request of the connection waits. */
   waitOn(socket: Socket): boolean {
     return (this.#queues.get(socket)?.waiting ?? 0) > 0
   }
@@ -37,7 +37,7 @@ export class PipelinedRequests {
   /**
    * Calls `serve` when the response before this one has ended; never if the connection closes first.
    *
-   * @returns false when more wait than may
+   * @returns false if too many requests wait
    */
   add(response: ServerResponse, serve: () => void): boolean {
     const { socket } = response.req
@@ -45,10 +45,11 @@ export class PipelinedRequests {
     if (queue.waiting >= MAX_WAITING) return false
     queue.waiting++
     if (queue.waiting > MAX_WAITING_WHILE_READ && !queue.isHeld) hold(socket, queue)
-    // Not in that of the response before it, whose end calls it: the stock instrumentation keeps its span there.
+    // Keeps the request's own async context: the callback would run in that of the previous response, where the stock
+    // instrumentation keeps its span.
     const inItsContext = AsyncLocalStorage.snapshot()
-    // Node gives a response its connection when the one before is through. One in each turn of the event loop: a thousand
-    // that the gateway answers by itself would keep everybody else waiting.
+    // Node assigns the connection when the previous response is finished. Only one request is served per turn of the event
+    // loop: a long series of local replies would block other clients.
     response.once('socket', () =>
       setImmediate(() => {
         queue.waiting--
@@ -60,7 +61,7 @@ export class PipelinedRequests {
     return true
   }
 
-  /** Calls `act` when nothing waits on the connection any more. */
+  /** Calls `act` when no request waits on the connection. */
   whenEmpty(socket: Socket, act: () => void): void {
     this.#queueOf(socket).onEmpty = act
   }
@@ -78,7 +79,7 @@ export class PipelinedRequests {
   }
 }
 
-/** Node resumes a connection whenever a message is complete, a body is read or a response has drained. */
+/** Keeps a connection paused: Node resumes it after each complete message, read body or drained response. */
 function hold(socket: Socket, queue: Queue): void {
   queue.isHeld = true
   socket.resume = stay
@@ -97,7 +98,10 @@ function stay(this: Socket): Socket {
   return this
 }
 
-/** A resume that was under way before the pause starts reading although the stream is paused: `pause()` would do nothing. */
+/**
+ * Repeats the pause: a resume from before starts reading although the stream counts as paused, so `pause()` has no
+ * effect.
+ */
 function pauseAgain(this: Socket): void {
   this.emit('pause')
 }

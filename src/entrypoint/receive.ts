@@ -11,34 +11,34 @@ import { refuseFaulty, type RequestLimits } from './request-faults'
 import { describeRefusedTarget, parseRequestTarget, type RequestTarget } from './request-target'
 import { upgradeOf } from './upgrades'
 
-/** What the file says of every request that comes in. */
+/** Configuration that applies to every incoming request. */
 export interface ReceptionRules {
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   readonly requestId: RequestIdConfig | undefined
-  /** Whether a route takes `%2F` in paths. */
+  /** Whether any route accepts `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
 }
 
 export interface ReceiveOptions {
-  /** True while the process stops. */
+  /** True while the process is draining. */
   readonly isDraining: () => boolean
-  /** Undefined where requests are only looked at (`explain`). */
+  /** Undefined for `explain`, which does not serve requests. */
   readonly observer: ExchangeObserver | undefined
-  /** Called once per exchange, when its response is finished or lost. */
+  /** Called once per exchange, when its response is finished or its connection is lost. */
   readonly onClose: (exchange: Exchange) => void
 }
 
-/** What arrived: the exchange, and the refusal where the request itself is not acceptable. */
+/** A received exchange, with the refusal if the request is not acceptable. */
 export interface Received {
   readonly exchange: Exchange
   readonly refusal: GatewayError | undefined
 }
 
 /**
- * Turns bytes that Node accepted as a request into an exchange whose end will be seen.
+ * Creates the exchange of a request that Node has parsed, and observes its end.
  *
- * @param context the trace it belongs to
+ * @param context trace context of the request
  */
 export function receive(
   request: IncomingMessage,
@@ -70,9 +70,9 @@ export function receive(
     exchange.isMalformed = true
     takeNoMore(request.socket)
   }
-  // Before anything can wait: a client that is quickly gone is never seen otherwise.
+  // Registered before anything waits: otherwise the close of a client that leaves quickly would be missed.
   response.on('close', () => {
-    exchange.call?.onClientClose() // first: the call's span must have ended when the request's does
+    exchange.call?.onClientClose() // first: the call's span must end before the request's
     if (!response.writableFinished && exchange.tunnel === undefined) exchange.conclude('client_closed', 'client_closed')
     options.onClose(exchange)
   })

@@ -6,19 +6,19 @@ import type { Logger } from '../telemetry/logger'
 
 const CAUSES = ['max_connections', 'max_connections_per_client', 'no_descriptors', 'other'] as const
 type Cause = (typeof CAUSES)[number]
-/** After so long without another one, the next refused connection begins a new episode. */
+/** Time without refused connections after which the next one starts a new episode. */
 const EPISODE_MS = 10_000
 
 /**
- * Counts connections that were closed as they came, or could not be accepted, and logs the first of each episode. Node
- * closes them without a word, and ends the process where nobody listens for errors of accepting.
+ * Counts connections that were closed on arrival or could not be accepted, and logs the first of each episode. Node closes
+ * them silently, and ends the process if accept errors have no listener.
  */
 export function countRefusedConnections(server: Server, log: Logger): void {
   const refused = gatewayMeter().createCounter(METRIC_CONNECTIONS_REFUSED, {
     unit: '{connection}',
     description: 'Client connections that were closed on arrival',
   })
-  // A series that is born with its first refusal hides it from `increase()`.
+  // Each series starts with 0: otherwise `increase()` would miss the first refusal.
   for (const cause of CAUSES) refused.add(0, { [ATTR_ERROR_TYPE]: cause })
   const lastMs = new Map<Cause, number>()
   const count = (cause: Cause, text: string): void => {
@@ -40,7 +40,7 @@ export function countRefusedConnections(server: Server, log: Logger): void {
     )
   })
   server.on('error', (error: NodeJS.ErrnoException) => {
-    // One of starting to listen is reported by who started it.
+    // Errors of `listen()` are reported by its caller.
     if (!server.listening) return
     if (error.code === 'EMFILE' || error.code === 'ENFILE') {
       count(

@@ -8,7 +8,7 @@ import { upgradeOf } from './upgrades'
 export type RequestLimits = Pick<EntrypointConfig, 'maxUrlBytes' | 'maxHeaderFields'>
 
 /**
- * Refuses what Node lets through although two servers could read it differently, or the gateway cannot do it.
+ * Refuses requests that Node accepts although they are ambiguous between servers or not supported by the gateway.
  *
  * @throws GatewayError `bad_request`, `uri_too_long`, `header_too_large`, `expectation_failed`, `not_implemented`, `version_not_supported`
  */
@@ -24,7 +24,7 @@ export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): v
   refuseHandshakes(request)
 }
 
-/** First, so that nothing else is done for what is too much. Node reads a URL one character per byte. */
+/** Refuses too large requests, before any other work. Node decodes a URL to one character per byte. */
 function refuseExcess({ url, rawHeaders }: IncomingMessage, { maxUrlBytes, maxHeaderFields }: RequestLimits): void {
   if (url !== undefined && url.length > maxUrlBytes) throw new GatewayError('uri_too_long')
   const fields = rawHeaders.length / 2
@@ -33,29 +33,32 @@ function refuseExcess({ url, rawHeaders }: IncomingMessage, { maxUrlBytes, maxHe
   }
 }
 
-/** Node's parser also takes `HTTP/0.9` and `HTTP/2.0` on the request line, in the framing of 1.1 (RFC 9112 §2.3). */
+/** Refuses other HTTP versions: Node's parser also accepts `HTTP/0.9` and `HTTP/2.0` with 1.1 framing (RFC 9112 §2.3). */
 function refuseVersions({ httpVersionMajor, httpVersion }: IncomingMessage): void {
   if (httpVersionMajor === 1 || httpVersion === HTTP_2) return
-  // Also a request line that has no version at all.
+  // Also a request line without a version.
   if (httpVersionMajor === 0) throw refuse(`HTTP version ${httpVersion}`)
   throw new GatewayError('version_not_supported', { cause: new Error(`HTTP version ${httpVersion}`) })
 }
 
-/** Node's parser also takes RTSP and ICE, whose messages look like those of HTTP and are framed otherwise. */
+/**
+ * Refuses methods of RTSP and ICE, which Node's parser accepts: their messages look like HTTP but are framed
+ * differently.
+ */
 function refuseMethods({ method }: IncomingMessage): void {
   if (!HTTP_METHODS.has(method as string)) throw notImplemented(`method ${method}`)
 }
 
 const HTTP_METHODS: ReadonlySet<string> = new Set(METHODS.filter(method => method !== 'SOURCE' && method !== 'CONNECT'))
-/** What the gateway forwards, as `Allow` says it. */
+/** Methods that the gateway forwards, as a value of `Allow`. */
 export const ALLOWED_METHODS = [...HTTP_METHODS].join(', ')
 
-/** Only `OPTIONS` may be about the whole server (RFC 9112 §3.2.4). */
+/** Refuses the target `*` for all methods but `OPTIONS` (RFC 9112 §3.2.4). */
 function refuseAsterisk({ method, url }: IncomingMessage): void {
   if (url === '*' && method !== 'OPTIONS') throw refuse(`${method} *`)
 }
 
-/** Node takes the first of several Host fields without a word, the upstream may take the last (RFC 9112 §3.2). */
+/** Refuses several Host fields: Node uses the first, the upstream may use the last (RFC 9112 §3.2). */
 function refuseHosts({ rawHeaders, httpVersion }: IncomingMessage): void {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -70,8 +73,8 @@ function refuseHosts({ rawHeaders, httpVersion }: IncomingMessage): void {
 }
 
 /**
- * Node undoes `chunked` and drops the rest: the upstream would take a compressed body for a plain one (RFC 9112 §6.1).
- * HTTP/1.0 knows no codings; whoever sends one there wants to be read in two ways.
+ * Refuses transfer codings other than `chunked`: Node decodes only that one and drops the others, so the upstream would
+ * take a compressed body for a plain one (RFC 9112 §6.1). In HTTP/1.0 any coding is a sign of request smuggling.
  */
 function refuseTransferCodings({ headers, httpVersion }: IncomingMessage): void {
   const coding = headers['transfer-encoding']
@@ -81,30 +84,32 @@ function refuseTransferCodings({ headers, httpVersion }: IncomingMessage): void 
   throw isFramed ? notImplemented(`Transfer-Encoding: ${coding}`) : refuse(`Transfer-Encoding: ${coding}`)
 }
 
-/** A number that JavaScript rounds would be another length on its way to the upstream. */
+/** Refuses lengths that JavaScript cannot represent exactly: the upstream would get another length. */
 function refuseLengths({ headers }: IncomingMessage): void {
   const length = headers['content-length']
   if (length === undefined || length.length <= LONGEST_EXACT_DIGITS || Number.isSafeInteger(Number(length))) return
   throw refuse(`Content-Length: ${length}`)
 }
 
-/** Whole numbers of so many digits are exact. */
+/** Integers of up to this many digits are exact. */
 const LONGEST_EXACT_DIGITS = 15
 
-/** Where the body ends is clear, and only what is in it is not (RFC 9112 §6.1). */
+/** Codings before `chunked`: the end of the body is known, but its coding is not supported (RFC 9112 §6.1). */
 const CODINGS_BEFORE_CHUNKED = /^(?:[!#$%&'*+.^_`|~\w-]+[ \t]*,[ \t]*)+chunked$/i
 
-/** `100-continue` is the only expectation there is (RFC 9110 §10.1.1). HTTP/1.0 has none, and is not to be disappointed. */
+/**
+ * Refuses expectations other than `100-continue` (RFC 9110 §10.1.1). HTTP/1.0 has none, so the field is ignored there.
+ */
 function refuseExpectations(request: IncomingMessage): void {
   const { expect } = request.headers
-  // Node takes any list that has it somewhere for 100-continue.
+  // Node treats every list that contains 100-continue as that expectation.
   if (expect === undefined || request.httpVersion === '1.0' || expect.toLowerCase() === '100-continue') return
   throw new GatewayError('expectation_failed', { cause: new Error(`Expect: ${expect}`) })
 }
 
 const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/
 
-/** A client's opening handshake (RFC 6455 §4.2.1). Its target, and whether it may pass, are looked at as for any request. */
+/** Refuses malformed WebSocket handshakes (RFC 6455 §4.2.1). Target and policies are checked as for every request. */
 function refuseHandshakes(request: IncomingMessage): void {
   if (upgradeOf(request) === undefined) return
   const { method, headers } = request
@@ -113,7 +118,7 @@ function refuseHandshakes(request: IncomingMessage): void {
   const key = headers['sec-websocket-key']
   if (key === undefined || !HANDSHAKE_KEY.test(key)) throw refuse(`Sec-WebSocket-Key: ${key}`)
   const version = headers['sec-websocket-version']
-  // Which one would do is said along with it (§4.4).
+  // The refusal names the supported version (§4.4).
   if (version !== '13') throw refuse(`Sec-WebSocket-Version: ${version}`, ['Sec-WebSocket-Version', '13'])
 }
 

@@ -1,42 +1,42 @@
 import { GatewayError } from '../errors/gateway-error'
 
-/** A request target (RFC 9112 §3.2), taken apart and made unambiguous. */
+/** A request target (RFC 9112 §3.2), parsed and normalised. */
 export interface RequestTarget {
   readonly path: string
-  /** As it came. */
+  /** Path as received. */
   readonly rawPath: string
-  /** A segment has `%2F` in it: only routes that forward paths as they came may take the request. */
+  /** Whether a segment contains `%2F`. Only routes that forward paths unchanged accept it. */
   readonly hasEncodedSlash: boolean
-  /** With its `?`, or empty. */
+  /** Query with its `?`, or empty. */
   readonly query: string
-  /** Host name without port, lower case; empty when the request named none. */
+  /** Host name without port, lower case; empty if the request has none. */
   readonly host: string
 }
 
-/** The target of an `OPTIONS` that is about no resource (RFC 9112 §3.2.4), and its path. */
+/** Target and path of an `OPTIONS` request about the whole server (RFC 9112 §3.2.4). */
 export const WHOLE_SERVER = '*'
 
 const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i
-/** Anything that two servers could read differently; nearly no path has it, so nearly no path pays for the rest. */
+/** Characters that servers may read differently. Few paths contain them, so few paths need the full check. */
 const NEEDS_CARE = /\/\/|\/\.|[^A-Za-z0-9\-._~!$&'()*+,;=:@/]/
-/** Encoded slash, backslash or NUL: one server takes them for a separator, the next for a character. */
+/** Encoded slash, backslash or NUL: a separator for some servers, a character for others. */
 const AMBIGUOUS_ESCAPE = /%(?:2f|5c|00)/i
 /** The same without the slash. */
 const UNREADABLE_ESCAPE = /%(?:5c|00)/i
 const ESCAPE = /%([0-9a-f]{2})?/gi
 const UNRESERVED = /[a-z0-9\-._~]/i
-/** What RFC 3986 does not allow in a path, and Node does. */
+/** Characters that Node accepts in a path and RFC 3986 does not. */
 const UNESCAPED = /[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]/g
-/** Also with a parameter: some servers cut `;…` off a segment before they look at it. */
+/** Dot segments, also with a parameter: some servers remove `;…` from a segment first. */
 const DOT_SEGMENT = /\/\.{1,2}(?:[/;]|%3b|$)/i
 
 /**
- * One rule for paths: what is matched is what is forwarded. Escapes of unreserved characters are decoded (RFC 3986
- * §6.2.2.2), characters that need an escape get one, repeated slashes become one; whatever two servers could read
- * differently (`.` and `..` segments, `%2f`, `%5c`, `%00`, backslash, fragment, broken escapes) is refused, because a
- * route's limits must not be walked around. For people, with examples that are tests: docs/configuration.md.
+ * Parses and normalises a request target, so that the matched path is the forwarded path. Escapes of unreserved characters
+ * are decoded (RFC 3986 §6.2.2.2), characters that need an escape get one, repeated slashes become one. Ambiguous paths
+ * (`.` and `..` segments, `%2f`, `%5c`, `%00`, backslash, fragment, broken escapes) are refused, because clients could
+ * bypass a route's limits with them. Tested examples: docs/configuration.md.
  *
- * @param takesEncodedSlashes a route takes `%2F`: it is left in its segment
+ * @param takesEncodedSlashes whether a route accepts `%2F`, which then stays in its segment
  * @throws GatewayError `bad_request`
  */
 export function parseRequestTarget(
@@ -56,7 +56,7 @@ export function parseRequestTarget(
   return { path: normalise(path, hasEncodedSlash), rawPath: path, hasEncodedSlash, query, host }
 }
 
-/** Of a target that was refused, for log and span: what can be said without secrets, and without taking it for a path. */
+/** Describes a refused target for log and span, without credentials and without normalising it. */
 export function describeRefusedTarget(url: string, hostHeader: string | undefined): RequestTarget {
   const [path = ''] = url.replace(AUTHORITY, '').split(/[?#]/, 1)
   const isHost = hostHeader !== undefined && HOST.test(hostHeader)
@@ -70,7 +70,7 @@ export function describeRefusedTarget(url: string, hostHeader: string | undefine
   }
 }
 
-/** It may hold a user's name and password. */
+/** Scheme and authority of a URL, which may contain a user name and password. */
 const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i
 const MAX_DESCRIBED = 1_024
 
@@ -80,17 +80,20 @@ function parseHost(header: string | undefined): string {
   return host
 }
 
-/** The name in `Host`, lower case, without port; empty where there is none, undefined where it is malformed. */
+/** Returns the name in `Host`, lower case, without port; empty if missing, undefined if malformed. */
 export function hostNameOf(header: string | undefined): string | undefined {
   if (header === undefined || header === '') return ''
   if (!HOST.test(header)) return undefined
   const colon = header.lastIndexOf(':')
   const name = colon > header.lastIndexOf(']') ? header.slice(0, colon) : header
-  // `shop.example.` is the same host as `shop.example`, and must not be a way around its routes.
+  // `shop.example.` is the same host as `shop.example`; otherwise it would bypass that host's routes.
   return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase()
 }
 
-/** Absolute form (RFC 9112 §3.2.2) is what a client sends to a proxy; its authority must be the one it asked for. */
+/**
+ * Converts absolute form (RFC 9112 §3.2.2), which clients send to proxies, to origin form. Its authority must equal
+ * Host.
+ */
 function toOriginForm(url: string, hostHeader: string | undefined): string {
   const match = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
   if (!match) throw refuse('request target is neither a path nor an http URL')
@@ -108,18 +111,18 @@ function normalise(path: string, hasEncodedSlash = false): string {
     return UNRESERVED.test(character) ? character : escape.toUpperCase()
   })
   const merged = decoded.replace(/\/{2,}/g, '/')
-  // Whoever decodes the slash finds a segment there.
+  // A server that decodes the slash would see a dot segment here.
   if (DOT_SEGMENT.test(hasEncodedSlash ? merged.replaceAll('%2F', '/') : merged))
     throw refuse('dot segment in the path')
   return merged.replace(UNESCAPED, character => percentEncoded(character))
 }
 
-/** A tab and a form feed, which Node lets through, need the zero. */
+/** Escapes a character. Tab and form feed, which Node accepts, need the leading zero. */
 function percentEncoded(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }
 
-/** Whether a path is written as `parseRequestTarget` would have it. */
+/** Returns whether a path is in the form that `parseRequestTarget` returns. */
 export function isNormalPath(path: string): boolean {
   if (!NEEDS_CARE.test(path)) return true
   try {

@@ -22,10 +22,10 @@ import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
 
-/** How long the URL may be, by the limits in force: Node counts only the whole header section. */
+/** Longest URL that each server accepts: Node limits only the whole header section. */
 const maxUrlBytes = new WeakMap<Server, number>()
 
-/** What the same server does with HTTP/2. */
+/** HTTP/2 sessions of each server. */
 const http2Sessions = new WeakMap<Server, Http2Sessions>()
 
 export interface EntrypointServerOptions {
@@ -37,24 +37,26 @@ export interface EntrypointServerOptions {
   readonly messages?: MessageClasses
   /** HTTP/1.1 only when left out. */
   readonly http2?: Pick<Http2Options, 'handle' | 'messages' | 'isDraining'> | undefined
-  /** Called for what never became a request: malformed bytes, too large or too slow header sections. */
+  /** Called for input that never became a request: malformed bytes, too large or too slow header sections. */
   readonly onRefused: (reason: Reason) => void
   /** Called when the rest of a request that is already being handled turns out to be malformed or too slow. */
   readonly onBroken: (response: ServerResponse, reason: Reason) => void
 }
 
-/** The HTTP or HTTPS server with its limits; nothing a client sends may hold it for ever. Does not listen yet. */
+/** Creates the HTTP or HTTPS server with its limits: every wait for a client has a bound. Does not listen yet. */
 export function createEntrypointServer(options: EntrypointServerOptions): Server {
   const { config, handle, messages, onRefused, onBroken } = options
-  /** The response to the newest request of each connection: what comes next on the connection is that request's body. */
+  /**
+   * Response to the newest request of each connection; the next bytes on the connection belong to that request's body.
+   */
   const newest = new WeakMap<Socket, ServerResponse>()
   const isIdle = (socket: Socket): boolean => {
     const response = newest.get(socket)
-    // One that waits for those before it has no connection yet, and is not finished.
+    // A pipelined response that waits for earlier ones has no connection yet and is not finished.
     return response === undefined || (response.writableFinished && response.socket === null)
   }
   const pipelined = new PipelinedRequests()
-  /** Requests that turned out to be malformed while they waited. */
+  /** Requests that turned out to be malformed while waiting. */
   const broken = new WeakMap<ServerResponse, Reason>()
   const Response = messages?.ServerResponse ?? ServerResponse
   const http2 = options.http2 && new Http2Sessions(config, { ...options.http2, onRefused, onBroken })
@@ -63,13 +65,13 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       ...messages,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
-      // Behind a response that is not out yet, what follows could get in front of it.
+      // Not while an earlier response is unfinished: bytes of the upgraded connection could overtake it.
       shouldUpgradeCallback: request => wantsWebSocket(request) && isIdle(request.socket),
-      requireHostHeader: false, // a missing one is refused like everything else, counted and in problem details
+      requireHostHeader: false, // the gateway refuses a missing Host itself, counted and with problem details
     },
     (request, response) => {
       if (isLingering(request.socket)) return void request.socket.destroy()
-      // Left without an answer: the one before it ends the connection.
+      // Not answered: the response before it ends the connection.
       if (isSpent(request.socket)) return
       const { socket } = request
       if (mayLoseWhatFollows(request)) {
@@ -77,7 +79,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
         takeNoMore(socket)
       }
       newest.set(socket, response)
-      // Without a connection the response waits for the one before it.
+      // A response without a connection waits for the one before it.
       if (response.socket !== null) return serve(request, response)
       if (pipelined.add(response, () => serveWaiting(request, response))) return
       onRefused('bad_request')
@@ -88,26 +90,27 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     http2,
   )
   if (http2 !== undefined) http2Sessions.set(server, http2)
-  // Counted in `request-faults.ts`: Node counts by halves, and older ones drop what is too much without a word.
+  // Fields are counted in `request-faults.ts`: Node counts names and values separately, and older versions silently drop
+  // the excess.
   server.maxHeadersCount = 0
   applyLimits(server, config)
   http2?.attach(server, options.tls !== undefined, socket => refuse(socket, 'request_timeout'))
   countConnectionsPerClient(server)
-  // Node would answer 100 by itself, before anybody looked whether the request may pass at all.
+  // Without this listener Node would answer 100 before any policy has checked the request.
   server.on('checkContinue', (request: IncomingMessage, response) => {
     noteExpectation(request)
     server.emit('request', request, response)
   })
-  // Node would answer 417 by itself, and nobody would see it.
+  // Without this listener Node would answer 417 itself, without telemetry.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   server.on('upgrade', (request, socket: Socket, head: Buffer) => {
-    // Node before 24.9 asks nobody.
+    // Node before 24.9 does not call shouldUpgradeCallback.
     if (!wantsWebSocket(request) || !isIdle(socket)) return void socket.destroy()
     const response = new Response(request)
     takeUpgrade(request, response, socket, head)
     handle(request, response)
   })
-  // Node would close the connection without a word.
+  // Without this listener Node would close the connection silently.
   server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
   server.on('clientError', (error: ParseError, socket: Socket) => {
     const reason = reasonFor(error, maxUrlBytes.get(server) as number)
@@ -117,9 +120,9 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     else if (response && pipelined.waitOn(socket) && !response.req.complete) broken.set(response, reason)
     else if (response === undefined || isOver(response)) refuse(socket, reason)
     else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
-    // Nonsense behind a whole request that waits for its answer: that is the last one.
+    // Malformed bytes after a complete request that still waits for its response: that response is the last one.
     else if (!response.headersSent) response.shouldKeepAlive = false
-    // Another answer here would end up in the middle of the one that is under way, or be taken for the next one.
+    // A second response here would end up inside the one being sent, or be taken for the next one.
     else socket.destroy()
   })
 
@@ -134,7 +137,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     handle(request, response)
   }
 
-  /** What comes behind a request that waits may not have been read: its time begins again when nothing waits any more. */
+  /** Ignores a timeout while a request waits: what follows it may be unread. The time restarts when no request waits. */
   function forgive(response: ServerResponse, socket: Socket, error: ParseError): void {
     const { complete } = response.req
     pipelined.whenEmpty(socket, () => {
@@ -148,14 +151,14 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
 
   function refuse(socket: Socket, reason: Reason): void {
     onRefused(reason)
-    socket.on('error', () => socket.destroy()) // of a connection that Node has handed over nobody else listens
+    socket.on('error', () => socket.destroy()) // Node removes its listeners when it hands over a connection
     socket.write(problemMessage(reason))
-    socket.destroySoon() // nor does anybody else close it
+    socket.destroySoon() // nor does Node close it
   }
   return server
 }
 
-/** Also while it listens: timeouts hold at once, the size of header sections for connections that are opened from now on. */
+/** Applies limits to a running server: timeouts at once, the header section's size to new connections only. */
 export function applyLimits(server: Server, config: EntrypointConfig): void {
   server.headersTimeout = config.headersTimeoutMs
   server.requestTimeout = config.requestTimeoutMs
@@ -163,12 +166,12 @@ export function applyLimits(server: Server, config: EntrypointConfig): void {
   server.maxConnections = config.maxConnections
   boundConnectionsPerClient(server, config)
   http2Sessions.get(server)?.applyLimits(config)
-  // Node looks at it when a connection is opened; its types do not know that.
+  // Node reads this field for each new connection; its types do not declare it.
   Object.assign(server, { maxHeaderSize: config.maxHeaderBytes })
   maxUrlBytes.set(server, config.maxUrlBytes)
 }
 
-/** The same server with TLS around it, or not. */
+/** Creates the server, with TLS if configured. */
 function createListener(
   http: ServerOptions,
   listener: RequestListener,
@@ -176,7 +179,7 @@ function createListener(
   http2: Http2Sessions | undefined,
 ): Server {
   if (tls === undefined) return createServer(http, listener)
-  // A client that is silent after its connection is as slow as one whose request does not come.
+  // The TLS handshake has the same time bound as a header section.
   const alpn = http2 && { ALPNCallback: http2.chooseProtocol }
   const server = createTlsServer(
     { ...http, ...tls.options, ...alpn, handshakeTimeout: config.headersTimeoutMs },
@@ -191,13 +194,13 @@ function isOver(response: ServerResponse): boolean {
 }
 
 interface ParseError extends NodeJS.ErrnoException {
-  /** The bytes among which the parser stopped. */
+  /** Bytes in which the parser stopped. */
   readonly rawPacket?: Buffer
-  /** Where in it. */
+  /** Offset at which the parser stopped. */
   readonly bytesParsed?: number
 }
 
-/** Undefined when it is the connection that failed, not the request. */
+/** Returns the reason for a parser error; undefined if the connection failed, not the request. */
 function reasonFor({ code, rawPacket, bytesParsed }: ParseError, longestUrl: number): Reason | undefined {
   if (code === 'HPE_HEADER_OVERFLOW')
     return beginsWithLongLine(rawPacket, longestUrl) ? 'uri_too_long' : 'header_too_large'
@@ -208,7 +211,7 @@ function reasonFor({ code, rawPacket, bytesParsed }: ParseError, longestUrl: num
   return code?.startsWith('HPE_') ? 'bad_request' : undefined
 }
 
-/** Request lines that are in order but for what the parser does not know, by its error. */
+/** Request lines that are valid except for the part that the parser does not know, by parser error. */
 const LINES: Readonly<Record<string, { readonly line: RegExp; readonly reason: Reason } | undefined>> = {
   HPE_INVALID_METHOD: { line: /^[!#$%&'*+.^_`|~\w-]+ (?:[/*]|https?:)/, reason: 'not_implemented' },
   // A method of RTSP.
@@ -216,25 +219,25 @@ const LINES: Readonly<Record<string, { readonly line: RegExp; readonly reason: R
   HPE_INVALID_VERSION: { line: /^\S+ \S+ HTTP\/\d\.\d$/, reason: 'version_not_supported' },
 }
 
-/** The line that a place in a packet belongs to, as far as it is in it. */
+/** Returns the line around an offset in a packet, as far as the packet contains it. */
 function lineAt(packet: Buffer, place = 0): string {
   const start = place === 0 ? 0 : packet.lastIndexOf('\n', place - 1) + 1
   const end = packet.indexOf('\r', start)
   return packet.toString('latin1', start, end === -1 ? undefined : end)
 }
 
-/** Whether it is the URL that made the header section too large. Node counts both together and does not say. */
+/** Returns whether the URL made the header section too large. Node counts both together and does not tell them apart. */
 function beginsWithLongLine(packet: Buffer | undefined, longestUrl: number): boolean {
   if (packet === undefined || !REQUEST_LINE.test(packet.toString('latin1', 0, 32))) return false
   const end = packet.indexOf('\n')
   return end === -1 || end > longestUrl + LONGEST_METHOD
 }
 
-/** How a request line begins, with what only a request line can have behind its method. */
+/** Start of a request line: method and start of the URL, which no other line has. */
 const REQUEST_LINE = /^[A-Z-]+ (?:\/|https?:)/
 const LONGEST_METHOD = 16
 
-/** A whole HTTP/1.1 response by hand: there is no response object for what was not a request. */
+/** Formats a complete HTTP/1.1 response: without a request there is no response object. */
 function problemMessage(reason: Reason): string {
   const { status } = REASONS[reason]
   const body = problemDetails(reason)

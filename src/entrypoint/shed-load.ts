@@ -1,29 +1,29 @@
 import type { OverloadConfig } from '../config/types'
 import type { Logger } from '../telemetry/logger'
 
-/** From one look at the event loop to the next. */
+/** Interval of measuring the event loop. */
 const LOOK_EVERY_MS = 100
-/** By how much the share that is turned away grows with each look at a loop that is too late, and shrinks when it is well. */
+/** Steps by which the rejected share grows while the event loop is late, and shrinks when it is on time. */
 const RISE = 0.2
 const FALL = 0.02
-/** Some always pass: nobody would learn otherwise that it is over, and a bound that is set too low is no outage. */
+/** Some requests always pass, to detect the end of the overload and so that a bound set too low is not an outage. */
 const LARGEST_SHARE = 0.95
-/** Looks without a refusal after which it is over. */
+/** Measurements without a refusal after which the overload is over. */
 const QUIET_LOOKS = 50
-/** Seconds after which to come back: spread, or all would come back at once. */
+/** Range of `Retry-After` in seconds, spread so that clients do not all return at once. */
 const RETRY_AFTER_S = { least: 1, spread: 4 }
 
 /**
- * Turns requests away before there are more than can be served: all above a number in flight, and of all others a share that
- * grows for as long as the event loop is late, and shrinks slowly when it no longer is. All or nothing would swing: with
- * nothing to do the loop is well at once, and everything comes back.
+ * Rejects requests under overload: all above a number in flight, and of the others a share that grows while the event loop
+ * is late and shrinks slowly afterwards. Rejecting all would oscillate: an idle loop recovers at once, and the whole load
+ * returns.
  */
 export class LoadShedder {
   readonly #limits: OverloadConfig
   readonly #log: Logger
   readonly #random: () => number
   readonly #timer: NodeJS.Timeout | undefined
-  /** Smoothed: one long garbage collection is no overload. */
+  /** Smoothed delay: one long garbage collection is not overload. */
   #delayMs = 0
   #share = 0
   #turnedAway = 0
@@ -39,7 +39,7 @@ export class LoadShedder {
       this.#timer = watchEventLoop(delayMs => this.look(delayMs))
   }
 
-  /** Whether one more is too much. */
+  /** Returns whether to reject the next request. */
   rejects(inFlight: number): boolean {
     const { maxRequests } = this.#limits
     const isTooMuch = (maxRequests > 0 && inFlight >= maxRequests) || (this.#share > 0 && this.#random() < this.#share)
@@ -47,18 +47,18 @@ export class LoadShedder {
     return isTooMuch
   }
 
-  /** When whoever was turned away may try again, in whole seconds. */
+  /** Returns `Retry-After` for a rejected request, in whole seconds. */
   retryAfter(): number {
     return RETRY_AFTER_S.least + Math.floor(this.#random() * (RETRY_AFTER_S.spread + 1))
   }
 
-  /** @param delayMs how much later than it should have the event loop came to look */
+  /** Records a measurement. @param delayMs delay of the event loop */
   look(delayMs: number): void {
     const { maxEventLoopDelayMs: most } = this.#limits
-    // Cut off, so that a process that was stopped for an hour does not remember it: it takes two late looks in a row.
+    // Capped, so that one long stop of the process does not count for long: shedding takes two late measurements in a row.
     this.#delayMs = (this.#delayMs + Math.min(delayMs, 1.5 * most)) / 2
     if (most > 0 && this.#delayMs > most) this.#share = Math.min(LARGEST_SHARE, this.#share + RISE)
-    // Between half the bound and the bound it stays as it is: whatever happens there is no reason to change anything.
+    // Between half the bound and the bound the share does not change.
     else if (this.#delayMs < most / 2) this.#share = Math.max(0, this.#share - FALL)
     this.#quietLooks = this.#turnedAway === this.#turnedAwayAtLastLook ? this.#quietLooks + 1 : 0
     this.#turnedAwayAtLastLook = this.#turnedAway
@@ -69,7 +69,7 @@ export class LoadShedder {
     clearInterval(this.#timer)
   }
 
-  /** A line for each time it begins and ends, not for each request: writing them would be load as well. */
+  /** Logs the start and end of shedding, not each request: logging would add load. */
   #noteRefusal(inFlight: number): void {
     this.#turnedAway++
     if (this.#isShedding) return
@@ -89,7 +89,7 @@ export class LoadShedder {
   }
 }
 
-/** Node's histogram of delays would be sampled ten times as often, and has to be read all the same. */
+/** Measures the event loop by a timer. Node's delay histogram would sample ten times as often and still need polling. */
 function watchEventLoop(onLook: (delayMs: number) => void): NodeJS.Timeout {
   let lookedAt = performance.now()
   return setInterval(() => {

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Upgrade } from '../exchange/exchange'
 
-/** How long a client that was answered may go on sending. */
+/** Time that a client may go on sending after its response. */
 const LINGER_MS = 2_000
-/** What a client may send before it is answered, and still be seen to leave; what is more waits in its connection. */
+/** Bytes read before the response. A client that sends more is not read, so its close is not noticed. */
 const MAX_EARLY_BYTES = 65_536
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>()
@@ -14,9 +14,8 @@ export function upgradeOf(request: IncomingMessage): Upgrade | undefined {
 }
 
 /**
- * Whether a request that has `Upgrade` is to be taken at its word. Everything but WebSocket is served over HTTP/1.1 as if
- * the field were not there (RFC 9110 §7.8), its body included: whoever got `h2c` through could speak past the gateway's
- * routes and limits from there on. HTTP/1.0 cannot ask for an upgrade.
+ * Returns whether a request asks for WebSocket. Any other `Upgrade` is ignored and the request served over HTTP/1.1, body
+ * included (RFC 9110 §7.8): with `h2c` a client could bypass the gateway's routes and limits. HTTP/1.0 has no upgrades.
  */
 export function wantsWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
   if (httpVersion !== '1.1') return false
@@ -24,14 +23,14 @@ export function wantsWebSocket({ headers, httpVersion }: IncomingMessage): boole
 }
 
 /**
- * Has a request that Node has handed over together with its connection go the way of all others: with a response that
- * writes to it, and whose end is seen.
+ * Attaches a response to a request that Node has handed over with its connection, so that it is served like every other
+ * request and its end is noticed.
  *
- * @param head what the client has sent after its header section
+ * @param head bytes received after the header section
  */
 export function takeUpgrade(request: IncomingMessage, response: ServerResponse, socket: Socket, head: Buffer): void {
   if (head.length > 0) socket.unshift(head)
-  // Node has taken its own listeners off. Without one for errors, a reset would end the process.
+  // Node has removed its own listeners. Without one for errors, a reset would end the process.
   socket.on('error', ignore)
   socket.on('drain', () => response.emit('drain'))
   const early = readEarly(socket)
@@ -53,8 +52,8 @@ export function takeUpgrade(request: IncomingMessage, response: ServerResponse, 
 }
 
 /**
- * Reads what comes before the answer, and keeps it: a connection that nobody reads, or that has bytes unread, does not tell
- * that it is gone. One that ends is closed.
+ * Reads and buffers bytes that arrive before the response: Node does not report the close of a connection that is not
+ * read. A connection that ends is closed.
  */
 function readEarly(socket: Socket): { readonly bytes: readonly Buffer[]; stop(): void } {
   const bytes: Buffer[] = []
@@ -73,7 +72,10 @@ function readEarly(socket: Socket): { readonly bytes: readonly Buffer[]; stop():
   return { bytes, stop: () => void socket.off('readable', onReadable).off('end', destroy) }
 }
 
-/** Closed at once, with bytes unread, the connection is reset, and the client never sees the answer (RFC 9112 §9.6). */
+/**
+ * Closes in two steps: closing with unread bytes resets the connection, and the client loses the response (RFC 9112
+ * §9.6).
+ */
 function linger(socket: Socket): void {
   socket.resume().end()
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)

@@ -1,4 +1,4 @@
-/** The code of an error, or of the last one of an `AggregateError` (every address of a name was tried and failed). */
+/** Returns the code of an error; for an `AggregateError` (all addresses of a name failed), that of its last error. */
 export function errorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   if ('code' in error && typeof error.code === 'string') return error.code
@@ -6,7 +6,7 @@ export function errorCode(error: unknown): string | undefined {
   return undefined
 }
 
-/** Whatever was thrown, as an error. */
+/** Converts a thrown value to an `Error`. */
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown
   return new Error(typeof thrown === 'string' ? thrown : JSON.stringify(thrown))

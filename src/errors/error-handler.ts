@@ -7,8 +7,8 @@ import { problemDetails, problemFields } from './problem-details'
 import { REASONS, type Reason } from './reasons'
 
 /**
- * Ends a failed exchange: the verdict is noted and the client answered. The only place where this is done; span, metric
- * and log line follow from the verdict when the response closes.
+ * Ends a failed exchange: records the outcome and answers the client. Failures are answered only here; span, metric and
+ * log line are written from the outcome when the response closes.
  */
 export function handleError(exchange: Exchange, error: unknown): void {
   const failure = error instanceof GatewayError ? error : new GatewayError('internal', { cause: error })
@@ -16,8 +16,8 @@ export function handleError(exchange: Exchange, error: unknown): void {
   const { response } = exchange
   if (response.destroyed || response.writableEnded) return
   if (response.headersSent) {
-    // Too late for a status. A broken connection is the one way left to say that the response is not whole. With the
-    // error, so that the stock instrumentation does not take it for the client's doing.
+    // The status is already sent. Closing the connection is the only way left to show that the response is incomplete.
+    // The error is passed along so that the stock instrumentation does not record that the client left.
     response.destroy(failure)
     return
   }
@@ -30,8 +30,8 @@ export function handleError(exchange: Exchange, error: unknown): void {
 }
 
 /**
- * Turns a request away before it becomes an exchange: no span, no log line, because what cannot be served must not cost much.
- * Whoever calls it counts it.
+ * Rejects a request before it becomes an exchange: without span and log line, because rejected load must stay cheap. The
+ * caller counts it.
  */
 export function rejectEarly(
   request: IncomingMessage,
@@ -42,7 +42,7 @@ export function rejectEarly(
   const { status } = REASONS[reason]
   const body = problemDetails(reason)
   const headers = [...problemFields(body), ...fields]
-  // The rest of the body is not worth waiting for.
+  // The rest of the body is not read.
   if (closesConnection || hasBody(request)) headers.push('Connection', 'close')
   response.writeHead(status, STATUS_CODES[status], headers)
   response.end(request.method === 'HEAD' ? undefined : body)

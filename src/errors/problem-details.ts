@@ -1,18 +1,18 @@
 import { REASONS, type Reason } from './reasons'
 
 /**
- * Names the problem types of this gateway (RFC 4151): a tag identifies and leads nowhere, as the project owns no domain that
- * could answer. `docs/errors.md` explains each.
+ * Prefix of the gateway's problem types, a tag URI (RFC 4151). It cannot be resolved: the project owns no domain.
+ * `docs/errors.md` explains each type.
  */
 const TYPE_PREFIX = 'tag:myesi-gateway,2026:'
 
-/** The type of the draft on RateLimit fields: clients that know it find the policies by the names in `RateLimit-Policy`. */
+/** Problem type of the draft on RateLimit fields. Its clients find the policies by the names in `RateLimit-Policy`. */
 const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 
 /**
- * Problem details (RFC 9457): what happened and under which trace, and nothing of what is behind the gateway.
+ * Returns problem details (RFC 9457): reason and trace id, without anything about the upstreams.
  *
- * @param members more of them, for this type
+ * @param members further members of this type
  */
 export function problemDetails(reason: Reason, traceId?: string, members?: Readonly<Record<string, unknown>>): string {
   const { title, status, outcome } = REASONS[reason]
@@ -20,7 +20,7 @@ export function problemDetails(reason: Reason, traceId?: string, members?: Reado
   return JSON.stringify({ type, title, status, ...members, outcome, reason, trace_id: traceId })
 }
 
-/** The fields that go with them, as flat name, value pairs. */
+/** Header fields of a response with problem details, as flat name, value pairs. */
 export function problemFields(body: string): string[] {
   return [
     'Content-Type',

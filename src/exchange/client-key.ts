@@ -2,27 +2,27 @@ import { isIPv6 } from 'node:net'
 import { ipKeyGenerator } from 'express-rate-limit'
 import type { Exchange } from './exchange'
 
-/** IPv6 addresses whose block is remembered: finding it costs more than everything else that is done for a key. */
+/** Number of IPv6 addresses whose block is cached: computing it is the most expensive part of a key. */
 const MAX_KNOWN_BLOCKS = 10_000
 
 const blocks = new Map<string, string>()
 
-/** The client as limits and shares count it: its IPv4 address, or the /56 block of its IPv6 address. */
+/** Returns the key by which limits and shares count a client: its IPv4 address, or the /56 block of its IPv6 address. */
 export function clientKey({ clientAddress }: Pick<Exchange, 'clientAddress'>): string {
   return addressKey(clientAddress)
 }
 
-/** The same for an address alone. */
+/** Returns the client key of an address. */
 export function addressKey(address: string): string {
   return address.includes(':') && isIPv6(address) ? blockOf(address) : address
 }
 
-/** The consumer where a credential named one, else the client's address. */
+/** Returns the consumer's key if a credential named one, else the client key. */
 export function consumerOrClientKey(exchange: Exchange): string {
   return exchange.consumer?.countedAs.consumer ?? clientKey(exchange)
 }
 
-/** One client has more IPv6 addresses than can be counted. */
+/** Returns the /56 block of an IPv6 address. One client has too many IPv6 addresses to count each. */
 function blockOf(address: string): string {
   const known = blocks.get(address)
   if (known !== undefined) return known

@@ -8,87 +8,86 @@ import type { RequestIdConfig } from './request-id-config'
 import type { SaidByProxies } from './forwarded'
 
 /**
- * One request and its response on their way through the gateway (an "exchange" in the words of RFC 9110 §3.3). Made once
- * by the entrypoint, filled in by each stage, read once more when the response closes.
+ * One request and its response on their way through the gateway (an "exchange" in RFC 9110 §3.3). The entrypoint creates
+ * it, each stage fills it in, and telemetry reads it when the response closes.
  */
 export class Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** The client as the trusted proxies report it, else the peer of the connection; empty where the proxies do not know it. */
+  /** Address of the client as trusted proxies report it, else of the peer; empty if the proxies do not know it. */
   readonly clientAddress: string
   /** Whether the peer is a trusted proxy, so that its forwarding headers are continued instead of replaced. */
   readonly peerIsTrusted: boolean
-  /** What trusted proxies say of the request; undefined of a peer that is not one. */
+  /** Forwarding fields from trusted proxies; undefined if the peer is not one. */
   readonly said: SaidByProxies | undefined
   /**
-   * Path without query, normalised once (`entrypoint/request-target.ts`): what is matched is what is forwarded. Of a request that
-   * is malformed as it came, cut off, for log and span only.
+   * Path without query, normalised once (`entrypoint/request-target.ts`), so that the matched path is the forwarded path.
+   * For a malformed request: the path as received, truncated, for log and span only.
    */
   readonly path: string
-  /** The same as it came, for routes that forward it so. */
+  /** Path as received, for routes that forward it unchanged. */
   readonly rawPath: string
-  /** Whether a segment has `%2F` in it: other routes do not take the request. */
+  /** Whether a segment contains `%2F`. Only routes with `rawPath` accept it. */
   readonly hasEncodedSlash: boolean
-  /** Query with its `?`, or nothing, exactly as it came. */
+  /** Query with its `?`, or empty, exactly as received. */
   readonly query: string
-  /** Name the client asked for, without port, lower case; empty when it named none. */
+  /** Requested host, lower case, without port; empty if the client sent none. */
   readonly host: string
-  /** The trace this request belongs to; callbacks of pooled connections run in other contexts. */
+  /** Trace context of the request. Stored here because callbacks of pooled connections run in other contexts. */
   readonly context: Context
   /** Milliseconds on the monotonic clock. */
   readonly startedAt = performance.now()
 
   route: Route | undefined
-  /** What the upstream is asked for. */
+  /** Path that the upstream gets. */
   forwardedPath: string
-  /** What it is found by. */
   requestId = ''
-  /** Undefined where its answer does not say so. */
+  /** Undefined if the response does not carry the request id. */
   requestIdConfig: RequestIdConfig | undefined
-  /** Undefined where no policy of the route has any: most requests pay a comparison for it. */
+  /** Undefined if no policy of the route has hooks, so that most requests pay only a comparison. */
   hooks: LateHooks | undefined
-  /** Who asks; undefined as long as no credential said so. */
+  /** The authenticated consumer; undefined before authentication or without a credential. */
   consumer: Consumer | undefined
-  /** Name of the field that holds the client's credential, where it is none of the upstream's business. */
+  /** Name of the field with the client's credential, if it is not forwarded to the upstream. */
   withheldField: string | undefined
-  /** Origin of the target that was asked last. */
+  /** Origin of the last target called. */
   target: string | undefined
-  /** Origin of the first target that failed it, where another one was asked then. */
+  /** Origin of the first target that failed, if the call was retried on another one. */
   failedTarget: string | undefined
-  /** Calls to targets. */
+  /** Number of calls to targets. */
   attempts = 0
   outcome: Outcome = 'ok'
   reason: Reason | undefined
-  /** What made it fail, for the log only. */
+  /** Error behind the reason, for the log only. */
   cause: unknown
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   expectsContinue = false
 
   /**
-   * Fields that tell browsers who may read the response, as flat name, value pairs: in the place of every Access-Control-* of
-   * the upstream. Undefined where the route leaves that to the upstream.
+   * CORS response fields, as flat name, value pairs. They replace all Access-Control-* fields of the upstream. Undefined if
+   * the route leaves CORS to the upstream.
    */
   corsFields: readonly string[] | undefined
-  /** Bytes that a body in chunks may have; undefined for no bound. */
+  /** Largest size of a chunked body in bytes; undefined for no bound. */
   maxBodyBytes: number | undefined
-  /** The request could be read in two ways: nobody knows where it ends, so nothing behind it is read at all. */
+  /** The request is ambiguous: its end is uncertain, so nothing after it is read from the connection. */
   isMalformed = false
 
-  /** What limiters decided; counted when the request's trace is decided on, so that exemplars can point at it. */
+  /** Decisions of limiters. Counted once the trace's sampling is decided, so that exemplars can point at it. */
   readonly limitDecisions: LimitDecision[] = []
-  /** The client wants to go on with WebSocket over this connection (RFC 9110 §7.8). */
+  /** Set if the client asks to upgrade the connection to WebSocket (RFC 9110 §7.8). */
   upgrade: Upgrade | undefined
-  /** What the response is where it is meant to stay open, so that it is never a slow request. */
+  /** Kind of a response that is meant to stay open, so that it is not reported as a slow request. */
   stream: StreamKind | undefined
-  /** Made for it and not yet over: told first when the client has everything, or is gone. */
+  /** The open call to a target. Notified first when the response closes. */
   call: { onClientClose(): void } | undefined
-  /** Of the connection that became one. */
+  /** Set once the connection has been upgraded. */
   tunnel: Tunnel | undefined
-  /** Index among those in flight (`exchange/in-flight.ts`). */
+  /** Index in the array of `exchange/in-flight.ts`. */
   inFlightIndex = -1
-  /** Whether the process stops: clients are then asked to open no further request on the connection. */
+  /** Whether the process is draining: responses then carry `Connection: close`. */
   isDraining: () => boolean = never
-  /** Follows it (`observe/observer.ts`). */
+  /** Telemetry of this exchange (`observe/observer.ts`). */
   observer: ExchangeObserver | undefined
 
   constructor(
@@ -111,28 +110,28 @@ export class Exchange {
     this.context = origin.context
   }
 
-  /** Whether the client still owes bytes of its body: the connection cannot be used again without reading them. */
+  /** Whether the request body is incomplete: the connection cannot be reused before the rest is read. */
   get bodyIsPending(): boolean {
     return hasBody(this.request) && !this.request.complete
   }
 
-  /** Whether the response must say that nothing else is served on the connection. */
+  /** Whether the response must carry `Connection: close`. */
   get closesConnection(): boolean {
     return this.isMalformed || this.bodyIsPending || this.isDraining()
   }
 
-  /** 499 after nginx, where nobody was there to be answered. */
+  /** Status for telemetry; 499, as in nginx, if the client left. */
   get statusCode(): number {
     return this.outcome === 'client_closed' ? 499 : this.response.statusCode
   }
 
-  /** Notes that it stays open from here on: whoever finds it so after minutes must know that it is meant to be. */
+  /** Marks the response as a stream: after minutes, operators must see that it is open on purpose. */
   becameStream(kind: StreamKind): void {
     this.stream = kind
     this.observer?.streaming(this, kind)
   }
 
-  /** Notes how it ended. The first verdict stands: what fails afterwards is a consequence. */
+  /** Records the outcome. The first call wins: later failures are consequences. */
   conclude(outcome: Outcome, reason: Reason, cause?: unknown): void {
     if (this.outcome !== 'ok') return
     this.outcome = outcome
@@ -142,20 +141,20 @@ export class Exchange {
   }
 }
 
-/** Follows an exchange from the moment it is made. */
+/** Observes an exchange from its creation. */
 export interface ExchangeObserver {
-  /** It turned out to be a stream. Called at most once. */
+  /** Called at most once, when the response becomes a stream. */
   streaming(exchange: Exchange, kind: StreamKind): void
-  /** Its outcome is anything but `ok`. Called at most once. */
+  /** Called at most once, when the outcome is not `ok`. */
   concluded(exchange: Exchange): void
 }
 
-/** One for all: a function of its own would be made for each request, and replaced at once. */
+/** Default of `isDraining`, shared so that no closure is created per request. */
 function never(): boolean {
   return false
 }
 
-/** Whether the request announces a body (RFC 9112 §6.3). */
+/** Returns whether the request announces a body (RFC 9112 §6.3). */
 export function hasBody(request: IncomingMessage): boolean {
   const length = request.headers['content-length']
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
@@ -163,30 +162,30 @@ export function hasBody(request: IncomingMessage): boolean {
 
 /** A connection from which no further request is read. */
 export interface Upgrade {
-  /** Hands it over, with everything that has come on it since: whoever takes it ends it. */
+  /** Hands over the connection with all bytes received since. The caller must end it. */
   take(): Socket
 }
 
 /** Responses that are meant to stay open. */
 export type StreamKind = 'event_stream' | 'websocket'
 
-/** Two connections that were joined: what comes from one goes to the other, and the gateway looks at none of it. */
+/** Two joined connections; the gateway copies bytes between them without parsing. */
 export interface Tunnel {
-  /** Who ended it; undefined while it is open. `gateway`: because the process stops, or its file no longer names the upstream. */
+  /** Side that ended it; undefined while open. `gateway`: at shutdown, or when a reload removed the upstream. */
   readonly endedBy: 'client' | 'upstream' | 'idle_timeout' | 'gateway' | undefined
-  /** From the client. */
+  /** Bytes from the client. */
   readonly bytesIn: number
-  /** To the client. */
+  /** Bytes to the client. */
   readonly bytesOut: number
 }
 
-/** Who asks, as its credential says. */
+/** The authenticated client, as named by its credential. */
 export interface Consumer {
   readonly name: string
   readonly tier: string | undefined
-  /** What this credential is good for. */
+  /** Scopes of this credential. */
   readonly scopes: readonly string[]
-  /** What limits count that are kept by consumer or by API key: short, and never a secret. */
+  /** Keys for limits by consumer and by API key: short, never secret. */
   readonly countedAs: Readonly<Record<'consumer' | 'api-key', string>>
 }
 
@@ -196,7 +195,7 @@ export interface LimitDecision {
   count(context: Context): void
 }
 
-/** What a stage returns that has answered the request: the stages behind it do not run. */
+/** Returned by a stage that has answered the request; later stages do not run. */
 export const ANSWERED: Answered = { answered: true }
 
 export interface Answered {
@@ -208,7 +207,9 @@ type StageResult = void | Answered
 /** A step of the pipeline. Throws a `GatewayError` to end the exchange; returns a promise only when it must wait. */
 export type Stage = (exchange: Exchange) => StageResult | Promise<StageResult>
 
-/** What policies do after routing and admission. An empty phase is an empty list, and no hook at all is `undefined`. */
+/**
+ * Hooks of policies after routing and admission. A phase without hooks is an empty list; no hooks at all: `undefined`.
+ */
 export interface LateHooks {
   readonly onAttempt: readonly AttemptHook[]
   readonly onResponse: readonly ResponseHook[]
@@ -219,13 +220,13 @@ export interface LateHooks {
 /** Runs before each call to a target. Throws a `GatewayError` to end the exchange. */
 export type AttemptHook = (exchange: Exchange, attempt: Attempt) => void
 
-/** One call to a target, about to be made. */
+/** A call to a target that is about to be made. */
 export interface Attempt {
-  /** 1 for the first. */
+  /** 1 for the first call. */
   readonly number: number
   /** Origin of the target. */
   readonly target: string
-  /** Header section of the request as flat name, value pairs, names in lower case: to be changed in place. */
+  /** Header section of the request as flat name, value pairs, names in lower case. Hooks change it in place. */
   readonly fields: string[]
 }
 
@@ -234,11 +235,11 @@ export type ResponseHook = (exchange: Exchange, head: ResponseHead) => void
 
 export interface ResponseHead {
   readonly status: number
-  /** Header section as flat name, value pairs: to be changed in place. */
+  /** Header section as flat name, value pairs. Hooks change it in place. */
   readonly fields: string[]
 }
 
-/** Returns what the body of an upstream's response passes through; undefined to leave this one alone. Must not throw. */
+/** Returns a transform for the body of an upstream's response; undefined leaves it unchanged. Must not throw. */
 export type BodyHook = (exchange: Exchange, head: ResponseHead) => Transform | undefined
 
 /** Runs when the response has closed, before it is logged. Observes only; must not throw. */

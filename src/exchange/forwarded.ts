@@ -1,8 +1,8 @@
-/** What trusted proxies say of a request, in both families of fields: an upstream must not read two stories. */
+/** Forwarding fields from trusted proxies. Both families of fields agree, so that upstreams cannot see two clients. */
 export interface SaidByProxies {
-  /** `Forwarded` (RFC 7239); undefined where the proxies name no client. */
+  /** `Forwarded` (RFC 7239); undefined if the proxies name no client. */
   readonly forwarded: string | undefined
-  /** `X-Forwarded-For`, `X-Forwarded-Host`, `X-Forwarded-Proto`; undefined where the proxies do not say it. */
+  /** `X-Forwarded-For`, `X-Forwarded-Host`, `X-Forwarded-Proto`; undefined if the proxies do not send it. */
   readonly for: string | undefined
   readonly host: string | undefined
   readonly proto: string | undefined
@@ -15,7 +15,7 @@ const QUOTED_NODE = /^(?:[\d.]+|\[[\da-f:.]+\])(?::(?:\d{1,5}|_[\w.-]+))?$/i
 const PROTO = /^[a-z][a-z\d+.-]*$/i
 const HOST = /^[\w.:[\]-]+$/
 
-/** One element of `Forwarded`. What does not fit into its syntax is left out, and a node that does not is `unknown`. */
+/** Formats one element of `Forwarded`. Omits invalid values of host and scheme; an invalid node becomes `unknown`. */
 export function forwardedElement(node: string, host: string | undefined, proto: string | undefined): string {
   let element = `for=${forwardedNode(node)}`
   if (host !== undefined && HOST.test(host)) element += `;host="${host}"`
@@ -23,7 +23,7 @@ export function forwardedElement(node: string, host: string | undefined, proto: 
   return element
 }
 
-/** An IPv6 address goes into brackets, and those into quotes. */
+/** Formats a node; an IPv6 address is put in brackets and quotes. */
 function forwardedNode(node: string): string {
   if (PLAIN_NODE.test(node)) return node
   if (QUOTED_NODE.test(node)) return `"${node}"`

@@ -2,24 +2,24 @@ import type { ServerResponse } from 'node:http'
 import type { HeaderField } from '../config/values/header'
 
 export interface HeaderEditsConfig {
-  /** In the place of all fields of this name. */
+  /** Fields that replace all fields of the same name. */
   readonly set: readonly HeaderField[]
-  /** Beside them. */
+  /** Fields added to existing ones of the same name. */
   readonly add: readonly HeaderField[]
   /** Names, lower case. */
   readonly remove: readonly string[]
 }
 
-/** What a route changes of a header section, worked out once. */
+/** Header edits of a route, computed once. */
 export interface HeaderEdits {
-  /** Lower case: removed, or replaced by what is set. Also with `-` for `_`, see `drops()`. */
+  /** Lower-case names that are removed or replaced. Also match with `_` for `-`, see `drops()`. */
   readonly dropped: ReadonlySet<string>
   /** Name, value pairs. */
   readonly set: readonly string[]
   readonly added: readonly string[]
 }
 
-/** Undefined where nothing is to be changed, so that most routes pay nothing. */
+/** Compiles header edits; undefined if there are none, so that most routes skip the work. */
 export function toHeaderEdits(config: HeaderEditsConfig | undefined): HeaderEdits | undefined {
   if (config === undefined) return undefined
   const { set, add, remove } = config
@@ -32,8 +32,8 @@ export function toHeaderEdits(config: HeaderEditsConfig | undefined): HeaderEdit
 }
 
 /**
- * Whether a client's field goes. `X_Tenant` goes with `X-Tenant`: for CGI and its heirs they are one, and a client's could
- * take the place of what is set here.
+ * Returns whether a client's field is dropped. `X_Tenant` is dropped with `X-Tenant`: CGI and its successors treat them as
+ * one field, so a client's could override the value set here.
  *
  * @param name lower case
  */
@@ -45,15 +45,15 @@ function withDashes(name: string): string {
   return name.replaceAll('_', '-')
 }
 
-/** Adds to an upstream's fields, of which those that are dropped are gone, what the route wants the client to get. */
+/** Adds the route's response fields to those of an upstream, from which dropped fields are already removed. */
 export function editAnswer(fields: string[], { set, added }: HeaderEdits, response: ServerResponse): void {
   fields.push(...set)
   for (let i = 0; i < added.length; i += 2) addBesides(fields, added[i] as string, added[i + 1] as string, response)
 }
 
 /**
- * The same for an answer of the gateway's own, where what the answer itself says stays: an error that is cached or has
- * another type would be a second one.
+ * Adds the route's response fields to a local reply. Fields that the reply itself sets are kept: edits must not make an
+ * error cacheable or change its content type.
  */
 export function editLocalReply(fields: string[], { set, added }: HeaderEdits, response: ServerResponse): void {
   const said = new Set(fields.filter((_, index) => index % 2 === 0).map(name => name.toLowerCase()))
@@ -65,7 +65,7 @@ export function editLocalReply(fields: string[], { set, added }: HeaderEdits, re
   }
 }
 
-/** `writeHead()` would put the field in place of those that earlier stages have set. */
+/** Adds a field next to those that earlier stages have set; `writeHead()` would replace them. */
 function addBesides(fields: string[], name: string, value: string, response: ServerResponse): void {
   const earlier = response.getHeader(name)
   const isThere = earlier !== undefined && fields.some((field, i) => i % 2 === 0 && field.toLowerCase() === name)

@@ -1,11 +1,11 @@
 import type { Exchange } from './exchange'
 
 /**
- * The exchanges under way.
+ * The set of exchanges in flight.
  *
- * Not a `Set`: V8's leaves a chain of outgrown tables behind as members come and go. Once a full garbage collection has
- * moved one of these to the old generation, every exchange after it outlives its own collection as well, until the next
- * full one, and copying them costs more than serving them did.
+ * An array instead of a `Set`: V8's `Set` leaves a chain of outgrown tables behind as members come and go. When a full
+ * garbage collection promotes one of them, every later exchange is promoted too until the next full collection, and
+ * copying them costs more than serving them.
  */
 export class InFlight {
   readonly #exchanges: Exchange[] = []
@@ -18,7 +18,7 @@ export class InFlight {
     exchange.inFlightIndex = this.#exchanges.push(exchange) - 1
   }
 
-  /** The last one takes the free place. */
+  /** Removes an exchange; the last one moves to its index. */
   delete(exchange: Exchange): void {
     const last = this.#exchanges.pop()
     if (last === undefined || last === exchange) return
@@ -26,7 +26,7 @@ export class InFlight {
     last.inFlightIndex = exchange.inFlightIndex
   }
 
-  /** As they are now: what is done with them may end them. */
+  /** Returns a copy: callers may end exchanges while they iterate. */
   all(): readonly Exchange[] {
     return [...this.#exchanges]
   }

@@ -1,9 +1,9 @@
-/** How requests and their answers are known by an id. */
+/** Configuration of request ids and trace fields. */
 export interface RequestIdConfig {
-  /** Field with the id, lower case: in every answer, in every call to an upstream, and from trusted proxies. */
+  /** Field with the id, lower case: sent in responses and upstream calls, accepted from trusted proxies. */
   readonly header: string
-  /** Field with the trace of an answer, lower case, in the form of `traceparent`. */
+  /** Response field with the trace, lower case, in the form of `traceparent`. */
   readonly traceHeader: string
-  /** Whose answers have it. */
+  /** Peers whose responses carry the trace. */
   readonly traceFor: 'all' | 'trusted' | 'none'
 }

@@ -4,10 +4,12 @@ import { INVALID_TRACEID, trace, type Context } from '@opentelemetry/api'
 import type { Exchange } from './exchange'
 import type { RequestIdConfig } from './request-id-config'
 
-/** What a log line and an upstream can hold: visible characters, and not too many. */
+/** Request ids that are safe for logs and upstreams: up to 128 visible characters. */
 const USABLE = /^[\x21-\x7e]{1,128}$/
 
-/** The id that a trusted proxy gave the request; otherwise one that has the trace and the span in it, so that it leads to them. */
+/**
+ * Returns the request id from a trusted proxy; otherwise one made of trace and span id, so that it leads to the trace.
+ */
 export function requestIdOf(
   request: IncomingMessage,
   peerIsTrusted: boolean,
@@ -17,11 +19,11 @@ export function requestIdOf(
   const given = peerIsTrusted && config !== undefined ? request.headers[config.header] : undefined
   if (typeof given === 'string' && USABLE.test(given)) return given
   const span = trace.getSpanContext(context)
-  // Without telemetry there is none.
+  // Without telemetry there is no trace.
   return span === undefined || span.traceId === INVALID_TRACEID ? randomUUID() : `${span.traceId}-${span.spanId}`
 }
 
-/** Adds id and trace to the header section of an answer, unless the route says otherwise of the fields. */
+/** Adds request id and trace to a response's header section, unless the route edits these fields. */
 export function addRequestId(fields: string[], exchange: Exchange): void {
   const { requestIdConfig: config, route, context } = exchange
   if (config === undefined) return

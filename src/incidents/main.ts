@@ -73,7 +73,7 @@ async function main(): Promise<void> {
 
   const relay = new Relay({
     gather: async (alert, look, askedAtMs) => {
-      // It fires to say that all is well.
+      // The Watchdog fires all the time by design.
       if (alert.labels['alertname'] === 'Watchdog') return { annotations: {}, isPartial: false }
       const incident = incidents.fire(alert, Date.now())
       return enrich(alert, look, urlOf(incident.id), askedAtMs)
@@ -117,7 +117,7 @@ async function main(): Promise<void> {
     const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions, askedAtMs))
     const found = evidence.signatures.length + evidence.traces.length > 0
     const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
-    // Each alert counts once.
+    // Each alert is counted once.
     if (look === 'first') metrics.gathered(result, (performance.now() - startedAt) / 1_000)
     log.info(
       { event: 'evidence', alert: briefly(alert), look, result, missing: evidence.missing, url },
@@ -144,12 +144,12 @@ async function main(): Promise<void> {
   })
   const port = await listen(server, settings)
   publicUrl ||= `http://${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${port}`
-  // Before the first request is read: what is posted then belongs to what is known already.
+  // Done before the first request is read, so that alerts posted then join the restored incidents.
   for (const { alert, evidence, incidentId } of restored) {
     try {
       relay.restore(alert, evidence && told(alert, evidence, urlOf(incidentId), placesOf(settings, publicUrl)))
     } catch (error) {
-      complainFailure(error) // a record that somebody edited must not keep the service from starting
+      complainFailure(error) // an invalid record must not keep the service from starting
     }
   }
   setInterval(() => relay.forgetOld(), FORGET_EVERY_MS).unref()
@@ -176,14 +176,14 @@ function told(alert: Alert, evidence: Evidence, url: string, places: Places): Ga
   return { annotations, isPartial: isPartial(evidence) }
 }
 
-/** "1234 requests failed", for the message that it is over. */
+/** The text "1234 requests failed" for the message that the incident is over. */
 function outcomeOf({ labels }: Alert, affected: number | undefined): Labels {
   if (affected === undefined || affected === 0) return {}
   const what = labels['family'] === 'faults' ? 'failed' : 'were refused'
   return { outcome: `${affected} request${affected === 1 ? '' : 's'} ${what}` }
 }
 
-/** Which alert it was, in a log line: labels come from outside and may be as many and as long as they like. */
+/** Identifies the alert in a log line: labels come from outside and may be many and long. */
 function briefly({ labels }: Alert): Record<string, string | undefined> {
   const { alertname, http_route, gateway_upstream_name } = labels
   return {
@@ -209,7 +209,7 @@ function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
   })
 }
 
-/** What pages link to. */
+/** The addresses that pages link to. */
 function placesOf(settings: IncidentSettings, ownUrl: string): Places {
   const { grafanaUrl, repositoryUrl, jaegerUrl, jaegerPublicUrl, tempoUrl, opsLinkUrl } = settings
   const { alertmanagerPublicUrl, alertmanagerUrls } = settings
@@ -227,7 +227,7 @@ function placesOf(settings: IncidentSettings, ownUrl: string): Places {
 
 const COMPLAIN_EVERY_MS = 60_000
 
-/** Says something that goes on at most once a minute. */
+/** Logs a repeating problem at most once a minute. */
 function onceInAWhile(log: Logger, message: string): (error: unknown) => void {
   let last = -Infinity
   return error => {

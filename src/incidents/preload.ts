@@ -1,5 +1,5 @@
 /**
- * Gives this process its own service name before the telemetry of the gateway starts in it. Imported before everything else,
- * as what is loaded before the instrumentation stays without it.
+ * Sets this process's own service name before the gateway's telemetry starts in it. Must be imported first: modules
+ * that are loaded before the instrumentation are not instrumented.
  */
 process.env['OTEL_SERVICE_NAME'] ??= 'myesi-incidents'

@@ -4,23 +4,23 @@ import { parseAlerts, type Alert } from './alerts/alert'
 
 export interface IncidentServerOptions {
   readonly token: string | undefined
-  /** The host of `INCIDENT_PUBLIC_URL`: the one public name that near requests may use. */
+  /** The host of `INCIDENT_PUBLIC_URL`: the only public host name accepted from near addresses. */
   readonly ownHost: string | undefined
   /** Takes alerts; must return at once. */
   readonly receive: (alerts: readonly Alert[], invalid: number) => void
-  /** Pages for people and programs, below `/incidents`. */
+  /** Serves the pages and their JSON, below `/incidents`. */
   readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<void>
   readonly metrics: RequestListener
-  /** Told of a request that could not be answered because of a mistake of ours. */
+  /** Called when a request fails because of a bug in this service. */
   readonly onFailure: (error: unknown) => void
 }
 
-/** A POST of Prometheus has at most 256 alerts of a few kilobytes. */
+/** Maximum body: a POST of Prometheus has up to 256 alerts of a few kilobytes each. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 
 /**
- * Speaks as much of Alertmanager's API v2 as Prometheus needs to post alerts, and serves the incident pages. Writing takes
- * the token where there is one, and else a near address; reading takes either.
+ * Creates the server. It implements the part of Alertmanager's API v2 that Prometheus needs to post alerts, and serves
+ * the incident pages. Posting requires the token if one is set, otherwise a near address; reading accepts either.
  */
 export function createIncidentServer(options: IncidentServerOptions): Server {
   const hasToken = createTokenCheck(options.token)
@@ -35,7 +35,7 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
     if (path === '/api/v2/alerts') {
       if (request.method !== 'POST') return answer(response, 405, 'alerts are posted here')
       if (!mayWrite(request)) return refuse(response, options.token)
-      // A page of another site can have a browser post anything else, also from near here, and would wake somebody.
+      // A web page of another site can make a browser near here post any other type, and so raise a false alert.
       if (!isJson(request)) return answer(response, 415, 'alerts are posted as application/json')
       return void takeAlerts(request, response, options)
     }
@@ -49,7 +49,9 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
   })
 }
 
-/** A browser asks for a name and a password: the token is the password, under any name, so that pages open on a phone. */
+/**
+ * Answers 401 with basic authentication: the token is the password, with any user name, so that pages open on a phone.
+ */
 function refuse(response: ServerResponse, token: string | undefined): void {
   if (token === undefined)
     return answer(
@@ -65,7 +67,7 @@ function isJson({ headers }: IncomingMessage): boolean {
   return /^application\/json *(?:;|$)/i.test(headers['content-type'] ?? '')
 }
 
-/** Not by `new URL`: it throws at `//`, which anybody may ask for. */
+/** `new URL` is not used: it throws at `//`, which any client may request. */
 function pathOf({ url = '/' }: IncomingMessage): string {
   const path = url.split('?', 1)[0] ?? '/'
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
@@ -80,7 +82,7 @@ async function takeAlerts(
   try {
     body = await readBody(request)
   } catch {
-    response.destroy() // the client broke off: nobody is left to be answered
+    response.destroy() // the client closed the connection: no response is possible
     return
   }
   if (body === undefined) return answer(response, 413, `more than ${MAX_BODY_BYTES} bytes`)

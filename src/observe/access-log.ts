@@ -6,14 +6,14 @@ import type { Route } from '../routing/route'
 import { eventLoopDelay } from '../process/event-loop-delay'
 import type { Logger } from '../telemetry/logger'
 
-/** Writes one line per request, when its response closes. The query stays out: it may carry secrets. */
+/** Writes one line per request, when its response closes. Omits the query, which may contain secrets. */
 export type AccessLog = (exchange: Exchange) => void
 
 /**
- * The lines are put together here, because there are as many as requests, and pino copies the fields and looks at every
- * character of them: level, time, destination and whatever watches it stay pino's own.
+ * Creates the access log. It formats its lines itself, because there is one per request and pino copies and scans all
+ * fields. Level, time, destination and instrumentation remain those of pino.
  *
- * @param areExported whether lines leave over OTLP, too: whatever sends them takes their trace from the active context
+ * @param areExported whether lines are also exported over OTLP; the exporter takes the trace from the active context
  */
 export function createAccessLog(log: Logger, areExported = false): AccessLog {
   const requests = log.child({}) as Logger & { [symbols.mixinSym]: undefined; [symbols.asJsonSym]: typeof lineOf }
@@ -29,7 +29,7 @@ export function createAccessLog(log: Logger, areExported = false): AccessLog {
   }
 }
 
-/** Called by pino in place of its own. What is undefined is left out. */
+/** Replaces pino's serializer for access-log lines. Omits undefined fields. */
 function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level: number, time: string): string {
   const { request, route, outcome, reason, consumer, stream, tunnel, cause } = exchange
   let line = this[symbols.lsCacheSym][level] + time + traceOf(exchange)
@@ -52,21 +52,21 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   return `${line},"msg":"${message}"}\n`
 }
 
-/** What pino has prepared for each level. */
+/** The beginnings of lines that pino prepares for each level. */
 interface LineBeginnings {
   readonly [symbols.lsCacheSym]: Readonly<Record<number, string>>
 }
 
 function traceOf({ context }: Exchange): string {
   const span = trace.getSpanContext(context)
-  // Without telemetry. What is not of zeros only is valid: ours, or checked when it was taken over.
+  // No trace without telemetry. A trace id with nonzero digits is valid: generated here or checked on arrival.
   if (span === undefined || span.traceId === INVALID_TRACEID) return ''
   return `,"trace_id":"${span.traceId}","span_id":"${span.spanId}","trace_flags":"0${span.traceFlags.toString(16)}"`
 }
 
 const ofRoutes = new WeakMap<Route, string>()
 
-/** Made once for each route. */
+/** Formats the fields of a route, once per route. */
 function fieldsOfRoute(route: Route): string {
   let fields = ofRoutes.get(route)
   if (fields === undefined) {
@@ -77,7 +77,7 @@ function fieldsOfRoute(route: Route): string {
   return fields
 }
 
-/** Nearly no text has a character that needs an escape. */
+/** Quotes a text as JSON, with a fast path for text without characters to escape. */
 function toJson(text: string): string {
   return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`
 }

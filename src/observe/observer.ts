@@ -11,22 +11,22 @@ import type { RequestSamples } from './samples/request-samples'
 import type { ServerTelemetry } from './server-telemetry'
 
 export interface Observed {
-  /** SERVER span and duration. */
+  /** Records the SERVER span and the duration. */
   readonly serverTelemetry: ServerTelemetry
-  /** CLIENT span and duration of each call to a target. */
+  /** Records the CLIENT span and the duration of each call to a target. */
   readonly clientTelemetry: ClientTelemetry
-  /** Requests by outcome and reason. */
+  /** Counts requests by outcome and reason. */
   readonly metrics: RequestMetrics
   /** The last quarter of an hour, for the status page. */
   readonly recent: RecentRequests
-  /** What failing requests are compared with. */
+  /** Sampled requests, with which failing ones are compared. */
   readonly samples: RequestSamples
   readonly logAccess: AccessLog
 }
 
 /**
- * Follows each request through its life: begin → routed → forwarded (each attempt) → concluded → closed. This file has the
- * order of span, metrics and log; docs/architecture.md has the drawing.
+ * Observes each exchange: begin → routed → forwarded (each attempt) → concluded → closed. This file defines the order
+ * of span, metrics and log; docs/architecture.md has a diagram.
  */
 export class Observer implements ExchangeObserver {
   readonly #observed: Observed
@@ -35,21 +35,21 @@ export class Observer implements ExchangeObserver {
     this.#observed = observed
   }
 
-  /** Each call to a target begins and ends a CLIENT span with it. */
+  /** Telemetry that begins and ends the CLIENT span of each call to a target. */
   get forwarded(): ClientTelemetry {
     return this.#observed.clientTelemetry
   }
 
-  /** Series and counts of these routes exist from now on, with 0. */
+  /** Creates the series and counts of these routes with 0. */
   announce(routes: readonly Route[]): void {
     this.#observed.metrics.announce(routes)
     this.#observed.recent.announce(routes)
   }
 
   /**
-   * The first step, before the request is an exchange.
+   * Starts the telemetry of a request, before its exchange exists.
    *
-   * @param continuesTrace whose trace is continued; all other requests start a trace of their own
+   * @param continuesTrace whether the trace of the caller is continued; otherwise the request starts a new trace
    * @returns the context of the request, with its SERVER span
    */
   begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context {
@@ -68,14 +68,14 @@ export class Observer implements ExchangeObserver {
     this.#observed.serverTelemetry.streaming(exchange, kind)
   }
 
-  /** The outcome is anything but `ok`. Called once. */
+  /** Records an outcome other than `ok`. Called once. */
   concluded(exchange: Exchange): void {
     this.#observed.serverTelemetry.concluded(exchange)
   }
 
   /**
-   * The response is finished or lost. The span ends first: that decides whether the trace is kept, and the exemplars of the
-   * metrics after it may only point at traces that are kept.
+   * Records the end of the exchange, with its response sent or lost. The span ends first, which decides whether the
+   * trace is kept; the exemplars of the metrics must only refer to kept traces.
    */
   closed(exchange: Exchange): void {
     if (exchange.hooks !== undefined) for (const hook of exchange.hooks.onEnd) hook(exchange)
@@ -88,7 +88,7 @@ export class Observer implements ExchangeObserver {
     logAccess(exchange)
   }
 
-  /** Turned away before it became an exchange: counted, without a span or a log line, which would be load as well. */
+  /** Counts a request rejected before it became an exchange. A span or a log line would add load. */
   rejected(reason: Reason): void {
     this.#observed.metrics.countRefused(reason)
     this.#observed.recent.noteRefused()

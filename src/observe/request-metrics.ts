@@ -14,12 +14,12 @@ import { gatewayMeter } from '../telemetry/scope'
 import { ATTR_HTTP_ROUTE, ATTR_OUTCOME, ATTR_REASON, ATTR_UPSTREAM_NAME, METRIC_REQUESTS } from '../telemetry/semconv'
 
 /**
- * Counts every request once, by how it ended. Label values come from the configuration and the table of reasons only, so
- * clients cannot make series: at the most (routes + 1) × (reasons + 1).
+ * Counts every request once, by its outcome. Label values come only from the configuration and the table of reasons, so
+ * clients cannot create series; there are at most (routes + 1) × (reasons + 1).
  */
 export class RequestMetrics {
   readonly #requests: Counter
-  /** One attribute object per series, made once; frozen, so that its hash can be remembered (`otel/sdk/attribute-hashes.ts`). */
+  /** One attribute object per series, frozen so that its hash can be cached (`otel/sdk/attribute-hashes.ts`). */
   readonly #series = new WeakMap<object, Map<string, Attributes>>()
 
   constructor() {
@@ -30,9 +30,10 @@ export class RequestMetrics {
   }
 
   /**
-   * Makes the series that the configuration makes possible, with 0: one that is born with its first burst hides it from `rate()`.
+   * Creates all possible series of the configuration with 0, because `rate()` does not see the first burst of a new
+   * series.
    *
-   * @param routes each with the reasons for which its policies may refuse requests
+   * @param routes the routes, each with the reasons for which its policies may refuse requests
    */
   announce(routes: readonly (Route & { readonly refusals?: readonly Reason[] | undefined })[]): void {
     for (const reason of ENTRYPOINT_REASONS) this.#announce(undefined, reason)
@@ -54,7 +55,7 @@ export class RequestMetrics {
     this.#requests.add(1, this.#attributes(route, outcome, reason), context)
   }
 
-  /** What never became a request: malformed, too large, too slow. */
+  /** Counts a request that was rejected before it had an exchange: malformed, too large or too slow. */
   countRefused(reason: Reason): void {
     this.#requests.add(1, this.#attributes(undefined, REASONS[reason].outcome, reason))
   }
@@ -70,7 +71,7 @@ export class RequestMetrics {
   }
 }
 
-/** All requests that matched no route share one set of series. */
+/** Key of the series shared by all requests that matched no route. */
 const NO_ROUTE = {}
 
 function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {

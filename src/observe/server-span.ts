@@ -7,7 +7,7 @@ import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import { eventLoopDelay } from '../process/event-loop-delay'
 import * as semconv from '../telemetry/semconv'
 
-/** Where the request goes, known as soon as it is matched. */
+/** Sets the attributes of the route, as soon as it is matched. */
 export function describeRoute(span: Span, { request, path }: Exchange, route: Route): void {
   const method = methodLabel(request.method)
   span.updateName(`${spanMethod(method)} ${route.template}`)
@@ -19,12 +19,12 @@ export function describeRoute(span: Span, { request, path }: Exchange, route: Ro
   if (route.upstreamName !== undefined) span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
 }
 
-/** Who asks, known as soon as it is let in. */
+/** Sets the consumer, as soon as it is authenticated. */
 export function describeConsumer({ context, consumer }: Exchange): void {
   if (consumer !== undefined) trace.getSpan(context)?.setAttribute(semconv.ATTR_CONSUMER_NAME, consumer.name)
 }
 
-/** Everything else, known when the response has closed. */
+/** Sets all other attributes after the response has closed. */
 export function describe(span: Span, exchange: Exchange, method: string): void {
   const { request } = exchange
   const attributes: Attributes = {
@@ -57,19 +57,19 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
   describeOutcome(span, exchange)
 }
 
-/** Undefined where the client named none: whether it meant 80 or 443, only a proxy in front of the gateway knows. */
+/** Returns the port in `Host`; undefined without one, because only a proxy in front knows whether it was 80 or 443. */
 function portOf(host: string | undefined): number | undefined {
   if (host === undefined) return undefined
   const colon = host.lastIndexOf(':')
   return colon > host.lastIndexOf(']') ? Number(host.slice(colon + 1)) : undefined
 }
 
-/** How it ended; faults are errors, and what is answered with 5xx. */
+/** Sets the outcome. Faults and 5xx responses are errors. */
 export function describeOutcome(span: Span, { outcome, reason, cause }: Exchange): void {
   span.setAttribute(semconv.ATTR_OUTCOME, outcome)
   if (reason === undefined) return
   span.setAttribute(semconv.ATTR_REASON, reason)
-  // A refusal is the gateway working, an abort is the client's will: no error, unless the conventions for HTTP call its status one.
+  // Refusals and client aborts are not errors, unless the HTTP conventions classify the status as one (5xx).
   if (outcome !== 'fault' && REASONS[reason].status < 500) return
   span.setAttribute(semconv.ATTR_ERROR_TYPE, reason)
   span.setStatus({ code: SpanStatusCode.ERROR, message: REASONS[reason].title })

@@ -26,43 +26,43 @@ import { ActiveStreams } from '../entrypoint/active-streams'
 import { bodyBytesOf } from '../entrypoint/express-messages'
 import { describe, describeConsumer, describeRoute } from './server-span'
 
-/** What the listener says about a request. Two ways to say it: the gateway's own, and the stock instrumentations. */
+/** Telemetry of requests. There are two implementations: the gateway's own, and the stock instrumentations. */
 export interface ServerTelemetry {
   /**
-   * Before anything else: the context in which the request is handled, its SERVER span in it.
+   * Starts the SERVER span and returns the context in which the request is handled.
    *
-   * @param continuesTrace whose trace is continued; all others begin one of their own
+   * @param continuesTrace whether the trace of the caller is continued; otherwise a new trace starts
    */
   begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context
-  /** The request has a route. */
+  /** Called when the route is known. */
   matched(exchange: Exchange, route: Route): void
-  /** The response turned out to be a stream. */
+  /** Called when the response turns out to be a stream. */
   streaming(exchange: Exchange, kind: StreamKind): void
-  /** It is known who asks. */
+  /** Called when the consumer is known. */
   authenticated(exchange: Exchange): void
-  /** The verdict is in. */
+  /** Called when the outcome is known. */
   concluded(exchange: Exchange): void
-  /** The response is finished or lost. */
+  /** Called when the response was sent or lost. */
   end(exchange: Exchange): void
 }
 
 /**
- * One SERVER span, one duration and the number of active requests, by the stable HTTP conventions of OpenTelemetry.
- * Attribute objects of metrics are made once per series; nothing is patched.
+ * Records one SERVER span, one duration and the number of active requests, by the stable HTTP conventions of
+ * OpenTelemetry. Creates the attribute object of each series once and patches no module.
  */
 export class OwnServerTelemetry implements ServerTelemetry {
   readonly #tracer: Tracer = gatewayTracer()
   readonly #duration: Histogram
   readonly #streamDuration: Histogram
-  /** Undefined unless they are asked for. */
+  /** Undefined unless body sizes are enabled. */
   readonly #bodySizes: BodySizes | undefined
   readonly #active: ActiveRequests
   readonly #activeStreams: ActiveStreams
   readonly #series = new SeriesCache()
-  /** The fields that may carry a caller's trace, by the propagators in force. */
+  /** The fields that may carry a caller's trace, according to the active propagators. */
   readonly #traceFields = readTraceFields()
 
-  /** @param boundaries of the duration's buckets, in seconds: those of the conventions and the thresholds of latency objectives */
+  /** @param boundaries bucket boundaries of the duration in seconds, including the thresholds of latency objectives */
   constructor(boundaries: readonly number[] = semconv.DURATION_BUCKETS_S, hasBodySizes = false) {
     const meter = gatewayMeter()
     this.#duration = meter.createHistogram(semconv.METRIC_HTTP_SERVER_REQUEST_DURATION, {
@@ -85,17 +85,17 @@ export class OwnServerTelemetry implements ServerTelemetry {
     const method = methodLabel(request.method)
     const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.SERVER }, caller)
     this.#active.began(request)
-    // With telemetry off there is none worth a context of its own.
+    // With telemetry off the span is invalid and needs no context.
     return span.isRecording() || isSpanContextValid(span.spanContext()) ? trace.setSpan(caller, span) : caller
   }
 
-  /** The one thing said before the end, for requests that are told about before they have one. */
+  /** Sets the route before the span ends, for requests that are reported while in flight. */
   matched(exchange: Exchange, route: Route): void {
     const span = trace.getSpan(exchange.context)
     if (span?.isRecording()) describeRoute(span, exchange, route)
   }
 
-  /** Said at once: whoever finds it open after minutes must know that it is meant to be. */
+  /** Sets the stream kind immediately, so that a span that is open for minutes is recognisable as a stream. */
   streaming(exchange: Exchange, kind: StreamKind): void {
     trace.getSpan(exchange.context)?.setAttribute(semconv.ATTR_STREAM, kind)
     this.#activeStreams.began(exchange)
@@ -106,14 +106,14 @@ export class OwnServerTelemetry implements ServerTelemetry {
   }
 
   concluded(_exchange: Exchange): void {
-    // Everything is said at the end, once.
+    // All other attributes are set once, at the end.
   }
 
   end(exchange: Exchange): void {
     const method = methodLabel(exchange.request.method)
     const span = trace.getSpan(exchange.context)
     if (span?.isRecording()) describe(span, exchange, method)
-    // The span first: what becomes of its trace is decided when it ends, and exemplars stand on that decision.
+    // The span ends first, because that decides whether its trace is kept, and exemplars depend on the decision.
     span?.end()
     const seconds = (performance.now() - exchange.startedAt) / 1000
     const histogram = exchange.stream === undefined ? this.#duration : this.#streamDuration
@@ -134,7 +134,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
   }
 }
 
-/** How large bodies are. Counted chunk by chunk by the messages themselves (`entrypoint/express-messages.ts`). */
+/** Records body sizes, which the messages count chunk by chunk (`entrypoint/express-messages.ts`). */
 class BodySizes {
   readonly #requests: Histogram
   readonly #responses: Histogram
@@ -159,12 +159,12 @@ class BodySizes {
   }
 }
 
-/** Streams are open for minutes by design. */
+/** Bucket boundaries of stream durations, which last minutes by design. */
 const STREAM_BUCKETS_S = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400]
 
 /**
- * Attribute objects of the duration, one per series, frozen for their hash. Bounded by routes × methods × statuses ×
- * versions: a client chooses among them, and can add none.
+ * Caches one attribute object per series of the duration, frozen for its hash. Bounded by routes × methods × statuses ×
+ * versions, to which clients cannot add.
  */
 class SeriesCache {
   readonly #byRoute = new WeakMap<object, RouteSeries>()
@@ -178,7 +178,7 @@ class SeriesCache {
     const errorType = outcome === 'fault' ? reason : undefined
     const { httpVersion } = request
     const { last } = series
-    // Most requests of a route end alike.
+    // Fast path: most requests of a route end alike.
     if (
       last?.status === status &&
       last.method === method &&
@@ -223,7 +223,10 @@ interface Series {
 
 const NO_ROUTE = {}
 
-/** What was sent before a response broke off may be any status; times every reason it would make too many series. */
+/**
+ * Returns the status label. A response that broke off may have any status; combined with all reasons, there would be
+ * too many series.
+ */
 function statusOfSeries(exchange: Exchange): number {
   const { outcome, reason, statusCode: status } = exchange
   if (status === 101) return status

@@ -1,7 +1,7 @@
 import { ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 import type { ServerTelemetry } from './server-telemetry'
 
-/** With telemetry off: nobody listens, so nothing is put together. */
+/** Records nothing. Used with telemetry off. */
 export class SilentServerTelemetry implements ServerTelemetry {
   begin(): Context {
     return ROOT_CONTEXT

@@ -5,7 +5,7 @@ import * as semconv from '../telemetry/semconv'
 import { describeConsumer, describeOutcome } from './server-span'
 import type { ServerTelemetry } from './server-telemetry'
 
-/** The stock instrumentations of http and Express make the span and the metric; the gateway only adds what it knows. */
+/** Adds the gateway's attributes to the span and the metric of the stock instrumentations of http and Express. */
 export class StockServerTelemetry implements ServerTelemetry {
   readonly #setHttpRoute: (template: string) => void
 
@@ -19,7 +19,7 @@ export class StockServerTelemetry implements ServerTelemetry {
 
   matched(exchange: Exchange, route: Route): void {
     this.#setHttpRoute(route.template)
-    // The stock span ends with the response, too, and would do so without knowing that the client has left.
+    // The stock span also ends on 'close'. This listener runs first, so that the span records that the client left.
     exchange.response.prependListener('close', () => exchange.call?.onClientClose())
     const span = trace.getSpan(exchange.context)
     if (exchange.clientAddress !== '') span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
@@ -34,13 +34,13 @@ export class StockServerTelemetry implements ServerTelemetry {
     describeConsumer(exchange)
   }
 
-  /** At once, because the stock span ends before our own 'close' listener is called. */
+  /** Sets the outcome immediately, because the stock span ends before the gateway's 'close' listener runs. */
   concluded(exchange: Exchange): void {
     const span = trace.getSpan(exchange.context)
     if (span?.isRecording()) describeOutcome(span, exchange)
   }
 
   end(_exchange: Exchange): void {
-    // The stock instrumentation has ended its span by itself.
+    // The stock instrumentation ends its span itself.
   }
 }

@@ -3,8 +3,8 @@ import type { EntrypointConfig } from '../config/types'
 import { createPeerTrust } from '../entrypoint/client-address'
 
 /**
- * Whose trace is continued (`entrypoint.traceContext`). A caller that is believed chooses the trace id and whether the
- * trace is sampled, and its baggage goes on to the upstream; of all others nothing is taken over.
+ * Decides whose trace is continued (`entrypoint.traceContext`). A trusted caller chooses the trace id and the sampling
+ * decision, and its baggage is forwarded to the upstream; nothing is accepted from other callers.
  */
 export function createTraceTrust({
   traceContext,

@@ -1,7 +1,7 @@
 import { gatewayMeter } from '../telemetry/scope'
 import { METRIC_OPS_INFO } from '../telemetry/semconv'
 
-/** Says where this replica's ops port is; joins on `instance`. */
+/** Reports the address of this replica's ops port as a metric, to be joined on `instance`. */
 export function reportInfo(info: { readonly opsUrl: string }): void {
   gatewayMeter()
     .createObservableGauge(METRIC_OPS_INFO, { description: 'Where the ops port of this replica is' })

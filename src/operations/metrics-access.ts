@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { createTokenCheck, isNear } from '../access/access'
 
 /**
- * Who may read `/metrics` on the port that faces the clients. With a token only requests that show it: behind a proxy that
- * adds no forwarding header every client looks like a neighbour. Without a token, direct requests from private and loopback
+ * Decides who may read `/metrics` on the client port. With a token, only requests that present it, because behind a
+ * proxy without forwarding headers every client seems local. Without a token, direct requests from private and loopback
  * addresses.
  */
 export function createMetricsAccess(token: string | undefined): (request: IncomingMessage) => boolean {

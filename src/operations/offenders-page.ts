@@ -1,7 +1,7 @@
 import { html, type Html } from '../pages/html'
 import type { OffenderList } from './sources'
 
-/** Who runs into the limits, policy by policy, those that are hit most often first. */
+/** Lists the clients that exceed limits, by policy, the most frequent first. */
 export function offendersPage(lists: readonly OffenderList[]): Html {
   const hit = lists.filter(({ limited }) => limited > 0).toSorted((a, b) => b.limited - a.limited)
   const rest = lists.length - hit.length

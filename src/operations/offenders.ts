@@ -10,7 +10,7 @@ export type { OffenderList, OffenderReader }
 
 const FILTERS = ['route', 'policy'] as const
 
-/** `GET /offenders`: who runs into which limit, of this replica; `?route=orders&policy=daily` for some of them. */
+/** `GET /offenders`: the clients that exceed limits on this replica; `?route=orders&policy=daily` to filter. */
 export function listOffenders(read: OffenderReader, request: IncomingMessage, response: ServerResponse): void {
   const query = new URL(request.url ?? '/', 'http://ops').searchParams
   const known: readonly string[] = [...FILTERS, 'format']

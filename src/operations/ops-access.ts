@@ -2,24 +2,27 @@ import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 import { createTokenCheck, hostOf, namesNearHost } from '../access/access'
 
-/** What everybody may ask who reaches the port: what orchestrators and Prometheus ask, and nothing about any request. */
+/**
+ * Paths that are open to every client of the port, for orchestrators and Prometheus. They reveal nothing about
+ * requests.
+ */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics'])
 
-/** What tells nothing at all, and what whoever asks for the health of a process may ask by any name. */
+/** Health paths, which reveal nothing and are allowed under any host name. */
 const HEALTH_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
-/** `forbidden`: refused as long as there is no token. `foreign_host`: the name it was asked by may be another site's. */
+/** `forbidden`: refused until a token is configured. `foreign_host`: the host name may belong to another site. */
 export type OpsAccess = 'granted' | 'unauthenticated' | 'forbidden' | 'foreign_host'
 
 /**
- * Decides who may see the pages of the ops port, which show paths, addresses and errors of single requests. On loopback every
- * request; where the port listens on more, and wherever a token is set, requests that show the token. In every case only
- * requests by a host name that no other site can have: a token that many installations share, such as the default of
- * docker-compose.yml, would otherwise open the pages to a site that rebinds its own name to this machine.
+ * Decides who may see the pages of the ops port, which show paths, addresses and errors of single requests. Without a
+ * token, only a port on loopback is open; otherwise requests must present the token. The host name must always be one
+ * that no other site can own. Without this check, a site that rebinds its name to this machine could open the pages
+ * with a token that many installations share, such as the default of docker-compose.yml.
  */
 export function createOpsAccess({
   host,
@@ -29,7 +32,7 @@ export function createOpsAccess({
   /** The address the port listens on. */
   readonly host: string
   readonly token: string | undefined
-  /** Longer names that the port may be asked by, in lower case. */
+  /** Additional host names under which the port may be used, in lower case. */
   readonly allowedHosts?: readonly string[]
 }): (request: IncomingMessage, path: string) => OpsAccess {
   const hasToken = createTokenCheck(token)
@@ -37,7 +40,7 @@ export function createOpsAccess({
   const needsToken = token !== undefined || !onLoopback
   return function opsAccess(request, path) {
     if (HEALTH_PATHS.has(path)) return 'granted'
-    // Prometheus may know this machine by any name; a port of this machine alone, it does not.
+    // Prometheus may use any name for this machine, but it does not scrape a loopback port by another name.
     if (OPEN_PATHS.has(path) && !onLoopback) return 'granted'
     if (!namesNearHost(request) && !allowedHosts.includes(hostOf(request))) return 'foreign_host'
     if (!needsToken || OPEN_PATHS.has(path) || hasToken(request)) return 'granted'

@@ -17,7 +17,7 @@ export interface OpsServerOptions extends StatusSources {
   readonly access: (request: IncomingMessage, path: string) => OpsAccess
 }
 
-/** The port for operators and machines, beside the traffic. Does not listen yet. */
+/** Creates the server of the ops port, which is separate from the traffic. It does not listen yet. */
 export function createOpsServer(options: OpsServerOptions): Server {
   const pages: Readonly<Record<string, RequestListener>> = {
     '/': (request, response) => {
@@ -31,7 +31,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
     '/offenders': (request, response) => listOffenders(options.offenders, request, response),
     '/samples': (request, response) => listSamples(options.samples, request, response),
     '/upstreams': (request, response) => listUpstreams(options.upstreams, request, response),
-    // The process runs and its event loop turns: nothing else, or a restart would be the cure for an upstream's outage.
+    // Proves only that the event loop runs. With more checks, an upstream's outage would restart the gateway.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),
     '/readyz': (_request, response) => {
       const reason = options.notReady()

@@ -3,7 +3,7 @@ import { attribute, type ShownAttribute, type ShownSpan } from '../pages/shown-s
 const KINDS = ['internal', 'internal', 'server', 'client', 'producer', 'consumer'] as const
 const STATUS_ERROR = 2
 
-/** What our own recorder wrote; whatever is missing in it is left out. */
+/** Reads the spans of the gateway's own recorder. Omits missing values. */
 export function readSpans(otlpJson: string): ShownSpan[] {
   const { resourceSpans = [] } = JSON.parse(otlpJson) as OtlpTraces
   return resourceSpans.flatMap(({ resource, scopeSpans = [] }) => {
@@ -80,5 +80,5 @@ interface OtlpAttribute {
   readonly value: OtlpValue
 }
 
-/** `{ stringValue: … }` and its siblings. */
+/** An OTLP value, such as `{ stringValue: … }`. */
 type OtlpValue = Readonly<Record<string, unknown>>

@@ -4,7 +4,7 @@ import { REASONS } from '../errors/reasons'
 import type { Line } from '../policies/define-policy'
 import type { ShownRoute } from './shown-route'
 
-/** What routes do, as people say it: the same words on pages and in what the commands print. */
+/** Descriptions of routes for people, shared by the pages and the output of commands. */
 
 export function matchText({ host, methods, path, exact, pattern, ignoreCase, headers }: ShownRoute): string {
   const conditions = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
@@ -17,13 +17,13 @@ export function matchText({ host, methods, path, exact, pattern, ignoreCase, hea
   return [methods?.join(',') ?? 'any method', where, ...conditions].join(' ')
 }
 
-/** What becomes of a request that is let through. */
+/** Describes where an accepted request goes. */
 export function destinationText(route: ShownRoute): string {
   const rewrites = textsAbout(route, 'path')
   return answerText(route) ?? `${route.upstream}${rewrites.length > 0 ? ` (${rewrites.join(', ')})` : ''}`
 }
 
-/** What the gateway answers in the place of an upstream. */
+/** Describes the local reply of a route without an upstream. */
 export function answerText(route: ShownRoute): string | undefined {
   return textsAbout(route, 'answer')[0]
 }
@@ -34,7 +34,7 @@ export function textsAbout({ lines, upstream }: ShownRoute, ...subjects: Line['a
   return shown.flatMap(subject => lines.filter(({ about }) => about === subject).map(({ text }) => text))
 }
 
-/** From when on requests are turned away, whatever their route; undefined: never. */
+/** Describes when requests of all routes are refused for overload; undefined if never. */
 export function overloadText({ maxRequests, maxEventLoopDelayMs }: OverloadConfig): string | undefined {
   const bounds = [
     ...(maxRequests === 0 ? [] : [`${maxRequests} requests at once`]),

@@ -6,7 +6,7 @@ import type { ShownRoute } from './shown-route'
 
 const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Access', 'Destination', 'Limits', 'Timeouts']
 
-/** The route table: what is asked for, and what becomes of it. */
+/** Builds the page of the route table: what each route matches, and where it goes. */
 export function routesPage(routes: readonly ShownRoute[], overload: OverloadConfig): Html {
   const shed = overloadText(overload)
   return html`<h1>Routes</h1>

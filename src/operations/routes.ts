@@ -6,7 +6,7 @@ import { routesPage } from './routes-page'
 import { sendJson } from './send-json'
 import { shownRoutes } from './shown-route'
 
-/** `GET /routes`: the route table in force. */
+/** `GET /routes`: the active route table. */
 export function listRoutes(config: GatewayConfig, request: IncomingMessage, response: ServerResponse): void {
   const routes = shownRoutes(config)
   const { overload } = config.entrypoint

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sendJson } from './send-json'
 
-/** Samples of recent requests, as far as the endpoint knows them. */
+/** Read access to the samples of recent requests. */
 export interface SampleReader {
   read(query: {
     readonly route?: string | undefined
@@ -16,7 +16,7 @@ interface SampledGroup {
   readonly startMs: number
   readonly route: string
   readonly kind: string
-  /** Requests that the samples stand for. */
+  /** Number of requests that the samples represent. */
   readonly seen: number
   readonly samples: readonly object[]
 }
@@ -24,7 +24,7 @@ interface SampledGroup {
 const PARAMETERS: readonly string[] = ['route', 'from', 'to', 'limit', 'format']
 
 /**
- * `GET /samples`: what recent requests were like, good ones and others, by slots of 30 seconds. `?route=/api/orders` for
+ * `GET /samples`: samples of recent requests, good and failed, in slots of 30 seconds. `?route=/api/orders` for
  * those of one path template, `from` and `to` in milliseconds since the epoch, `limit` for fewer samples.
  */
 export function listSamples(samples: SampleReader, request: IncomingMessage, response: ServerResponse): void {

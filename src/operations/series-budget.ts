@@ -8,17 +8,17 @@ import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-meth
 import * as semconv from '../telemetry/semconv'
 import { KNOWN_STATUSES, STATUS_CLASSES } from '../telemetry/status-code'
 
-/** The most series that requests can make of one instrument, whatever clients and upstreams send. */
+/** Maximum number of series of one instrument, independent of what clients and upstreams send. */
 export interface FamilyBudget {
-  /** In OpenTelemetry's words; the exposition adds unit and `_total`. */
+  /** OpenTelemetry name; the exposition adds unit and `_total`. */
   readonly instrument: string
   /** Sets of attributes. */
   readonly series: number
-  /** Series that ordinary traffic makes of it: see `TYPICAL`. */
+  /** Number of series with ordinary traffic: see `TYPICAL`. */
   readonly typicalSeries: number
   /** Lines of each in the exposition: a histogram has one per bucket, sum and count. */
   readonly linesPerSeries: number
-  /** What is multiplied, for people. */
+  /** The factors of the product, for people. */
   readonly madeOf: string
 }
 
@@ -27,7 +27,7 @@ export interface FamilyBudget {
  * answer and one failure. Measured on the shipped gateway.yaml: 456 lines, 460 computed.
  */
 export const TYPICAL = { methods: 2, results: 2, statusesOfTargets: 3, reasons: 8 } as const
-/** What the process and the SDK report of themselves. */
+/** Lines about the process and the SDK. */
 export const PROCESS_LINES = 150
 
 /** 1.0 and 1.1. Node's parser knows 0.9 and 2.0 as well, which are refused before there is a route. */
@@ -45,8 +45,8 @@ const STREAM_LINES = 12
 const BODY_SIZES = [semconv.METRIC_HTTP_SERVER_REQUEST_BODY_SIZE, semconv.METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE]
 
 /**
- * The worst case of what this configuration can make of the gateway's own instruments: routes, methods, statuses and reasons
- * are tables, so that it can be computed. What the process and the SDK say of themselves does not depend on requests.
+ * Computes the maximum number of series of the gateway's instruments for a configuration. Routes, methods, statuses and
+ * reasons are tables, so it is bounded. The metrics of the process and the SDK do not depend on requests.
  */
 export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}): FamilyBudget[] {
   const { routes, upstreams } = config
@@ -140,12 +140,12 @@ function ofOwnPolicies(config: GatewayConfig): FamilyBudget[] {
   return [{ instrument: semconv.METRIC_POLICY_FAILURES, series, typicalSeries: series, linesPerSeries: 1, madeOf }]
 }
 
-/** Lines that a scrape may have at the most. */
+/** Returns the maximum number of lines of a scrape. */
 export function totalLines(budget: readonly FamilyBudget[]): number {
   return sum(budget.map(({ series, linesPerSeries }) => series * linesPerSeries))
 }
 
-/** Lines that a scrape has with ordinary traffic. */
+/** Returns the number of lines of a scrape with ordinary traffic. */
 export function typicalLines(budget: readonly FamilyBudget[]): number {
   return sum(budget.map(({ typicalSeries, linesPerSeries }) => typicalSeries * linesPerSeries)) + PROCESS_LINES
 }
@@ -154,7 +154,7 @@ function typicalMethods(routes: readonly RouteConfig[]): number {
   return sum(routes.map(route => Math.min(TYPICAL.methods, methodsOf([route]).size)))
 }
 
-/** Label values that the methods of these routes can have. HEAD goes where GET goes. */
+/** Returns the possible label values for the methods of these routes. HEAD is allowed where GET is. */
 function methodsOf(routes: readonly RouteConfig[]): ReadonlySet<string> {
   const found = new Set<string>()
   for (const { match, cors } of routes) {
@@ -179,7 +179,7 @@ function statusesAndReasons(): number {
   return KNOWN_STATUSES.size + ofUpstream + sum(withClasses)
 }
 
-/** What the gateway answers by itself where it asks no upstream. */
+/** Returns the number of statuses of local replies. */
 function statusesOfRefusals(): number {
   const refusals = Object.values(REASONS).filter(({ outcome }) => outcome !== 'fault')
   return new Set(refusals.map(({ status }) => status)).size + faults().length + 1

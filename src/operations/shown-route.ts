@@ -6,7 +6,7 @@ import type { Line, RegistryEntry } from '../policies/define-policy'
 import type { RateLimitPolicy } from '../policies/rate-limit/schema'
 import { policiesOf } from '../policies/policies-of'
 
-/** A route as people and programs are told of it: nothing of it is a secret. Durations are in milliseconds. */
+/** Public description of a route, without secrets. Durations are in milliseconds. */
 export interface ShownRoute {
   readonly name: string
   /** Null: any. */
@@ -22,27 +22,27 @@ export interface ShownRoute {
   readonly headers: Readonly<Record<string, string>>
   readonly upstream: string | null
   readonly targets: readonly string[]
-  /** What targets get as `Host`: `target`, `client`, or a name. */
+  /** The `Host` that targets receive: `target`, `client`, or a name. */
   readonly hostSent: string | null
-  /** In the place of an upstream: where clients are sent, or the status they all get. */
+  /** Local reply instead of an upstream: a redirect, or a fixed status. */
   readonly redirect: { readonly to: string; readonly status: number } | null
   readonly respond: { readonly status: number; readonly bodyBytes: number } | null
-  /** Whether everything is turned down. */
+  /** Whether all requests are refused for maintenance. */
   readonly maintenance: boolean
   readonly rewrite: { readonly stripPrefix?: string; readonly addPrefix?: string; readonly path?: string }
   /** Names of the fields that are edited, without their values: these may be credentials. */
-  /** Whether the upstream gets the path as it came. */
+  /** Whether the path is forwarded exactly as received. */
   readonly rawPath: boolean
   readonly semicolons: RouteConfig['semicolons']
   readonly requestHeaders: ShownEdits
   readonly responseHeaders: ShownEdits
   /** Addresses and CIDR blocks, list after list: each must let a client in. */
   readonly access: readonly { readonly allow: readonly string[]; readonly deny: readonly string[] }[]
-  /** Null: everybody passes. */
+  /** Null: no authentication. */
   readonly auth: ShownAuth | null
-  /** Null: the upstream deals with it. */
+  /** Null: the upstream handles CORS. */
   readonly cors: ShownCors | null
-  /** Null: refused. Else how long nothing may move. */
+  /** Null: refused. Otherwise the idle timeout. */
   readonly webSocket: { readonly idleMs: number } | null
   /** The route's own, else its upstream's; null: none. */
   readonly timeouts: {
@@ -51,16 +51,16 @@ export interface ShownRoute {
     readonly idleMs: number | null
     readonly totalMs: number | null
   }
-  /** Which requests may be called for more than once. */
+  /** Which requests may be retried. */
   readonly retry: RouteConfig['retry']
-  /** Calls for one request in all; 1 where nothing is tried again. */
+  /** Maximum calls for one request; 1 without retries. */
   readonly attempts: number
-  /** Bytes of a request's body, at the most; null: no bound. */
+  /** Maximum bytes of a request body; null: no limit. */
   readonly maxBodyBytes: number | null
-  /** Bytes a second of a request's body that its client must send; 0: no bound. */
+  /** Minimum upload rate in bytes per second; 0: no minimum. */
   readonly minUploadRate: number
   readonly rateLimits: readonly ShownLimit[]
-  /** What its policies say of it, in the order in which they run. */
+  /** Descriptions of its policies, in the order in which they run. */
   readonly lines: readonly Line[]
 }
 
@@ -70,7 +70,7 @@ export interface ShownEdits {
   readonly remove: readonly string[]
 }
 
-/** One of the two credentials is to be shown, and it must be good for all of the scopes. */
+/** Authentication: one of the two credentials is required, with all of the scopes. */
 export interface ShownAuth {
   readonly apiKeyHeader: string | null
   /** The tokens of the file, by name. */
@@ -96,7 +96,7 @@ export interface ShownLimit extends Pick<
   readonly bypass: readonly string[]
 }
 
-/** The route table in force, in the order of the file. */
+/** Returns the active route table, in the order of the file. */
 export function shownRoutes(config: GatewayConfig): ShownRoute[] {
   const { routes, upstreams } = config
   const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
@@ -157,7 +157,7 @@ function shownRedirect({ redirect }: RouteConfig): ShownRoute['redirect'] {
   return redirect ? { to: `${redirect.to}${redirect.keepsRest ? '/*' : ''}`, status: redirect.status } : null
 }
 
-/** Not what stands in it: it may be long. */
+/** Omits the body, which may be long. */
 function shownRespond({ respond }: RouteConfig): ShownRoute['respond'] {
   return respond ? { status: respond.status, bodyBytes: Buffer.byteLength(respond.body ?? '') } : null
 }

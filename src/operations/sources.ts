@@ -1,6 +1,6 @@
-/** What the ops port reads from the gateway: the shapes that endpoints and their pages share. */
+/** Types of the data that the ops port reads from the gateway, shared by endpoints and pages. */
 
-/** Those who run into one rate limit most often. */
+/** The clients that exceed one rate limit most often. */
 export interface OffenderList {
   readonly route: string
   readonly policy: string
@@ -12,10 +12,10 @@ export interface OffenderList {
 
 export type OffenderReader = () => readonly OffenderList[]
 
-/** One upstream as this replica sees it now. */
+/** The current state of one upstream in this replica. */
 export interface UpstreamState {
   readonly name: string
-  /** So few targets are well that all of them are asked. */
+  /** So few targets are available that all of them get requests. */
   readonly panicking: boolean
   readonly targets: readonly TargetState[]
 }
@@ -30,7 +30,7 @@ export interface TargetState {
   readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
   /** Absent where the target is an address. */
   readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
-  /** Calls under way, those that wait for a connection included. */
+  /** Calls in flight, including those that wait for a connection. */
   readonly activeCalls: number
   readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
 }

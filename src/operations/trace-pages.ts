@@ -4,9 +4,9 @@ import type { TraceSummary } from './sources'
 import { duration } from '../pages/times'
 import { waterfall } from '../pages/waterfall'
 
-/** What can be chosen from in the list; all other filters are typed or come by a link. */
+/** Filters with a selection list; all others are typed or set by a link. */
 const CHOICES = ['outcome', 'reason', 'route', 'upstream', 'status', 'method', 'consumer', 'cause'] as const
-/** What a list was asked for: parameters of its URL. */
+/** Query parameters of a list. */
 export type QueryText = Readonly<Record<string, string>>
 
 export interface TraceGroup {
@@ -18,8 +18,8 @@ export interface TraceGroup {
 const LABELS: Readonly<Record<string, string>> = { cause: 'kept as', status: 'status', path: 'path' }
 
 /**
- * @param found what the filter let through, newest first
- * @param all every trace that is there, to choose from
+ * @param found the traces that match the filter, newest first
+ * @param all all kept traces, for the selection lists
  */
 export function tracesPage(
   found: readonly TraceSummary[],
@@ -39,7 +39,7 @@ export function tracesPage(
     </p>`
 }
 
-/** Requests that ended alike, a row each. */
+/** Builds a page with one row for each group of requests that ended alike. */
 export function groupsPage(groups: readonly TraceGroup[], all: readonly TraceSummary[], filter: QueryText): Html {
   const { group: _, ...single } = filter
   const rows = groups.map(({ count, newest, oldest }) => {
@@ -99,7 +99,7 @@ function filterForm(all: readonly TraceSummary[], filter: QueryText): Html {
   </form>`
 }
 
-/** Without what is undefined. */
+/** Builds a link, omitting undefined parameters. */
 function linkTo(values: Readonly<Record<string, string | undefined>>): string {
   const query = new URLSearchParams()
   for (const [key, value] of Object.entries(values)) if (value !== undefined) query.set(key, value)
@@ -157,7 +157,7 @@ function row(trace: TraceSummary, filter: QueryText): Html {
   </tr>`
 }
 
-/** A value as a link to those that share it, beside what is chosen already. */
+/** Links a value to the list that is narrowed to it, keeping the current filters. */
 function narrowing(
   name: keyof TraceSummary,
   value: string | number | undefined,
@@ -168,7 +168,7 @@ function narrowing(
   return html`<a href="${linkTo({ ...filter, [name]: String(value) })}">${content}</a>`
 }
 
-/** @param requests what is kept of the trace, one line each */
+/** @param requests the kept requests of the trace, one line each */
 export function tracePage(traceId: string, requests: readonly TraceSummary[], otlpJson: string): Html {
   const [first] = requests.toSorted((a, b) => a.timeMs - b.timeMs)
   return html`<h1>${first?.method} ${first?.path ?? traceId}</h1>

@@ -30,7 +30,8 @@ const MAX_PAGE = 2_000
 
 /**
  * `GET /traces`: the kept requests, newest first, filtered by exact values (`?route=/api/orders&outcome=fault&limit=20`), a class
- * of statuses (`status=5xx`), duration (`minDuration=1s`) and time (`from=15m`, `to=2026-11-30T12:00:00Z`); an empty value is none. A list to click on for a browser, JSON for everybody else.
+ * of statuses (`status=5xx`), duration (`minDuration=1s`) and time (`from=15m`, `to=2026-11-30T12:00:00Z`); empty
+ * values are ignored. Browsers get a page with links, other clients get JSON.
  */
 export function listTraces(traces: TraceReader, request: IncomingMessage, response: ServerResponse): void {
   const query = parseQuery(request.url ?? '/')
@@ -103,14 +104,14 @@ function parseQuery(url: string): Query {
 
 const parseDuration = duration({ atLeast: '0s', atMost: '7d' })
 
-/** Null where it is no duration. */
+/** Parses a duration; null if it is invalid. */
 function durationOf(text: string | null): number | undefined | null {
   if (!text) return undefined
   const parsed = parseDuration(text)
   return 'value' in parsed ? parsed.value : null
 }
 
-/** A point in time, or how long ago; null where it is neither. */
+/** Parses a point in time or a relative time; null if it is neither. */
 function timeOf(text: string | null): number | undefined | null {
   if (!text) return undefined
   const ago = durationOf(text)
@@ -119,7 +120,7 @@ function timeOf(text: string | null): number | undefined | null {
   return Number.isNaN(time) ? null : time
 }
 
-/** Requests that ended alike, the largest group first. */
+/** Groups requests that ended alike, the largest group first. */
 function groupEqual(found: readonly TraceSummary[]): TraceGroup[] {
   const groups = new Map<string, TraceGroup & { count: number; oldest: TraceSummary }>()
   for (const trace of found) {

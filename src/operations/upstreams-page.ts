@@ -11,7 +11,7 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
     </p>`
 }
 
-/** Each target with how it is and what it has to do. */
+/** Builds the table of targets with their health and load. */
 export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
   return html`<table class="table">
     <thead>
@@ -50,14 +50,16 @@ function state({ healthy }: TargetState, panicking: boolean): Html {
     : html`<span class="outcome fault">ejected</span>`
 }
 
-/** Only where something is wrong with the name. */
+/** Shows name resolution only if it fails. */
 function resolved(name: TargetState['name']): Content {
   if (name === undefined || name.lastFailure === null) return undefined
   const kept = name.addresses.length > 0 ? `: ${name.addresses.join(', ')} kept` : ''
   return html`<div class="small warn-text">name does not resolve (${name.lastFailure})${kept}</div>`
 }
 
-/** A failure also stands beside `passes`: of the last check, as long as too few have failed in a row for the target to be left out. */
+/**
+ * Shows the health check. `passes` may have a failure beside it while too few checks failed in a row for an ejection.
+ */
 function checked(healthCheck: TargetState['healthCheck']): Content {
   if (healthCheck === undefined) return undefined
   const { healthy, lastFailure } = healthCheck

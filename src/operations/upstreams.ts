@@ -7,7 +7,7 @@ import { upstreamsPage } from './upstreams-page'
 
 export type { TargetState, UpstreamReader, UpstreamState }
 
-/** `GET /upstreams`: how the targets are. */
+/** `GET /upstreams`: the state of the targets. */
 export function listUpstreams(read: UpstreamReader, request: IncomingMessage, response: ServerResponse): void {
   if (wantsHtml(request)) sendOpsPage(response, 200, 'Upstreams', upstreamsPage(read()))
   else sendJson(response, 200, { upstreams: read() })

@@ -1,4 +1,4 @@
-/** Text that is HTML already. Made by the `html` tag alone, so that nothing gets into a page without being escaped. */
+/** Text that is HTML already. Only the `html` tag creates it, so that nothing reaches a page unescaped. */
 export class Html {
   readonly #text: string
 
@@ -30,8 +30,8 @@ function toText(value: Content): string {
 }
 
 /**
- * Control characters, halves of surrogate pairs, and what turns the direction of writing round: a path that has one would
- * make the text after it read backwards, and a trace id look like another.
+ * Control characters, lone surrogates, and characters that change the writing direction. Such a character in a path
+ * would reverse the text after it and make one trace id look like another.
  */
 const UNSEEN = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 

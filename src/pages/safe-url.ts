@@ -2,8 +2,8 @@
 const MAX_CHARACTERS = 4_096
 
 /**
- * An address that may stand in a link, or undefined. Annotations come from outside: `javascript:` would run in the page,
- * and `https://known@elsewhere` reads like another place than the one it leads to.
+ * Returns a URL that is safe in a link, or undefined. Annotations are untrusted: `javascript:` would run in the page,
+ * and `https://known@elsewhere` looks like another host than the one it leads to.
  *
  * @param base for addresses that are relative, which must stay below it; without one they lead nowhere
  */

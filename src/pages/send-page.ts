@@ -8,7 +8,7 @@ export interface Page {
   readonly style: StyleSheet
   /** Colour of the mark on the browser's tab. */
   readonly mark?: 'bad' | 'good' | 'plain'
-  /** After which the browser loads it anew. */
+  /** Interval after which the browser reloads the page. */
   readonly refreshSeconds?: number
 }
 
@@ -25,12 +25,12 @@ export function sendPage(response: ServerResponse, status: number, page: Page): 
   response.end(toDocument(page).toString())
 }
 
-/** For pages and for their JSON: what they tell is for who asked, now. */
+/** Headers of pages and their JSON, which must not be cached or shared. */
 export const COMMON_HEADERS = {
   'Cache-Control': 'no-store',
   Vary: 'Accept',
   'X-Content-Type-Options': 'nosniff',
-  // Traces and incidents have addresses that say something; who is linked to need not know them.
+  // URLs of traces and incidents contain data that linked sites must not see.
   'Referrer-Policy': 'no-referrer',
 } as const
 

@@ -1,4 +1,4 @@
-/** A span as pages show it, from whoever has it. */
+/** A span as shown on pages, independent of its source. */
 export interface ShownSpan {
   readonly spanId: string
   readonly parentSpanId: string | undefined

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { Html } from './html'
 
-/** CSS that a page may have: the browser takes only what has this hash, so nothing that gets into a page can add any. */
+/** CSS of a page. The browser accepts only CSS with this hash, so injected content cannot add any. */
 export interface StyleSheet {
   readonly element: Html
   /** As a source of `style-src` (Content Security Policy Level 3 §2.3.1). */
   readonly hash: string
 }
 
-/** @param rules fixed ones alone: values of requests have no place in CSS */
+/** @param rules constant CSS; it must never contain values of requests */
 export function styleSheet(...rules: readonly string[]): StyleSheet {
   const css = rules.join('\n').replaceAll(/\n\s*/g, '\n').trim()
   const hash = createHash('sha256').update(css).digest('base64')

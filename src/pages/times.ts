@@ -1,6 +1,6 @@
 import { html, type Html } from './html'
 
-/** `16:02:11`, in UTC as all times on a page. */
+/** Formats a time as `16:02:11`, in UTC like all times on a page. */
 export function clock(timeMs: number): string {
   return isoText(timeMs).slice(11, 19)
 }
@@ -31,7 +31,7 @@ const UNITS = [
   ['s', 1],
 ] as const
 
-/** How long something lasted, in its two greatest units: `2 h 5 min`, `3 min 50 s`, `12 s`. */
+/** Formats a long duration in its two largest units: `2 h 5 min`, `3 min 50 s`, `12 s`. */
 export function lasted(ms: number): string {
   let seconds = Math.max(0, Math.round(ms / 1_000))
   const parts: string[] = []
@@ -44,7 +44,7 @@ export function lasted(ms: number): string {
   return parts.filter(part => part !== '').join(' ') || '0 s'
 }
 
-/** Three digits at the most where that is enough: `0.42 ms`, `17.3 ms`, `2.05 s`, `12 min`. */
+/** Formats a short duration with at most three digits: `0.42 ms`, `17.3 ms`, `2.05 s`, `12 min`. */
 export function duration(ms: number): string {
   if (ms >= 120_000) return `${Math.round(ms / 60_000)} min`
   if (ms >= 1_000) return `${digits(ms / 1_000)} s`
@@ -55,7 +55,7 @@ function digits(value: number): string {
   return String(Number(value.toPrecision(3)))
 }
 
-/** Times come from records and spans: one that is no date must not cost the page. */
+/** Formats a time as ISO 8601. An invalid time, from a record or a span, must not fail the page. */
 function isoText(timeMs: number): string {
   const date = new Date(timeMs)
   return Number.isNaN(date.getTime()) ? '0000-00-00T00:00:00' : date.toISOString()

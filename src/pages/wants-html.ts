@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Whether a request asks for a page. Browsers name `text/html`; whoever takes anything (`*` as type) is a program. A link says
- * it by `?format=json` or `?format=html`.
+ * Whether a request prefers a page. Browsers accept `text/html` by name; a client that accepts anything (`*` as type)
+ * is treated as a program. Links decide it with `?format=json` or `?format=html`.
  */
 export function wantsHtml({ headers: { accept = '' }, url = '' }: Pick<IncomingMessage, 'headers' | 'url'>): boolean {
   const format = /[?&]format=(json|html)(?:&|$)/.exec(url)?.[1]

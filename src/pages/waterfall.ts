@@ -12,7 +12,7 @@ interface Row {
   readonly depth: number
 }
 
-/** The spans of a trace as bars on one time axis, each below its parent; a click opens what else it says. */
+/** Shows the spans of a trace as bars on one time axis, each below its parent; a click opens the details. */
 export function waterfall(spans: readonly ShownSpan[]): Html {
   const rows = nested(spans)
   const startMs = Math.min(...spans.map(span => span.startMs))
@@ -40,7 +40,7 @@ function nested(spans: readonly ShownSpan[]): Row[] {
   const add = (parent: string, depth: number): void => {
     const latestFirst = (children.get(parent) ?? []).toSorted((a, b) => b.startMs - a.startMs)
     waiting.push(...latestFirst.map(span => ({ span, depth })))
-    children.delete(parent) // each once, whatever two spans say of each other
+    children.delete(parent) // each span once, even if two spans name each other as parent
   }
   const addAll = (): void => {
     for (let row = waiting.pop(); row !== undefined; row = waiting.pop()) {
@@ -50,7 +50,7 @@ function nested(spans: readonly ShownSpan[]): Row[] {
   }
   add('', 0)
   addAll()
-  // Spans that say they are each other's parents hang below none of those.
+  // Spans in a cycle of parents are not reachable from the top, so they are added here.
   for (const parent of children.keys()) {
     add(parent, 0)
     addAll()

@@ -6,30 +6,30 @@ import type { Mistake } from '../config/values/parsed'
 import type { Path } from '../config/variables'
 import type { YamlSource } from '../config/yaml-source'
 
-/** The file as a policy's check sees it: the value of its key, the route around it, and how to say what is wrong. */
+/** The file as a policy's check sees it: the value of its key, its route, and constructors for problems. */
 export class CheckContext {
   readonly #source: YamlSource
   readonly #route: Path
   readonly #key: string
 
-  /** @param route where the route is in the file */
+  /** @param route path of the route in the file */
   constructor(source: YamlSource, route: Path, key: string) {
     this.#source = source
     this.#route = route
     this.#key = key
   }
 
-  /** The value of the key as it is written, `${NAME}` replaced. */
+  /** Value of the key as written, with `${NAME}` replaced. */
   get written(): unknown {
     return this.valueAt()
   }
 
-  /** The whole route as it is written. */
+  /** The whole route as written. */
   get route(): Readonly<Record<string, unknown>> {
     return asMap(this.#source.valueAt(this.#route))
   }
 
-  /** What is written below the key. */
+  /** Returns a value below the key. */
   valueAt(...path: Path): unknown {
     return this.#source.valueAt([...this.#route, this.#key, ...path])
   }
@@ -39,27 +39,27 @@ export class CheckContext {
     return Object.keys(asMap(this.#source.valueAt([section])))
   }
 
-  /** What is written anywhere in the file. */
+  /** Returns a value anywhere in the file. */
   inFile(...path: Path): unknown {
     return this.#source.valueAt(path)
   }
 
-  /** A problem with a value below the key: `"5" has no unit`. */
+  /** Creates a problem with a value below the key: `"5" has no unit`. */
   problem(path: Path, mistake: Mistake): ConfigProblem {
     return problemAt([...this.#route, this.#key, ...path], mistake, this.#source)
   }
 
-  /** A problem with a key below it, or, with an empty path, with the key itself. */
+  /** Creates a problem with a key below this key, or, with an empty path, with this key itself. */
   problemAtKey(path: Path, mistake: Mistake): ConfigProblem {
     return problemAtKey([...this.#route, this.#key, ...path], mistake, this.#source)
   }
 
-  /** The nearest of some names, when one is near. */
+  /** Returns the most similar of some names, if one is similar enough. */
   nearest(name: string, names: Iterable<string>): string | undefined {
     return nearestName(name, names)
   }
 
-  /** The same for another key of the route. */
+  /** Returns the context of another key of the route. */
   at(key: string): CheckContext {
     return new CheckContext(this.#source, this.#route, key)
   }

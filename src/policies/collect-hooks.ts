@@ -5,7 +5,7 @@ import type { Forwarding } from '../upstream/forward'
 import { isPolicy, type InternalHooks, type Line, type PolicyResources, type RegistryEntry } from './define-policy'
 import type { RateLimiter } from './rate-limit/limit-rate'
 
-/** The values of a route's keys, by policy. */
+/** Values of a route's keys, by policy. */
 export type PolicyConfigs = object
 
 /** All hooks of one route, phase by phase, in the order of the registry. Made once, when the snapshot is built. */
@@ -13,7 +13,7 @@ export interface RouteHooks {
   /** Before routing; only policies under `entrypoint` have any. */
   readonly arrivalStages: readonly Stage[]
   readonly stages: readonly Stage[]
-  /** In place of the stages when a browser asks before it sends a request; undefined where the upstream is asked. */
+  /** Stages for CORS preflights; undefined if they are forwarded to the upstream. */
   readonly preflight: readonly Stage[] | undefined
   readonly hooks: LateHooks | undefined
   readonly forwarding: Partial<Forwarding>
@@ -43,13 +43,13 @@ export function collectHooks(
   }
 }
 
-/** Undefined where the route does not have the policy. */
+/** Creates the hooks of a policy; undefined if the route does not have it. */
 function hooksOf(entry: RegistryEntry, configs: PolicyConfigs, resources: PolicyResources): InternalHooks | undefined {
   const config = configOf(entry, configs)
   return config === undefined ? undefined : entry.create(config.value, resources)
 }
 
-/** What a policy or step of the route is made from; undefined where the route does not have it. */
+/** Returns the configuration of a policy or step; undefined if the route does not have it. */
 export function configOf(entry: RegistryEntry, configs: PolicyConfigs): { readonly value: unknown } | undefined {
   const key = 'of' in entry ? entry.of?.name : entry.name
   if (key === undefined) return { value: undefined } // a step without a key
@@ -57,7 +57,7 @@ export function configOf(entry: RegistryEntry, configs: PolicyConfigs): { readon
   return value === undefined ? undefined : { value }
 }
 
-/** Why the policies of a route may refuse its requests, each reason once. */
+/** Returns the reasons for which a route's policies may refuse requests, each once. */
 export function refusalsOf(entries: readonly RegistryEntry[], configs: PolicyConfigs): Reason[] {
   const all = entries.filter(isPolicy).flatMap(policy => {
     const config = configOf(policy, configs)
@@ -66,7 +66,7 @@ export function refusalsOf(entries: readonly RegistryEntry[], configs: PolicyCon
   return [...new Set(all)]
 }
 
-/** What all policies of a route say of it, in the order of the registry. */
+/** Returns the description of a route by its policies, in the order of the registry. */
 export function linesOf(entries: readonly RegistryEntry[], configs: PolicyConfigs): Line[] {
   return entries.flatMap(entry => {
     const config = configOf(entry, configs)
@@ -74,7 +74,7 @@ export function linesOf(entries: readonly RegistryEntry[], configs: PolicyConfig
   })
 }
 
-/** Undefined where there is none, so that a request of the route pays a comparison and no more. */
+/** Collects late hooks; undefined if there are none, so that a request pays only a comparison. */
 function lateHooks(all: readonly InternalHooks[]): LateHooks | undefined {
   const late: LateHooks = {
     onAttempt: present(all.map(({ onAttempt }) => onAttempt)),

@@ -31,17 +31,17 @@ export interface Policy<
 > {
   /** The key. */
   readonly name: Name
-  /** With `.optional()` or a default: a key that a route may leave out. */
+  /** Has `.optional()` or a default if a route may omit the key. */
   readonly schema: Schema
-  /** Where the key is. */
+  /** Place of the key in the file. */
   readonly under: Under
-  /** A route of `docs/gateway.example.yaml` that shows it, as an item of the list of routes; undefined: another one does. */
+  /** Route for `docs/gateway.example.yaml` that shows the policy, as a list item; undefined if another route shows it. */
   readonly example: string | undefined
-  /** It answers requests in place of an upstream; a route has one that does, or an upstream. */
+  /** Whether it answers requests instead of an upstream. A route has one such policy or an upstream. */
   readonly answers: boolean
-  /** It has no effect on a route without an upstream. */
+  /** Whether it has no effect on a route without an upstream. */
   readonly needsUpstream: boolean
-  /** `explain` does not run its `onRequest`: that would count, or ask others. */
+  /** Whether `explain` must not run its `onRequest`, because that would count or call other services. */
   readonly hasSideEffects: boolean
   resolve(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   check(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
@@ -54,7 +54,7 @@ export interface Policy<
 /** `entrypoint`: for every request, before it is routed. */
 export type Place = 'route' | 'entrypoint'
 
-/** What somebody writes to define a policy. Everything but name and schema may be left out. */
+/** Definition of a policy. Everything but name and schema is optional. */
 export interface PolicyDefinition<Name extends string, Schema extends z.ZodType, Config, Under> extends Partial<
   Omit<Policy, 'name' | 'under' | 'schema' | 'resolve' | 'check' | 'create' | 'refuses' | 'describe' | 'explain'>
 > {
@@ -62,30 +62,30 @@ export interface PolicyDefinition<Name extends string, Schema extends z.ZodType,
   readonly schema: Schema
   /** Default: `route`. */
   readonly under?: Under
-  /** Adds what the rest of the file says: the entrypoint's lists, the tokens that are named. Default: nothing. */
+  /** Adds values from the rest of the file, such as the entrypoint's lists or the named tokens. Default: none. */
   resolve?(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   /**
-   * What must hold between keys. Called for every route, also where parts of it are wrong.
+   * Checks rules between keys. Called for every route, even if parts of it are invalid.
    *
-   * @param written undefined where the key is left out or not understood
+   * @param written undefined if the key is missing or invalid
    */
   check?(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
-  /** Called once per route and snapshot, where the key has a value. A hook that is left out costs nothing. */
+  /** Creates the hooks. Called once per route and snapshot if the key has a value. An omitted hook costs nothing. */
   create?(config: Defined<Config>, resources: PolicyResources): InternalHooks
   /**
-   * Why it may refuse requests. These reasons are counted with 0 from the start: `rate()` does not see the first burst of a
-   * series that is born with it.
+   * Returns the reasons for which it may refuse requests. Their series start with 0: otherwise `rate()` would miss the first
+   * burst.
    */
   refuses?(config: Defined<Config>): readonly Reason[]
-  /** What `/routes`, `npm run routes` and `explain` say of it. Never a secret. */
+  /** Describes the policy for `/routes`, `npm run routes` and `explain`. Never contains secrets. */
   describe?(config: Defined<Config>): readonly Line[]
-  /** What `explain` adds to the first line after the policy has seen a request. */
+  /** Returns text that `explain` adds to the first line after the policy has handled a request. */
   explain?(config: Defined<Config>, exchange: Exchange): string
 }
 
 /**
- * A second place in the order for a policy whose hooks run at two, or, without `of`, a rule that has no key: it applies to
- * every route.
+ * An entry of the registry that is not a key: the second position of a policy whose hooks run at two, or, without `of`, a
+ * rule for every route.
  */
 export interface Step<Config = unknown> {
   readonly name: string
@@ -97,28 +97,28 @@ export interface Step<Config = unknown> {
 
 export type Defined<Config> = Exclude<Config, undefined>
 
-/** One line of the registry. */
+/** One entry of the registry. */
 export type RegistryEntry = Policy | Step
 
-/** What the rest of `gateway.yaml` says that a policy may need. */
+/** Parts of `gateway.yaml` outside the route that a policy may need. */
 export interface FileParts {
   readonly entrypoint: z.output<typeof entrypointSchema>
   readonly tokens: Readonly<Record<string, z.output<typeof tokenSchema>>>
   readonly slo: FileSlo
 }
 
-/** What is known of the route that a policy belongs to; of `entrypoint`, that it has no upstream. */
+/** The place of a policy: its route, or `entrypoint`, which has no upstream. */
 export interface PlaceOfPolicy {
   readonly hasUpstream: boolean
 }
 
-/** What hooks are made of, besides the configuration. */
+/** Inputs of hooks besides the configuration. */
 export interface PolicyResources {
   readonly route: Route
-  /** Undefined where the gateway itself answers. */
+  /** False if the gateway itself answers. */
   readonly hasUpstream: boolean
   readonly consumers: Consumers
-  /** What the files hold that the configuration names. */
+  /** Contents of the files that the configuration names. */
   readonly files: ConfigFiles
   readonly replicas: number
   readonly redis: RedisConnection | undefined
@@ -130,7 +130,7 @@ export interface PolicyResources {
 
 type Hook<Phase extends keyof LateHooks> = LateHooks[Phase][number]
 
-/** What a policy does with a request, phase by phase. A function that does not wait returns no promise. */
+/** Hooks of a policy, one per phase of a request. A hook that does not wait returns no promise. */
 export interface Hooks {
   /** Before routing. Only for policies under `entrypoint`. */
   readonly onArrival?: Stage | undefined
@@ -140,19 +140,19 @@ export interface Hooks {
   readonly onAttempt?: Hook<'onAttempt'> | undefined
   /** Before the header section of the response is sent. */
   readonly onResponse?: Hook<'onResponse'> | undefined
-  /** The body of an upstream's response, as a stream. */
+  /** Transforms the body of an upstream's response as a stream. */
   readonly onBody?: Hook<'onBody'> | undefined
   /** When the response has closed. Observes only. */
   readonly onEnd?: Hook<'onEnd'> | undefined
 }
 
-/** What only policies of the gateway itself can do. */
+/** Hooks that are available only to the gateway's own policies. */
 export interface InternalHooks extends Hooks {
-  /** In place of `onRequest` when a browser asks whether it may send a request (CORS preflight) and a policy answers that. */
+  /** Runs instead of `onRequest` for a CORS preflight that a policy answers. */
   readonly onPreflight?: Stage | undefined
-  /** Answers such a question. */
+  /** Answers a CORS preflight. */
   readonly answerPreflight?: Stage | undefined
-  /** What it changes about calls to the upstream: read once, when the route is made. */
+  /** Changes to upstream calls. Read once, when the route is built. */
   readonly forwarding?: Partial<Forwarding> | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
@@ -160,12 +160,12 @@ export interface InternalHooks extends Hooks {
   readonly limiter?: RateLimiter | undefined
 }
 
-/** What is said of a route. */
+/** One line of a route's description. */
 export interface Line {
-  /** Where pages and tables show it. */
+  /** Column in pages and tables. */
   readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives'
   readonly text: string
-  /** The subject of its line in `explain`, which then comes at the policy's turn; undefined: with the others, at the end. */
+  /** Subject of its line in `explain`, shown in the policy's position; undefined: shown with the others at the end. */
   readonly subject?: string
 }
 
@@ -197,7 +197,7 @@ export function defineStep<Config = unknown>(
   return { of: undefined, hasSideEffects: false, describe: () => [], ...definition }
 }
 
-/** A key of a route. */
+/** Returns whether an entry is a policy under `route`. */
 export function isRoutePolicy(entry: RegistryEntry): entry is Policy {
   return isPolicy(entry) && entry.under === 'route'
 }

@@ -9,9 +9,9 @@ import type { HeaderEditsConfig } from '../exchange/header-edits'
 import type { CheckContext } from './check-context'
 import type { Line } from './define-policy'
 
-/** What `requestHeaders` and `responseHeaders` have in common. */
-
 /**
+ * Returns the schema that `requestHeaders` and `responseHeaders` share.
+ *
  * @param whose whose header section: the client's request, the upstream's response
  * @param removed what happens to the fields that are named under `remove`
  */
@@ -46,7 +46,7 @@ export function checkHeaderEdits(_written: unknown, context: CheckContext): Conf
   ]
 }
 
-/** Names only: values may be credentials. */
+/** Describes header edits by names only: values may be credentials. */
 export function describeEdits(what: string, { set, add, remove }: HeaderEditsConfig): Line[] {
   const parts = [
     ...said(

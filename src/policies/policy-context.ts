@@ -6,30 +6,29 @@ import { sendLocalReply } from '../exchange/local-reply'
 import type { Hooks } from './define-policy'
 
 /**
- * A request as policies see it that do not belong to the gateway itself. Narrow on purpose: what is here can be kept the
- * same while the gateway changes.
+ * A request as custom policies see it. Deliberately small, so that this contract can stay stable while the gateway changes.
  */
 export interface PolicyContext {
   readonly method: string
-  /** Normalised, without query: what was matched, and what is forwarded before rewrites. */
+  /** Normalised path without query: the path that was matched, and that is forwarded before rewrites. */
   readonly path: string
   /** With its `?`, or empty. */
   readonly query: string
-  /** Lower case, without port; empty when the client named none. */
+  /** Lower case, without port; empty if the client sent none. */
   readonly host: string
   /** Names in lower case. */
   readonly headers: Exchange['request']['headers']
   readonly clientAddress: string
-  /** Undefined before authentication, and on routes without. */
+  /** Undefined before authentication, and on routes without authentication. */
   readonly consumer: Pick<Consumer, 'name' | 'tier' | 'scopes'> | undefined
   /** Name of the route; undefined before routing. */
   readonly route: string | undefined
   /** Calls to targets so far; 0 before the first. */
   readonly attempt: number
   readonly traceId: string | undefined
-  /** Puts an attribute on the span of the request. Never a secret: spans leave the process. */
+  /** Sets an attribute on the request's span. Do not pass secrets: spans are exported. */
   setAttribute(name: string, value: string | number | boolean): void
-  /** Answers in place of everything behind: `return context.respond(…)`. */
+  /** Answers the request; later stages do not run: `return context.respond(…)`. */
   respond(reply: Reply): Answered
   /** Refuses with one of the reasons in `docs/errors.md`. */
   refuse(reason: Reason, why?: string): never
@@ -41,7 +40,7 @@ export interface Reply {
   readonly body?: string
 }
 
-/** The hooks of `Hooks`, with the narrow context in place of the exchange. */
+/** The hooks of `Hooks` with the small context instead of the exchange. */
 export type ContextHooks = {
   readonly [Phase in keyof Hooks]?: WithContext<NonNullable<Hooks[Phase]>>
 }
@@ -51,9 +50,9 @@ type WithContext<Hook> = Hook extends (exchange: Exchange, ...rest: infer Rest) 
   : never
 
 /**
- * Makes hooks of the gateway out of hooks that know no more than the context.
+ * Converts hooks that use the context to hooks of the gateway.
  *
- * @param contextOf the one context of each exchange
+ * @param contextOf returns the one context of each exchange
  */
 export function withContext(
   { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd }: ContextHooks,
@@ -67,7 +66,7 @@ export function withContext(
   return {
     onArrival: onArrival && (exchange => onArrival(contextOf(exchange))),
     onRequest: onRequest && (exchange => onRequest(contextOf(exchange))),
-    // Without any of them nobody asks how many calls there were.
+    // Without any of these hooks the number of attempts is not needed.
     onAttempt: (onAttempt ?? onResponse ?? onBody ?? onEnd) && onAttemptOf,
     onResponse: onResponse && ((exchange, head) => onResponse(contextOf(exchange), head)),
     onBody: onBody && ((exchange, head) => onBody(contextOf(exchange), head)),

@@ -23,22 +23,22 @@ import { websocket } from './websocket/policy'
 /** All policies of a route, in the order in which they run. */
 export const POLICIES = [
   // May the request pass?
-  access, //            first: a client that is not let in is not worth a count
-  cors, //              before all that could refuse: a page must be able to read why
-  maintenance, //       before the limits: what is refused anyway must not use them up
-  rateLimit, //         before authentication: guessing keys must cost
+  access, //            first: a denied client must not use up limits
+  cors, //              before everything that may refuse, so that pages can read refusals
+  maintenance, //       before the limits: refused requests must not use them up
+  rateLimit, //         before authentication, to limit guessing of keys
   auth, //              after the limits by address, before those that count consumers
   consumerRateLimit, // after authentication: counts identities, not addresses
-  loops, //             behind the limits, as the next three: a client that tries again and again is counted
+  loops, //             after the limits, like the next three, so that repeated attempts are counted
   semicolons,
   websocket,
   maxBodySize,
 
-  // The gateway answers: after everything that could refuse. A route has one of the two, or an upstream.
+  // Local replies, after everything that may refuse. A route has one of the two, or an upstream.
   redirect,
   respond,
 
-  // What the call to the upstream is like: no order among them.
+  // Changes to the upstream call; their order does not matter.
   rewrite,
   rawPath,
   host,
@@ -48,13 +48,13 @@ export const POLICIES = [
   timeouts,
   minUploadRate,
 
-  // What is promised: no hooks.
+  // Objectives, without hooks.
   slo,
 ] as const satisfies readonly RegistryEntry[]
 
 /**
- * The registry with policies that are not part of the gateway: after everything that could refuse, so that they know the
- * consumer and cost refused requests nothing, and before what answers.
+ * Returns the registry with custom policies inserted after everything that may refuse, so that they know the consumer and
+ * do not run for refused requests, and before policies that answer.
  */
 export function withOwnPolicies(own: readonly RegistryEntry[]): readonly RegistryEntry[] {
   const answers = POLICIES.findIndex(({ name }) => name === redirect.name)

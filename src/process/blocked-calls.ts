@@ -1,11 +1,11 @@
 /**
- * Calls into the operating system that a thread of Node's pool does not return from: a write to a pipe that nobody reads, a
- * read from a mount that hangs. Node waits for these threads when a process exits, so that it would never end.
+ * Number of system calls that block a thread of Node's pool: a write to a full pipe, a read from a hanging mount. Node waits
+ * for these threads at exit, so the process would never end.
  */
 let blocked = 0
 let isExiting = false
 
-/** Notes a call that was given up. @returns to be called when it has returned after all */
+/** Records a call that was given up. @returns function to call if it returns after all */
 export function noteBlockedCall(): () => void {
   blocked++
   endIfBlocked()
@@ -20,6 +20,6 @@ process.on('exit', () => {
 })
 
 function endIfBlocked(): void {
-  // Nothing but a signal ends a process whose threads do not return.
+  // Only a signal ends a process with blocked threads.
   if (isExiting && blocked > 0) process.kill(process.pid, 'SIGKILL')
 }

@@ -1,10 +1,10 @@
 /**
- * How late the event loop was, second by second: while it stands still (a blocked call, a machine that gives the process no
- * time), connections wait in the kernel and nothing here sees them, so that the duration of their requests begins too late.
+ * Records the event loop's delay for each second. While the loop is blocked (a blocking call, a starved CPU), connections
+ * wait in the kernel unseen, so the measured duration of their requests starts too late.
  */
 export class EventLoopDelay {
   readonly #now: () => number
-  /** The largest delay that was noticed in each second, and which second that is; the oldest is written over. */
+  /** Largest delay of each second, with that second's number; a ring buffer. */
   readonly #delays = new Float64Array(SECONDS)
   readonly #seconds = new Float64Array(SECONDS).fill(-1)
   #due: number
@@ -26,7 +26,7 @@ export class EventLoopDelay {
     this.#timer = undefined
   }
 
-  /** To be called every `PERIOD_MS`. */
+  /** Measures the delay. Call it every `PERIOD_MS`. */
   tick(): void {
     const now = this.#now()
     const second = Math.floor(now / 1_000)
@@ -40,14 +40,14 @@ export class EventLoopDelay {
   }
 
   /**
-   * The largest delay that a request can have waited for, in milliseconds: noticed from a second before it was seen until now;
-   * of one that took longer than a minute, in the last minute. 0 where none was worth a word.
+   * Returns the largest delay that can have affected a request, in milliseconds: from a second before its start until now, or
+   * of the last minute if it took longer. 0 if no delay reached `WORTH_A_WORD_MS`.
    *
-   * @param startedAt when it was seen, on the same clock
+   * @param startedAt start of the request on the same clock
    */
   during(startedAt: number): number {
     const now = this.#now()
-    // What is not noticed yet: the loop does not get to its timers before this.
+    // Includes a delay whose tick is still due: this code may run before the loop's timers.
     let largest = this.#timer === undefined ? 0 : now - this.#due
     const last = Math.floor(now / 1_000)
     const first = Math.max(Math.floor(startedAt / 1_000) - 1, last - SECONDS + 1, 0)
@@ -60,9 +60,9 @@ export class EventLoopDelay {
 }
 
 export const PERIOD_MS = 50
-/** Shorter ones are on every busy machine, and say nothing about a request. */
+/** Smallest delay that is reported: shorter ones occur on every busy machine. */
 export const WORTH_A_WORD_MS = 250
 const SECONDS = 64
 
-/** That of this process: there is one event loop. */
+/** Event loop delay of this process. */
 export const eventLoopDelay = new EventLoopDelay()

@@ -1,21 +1,21 @@
 import { readdirSync } from 'node:fs'
 import type { GatewayConfig } from '../config/gateway-config'
 
-/** Kept free of client connections: for the ops port, Redis, exporters, health checks, names and files. */
+/** Descriptors reserved for the ops port, Redis, exporters, health checks, DNS and files. */
 const RESERVE = 16
 
-/** What this process may open at once: files, listeners and connections alike. */
+/** Limit of open descriptors of this process: files, listeners and connections. */
 export interface DescriptorLimit {
-  /** `ulimit -n`; Infinity where there is none. Node raises the soft limit to the hard one when it starts. */
+  /** `ulimit -n`; Infinity if unlimited. Node raises the soft limit to the hard one at start. */
   readonly limit: number
-  /** Open before anything is served. */
+  /** Descriptors open before the first request. */
   readonly inUse: number
 }
 
-/** Undefined where the system has no such limit, as on Windows. */
+/** Reads the descriptor limit; undefined on systems without one, such as Windows. */
 export function readDescriptorLimit(): DescriptorLimit | undefined {
   try {
-    // Its types do not know this one.
+    // Node's types do not declare `excludeNetwork`.
     const report = process.report as NodeJS.ProcessReport & { excludeNetwork: boolean }
     const { excludeNetwork } = report
     report.excludeNetwork = true // it would look names up
@@ -32,16 +32,16 @@ export function readDescriptorLimit(): DescriptorLimit | undefined {
   }
 }
 
-/** How many client connections fit, and what to do where that is fewer than the file asks for. */
+/** Number of client connections that fit, with advice if it is fewer than configured. */
 export interface ConnectionBound {
   readonly maxConnections: number
-  /** One sentence; undefined where everything fits. */
+  /** One sentence; undefined if all fit. */
   readonly shortage: string | undefined
 }
 
 /**
- * Bounds client connections by what the process may open. Without it clients take the last descriptor, and neither the ops
- * port nor an upstream can be reached any more.
+ * Bounds client connections by the descriptor limit. Without the bound, clients could take the last descriptor, and neither
+ * ops port nor upstreams would be reachable.
  */
 export function boundConnections(
   { entrypoint, upstreams }: Pick<GatewayConfig, 'entrypoint' | 'upstreams'>,
@@ -53,7 +53,7 @@ export function boundConnections(
   const needed = found.inUse + RESERVE + ofUpstreams + wanted
   if (needed <= found.limit) return { maxConnections: wanted, shortage: undefined }
   const available = Math.max(2, found.limit - found.inUse - RESERVE)
-  // A client needs one connection to an upstream at a time: more than half for clients would be of no use to them.
+  // Each client needs one upstream connection at a time, so more than half of the descriptors for clients has no effect.
   const maxConnections = Math.min(wanted, available - Math.min(ofUpstreams, Math.floor(available / 2)))
   const shortage =
     `this process may open ${found.limit} files and connections, and needs ${needed} for entrypoint.maxConnections ` +

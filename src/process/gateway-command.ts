@@ -1,18 +1,17 @@
 import { join } from 'node:path'
 
 /**
- * Megabytes of each half of V8's young generation that a process keeps. By itself V8 begins with one, gives back what it has
- * whenever little happens, and lets it grow again so slowly that collections come while their requests are still under way:
- * up to a sixth of what a request costs (docs/performance.md).
+ * Minimum size in megabytes of each half of V8's young generation. By default V8 starts with 1 MB, shrinks it when idle, and
+ * grows it so slowly that collections run while requests are in flight: up to a sixth of the cost of a request
+ * (docs/performance.md).
  */
 const YOUNG_GENERATION_MB = 16
 
 /**
- * Node's arguments for the gateway, wherever it is started. Its telemetry comes before everything else, because modules are
- * instrumented while they are loaded.
+ * Returns Node's arguments for the gateway. Telemetry is loaded first, because modules are instrumented while they load.
  *
  * @param dist folder of the built tree
- * @param more of Node's arguments
+ * @param more further arguments for Node
  */
 export function gatewayArguments(dist: string, more: readonly string[] = []): string[] {
   return [

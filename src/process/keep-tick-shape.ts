@@ -3,9 +3,9 @@ import { executionAsyncResource } from 'node:async_hooks'
 let heldTick: object | undefined
 
 /**
- * Holds one of the objects that Node makes for every `process.nextTick()`, ten of them for a request. Where a few full garbage
- * collections find none, V8 forgets their shape, and makes each one half a microsecond slower from then on, for as long as the
- * process lives (Node 20 to 24; docs/performance.md shows how to see it).
+ * Keeps one of the objects that Node creates for every `process.nextTick()`, ten per request. If a few full garbage
+ * collections find none, V8 drops their shape and creates each one half a microsecond slower for the rest of the process'
+ * life (Node 20 to 24; docs/performance.md shows how to reproduce it).
  */
 export function keepTickShape(): void {
   process.nextTick(() => {
@@ -13,7 +13,7 @@ export function keepTickShape(): void {
   })
 }
 
-/** Undefined until the next turn. */
+/** Returns the kept object; undefined until the next turn of the event loop. */
 export function keptTick(): object | undefined {
   return heldTick
 }

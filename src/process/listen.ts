@@ -2,13 +2,13 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Settings } from '../config/types'
 
-/** The ports that were got; or one sentence for each that was not. */
+/** The ports in use; or one sentence for each port that could not be opened. */
 export type Listening = { readonly port: number; readonly opsPort: number } | { readonly problems: readonly string[] }
 
 /**
- * The gateway's port is tried when the ops port could not be had too: whoever mends one learns of the other at once.
+ * Listens on both ports. The gateway's port is tried even if the ops port fails, so that both problems are reported together.
  *
- * @param onOpsPort told before the gateway's port is there
+ * @param onOpsPort called with the ops port before the gateway's port is opened
  */
 export async function listenOnBoth(
   opsServer: Server,
@@ -23,7 +23,7 @@ export async function listenOnBoth(
   return { problems: [ops, gateway].filter(result => typeof result === 'string') }
 }
 
-/** @returns the port, or why there is none. */
+/** Listens on a port. @returns the port, or the problem */
 function listen(server: Server, port: number, host: string, variable: string): Promise<number | string> {
   return new Promise(resolve => {
     const onError = (error: NodeJS.ErrnoException): void => resolve(listenProblem(error, port, host, variable))

@@ -1,4 +1,4 @@
-/** Node's security release of October 2026, by line of releases. */
+/** Node's security release of October 2026, by release line. */
 const PATCHED: Readonly<Record<number, readonly [minor: number, patch: number]>> = {
   22: [23, 4],
   24: [22, 1],
@@ -6,7 +6,7 @@ const PATCHED: Readonly<Record<number, readonly [minor: number, patch: number]>>
 }
 const NEWEST = 26
 
-/** What is wrong with this version of Node, where its line has a newer one that closes known holes, or has ended. */
+/** Returns a warning if this version of Node misses known security fixes or its release line has ended. */
 export function nodeWarning(version: string): string | undefined {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
   if (major > NEWEST) return undefined

@@ -3,8 +3,8 @@ import { processEnv } from '../config/env'
 const LOOK_EVERY_MS = 500
 
 /**
- * Calls back once npm, which runs this process, has gone. Asked to stop by SIGTERM, it tells the shell between us, and that ends
- * without telling anybody: the ports would stay taken by what nobody sees any more. Does nothing where npm is not our parent.
+ * Calls back when npm, which runs this process, has exited. npm passes SIGTERM only to the shell in between, which ends
+ * without passing it on, so an orphaned process would keep the ports. Does nothing if the process was not started by npm.
  */
 export function onNpmExit(act: () => void): void {
   if (processEnv()['npm_lifecycle_event'] === undefined) return

@@ -4,11 +4,11 @@ import { toError } from '../errors/error-code'
 import { VERSION } from './version'
 
 /**
- * Answers `--help` and `--version`, and refuses every other argument: a program that ignores the name of a file starts with
- * another one. Ends the process in all these cases.
+ * Answers `--help` and `--version`, and refuses every other argument: a program that ignored a file name would start with
+ * another file. Ends the process in all these cases.
  *
- * @param help its usage
- * @param onPositional what to do instead of naming something without an option
+ * @param help usage text
+ * @param onPositional advice for a positional argument
  */
 export function answerArguments(help: string, onPositional: (found: string) => string): void {
   const parsed = readArguments()

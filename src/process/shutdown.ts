@@ -5,9 +5,9 @@ import type { Gateway } from '../gateway'
 import type { RedisConnection } from '../redis/connection'
 import type { Logger } from '../telemetry/logger'
 
-/** How long the last spans, metrics and logs may take to leave. */
+/** Time to export the last spans, metrics and logs. */
 const TELEMETRY_FLUSH_MS = 3_000
-/** How long clients that were cut off may take to read that they were. */
+/** Time for aborted clients to read the end of their responses. */
 const CUT_OFF_MS = 200
 
 export interface ShutdownOptions {
@@ -18,14 +18,14 @@ export interface ShutdownOptions {
   readonly settings: Pick<Settings, 'shutdownTimeoutMs'>
   readonly log: Logger
   readonly flushTelemetry: (timeoutMs: number) => Promise<boolean>
-  /** How long requests are still taken, so that whoever sends them can learn that none should come. */
+  /** Time during which requests are still served, so that load balancers notice the shutdown. */
   readonly delayMs: number
 }
 
 /**
- * Ends the process' work, once it has said that it is not ready: goes on as ever for a while, with `Connection: close` on
- * every answer; takes nothing new; waits for what is in flight. Traffic first, telemetry last, so that what happened
- * meanwhile is told as well; each step has a bound.
+ * Shuts down a process that already reports not ready. Serves requests for `delayMs` with `Connection: close`, then stops
+ * listening, then waits for exchanges in flight. Telemetry is flushed last, so that it covers the shutdown. Each step has a
+ * time bound.
  */
 export async function shutDown(options: ShutdownOptions): Promise<void> {
   const { server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs } = options
@@ -41,15 +41,15 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   log.info({ event: 'stopped' }, 'stopped')
 }
 
-/** @returns false when what was still in flight after `timeoutMs` had to be cut off. */
+/** Closes the server. @returns false if exchanges were still in flight after `timeoutMs` and were aborted */
 export function closeWithin(server: Server, timeoutMs: number, abortAll: () => void): Promise<boolean> {
   return new Promise(resolve => {
-    // A keep-alive connection that falls idle now would otherwise keep the server open until its own timeout.
+    // A keep-alive connection that becomes idle now would keep the server open until its own timeout.
     const reaper = setInterval(() => server.closeIdleConnections(), 50)
     const settle = (finished: boolean): void => {
       clearInterval(reaper)
       clearTimeout(deadline)
-      // The last responses close a turn after their connections, and are only then logged and counted.
+      // The last responses emit 'close' a turn after their connections, and only then are logged and counted.
       setTimeout(() => resolve(finished), 1)
     }
     let finished = true

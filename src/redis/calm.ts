@@ -1,12 +1,12 @@
-/** A Redis that becomes too slow again within this time was taken back too early. */
+/** A Redis that becomes too slow again within this time was reinstated too early. */
 const STEADY_MS = 60_000
-/** Quick probes in a row, at most: some 12 s at the pace of the probes. */
+/** Maximum number of fast probes in a row that are required: about 12 s at the probe interval. */
 const MAX_PROBES = 32
 
 /**
- * Decides when a Redis that was too slow is quick again. Answers must come in half of the time that a request may wait, and
- * after each relapse twice as many of them in a row: a Redis around the bound would otherwise be away and back all the time,
- * and cost a request the whole bound each time.
+ * Decides when a Redis that was too slow is fast enough again. Replies must arrive in half the time that a request may
+ * wait, and each relapse doubles the number of fast replies required in a row. Without this, a Redis near the limit
+ * would alternate between available and unavailable, and each change would cost a request the whole timeout.
  */
 export class Calm {
   readonly #boundMs: number
@@ -18,20 +18,23 @@ export class Calm {
     this.#boundMs = timeoutMs / 2
   }
 
-  /** A command was not answered in time; `wasUsable` where requests asked. */
+  /** Records a command that timed out; `wasUsable` if requests were using Redis. */
   tooSlow(wasUsable: boolean, now = performance.now()): void {
     if (wasUsable) this.#needed = now - this.#backAt < STEADY_MS ? Math.min(MAX_PROBES, this.#needed * 2) : 1
     this.#left = this.#needed
   }
 
-  /** A probe was answered; returns whether Redis is quick again. Where it was not too slow, any answer will do. */
+  /**
+   * Records the reply to a probe; returns whether Redis is fast enough. Any reply suffices if it was not too slow
+   * before.
+   */
   isOver(answeredInMs: number): boolean {
     if (this.#left === 0) return true
     this.#left = answeredInMs <= this.#boundMs ? this.#left - 1 : this.#needed
     return this.#left === 0
   }
 
-  /** Requests ask again. */
+  /** Records that requests use Redis again. */
   back(now = performance.now()): void {
     this.#backAt = now
   }

@@ -2,25 +2,25 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { redisTarget, type RedisTarget } from '../config/values/redis-url'
 import { redisTls, type RedisTlsFiles } from './tls-files'
 
-/** A connection that answers nothing for so long is given up: behind a dead network it would never report its end. */
+/** How long a connection may stay silent before it is closed. Behind a dead network it would never report its end. */
 const FROZEN_CONNECTION_MS = 5_000
 const CONNECT_TIMEOUT_MS = 2_000
-/** Back within 2 s of Redis' return; jitter, so that replicas do not all come at once. */
+/** Reconnects within 2 s of Redis' return, with jitter so that replicas do not all reconnect at once. */
 const MAX_RECONNECT_DELAY_MS = 1_000
-/** How long a sentinel may take to say where the master is, and a node which slots it has. */
+/** Timeout for asking a sentinel for the master, and a node for its slots. */
 const LOOKUP_TIMEOUT_MS = 500
-/** How long a cluster may go without being asked who has which slots: a node that died is noticed then at the latest. */
+/** Interval at which the slots of a cluster are refreshed, so that a dead node is detected at the latest then. */
 const SLOTS_REFRESH_MS = 2_000
 
 type Options = Omit<RedisOptions, 'replyMapping'>
 
-/** How sentinels are logged in to that ask for it; the URL has the login of the servers that they name. */
+/** Login for the sentinels. The URL contains the login for the servers that they name. */
 export interface SentinelLogin {
   readonly username: string | undefined
   readonly password: string | undefined
 }
 
-/** What there is besides the URL to reach Redis with. */
+/** Credentials for Redis in addition to the URL. */
 export interface RedisCredentials {
   readonly sentinelLogin?: SentinelLogin | undefined
   readonly tlsFiles?: RedisTlsFiles | undefined
@@ -28,13 +28,15 @@ export interface RedisCredentials {
 
 export interface RedisClientOptions extends RedisCredentials {
   readonly url: string
-  /** How Redis lists the connection. */
+  /** Name of the connection in Redis' client list. */
   readonly connectionName: string
-  /** How long an answer may take; left out, its user has a bound of its own. */
+  /** How long a reply may take; omitted if the caller has its own timeout. */
   readonly commandTimeoutMs?: number
 }
 
-/** A client for whichever kind of Redis the URL names. Nothing waits in it: what cannot be sent now fails. */
+/**
+ * Creates a client for the kind of Redis in the URL. Commands that cannot be sent immediately fail; none are queued.
+ */
 export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
   const { url, connectionName, commandTimeoutMs, sentinelLogin, tlsFiles } = wanted
   const target = redisTarget(url)
@@ -46,15 +48,15 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: FROZEN_CONNECTION_MS,
     maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false, // else a reconnect counts requests twice
-    // A master that has become a replica does not close its connections; another one may be found behind the name.
+    autoResendUnfulfilledCommands: false, // resending would count requests twice
+    // A master that became a replica keeps its connections open; reconnecting may find the new master under its name.
     reconnectOnError: error => error.message.startsWith('READONLY'),
     ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(tls && { tls: tlsOptions }),
   }
-  // Else a request waits for as long as Redis is away.
+  // Without an offline queue, requests do not wait for an unreachable Redis.
   const alone: Options = { ...options, enableOfflineQueue: false, retryStrategy: reconnectDelay }
   switch (target.topology) {
     case 'single':
@@ -66,7 +68,7 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
         ...(masterName !== undefined && { name: masterName }),
         sentinelRetryStrategy: reconnectDelay,
         sentinelCommandTimeout: LOOKUP_TIMEOUT_MS,
-        failoverDetector: true, // a master that was replaced may stay reachable
+        failoverDetector: true, // a replaced master may stay reachable
         enableTLSForSentinelMode: tls,
         ...(tls && { sentinelTLS: tlsOptions }),
         ...(sentinelLogin?.username !== undefined && { sentinelUsername: sentinelLogin.username }),
@@ -76,13 +78,13 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
       return withFreshSlots(
         new Cluster([...hosts], {
           redisOptions: options,
-          // By name, as certificates are for names; ioredis would look the address up first and check that.
+          // Certificates are checked against names; ioredis would resolve the name first and check the address.
           ...(tls && { dnsLookup: (name, callback) => callback(null, name) }),
           enableOfflineQueue: false,
           clusterRetryStrategy: reconnectDelay,
           clusterNodeRetryStrategy: reconnectDelay,
           slotsRefreshTimeout: LOOKUP_TIMEOUT_MS,
-          // Nobody waits longer than a moment for an answer: what comes later would only be counted twice.
+          // Requests wait only briefly for a reply; a later one would only be counted twice.
           maxRedirections: 2,
           retryDelayOnFailover: 50,
           retryDelayOnClusterDown: 50,
@@ -91,7 +93,9 @@ export function createRedisClient(wanted: RedisClientOptions): Redis | Cluster {
   }
 }
 
-/** Not by its option `slotsRefreshInterval`: closed in the midst of asking, it would go on for ever. */
+/**
+ * Refreshes slots without ioredis' option `slotsRefreshInterval`, which never stops if it is closed during a refresh.
+ */
 function withFreshSlots(cluster: Cluster): Cluster {
   const refresh = (): void => {
     if (cluster.status === 'ready') cluster.refreshSlotsCache()
@@ -102,10 +106,10 @@ function withFreshSlots(cluster: Cluster): Cluster {
 }
 
 /**
- * Asks one host of the URL over a connection of its own. A cluster keeps to itself why its nodes cannot be reached: of a
- * certificate that is refused it says no more than that the connection is closed.
+ * Connects to one host of the URL to find the cause of a failure. A cluster client does not report why its nodes cannot
+ * be reached: for a rejected certificate, it only says that the connection is closed.
  *
- * @returns what went wrong; undefined where nothing did
+ * @returns the error; undefined if the connection succeeded
  */
 export async function findConnectionError(wanted: RedisClientOptions): Promise<unknown> {
   const { hosts, tls, username, password } = redisTarget(wanted.url)
@@ -135,10 +139,10 @@ export async function findConnectionError(wanted: RedisClientOptions): Promise<u
 }
 
 /**
- * Chooses the database that the URL names; does nothing in a cluster, which has one. ioredis does so too, and where Redis has no
- * such database goes on in database 0.
+ * Selects the database in the URL; does nothing in a cluster, which has only one. ioredis selects it as well, but
+ * continues in database 0 if it does not exist.
  *
- * @throws Error in the words of Redis
+ * @throws Error with the message of Redis
  */
 export async function selectDatabase(redis: Redis | Cluster): Promise<void> {
   if (redis instanceof Cluster) return
@@ -147,20 +151,20 @@ export async function selectDatabase(redis: Redis | Cluster): Promise<void> {
 }
 
 /**
- * Connects anew where ioredis gives up for good: sentinels told of a failover just while it was connecting to the server
- * that they named before.
+ * Reconnects when ioredis gives up permanently: sentinels reported a failover while it was connecting to the previous
+ * master.
  */
 export function neverGivesUp(redis: Redis | Cluster, isClosed: () => boolean): void {
   redis.on('end', () => {
     const connect = (): void => {
-      // A failure is told as an event, and is an end again.
+      // A failure is reported as an event and causes another 'end'.
       if (!isClosed()) redis.connect().catch(() => {})
     }
     setTimeout(connect, reconnectDelay(1)).unref()
   })
 }
 
-/** For logs: where Redis is, without credentials. */
+/** Returns the address of Redis for logs, without credentials. */
 export function addressOf({ hosts, masterName }: RedisTarget): string {
   const list = hosts.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',')
   return masterName === undefined ? list : `${list}/${masterName}`

@@ -19,32 +19,32 @@ import { RedisTimeout } from './error-type'
 import { failureOf } from './failure'
 import { RedisMetrics } from './redis-metrics'
 
-/** How long a request may wait for Redis, where no setting says otherwise. Above it the limiter decides alone. */
+/** Default time that a request may wait for Redis. After it the limiter decides locally. */
 const COMMAND_TIMEOUT_MS = 200
-/** A Redis that is connected but of no use is tried again after this at the latest, and after half of it at the earliest. */
+/** Longest interval between probes of a Redis that is connected but unavailable; the shortest is half of it. */
 const PROBE_INTERVAL_MS = 500
-/** Keys that are tried in a cluster: so many that each of its masters has some of them. */
+/** Number of keys that are probed in a cluster, enough for each master to own some of them. */
 const CLUSTER_PROBES = 32
 
 /** Runs a script on keys of one slot. Fails as `command` does. */
 export type RedisScript = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
 
-/** What must be done on each new connection, for example loading scripts. */
+/** Work that is done on each new connection, for example loading scripts. */
 interface Preparation {
   readonly prepare: () => Promise<unknown>
   readonly resume: (() => void) | undefined
 }
 
 export interface RedisConnectionOptions extends RedisCredentials {
-  /** How long an answer may take. */
+  /** How long a reply may take. */
   readonly timeoutMs?: number | undefined
 }
 
-/** A time in which Redis is not asked. */
+/** A period in which Redis is not used. */
 interface Outage {
   /** Milliseconds since the epoch. */
   readonly sinceMs: number
-  /** The latest cause that is known. */
+  /** The latest known cause. */
   readonly reason: string
   readonly type: string
 }
@@ -52,13 +52,14 @@ interface Outage {
 type ScriptCommand = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>
 
 /**
- * The one connection to Redis, and whether it can be relied on at this moment.
+ * The connection to Redis and its availability.
  *
- * Nothing waits in it: while Redis is away, silent or refusing, it is not to be asked, so that a dead or frozen Redis costs
- * the requests under way one timeout and the following ones nothing. It comes back by itself, also when Redis was down at boot.
+ * Commands are never queued. While Redis is unreachable, silent or refusing, it is not used, so a dead or frozen Redis
+ * costs the exchanges in flight one timeout and later ones nothing. It recovers by itself, also if Redis was down at
+ * boot.
  */
 export class RedisConnection {
-  /** For logs: where Redis is, without credentials. */
+  /** Address of Redis for logs, without credentials. */
   readonly address: string
   readonly #redis: Redis | Cluster
   readonly #log: Logger
@@ -68,7 +69,7 @@ export class RedisConnection {
   readonly #timeoutMs: number
   readonly #clientOptions: RedisClientOptions
   readonly #calm: Calm
-  /** Kinds of causes that were logged in this outage: each once, and there are few. */
+  /** Kinds of causes that were logged in this outage, so that each is logged once. */
   readonly #said = new Set<string>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
@@ -95,7 +96,7 @@ export class RedisConnection {
     })
     if (redis instanceof Cluster) {
       redis.on('+node', (node: Redis) => this.#metrics.watch(node))
-      // The cluster's own error says no more than that no node is left.
+      // The cluster's own error only says that no node is left.
       redis.on('node error', (error: unknown) => this.#learnCause(error))
     } else this.#metrics.watch(redis)
     neverGivesUp(redis, () => this.#closed)
@@ -104,26 +105,26 @@ export class RedisConnection {
     redis.on('error', (error: unknown) => this.#fail(error))
   }
 
-  /** False while Redis is away, silent or not yet prepared: commands would fail. */
+  /** Whether commands can be sent; false while Redis is unreachable, silent or not yet prepared. */
   get isUsable(): boolean {
     return this.#state === 'usable'
   }
 
-  /** Since when and why it is not to be asked; undefined while it is, and at the start. */
+  /** The current outage; undefined while Redis is used, and before the first connection. */
   get outage(): Outage | undefined {
     return this.#outage
   }
 
   /**
-   * Has `prepare` run at each connection, before it counts as usable: a restarted Redis has forgotten its scripts. Then
-   * `resume` runs, in the moment from which requests ask Redis again: what it sends is there before what they send.
+   * Runs `prepare` on each new connection before it becomes usable, because a restarted Redis has lost its scripts.
+   * Then runs `resume`, whose commands reach Redis before those of later requests.
    *
-   * @returns ends that
+   * @returns a function that removes both callbacks
    */
   prepareWith(prepare: () => Promise<unknown>, resume?: () => void): () => void {
     const preparation: Preparation = { prepare, resume }
     this.#preparations.add(preparation)
-    // Connected before whoever asks: without this, what needs the preparation would fail until the next reconnect.
+    // Already connected: without this, commands that need the preparation would fail until the next reconnect.
     if (this.isUsable)
       this.#byItself(async () =>
         prepare().then(
@@ -134,7 +135,7 @@ export class RedisConnection {
     return () => void this.#preparations.delete(preparation)
   }
 
-  /** Waits for the first connection, at most `timeoutMs`; true when Redis is usable. */
+  /** Waits for the first connection, at most `timeoutMs`; returns whether Redis is usable. */
   async settle(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs
     while (this.#state === 'connecting' && performance.now() < deadline) await sleep(10)
@@ -155,7 +156,7 @@ export class RedisConnection {
     return this.#timed(redis.call(name, ...rest))
   }
 
-  /** A script by its name: sent once, then called by its digest. The same name is the same script. */
+  /** Returns a function that runs a script, which is sent once and then called by its digest. Names must be unique. */
   script(name: string, lua: string): RedisScript {
     const known = this.#scripts.get(name)
     if (known !== undefined) return known
@@ -189,7 +190,8 @@ export class RedisConnection {
         fail(error)
         reject(error)
       }
-      // Answers that came while the event loop was held are read first, or a busy gateway would take Redis for slow.
+      // Replies that arrived while the event loop was blocked are read first; a busy gateway would else take Redis for
+      // slow.
       const timer = setTimeout(() => setImmediate(giveUp), this.#timeoutMs)
       reply.then(
         value => {
@@ -209,12 +211,14 @@ export class RedisConnection {
     })
   }
 
-  /** Whichever request made it necessary: what it sends is part of none, and nobody waits for it. */
+  /** Runs an action outside any request's context, in the background. Its commands belong to no request. */
   #byItself(act: () => Promise<void>): void {
     void context.with(ROOT_CONTEXT.setValue(OWN_COMMANDS, true), act)
   }
 
-  /** Tried off the request path: a Redis that answers, but too slowly, is not taken back to slow requests down again. */
+  /**
+   * Tests Redis outside the request path, so that a Redis that replies too slowly does not slow requests down again.
+   */
   async #recover(): Promise<void> {
     if (this.isUsable || this.#recovering || this.#redis.status !== 'ready') return
     this.#recovering = true
@@ -236,7 +240,7 @@ export class RedisConnection {
     }
   }
 
-  /** Written, because a Redis that is full, or has become a replica, still answers PING. */
+  /** Probes with a write, because a Redis that is full or has become a replica still answers PING. */
   async #probe(): Promise<void> {
     if (this.#redis instanceof Cluster) await connectMasters(this.#redis)
     else await this.#timed(selectDatabase(this.#redis))
@@ -245,7 +249,7 @@ export class RedisConnection {
     await Promise.all(keys.map(key => this.command(['SET', key, '1', 'PX', '1000'])))
   }
 
-  /** Those that are added meanwhile too. */
+  /** Runs all preparations, including those that are added meanwhile. */
   async #prepare(): Promise<void> {
     const prepared = new Set<Preparation>()
     for (;;) {
@@ -256,7 +260,7 @@ export class RedisConnection {
     }
   }
 
-  /** Logged once per outage, and once more for each kind of cause that is learned meanwhile. */
+  /** Starts or updates an outage. Logs once per outage, and once for each further kind of cause. */
   #fail(error: unknown): void {
     if (this.#closed) return
     this.#probeSoon()
@@ -270,7 +274,10 @@ export class RedisConnection {
     this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
   }
 
-  /** Where a restarted Redis wants another password, the first cause is a closed connection, and the one that counts comes later. */
+  /**
+   * Updates the cause of an outage. After a change of password, for example, the first error is only a closed
+   * connection.
+   */
   #learnCause(error: unknown): void {
     if (this.#closed || this.#outage === undefined) return
     const { reason, type, isTelling } = failureOf(error)
@@ -282,7 +289,7 @@ export class RedisConnection {
     this.#log.warn({ event: 'redis_cause', redis: this.address, reason }, 'Redis is still not available')
   }
 
-  /** Only a cluster does not say by itself; one question at a time, as often as it fails to connect. */
+  /** Determines why a cluster cannot be reached, which its client does not report. Runs one test at a time. */
   async #askForCause(): Promise<void> {
     if (!(this.#redis instanceof Cluster) || this.#redis.status === 'ready' || this.#isAsking) return
     this.#isAsking = true
@@ -299,22 +306,22 @@ export class RedisConnection {
     }
   }
 
-  /** A new connection is tried when it is there; this is for the one that stays and is of no use. */
+  /** Schedules a probe of a connection that stays open but is unusable; a new connection is tested when it opens. */
   #probeSoon(): void {
     clearTimeout(this.#probeTimer)
-    // Jitter: all replicas have noticed in the same moment, and must not all come back in one.
+    // Jitter, because all replicas detected the outage at the same moment and must not all return at once.
     const delayMs = PROBE_INTERVAL_MS * (0.5 + Math.random() / 2)
     this.#probeTimer = setTimeout(() => this.#byItself(() => this.#recover()), delayMs).unref()
   }
 }
 
-/** A connection is made when it is first used, and whatever else is asked while it is being made fails. */
+/** Connects to all masters. ioredis connects at the first command, and other commands fail until it is connected. */
 async function connectMasters(cluster: Cluster): Promise<void> {
   const waiting = cluster.nodes('master').filter(({ status }) => status === 'wait')
   await Promise.all(waiting.map(node => node.connect()))
 }
 
-/** It is merely loaded again; any other failure says that Redis cannot be relied on: full, read-only, loading, gone. */
+/** Whether the script only has to be loaded again. Any other failure means that Redis is unavailable. */
 function isMissingScript(error: Error): boolean {
   return error.message.startsWith('NOSCRIPT')
 }

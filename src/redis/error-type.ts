@@ -7,39 +7,39 @@ export class RedisTimeout extends Error {
   }
 }
 
-/** Codes with which Redis begins what it refuses, as far as they say more than that it did. */
+/** Error codes of Redis that are reported as an `error.type` of their own. */
 const REPLIES: ReadonlySet<string> = new Set([
   'OOM', // full
   'READONLY', // a replica
   'LOADING',
-  'BUSY', // with a script
-  'MISCONF', // cannot save, and does not write therefore
+  'BUSY', // runs a script
+  'MISCONF', // cannot save and therefore refuses writes
   'NOREPLICAS',
   'MASTERDOWN',
   'CLUSTERDOWN',
-  'MOVED', // a cluster that moves slots
+  'MOVED', // a cluster is moving slots
   'NOAUTH',
   'WRONGPASS',
   'NOPERM',
   'NOSCRIPT',
 ])
 
-/** Every `error.type` there is. */
+/** All values of `error.type`. */
 export const ERROR_TYPES: readonly string[] = ['timeout', 'connection', 'tls', ...REPLIES, '_OTHER']
 
-/** What kind of failure it was: few kinds, whatever Redis and the network say. */
+/** Classifies an error as one of `ERROR_TYPES`, which bounds the number of label values. */
 export function errorType(error: unknown): string {
   if (error instanceof RedisTimeout) return 'timeout'
   const code = errorCode(error)
   if (code !== undefined) return isOfTls(code) ? 'tls' : 'connection'
   if (!(error instanceof Error)) return '_OTHER'
-  // In a cluster after some redirections, with the last answer at the end.
+  // A cluster error after several redirections ends with the last reply.
   const reply = /(?:^|ReplyError: )([A-Z]{2,24})(?: |$)/.exec(error.message)?.[1]
   if (reply !== undefined) return REPLIES.has(reply) ? reply : '_OTHER'
   return 'connection'
 }
 
-/** As Node names them: `CERT_HAS_EXPIRED`, `DEPTH_ZERO_SELF_SIGNED_CERT`, `ERR_TLS_…`, `UNABLE_TO_VERIFY_LEAF_SIGNATURE`. */
+/** Whether it is a TLS code of Node, such as `CERT_HAS_EXPIRED`, `DEPTH_ZERO_SELF_SIGNED_CERT` or `ERR_TLS_…`. */
 function isOfTls(code: string): boolean {
   return /CERT|TLS|SSL|UNABLE_TO/.test(code)
 }

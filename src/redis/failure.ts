@@ -1,20 +1,21 @@
 import { errorCode, toError } from '../errors/error-code'
 import { errorType, RedisTimeout } from './error-type'
 
-/** Why Redis cannot be relied on, in words for people and as `error.type`. */
+/** Why Redis is unavailable, as text and as `error.type`. */
 export interface Failure {
   readonly reason: string
   readonly type: string
-  /** False where all that is known is that there is no connection: what was known before says more. */
+  /** False if the error only says that there is no connection; an earlier cause is then kept. */
   readonly isTelling: boolean
 }
 
-/** How Redis begins what it refuses. */
+/** Matches the beginning of an error reply of Redis. */
 const REPLY = /^[A-Z][A-Z0-9]{1,23} /
 
 /**
- * What an error of the client means. ioredis wraps what Redis or the network said, once or twice, or says what it thinks of
- * itself (`Stream isn't writeable and enableOfflineQueue options is false`), which helps nobody at three in the morning.
+ * Extracts the cause from an error of the client. ioredis wraps errors of Redis and the network once or twice, or
+ * reports its own state (`Stream isn't writeable and enableOfflineQueue options is false`), which does not help an
+ * operator.
  */
 export function failureOf(error: unknown): Failure {
   const root = rootOf(error)
@@ -27,7 +28,7 @@ export function failureOf(error: unknown): Failure {
   return { reason: 'the connection is closed', type: 'connection', isTelling: false }
 }
 
-/** What is at the bottom of it: the last answer of a node, a sentinel or a server. */
+/** Returns the innermost error: the last reply of a node, a sentinel or a server. */
 function rootOf(error: unknown): Error {
   const found = toError(error)
   const node = (found as { lastNodeError?: unknown }).lastNodeError

@@ -7,7 +7,7 @@ import { failureOf } from './failure'
 
 type Observer = BatchObservableCallback
 
-/** What the gateway tells of its connection to Redis, beside the duration of commands. Silent again after `close`. */
+/** Metrics of the connection to Redis, except the duration of commands. `close` stops them. */
 export class RedisMetrics {
   readonly #pool: string
   readonly #nodes: () => readonly Redis[]
@@ -17,9 +17,9 @@ export class RedisMetrics {
   readonly #stopObserving: () => void
 
   /**
-   * @param pool where Redis is, without credentials
-   * @param nodes the connections there are: one, or one for each node of a cluster that was needed so far
-   * @param cause why Redis is not asked now; undefined while it is
+   * @param pool the address of Redis, without credentials
+   * @param nodes returns the connections: one, or one for each cluster node used so far
+   * @param cause returns why Redis is not used now; undefined while it is used
    */
   constructor(
     pool: string,
@@ -40,7 +40,7 @@ export class RedisMetrics {
       unit: '{reconnect}',
       description: 'Connections to Redis that were made again',
     })
-    // A series that is born with its first error hides it from `rate()`.
+    // Start each series at 0: `rate()` does not see the first increment of a new series.
     for (const type of ERROR_TYPES) {
       for (const counter of [this.#errors, this.#outages]) counter.add(0, { [semconv.ATTR_ERROR_TYPE]: type })
     }
@@ -61,7 +61,7 @@ export class RedisMetrics {
     this.#outages.add(1, { [semconv.ATTR_ERROR_TYPE]: failureOf(error).type })
   }
 
-  /** Counts each connection of `node` after its first. */
+  /** Counts each reconnection of `node`. */
   watch(node: Redis): void {
     let wasThere = false
     node.on('ready', () => {
@@ -74,7 +74,9 @@ export class RedisMetrics {
     this.#stopObserving()
   }
 
-  /** One connection carries any number of commands: it is used while one of them waits for its answer. */
+  /**
+   * Observes connections by state. A connection carries many commands and is `used` while one of them awaits its reply.
+   */
   #observeConnections(meter: Meter): () => void {
     const count = meter.createObservableUpDownCounter(semconv.METRIC_DB_CLIENT_CONNECTION_COUNT, {
       unit: '{connection}',
@@ -98,7 +100,7 @@ export class RedisMetrics {
   }
 }
 
-/** One series for each cause that there was: 1 for the one there is. */
+/** Observes one series for each cause seen so far: 1 for the current cause, 0 for earlier ones. */
 function observeCause(meter: Meter, cause: () => string | undefined): () => void {
   const gauge = meter.createObservableGauge(semconv.METRIC_REDIS_UNAVAILABLE, {
     description: '1 for the latest known cause while Redis cannot be relied on',

@@ -4,18 +4,19 @@ import { readFileBounded } from '../config/read-file'
 
 /** Paths of PEM files for connections to Redis. */
 export interface RedisTlsFiles {
-  /** Who may have signed the certificate of Redis; undefined: the authorities Node knows. */
+  /** CA certificates for the certificate of Redis; undefined for the CAs that Node trusts. */
   readonly ca: string | undefined
-  /** The client's certificate and its private key, for a Redis that asks for one. */
+  /** The client's certificate and private key, for a Redis that requires one. */
   readonly cert: string | undefined
   readonly key: string | undefined
 }
 
 /**
- * Options for TLS to Redis. The files were checked at the start. Each connection has them read again for the next one, because
- * certificates are renewed in their place; a file that cannot be read at that moment stays as it was.
+ * Creates the TLS options for Redis. The files were checked at the start. Each connection rereads them for the next
+ * one, because certificates are renewed in place; if a file cannot be read, its previous content is kept.
  *
- * @param hosts the hosts of the URL: a node that a cluster names by its address may show the certificate of one of these
+ * @param hosts the hosts of the URL; a cluster node known only by its address may present the certificate of one of
+ * them
  */
 export function redisTls(files: RedisTlsFiles | undefined, hosts: readonly string[]): ConnectionOptions {
   const options: ConnectionOptions = {
@@ -25,13 +26,13 @@ export function redisTls(files: RedisTlsFiles | undefined, hosts: readonly strin
     const path = files?.[name]
     if (path === undefined) continue
     let last = FILES_ON_DISK.read(path)
-    // ioredis copies the options at each connection, and with that asks for them.
+    // ioredis copies the options for each connection, which calls this getter.
     Object.defineProperty(options, name, {
       enumerable: true,
       get: () => {
         readFileBounded(path).then(
           content => (last = content),
-          () => {}, // being replaced, or on a mount that hangs
+          () => {}, // being replaced, or on a hanging mount
         )
         return last
       },
@@ -40,7 +41,7 @@ export function redisTls(files: RedisTlsFiles | undefined, hosts: readonly strin
   return options
 }
 
-/** Undefined where the certificate is for one of the names; else what is wrong with it for the first. */
+/** Returns undefined if the certificate is valid for one of the names; otherwise the error for the first name. */
 function identityError(names: readonly string[], certificate: PeerCertificate): Error | undefined {
   const errors = names.map(name => checkServerIdentity(name, certificate))
   return errors.includes(undefined) ? undefined : errors[0]

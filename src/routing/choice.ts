@@ -1,21 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import type { MatchConfig } from '../config/match-schema'
 
-/** The fields of a request: each name, lower case, with the values of all its lines. Made by Node when first asked for. */
+/** Header fields of a request: lower-case names with the values of all lines. Node computes them on first use. */
 export type RequestFields = Pick<IncomingMessage, 'headersDistinct'>
 
 /**
- * What is said of a route for every method. `TRACE` is none of them: it has the upstream show what the gateway and others
- * added to the request, and no client needs that (RFC 9110 §9.3.8).
+ * Methods in `Allow` for a route without a list of methods. `TRACE` is not among them: it would disclose fields that the
+ * gateway and other proxies add to the request (RFC 9110 §9.3.8).
  */
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY']
 
 /**
- * The routes of one host and path, told apart by header conditions and methods. Routes whose conditions have the same names
- * are one look-up, however many values there are; how many sets of names there may be is bounded by the configuration.
+ * The routes of one host and path, distinguished by header conditions and methods. Routes whose conditions use the same
+ * names need one look-up for all their values; the configuration bounds the number of sets of names.
  */
 export class Choice<R> {
-  /** Those with more names first; the set without any, if it is there, is last. */
+  /** Sets with more names first; the set without names, if any, is last. */
   readonly #nameSets: NameSet<R>[] = []
 
   add({ headers, methods }: MatchConfig, route: R): void {
@@ -35,7 +35,7 @@ export class Choice<R> {
     if (methods?.includes('GET')) byMethod.allowed.add('HEAD')
   }
 
-  /** The route with the most conditions, all of which hold; of equals one that lists the method. */
+  /** Finds the route with the most conditions, all of which hold; among equals, one that lists the method. */
   find(method: string, fields: RequestFields): R | undefined {
     const nameSets = this.#nameSets
     let listed: R | undefined
@@ -66,25 +66,25 @@ export class Choice<R> {
   }
 }
 
-/** Routes whose conditions are about the same fields. */
+/** Routes whose conditions use the same fields. */
 interface NameSet<R> {
   /** Lower case, sorted. */
   readonly names: readonly string[]
-  /** By the values in the order of the names, a line each. */
+  /** Routes by their values: one line per value, in the order of the names. */
   readonly byValues: Map<string, ByMethod<R>>
 }
 
 interface ByMethod<R> {
   readonly listed: Map<string, R>
   any: R | undefined
-  /** For the `Allow` field. */
+  /** Methods for the `Allow` field. */
   readonly allowed: Set<string>
 }
 
-/** No value of the file has a line end, so none is ever mistaken for two, and a field that is missing for none. */
+/** Stands for a missing field. Configured values contain no line ends, so none equals it or two joined values. */
 const MISSING = '\n\n'
 
-/** A field that comes twice has no value: which of the two the upstream would go by, nobody knows. */
+/** Joins the values of fields. A repeated field counts as missing: which value the upstream would use is unknown. */
 function valuesOf(names: readonly string[], fields: RequestFields): string {
   if (names.length === 0) return ''
   let values = ''

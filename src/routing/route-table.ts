@@ -67,20 +67,20 @@ export class RouteTable<R extends Pick<Route, 'match'>> {
   }
 }
 
-/** The path is known, the method is not. */
+/** Result of a match where only the method does not fit. */
 export class MethodNotAllowed {
   constructor(readonly allowed: readonly string[]) {}
 }
 
 interface Node<R> {
   readonly literals: Map<string, Node<R>>
-  /** By names in lower case: of routes that ignore case. */
+  /** Children by lower-case name, for routes that ignore case. */
   folded: Map<string, Node<R>> | undefined
   param: Node<R> | undefined
-  /** Of exactly this path. */
+  /** Routes that match exactly this path. */
   here: Choice<R> | undefined
   hereAndBelow: Choice<R> | undefined
-  /** Of paths that match a pattern, in the order of the file; at most 16 (`config/match-checks.ts`). */
+  /** Routes with a pattern, in the order of the file; at most 16 (`config/match-checks.ts`). */
   patterns: PatternChoice<R>[] | undefined
 }
 
@@ -128,14 +128,14 @@ function descend<R>(search: Search<R>, node: Node<R>, start: number): boolean {
     if (literal && descend(search, literal, end + 1)) return true
     const folded = node.folded?.get(segment.toLowerCase())
     if (folded && descend(search, folded, end + 1)) return true
-    // Not at `/metrics`: a route for any first segment must not hide the gateway's own.
+    // Not for `/metrics`: a route with a `:param` as first segment must not hide the gateway's own metrics.
     const byParameter = node.param && end > start && !(start === 1 && isMetricsPath(path))
     if (byParameter && descend(search, node.param as Node<R>, end + 1)) return true
   }
   if (node.patterns) {
     for (const { pattern, choice } of node.patterns) if (pattern.matches(path) && select(search, choice)) return true
   }
-  // `/a/` is below `/a`, if only just: upstreams tell them apart.
+  // `/a/` is below `/a`, not equal to it: upstreams distinguish them.
   const isWhole = start > path.length || path.length === 1
   if (node.here && isWhole && select(search, node.here)) return true
   return node.hereAndBelow !== undefined && select(search, node.hereAndBelow)

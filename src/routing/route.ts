@@ -5,18 +5,18 @@ declare const template: unique symbol
 /** A route's path template. Branded, so that a raw path can never become a metric label. */
 export type RouteTemplate = string & { readonly [template]: true }
 
-/** What the rest of the gateway needs to know of the route a request matched. */
+/** A matched route, as the rest of the gateway sees it. */
 export interface Route {
   readonly name: string
   readonly template: RouteTemplate
   readonly match: MatchConfig
-  /** Undefined where the gateway itself answers. */
+  /** Undefined if the gateway itself answers. */
   readonly upstreamName: string | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
 }
 
-/** The part of a route's configuration that no policy has to do with. */
+/** The part of a route's configuration that belongs to no policy. */
 export interface RouteBase {
   readonly name: string
   readonly match: MatchConfig

@@ -2,14 +2,14 @@ import type { MatchConfig } from '../config/match-schema'
 
 type Match = MatchConfig
 
-/** Which of two routes is asked first where both would match, and by what. */
+/** Precedence of two routes that may match the same request, with the deciding criterion. */
 export interface Precedence {
-  /** Negative: the first one. 0: they are told apart by something else, and no request matches both. */
+  /** Negative: the first route wins. 0: no request matches both, because another criterion separates them. */
   readonly order: number
   readonly why: string
 }
 
-/** The order in which `RouteTable` looks, as a comparison: for people who read tables, not for requests. */
+/** Compares two routes in the order of `RouteTable`. Used to display routes, not to match requests. */
 export function precedence(a: Match, b: Match): Precedence {
   return (
     decided(hostRank(a) - hostRank(b), 'an exact host comes before *.suffix, and both before any host') ??
@@ -35,7 +35,7 @@ function decided(order: number, why: string): Precedence | undefined {
   return order === 0 ? undefined : { order, why }
 }
 
-/** An exact name, a suffix, nothing. */
+/** Ranks hosts: exact name, suffix, any. */
 function hostRank({ host }: Match): number {
   if (host === undefined) return 2
   return host.startsWith('*.') ? 1 : 0

@@ -19,26 +19,26 @@ import { objectivesHash, objectivesIn } from '../slo/objectives'
 import type { Logger } from '../telemetry/logger'
 
 export interface ConfigurationOptions {
-  /** The file that the process began with. */
+  /** Configuration at the start of the process. */
   readonly config: GatewayConfig
   readonly written: unknown
   readonly read: () => Promise<ReadGatewayFile>
-  /** @returns what takes effect only with a restart, one sentence each. @throws when it cannot be applied at all */
+  /** @returns changes that take effect only after a restart, one sentence each. @throws if it cannot be applied */
   readonly apply: (config: GatewayConfig) => readonly string[]
   readonly log: Logger
 }
 
-/** What a person is told of it. Times in milliseconds since the epoch. */
+/** State of the configuration for pages. Times in milliseconds since the epoch. */
 export interface ConfigurationReport {
   readonly config: GatewayConfig
   readonly sinceMs: number
-  /** Undefined: nothing was reloaded since the start. */
+  /** Undefined before the first reload. */
   readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
-  /** What of it takes effect only with a restart, one sentence each. */
+  /** Changes that take effect only after a restart, one sentence each. */
   readonly needRestart: readonly string[]
 }
 
-/** The configuration in force, and how it is replaced: checked first, as a whole or not at all. */
+/** The active configuration. A reload checks a new one first and replaces it as a whole or not at all. */
 export class Configuration {
   readonly #options: ConfigurationOptions
   readonly #reloads: Counter
@@ -72,17 +72,17 @@ export class Configuration {
   }
 
   /**
-   * Reads the file again and puts it in force; a file with a mistake changes nothing. One reload at a time: what is asked for
-   * meanwhile follows.
+   * Reads the file and makes it the active configuration; an invalid file changes nothing. Reloads run one at a time, in the
+   * order of the calls.
    *
-   * @param cause what asked for it, for the log
-   * @returns SHA-256 of the file; undefined when it could not be read
+   * @param cause trigger of the reload, for the log
+   * @returns SHA-256 of the file; undefined if it could not be read
    */
   async reload(cause: string): Promise<string | undefined> {
     const reloading = this.#reloading.then(async () => {
       if (this.#isClosed) return undefined
       const read = await this.#options.read()
-      // Closed while a slow file system was waited for.
+      // `close()` may have been called while the file was read.
       if (!this.#isClosed) this.#take(read, cause)
       return read.sha256
     })
@@ -90,7 +90,7 @@ export class Configuration {
     return reloading
   }
 
-  /** Nothing is reloaded from now on. */
+  /** Stops reloads. */
   close(): void {
     this.#isClosed = true
   }
@@ -157,7 +157,7 @@ export class Configuration {
       unit: '{reload}',
       description: 'Reloads of the configuration file',
     })
-    // A series that is born with its first refusal hides it from `increase()`.
+    // Each series starts with 0: otherwise `increase()` would miss the first refusal.
     for (const result of ['success', 'refused']) reloads.add(0, { [ATTR_CONFIG_RESULT]: result })
     return reloads
   }

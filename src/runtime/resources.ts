@@ -1,13 +1,13 @@
-/** What is more than memory, or knows more than the file says: a target with its connections, a limiter with its counts. */
+/** A resource with state that survives a reload: a target with its connections, a limiter with its counts. */
 export interface Resource {
-  /** The file does not ask for it any more: requests that are under way still use it, none that come will. */
+  /** Called when the resource is retired: exchanges in flight still use it, new ones do not. */
   leave?(): void
   close(): void | Promise<void>
 }
 
 /**
- * The resource that is made from `from`: the one there is, where the last file said the same, else what `make` makes.
+ * Returns the existing resource if it was created from an equal `from`, otherwise creates one with `make`.
  *
- * @param from all that the resource depends on; what is left out here stays as it was when the file changes
+ * @param from everything that the resource depends on; a change of anything left out here has no effect on a reload
  */
 export type ReuseOrCreate = <P extends Resource>(kind: string, from: unknown, make: () => P) => P

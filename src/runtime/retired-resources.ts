@@ -2,23 +2,23 @@ import type { Exchange } from '../exchange/exchange'
 import type { Resource } from './resources'
 import type { StagedRoute } from './snapshot'
 
-/** How long a request may hold on to what the file no longer names: an event stream has no end of its own. */
+/** Longest time that an exchange may keep a retired resource open: an event stream has no end of its own. */
 const LONGEST_STAY_MS = 10 * 60_000
-/** Most requests end soon. What is there after a second stays for long, and to look costs with each request under way. */
+/** Period of frequent checks: most requests end within a second, and a check costs with each exchange in flight. */
 const FIRST_LOOKS_MS = 1_000
 const FIRST_INTERVAL_MS = 200
 const INTERVAL_MS = 1_000
 
 /**
- * What a reload has replaced, until it can be closed. By requests and not by calls, because a request that waits for a
- * limiter, or for its second attempt, has no call under way and will make one.
+ * Retired resources that are still in use. Use is tracked by exchange, not by call: an exchange that waits for a limiter or
+ * a retry has no open call but will make one.
  */
 export class RetiredResources {
   readonly #inFlight: () => readonly Exchange[]
-  /** With the time, on the monotonic clock, at which each is closed at the latest. */
+  /** Resources with their latest closing time on the monotonic clock. */
   readonly #resources = new Map<Resource, number>()
   #timer: NodeJS.Timeout | undefined
-  /** When there was something new, on the monotonic clock. */
+  /** Time of the last addition, on the monotonic clock. */
   #addedAt = -Infinity
 
   constructor(inFlight: () => readonly Exchange[]) {
@@ -58,7 +58,7 @@ export class RetiredResources {
   }
 }
 
-/** The gateway's own pages are routes that use nothing. */
+/** Returns the resources of a route; the gateway's own pages have none. */
 function resourcesOf(route: Exchange['route']): Iterable<Resource> {
   return (route as Partial<StagedRoute> | undefined)?.resources ?? []
 }

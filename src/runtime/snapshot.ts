@@ -20,52 +20,52 @@ import { settingsOfTargets, Upstream } from '../upstream/upstream'
 import type { Resource, ReuseOrCreate } from './resources'
 
 /**
- * All that one `gateway.yaml` makes. Replaced as a whole and never changed; a request keeps the one it began with, so that
- * none is matched by one file and forwarded by another.
+ * Everything built from one `gateway.yaml`. Immutable and replaced as a whole; a request keeps the snapshot it started with,
+ * so that none is matched by one configuration and forwarded by another.
  */
 export interface Snapshot {
   readonly config: GatewayConfig
   readonly upstreams: readonly Upstream[]
   readonly routes: readonly StagedRoute[]
   readonly table: RouteTable<StagedRoute>
-  /** What requests of the gateway's own page pass. */
+  /** Stages for requests of the gateway's own page. */
   readonly ownStages: readonly Stage[]
-  /** What every request passes before it is routed. */
+  /** Stages that every request passes before routing. */
   readonly arrivalStages: readonly Stage[]
-  /** Whether a route may take `/metrics` from the gateway: most files have none, and a scrape is answered without a look. */
+  /** Whether a route may match `/metrics`. Most configurations have none, so scrapes skip the route table. */
   readonly mayTakeMetrics: boolean
   readonly requestId: RequestIdConfig
-  /** Whether a route takes `%2F` in paths. */
+  /** Whether any route accepts `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
-  /** Whose scrape of this port is answered. */
+  /** Returns whether a scrape of this port is answered. */
   readonly mayScrape: (request: IncomingMessage, clientOrigin: Snapshot['clientOrigin']) => boolean
   readonly shedder: LoadShedder
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
-  /** Whose trace is continued. */
+  /** Returns whether the caller's trace is continued. */
   readonly continuesTrace: (request: IncomingMessage) => boolean
-  /** By what each was made from. */
+  /** Resources by kind and what they were created from. */
   readonly resources: ReadonlyMap<string, Resource>
 }
 
-/** A route with the stages its requests pass. */
+/** A route with its stages. */
 export type StagedRoute = Omit<Route, keyof Staging> &
   Staging & {
     readonly config: RouteConfig
-    /** What its stages use. */
+    /** Resources that its stages use. */
     readonly resources: ReadonlySet<Resource>
   }
 
-/** What the policies of a route do, as the pipeline runs it (`policies/collect-hooks.ts`). */
+/** Stages and hooks of a route's policies (`policies/collect-hooks.ts`). */
 export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
   Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'refusals'>>
 
 export interface SnapshotOptions {
   readonly config: GatewayConfig
-  /** Parts that stay as they are are shared with it; everything else is made anew. */
+  /** Snapshot whose unchanged resources are reused. */
   readonly previous: Snapshot | undefined
   readonly log: Logger
-  /** The stages of a route, with the resources that it uses. */
+  /** Builds the stages of a route from the resources that it uses. */
   readonly stagesOf: (route: Route, resources: RouteResources, reuseOrCreate: ReuseOrCreate) => Staging
   readonly entrypointStagesOf?: (
     entrypoint: EntrypointConfig,
@@ -77,20 +77,20 @@ export interface SnapshotOptions {
   ) => Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'>
 }
 
-/** What the stages of a route are made of, besides what they reuse or create. */
+/** Inputs of a route's stages, besides resources that they reuse or create. */
 export interface RouteResources {
-  /** Undefined where the route itself answers. */
+  /** Undefined if the route itself answers. */
   readonly upstream: Upstream | undefined
   readonly consumers: Consumers
   readonly entrypoint: EntrypointConfig
   readonly config: RouteConfig
-  /** What the files hold that the configuration names. */
+  /** Contents of the files that the configuration names. */
   readonly files: ConfigFiles
 }
 
 const NO_STAGES = { ownStages: [], arrivalStages: [], mayScrape: () => false }
 
-/** @throws whatever making a resource throws; nothing is left open then */
+/** Builds a snapshot. @throws if a resource cannot be created; resources created so far are closed then */
 export function createSnapshot({ config, previous, log, stagesOf, entrypointStagesOf }: SnapshotOptions): Snapshot {
   const resources = new Map<string, Resource>()
   const reuseOrCreate: ReuseOrCreate = <P extends Resource>(kind: string, from: unknown, make: () => P) => {
@@ -152,7 +152,10 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
   }
 }
 
-/** Its targets are resources of their own: where others come or go, they stay as they are. */
+/**
+ * Reuses or creates an upstream. Each target is a resource of its own, so it stays when other targets are added or
+ * removed.
+ */
 function takeUpstream(
   config: UpstreamConfig,
   files: ConfigFiles,
@@ -160,11 +163,11 @@ function takeUpstream(
   reuseOrCreate: ReuseOrCreate,
   log: Logger,
 ): Upstream {
-  // A certificate is renewed in its place.
+  // Read by content: a certificate is renewed under the same path.
   const tls = readUpstreamTls(config.tls, files)
   const version = tls?.version
   const origins = before?.upstreams.find(({ name }) => name === config.name)?.targets.map(({ origin }) => origin)
-  // Where all are new, there is nobody else to ask until they are known.
+  // If all targets are new, no other target can take requests until their health is known.
   const joinsOthers = config.targets.some(({ origin }) => origins?.includes(origin))
   const targets = settingsOfTargets(config).map(settings =>
     reuseOrCreate('target', [settings, version], () => {
@@ -174,7 +177,7 @@ function takeUpstream(
   return reuseOrCreate('upstream', [config, version], () => new Upstream(config, targets, log))
 }
 
-/** Those of `snapshot` that `other` does not share. */
+/** Returns the resources of `snapshot` that `other` does not share. */
 export function resourcesOnlyIn(
   snapshot: Pick<Snapshot, 'resources'>,
   other: Pick<Snapshot, 'resources'> | undefined,

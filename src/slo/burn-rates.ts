@@ -1,7 +1,7 @@
 import { errorBudget, type Objective } from './objectives'
 
 /**
- * When an error budget burns too fast: multi-window, multi-burn-rate alerts of the SRE workbook
+ * An alert on an error budget that burns too fast: multi-window, multi-burn-rate alerts of the SRE workbook
  * (https://sre.google/workbook/alerting-on-slos/, "6: Multiwindow, Multi-Burn-Rate Alerts").
  */
 export interface BurnAlert {
@@ -37,7 +37,7 @@ export function burnFactor({ long, budgetShare }: BurnAlert, { windowMs }: Pick<
   return Number(((budgetShare * windowMs) / 60_000 / windowMinutes(long)).toPrecision(6))
 }
 
-/** What a constant error ratio does to an objective that was met until then. */
+/** The effect of a constant error ratio on an objective that was met until then. */
 export interface Forecast {
   /** How many times faster than allowed the budget burns. */
   readonly burnRate: number

@@ -3,7 +3,7 @@ import { forecast, type ForecastAlert } from './burn-rates'
 import { errorBudget, type Objective } from './objectives'
 import { LEAST_FAULTS, LEAST_OUTAGE_FAULTS } from './slo-rules'
 
-/** What would page and when, in words: a paragraph for each promise, with the routes that make it. */
+/** Describes which failures would page and when: one paragraph for each objective, with its routes. */
 export function forecastText(objectives: readonly Objective[]): string {
   const groups = Map.groupBy(objectives, ({ route: _route, ...promise }) => JSON.stringify(promise))
   return [...groups.values()].map(group => paragraph(group as [Objective, ...Objective[]])).join('\n\n')

@@ -3,7 +3,7 @@ import type { GatewayConfig } from '../config/gateway-config'
 import { DURATION_BUCKETS_S } from '../telemetry/semconv'
 import type { SloConfig } from './slo-schema'
 
-/** One promise about one route: a share of good requests over a window. */
+/** A service level objective of one route: a share of good requests over a window. */
 export interface Objective {
   /** Template of the route, the `http_route` label. */
   readonly route: string
@@ -21,7 +21,7 @@ export interface RouteWithSlo {
   readonly slo: SloConfig | undefined
 }
 
-/** What the routes of a file promise. */
+/** Returns the objectives of the routes in a file. */
 export function objectivesIn({ routes }: Pick<GatewayConfig, 'routes'>): Objective[] {
   return objectivesOf(routes.map(({ match, slo }) => ({ template: match.path, slo })))
 }
@@ -43,7 +43,9 @@ export function objectivesOf(routes: readonly RouteWithSlo[]): Objective[] {
   return [...found.values()].toSorted((a, b) => compareText(a.route, b.route) || compareText(a.slo, b.slo))
 }
 
-/** Routes that differ in host or method only share their metric series: the stricter objective holds for all of them. */
+/**
+ * Adds an objective. Routes that differ only in host or method share metric series, so the stricter objective applies.
+ */
 function addStricter(found: Map<string, Objective>, objective: Objective): void {
   const key = `${objective.slo} ${objective.route}`
   const other = found.get(key)

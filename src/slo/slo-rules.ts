@@ -29,17 +29,17 @@ export const GROUP_NAMES = ['slo-objectives', 'slo-error-ratios', 'slo-error-bud
 
 export const SHIPPED_OPTIONS: SloRuleOptions = { job: 'myesi-api', labels: [] }
 
-/** Faults that must lie in the long window before anybody is woken: below it a percentage means nothing. */
+/** Minimum number of faults in the long window for a page; with fewer, a percentage is meaningless. */
 export const LEAST_FAULTS = 10
 /** Failed requests that make an outage of a rarely used route. */
 export const LEAST_OUTAGE_FAULTS = 3
 
 /**
- * Recording rules, alerts and error budgets for these objectives. Empty when there are none.
+ * Creates the recording rules, alerts and error budgets of the objectives. Empty without objectives.
  *
  * Availability is counted from `gateway_requests_total`: its fault series exist with 0 from the start, so that rate() sees the
- * first fault. Good + bad = requests that ended ok or with a fault; what was refused or left by its client says nothing
- * about the service.
+ * first fault. Good + bad = requests that ended ok or with a fault; refusals and requests closed by the client are not
+ * counted.
  */
 export function sloRules(objectives: readonly Objective[], options: SloRuleOptions): RuleGroup[] {
   if (objectives.length === 0) return []
@@ -58,7 +58,7 @@ export function sloRules(objectives: readonly Objective[], options: SloRuleOptio
   ]
 }
 
-/** Compared by GatewaySloRulesOutdated with what the gateways say. */
+/** Identifies the objectives of these rules. GatewaySloRulesOutdated compares it with those of the gateways. */
 function rulesInfo(objectives: readonly Objective[], { job }: SloRuleOptions): Rule {
   return { record: 'slo:rules:info', expr: 'vector(1)', labels: { job, gateway_slo_hash: objectivesHash(objectives) } }
 }
@@ -100,7 +100,7 @@ interface Sli {
   readonly all: (window: string, of?: 'rate' | 'increase') => string
 }
 
-/** What is counted; latency objectives with one threshold share an expression. */
+/** Returns the indicators to record. Latency objectives with the same threshold share an expression. */
 function slisOf(objectives: readonly Objective[], options: SloRuleOptions): Sli[] {
   const { job } = options
   const sumOf = (of: 'rate' | 'increase', selector: string, window: string): string =>
@@ -276,7 +276,7 @@ export function budgetAnnotation(slo: Objective['slo'], { labels }: Pick<SloRule
   )
 }
 
-/** A ticket about faults that a page has told of already would be a second message about them. */
+/** Matches faults that a page has already reported, so that no ticket repeats them. */
 function paged(slo: Objective['slo'], window: Window): string {
   const pages = [NAMES[slo].page, ...(slo === 'availability' ? ['GatewayHttp500Spike', OUTAGE] : [])]
   return `count_over_time(ALERTS{alertname=~"${pages.join('|')}",alertstate="firing"}[${window}])`
@@ -307,7 +307,7 @@ function burning(
   ].join('\n')
 }
 
-/** The absolute companion of the ratios: a route that is rarely used and only fails. */
+/** Alerts by absolute counts, for a rarely used route of which all requests fail. */
 function outageAlert(objectives: readonly Objective[], options: SloRuleOptions): Rule[] {
   const { job } = options
   const by = `sum by (${identity(options)})`

@@ -1,8 +1,8 @@
 import { ROOT_CONTEXT, type Context } from '@opentelemetry/api'
 
 /**
- * As the root context, but what is made of it with one value holds that value and nothing else. The API's own holds a table,
- * which is made and searched several times in each request to find the one span that nearly every context has.
+ * A root context whose derived contexts store a single value without a table. The API's own context copies and searches
+ * a table several times per request, only to find the one span that nearly every context holds.
  */
 export const EMPTY_CONTEXT: Context = {
   getValue: () => undefined,

@@ -1,4 +1,7 @@
-/** Methods that may be a label value (OpenTelemetry HTTP conventions); all others are `_OTHER`, or clients could make series. */
+/**
+ * Methods allowed as label values (OpenTelemetry HTTP conventions). Others are `_OTHER`, so clients cannot create
+ * series.
+ */
 export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'CONNECT',
   'DELETE',
@@ -18,7 +21,7 @@ export function methodLabel(method: string | undefined): string {
   return method !== undefined && KNOWN_METHODS.has(method) ? method : OTHER_METHOD
 }
 
-/** The method as it stands in a span's name: `HTTP` where it is not a known one. */
+/** Returns the method for a span's name: `HTTP` for an unknown method. */
 export function spanMethod(label: string): string {
   return label === OTHER_METHOD ? 'HTTP' : label
 }

@@ -4,19 +4,19 @@ import { StandardOutput } from './standard-output'
 
 export type { Logger } from 'pino'
 
-/** How long the last lines may take to be written when the process ends. */
+/** Time limit for writing the last lines when the process ends. */
 const FLUSH_MS = 1_000
 
-/** A logger and the way to empty it before the process ends. */
+/** A logger and the function that flushes it before the process ends. */
 export interface ProcessLog {
   readonly log: Logger
-  /** Resolves in any case, after a second at most. */
+  /** Always resolves, after at most a second. */
   readonly flush: () => Promise<void>
 }
 
 /**
- * One JSON object per line on standard output. Lines written inside a request carry its `trace_id` and `span_id`, with
- * every exporter setting and without any (OpenTelemetry, "Trace Context in non-OTLP Log Formats").
+ * Creates a logger that writes one JSON object per line to standard output. Lines written inside a request carry its
+ * `trace_id` and `span_id`, regardless of exporters (OpenTelemetry, "Trace Context in non-OTLP Log Formats").
  */
 export function createLogger(level: string): ProcessLog {
   const output = new StandardOutput({
@@ -43,7 +43,7 @@ export function createLogger(level: string): ProcessLog {
 let lastSecond = 0
 let untilSecond = ''
 
-/** Many lines are written in the same second. */
+/** Formats the time, with a cache because many lines are written in the same second. */
 function isoTime(): string {
   const now = Date.now()
   const ms = now % 1_000
@@ -56,6 +56,6 @@ function isoTime(): string {
 
 function activeTrace(): object {
   const span = trace.getActiveSpan()?.spanContext()
-  // A new object each time: pino adds the line's own fields to it.
+  // Must be a new object each time, because pino adds the fields of the line to it.
   return span && isSpanContextValid(span) ? { trace_id: span.traceId, span_id: span.spanId } : {}
 }

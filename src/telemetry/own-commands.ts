@@ -1,7 +1,7 @@
 import { createContextKey } from '@opentelemetry/api'
 
 /**
- * Set in the context in which a connection asks Redis for itself, as in probes: nobody waits for these commands, and they
- * are not measured. `otel/sdk/redis-duration.ts` makes the same key from the same words.
+ * Context key that marks the gateway's own Redis commands, such as probes. No request waits for these commands, so they
+ * are not measured. `otel/sdk/redis-duration.ts` creates the same key from the same text.
  */
 export const OWN_COMMANDS = createContextKey('myesi-gateway: own Redis commands')

@@ -1,11 +1,11 @@
 /**
- * Every name under which the gateway speaks to the outside, in one place: rules, dashboards and tests stand on these.
+ * Names of all metrics and attributes that the gateway exports. Rules, dashboards and tests depend on them.
  *
- * Names follow the OpenTelemetry semantic conventions (HTTP, database) where one exists; the gateway's own live under
- * `gateway.`. No `_total` and no unit in a name: the exposition adds both.
+ * Names follow the OpenTelemetry semantic conventions (HTTP, database) where one exists; the gateway's own begin with
+ * `gateway.`. Names contain neither `_total` nor a unit; the exposition adds both.
  */
 
-// Attributes of the conventions, as the gateway sets them itself.
+// Attributes of the conventions that the gateway sets itself.
 export const ATTR_HTTP_ROUTE = 'http.route'
 export const ATTR_HTTP_REQUEST_METHOD = 'http.request.method'
 export const ATTR_HTTP_RESPONSE_STATUS_CODE = 'http.response.status_code'
@@ -27,23 +27,23 @@ export const ATTR_USER_AGENT_ORIGINAL = 'user_agent.original'
 export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
-/** On the SERVER span: who asks, as its credential says. Never on a metric: there is no end of them. */
+/** On the SERVER span: the authenticated consumer. Never on a metric, because the number of values is unbounded. */
 export const ATTR_REQUEST_ID = 'gateway.request.id'
 export const ATTR_CONSUMER_NAME = 'gateway.consumer.name'
-/** Of a response that is meant to stay open: `event_stream`, `websocket`. */
+/** Kind of a response that is meant to stay open: `event_stream`, `websocket`. */
 export const ATTR_STREAM = 'gateway.stream'
-/** Who ended a WebSocket: `client`, `upstream`, `idle_timeout`, `gateway`. */
+/** What ended a WebSocket: `client`, `upstream`, `idle_timeout`, `gateway`. */
 export const ATTR_STREAM_ENDED_BY = 'gateway.stream.ended_by'
-/** Bytes that came from the client of a WebSocket, and that went to it. */
+/** Bytes received from the client of a WebSocket, and bytes sent to it. */
 export const ATTR_STREAM_BYTES_IN = 'gateway.stream.bytes_in'
 export const ATTR_STREAM_BYTES_OUT = 'gateway.stream.bytes_out'
-/** On the SERVER span, in seconds: how long the event loop stood still shortly before the request was seen, or while it was served. */
+/** On the SERVER span, in seconds: how long the event loop was blocked shortly before or during the request. */
 export const ATTR_EVENT_LOOP_DELAY = 'gateway.event_loop.delay'
-/** Why a call was made again: the reason the one before it failed. */
+/** Why a call was retried: the reason for which the previous call failed. */
 export const ATTR_RETRY_REASON = 'gateway.upstream.retry.reason'
-/** `sent`, `free` where the call before it reached no target, `over_budget` where a retry was due and there were too many. */
+/** `sent`, `free` if the previous call reached no target, `over_budget` if the retry budget was exhausted. */
 export const ATTR_RETRY_RESULT = 'gateway.upstream.retry.result'
-/** What told of a target that is left out: `circuit`, `health_check`. */
+/** What caused the ejection of a target: `circuit`, `health_check`. */
 export const ATTR_CAUSE = 'gateway.upstream.cause'
 /** `passed`, `failed`. */
 export const ATTR_HEALTH_CHECK_RESULT = 'gateway.upstream.health_check.result'
@@ -57,86 +57,95 @@ export const ATTR_RATE_LIMITING_STORE = 'gateway.rate_limiting.store'
 
 /** Histogram, `s`: from the first byte of a request to the last of its response. Never an event stream or upgrade. */
 export const METRIC_HTTP_SERVER_REQUEST_DURATION = 'http.server.request.duration'
-/** Histogram, `By`: bodies of requests as they came, and of responses as they were sent. Only where they are asked for. */
+/** Histogram, `By`: sizes of request bodies as received and response bodies as sent. Only if enabled. */
 export const METRIC_HTTP_SERVER_REQUEST_BODY_SIZE = 'http.server.request.body.size'
 export const METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE = 'http.server.response.body.size'
-/** UpDownCounter, `{request}`: requests being served at this moment. */
+/** UpDownCounter, `{request}`: exchanges in flight. */
 export const METRIC_HTTP_SERVER_ACTIVE_REQUESTS = 'http.server.active_requests'
 /** Histogram, `s`: one call to one target of an upstream. */
 export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration'
-/** Histogram, `s`: how long event streams and WebSockets were open; they are meant to last, so they are no slow requests. */
+/** Histogram, `s`: how long event streams and WebSockets were open. Separate, because they are not slow requests. */
 export const METRIC_STREAM_DURATION = 'gateway.stream.duration'
-/** UpDownCounter, `{stream}`: event streams and WebSockets that are open. */
+/** UpDownCounter, `{stream}`: open event streams and WebSockets. */
 export const METRIC_STREAM_ACTIVE = 'gateway.stream.active'
-/** Gauge, `By`: bytes of responses that wait in the gateway for clients that read slowly. */
+/** Gauge, `By`: bytes of responses buffered for slow clients. */
 export const METRIC_RESPONSE_BUFFER_USAGE = 'gateway.response_buffer.usage'
-/** Counter, `{response}`: responses whose upstream had to wait because the buffer of all responses together was full. */
+/** Counter, `{response}`: responses whose upstream was paused because the total buffer was full. */
 export const METRIC_RESPONSE_BUFFER_EXHAUSTED = 'gateway.response_buffer.exhausted'
-/** Gauge, `s` since 1970: when the certificate of the listener expires. */
+/** Gauge, `s` since 1970: expiry of the listener's certificate. */
 export const METRIC_TLS_CERTIFICATE_NOT_AFTER = 'gateway.tls.certificate.not_after'
-/** Counter, `{handshake}`, by `error.type`: connections that never became secure. */
+/** Counter, `{handshake}`, by `error.type`: failed TLS handshakes. */
 export const METRIC_TLS_HANDSHAKE_FAILURES = 'gateway.tls.handshake_failures'
-/** Counter, `{request}`: every request the gateway answered or lost, by route, upstream, outcome and reason. */
+/** Counter, `{request}`: ended exchanges, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
-/** Counter, `{call}`: calls to an upstream that were tried again or, for their number, were not; by upstream, reason, result. */
+/** Counter, `{call}`: retries, and retries refused by the budget; by upstream, reason and result. */
 export const METRIC_UPSTREAM_RETRIES = 'gateway.upstream.retries'
-/** Gauge, by upstream and target: 1 while it gets its share of requests, 0 while it is left out. */
+/** Gauge, by upstream and target: 1 while the target is available, 0 while it is ejected. */
 export const METRIC_UPSTREAM_TARGET_HEALTHY = 'gateway.upstream.target.healthy'
-/** Gauge, `{request}`, by upstream and target: calls under way, those that wait for a connection included. */
+/** Gauge, `{request}`, by upstream and target: calls in flight, including those that wait for a connection. */
 export const METRIC_UPSTREAM_TARGET_ACTIVE_REQUESTS = 'gateway.upstream.target.active_requests'
-/** Counter, `{ejection}`, by upstream, target and cause: times that a target was left out. */
+/** Counter, `{ejection}`, by upstream, target and cause: ejections of a target. */
 export const METRIC_UPSTREAM_TARGET_EJECTIONS = 'gateway.upstream.target.ejections'
 /** Counter, `{check}`, by upstream, target and result: health checks made. */
 export const METRIC_UPSTREAM_HEALTH_CHECKS = 'gateway.upstream.health_checks'
-/** Counter, `{lookup}`, by upstream, target and result: look-ups of targets that are names. */
+/** Counter, `{lookup}`, by upstream, target and result: name look-ups of targets. */
 export const METRIC_UPSTREAM_NAME_LOOKUPS = 'gateway.upstream.name_lookups'
-/** Gauge, by upstream: 1 while so few targets are well that all of them are asked. */
+/** Gauge, by upstream: 1 while so few targets are available that all of them get requests. */
 export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
-/** Counter, `{request}`: every rate-limit decision, by route, policy, result (`allowed`, `limited`, `would_limit`) and store. */
+/**
+ * Counter, `{request}`: rate-limit decisions, by route, policy, result (`allowed`, `limited`, `would_limit`) and store.
+ */
 export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
-/** Gauge, 1 while limits are counted without Redis although one is configured, else 0. */
+/** Gauge: 1 while limits are degraded (counted locally although Redis is configured), else 0. */
 export const METRIC_RATE_LIMITING_DEGRADED = 'gateway.rate_limiting.degraded'
-/** UpDownCounter, `{connection}`, by pool and state (`used`, `idle`): connections to Redis that are established. */
+/** UpDownCounter, `{connection}`, by pool and state (`used`, `idle`): established connections to Redis. */
 export const METRIC_DB_CLIENT_CONNECTION_COUNT = 'db.client.connection.count'
-/** Counter, `{error}`, by error type: commands of requests that failed. */
+/** Counter, `{error}`, by error type: failed Redis commands of requests. */
 export const METRIC_REDIS_ERRORS = 'gateway.redis.errors'
-/** Counter, `{outage}`, by error type: times that Redis could not be relied on any more. */
+/** Counter, `{outage}`, by error type: times that Redis became unavailable. */
 export const METRIC_REDIS_OUTAGES = 'gateway.redis.outages'
-/** Gauge, by error type: 1 for the latest known cause while Redis cannot be relied on, 0 for earlier ones. */
+/** Gauge, by error type: 1 for the latest known cause while Redis is unavailable, 0 for earlier causes. */
 export const METRIC_REDIS_UNAVAILABLE = 'gateway.redis.unavailable'
-/** Counter, `{reconnect}`: connections to Redis that were made again. */
+/** Counter, `{reconnect}`: reconnections to Redis. */
 export const METRIC_REDIS_RECONNECTS = 'gateway.redis.reconnects'
 /** Gauge, always 1: the address of this replica's ops port, as attribute `url`. */
 export const METRIC_OPS_INFO = 'gateway.ops.info'
-/** Gauge, always 1: the checksum of the configuration in force, as attribute `sha256`. */
-/** Which objectives are in force: an alert compares it with those that the rules in Prometheus were made from. */
+/**
+ * Gauge, always 1: the active objectives. An alert compares them with those that Prometheus' rules were generated from.
+ */
 export const METRIC_SLO_INFO = 'gateway.slo.info'
 export const ATTR_SLO_HASH = 'gateway.slo.hash'
+/** Gauge, always 1: the checksum of the active configuration, as attribute `sha256`. */
 export const METRIC_CONFIG_INFO = 'gateway.config.info'
-/** Gauge: 1 while the file that was last read is in force, 0 after one was refused. */
+/** Gauge: 1 while the file read last is active, 0 after a file was refused. */
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL = 'gateway.config.last_reload_successful'
-/** Gauge, `s` since 1970: when the configuration in force was read. */
+/** Gauge, `s` since 1970: when the active configuration was read. */
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP = 'gateway.config.last_reload_success_timestamp'
-/** Counter, `{failure}`, by policy and failure (`threw`, `timed_out`): policies of `policies` that failed. */
+/** Counter, `{failure}`, by policy and failure (`threw`, `timed_out`): failures of the policies in `policies`. */
 export const METRIC_POLICY_FAILURES = 'gateway.policy.failures'
 export const ATTR_POLICY = 'gateway.policy.name'
 export const ATTR_POLICY_FAILURE = 'gateway.policy.failure'
-/** Counter, `{reload}`, by result: times that the file was read again. */
+/** Counter, `{reload}`, by result: reloads of the file. */
 export const METRIC_CONFIG_RELOADS = 'gateway.config.reloads'
 
-/** Counter, `{connection}`, by `error.type` (`max_connections`, `max_connections_per_client`, `no_descriptors`, `other`): clients' connections closed as they came. */
+/**
+ * Counter, `{connection}`: client connections closed on arrival, by `error.type` (`max_connections`,
+ * `max_connections_per_client`, `no_descriptors`, `other`).
+ */
 export const METRIC_CONNECTIONS_REFUSED = 'gateway.connections.refused'
-/** Counter, `{connection}`, by `error.type` (`rapid_reset`, `control_flood`, …): HTTP/2 connections ended for what their client sent. */
+/**
+ * Counter, `{connection}`, by `error.type` (`rapid_reset`, `control_flood`, …): HTTP/2 connections closed for abuse.
+ */
 export const METRIC_HTTP2_CONNECTIONS_REFUSED = 'gateway.http2.connections.refused'
 /** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
 export const METRIC_LOG_DROPPED = 'gateway.log.dropped'
 
-/** Bucket boundaries in bytes; few, because there are as many series as of the duration. */
+/** Bucket boundaries in bytes. Few, because there are as many attribute sets as for the duration. */
 export const BODY_BUCKETS_BY = [0, 1_024, 16_384, 262_144, 4_194_304, 67_108_864]
-/** Bucket boundaries in seconds that the conventions advise for HTTP durations. */
+/** Bucket boundaries in seconds that the conventions recommend for HTTP durations. */
 export const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
 /** The instrumentation scope of everything the gateway records itself. */
 export const SCOPE_NAME = 'myesi-gateway'
-/** The release of the conventions that its names follow. */
+/** The version of the conventions that the names follow. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'

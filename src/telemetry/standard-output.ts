@@ -3,13 +3,15 @@ import { noteBlockedCall } from '../process/blocked-calls'
 import { gatewayMeter } from './scope'
 import { ATTR_ERROR_TYPE, METRIC_LOG_DROPPED } from './semconv'
 
-/** Bytes of log lines that wait for a slow reader; lines above it are dropped and counted, requests are never held up. */
+/**
+ * Maximum bytes of log lines that wait for a slow reader. Further lines are dropped and counted; requests never wait.
+ */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
-/** How long a line may wait for others to be written with it: each write wakes a thread, which costs more than many lines. */
+/** How long a line may wait to be written in a batch. Each write wakes a thread, which costs more than many lines. */
 const BATCH_MS = 50
-/** A reader that is only slow for a moment: how long until a full pipe that does not block is tried again. */
+/** Delay before the next write to a full nonblocking pipe. */
 const RETRY_MS = 20
-/** A write that takes longer waits for a reader, perhaps for ever. */
+/** A write that takes longer is considered blocked, perhaps forever. */
 const STUCK_MS = 1_000
 
 /** Why lines were dropped. */
@@ -21,20 +23,21 @@ export interface StandardOutputOptions {
   readonly fd?: number
   readonly errorFd?: number
   readonly maxBufferedBytes?: number
-  /** Called when lines are written again, with the number of those that were lost. */
+  /** Called when lines can be written again, with the number of lost lines. */
   readonly onRecovered: (lines: number, cause: Cause) => void
 }
 
 interface Batch {
   readonly lines: number
   bytes: Buffer
-  /** Begins with a line break, because the line before it was cut off. */
+  /** The batch begins with a line break, because the line before it was cut off. */
   isAfterCutLine: boolean
 }
 
 /**
- * Writes log lines to a file, a pipe or a terminal that may be full, closed or read too slowly. Lines that cannot be written
- * are dropped and counted; the first loss of an episode is reported on standard error. Never throws, never blocks.
+ * Writes log lines to a file, pipe or terminal that may be full, closed or read too slowly. Lines that cannot be
+ * written are dropped and counted, and the first loss of an episode is reported on standard error. Never throws and
+ * never blocks.
  */
 export class StandardOutput {
   readonly #fd: number
@@ -49,16 +52,16 @@ export class StandardOutput {
   #queue: Batch[] = []
   #queuedBytes = 0
   #isWriting = false
-  /** Of the batch that is written now. */
+  /** Bytes written of the current batch. */
   #written = 0
   #writingSinceMs = 0
-  /** The last write failed in the middle of a line, which the next one must not continue. */
+  /** The last write failed in the middle of a line, so the next write must begin with a line break. */
   #isLineCut = false
-  /** The losses of the episode that has not ended. */
+  /** Losses of the current episode. */
   #lost: { lines: number; cause: Cause } | undefined
   #isReporting = false
   #onIdle: (() => void) | undefined
-  /** Set while a write has not returned that `flush` has given up. */
+  /** Set while a write that `flush` gave up has not returned. */
   #noteReturned: (() => void) | undefined
 
   constructor(options: StandardOutputOptions) {
@@ -66,17 +69,17 @@ export class StandardOutput {
     this.#errorFd = options.errorFd ?? 2
     this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES
     this.#onRecovered = options.onRecovered
-    // A series that is born with its first loss hides it from `increase()`.
+    // Start each series at 0: `increase()` does not see the first increment of a new series.
     for (const cause of CAUSES) this.#dropped.add(0, { [ATTR_ERROR_TYPE]: cause })
     process.once('exit', () => this.#writeRest())
   }
 
-  /** @param line with its line break */
+  /** @param line a line including its line break */
   write(line: string): void {
     if (this.#lines.push(line) === 1) setTimeout(() => this.#takeBatch(), BATCH_MS)
   }
 
-  /** Writes everything that waits, for at most `timeoutMs`. */
+  /** Writes all waiting lines, for at most `timeoutMs`. */
   async flush(timeoutMs: number): Promise<void> {
     this.#takeBatch()
     if (!this.#isBusy) return
@@ -159,7 +162,7 @@ export class StandardOutput {
   }
 
   #report(message: string): void {
-    // It may be as full as standard output, and one thread at most is to wait for it.
+    // Standard error may be blocked as well, so at most one thread may wait for it.
     if (this.#isReporting) return
     this.#isReporting = true
     const text =
@@ -178,21 +181,21 @@ export class StandardOutput {
     this.#onRecovered(lost.lines, lost.cause)
   }
 
-  /** The last lines of a process that ends without `flush`, such as with an uncaught exception. */
+  /** Writes the last lines of a process that ends without `flush`, for example by an uncaught exception. */
   #writeRest(): void {
-    // One more write would wait as long as the one that is under way.
+    // Another write would block like the current one.
     if (this.#isWriting && Date.now() - this.#writingSinceMs > STUCK_MS) return void noteBlockedCall()
     const waiting = this.#isWriting ? this.#queue.slice(1) : this.#queue
     try {
       for (const { bytes } of waiting) writeSync(this.#fd, bytes)
       writeSync(this.#fd, this.#lines.join(''))
     } catch {
-      // Nothing is left that could say so.
+      // Standard error was the last resort, so the failure cannot be reported.
     }
   }
 }
 
-/** Errors of standard error are ignored: its disk may be full as well, and an error without a listener ends the process. */
+/** Ignores errors of standard error. Its disk may be full as well, and an unhandled error would end the process. */
 export function ignoreErrorsOfStandardError(): void {
   process.stderr.on('error', () => {})
 }

@@ -4,7 +4,7 @@ import type { Exchange } from '../exchange/exchange'
 import { hashOf, mixed } from './hash'
 import type { Target } from './target'
 
-/** Which of the targets gets the next request; there is at least one of them. Called once per call, so nothing is allocated. */
+/** Chooses the target of each call from at least one candidate. Runs once per call and allocates nothing. */
 export interface Balancer {
   choose(candidates: readonly Target[], exchange: Exchange): Target
 }
@@ -24,7 +24,7 @@ class RoundRobin implements Balancer {
   }
 }
 
-/** In turn and by weight, evenly: of 5 and 1, not five in a row ("smooth" weighted round robin, as in nginx). */
+/** Smooth weighted round robin, as in nginx: weights 5 and 1 do not give five requests in a row to one target. */
 class WeightedRoundRobin implements Balancer {
   choose(candidates: readonly Target[]): Target {
     let best = candidates[0] as Target
@@ -39,13 +39,16 @@ class WeightedRoundRobin implements Balancer {
   }
 }
 
-/** The less busy of two that are drawn: nearly as good as the least busy of all, and gateways do not all run to the same one. */
+/**
+ * Chooses the less busy of two random targets. This is nearly as good as the least busy of all, and several gateways do
+ * not all choose the same one.
+ */
 class LeastRequests implements Balancer {
   choose(candidates: readonly Target[]): Target {
     const count = candidates.length
     const first = candidates[Math.floor(Math.random() * count)] as Target
     if (count === 1) return first
-    // Another one: up to count - 1 further on, around the end.
+    // A different target: 1 to count - 1 places further, with wrap-around.
     const distance = 1 + Math.floor(Math.random() * (count - 1))
     const second = candidates[(candidates.indexOf(first) + distance) % count] as Target
     return (second.activeCalls + 1) / second.weight < (first.activeCalls + 1) / first.weight ? second : first
@@ -53,8 +56,8 @@ class LeastRequests implements Balancer {
 }
 
 /**
- * The same target for the same key as long as it is there: each target draws a number for the key, the highest wins, so
- * that a target that goes or comes moves only its own keys (rendezvous hashing, weighted).
+ * Weighted rendezvous hashing: each target gets a score for the key, and the highest wins. A target that joins or
+ * leaves moves only its own keys.
  */
 class ConsistentHash implements Balancer {
   readonly #key: HashKey
@@ -68,7 +71,7 @@ class ConsistentHash implements Balancer {
     let best = candidates[0] as Target
     let bestScore = -1
     for (const target of candidates) {
-      // Between 0 and 1, neither of them.
+      // Strictly between 0 and 1, so that the logarithm is finite and not zero.
       const drawn = (mixed(key ^ target.seed) + 0.5) / 2 ** 32
       const score = -target.weight / Math.log(drawn)
       if (score > bestScore) {
@@ -79,7 +82,7 @@ class ConsistentHash implements Balancer {
     return best
   }
 
-  /** Of a client without the field: by its address. */
+  /** Hashes the parts of the key. A missing header field is replaced by the client's address. */
   #hashOf({ request, clientAddress }: Exchange): number {
     let hash = 0
     for (const part of this.#key) {

@@ -1,22 +1,22 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 
-/** A call whose silence is watched. */
+/** A call that is watched for inactivity. */
 export interface TimedCall {
-  /** The client owes the next bytes: it has not sent the rest of its body, or does not read what is there for it. */
+  /** Whether the call waits for the client: its body is incomplete, or it does not read its response. */
   readonly isClientsTurn: boolean
   onSilence(who: 'client' | 'upstream'): void
 }
 
 export interface SilenceLimits {
-  /** How long the upstream may keep silent when it is its turn. */
+  /** How long the upstream may stay silent while the call waits for it. */
   readonly upstreamMs: number
-  /** How long the client may, looked at every `upstreamMs`. */
+  /** How long the client may stay silent; checked every `upstreamMs`. */
   readonly clientMs: number
 }
 
 /**
- * Ends a call in which nothing moves any more. Not undici's timeouts: those look every half second at the soonest, and take
- * a client that uploads slowly for an upstream that does not answer.
+ * Ends an idle call. It replaces undici's timeouts, which have a resolution of half a second and mistake a client that
+ * uploads slowly for an upstream that does not answer.
  */
 export class CallTimer {
   readonly #call: TimedCall
@@ -24,9 +24,9 @@ export class CallTimer {
   readonly #watch: SilenceWatch
   #clientSilentMs = 0
   #upstreamMs: number
-  /** On the monotonic clock: when it will have been silent for too long. */
+  /** When the idle time ends; monotonic clock. */
   dueAt = 0
-  /** Index among those that are watched; -1 while it does not run. */
+  /** Index in the list of running timers; -1 while it does not run. */
   place = -1
 
   constructor(call: TimedCall, limits: SilenceLimits, watch = WATCH) {
@@ -41,13 +41,13 @@ export class CallTimer {
     this.#watch.add(this)
   }
 
-  /** Bytes went one way or the other. */
+  /** Restarts the idle time: bytes were sent or received. */
   moved(): void {
     this.#clientSilentMs = 0
     this.dueAt = performance.now() + this.#upstreamMs
   }
 
-  /** From here on the upstream may keep silent for as long as this. */
+  /** Changes how long the upstream may stay silent. */
   allow(upstreamMs: number): void {
     if (upstreamMs === this.#upstreamMs) return
     this.#upstreamMs = upstreamMs
@@ -59,7 +59,7 @@ export class CallTimer {
     if (this.place !== -1) this.#watch.delete(this)
   }
 
-  /** It has been silent for as long as it may: whose turn was it? */
+  /** Handles the end of the idle time, according to which side the call waits for. */
   judge(now: number): void {
     const { isClientsTurn } = this.#call
     if (isClientsTurn) this.#clientSilentMs += this.#upstreamMs
@@ -67,23 +67,23 @@ export class CallTimer {
       this.dueAt = now + this.#upstreamMs
       return
     }
-    this.dueAt = Infinity // said once
+    this.dueAt = Infinity // report once
     this.#call.onSilence(isClientsTurn ? 'client' : 'upstream')
   }
 }
 
-/** From one look to the next: with thousands of calls that wait, looking at all of them whenever one is due would be work. */
+/** Minimum time between two checks, so that thousands of waiting calls are not all checked whenever one is due. */
 const LEAST_PAUSE_MS = 10
-/** Timers of the event loop go by whole milliseconds, and may come that much too early. */
+/** Timers of the event loop have whole milliseconds and may fire this much too early. */
 const EARLY_MS = 1
 
 /**
- * Looks at all calls under way when the first of them is due. A timer for each of them would be made, put back with every
- * movement and dropped again a million times, and nearly none would ever fire.
+ * Checks all calls in flight when the first of them is due. This replaces one timer per call, which would be restarted
+ * with every chunk and nearly never fire.
  */
 export class SilenceWatch {
   readonly #running: CallTimer[] = []
-  /** When it looks next. */
+  /** Time of the next check. */
   #looksAt = Infinity
   #lookedAt = 0
   #timer: NodeJS.Timeout | undefined
@@ -93,7 +93,7 @@ export class SilenceWatch {
     this.expect(timer.dueAt)
   }
 
-  /** The last one takes the free place. */
+  /** Removes the timer and moves the last one into its place. */
   delete(timer: CallTimer): void {
     const last = this.#running.pop()
     if (last !== undefined && last !== timer) {
@@ -103,7 +103,7 @@ export class SilenceWatch {
     timer.place = -1
   }
 
-  /** One of them is due then. */
+  /** Schedules the next check no later than `dueAt`. */
   expect(dueAt: number): void {
     if (dueAt < this.#looksAt) this.#lookAt(dueAt, performance.now())
   }
@@ -111,24 +111,27 @@ export class SilenceWatch {
   #lookAt(time: number, now: number): void {
     clearTimeout(this.#timer)
     this.#looksAt = time
-    // In the trace of none of them: of the request that it happened to begin in, it would hold the context.
+    // Outside any trace: the timer would otherwise keep the context of one exchange alive.
     this.#timer = context.with(ROOT_CONTEXT, () => setTimeout(onLook, Math.ceil(time - now), this))
-    this.#timer.unref() // what it waits for has connections, which keep the process alive
+    this.#timer.unref() // the connections of the watched calls keep the process alive
   }
 
-  /** Timers come first after a pause of this very process, and only then what has arrived meanwhile: that is waited for. */
+  /**
+   * Notes the time and defers the check: after a pause of the process, timers fire before data that has arrived
+   * meanwhile is read.
+   */
   look(): void {
-    this.#looksAt = -Infinity // after the judgement, not meanwhile
+    this.#looksAt = -Infinity // no check is scheduled until judge() has run
     this.#lookedAt = performance.now()
     setImmediate(onJudge, this)
   }
 
   judge(): void {
     const now = performance.now()
-    // What became due after that look: what has arrived for it may not have been read yet.
+    // Timers that became due after look() are left for the next check; their data may not have been read yet.
     const dueUntil = this.#lookedAt + EARLY_MS
     try {
-      // From the end: judging one may take it out, and put the last one, which was looked at, into its place.
+      // Backwards, because judging may remove a timer and move the last one, already checked, into its place.
       for (let i = this.#running.length - 1; i >= 0; i--) {
         const timer = this.#running[i]
         if (timer !== undefined && timer.dueAt <= dueUntil) timer.judge(now)
@@ -142,7 +145,7 @@ export class SilenceWatch {
   }
 }
 
-/** Of this process. */
+/** Shared by all calls of the process. */
 const WATCH = new SilenceWatch()
 
 function onLook(watch: SilenceWatch): void {

@@ -7,21 +7,20 @@ export type CircuitState = 'closed' | 'open' | 'half_open'
 export interface CircuitOptions {
   readonly config: CircuitBreakerConfig
   /**
-   * Undefined for `circuitBreaker`, which is strict. Else whether the target may be ejected for the statuses that it
-   * answers: statuses that others answer too are a fault of the service, and ejecting a target does not cure it.
+   * Returns whether the target may be ejected for its statuses. If other targets answer alike, the service is at fault
+   * and ejecting one target does not help. Undefined for `circuitBreaker`, which is strict.
    */
   readonly mayEjectForStatus: (() => boolean) | undefined
   /** Called after every change of `state`, `isOpen` or `isDown`. */
   readonly onChange: (previous: CircuitState) => void
 }
 
-/** Nothing listens there, or no way leads there: one such failure says as much as many. */
+/** Reasons that prove by a single failure that the target is down. */
 const PROVES_DOWN: ReadonlySet<Reason> = new Set(['connect_refused', 'unreachable', 'dns'])
 
 /**
- * Keeps requests from a target that fails: after some failures in a row it gets none for a while (open), then one request
- * at a time shows whether it is back (half open). With ejection one refused connection is enough, and the first success
- * reinstates the target.
+ * Ejects a target that fails: after some failures in a row it gets no requests for a while (open), then one request at
+ * a time tests it (half open). With ejection, one refused connection is enough and the first success reinstates it.
  */
 export class Circuit {
   readonly #options: CircuitOptions
@@ -31,7 +30,7 @@ export class Circuit {
   #isProbing = false
   #isDown = false
   #timer: NodeJS.Timeout | undefined
-  /** On the monotonic clock. */
+  /** Monotonic clock. */
   #openUntil = 0
 
   constructor(options: CircuitOptions) {
@@ -43,52 +42,55 @@ export class Circuit {
     return this.#state
   }
 
-  /** No (further) request should go to the target now. */
+  /** Whether the target must get no further request now. */
   get isOpen(): boolean {
     return this.#state === 'open' || this.#isProbing
   }
 
-  /** It takes no connections. It stays open until `tookConnection()` or a success, however long that takes. */
+  /** The target refuses connections. The circuit stays open until `tookConnection()` or a success. */
   get isDown(): boolean {
     return this.#isDown
   }
 
-  /** The last conclusion was a failure. */
+  /** The last call failed. */
   get isFailing(): boolean {
     return this.#failures > 0
   }
 
-  /** Until the target may be tried again; 0 when that is now. */
+  /** Milliseconds until the target may be tried again; 0 if it may be tried now. */
   get waitMs(): number {
     return this.#state === 'open' ? Math.max(0, this.#openUntil - performance.now()) : 0
   }
 
-  /** A request goes to the target. */
+  /** Counts the start of a call. In the half-open state this is the test request. */
   begin(): void {
     if (this.#state !== 'half_open') return
     this.#isProbing = true
     this.#options.onChange(this.#state)
   }
 
-  /** The target answered, or failed to for a reason. */
+  /** Records the result of a call: a status, or the reason why there is none. */
   concluded(reason: Reason | undefined, statusCode: number | undefined): void {
     if (reason !== undefined && !this.#isStrict && PROVES_DOWN.has(reason)) this.#wentDown()
     else if (reason !== undefined && this.#failureSet.has(reason, statusCode)) this.#failed(statusCode !== undefined)
-    // A failure that is not counted is no proof of health either, such as a client that left.
+    // A failure that does not count, such as a client that left, does not prove health either.
     else if (statusCode !== undefined) this.#succeeded()
   }
 
-  /** A target that was down takes connections again: the next request shows whether it is back. */
+  /** Moves a target that was down to half open after it accepted a connection; the next request tests it. */
   tookConnection(): void {
     if (this.#isDown) this.#change('half_open')
   }
 
-  /** A health check passed. It ends only what a connection has proved: checks often ask for less than requests do. */
+  /**
+   * Reinstates a target that was down after a health check passed. Other ejections stay: checks often test less than
+   * requests.
+   */
   passedCheck(): void {
     if (this.#isDown) this.#close()
   }
 
-  /** A request is over, with or without a conclusion: the next one may be the one that shows. */
+  /** Ends a call, with or without a result. In the half-open state, the next call may be the test request. */
   end(): void {
     if (!this.#isProbing) return
     this.#isProbing = false
@@ -105,7 +107,7 @@ export class Circuit {
 
   #succeeded(): void {
     this.#failures = 0
-    // While a strict one is open, this is an answer to what was asked before.
+    // A success while a strict circuit is open belongs to an earlier request and does not close it.
     if (this.#state === 'half_open' || (this.#state === 'open' && !this.#isStrict)) this.#close()
   }
 

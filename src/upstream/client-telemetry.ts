@@ -7,9 +7,9 @@ import * as semconv from '../telemetry/semconv'
 import { statusLabel } from '../telemetry/status-code'
 import { createTraceInjector } from '../telemetry/trace-fields'
 
-/** What is said about calls to upstreams. Two ways to say it: the gateway's own, and the stock instrumentation. */
+/** Telemetry of calls to upstreams. There are two implementations: the gateway's own, and the stock instrumentation. */
 export interface ClientTelemetry {
-  /** A call begins; adds the trace context to `headers` (flat name, value pairs). */
+  /** Starts the telemetry of a call; adds the trace context to `headers` (flat name, value pairs). */
   begin(
     exchange: Exchange,
     target: TargetAttributes,
@@ -19,32 +19,34 @@ export interface ClientTelemetry {
   ): CallTelemetry
 }
 
-/** Of a call that is made again. */
+/** Attributes of a retry. */
 export interface ResendAttributes {
   readonly count: number
   readonly reason: Reason
 }
 
-/** One call under way: `sent()` where it got that far, then exactly one of the others, once. */
+/** Telemetry of one call: `sent()` if the call was dispatched, then exactly one of the other methods, once. */
 export interface CallTelemetry {
-  /** It has a connection and goes out: what it waited for one is not the upstream's time. */
+  /** The call was dispatched on a connection. The time before that does not count as the upstream's. */
   sent(): void
-  /** The response came, with whatever status. */
+  /** The response has arrived, with any status. */
   responded(statusCode: number): void
-  /** No whole response came; `errorType` is a reason of `errors/reasons.ts`, `statusCode` what had come of one. */
+  /**
+   * No complete response arrived; `errorType` is a reason of `errors/reasons.ts`, `statusCode` that of a partial one.
+   */
   failed(errorType: string, cause: unknown, statusCode: number | undefined): void
-  /** It never got a connection, and not because opening one failed: no call was made, so none is counted. */
+  /** The call left the queue without a connection; it was not made, so it is not counted. */
   abandoned(errorType: string): void
 }
 
-/** The attributes that every call to a target shares, made once. */
+/** Attributes shared by all calls to a target, created once. */
 export interface TargetAttributes {
   readonly upstreamName: string
   readonly origin: string
   readonly address: string
   readonly port: number
   readonly scheme: string
-  /** Attribute objects of the duration, by method and by status or error type: bounded by the tables they come from. */
+  /** Attribute objects of the duration, by method and by status or error type; bounded by the tables of these. */
   readonly series: Map<string, Map<number | string, Attributes>>
 }
 
@@ -61,7 +63,7 @@ export function toTargetAttributes(upstreamName: string, origin: string): Target
   }
 }
 
-/** One CLIENT span and one duration per call, by the stable HTTP conventions of OpenTelemetry. */
+/** Records one CLIENT span and one duration per call, by the stable HTTP conventions of OpenTelemetry. */
 export class OwnClientTelemetry implements ClientTelemetry {
   readonly #tracer: Tracer = gatewayTracer()
   readonly #inject = createTraceInjector()
@@ -182,8 +184,8 @@ class OwnCall implements CallTelemetry {
 }
 
 /**
- * With telemetry off, and for the stock instrumentation: undici's diagnostics channels carry that, and it adds the trace
- * context as well.
+ * Records nothing. Used with telemetry off, and with the stock instrumentation, which uses undici's diagnostics
+ * channels and adds the trace context itself.
  */
 export class SilentClientTelemetry implements ClientTelemetry {
   begin(): CallTelemetry {

@@ -2,9 +2,9 @@ import { joined } from './request-headers'
 import type { ParsedHeaders } from './response-headers'
 
 /**
- * Logins that hold for a connection and not for a request (NTLM, and Negotiate as IIS uses it): whoever sends the next
- * request over that connection is served as the one who logged in. Such a connection carries no other request, so these
- * logins work through the gateway only where one request is enough (Negotiate with Kerberos).
+ * Matches authentication schemes that log in a connection instead of a request (NTLM, and Negotiate as IIS uses it).
+ * The next request on that connection would be served as the logged-in user, so the connection carries no other
+ * request. Such a login therefore works through the gateway only if one request is enough (Negotiate with Kerberos).
  */
 const CONNECTION_SCHEME = /(?:^|,)[\t ]*(?:ntlm|negotiate)(?:[\t ,]|$)/i
 

@@ -2,20 +2,20 @@ import type { Socket } from 'node:net'
 import type { buildConnector } from 'undici'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 
-/** From one try to the next, give or take a tenth: gateways that saw the same target fail must not come together. */
+/** Interval between probes, with jitter so that gateways that saw the same target fail do not probe it together. */
 const INTERVAL_MS = 1_000
 const JITTER = 0.1
 
 /**
- * Opens a connection to a target that took none, again and again, and closes it at once: its return is seen without a
- * request that has to wait for it. One try at a time; the connector bounds how long each takes.
+ * Probes a target that refuses connections: opens a connection at intervals and closes it immediately. This detects
+ * that the target is back without a client's request. One probe runs at a time; the connector limits how long it takes.
  */
 export class ConnectionProbe {
   readonly #connect: buildConnector.connector
   readonly #origin: URL
   readonly #onConnected: () => void
   #timer: NodeJS.Timeout | undefined
-  /** Of the latest start: a try that was made before it says nothing any more. */
+  /** Number of the latest start; results of probes from earlier starts are ignored. */
   #run = 0
   #isRunning = false
 
@@ -38,7 +38,7 @@ export class ConnectionProbe {
 
   #wait(run: number): void {
     const ms = INTERVAL_MS * (1 - JITTER + 2 * JITTER * Math.random())
-    // In the trace of no request.
+    // Outside the trace of any exchange.
     this.#timer = context.with(ROOT_CONTEXT, () => setTimeout(() => this.#try(run), ms).unref())
   }
 
@@ -57,7 +57,7 @@ export class ConnectionProbe {
 }
 
 function close(socket: Socket): void {
-  // A reset meanwhile would have no listener and end the process.
+  // A reset without a listener would end the process.
   socket.on('error', () => undefined)
   socket.destroy()
 }

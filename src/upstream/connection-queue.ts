@@ -1,19 +1,19 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 
-/** What one client has of a target: connections that its calls hold, and calls that wait for one. */
+/** One client's share of a target: the connections that its calls hold, and its calls that wait for one. */
 export class ClientShare {
   readonly key: string
   held = 0
   waiting = 0
-  /** Event streams among what it holds. */
+  /** Held connections that carry event streams. */
   streams = 0
-  /** Calls among what it holds whose response it does not read. */
+  /** Held connections whose response the client does not read. */
   stalled = 0
-  /** On the monotonic clock: until when it comes last, because a connection had to be taken from it. */
+  /** Until when the client is served last because a connection was taken from it; monotonic clock. */
   lastUntil = 0
-  /** Where it takes its turns while it waits. */
+  /** The circle in which the client waits. */
   circle: Circle | undefined
-  /** Its waiting calls, in the order in which they came. */
+  /** Its waiting calls, in order of arrival. */
   first: ConnectionUser | undefined
   last: ConnectionUser | undefined
   /** Neighbours in the circle of clients that wait. */
@@ -30,7 +30,7 @@ class Circle {
   turn: ClientShare | undefined
   size = 0
 
-  /** Behind all others. */
+  /** Adds the client behind all others. */
   join(client: ClientShare): void {
     client.circle = this
     this.size++
@@ -55,67 +55,67 @@ class Circle {
   }
 }
 
-/** A call that needs a connection. Its fields belong to the queue: a place in it costs no object of its own. */
+/** A call that needs a connection. The queue owns these fields, so that queueing allocates no object. */
 export interface ConnectionUser {
   client: ClientShare | undefined
   next: ConnectionUser | undefined
   previous: ConnectionUser | undefined
-  /** On the monotonic clock: since when it waits for a connection. */
+  /** When the call was queued; monotonic clock. */
   queuedAt: number
-  /** On the monotonic clock: since when its client has not read what is there. */
+  /** Since when the client has not read its response; monotonic clock. */
   yieldingSince: number
-  /** It has a connection now. */
+  /** Called when the call gets a connection. */
   onConnection(): void
-  /** It gets none: it leaves the queue. */
+  /** Called when the call will get no connection. The call must leave the queue. */
   onNoConnection(error: Error): void
-  /** Ends it, so that another client's call gets its connection. */
+  /** Ends the call, so that another client's call gets its connection. */
   yieldConnection(): void
 }
 
 export interface ShareLimits {
-  /** Connections that calls may hold at once. */
+  /** Maximum number of connections held at once. */
   readonly connections: number
-  /** Percent of them that only clients below their share may take. */
+  /** Percentage of the connections reserved for clients below their share. */
   readonly reservePercent: number
-  /** Percent of them that event streams of one client may keep while other clients wait. */
+  /** Percentage of the connections that one client's event streams may keep while other clients wait. */
   readonly streamPercent: number
 }
 
-/** How long a client may leave unread what is there before its call can be ended for calls that wait. */
+/** How long a client may leave its response unread before its call can be ended for waiting calls. */
 export const STALLED_MS = 2_000
-/** How long a call waits before another one is ended for it: most connections come free sooner by themselves. */
+/** How long a call waits before another one is ended for it; most connections become free sooner. */
 const PATIENCE_MS = 500
 const SWEEP_MS = 250
-/** How long a client comes last after a connection was taken from it, because it did not read most of its responses. */
+/** How long a client is served last after it left most of its responses unread and lost a connection. */
 const LAST_FOR_MS = 30_000
-/** Of so many turns, one belongs to the clients that come last. */
+/** One in this many turns goes to the clients that are served last. */
 const TURNS_PER_LAST = 4
-/** Clients without calls that are remembered: making and forgetting one for each request would cost more than the rest. */
+/** Number of clients without calls that are kept, because creating one for each request would be expensive. */
 const MAX_IDLE_CLIENTS = 1_000
 
 /**
- * Shares the connections of a target between clients.
+ * Shares the connections of a target fairly between clients.
  *
- * One client may hold nearly all of them while no other client waits. When calls wait, clients take turns, whatever number
- * of calls each of them has; and the last few connections, the reserve, go only to clients that hold less than their share.
- * When calls wait in vain, responses that their clients do not read are ended; those clients come last for a while.
- * Memory is bounded by the calls that hold or wait, which `Target` bounds, and `MAX_IDLE_CLIENTS`.
+ * One client may hold nearly all of them while no other client waits. When calls wait, clients take turns, regardless
+ * of how many calls each has; the last few connections, the reserve, go only to clients that hold less than their
+ * share. When calls wait too long, responses that their clients do not read are ended; those clients are served last
+ * for a while. Memory is bounded by `MAX_IDLE_CLIENTS` and by the calls that hold or wait, which `Target` bounds.
  */
 export class ConnectionQueue {
   readonly #connections: number
   readonly #reserve: number
   readonly #maxStreams: number
   readonly #clients = new Map<string, ClientShare>()
-  /** Clients that hold or wait. */
+  /** Clients that hold a connection or wait for one. */
   #activeClients = 0
   #held = 0
   #waiting = 0
   readonly #first = new Circle()
   readonly #last = new Circle()
-  /** Counts to `TURNS_PER_LAST`. */
+  /** Turn counter, modulo `TURNS_PER_LAST`. */
   #turns = 0
   #isGranting = false
-  /** Calls whose client does not read, and event streams, each in the order in which they became so. At most `connections`. */
+  /** Calls whose client does not read, and event streams, oldest first; at most `connections` of each. */
   readonly #stalled = new Set<ConnectionUser>()
   readonly #streams = new Set<ConnectionUser>()
   #sweep: NodeJS.Timeout | undefined
@@ -136,7 +136,7 @@ export class ConnectionQueue {
     return this.#held
   }
 
-  /** Clients that are remembered. */
+  /** Number of clients that are kept, idle ones included. */
   get knownClients(): number {
     return this.#clients.size
   }
@@ -146,12 +146,12 @@ export class ConnectionQueue {
     return this.#clients.get(key)?.waiting ?? 0
   }
 
-  /** What each client may have of `amount`, if one more came. */
+  /** Returns one client's fair share of `amount`, counting one more client than there is. */
   shareOf(amount: number): number {
     return amount / (this.#activeClients + 1)
   }
 
-  /** Takes a connection for the call: true when there is one now; else `onConnection` follows, or the call leaves. */
+  /** Takes a connection and returns true, or queues the call: `onConnection` follows unless the call leaves. */
   enter(call: ConnectionUser, key: string): boolean {
     const client = this.#clientOf(key)
     call.client = client
@@ -166,7 +166,7 @@ export class ConnectionQueue {
     return false
   }
 
-  /** The call waits no longer. */
+  /** Removes a waiting call from the queue. */
   leave(call: ConnectionUser): void {
     const client = call.client as ClientShare
     this.#remove(client, call)
@@ -174,7 +174,7 @@ export class ConnectionQueue {
     this.#grant()
   }
 
-  /** The call's connection is free, or has left the pool. */
+  /** Gives up the call's connection, which is free or has left the pool. */
   release(call: ConnectionUser): void {
     const client = call.client as ClientShare
     this.moves(call)
@@ -185,7 +185,7 @@ export class ConnectionQueue {
     if (this.#waiting > 0) this.#grant()
   }
 
-  /** The call's client does not read what is there, so that the upstream must not send. */
+  /** Marks the call as stalled: its client does not read, and the upstream is paused. */
   stalled(call: ConnectionUser): void {
     if (this.#stalled.has(call)) return
     call.yieldingSince = performance.now()
@@ -193,35 +193,35 @@ export class ConnectionQueue {
     ;(call.client as ClientShare).stalled++
   }
 
-  /** The call's client has read. */
+  /** Clears the mark of `stalled`: the client has read. */
   moves(call: ConnectionUser): void {
     if (this.#stalled.delete(call)) (call.client as ClientShare).stalled--
   }
 
-  /** The call's response is meant to stay open. */
+  /** Marks the call as an event stream, which is meant to stay open. */
   streams(call: ConnectionUser): void {
     if (this.#streams.has(call)) return
     this.#streams.add(call)
     ;(call.client as ClientShare).streams++
   }
 
-  /** Nobody waits any longer. */
+  /** Fails all waiting calls. */
   close(error: Error): void {
     this.#stopSweep()
-    // Those that hold a connection are ended by their pool.
+    // Keeps released connections from being granted. The pool ends the calls that hold one.
     this.#isGranting = true
     for (const circle of [this.#first, this.#last]) {
       while (circle.turn?.first) circle.turn.first.onNoConnection(error)
     }
   }
 
-  /** Ends calls that hold a connection without need, as many as calls have waited in vain. */
+  /** Ends stalled calls and surplus event streams, one for each call that has waited too long. */
   sweep(now: number): void {
     if (this.#waiting === 0) return this.#stopSweep()
     for (const call of this.#stalled) {
       if (now - call.yieldingSince < STALLED_MS || !this.#isAwaited(now)) break
       const client = call.client as ClientShare
-      // Its own calls wait, too: one that is read is worth more than one that is not.
+      // Also evicts for the client's own waiting calls: a response that is read is worth more than one that is not.
       if (client.waiting === 0 && client.held <= this.#connections / this.#activeClients) continue
       if (client.stalled * 2 > client.held) this.#putLast(client, now)
       call.yieldConnection()
@@ -239,7 +239,7 @@ export class ConnectionQueue {
     this.#sweep = undefined
   }
 
-  /** Whether one connection more would end a wait that has been long enough. */
+  /** Whether one more free connection would serve a call that has waited for `PATIENCE_MS`. */
   #isAwaited(now: number): boolean {
     const next = this.#nextClient(this.#connections - this.#held + 1)
     return next?.first !== undefined && now - next.first.queuedAt >= PATIENCE_MS
@@ -251,7 +251,7 @@ export class ConnectionQueue {
   }
 
   #grant(): void {
-    // A call that fails at once releases its connection in the middle of this.
+    // Guards against reentry: a call that fails immediately releases its connection within this loop.
     if (this.#isGranting) return
     this.#isGranting = true
     try {
@@ -278,7 +278,7 @@ export class ConnectionQueue {
     return this.#nextIn(preferred, free) ?? this.#nextIn(other, free)
   }
 
-  /** Looks past at most as many clients as there are connections: of the first circle, only clients that hold some. */
+  /** Skips at most as many clients as there are connections, because only clients that hold one are skipped. */
   #nextIn({ turn }: Circle, free: number): ClientShare | undefined {
     if (turn === undefined || free > this.#reserve) return turn
     let client = turn
@@ -329,7 +329,7 @@ export class ConnectionQueue {
   }
 }
 
-/** At least one where there are some to choose from; none where one would be a large part. */
+/** Returns the size of the reserve: at least one of 8 or more connections; fewer than 8 may have none. */
 function reserveOf(connections: number, percent: number): number {
   if (percent === 0) return 0
   return Math.max(connections >= 8 ? 1 : 0, Math.floor((connections * percent) / 100))
@@ -340,6 +340,6 @@ function comesLast({ lastUntil }: ClientShare): boolean {
 }
 
 function onSweep(queue: ConnectionQueue): void {
-  // Timers come first after a pause of this very process, and only then what has arrived meanwhile.
+  // After a pause of the process, timers fire before I/O. Deferred, so that data that arrived meanwhile counts.
   setImmediate(() => queue.sweep(performance.now()))
 }

@@ -7,11 +7,11 @@ import type { NameLookup } from './name-lookup'
 import { readBeforeFailing } from './read-before-failing'
 
 /**
- * Opens connections to a target, over HTTP/1.1 also where TLS could negotiate HTTP/2: header sections are built and read as
- * HTTP/1.1 has them.
+ * Creates the connector of a target. It offers only HTTP/1.1 in TLS, because header sections are built and read as
+ * HTTP/1.1.
  *
- * @param timeoutMs kept here, because undici looks at its own every half second at the soonest
- * @param names undefined for a target that is an address
+ * @param timeoutMs enforced here, because undici's own timeout has a resolution of half a second
+ * @param names undefined for a target given as an IP address
  */
 export function createConnector(
   timeoutMs: number,
@@ -24,7 +24,7 @@ export function createConnector(
     ...(names && { lookup: names.lookup }),
     ...tls?.files,
   })
-  // An address is not a name to ask for (RFC 6066 §3).
+  // SNI must not carry an IP address (RFC 6066 §3).
   const serverNameOf = ({ protocol, servername = '' }: buildConnector.Options): string =>
     protocol === 'https:' && tls?.serverName !== undefined ? tls.serverName : isIP(servername) === 0 ? servername : ''
   return function connectTarget(options, callback) {
@@ -32,7 +32,7 @@ export function createConnector(
       socket.destroy(new errors.ConnectTimeoutError(`no connection within ${timeoutMs} ms`))
     }, timeoutMs)
     const named = { ...options, servername: serverNameOf(options) }
-    // It returns the socket, although its type does not say so.
+    // undici's connector returns the socket, although its type does not declare that.
     const socket = connect(named, (...result) => {
       clearTimeout(timer)
       if (result[1]) readBeforeFailing(result[1])
@@ -42,16 +42,16 @@ export function createConnector(
   }
 }
 
-/** An option of undici's dispatcher that its types leave out. */
+/** An option of undici's dispatcher that its types omit. */
 export interface TlsName {
   servername?: string
 }
 
-/** The settings for TLS with what their files hold. */
+/** TLS settings with the contents of their files. */
 export interface UpstreamTls {
   readonly serverName: string | undefined
   readonly files: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer }
-  /** Another one when a file has another content. */
+  /** Changes with the content of a file. */
   readonly version: string
 }
 

@@ -1,29 +1,29 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 
-/** What a client must take at the least while bytes wait for it: less in this time, and it is cut off. */
+/** Minimum download rate of a client while bytes wait for it. A slower client is disconnected. */
 export interface LeastDownload {
-  /** 0: any byte at all. */
+  /** 0 requires only that some byte is read within `perMs`. */
   readonly bytesPerSecond: number
   readonly perMs: number
 }
 
-/** A response whose bytes wait for its client. Its fields belong to this file. */
+/** A response with bytes that wait for its client. The data fields are owned by this file. */
 export interface WaitingResponse {
-  /** Index among those that are watched; -1 while it is not. */
+  /** Index in the list of watched responses; -1 while it is not watched. */
   paceIndex: number
   /**
-   * On the monotonic clock: by when the client must have taken more. While it is not watched, the milliseconds that are left:
-   * catching up for a moment is no new start. Infinity at first.
+   * When the client must have read more, on the monotonic clock; Infinity at first. While the response is not watched,
+   * the milliseconds that are left, so that catching up briefly does not restart the time.
    */
   takeBy: number
-  /** Whether everything has been taken: it is then watched no longer. */
+  /** Whether the client has read everything. The response is then no longer watched. */
   readonly isTaken: boolean
   onTooSlow(): void
 }
 
 const LOOK_MS = 1_000
 
-/** Bytes wait for the client from now on. */
+/** Starts to watch a response whose bytes wait for the client. */
 export function expectDownload(response: WaitingResponse, least: LeastDownload): void {
   if (response.paceIndex !== -1) return
   response.takeBy = performance.now() + Math.min(least.perMs, response.takeBy)
@@ -31,8 +31,8 @@ export function expectDownload(response: WaitingResponse, least: LeastDownload):
 }
 
 /**
- * The end of a response waits for the client. Nothing shows what it takes until it has taken all, so that it has the time
- * for that at the least pace, too; without one, all the time it wants.
+ * Watches the end of a response. Node reports no progress before everything is read, so the time for all bytes at the
+ * minimum rate is added; without a minimum rate there is no limit.
  */
 export function expectEnd(response: WaitingResponse, bytes: number, least: LeastDownload): void {
   if (least.bytesPerSecond === 0 || response.paceIndex !== -1) return
@@ -40,19 +40,19 @@ export function expectEnd(response: WaitingResponse, bytes: number, least: Least
   WATCH.add(response)
 }
 
-/** The client took some: it has as much more time as the least pace allows for them, and never more than at the start. */
+/** Extends the time by what the bytes that were read take at the minimum rate, up to `perMs` from now. */
 export function countDownload(response: WaitingResponse, bytes: number, least: LeastDownload): void {
   const latest = performance.now() + least.perMs
   const { bytesPerSecond } = least
   response.takeBy = bytesPerSecond === 0 ? latest : Math.min(latest, response.takeBy + (bytes / bytesPerSecond) * 1_000)
 }
 
-/** Nothing waits any more, or the client is gone. */
+/** Stops to watch a response that was read or whose client has left. */
 export function endDownload(response: WaitingResponse): void {
   if (response.paceIndex !== -1) WATCH.delete(response)
 }
 
-/** Looks once a second at the responses that wait for their clients: at most one for each connection. */
+/** Checks the waiting responses once a second; there is at most one for each connection. */
 class PaceWatch {
   readonly #waiting: WaitingResponse[] = []
   #timer: NodeJS.Timeout | undefined
@@ -63,7 +63,7 @@ class PaceWatch {
     this.#timer ??= context.with(ROOT_CONTEXT, () => setInterval(onLook, LOOK_MS, this).unref())
   }
 
-  /** The last one takes the free place. */
+  /** Removes the response and moves the last one into its place. */
   delete(response: WaitingResponse): void {
     const last = this.#waiting.pop()
     if (last !== undefined && last !== response) {
@@ -75,7 +75,7 @@ class PaceWatch {
   }
 
   look(now: number): void {
-    // From the end: one that is taken out is replaced by the last one, which was looked at.
+    // Backwards, because a removed response is replaced by the last one, which was already checked.
     for (let i = this.#waiting.length - 1; i >= 0; i--) {
       const response = this.#waiting[i]
       if (response === undefined) continue
@@ -91,10 +91,10 @@ class PaceWatch {
   }
 }
 
-/** Of this process. */
+/** Shared by all responses of the process. */
 const WATCH = new PaceWatch()
 
-/** Timers come first after a pause of this very process, and only then what clients have taken meanwhile. */
+/** Defers the check: after a pause of the process, timers fire before the progress of clients is seen. */
 function onLook(watch: PaceWatch): void {
   const now = performance.now()
   setImmediate(() => watch.look(now))

@@ -1,7 +1,7 @@
 import type { FailureKind } from '../config/values/failure-kind'
 import type { Reason } from '../errors/reasons'
 
-/** The reasons under which no connection came about: nothing of the request has reached anybody. */
+/** Reasons for which no connection was established, so nothing of the request was sent. */
 export const NO_CONNECTION: ReadonlySet<Reason> = new Set([
   'connect_refused',
   'unreachable',
@@ -10,7 +10,7 @@ export const NO_CONNECTION: ReadonlySet<Reason> = new Set([
   'tls',
 ])
 
-/** Some of the ways in which a call can fail. */
+/** A configured set of failures: reasons and 5xx statuses. */
 export class FailureSet {
   readonly #reasons = new Set<Reason>()
   readonly #statusCodes = new Set<number>()
@@ -23,7 +23,7 @@ export class FailureSet {
     }
   }
 
-  /** Whether a call that ended for this reason is meant; with a status, a response that came whole. */
+  /** Whether the set contains this failure. The status decides only for `upstream_5xx`. */
   has(reason: Reason, statusCode: number | undefined): boolean {
     return reason === 'upstream_5xx' ? this.#statusCodes.has(statusCode ?? 0) : this.#reasons.has(reason)
   }

@@ -10,21 +10,21 @@ import type { Upstream } from './upstream'
 
 /** What a route changes about calls to its upstream. */
 export interface Forwarding {
-  /** Undefined where paths stay as they are. */
+  /** Undefined if paths are not rewritten. */
   readonly rewritePath: ((path: string) => string) | undefined
-  /** Paths are forwarded as they came. */
+  /** Forward paths exactly as received. */
   readonly rawPath: boolean
-  /** What was cut off the front of paths, for `X-Forwarded-Prefix`. */
+  /** The prefix removed from paths, for `X-Forwarded-Prefix`. */
   readonly forwardedPrefix: string | undefined
-  /** What targets get as `Host`; undefined: what the upstream says. */
+  /** The `Host` that targets receive; undefined for the setting of the upstream. */
   readonly host: HostSent | undefined
-  /** They come before those of the upstream. */
+  /** These override the timeouts of the upstream. */
   readonly timeouts: { readonly responseMs?: number; readonly idleMs?: number; readonly totalMs?: number }
   /** Which requests of this route may reach a target more than once. */
   readonly retry: CallOptions['retry']
-  /** How long nothing may move on a connection that was upgraded to WebSocket. */
+  /** The idle timeout of a connection that was upgraded to WebSocket. */
   readonly webSocketIdleMs: number
-  /** Bytes a second of a body that a client must send; 0 for no bound. */
+  /** Minimum upload rate in bytes per second; 0 for no minimum. */
   readonly minUploadRate: number
 }
 
@@ -45,19 +45,18 @@ export interface ForwardOptions {
   readonly forwarding: Partial<Forwarding>
   readonly fieldRules: CallOptions['fieldRules']
   readonly clientStallMs: CallOptions['clientStallMs']
-  /** Bytes a second that a client must take of a response that is there for it, over `clientStallMs`. */
+  /** Minimum download rate in bytes per second, measured over `clientStallMs`. */
   readonly minDownloadRate: number
   readonly responseBuffer: CallOptions['responseBuffer']
-  /** Called once when the call failed; answers the client if that is still possible. */
+  /** Called once when forwarding failed. Answers the client if that is still possible. */
   readonly onFailure: (exchange: Exchange, error: unknown) => void
 }
 
 /**
- * The last stage: sends the request to a target and its response to the client, both as streams. What a client does not
- * take at once of its response waits here, within bounds.
+ * Creates the last stage, which streams the request to a target and the response to the client. A bounded buffer holds
+ * what a slow client has not read yet.
  *
- * On undici's dispatch level, because its promises and streams cost as much again as the call itself
- * (`docs/performance.md`).
+ * Uses undici's dispatch API, because its promise and stream APIs double the cost of a call (`docs/performance.md`).
  */
 export function forward(options: ForwardOptions): Stage {
   const { upstream, telemetry, forwarding, fieldRules, clientStallMs, onFailure } = options
@@ -88,10 +87,10 @@ export function forward(options: ForwardOptions): Stage {
   const slowest = slowestPace(minUploadRate, clientStallMs)
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
-    // The client may have left while an earlier stage waited; its 'close' would not be seen again.
+    // The client may have left while an earlier stage waited; its 'close' event has already fired.
     if (response.destroyed) return
     upstream.retries.countRequest(exchange.startedAt)
-    // Once for all calls, and before one is counted: it may refuse the request.
+    // Done once for all attempts, and before one is counted, because it may reject the request.
     if (rawPath) exchange.forwardedPath = exchange.rawPath
     if (rewritePath !== undefined) exchange.forwardedPath = rewritePath(exchange.forwardedPath)
     const target = upstream.pick(exchange)

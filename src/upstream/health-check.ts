@@ -9,37 +9,37 @@ export interface HealthCheckOptions {
   readonly origin: string
   readonly config: HealthCheckConfig
   readonly connect: buildConnector.connector
-  /** Of a target that is https. */
+  /** Empty for a target without https. */
   readonly tlsName: TlsName
-  /** Bytes of a response's header section. */
+  /** Maximum size of a response's header section. */
   readonly maxHeaderBytes: number
-  /** The first check decides whether the target is well; made at once. */
+  /** The target counts as unhealthy until its first check, which is made immediately. */
   readonly isAwaited: boolean
-  /** After every check. */
+  /** Called after every check. */
   readonly onResult: (hasPassed: boolean) => void
-  /** Called after `isHealthy` has changed, or is known for the first time. */
+  /** Called after `isHealthy` has changed or became known. */
   readonly onChange: (isFirst: boolean) => void
 }
 
-/** Part of the interval by which checks come earlier or later: those of many gateways must not come together. */
+/** Fraction of the interval by which checks are shifted, so that those of many gateways do not coincide. */
 const JITTER = 0.1
-/** The first check is made within this time, whatever the interval. */
+/** The first check is made within this time, regardless of the interval. */
 const FIRST_WITHIN_MS = 1_000
 
 /**
- * Asks a target again and again how it is. Over connections of its own, one for each check: a pool that is busy says
- * nothing of the target, and a connection that is already there nothing of whether it takes new ones.
+ * Checks the health of a target at intervals, each time on a new connection. Pooled connections would not do: a busy
+ * pool is no evidence against the target, and an open connection does not prove that it accepts new ones.
  */
 export class HealthCheck {
-  /** A target is well until some checks in a row have failed, where its first one is not awaited: nobody knows better. */
+  /** True until some checks in a row have failed, unless the first check is awaited. */
   isHealthy: boolean
-  /** Nothing is known yet, and others can be asked until it is. */
+  /** The first check is outstanding; other targets serve requests until then. */
   isAwaited: boolean
   /** Why the last check failed; undefined when it passed or there was none. */
   lastFailure: string | undefined
   readonly #options: HealthCheckOptions
   readonly #client: Client
-  /** Checks in a row that speak against `isHealthy`. */
+  /** Consecutive checks that contradict `isHealthy`. */
   #against = 0
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
@@ -66,7 +66,7 @@ export class HealthCheck {
 
   #wait(ms: number): void {
     if (this.#isStopped) return
-    // In the trace of nobody: a check belongs to no request.
+    // Outside any trace: a check belongs to no exchange.
     this.#timer = context.with(ROOT_CONTEXT, () => setTimeout(() => void this.#check(), ms).unref())
   }
 
@@ -78,7 +78,7 @@ export class HealthCheck {
     this.#wait(intervalMs * (1 - JITTER + 2 * JITTER * Math.random()))
   }
 
-  /** @returns why it failed */
+  /** @returns why the check failed; undefined if it passed */
   async #ask(): Promise<string | undefined> {
     const { path, timeoutMs, host, headers = [] } = this.#options.config
     try {

@@ -1,6 +1,6 @@
 /**
- * Does something to each of many at the end of the turn of the event loop in which they came: one immediate for all of them,
- * where each would need a callback of its own. Most of them no longer need it by then.
+ * Runs an action on each item at the end of the event-loop turn in which it was added. One immediate serves all items,
+ * which is cheaper than a callback for each; most of them no longer need the action by then.
  */
 export class ImmediateBatch<Item> {
   readonly #act: (item: Item) => void

@@ -6,15 +6,18 @@ import type { Exchange } from '../exchange/exchange'
 import { buildResponseHeaders, reasonPhrase, type ParsedHeaders } from './response-headers'
 import { joined } from './request-headers'
 
-/** 1xx responses of one request that its client gets. Each costs a write, and the upstream decides how many it sends. */
+/**
+ * Maximum number of 1xx responses per request that are forwarded. Each costs a write, and the upstream sends any
+ * number.
+ */
 const MAX_PASSED = 10
 
-/** How many each response has let pass, of those that did. */
+/** Number of forwarded 1xx responses by response. */
 const passed = new WeakMap<ServerResponse, number>()
 
 /**
- * Passes a 1xx response on (RFC 9110 §15.2), also one whose meaning is unknown here. `100` never comes, because `Expect` is
- * answered by the gateway, and `101` is no information: without an upgrade it is an invalid answer. What exceeds the bound is dropped: the client does without.
+ * Forwards a 1xx response (RFC 9110 §15.2), including unknown ones. `100` never arrives, because the gateway answers
+ * `Expect` itself, and `101` without an upgrade is an invalid response. Responses above `MAX_PASSED` are dropped.
  */
 export function passInformation(
   exchange: Exchange,
@@ -24,12 +27,12 @@ export function passInformation(
   statusMessage: string | undefined,
 ): void {
   const { request, response } = exchange
-  // An HTTP/1.1 client would take everything after a 101 that it did not ask for as another protocol's.
+  // After an unexpected 101, an HTTP/1.1 client would read everything that follows as another protocol.
   if (statusCode <= 101) throw new GatewayError('bad_response', { cause: new Error(`status ${statusCode}`) })
   if (request.httpVersion === '1.0') return // HTTP/1.0 knows no 1xx
   const { socket } = response
   const count = passed.get(response) ?? 0
-  // To a client that does not read, an upstream could otherwise say as much as fits into memory.
+  // Dropped for a client that does not read; an upstream could otherwise fill the memory.
   if (socket === null || response.headersSent || count >= MAX_PASSED || socket.writableNeedDrain) return
   const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), false)
   if ('sendInformation' in response) {
@@ -40,18 +43,18 @@ export function passInformation(
   try {
     for (let i = 0; i < fields.length; i += 2) head += line(fields[i] as string, fields[i + 1] as string)
   } catch {
-    return // what Node would not write in a response does not get around it here
+    return // fields that Node refuses in a response are refused here as well
   }
   passed.set(response, count + 1)
   socket.write(`${head}\r\n`, 'latin1')
 }
 
-/** What would not be written in a response is left out here as well. */
+/** Writes a 1xx response on HTTP/2, or drops it if Node refuses its fields. */
 function writeOnStream(response: Http2Response, statusCode: number, fields: readonly string[]): void {
   try {
     response.sendInformation(statusCode, fields)
   } catch {
-    // The client does without.
+    // The client gets no 1xx response then.
   }
 }
 

@@ -5,33 +5,32 @@ import { errorCode, toError } from '../errors/error-code'
 
 export interface NameLookupOptions {
   readonly name: string
-  /** From one look-up to the next while they succeed. */
+  /** Interval between look-ups while they succeed. */
   readonly intervalMs: number
-  /** After every look-up. */
+  /** Called after every look-up. */
   readonly onResult: (isResolved: boolean) => void
   /** Called when look-ups begin to fail, and when they succeed again. */
   readonly onChange: () => void
 }
 
-/** From one look-up to the next while they fail. */
+/** Interval between look-ups while they fail. */
 const RETRY_MS = 1_000
-/** Connections that wait for the first answer. Each gives up after its own timeout, but its place is free only then. */
+/** Maximum number of connections that wait for the first look-up. */
 const MOST_WAITING = 1_000
 
 type Callback = Parameters<LookupFunction>[2]
 
 /**
- * The addresses of a target that is a name, looked up in the background: neither a slow nor a failing name server holds a
- * request. While look-ups fail the last addresses stay in use, however long that takes: they are the best that is known,
- * and connections and health checks show whether they still serve. One look-up at a time: each takes a thread of the few
- * that Node has for files and names.
+ * Looks up the addresses of a target in the background, so that a slow or failing name server does not delay requests.
+ * While look-ups fail, the last addresses stay in use without a time limit; connections and health checks show whether
+ * they still work. One look-up runs at a time, because each occupies one of Node's few threads for files and names.
  */
 export class NameLookup {
   /** Why the last look-up failed; undefined when it succeeded or there was none. */
   lastFailure: string | undefined
   readonly #options: NameLookupOptions
   #addresses: readonly LookupAddress[] = []
-  /** Where the next connection begins: those of one name share the load. */
+  /** Rotates the first address of each connection, so that the addresses of one name share the load. */
   #turn = 0
   readonly #waiting: { isAll: boolean; callback: Callback }[] = []
   #isLookingUp = false
@@ -48,7 +47,7 @@ export class NameLookup {
     return this.#addresses.map(({ address }) => address)
   }
 
-  /** For `net.connect`, which tries further addresses when the first one does not answer. */
+  /** Implements `lookup` of `net.connect`, which tries further addresses when the first does not answer. */
   readonly lookup: LookupFunction = (_name, { all }, callback) => {
     const isAll = all === true
     if (this.#addresses.length > 0) return answer(this.#inTurn(), isAll, callback)
@@ -57,7 +56,7 @@ export class NameLookup {
     this.#lookUp()
   }
 
-  /** A connection failed: the name may have moved. */
+  /** Looks up the name again after a connection failed, because its addresses may have changed. */
   refresh(): void {
     if (performance.now() - this.#lookedUpAt > Math.min(RETRY_MS, this.#options.intervalMs)) this.#lookUp()
   }
@@ -69,7 +68,7 @@ export class NameLookup {
 
   #inTurn(): readonly LookupAddress[] {
     const addresses = this.#addresses
-    // Of two families the resolver has put the better one first.
+    // With both address families, the order of the resolver is kept.
     if (addresses.length === 1 || addresses.some(({ family }) => family !== addresses[0]?.family)) return addresses
     const first = this.#turn++ % addresses.length
     return [...addresses.slice(first), ...addresses.slice(0, first)]

@@ -1,17 +1,18 @@
 import type { Socket } from 'node:net'
 import { errorCode } from '../errors/error-code'
 
-/** The other side has closed: it takes nothing more, but may have said why before. */
+/** Error codes of a write to a closed connection. The peer may have sent a response before it closed. */
 const CLOSED: ReadonlySet<string | undefined> = new Set(['EPIPE', 'ECONNRESET'])
 
 type Callback = Parameters<Socket['_write']>[2]
 
 /**
- * Keeps a connection open for reading when a write fails because the other side has closed (RFC 9112 §9.5): an upstream that
- * refuses an upload answers, closes, and the next write fails before the answer is read. Node would drop what has arrived.
+ * Keeps a connection readable when a write fails because the peer has closed it (RFC 9112 §9.5). An upstream that
+ * rejects an upload responds and closes, and the next write fails before the response is read. Node would drop the
+ * response.
  *
- * The failed write is not reported: the reading side ends by itself, after what has arrived, and the timers of the call
- * bound how long that takes.
+ * The failed write is not reported. The reading side ends after the data that has arrived, and the timers of the call
+ * limit how long that takes.
  */
 export function readBeforeFailing(socket: Socket): void {
   const write = socket._write.bind(socket)

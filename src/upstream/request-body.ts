@@ -4,21 +4,21 @@ import { GatewayError } from '../errors/gateway-error'
 import { UploadPace, type SlowestPace } from './upload-pace'
 
 /**
- * The client's body as undici reads it, chunk by chunk, with its backpressure.
+ * Streams the client's body to undici chunk by chunk, with backpressure.
  *
- * Not the request itself: undici destroys the body of a call that fails, and destroying an `IncomingMessage` closes the
- * client's connection before the client has its answer.
+ * undici destroys the body of a failed call. It must not get the `IncomingMessage` itself, because destroying that
+ * closes the client's connection before the client has its response.
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage
   readonly #maxBytes: number | undefined
   readonly #slowest: SlowestPace | undefined
-  /** Undefined where there is no bound. */
+  /** Undefined without a minimum upload rate. */
   readonly #pace: UploadPace | undefined
   /** Bytes that may still come. */
   #remaining: number
 
-  /** @param maxBytes of a body in chunks; undefined for no bound */
+  /** @param maxBytes maximum size of a chunked body; undefined for no limit */
   constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace | undefined) {
     super({ highWaterMark: request.readableHighWaterMark })
     this.#request = request
@@ -29,14 +29,14 @@ export class RequestBody extends Readable {
       const isClientsTurn = (): boolean => this.readableLength === 0
       this.#pace = new UploadPace(isClientsTurn, () => this.#refuseSlow(), slowest)
     }
-    // It may fail while no call reads it: an 'error' without a listener would end the process.
+    // The body may fail while no call reads it, and an 'error' without a listener would end the process.
     this.on('error', ignore)
     request.on('data', this.#onData)
     request.on('end', this.#onEnd)
     request.on('error', this.#onError)
   }
 
-  /** The same body for another call, where nothing of it has come yet; undefined where a call may have sent a part of it. */
+  /** Returns the body for another call if nothing of it was read yet; undefined if a call may have sent a part. */
   restarted(): RequestBody | undefined {
     if (this.readableDidRead || this.readableLength > 0 || this.readableEnded) return undefined
     this.destroy()
@@ -44,8 +44,8 @@ export class RequestBody extends Readable {
   }
 
   /**
-   * Has undici send the header section although nothing of the body has come; false where it cannot: of a body in chunks it
-   * writes the header section only together with the size of the first chunk.
+   * Makes undici send the header section before the body arrives. Returns false if that is not possible: undici writes
+   * the header section of a chunked request only with the size of the first chunk.
    */
   flushHead(): boolean {
     if (this.destroyed || this.readableDidRead || this.readableLength > 0) return false
@@ -76,12 +76,12 @@ export class RequestBody extends Readable {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#request.off('data', this.#onData)
     this.#request.off('end', this.#onEnd)
-    // The listener for errors stays: an 'error' without one would end the process.
+    // The 'error' listener stays, because an 'error' without one would end the process.
     this.#pace?.stop()
     callback(error)
   }
 
-  /** undici makes the body's error that of the call. */
+  /** Fails the upload as too slow. undici reports the body's error as the error of the call. */
   #refuseSlow(): void {
     this.destroy(new GatewayError('request_timeout', { cause: new Error('the body came too slowly') }))
   }
@@ -90,7 +90,7 @@ export class RequestBody extends Readable {
 function ignore(): void {}
 
 /**
- * A chunk without a byte whose length is not 0 to undici, which writes nothing for an empty one. Its length is the smallest
- * of all numbers: undici adds it to the bytes sent, and the sum is the same as without it.
+ * An empty chunk with a nonzero `byteLength`, because undici writes nothing for an empty chunk. The length is the
+ * smallest positive number: undici adds it to the bytes sent, which does not change the sum.
  */
 const HEAD_ONLY = Object.defineProperty(Buffer.alloc(0), 'byteLength', { value: Number.MIN_VALUE })

@@ -8,15 +8,15 @@ import { replacedTraceFields } from '../telemetry/trace-fields'
 /** Fields that belong to one connection (RFC 9110 §7.6.1), or that the gateway writes or answers itself. */
 const NEVER_FORWARDED: ReadonlySet<string> = new Set([
   'connection',
-  'expect', // answered here (RFC 9110 §10.1.1)
-  'host', // the target's own, the client's goes into X-Forwarded-Host
+  'expect', // answered by the gateway (RFC 9110 §10.1.1)
+  'host', // set per target; the client's is sent as X-Forwarded-Host
   'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
   'proxy-connection',
   'te',
-  'trailer', // trailers of requests are dropped: undici's dispatcher cannot send any
+  'trailer', // request trailers are dropped, because undici's dispatcher cannot send them
   'transfer-encoding',
   'upgrade',
   'forwarded',
@@ -26,22 +26,22 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What only a proxy may say of a client: believed by many an upstream, whoever wrote it. With `_` too, because CGI and its
- * heirs (WSGI, Rack, PHP) read `X_Forwarded_For` as `X-Forwarded-For`.
+ * Fields about the client that only a proxy may set, because upstreams trust them. Spellings with `_` match as well:
+ * CGI and its successors (WSGI, Rack, PHP) read `X_Forwarded_For` as `X-Forwarded-For`.
  */
 const SAID_BY_PROXIES = /^x[-_](?:forwarded[-_]|real[-_]ip$|consumer[-_])/
-/** The same, and every name with `_`: to such an upstream `Content_Length` is `Content-Length`. */
+/** The same, and every name with `_`: such an upstream reads `Content_Length` as `Content-Length`. */
 const SAID_BY_PROXIES_OR_AMBIGUOUS = /_|^x-(?:forwarded-|real-ip$|consumer-)/
 
 /**
- * What not even a trusted proxy may say: who asks, which only this gateway knows, and anything with `_`, which no proxy
- * writes: it is the client's, passed on, and would stand beside what the proxy says.
+ * Fields that are removed even from trusted proxies: the consumer, which only this gateway determines, and forwarding
+ * fields spelled with `_`. No proxy writes those; they come from the client and would contradict the proxy's.
  */
 const NOT_SAID_BY_PROXIES = /^x(?:[-_]consumer[-_]|(?=.*_)[-_](?:forwarded[-_]|real[-_]ip$))/
 
-/** Which fields of a request do not reach the upstream. Names are in lower case. */
+/** Selects the request fields that are not forwarded to the upstream. Names are in lower case. */
 export interface FieldRules {
-  /** From clients that are not trusted proxies. */
+  /** Rules for clients that are not trusted proxies. */
   readonly ofStrangers: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
   readonly ofProxies: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
 }
@@ -60,13 +60,13 @@ export function createFieldRules({
 }
 
 /**
- * Makes the header section for the upstream, as flat name, value pairs.
+ * Builds the header section for the upstream, as flat name, value pairs.
  *
- * What the client names in `Connection` is removed from the inbound copy before anything of ours is added: the other way
- * round, a client could have the gateway strip the very fields the upstream trusts (CVE-2026-33805).
+ * Fields that the client names in `Connection` are removed before the gateway adds its own. In the reverse order, a
+ * client could make the gateway strip the fields that the upstream trusts (CVE-2026-33805).
  *
- * @param prefix what was cut off the front of the path
- * @param replaced trace fields that are written anew afterwards; the client's own must not stand beside them
+ * @param prefix the prefix that was removed from the path
+ * @param replaced trace fields that the gateway sets afterwards; those of the client are removed
  */
 export function buildRequestHeaders(
   exchange: Exchange,
@@ -103,20 +103,22 @@ export function buildRequestHeaders(
 
 const KEEP_ALIVE_ONLY = /^(?:keep-alive|close)$/i
 
-/** The fields a `Connection` header names, or nothing: nearly every client sends `keep-alive` and no more. */
+/** Returns the fields named in `Connection`; undefined for the usual `keep-alive` alone. */
 export function namedInConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || KEEP_ALIVE_ONLY.test(connection)) return undefined
   return new Set(connection.split(',').map(name => name.trim().toLowerCase()))
 }
 
-/** RFC 7239 and its de-facto forerunners. A peer that is not trusted is not continued but replaced. */
+/**
+ * Adds `Forwarded` (RFC 7239) and the `X-Forwarded-*` fields. Values of an untrusted peer are replaced, not extended.
+ */
 function addForwardingHeaders(headers: string[], exchange: Exchange): void {
   const { request, said } = exchange
   const { host } = request.headers
   const peer = said === undefined ? exchange.clientAddress : plainAddress(request.socket.remoteAddress ?? '')
   const scheme = schemeOf(request)
   const forwardedHost = said?.host ?? host
-  // Where the proxy names no client, what it says of host and scheme is said of its own request.
+  // If the proxy names no client, its host and scheme describe the proxy's own request.
   const element =
     said === undefined || said.forwarded !== undefined
       ? `for=${forwardedNode(peer)}${host ? `;host="${host}"` : ''};proto=${scheme}`
@@ -128,14 +130,14 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
     said?.for === undefined ? peer : `${said.for}, ${peer}`,
     'x-forwarded-proto',
     said?.proto ?? scheme,
-    'via', // a gateway must say so (RFC 9110 §7.6.3); the name is a pseudonym, not a host
+    'via', // required of a gateway (RFC 9110 §7.6.3); the name is a pseudonym, not a host
     `${request.httpVersion} myesi-gateway`,
   )
   if (exchange.consumer !== undefined) headers.push('x-consumer-name', exchange.consumer.name)
-  if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // HTTP/1.0 may name none
+  if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // absent in some HTTP/1.0 requests
 }
 
-/** `X-Real-IP` and `X-Forwarded-Port`: those of a trusted proxy are passed on as they came. */
+/** Adds `X-Real-IP` and `X-Forwarded-Port`. Those of a trusted proxy are forwarded unchanged. */
 function addAddress(headers: string[], exchange: Exchange, edits: HeaderEdits | undefined): void {
   const { request, said, peerIsTrusted, clientAddress } = exchange
   const { host, 'x-real-ip': realIp, 'x-forwarded-port': port } = request.headers
@@ -147,35 +149,35 @@ function addAddress(headers: string[], exchange: Exchange, edits: HeaderEdits | 
   if (asked) headers.push('x-forwarded-port', portOf(asked, firstOf(said?.proto) ?? schemeOf(request)))
 }
 
-/** The port that the client asked for: a proxy in front may have another than this gateway. */
+/** Returns the port in the client's URL, which may be that of a proxy in front of the gateway. */
 function portOf(host: string, scheme: string): string {
   const colon = host.lastIndexOf(':')
   if (colon > host.lastIndexOf(']')) return host.slice(colon + 1)
   return scheme === 'https' ? '443' : '80'
 }
 
-/** What a trusted proxy has cut off before. */
+/** Returns the prefix that a trusted proxy has removed before. */
 function prefixOf({ peerIsTrusted, request }: Exchange): string {
   const earlier = peerIsTrusted ? joined(request.headers['x-forwarded-prefix']) : undefined
   return earlier?.replace(/\/+$/, '') ?? ''
 }
 
-/** Proxies in a row make a list; the first is the one that the client talks to. */
+/** Returns the first member of a list. In a chain of proxies, it is from the one that the client is connected to. */
 export function firstOf(list: string | undefined): string | undefined {
   return list?.includes(',') ? (list.split(',', 1)[0] as string).trim() : list
 }
 
-/** Whether the route itself says what the field is. */
+/** Whether the route removes or sets the field. */
 function isEdited(edits: HeaderEdits | undefined, name: string): boolean {
   return edits !== undefined && (edits.dropped.has(name) || edits.added.includes(name))
 }
 
-/** RFC 7239 §6: an IPv6 address goes into brackets, and those into quotes. */
+/** Formats an address for `Forwarded`: an IPv6 address in brackets and quotes (RFC 7239 §6). */
 function forwardedNode(address: string): string {
   return address.includes(':') ? `"[${address}]"` : address || 'unknown'
 }
 
-/** A field that may have come several times, as one list (RFC 9110 §5.3). */
+/** Joins the values of a repeated field to one list (RFC 9110 §5.3). */
 export function joined(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value
 }

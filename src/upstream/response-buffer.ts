@@ -1,44 +1,44 @@
 import type { ServerResponse } from 'node:http'
 
-/** Bytes of responses that wait in the gateway for clients, all together. */
+/** Total bytes of responses that are buffered for slow clients. */
 export class ResponseMemory {
   usage = 0
-  /** Called when an upstream has to wait because of the bound of all responses together. */
+  /** Called when an upstream is paused because the total limit is reached. */
   onExhausted: (() => void) | undefined
 }
 
 export interface ResponseBufferLimits {
-  /** For one response. */
+  /** Limit of one response. */
   readonly perResponseBytes: number
-  /** For all of them. */
+  /** Limit of all responses together. */
   readonly totalBytes: number
 }
 
-/** Whoever reads the upstream. */
+/** The call whose response is buffered. */
 export interface BufferOwner {
-  /** The client has taken bytes. */
+  /** Called when the client has read bytes. */
   onProgress(bytes: number): void
-  /** There is room again after `write` returned false. */
+  /** Called when there is room again after `write` returned false. */
   onRoom(): void
-  /** The client has taken everything that was there. */
+  /** Called when the client has read everything that was buffered. */
   onCaughtUp(): void
 }
 
-/** How much is handed to the connection at once: what a client takes is seen in such steps. */
+/** Size of the pieces that are written to the connection; the progress of a client is visible in such steps. */
 const PIECE_BYTES = 16_384
-/** Smaller chunks are copied together: each of them would keep alive the whole read that it came with. */
+/** Smaller chunks are copied into shared blocks, because each would otherwise keep its whole read buffer alive. */
 const SMALL_BYTES = 8_192
 const BLOCK_BYTES = 16_384
 
-/** Bytes that wait, and how much memory they were charged for. */
+/** Buffered bytes, and the memory they are charged for. */
 interface Block {
   bytes: Buffer
   readonly charge: number
 }
 
 /**
- * Holds what an upstream sends faster than the client takes it, so that the upstream's connection comes free. Made only
- * for a client that has fallen behind. Holds at most `perResponseBytes` and one read (64 KiB) more.
+ * Buffers a response that the upstream sends faster than the client reads, so that the upstream's connection becomes
+ * free. Created only for a slow client. Holds at most `perResponseBytes` plus one read (64 KiB).
  */
 export class ResponseBuffer {
   readonly #response: ServerResponse
@@ -46,16 +46,16 @@ export class ResponseBuffer {
   readonly #memory: ResponseMemory
   readonly #owner: BufferOwner
   readonly #blocks: Block[] = []
-  /** The last block, as long as small chunks still fit behind what it has. */
+  /** The last block, while small chunks still fit into it. */
   #openBlock: Buffer | undefined
   #openLength = 0
   #charged = 0
   #isFull = false
   #isClosed = false
   #onEnd: (() => void) | undefined
-  /** Bytes that the connection has been given and has not passed on. */
+  /** Bytes written to the connection and not yet sent. */
   #handedOver = 0
-  /** Something waits for the client: what comes next has to come here. */
+  /** Bytes wait for the client, so later chunks must be buffered as well. */
   isBehind = false
 
   constructor(response: ServerResponse, limits: ResponseBufferLimits, memory: ResponseMemory, owner: BufferOwner) {
@@ -65,14 +65,14 @@ export class ResponseBuffer {
     this.#owner = owner
   }
 
-  /** The client has not taken what was written last. */
+  /** Starts buffering: the client has not read the last write. */
   fallBehind(): void {
     this.isBehind = true
     this.#handedOver = this.#response.writableLength
     this.#response.once('drain', this.#onTaken)
   }
 
-  /** Whether there is room for more. */
+  /** Buffers a chunk. Returns whether there is room for more. */
   write(chunk: Buffer): boolean {
     this.#append(chunk)
     return this.hasRoom()
@@ -85,12 +85,12 @@ export class ResponseBuffer {
     return !this.#isFull
   }
 
-  /** Nothing more comes; `finish` is called when the client has taken everything. */
+  /** Ends the buffer; calls `finish` when the client has read everything. */
   end(finish: () => void): void {
     this.#onEnd = finish
   }
 
-  /** The client is gone: nothing waits any more. */
+  /** Discards the buffer after the client left. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -113,7 +113,7 @@ export class ResponseBuffer {
       const copied = rest.copy(open, this.#openLength)
       this.#openLength += copied
       const last = this.#blocks.at(-1) as Block
-      // The same memory, with what has come on top.
+      // The previous block is in the same memory, so it is extended.
       last.bytes = open.subarray(this.#openLength - copied - last.bytes.length, this.#openLength)
       if (this.#openLength === open.length) this.#openBlock = undefined
       rest = rest.subarray(copied)
@@ -135,7 +135,7 @@ export class ResponseBuffer {
   }
 
   readonly #onTaken = (error?: Error | null): void => {
-    // Writing to a connection that is gone would raise an error of its own.
+    // Writing to a closed connection would raise another error.
     if (this.#isClosed || error || this.#response.destroyed) return
     this.#owner.onProgress(this.#handedOver)
     this.#handedOver = 0
@@ -145,7 +145,7 @@ export class ResponseBuffer {
     }
   }
 
-  /** One piece at a time: Node tells only when all that it was given is gone. */
+  /** Writes one piece at a time, because Node reports only when everything written has been sent. */
   #handOver(): void {
     const block = this.#blocks[0]
     if (block === undefined) return this.#caughtUp()

@@ -7,7 +7,7 @@ import { addRequestId, answersWithTrace } from '../exchange/request-id'
 import { joined, namedInConnection } from './request-headers'
 import { translateHost } from './translate-host'
 
-/** As undici has parsed them: names in lower case. */
+/** Fields as parsed by undici, with names in lower case. */
 export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>
 
 /** Fields that belong to the upstream's connection (RFC 9110 §7.6.1). Framing towards the client is Node's own. */
@@ -21,8 +21,8 @@ const NEVER_RETURNED: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Only `chunked` is undone on the way: a body that is compressed for the connection would reach the client without the
- * field that says so (RFC 9112 §6.1).
+ * Rejects transfer codings other than `chunked`. The gateway decodes only `chunked`; a body with another coding would
+ * reach the client without the field that names it (RFC 9112 §6.1).
  *
  * @throws GatewayError `bad_response`
  */
@@ -32,9 +32,9 @@ export function refuseTransferCodings(coding: string | undefined): void {
 }
 
 /**
- * The header section for the client: the upstream's, and what the gateway and the route have to say.
+ * Builds the client's header section from that of the upstream and the fields of the gateway and the route.
  *
- * @param translatedHost the host that the upstream knows and the client does not
+ * @param translatedHost the host that the upstream received in place of the client's
  */
 export function fieldsForClient(
   exchange: Exchange,
@@ -56,17 +56,17 @@ export function fieldsForClient(
   return fields
 }
 
-/** Whether the framing carries trailers. Where it does not, Node refuses to write a field that announces some. */
+/** Whether the framing can carry trailers. If not, Node refuses to write a `Trailer` field. */
 function takesTrailers(request: IncomingMessage, statusCode: number, headers: ParsedHeaders): boolean {
   if (request.httpVersion === '1.0' || request.method === 'HEAD') return false
   return statusCode !== 204 && statusCode !== 304 && headers['content-length'] === undefined
 }
 
 /**
- * The upstream's header section for the client: flat name, value pairs, spelling and duplicates (`Set-Cookie`) kept.
+ * Filters the upstream's header section: flat name, value pairs with spelling and duplicates (`Set-Cookie`) kept.
  *
- * @param connection the upstream's `Connection`
- * @param trailers whether a field may announce trailers
+ * @param connection the upstream's `Connection` field
+ * @param trailers whether a `Trailer` field is allowed
  */
 export function buildResponseHeaders(
   exchange: Exchange,
@@ -87,7 +87,7 @@ export function buildResponseHeaders(
     if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
     if (lower === requestIdConfig?.header || lower === traceHeader) continue
     if (corsFields !== undefined && lower.startsWith('access-control-')) continue
-    // There is none, and a client that believes the length waits for it (RFC 9110 §8.6).
+    // These responses have no body, and a client that trusts the length would wait for one (RFC 9110 §8.6).
     if ((statusCode === 204 || statusCode < 200) && lower === 'content-length') continue
     if (!trailers && lower === 'trailer') continue
     headers.push(name, text(raw[i + 1] as Buffer | string))
@@ -98,8 +98,8 @@ export function buildResponseHeaders(
 const LIMITS = ['ratelimit', 'ratelimit-policy'] as const
 
 /**
- * The gateway's own limits where the upstream tells of its own: both are lists, and the client is to know of both.
- * `writeHead()` would put the upstream's in place of ours.
+ * Adds the gateway's rate-limit fields to those of the upstream. Both are lists and the client needs both;
+ * `writeHead()` would replace the gateway's by the upstream's.
  */
 function addOwnLimits(fields: string[], response: ServerResponse, upstreamHeaders: ParsedHeaders): void {
   for (const name of LIMITS) {
@@ -108,7 +108,7 @@ function addOwnLimits(fields: string[], response: ServerResponse, upstreamHeader
   }
 }
 
-/** Left out where Node would refuse to write it: it has no meaning (RFC 9110 §15.1), and HTTP/2 has none at all. */
+/** Returns the reason phrase, or '' if Node would refuse to write it. It has no meaning (RFC 9110 §15.1). */
 export function reasonPhrase(phrase: string | undefined): string {
   return phrase !== undefined && /^[\t\x20-\x7e]*$/.test(phrase) ? phrase : ''
 }
@@ -116,7 +116,7 @@ export function reasonPhrase(phrase: string | undefined): string {
 /**
  * Writes the header section of an upstream's response.
  *
- * @throws GatewayError `bad_response` where Node refuses to; the response is then as it was, so that an error can be written
+ * @throws GatewayError `bad_response` if Node refuses a field; the response is then unchanged and can carry an error
  */
 export function writeHeaderSection(
   response: ServerResponse,
@@ -125,8 +125,8 @@ export function writeHeaderSection(
   fields: readonly string[],
 ): void {
   try {
-    // Node takes a response that once was to have no body for one that never has: an error after it would announce
-    // a body and not send it.
+    // For these statuses Node marks the response as bodiless for good, before it checks the fields. An error response
+    // after that would announce a body and not send it.
     if (statusCode === 204 || statusCode === 304 || statusCode === 101) validate(fields)
     response.writeHead(statusCode, phrase, fields as string[])
   } catch (error) {
@@ -143,15 +143,15 @@ function validate(fields: readonly string[]): void {
   }
 }
 
-/** Node has put them among the fields that the gateway had set, where an error would take them for its own. */
+/** Removes fields that Node has already set on the response, so that an error response does not send them. */
 function withdraw(response: ServerResponse, fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) response.removeHeader(fields[i] as string)
   response.sendDate = true // switched off with the upstream's Date
 }
 
 /**
- * Fields that say how to frame, route, cache or read a message, or who may: too late behind its body, and a client that
- * merges trailers into the header section would go by them (RFC 9110 §6.5.1).
+ * Fields that control framing, routing, caching, content or authentication. They come too late after the body, and a
+ * client that merges trailers into the header section would obey them (RFC 9110 §6.5.1).
  */
 const NEVER_TRAILERS: ReadonlySet<string> = new Set([
   ...NEVER_RETURNED,
@@ -175,10 +175,10 @@ const NEVER_TRAILERS: ReadonlySet<string> = new Set([
   'vary',
   'www-authenticate',
 ])
-/** Only the gateway says these, in the header section. */
+/** Fields that only the gateway sets, in the header section. */
 const SAID_BY_GATEWAY = /^(?:access-control-|(?:x-)?ratelimit)/
 
-/** The trailer fields for the client, without those that are not the upstream's to say there. */
+/** Builds the client's trailers, without fields that are not allowed there or that only the gateway sets. */
 export function buildTrailers(
   raw: readonly (Buffer | string)[],
   edits: HeaderEdits | undefined,

@@ -3,11 +3,11 @@ import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
 import { ResponseMemory } from './response-buffer'
 
-/** Of this process: the bound of all responses together holds whatever file they were begun by. */
+/** Shared by the process: the total limit includes responses of retired configurations. */
 const memory = new ResponseMemory()
 let isObserved = false
 
-/** The memory of responses that wait for their clients; its metrics begin with the first caller, when a collector is there. */
+/** Returns the memory of buffered responses. Creates its metrics at the first call, when a collector is registered. */
 export function observedResponseMemory(): ResponseMemory {
   if (isObserved) return memory
   isObserved = true

@@ -1,11 +1,13 @@
-/** Part of the requests that may come on top as retries: an upstream in trouble must not get twice the load for it. */
+/** Maximum ratio of retries to requests, so that retries do not double the load of a failing upstream. */
 const EXTRA = 0.2
-/** Retries allowed in each window however few requests there are; else the first of the day could never be tried again. */
+/** Retries that are always allowed in a window, because the ratio would allow none for few requests. */
 const FLOOR = 10
-/** Two of these are looked at, so that the bound does not begin anew all at once. */
+/** Half of the window. Two halves are counted, so that the budget is not reset all at once. */
 const HALF_WINDOW_MS = 5_000
 
-/** Bounds what retries add to an upstream's load: `EXTRA` of the requests of the last 5 to 10 s, or `FLOOR`. */
+/**
+ * Limits the retries of an upstream to `EXTRA` of the requests of the last 5 to 10 s, or to `FLOOR` if that is more.
+ */
 export class RetryBudget {
   #since = 0
   #requests = 0
@@ -13,13 +15,13 @@ export class RetryBudget {
   #earlierRequests = 0
   #earlierRetries = 0
 
-  /** A request came, at `now` (ms, monotonic). */
+  /** Counts a request at `now` (ms, monotonic). */
   countRequest(now: number): void {
     if (now - this.#since >= HALF_WINDOW_MS) this.#turn(now)
     this.#requests++
   }
 
-  /** Takes one retry out of the budget; false when it is spent. */
+  /** Takes one retry from the budget; returns false if it is exhausted. */
   take(now: number): boolean {
     if (now - this.#since >= HALF_WINDOW_MS) this.#turn(now)
     const allowed = Math.max(FLOOR, EXTRA * (this.#requests + this.#earlierRequests))

@@ -9,9 +9,9 @@ import { RetryBudget } from './retry-budget'
 const FIRST_DELAY_MS = 25
 const LONGEST_DELAY_MS = 250
 
-/** Whether and when a failed call to an upstream is tried again. */
+/** Decides whether and when a failed call is retried. */
 export class RetryPolicy {
-  /** Calls for one request, the first included; 1 where the file has no `retries`. */
+  /** Maximum number of calls for one request, including the first; 1 without `retries`. */
   readonly attempts: number
   readonly #upstreamName: string
   readonly #failures: FailureSet
@@ -35,14 +35,14 @@ export class RetryPolicy {
     return this.#failures.has(reason, statusCode)
   }
 
-  /** Takes one retry out of the budget, and counts it or that there was none left. */
+  /** Takes one retry from the budget and counts the retry or its refusal. */
   spend(reason: Reason): boolean {
     const isAllowed = this.#budget.take(performance.now())
     this.#count(reason, isAllowed ? 'sent' : 'over_budget')
     return isAllowed
   }
 
-  /** A call is made again that adds no load, because the one before it reached no target: it costs no budget. */
+  /** Counts a retry that costs no budget: the call before it reached no target, so it adds no load. */
   countFree(reason: Reason): void {
     this.#count(reason, 'free')
   }
@@ -55,13 +55,13 @@ export class RetryPolicy {
     })
   }
 
-  /** Anything up to a bound that doubles: what failed together must not come back together. */
+  /** Returns a random delay below a limit that doubles, so that calls that failed together are not retried together. */
   delayMs(retries: number): number {
     return Math.random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (retries - 1))
   }
 }
 
-/** RFC 9110 §9.2.2: the same request twice has the effect of one. */
+/** Idempotent methods (RFC 9110 §9.2.2): sending the request twice has the same effect as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY'])
 
 export function isIdempotent(method: string | undefined): boolean {

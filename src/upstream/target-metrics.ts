@@ -8,24 +8,24 @@ interface ObservedTarget {
   readonly activeCalls: number
 }
 
-/** What is looked at when metrics are collected. */
+/** The state that is read when metrics are collected. */
 interface ObservedUpstream {
   readonly name: string
   readonly targets: readonly ObservedTarget[]
   readonly isPanicking: boolean
 }
 
-/** Those in force; bounded by the configuration. */
+/** Upstreams of the active configuration, which bounds their number. */
 const observed = new Set<ObservedUpstream>()
 let ejections: Counter | undefined
 let checks: Counter | undefined
 let lookups: Counter | undefined
 
 export function observeTargets(upstream: ObservedUpstream): void {
-  // With the first upstream and not when this file is loaded: by then somebody is there to collect.
+  // Created with the first upstream, because no collector is registered yet when this module is loaded.
   ejections ??= createInstruments()
   observed.add(upstream)
-  // A series that is born with its first ejection hides it from `rate()`.
+  // Start each series at 0: `rate()` does not see the first increment of a new series.
   for (const target of upstream.targets) {
     for (const cause of ['circuit', 'health_check']) ejections.add(0, { ...target.labels, [semconv.ATTR_CAUSE]: cause })
   }
@@ -43,7 +43,7 @@ export function countLookup(target: ObservedTarget, isResolved: boolean): void {
   lookups?.add(1, { ...target.labels, [semconv.ATTR_LOOKUP_RESULT]: isResolved ? 'resolved' : 'failed' })
 }
 
-/** A target that got requests gets none any more. */
+/** Counts the ejection of a target. */
 export function countEjection(target: ObservedTarget, cause: 'circuit' | 'health_check'): void {
   ejections?.add(1, { ...target.labels, [semconv.ATTR_CAUSE]: cause })
 }

@@ -22,7 +22,7 @@ import { NameLookup } from './name-lookup'
 import { countCheck, countLookup } from './target-metrics'
 import { UpstreamClient, type ConnectedCall } from './upstream-client'
 
-/** All that a target is made from: where two files say the same, it is the same target. */
+/** The settings of a target. Two configurations with equal settings share the target. */
 export interface TargetSettings extends TargetConfig {
   readonly upstreamName: string
   readonly connectMs: number
@@ -31,65 +31,67 @@ export interface TargetSettings extends TargetConfig {
   readonly maxHeaderBytes: number
   readonly fairness: FairnessConfig
   readonly connectionLifetimeMs: number
-  /** Strict; comes before `ejection`. */
+  /** Strict ejection; takes precedence over `ejection`. */
   readonly circuitBreaker: CircuitBreakerConfig | undefined
-  /** Undefined as well: the target is asked whatever it answers. */
+  /** Without this and `circuitBreaker` the target is never ejected for its responses. */
   readonly ejection: CircuitBreakerConfig | undefined
-  /** Undefined: it is not checked. */
+  /** Undefined without health checks. */
   readonly healthCheck: HealthCheckConfig | undefined
 }
 
-/** Who wants to know how a target is. */
+/** Observes the health of a target. */
 export interface TargetFollower {
-  /** Its circuit changed. */
+  /** Called after a change of the circuit. */
   readonly onCircuit: (target: Target, previous: CircuitState) => void
-  /** Checks say that it is well again, or not any more; or how it is, for the first time. */
+  /** Called when health checks change their verdict, and after the first verdict. */
   readonly onHealth: (target: Target, isFirst: boolean) => void
-  /** Its name cannot be looked up any more, or again. */
+  /** Called when look-ups of the target's name begin to fail or succeed again. */
   readonly onLookup: (target: Target) => void
-  /** Whether enough others are in service, and at least one of them does not fail. */
+  /** Whether enough other targets are available, and at least one of them does not fail. */
   readonly mayEjectForStatus: (target: Target) => boolean
 }
 
-/** One origin of an upstream, with its keep-alive connections and what is known of its health. */
+/** One origin of an upstream, with its keep-alive connections and its health. */
 export class Target {
   readonly origin: string
-  /** Host, and port where it is not that of the scheme. */
+  /** Host, with the port unless it is the default of the scheme. */
   readonly authority: string
   /**
-   * Name for TLS, whatever a call has as `Host`: undici would go by that, and open another connection whenever it changes.
-   * Undefined for a target that is not https.
+   * TLS server name, independent of the `Host` of a call. undici would derive it from `Host` and open another
+   * connection whenever it changes. Undefined for a target without https.
    */
   readonly tlsName: string | undefined
   readonly pool: Pool
-  /** Which call gets one of the pool's connections. */
+  /** Decides which call gets one of the pool's connections. */
   readonly connections: ConnectionQueue
   readonly attributes: TargetAttributes
-  /** Of its gauges. */
+  /** Labels of the target's gauges. */
   readonly labels: Attributes
   readonly circuit: Circuit | undefined
   readonly healthCheck: HealthCheck | undefined
-  /** Undefined for a target that is an address. */
+  /** Undefined for a target given as an IP address. */
   readonly names: NameLookup | undefined
-  /** Calls under way, those that wait for a connection included. */
+  /** Calls in flight, including those that wait for a connection. */
   activeCalls = 0
-  /** Calls that hold a place in the queue for a connection, also when nobody waits for their answer any more. */
+  /** Calls in the queue for a connection, including those whose client has left. */
   waitingCalls = 0
-  /** Upstreams that have it: while requests still go by the file before, two. */
+  /** Upstreams that use the target: two while exchanges of the previous configuration are in flight. */
   readonly followers = new Set<TargetFollower>()
   readonly #maxWaitingCalls: number
   readonly #probe: ConnectionProbe
   readonly #upgraded = new Set<Socket>()
-  /** Each has one call, which had a connection of the pool that is gone: no more than there may be connections. */
+  /** Clients for one call each, made after a pooled connection broke; bounded by the number of connections. */
   readonly #freshClients = new Set<UpstreamClient>()
   readonly #clientOptions: ClientOptions
   readonly weight: number
-  /** What it is owed when turns go by weight. */
+  /** Current weight in smooth weighted round robin. */
   credit = 0
-  /** Of its origin, for consistent hashing. */
+  /** Hash of the origin, for consistent hashing. */
   readonly seed: number
 
-  /** @param joins others that are known: it gets no requests before a check has passed, if it is checked */
+  /**
+   * @param joins whether the target joins known ones: with health checks, it gets no requests before the first passes
+   */
   constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
     const { upstreamName, origin, weight, connectMs, maxConnections, healthCheck } = settings
     this.names = this.#createLookup(settings)
@@ -102,7 +104,7 @@ export class Target {
     this.#clientOptions = clientOptions(settings, connect)
     this.pool = createPool(settings, this.#clientOptions)
     this.connections = new ConnectionQueue({ connections: maxConnections, ...settings.fairness })
-    // For a burst; what does not clear within the wait that a call is allowed anyway needs no longer queue.
+    // Large enough for a burst. Calls that would wait longer than they may need no place in the queue.
     this.#maxWaitingCalls = Math.max(100, 10 * maxConnections)
     this.attributes = toTargetAttributes(upstreamName, origin)
     this.labels = {
@@ -131,19 +133,19 @@ export class Target {
       })
   }
 
-  /** Whether it should get requests. */
+  /** Whether the target is neither ejected nor unhealthy. */
   get isAvailable(): boolean {
     return this.healthCheck?.isHealthy !== false && this.circuit?.isOpen !== true
   }
 
-  /** It takes no connections. */
+  /** The target refuses connections. */
   get isDown(): boolean {
     return this.circuit?.isDown === true
   }
 
   /**
-   * So many calls wait for its connections that another one of this client would wait in vain. A tenth more may wait of
-   * clients that wait with less than their share of it: no other client can keep them out of the queue.
+   * Whether the queue is full for this client. Clients below their fair share of the queue get a tenth more places, so
+   * that no other client can keep them out.
    */
   isFullFor(key: string): boolean {
     if (this.waitingCalls < this.#maxWaitingCalls) return false
@@ -151,18 +153,18 @@ export class Target {
     return this.waitingCalls >= most || this.connections.waitingOf(key) >= this.connections.shareOf(most)
   }
 
-  /** Whether `isFullFor` needs to be asked at all. */
+  /** Whether `isFullFor` needs to be checked at all. */
   get isCrowded(): boolean {
     return this.waitingCalls >= this.#maxWaitingCalls
   }
 
-  /** A call begins. `end()` follows, exactly once. */
+  /** Counts the start of a call. `end()` must follow exactly once. */
   begin(): void {
     this.activeCalls++
     this.circuit?.begin()
   }
 
-  /** A call showed how the target is: a status came, or none did for a reason. */
+  /** Reports the result of a call to the circuit: a status, or the reason why there is none. */
   concluded(reason: Reason | undefined, statusCode: number | undefined): void {
     this.circuit?.concluded(reason, statusCode)
   }
@@ -172,29 +174,29 @@ export class Target {
     this.circuit?.end()
   }
 
-  /** Makes a call over a connection that is opened for it and closed after it. */
+  /** Dispatches a call on a new connection that is closed after it. */
   dispatchFresh(options: Dispatcher.DispatchOptions, call: Dispatcher.DispatchHandler & ConnectedCall): void {
     const client = new UpstreamClient(this.origin, this.#clientOptions)
     this.#freshClients.add(client)
     client.dispatch({ ...options, reset: true }, call)
-    // Once the call is over.
+    // close() resolves once the call is over.
     void client.close().finally(() => this.#freshClients.delete(client))
   }
 
-  /** A connection that is no longer the pool's, so that the pool does not close it. */
+  /** Tracks an upgraded connection, which has left the pool, so that `close()` can close it. */
   adopt(upgraded: Socket): void {
     this.#upgraded.add(upgraded)
     upgraded.once('close', () => this.#upgraded.delete(upgraded))
   }
 
-  /** No file names it any more: it is no longer checked. */
+  /** Stops health checks and look-ups after the target left the active configuration. */
   leave(): void {
     this.#probe.stop()
     this.names?.stop()
     void this.healthCheck?.stop()
   }
 
-  /** Closes the connections; a call still in flight fails, rather than keep the process from ending. */
+  /** Closes the connections. Calls in flight fail, so that they do not keep the process alive. */
   async close(): Promise<void> {
     this.circuit?.stop()
     this.#probe.stop()
@@ -240,7 +242,7 @@ export class Target {
   }
 }
 
-/** How old an address may be before its name is looked up again, where `connectionLifetime` is not shorter. */
+/** Interval between look-ups of a name, unless `connectionLifetime` is shorter. */
 const LOOKUP_INTERVAL_MS = 10_000
 
 function hostOf(origin: string): string {
@@ -252,12 +254,12 @@ type ClientOptions = Client.Options & { connect: buildConnector.connector }
 function clientOptions({ maxHeaderBytes }: TargetSettings, connect: buildConnector.connector): ClientOptions {
   return {
     maxHeaderSize: maxHeaderBytes,
-    pipelining: 1, // one request per connection at a time: a slow answer must not hold up the next one
+    pipelining: 1, // one request per connection at a time, so that a slow response does not delay the next
     connect,
-    // Each call has a timer of its own, which knows whose turn it is (`call-timer.ts`).
+    // `call-timer.ts` replaces these timeouts; it distinguishes a silent client from a silent upstream.
     headersTimeout: 0,
     bodyTimeout: 0,
-    // Below the 5 s after which Node, the commonest upstream, closes an idle connection: else its close races our request.
+    // Below the 5 s after which a Node upstream closes an idle connection, so that its close does not race our request.
     keepAliveTimeout: 4_000,
   }
 }
@@ -267,7 +269,7 @@ function createPool({ origin, maxConnections, connectionLifetimeMs }: TargetSett
     ...options,
     factory: (url, ofClient) => new UpstreamClient(url, ofClient as ClientOptions),
     connections: maxConnections,
-    // A name may have moved while its connections were busy enough never to be closed.
+    // Bounds the age of busy connections, because the name may resolve to other addresses by now.
     ...(isIP(hostOf(origin)) === 0 && { clientTtl: connectionLifetimeMs }),
   })
 }

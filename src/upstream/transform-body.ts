@@ -2,10 +2,10 @@ import { pipeline, type Writable } from 'node:stream'
 import type { BodyHook, Exchange, ResponseHead } from '../exchange/exchange'
 
 /**
- * Puts what policies make of a response body in front of the client's response, in their order.
+ * Pipes the response body through the transforms of policies, in order, to the client's response.
  *
- * @param head loses its `Content-Length` where the body is changed: the new length is not known before its end
- * @returns where the upstream's body goes
+ * @param head loses its `Content-Length` if the body is transformed, because the new length is not known in advance
+ * @returns the stream to which the upstream's body is written
  */
 export function transformBody(exchange: Exchange, hooks: readonly BodyHook[], head: ResponseHead): Writable {
   const { request, response } = exchange
@@ -16,7 +16,7 @@ export function transformBody(exchange: Exchange, hooks: readonly BodyHook[], he
   for (let i = head.fields.length - 2; i >= 0; i -= 2) {
     if (head.fields[i]?.toLowerCase() === 'content-length') head.fields.splice(i, 2)
   }
-  // Before `pipeline` destroys the response, which would be taken for a client that left.
+  // Concluded before `pipeline` destroys the response, which would look like a client that left.
   for (const transform of transforms) {
     transform.once('error', error => exchange.conclude('fault', 'internal', error))
   }
@@ -24,5 +24,5 @@ export function transformBody(exchange: Exchange, hooks: readonly BodyHook[], he
   return first
 }
 
-/** The exchange ends when its response closes, as every other. */
+/** No callback is needed: the exchange ends when its response closes. */
 function ignore(): void {}

@@ -4,10 +4,10 @@ import { schemeOf } from '../exchange/peer'
 import { firstOf } from './request-headers'
 
 /**
- * Has fields that name the host that the upstream was asked by name the one that the client asked for: `Location`,
- * `Content-Location` and the `Domain` of cookies. The client may not reach the other one, and no cookie is kept for it.
+ * Replaces the upstream's host by the client's in `Location`, `Content-Location` and the `Domain` of cookies. The
+ * client may not reach the upstream's host and would reject a cookie for it.
  *
- * @param sent what the upstream got as `Host`
+ * @param sent the `Host` that the upstream received
  */
 export function translateHost(
   fields: string[],
@@ -37,7 +37,10 @@ export function translateHost(
 const AUTHORITY = /^[\w.:[\]-]+$/
 const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#]*)/i
 
-/** Whatever the scheme: an upstream that believes `X-Forwarded-Proto` writes the client's before its own name. */
+/**
+ * Translates a URL of any scheme: an upstream that trusts `X-Forwarded-Proto` combines the client's scheme with its own
+ * host.
+ */
 function translatedUrl(url: string, sent: string, scheme: string, own: string): string {
   const found = ABSOLUTE.exec(url)
   if (found === null) return url
@@ -54,7 +57,10 @@ function withoutDefaultPort(authority: string, scheme: string): string {
 
 const DOMAIN = /;[\t ]*domain[\t ]*=[\t ]*\.?([^;]*)/i
 
-/** A cookie for an address is for that address alone, with or without `Domain`. */
+/**
+ * Translates the `Domain` of a cookie. A cookie for an IP address is valid for that address only, even without
+ * `Domain`.
+ */
 function translatedCookie(cookie: string, sent: string, own: string): string {
   const found = DOMAIN.exec(cookie)
   if (found === null || found[1]?.trim().toLowerCase() !== nameOf(sent)) return cookie

@@ -2,28 +2,28 @@ import type { Socket } from 'node:net'
 import { GatewayError } from '../errors/gateway-error'
 import type { Tunnel } from '../exchange/exchange'
 
-/** How long a side may take to close, or to read the next of what is left for it, after the other one has closed. */
+/** How long a side may take to close, or to read the next remaining bytes, after the other side has closed. */
 const LINGER_MS = 2_000
 
 export interface TunnelOptions {
-  /** The response that switched protocols is written by now. */
+  /** The client's connection, on which the 101 response was already written. */
   readonly client: Socket
   readonly upstream: Socket
-  /** How long nothing may move, in neither direction. */
+  /** Idle timeout for both directions. */
   readonly idleMs: number
-  /** Called when the upstream's connection breaks while the client's is whole; before `onEnd`. */
+  /** Called before `onEnd` if the upstream's connection breaks while the client's is intact. */
   readonly onBroken: (error: Error) => void
   /** Called once, when the upstream's connection is closed. */
   readonly onEnd: () => void
 }
 
 /**
- * Joins two connections until one of them ends; then the other is ended too. With their backpressure: what one side does
- * not take is not read from the other, and if that lasts, it is silence like any other.
+ * Joins two connections with backpressure until one of them ends; then the other is ended too. A side that does not
+ * read stops the other, and counts as idle if that lasts.
  */
 export function openTunnel({ client, upstream, idleMs, onBroken, onEnd }: TunnelOptions): Tunnel {
   const tunnel = new OpenTunnel(client)
-  // Whatever moves, in either direction, moves through this connection.
+  // The client's connection carries both directions, so one timeout is enough.
   client.setTimeout(idleMs, () => {
     tunnel.endedBy ??= 'idle_timeout'
     client.unpipe(upstream)
@@ -35,14 +35,14 @@ export function openTunnel({ client, upstream, idleMs, onBroken, onEnd }: Tunnel
     tunnel.endedBy ??= 'client'
     closeSoon(upstream)
   })
-  // Before the response's own listener, which tells how it ended.
+  // Runs before the response's own listener, which reports how the tunnel ended.
   client.prependOnceListener('close', () => {
     tunnel.endedBy ??= isOurs(client.errored) ? 'gateway' : 'client'
     endSoon(upstream)
   })
   upstream.once('end', () => (tunnel.endedBy ??= 'upstream'))
   upstream.once('error', error => {
-    // That it is not there for the client's last words is no failure.
+    // After the client has left, an error of the upstream's connection is not a failure.
     if (tunnel.endedBy !== undefined) return
     tunnel.endedBy = isOurs(error) ? 'gateway' : 'upstream'
     onBroken(error)
@@ -57,12 +57,12 @@ export function openTunnel({ client, upstream, idleMs, onBroken, onEnd }: Tunnel
   return tunnel
 }
 
-/** Because the process stops, or its file no longer names the upstream. */
+/** Whether the gateway closed the connection: the process stops, or the upstream left the active configuration. */
 function isOurs(error: Error | null): boolean {
   return error instanceof GatewayError
 }
 
-/** Counts nothing itself: the client's connection knows what went over it. */
+/** An open tunnel. Its byte counts come from the client's socket. */
 class OpenTunnel implements Tunnel {
   endedBy: Tunnel['endedBy']
   readonly #client: Socket
@@ -71,7 +71,7 @@ class OpenTunnel implements Tunnel {
 
   constructor(client: Socket) {
     this.#client = client
-    // What has come already and waits to be passed on is part of it.
+    // Bytes that were received but not yet forwarded belong to the tunnel.
     this.#readBefore = client.bytesRead - client.readableLength
     this.#writtenBefore = client.bytesWritten
   }
@@ -85,20 +85,20 @@ class OpenTunnel implements Tunnel {
   }
 }
 
-/** In order, so that what was sent arrives; but a peer that does not read it, or does not close its side, is not waited for. */
+/** Ends a connection gracefully, so that sent bytes arrive. Destroys it if the peer does not read or close in time. */
 function endSoon(socket: Socket): void {
   if (socket.destroyed) return
   socket.pause()
   socket.removeAllListeners('timeout')
   socket.setTimeout(LINGER_MS, () => socket.destroy())
   socket.end(() => {
-    // Its end is only seen behind what it may still have sent.
+    // The peer's end is only visible after the data it has sent, so that is read and dropped.
     socket.resume()
     closeSoon(socket)
   })
 }
 
-/** A side that was told of the end and keeps its own half open is not waited for: nobody reads what it may still say. */
+/** Destroys a connection whose peer keeps its half open; its further data would not be read. */
 function closeSoon(socket: Socket): void {
   if (socket.destroyed) return
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)

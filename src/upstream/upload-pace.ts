@@ -1,17 +1,19 @@
-/** The fewest bytes that a client may send in a time; below that it holds a connection to the upstream on purpose. */
+/**
+ * Minimum number of bytes that a client must send per interval. A slower client blocks a connection to the upstream.
+ */
 export interface SlowestPace {
   readonly bytes: number
   readonly perMs: number
 }
 
-/** Undefined where there is no bound. */
+/** Returns the minimum pace; undefined without a limit. */
 export function slowestPace(bytesPerSecond: number, perMs: number): SlowestPace | undefined {
   return bytesPerSecond === 0 ? undefined : { bytes: (bytesPerSecond * perMs) / 1_000, perMs }
 }
 
 /**
- * Watches how fast an upload comes. A client that has the whole body sends as fast as it can; one in chunks may be a stream,
- * but one that trickles costs the upstream a connection, as an idle one does.
+ * Enforces a minimum upload rate. A chunked upload may be a slow stream, but one that trickles blocks a connection to
+ * the upstream as an idle one does.
  */
 export class UploadPace {
   readonly #timer: NodeJS.Timeout
@@ -19,12 +21,12 @@ export class UploadPace {
   #isStopped = false
 
   /**
-   * @param isClientsTurn false while it is the upstream that does not take what has come
+   * @param isClientsTurn false while the upstream does not read what has arrived
    * @param onTooSlow called once
    */
   constructor(isClientsTurn: () => boolean, onTooSlow: () => void, slowest: SlowestPace) {
     this.#timer = setInterval(() => {
-      // Timers come first after a pause of this very process, and only then what has arrived meanwhile.
+      // After a pause of the process, timers fire before I/O. Deferred, so that data that arrived meanwhile counts.
       setImmediate(() => {
         if (this.#isStopped) return
         const isTooSlow = this.#bytes < slowest.bytes && isClientsTurn()

@@ -46,51 +46,51 @@ import { overloaded, toGatewayError } from './upstream-errors'
 export interface CallOptions {
   readonly upstream: Upstream
   readonly telemetry: ClientTelemetry
-  /** What was cut off the front of the path. */
+  /** The prefix that was removed from the path. */
   readonly forwardedPrefix: string | undefined
-  /** What the target gets as `Host`. */
+  /** The `Host` that the target receives. */
   readonly host: HostSent
   readonly retry: 'idempotent' | 'always' | 'never'
-  /** How long a call may wait for a connection: for a free one, or for a new one. */
+  /** How long a call may wait for a connection, free or newly opened. */
   readonly connectionMs: number
-  /** How long the upstream may keep silent before its response begins, when it is its turn. */
+  /** How long the upstream may stay silent before its response begins, while the gateway waits for it. */
   readonly responseMs: number
-  /** How long a client may neither send what it owes nor read what is there for it: its call holds one of a few connections. */
+  /** How long a client may stall its upload or download. A stalled call holds one of few upstream connections. */
   readonly clientStallMs: number
-  /** What a client must take of a response that is there for it. */
+  /** The minimum rate at which a client must read a response that waits for it. */
   readonly leastDownload: LeastDownload
-  /** How much of a response may wait here for its client. */
+  /** How many bytes of a response the gateway may buffer for its client. */
   readonly responseBuffer: ResponseBufferLimits
   readonly responseMemory: ResponseMemory
-  /** How long between two chunks. */
+  /** The longest pause between two chunks. */
   readonly idleMs: number
-  /** How long everything may take, from the request's header section to the last byte of its response. */
+  /** The time limit of the exchange, from the request's header section to the last byte of its response. */
   readonly totalMs: number | undefined
-  /** How long nothing may move on a connection that was upgraded to WebSocket. */
+  /** The idle timeout of a connection that was upgraded to WebSocket. */
   readonly webSocketIdleMs: number
-  /** Which fields of the request do not reach the target. */
+  /** Selects the request fields that are not forwarded to the target. */
   readonly fieldRules: FieldRules
-  /** Trace fields that are written anew in every call. */
+  /** Trace fields that the gateway sets itself in every call. */
   readonly replacedFields: ReadonlySet<string>
   readonly onFailure: (exchange: Exchange, error: unknown) => void
 }
 
-/** What came before a call that is made again. */
+/** The earlier calls of a request that is sent again. */
 export interface Resend {
   /** Calls made before this one. */
   readonly count: number
-  /** Why the last of them failed. */
+  /** Why the previous call failed. */
   readonly reason: Reason
   readonly tried: readonly Target[]
-  /** How many of them are retries as `retries` has them. */
+  /** How many of the earlier calls count against `retries.attempts`. */
   readonly retries: number
-  /** A connection broke before a byte of an answer, and the request was repeated for that: once is enough. */
+  /** The request was already repeated once because a connection broke before the first response byte. */
   readonly wasRepeated: boolean
-  /** Not over a connection that was used before. */
+  /** The call must not reuse a connection. */
   readonly needsFreshConnection: boolean
 }
 
-/** Makes one call to a target; it answers the client, or has another call do so. */
+/** Makes one call to a target. The call answers the client or starts a retry that does. */
 export function sendCall(
   exchange: Exchange,
   target: Target,
@@ -130,7 +130,7 @@ export function sendCall(
   call.begin(dispatched)
 }
 
-/** One call to a target, seen from undici. Its methods run in the order in which they are written here. */
+/** One call to a target, as an undici dispatch handler. Its methods run in the order in which they are declared. */
 class UpstreamCall
   implements Dispatcher.DispatchHandler, ConnectedCall, TimedCall, ConnectionUser, WaitingResponse, BufferOwner
 {
@@ -142,42 +142,42 @@ class UpstreamCall
   readonly #telemetry: CallTelemetry
   readonly #resend: Resend | undefined
   readonly #timer: CallTimer
-  /** Where the response body goes: to the client, or first through what policies make of it. */
+  /** The destination of the response body: the client's response, or the first body transform of a policy. */
   #sink: Writable
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
-  /** The connection carried other requests before: the upstream may have closed it just when this one went out. */
+  /** The connection carried earlier requests, so the upstream may have closed it just as this request was sent. */
   #isReused = false
-  /** A byte of an answer came. */
+  /** The first response byte has arrived. */
   #isAnswered = false
-  /** The connection may be logged in with the next request: it must have none. */
+  /** The response asks for a connection-based login (NTLM), so the connection must carry no further request. */
   #asksForLogin = false
   #statusCode: number | undefined
-  /** Bytes of the response body still to come; -1 when the upstream did not say. */
+  /** Bytes of the response body still to come; -1 without `Content-Length`. */
   #remaining = -1
   #bodyStarted = false
   #deadline: NodeJS.Timeout | undefined
-  /** Runs while the client waits with its body for what the upstream says to the header section. */
+  /** Runs while a client that sent `Expect: 100-continue` holds back its body. */
   #continueTimer: NodeJS.Timeout | undefined
   /** Runs while the call waits for a connection. */
   #patience: NodeJS.Timeout | undefined
-  /** It has no connection yet. undici keeps it until there is one, even when it has been settled meanwhile. */
+  /** The call has no connection yet. undici keeps it queued until there is one, even after it was settled. */
   #isQueued = false
-  /** What undici is given as soon as other calls leave a connection to this one. */
+  /** The request to dispatch once another call releases a connection. */
   #request: Dispatcher.DispatchOptions | undefined
   #holdsConnection = false
-  /** Made when the client falls behind. */
+  /** Created when the client reads more slowly than the upstream sends. */
   #buffer: ResponseBuffer | undefined
   #isOutOfTime = false
-  /** undici has nothing more to say. */
+  /** undici will make no further callback for this call. */
   #isOver = false
-  // Of `ConnectionQueue`.
+  // Fields owned by `ConnectionQueue`.
   client: ClientShare | undefined
   next: ConnectionUser | undefined
   previous: ConnectionUser | undefined
   queuedAt = 0
   yieldingSince = 0
-  // Of `download-pace.ts`.
+  // Fields owned by `download-pace.ts`.
   paceIndex = -1
   takeBy = Infinity
 
@@ -203,13 +203,13 @@ class UpstreamCall
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
     }
     if (exchange.expectsContinue) {
-      // Of a body in chunks the upstream sees nothing before the first one (`RequestBody.flushHead`).
+      // The header section of a chunked request is sent only with the first chunk (`RequestBody.flushHead`).
       const waitMs = exchange.request.headers['content-length'] === undefined ? 0 : CONTINUE_AFTER_MS
       this.#continueTimer = setTimeout(onContinueDue, waitMs, exchange)
     }
   }
 
-  /** Most calls are under way when this returns. */
+  /** Dispatches the call, or queues it when no connection is free. */
   begin(request: Dispatcher.DispatchOptions): void {
     const { connections } = this.#target
     if (connections.enter(this, consumerOrClientKey(this.#exchange))) {
@@ -227,32 +227,35 @@ class UpstreamCall
     else this.#target.pool.dispatch(request, this)
   }
 
-  /** Another call has left a connection to this one. */
+  /** Dispatches the call on a connection that another call released. */
   onConnection(): void {
     const request = this.#request as Dispatcher.DispatchOptions
     this.#request = undefined
     this.#holdsConnection = true
-    // It was another request's turn until now.
+    // The caller runs in the context of the exchange that released the connection.
     context.with(this.#exchange.context, () => this.#dispatch(request))
   }
 
-  /** A connection that an answer has just left free is used before the turn ends: most calls need no timer for it. */
+  /**
+   * Starts the timer that limits the wait for a connection. It starts at the end of the event-loop turn, because most
+   * queued calls get a connection before that and need no timer.
+   */
   beginPatience(): void {
     if (!this.#isQueued || this.#settled) return
     this.#patience = setTimeout(onPatienceEnd, this.#options.connectionMs, this)
   }
 
-  /** The target closes: no call gets a connection any more. */
+  /** Fails the call because the target is closing. */
   onNoConnection(error: Error): void {
     this.#fail(error)
   }
 
-  /** Connections are taken by other calls: a client must not wait for them without a bound. */
+  /** Fails the call as overloaded: no connection became free in time. */
   onPatienceEnd(): void {
     this.#fail(overloaded())
   }
 
-  /** The client went away: the upstream must not go on working for nobody. */
+  /** Aborts the call after the client disconnected, so that the upstream can stop its work. */
   onClientClose(): void {
     this.#buffer?.close()
     endDownload(this)
@@ -261,12 +264,12 @@ class UpstreamCall
     this.#exchange.conclude('client_closed', 'client_closed')
     this.#endTelemetry('client_closed', undefined)
     if (this.#controller) this.#controller.abort(CLIENT_CLOSED)
-    else if (this.#isOver) this.#body?.destroy() // undici has never seen it
+    else if (this.#isOver) this.#body?.destroy() // never dispatched, so undici does not destroy the body
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#leaveQueue()
-    // While the call waited for a connection the client may have left. Thrown, because abort() would cost the connection.
+    // The client may have left while the call was queued. Throwing keeps the connection; abort() would close it.
     if (this.#settled) throw CLIENT_CLOSED
     this.#controller = controller
     this.#isReused = this.connection?.countUse() === true
@@ -275,7 +278,7 @@ class UpstreamCall
     if (this.#body !== null) BEGUN_UPLOADS.add(this)
   }
 
-  /** The upstream may answer to the header section alone; it must not wait for a body that comes later. */
+  /** Sends the header section before the body arrives: the upstream may answer without waiting for the body. */
   flushHead(): void {
     if (!this.#settled) this.#body?.flushHead()
   }
@@ -299,7 +302,7 @@ class UpstreamCall
     statusMessage?: string,
   ): void {
     if (this.#settled) return
-    // Before the timer: an upstream that only ever says that it is busy has not begun its response.
+    // Handled before the timer is reset: 1xx responses do not count as the beginning of the response.
     if (statusCode < 200) return passInformation(this.#exchange, controller, statusCode, headers, statusMessage)
     this.#timer.moved()
     const { response } = this.#exchange
@@ -318,26 +321,26 @@ class UpstreamCall
     if (hooks !== undefined && hooks.onBody.length > 0) {
       this.#sink = transformBody(this.#exchange, hooks.onBody, { status: statusCode, fields })
     }
-    // An answer that comes before the whole body leaves bytes on the connection that nobody will read.
+    // A response sent before the whole request body was read leaves unread bytes on the connection.
     if (this.#exchange.closesConnection) fields.push('Connection', 'close')
     writeHeaderSection(response, statusCode, reasonPhrase(statusMessage), fields)
-    // Now that it cannot give way to another call any more.
+    // Only now is it certain that no retry replaces this response.
     if (headers['content-type']?.includes('text/event-stream')) {
       this.#exchange.becameStream('event_stream')
       this.#target.connections.streams(this)
     }
-    // A stream may send its first byte much later; its header section must not wait for that.
+    // The header section of a stream is flushed without waiting for the first body byte, which may come much later.
     BEGUN_ANSWERS.add(this)
   }
 
-  /** The host that the client does not know; undefined where the target got the client's. */
+  /** The host that the upstream received instead of the client's; undefined if it received the client's. */
   get #translatedHost(): string | undefined {
     const { host } = this.#options
     if (host === 'client' && this.#exchange.request.headers.host) return undefined
     return host === 'target' || host === 'client' ? this.#target.authority : host
   }
 
-  /** The upstream goes on with WebSocket: from here on the gateway looks at nothing that is said. */
+  /** Switches the exchange to a WebSocket tunnel. The gateway does not inspect what is sent through it. */
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     statusCode: number,
@@ -345,7 +348,7 @@ class UpstreamCall
     socket: Duplex,
   ): void {
     this.#isOver = true
-    // Its connection is no longer one of the pool, which opens another one when it needs it.
+    // The upgraded connection has left the pool, so its slot is free for another call.
     this.#releaseConnection()
     if (this.#settled) return void socket.destroy()
     const protocol = joined(headers['upgrade'])
@@ -359,12 +362,12 @@ class UpstreamCall
     const { response, upgrade } = exchange
     const fields = fieldsForClient(this.#exchange, controller, statusCode, headers, this.#translatedHost)
     fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
-    // Throws where Node would not write them; until here the call can fail like any other.
+    // Throws on fields that Node refuses to write. Up to here the call can still fail with an error response.
     writeHeaderSection(response, statusCode, STATUS_CODES[statusCode] ?? '', fields)
     response.flushHeaders()
     this.#telemetry.responded(statusCode)
     this.#stopTimers()
-    // It is a call under way until the tunnel ends.
+    // `target.end()` follows when the tunnel ends; until then the call counts as active.
     this.#settled = true
     this.#target.adopt(socket as Socket)
     exchange.tunnel = openTunnel({
@@ -390,17 +393,17 @@ class UpstreamCall
     const sink = this.#sink
     if (this.#buffer?.isBehind) return this.#keepForClient(controller, chunk, this.#buffer)
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
-      // The last chunk of a known length goes out with the end: one write less for nearly every response.
+      // The last chunk of a known length is written together with the end, which saves one write in most responses.
       this.#settle()
       this.#telemetry.responded(this.#statusCode as number)
       if (chunk.length > LONGEST_TEXT) sink.end(chunk)
-      else sink.end(chunk.toString('latin1'), 'latin1') // each byte a character
+      else sink.end(chunk.toString('latin1'), 'latin1') // latin1 maps each byte to one character
       this.#expectTaken()
       return
     }
     if (sink.write(chunk)) return
     const { response } = this.#exchange
-    // What policies make of a body has the backpressure of their streams.
+    // Body transforms apply the backpressure of their own streams.
     if (sink !== response) {
       controller.pause()
       sink.once('drain', () => {
@@ -408,11 +411,11 @@ class UpstreamCall
         controller.resume()
       })
     }
-    // Node says that there is too much also of a large chunk that the connection has taken at once.
+    // write() returns false for a large chunk even if the socket accepted all of it.
     else if (response.writableLength > 0) this.#fallBehind(controller)
   }
 
-  /** The client has not taken everything: what comes next waits in the gateway, so that the upstream can go on. */
+  /** Starts to buffer the response for a client that reads slowly, so that the upstream can finish sending. */
   #fallBehind(controller: Dispatcher.DispatchController): void {
     const { responseBuffer, responseMemory, leastDownload } = this.#options
     this.#buffer ??= new ResponseBuffer(this.#exchange.response, responseBuffer, responseMemory, this)
@@ -449,7 +452,7 @@ class UpstreamCall
     endDownload(this)
   }
 
-  /** The end of a response is written: a client that does not read it must not hold its connection for ever. */
+  /** Limits how long a client may take to read the end of a response, so that it cannot hold its connection forever. */
   #expectTaken(): void {
     const { writableLength } = this.#exchange.response
     if (writableLength > 0) expectEnd(this, writableLength, this.#options.leastDownload)
@@ -467,11 +470,11 @@ class UpstreamCall
     this.#endForClient('slow_client_evicted')
   }
 
-  /** Cuts off a client that does not read. */
+  /** Ends the exchange of a client that does not read its response. */
   #endForClient(reason: Reason): void {
     const failure = new GatewayError(reason)
     if (!this.#settled) return this.#controller?.abort(failure)
-    // The upstream has long been done with it.
+    // The upstream's part is over, so only the client's response is left to end.
     context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
     this.#exchange.response.destroy(failure)
   }
@@ -490,7 +493,7 @@ class UpstreamCall
 
   #endResponse(rawTrailers: readonly (Buffer | string)[]): void {
     const { response, route } = this.#exchange
-    // Silent where the framing cannot carry any (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 wants.
+    // Node drops trailers that the framing cannot carry (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 requires.
     if (rawTrailers.length > 0 && this.#sink === response) {
       response.addTrailers(buildTrailers(rawTrailers, route?.responseEdits))
     }
@@ -507,7 +510,7 @@ class UpstreamCall
 
   #fail(error: Error): void {
     if (this.#settled) return
-    // The client broke off its own upload: undici reports the body's error as the call's.
+    // The client aborted its upload, and undici reports the body's error as the error of the call.
     if (this.#exchange.request.destroyed && !this.#exchange.request.complete) {
       this.#settle()
       this.#body?.destroy()
@@ -517,15 +520,15 @@ class UpstreamCall
     }
     const failure = toGatewayError(error)
     const isStale = this.#isStale(failure.reason)
-    // That everything together took too long says nothing of this target, nor does the end of an idle connection.
+    // Neither the total timeout nor a closed idle connection is evidence against this target.
     if (!this.#isOutOfTime && !isStale) this.#target.concluded(failure.reason, undefined)
     const givesWay = isStale ? this.#repeatOnFreshConnection() : this.#giveWay(failure.reason)
     this.#settle()
     this.#endTelemetry(failure.reason, failure.cause)
     if (givesWay) return
-    // undici leaves the body of a call that never began alone, and the client's connection would stand still.
+    // undici does not destroy the body of a call that never began; the client's connection would hang.
     this.#body?.destroy()
-    // undici calls back in the context of whoever opened the connection; logs and spans belong to this request.
+    // undici calls back in the context in which the connection was opened; logs and spans belong to this exchange.
     context.with(this.#exchange.context, this.#options.onFailure, undefined, this.#exchange, failure)
   }
 
@@ -543,7 +546,7 @@ class UpstreamCall
     if (this.#settled) return
     this.#isOutOfTime = true
     const error = new GatewayError('response_timeout', { cause: new Error(`not done in ${this.#options.totalMs} ms`) })
-    // Without a controller it still waits for a connection; undici is told when it gets one.
+    // Without a controller the call is still queued; onRequestStart() stops it when it gets a connection.
     if (this.#controller) this.#controller.abort(error)
     else this.#fail(error)
   }
@@ -552,12 +555,15 @@ class UpstreamCall
     if (!this.#bodyStarted && !this.#settled) this.#exchange.response.flushHeaders()
   }
 
-  /** The upstream closed an idle connection, and this request crossed its close on the way. */
+  /** Whether the upstream closed an idle connection just as this request was sent on it. */
   #isStale(reason: Reason): boolean {
     return reason === 'reset' && this.#isReused && !this.#isAnswered
   }
 
-  /** RFC 9112 §9.3.1: the upstream has most likely not seen the request. Returns whether another call is made. */
+  /**
+   * Repeats the request on a new connection (RFC 9112 §9.3.1): the upstream has most likely not seen it. Returns
+   * whether another call is made.
+   */
   #repeatOnFreshConnection(): boolean {
     if (!this.#mayRepeat()) {
       this.#target.concluded('reset', undefined)
@@ -570,14 +576,14 @@ class UpstreamCall
     return this.#callAgainAfter(0, this.#target, this.#resendFor('reset', repeated))
   }
 
-  /** Makes another call if that is safe and within the limits; returns whether it does. */
+  /** Retries if that is safe and within the limits; returns whether it does. */
   #giveWay(reason: Reason): boolean {
     const { upstream, retry } = this.#options
     const { retries } = upstream
     if (this.#isOutOfTime || retry === 'never' || this.#exchange.response.headersSent) return false
     const hasBegun = this.#controller !== undefined
     const tried = [...(this.#resend?.tried ?? []), this.#target]
-    // Nothing was sent, so it costs nothing to ask another target; there are only so many.
+    // Nothing was sent, so another target is asked without using the retry budget. The number of targets bounds this.
     const isUnsent = !hasBegun && NO_CONNECTION.has(reason)
     const other = isUnsent ? upstream.pickUntried(tried, this.#exchange) : undefined
     if (other !== undefined) {
@@ -587,7 +593,7 @@ class UpstreamCall
     const count = (this.#resend?.retries ?? 0) + 1
     const isCovered = count < retries.attempts && retries.covers(reason, this.#statusCode)
     if (!isCovered) return this.#repeatElsewhere(reason, tried)
-    // A call that never began has reached nobody, and its body is still whole.
+    // A call that never began has sent nothing, so its body is still complete.
     if (hasBegun && (this.#body !== null || !this.#isRepeatable)) return false
     const target = upstream.pickOther(tried, this.#exchange)
     if (target === undefined) return false
@@ -598,7 +604,7 @@ class UpstreamCall
     return this.#callAgainAfter(retries.delayMs(count), target, this.#resendFor(reason, { retries: count }))
   }
 
-  /** Without `retries`, too, a connection that breaks before an answer is survived where another target can be asked. */
+  /** Repeats a request on another target after its connection broke before a response, even without `retries`. */
   #repeatElsewhere(reason: Reason, tried: readonly Target[]): boolean {
     if (reason !== 'reset' || this.#isAnswered || this.#body !== null || !this.#mayRepeat()) return false
     const { upstream } = this.#options
@@ -615,7 +621,7 @@ class UpstreamCall
     return this.#options.retry === 'always' || isIdempotent(this.#exchange.request.method)
   }
 
-  /** Once, and only what has not left the gateway, or may arrive twice. */
+  /** Whether the request may be repeated: once, and only if nothing of it was sent or it is safe to send twice. */
   #mayRepeat(): boolean {
     if (this.#isOutOfTime || this.#options.retry === 'never' || this.#resend?.wasRepeated) return false
     if (this.#body === null) return this.#isRepeatable
@@ -638,13 +644,13 @@ class UpstreamCall
     }
   }
 
-  /** @param target its call has begun */
+  /** @param target the target of the next call, on which `begin()` was called */
   #callAgainAfter(delayMs: number, target: Target, resend: Resend): true {
     this.#settle()
     this.#exchange.call = undefined
-    // Until the next call listens, an error of the client's connection would have no listener and end the process.
+    // An 'error' of the client's connection before the next call listens would be unhandled and end the process.
     this.#body?.on('error', ignore)
-    // Whatever has ended this call, a timer of many calls or a connection's, it did so in a context of its own.
+    // The call may have ended in the context of a shared timer or of a connection.
     context.with(this.#exchange.context, () => {
       if (delayMs === 0) setImmediate(callAgain, this, target, resend)
       else setTimeout(callAgain, delayMs, this, target, resend)
@@ -653,15 +659,15 @@ class UpstreamCall
   }
 
   callAgain(target: Target, resend: Resend): void {
-    // What is left of a response that nobody wants: small ones have come by now, and their connection can stay.
+    // Aborts the rest of the replaced response. Small ones have fully arrived by now, which keeps their connection.
     if (!this.#isOver) this.#controller?.abort(GAVE_WAY)
     const { response } = this.#exchange
-    // The client left meanwhile, or was answered because the process stops: the entrypoint has seen it.
+    // The client has left, or was answered because the process stops; the entrypoint has handled both.
     if (response.destroyed || response.writableEnded || this.#body?.destroyed) return target.end()
     sendCall(this.#exchange, target, this.#body, this.#options, resend)
   }
 
-  /** Nothing more is expected of the upstream, and nothing it does is looked at any more. */
+  /** Ends the call: later callbacks of undici are ignored. */
   #settle(): void {
     if (this.#settled) return
     this.#settled = true
@@ -683,7 +689,7 @@ class UpstreamCall
     clearTimeout(this.#continueTimer)
   }
 
-  /** It waits no longer for other calls to leave it a connection; whatever has ended it says so itself. */
+  /** Removes the call from the queue for connections. The caller reports why. */
   #withdraw(): void {
     this.#request = undefined
     this.#isOver = true
@@ -699,7 +705,7 @@ class UpstreamCall
   }
 
   #endTelemetry(reason: Reason, cause: unknown): void {
-    // Nothing was asked of the target, nor was it the target that kept it from being asked.
+    // A queued call sent nothing, and its target is not at fault.
     if (this.#isQueued) this.#telemetry.abandoned(reason)
     else this.#telemetry.failed(reason, cause, this.#statusCode)
   }
@@ -709,20 +715,20 @@ function callAgain(call: UpstreamCall, target: Target, resend: Resend): void {
   call.callAgain(target, resend)
 }
 
-/** Calls that had no connection at once. */
+/** Calls that did not get a connection immediately. */
 const WITHOUT_CONNECTION = new ImmediateBatch<UpstreamCall>(call => call.beginPatience())
 
-/** Calls whose body has begun: that of most of them comes in the same turn. */
+/** Dispatched calls with a request body. Most bodies begin to arrive in the same event-loop turn. */
 const BEGUN_UPLOADS = new ImmediateBatch<UpstreamCall>(call => call.flushHead())
 
-/** Calls whose answer has begun: nearly all of them end in the same turn, too. */
+/** Calls whose response has begun; nearly all of them also end in the same event-loop turn. */
 const BEGUN_ANSWERS = new ImmediateBatch<UpstreamCall>(call => call.flushUnlessStarted())
 
 function onPatienceEnd(call: UpstreamCall): void {
   call.onPatienceEnd()
 }
 
-/** How long an upstream may take to refuse an upload by its header section before the client is asked for the body. */
+/** How long an upstream may take to reject an upload by its header section before the client gets `100 Continue`. */
 const CONTINUE_AFTER_MS = 50
 
 function onContinueDue(exchange: Exchange): void {
@@ -736,7 +742,7 @@ function onDeadline(call: UpstreamCall): void {
 
 function ignore(): void {}
 
-/** Bytes of a body that Node is given as text: it puts that into the same piece of memory as the header section. */
+/** The longest body that is written as a string: Node joins a string with the header section in one buffer. */
 const LONGEST_TEXT = 4_096
 
 const CLIENT_CLOSED = new GatewayError('client_closed')

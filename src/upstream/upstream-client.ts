@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net'
 import { Client, errors, type buildConnector, type Dispatcher } from 'undici'
 
-/** A call that wants to know which connection it got. */
+/** A call that records the client, and thereby the connection, it was dispatched on. */
 export interface ConnectedCall {
   connection: UpstreamClient | undefined
 }
 
-/** undici's client, which has one connection at a time, with what undici does not say of that connection. */
+/** An undici client, which has one connection at a time. Adds what undici does not expose of that connection. */
 export class UpstreamClient extends Client {
   #socket: Socket | undefined
-  /** Requests that went out on the connection. */
+  /** Number of requests sent on the connection. */
   #uses = 0
 
   constructor(origin: string | URL, options: Client.Options & { connect: buildConnector.connector }) {
@@ -26,18 +26,21 @@ export class UpstreamClient extends Client {
     })
   }
 
-  /** The pool calls this with the client that it chose. */
+  /** Called by the pool on the client that it chose. */
   override dispatch(options: Dispatcher.DispatchOptions, call: Dispatcher.DispatchHandler & ConnectedCall): boolean {
     call.connection = this
     return super.dispatch(options, call)
   }
 
-  /** A request goes out; returns whether others went before it on the same connection. */
+  /** Counts a request that is sent; returns whether the connection carried earlier requests. */
   countUse(): boolean {
     return this.#uses++ > 0
   }
 
-  /** No other request goes out on this connection. Called when its response has ended, so that no request is lost. */
+  /**
+   * Closes the connection so that it carries no further request. Called after the response ended, so no request is
+   * lost.
+   */
   closeConnection(): void {
     this.#socket?.destroy(new errors.InformationalError('not to be used again'))
   }

@@ -3,7 +3,7 @@ import type { Reason } from '../errors/reasons'
 import { errorCode } from '../errors/error-code'
 import { GatewayError } from '../errors/gateway-error'
 
-/** What undici, the resolver, the socket and the TLS layer call a failure, and what it means to a person. */
+/** Maps error codes of undici, the resolver, the socket and the TLS layer to reasons. */
 const REASON_BY_CODE: Readonly<Record<string, Reason>> = {
   ECONNREFUSED: 'connect_refused',
   EHOSTUNREACH: 'unreachable',
@@ -25,34 +25,34 @@ const REASON_BY_CODE: Readonly<Record<string, Reason>> = {
   UND_ERR_HEADERS_OVERFLOW: 'bad_response',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'bad_response',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'bad_response',
-  // What the client sent cannot be put into a request at all.
+  // The client's request cannot be expressed as a request to the upstream.
   UND_ERR_INVALID_ARG: 'bad_request',
   UND_ERR_NOT_SUPPORTED: 'bad_request',
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'bad_request',
   ERR_INVALID_CHAR: 'bad_response',
   ERR_HTTP_INVALID_HEADER_VALUE: 'bad_response',
   ERR_HTTP_INVALID_STATUS_CODE: 'bad_response',
-  // undici's own check of what it read, such as a status below 100.
+  // An assertion of undici about the response, such as a status below 100.
   ERR_ASSERTION: 'bad_response',
 }
 
 const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
-/** A switch of protocols nobody asked for, or an answer before there was a request. */
+/** Matches errors for an unrequested protocol switch, or a response before there was a request. */
 const UNASKED = /^bad (?:upgrade|response)$/
 
-/** Too many calls wait for a connection, or one has waited too long. */
+/** Creates the error for a full queue of calls, or a call that waited too long for a connection. */
 export function overloaded(): GatewayError {
   return new GatewayError('overloaded', { headers: ['Retry-After', '1'] })
 }
 
-/** Normalises a failed upstream call at the edge: one reason, with the original error kept as its cause. */
+/** Maps the error of an upstream call to one reason, with the original error as its cause. */
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   return new GatewayError(reasonFor(error), { cause: error })
 }
 
 function reasonFor(error: unknown): Reason {
-  // Its code is mostly missing.
+  // HTTPParserError mostly has no code.
   if (error instanceof errors.HTTPParserError) return 'bad_response'
   if (error instanceof errors.SocketError && UNASKED.test(error.message)) return 'bad_response'
   const code = errorCode(error)

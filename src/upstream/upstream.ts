@@ -12,7 +12,7 @@ import type { Target, TargetFollower, TargetSettings } from './target'
 import { overloaded } from './upstream-errors'
 import { countEjection, observeTargets, stopObserving } from './target-metrics'
 
-/** One upstream as this process sees it now. */
+/** The current state of one upstream in this process. */
 export interface UpstreamState {
   readonly name: string
   readonly panicking: boolean
@@ -27,30 +27,30 @@ export interface UpstreamState {
   }[]
 }
 
-/** A backend service: its targets, asked as far as they are well. */
+/** A backend service. Distributes requests over its available targets. */
 export class Upstream {
   readonly name: string
   readonly timeouts: UpstreamConfig['timeouts']
-  /** What targets get as `Host`. */
+  /** The `Host` that targets receive. */
   readonly host: HostSent
   readonly retries: RetryPolicy
   readonly targets: readonly Target[]
-  /** So few targets are well that all of them are asked. */
+  /** So few targets are available that all of them get requests. */
   isPanicking = false
   readonly #config: UpstreamConfig
   readonly #log: Logger
-  /** Those that get requests now; made anew when a target changes, not for each request. */
+  /** The targets that get requests now. Recomputed when a target changes, not for each request. */
   #candidates: readonly Target[]
   readonly #balancer: Balancer
   readonly #follower: TargetFollower = {
-    // In the trace of no request: it is not one request that changes it.
+    // Run outside any trace, because a change is not caused by one request.
     onCircuit: (target, previous) => context.with(ROOT_CONTEXT, () => this.#circuitChanged(target, previous)),
     onHealth: (target, isFirst) => this.#healthChanged(target, isFirst),
     onLookup: target => this.#lookupChanged(target),
     mayEjectForStatus: target => this.#mayEjectForStatus(target),
   }
 
-  /** @param targets made by `settingsOfTargets`; what is known of them may be older than this */
+  /** @param targets created from `settingsOfTargets`; they may have been in use, with known health, before this */
   constructor(config: UpstreamConfig, targets: readonly Target[], log: Logger) {
     this.name = config.name
     this.timeouts = config.timeouts
@@ -67,7 +67,7 @@ export class Upstream {
   }
 
   /**
-   * The target that gets this request; its call has begun.
+   * Chooses the target of a request and calls its `begin()`.
    *
    * @throws GatewayError `circuit_open`, `no_healthy_upstream`, `overloaded`
    */
@@ -80,13 +80,13 @@ export class Upstream {
     return target
   }
 
-  /** A target for a call that failed elsewhere: one that was not tried yet, where there is one. Its call has begun. */
+  /** Chooses a target for a retry, an untried one if possible, and calls its `begin()`. */
   pickOther(tried: readonly Target[], exchange: Exchange): Target | undefined {
     const untried = this.#candidates.filter(target => !tried.includes(target))
     return this.#pickOf(untried.length > 0 ? untried : this.#candidates, exchange)
   }
 
-  /** As `pickOther`, but undefined where all were tried. */
+  /** Like `pickOther`, but returns undefined if all targets were tried. */
   pickUntried(tried: readonly Target[], exchange: Exchange): Target | undefined {
     return this.#pickOf(
       this.#candidates.filter(target => !tried.includes(target)),
@@ -101,7 +101,7 @@ export class Upstream {
     return target
   }
 
-  /** Undefined when too many calls wait for each of them. */
+  /** Returns undefined if the queue of every candidate is full for this client. */
   #choose(candidates: readonly Target[], exchange: Exchange): Target | undefined {
     const target = this.#balancer.choose(candidates, exchange)
     if (!target.isCrowded) return target
@@ -111,7 +111,7 @@ export class Upstream {
     return others.length === 0 ? undefined : this.#balancer.choose(others, exchange)
   }
 
-  /** How its targets are, for people. */
+  /** Describes the state of the targets for the ops port. */
   describe(): UpstreamState {
     return {
       name: this.name,
@@ -132,13 +132,13 @@ export class Upstream {
     }
   }
 
-  /** Only requests that are under way use it from now on: it tells of its targets no more, another one may. */
+  /** Stops reporting about its targets, because a newer upstream may report. Exchanges in flight still use this one. */
   leave(): void {
     stopObserving(this)
     for (const { followers } of this.targets) followers.delete(this.#follower)
   }
 
-  /** Its targets are closed by whoever has made them. */
+  /** Releases the upstream. Its targets are closed by their creator. */
   close(): void {
     this.leave()
   }
@@ -169,7 +169,7 @@ export class Upstream {
     this.#log.warn({ ...line, failure: healthCheck?.lastFailure }, 'target failed its health check')
   }
 
-  /** Once for each outage of the name server, not for each look-up. */
+  /** Logs a change of name resolution: once per outage, not once per look-up. */
   #lookupChanged({ origin, names }: Target): void {
     if (names === undefined) return
     const { addresses, lastFailure } = names
@@ -181,10 +181,10 @@ export class Upstream {
   }
 
   /**
-   * The available targets; but when these are too few, all: the few that are left would break under the load of all, and
-   * something is wrong that ejection does not cure, such as the check itself. Without those that take no connections, as
-   * long as any other is there: to ask them takes no load from the others. Not so with a circuit breaker that the file
-   * asks for: its targets are to be spared.
+   * Sets the candidates to the available targets, or to all targets when too few are available (panic): the few would
+   * break under the load of all, and the cause may be something that ejection does not cure, such as the check itself.
+   * In panic, targets that refuse connections are left out while there are others, because asking them relieves no
+   * other target. A configured circuit breaker is respected even in panic.
    */
   #chooseCandidates(): void {
     const available = this.targets.filter(target => target.isAvailable)
@@ -198,7 +198,7 @@ export class Upstream {
     this.isPanicking = this.#candidates.length > available.length
   }
 
-  /** Without those that have only just joined: nothing is known of them, and they would not help. */
+  /** Returns the targets without those that await their first health check, unless there are no others. */
   #known(): readonly Target[] {
     const known = this.targets.filter(target => !isAwaited(target))
     return known.length > 0 ? known : this.targets
@@ -222,7 +222,7 @@ function isAwaited({ healthCheck }: Target): boolean {
   return healthCheck?.isAwaited === true
 }
 
-/** What its targets are made from: the targets of two files that differ in something else only are the same. */
+/** Returns the settings of each target. Two configurations with equal settings share the target. */
 export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
   const {
     name,
@@ -236,7 +236,7 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     circuitBreaker,
     healthCheck,
   } = config
-  // The only one is asked whatever it answers.
+  // A single target is never ejected.
   const ejection = circuitBreaker === undefined && targets.length > 1 ? config.ejection : undefined
   const { connectMs } = timeouts
   const shared = {

@@ -13,7 +13,7 @@ import { until } from '../support/until'
 
 interface Opened {
   readonly store: IncidentStore
-  /** Puts text where the store keeps the incident of this id. */
+  /** Writes this text to the place where the store keeps the incident of this id. */
   spoil(id: string, text: string): Promise<void>
 }
 
@@ -25,7 +25,7 @@ describe('incident stores', () => {
       return { store, spoil: async (id, text) => writeFileSync(join(folder, `${id}.json`), text) }
     })
 
-    it('says so when it cannot be read', async () => {
+    it('reports that it cannot be read', async () => {
       const path = join(temporaryFolder(), 'a file')
       writeFileSync(path, '')
       await assert.rejects(new FileIncidentStore(path).list(10), /ENOTDIR/)
@@ -48,7 +48,7 @@ describe('incident stores', () => {
       return { store, spoil: async (id, text) => void (await client.set(`myesi:{incidents}:${id}`, text)) }
     })
 
-    it('keeps nothing for longer than incidents may be old', async () => {
+    it('keeps nothing for longer than the maximum age of incidents', async () => {
       const store = new RedisIncidentStore(redis.url, error => assert.fail(String(error)))
       const stored = incident(Date.now())
       await store.put(stored)
@@ -57,7 +57,7 @@ describe('incident stores', () => {
       await store.close()
     })
 
-    it('says so within two seconds when it is not there, and works again when it is', async () => {
+    it('reports within two seconds that Redis is unavailable, and works again when it is back', async () => {
       const own = await startRedis()
       const errors: unknown[] = []
       const store = new RedisIncidentStore(own.url, error => errors.push(error))
@@ -78,7 +78,7 @@ describe('incident stores', () => {
   })
 })
 
-/** What every store does. */
+/** The requirements on every store. */
 function contract(openStore: () => Promise<Opened>): void {
   let opened: Opened
   let store: IncidentStore
@@ -89,19 +89,19 @@ function contract(openStore: () => Promise<Opened>): void {
   })
   afterEach(async () => store.close())
 
-  it('has nothing at first, also when it is asked the moment it is made', async () => {
+  it('is empty at first, also when it is queried right after its creation', async () => {
     assert.deepEqual(await store.list(10), [])
     assert.equal(await store.get('mwti7oaz-a7153375'), undefined)
   })
 
-  it('gives back what it was given, whatever is in it', async () => {
+  it('returns incidents unchanged, whatever they contain', async () => {
     const stored = incident(Date.now(), { title: HOSTILE, cause: HOSTILE })
     await store.put(stored)
     assert.deepEqual(await store.get(stored.id), stored)
     assert.deepEqual(await store.list(10), [stored])
   })
 
-  it('keeps the newest state of an incident, once', async () => {
+  it('keeps only the newest state of an incident', async () => {
     const now = Date.now()
     const stored = incident(now)
     await store.put(stored)
@@ -112,7 +112,7 @@ function contract(openStore: () => Promise<Opened>): void {
     )
   })
 
-  it('lists the newest first, as many as are wanted', async () => {
+  it('lists the newest first, up to the requested number', async () => {
     const now = Date.now()
     for (const age of [3_000, 1_000, 2_000]) await store.put(incident(now - age))
     const listed = await store.list(2)
@@ -122,7 +122,7 @@ function contract(openStore: () => Promise<Opened>): void {
     )
   })
 
-  it('takes nothing for an id that is none', async () => {
+  it('rejects an invalid id', async () => {
     await store.put(incident(Date.now()))
     for (const id of [
       '',
@@ -139,7 +139,7 @@ function contract(openStore: () => Promise<Opened>): void {
     }
   })
 
-  it('forgets the oldest when there are too many', async function () {
+  it('removes the oldest incidents when there are too many', async function () {
     this.timeout(60_000)
     const now = Date.now()
     for (let index = 0; index < MAX_INCIDENTS + 3; index++) await store.put(incident(now + index))
@@ -149,7 +149,7 @@ function contract(openStore: () => Promise<Opened>): void {
     assert.equal(await store.get(incident(now + 2).id), undefined)
   })
 
-  it('forgets those that are too old', async () => {
+  it('removes incidents that are too old', async () => {
     const now = Date.now()
     const old = incident(now - MAX_AGE_MS - 1_000)
     await store.put(old)
@@ -165,7 +165,7 @@ function contract(openStore: () => Promise<Opened>): void {
     ['is something else', '{"alerts":1}'],
     ['is null', 'null'],
   ] as const) {
-    it(`goes on without an incident that ${what}`, async () => {
+    it(`skips an incident that ${what}`, async () => {
       const [good, bad] = [incident(Date.now()), incident(Date.now() + 1)]
       await store.put(good)
       await store.put(bad)

@@ -25,12 +25,12 @@ interface Subject {
 interface Kind {
   readonly algorithm: RateLimitPolicy['algorithm']
   readonly needsRedis: boolean
-  /** Takes what counts for more than one, and several policies at once. */
+  /** Accepts costs above one, and several policies at once. */
   readonly takesAll: boolean
   readonly prepare: () => Promise<Subject>
 }
 
-/** What the gateway relies on, of whichever store. */
+/** The requirements of the gateway on every store. */
 function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare }: Kind): void {
   describe(`the rate-limit store ${name}`, () => {
     let subject: Subject
@@ -53,7 +53,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       await subject?.close()
     })
 
-    it('lets the limit through, each key for itself, and says what is left', async () => {
+    it('admits requests up to the limit, each key separately, and returns the remaining quota', async () => {
       const store = open({ limit: 2 })
       const seen = []
       for (const key of ['a', 'a', 'b', 'a', 'b']) seen.push(await take(store, key))
@@ -69,7 +69,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       )
     })
 
-    it('says when a refused request would pass, and it passes then and not much earlier', async () => {
+    it('returns when a refused request would pass, and it passes then and not much earlier', async () => {
       const store = open({ limit: 2, windowMs: 600 })
       await take(store, 'a')
       await take(store, 'a')
@@ -83,18 +83,18 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       assert.ok(took >= retryMs - 15 && took < retryMs + 300, `told ${retryMs} ms, took ${took} ms`)
     })
 
-    it('says 0 to wait for what it lets through', async () => {
+    it('returns a wait of 0 for admitted requests', async () => {
       assert.equal((await take(open(), 'a')).retryMs, 0)
     })
 
-    it('loses no request of many at once', async () => {
+    it('counts all of many concurrent requests', async () => {
       const store = open({ limit: 150, windowMs: 3_600_000 })
       const standings = await Promise.all(Array.from({ length: 200 }, () => take(store, 'a')))
       assert.equal(standings.filter(({ allowed }) => allowed).length, 150)
       assert.equal(Math.min(...standings.map(({ remaining }) => remaining)), 0)
     })
 
-    it('keeps apart keys that look alike', async () => {
+    it('keeps similar keys separate', async () => {
       const store = open({ limit: 1 })
       const keys = ['a', 'a:', ':a', 'A', ' a', 'a\0', 'é', 'e\u0301', '127.0.0.1', '::1', '2001:db8::/56', 'x}', '{x}']
       const allowed = await Promise.all(keys.map(async key => (await take(store, key)).allowed))
@@ -104,7 +104,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       )
     })
 
-    it('gives back all of a limit once nobody used it for a window', async () => {
+    it('restores the full limit after one window without requests', async () => {
       const store = open({ limit: 3, windowMs: 300 })
       for (let i = 0; i < 3; i++) await take(store, 'a')
       await until(async () => (await take(store, 'b')).resetMs > 0, { what: 'another key counts' })
@@ -114,7 +114,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
     })
 
     if (algorithm === 'gcra') {
-      it('gives back what was used evenly, so that the edge of a window lets nobody burst twice', async () => {
+      it('restores quota evenly, so that a client cannot burst twice around the edge of a window', async () => {
         const store = open({ limit: 10, windowMs: 1_000 })
         const started = performance.now()
         let passed = 0
@@ -131,7 +131,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
         assert.ok(standing.retryMs <= 101, `${standing.retryMs} ms`)
       })
     } else {
-      it('ends the window one window after the first request, whatever comes after', async () => {
+      it('ends the window one window length after its first request, whatever follows', async () => {
         const store = open({ windowMs: 30_000 })
         const started = performance.now()
         const first = (await take(store, 'a')).resetMs
@@ -144,7 +144,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
 
     if (!takesAll) return
 
-    it('counts a request for what it costs, and refuses what does not fit whole', async () => {
+    it('charges a request its cost, and refuses it if the whole cost does not fit', async () => {
       const store = open({ limit: 10, windowMs: 3_600_000, cost: { standard: 1, methods: { POST: 4, PUT: 2 } } })
       const seen = []
       for (const cost of [4, 4, 4, 2, 1]) seen.push(await take(store, 'a', cost))
@@ -160,7 +160,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       )
     })
 
-    it('counts a request against all policies or, where one refuses, against none', async () => {
+    it('counts a request against all policies or, if one refuses, against none', async () => {
       const store = open(
         { name: 'narrow', limit: 1, windowMs: 3_600_000 },
         { name: 'wide', limit: 5, windowMs: 3_600_000 },
@@ -186,7 +186,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       )
     })
 
-    it('lets no policy that is only tried out refuse for the others', async () => {
+    it('does not let a dry-run policy refuse requests for the others', async () => {
       const store = open({ name: 'tried', limit: 1, dryRun: true }, { name: 'real', limit: 5, windowMs: 3_600_000 })
       const seen = []
       for (let i = 0; i < 3; i++) seen.push(await store.take('a', [1, 1]))
@@ -201,7 +201,7 @@ function describeStore(name: string, { algorithm, needsRedis, takesAll, prepare 
       assert.equal(seen[2]?.[1]?.remaining, 2)
     })
 
-    it('says of each policy by itself how long to wait', async () => {
+    it('returns a separate wait for each policy', async () => {
       const store = open({ name: 'short', limit: 1, windowMs: 1_000 }, { name: 'long', limit: 1, windowMs: 100_000 })
       await store.take('a', [1, 1])
       const [short, long] = await store.take('a', [1, 1])
@@ -246,7 +246,7 @@ function inRedis(
   }
 }
 
-/** As the gateway uses it: Redis, with the local count and all that is between them. */
+/** The store as the gateway uses it: Redis, with local counts and the logic between them. */
 function asGroup(url: (server: { url: string } | undefined) => Promise<string>, withServer: boolean) {
   return async (): Promise<Subject> => {
     const server = withServer ? await startRedis() : undefined

@@ -17,7 +17,7 @@ describe('access lists', () => {
     await upstream.stop()
   })
 
-  /** A proxy at loopback reports who the client is. */
+  /** A trusted proxy at loopback that reports the client's address. */
   async function start(entrypoint: object, route: object = {}): Promise<void> {
     pipeline = await startPipeline({
       entrypoint: { trustedProxies: ['127.0.0.1'], ...entrypoint },
@@ -34,7 +34,7 @@ describe('access lists', () => {
     return answer.status
   }
 
-  it('let in whom they allow, and nobody else', async () => {
+  it('admit the clients that they allow, and no others', async () => {
     await start({ access: { allow: ['10.0.0.0/8', '2001:db8::/32'] } })
     assert.equal(await statusFor('10.1.2.3'), 200)
     assert.equal(await statusFor('2001:db8::7'), 200)
@@ -44,13 +44,13 @@ describe('access lists', () => {
     assert.equal(await statusFor('::ffff:192.0.2.1'), 403)
   })
 
-  it('keep out whom they deny, whoever is allowed', async () => {
+  it('refuse the clients that they deny, even if they are also allowed', async () => {
     await start({ access: { allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] } })
     assert.equal(await statusFor('10.8.0.1'), 200)
     assert.equal(await statusFor('10.9.0.1'), 403)
   })
 
-  it('of a route come on top of those of the entrypoint', async () => {
+  it('of a route apply in addition to those of the entrypoint', async () => {
     await start({ access: { deny: ['10.9.9.9'] } }, { access: { allow: ['10.0.0.0/8'] } })
     assert.equal(await statusFor('10.1.1.1'), 200)
     assert.equal(await statusFor('10.9.9.9'), 403)
@@ -59,30 +59,30 @@ describe('access lists', () => {
     assert.equal(await statusFor('10.9.9.9', '/other'), 403)
   })
 
-  it('of the entrypoint hold for the gateway’s own page as well', async () => {
+  it('of the entrypoint also apply to the gateway’s own page', async () => {
     await start({ access: { allow: ['10.0.0.0/8'] } })
     assert.equal(await statusFor('192.0.2.1', '/'), 403)
     assert.equal(await statusFor('10.0.0.1', '/'), 200)
     assert.deepEqual((await pipeline.ended(1))[0], { route: '/', outcome: 'refusal', reason: 'forbidden' })
   })
 
-  it('go by the connection where nobody is trusted to report another address', async () => {
+  it('use the address of the connection where no proxy is trusted', async () => {
     await start({ trustedProxies: [], access: { allow: ['10.0.0.0/8'] } })
     assert.equal(await statusFor('10.1.2.3'), 403)
   })
 
-  it('are not walked around with an address that is none', async () => {
+  it('cannot be bypassed with an invalid address', async () => {
     await start({ access: { deny: ['10.0.0.0/8'] } })
     assert.equal(await statusFor('10.1.2.3:80'), 403)
     for (const nonsense of ['unknown', '010.1.2.3', '8.8.8.8, unknown', '8.8.8.8, _hidden']) {
       assert.equal(await statusFor(nonsense), 403, nonsense)
     }
-    // The proxy names no client: then it asks for itself, to check our health for example.
+    // The proxy names no client, so the request is its own, for example a health check.
     assert.equal(await statusFor(''), 200)
     assert.equal(await statusFor('unknown, 10.1.2.3'), 403)
   })
 
-  it('refuse a client that a trusted proxy does not know, and never take the proxy for the client', async () => {
+  it('refuse a client that a trusted proxy does not know, and never use the proxy’s address for it', async () => {
     await start({ access: { allow: ['127.0.0.0/8'] } })
     assert.equal(await statusFor('8.8.8.8, unknown'), 403)
     assert.equal(await statusFor('127.0.0.1, 127.0.0.1'), 200)
@@ -97,7 +97,7 @@ describe('access lists', () => {
     )
   })
 
-  it('come before limits: who is kept out costs nobody a count', async () => {
+  it('are checked before limits: a refused client uses up no quota', async () => {
     await start({ access: { deny: ['192.0.2.1'] } }, { rateLimit: { limit: 1, window: '1h', key: 'header:x-all' } })
     const ask = (client: string): Promise<{ status: number }> =>
       send(pipeline.port, { path: '/app', headers: { 'x-forwarded-for': client, 'x-all': '1' } })

@@ -34,10 +34,10 @@ describe('API keys', () => {
   }
   const ask = (headers: Message['headers'] = {}): Promise<Answer> => send(pipeline.port, { path: '/app', headers })
   const seen = (): SeenRequest => upstream.requests.at(-1)!
-  /** What reached the upstream of a field. */
+  /** The values of a field that the upstream received. */
   const forwarded = (name: string): string[] => linesOf(seen(), name)
 
-  it('let their consumer in, whose name the upstream is told, and stay here', async () => {
+  it('admit their consumer, send its name to the upstream and remove the key', async () => {
     await start()
     for (const [key, name] of [
       [ACME, 'acme'],
@@ -56,7 +56,7 @@ describe('API keys', () => {
     )
   })
 
-  it('are wanted by the routes that say so, with a challenge that says how', async () => {
+  it('are required by the routes that ask for them, with a challenge that names the scheme', async () => {
     await start({ apiKey: { header: 'x-key' } })
     const wrong: Record<string, string>[] = [
       {},
@@ -85,13 +85,13 @@ describe('API keys', () => {
     assert.equal((await ask({ 'x-key': ACME })).status, 200)
   })
 
-  it('are refused when there are two, whichever is right', async () => {
+  it('are refused when a request has two, even if one is valid', async () => {
     await start()
     for (const lines of [
       ['x-api-key', ACME, 'X-Api-Key', GLOBEX],
       ['x-api-key', ACME, 'x-api-key', ACME],
       ['x-api-key', '', 'x-api-key', ACME],
-      // One field to CGI and what came after it.
+      // CGI programs, and what came after them, see both spellings as one field.
       ['x-api-key', ACME, 'X_Api_Key', GLOBEX],
       ['x_api_key', GLOBEX, 'X-Api-Key', ACME],
       ['x_api_key', ACME],
@@ -102,7 +102,7 @@ describe('API keys', () => {
     assert.equal(upstream.requests.length, 0)
   })
 
-  it('must be good for every scope of the route', async () => {
+  it('must have every scope that the route requires', async () => {
     await start({ apiKey: {}, scopes: ['orders:read', 'orders:write'] })
     assert.equal((await ask({ 'x-api-key': ACME })).status, 200)
     const answer = await ask({ 'x-api-key': GLOBEX })
@@ -122,13 +122,13 @@ describe('API keys', () => {
     )
   })
 
-  it('are sent on where the route says so', async () => {
+  it('are passed on to the upstream where the route says so', async () => {
     await start({ apiKey: { forward: true } })
     assert.equal((await ask({ 'x-api-key': ACME })).status, 200)
     assert.deepEqual(forwarded('x-api-key'), [ACME])
   })
 
-  it('are nothing that a Connection field could strip the answer to', async () => {
+  it('protect the consumer’s name from a Connection field that tries to strip it', async () => {
     await start()
     const answer = await ask({ 'x-api-key': ACME, connection: 'close, x-consumer-name, x-api-key' })
     assert.equal(answer.status, 200)
@@ -140,7 +140,7 @@ describe('API keys', () => {
     ['a route that asks who it is', { apiKey: {} }, { 'x-api-key': ACME }],
     ['an open route', undefined, {}],
   ] as const) {
-    it(`are the only way to have a consumer’s name: on ${what} a client’s own fields are dropped`, async () => {
+    it(`are the only source of a consumer’s name: on ${what} a client’s own fields are dropped`, async () => {
       const own = { 'X-Consumer-Name': 'globex', x_consumer_name: 'globex', 'x-consumer-tier': 'gold' }
       for (const trustedProxies of [[], ['127.0.0.1']]) {
         pipeline = await startPipeline(
@@ -158,7 +158,7 @@ describe('API keys', () => {
     })
   }
 
-  it('cost those who guess them: the limit by address comes first', async () => {
+  it('cannot be guessed without limit: the limit by address is checked first', async () => {
     await start({ apiKey: {} }, { rateLimit: { limit: 5, window: '1h' } })
     const statuses = []
     for (let i = 0; i < 8; i++) statuses.push((await ask({ 'x-api-key': newApiKey() })).status)
@@ -166,7 +166,7 @@ describe('API keys', () => {
     assert.equal((await ask({ 'x-api-key': ACME })).status, 429, 'a lucky guess is not let in either')
   })
 
-  it('stand in no log line, whether right or wrong', async () => {
+  it('never appear in a log line, valid or invalid', async () => {
     await start()
     const wrong = newApiKey()
     for (const key of [ACME, wrong]) await ask({ 'x-api-key': key })

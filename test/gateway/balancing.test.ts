@@ -24,19 +24,19 @@ describe('requests to several targets', () => {
     return targets.map(({ requests }) => requests.length)
   }
 
-  it('go by weight', async () => {
+  it('are distributed by weight', async () => {
     await start({ targets: targets.map(({ url }, index) => ({ url, weight: index + 1 })) })
     for (let i = 0; i < 12; i++) await send(pipeline.port, '/app')
     assert.deepEqual(counts(), [2, 4, 6])
   })
 
-  it('go to the less busy with least-requests', async () => {
-    targets[0]!.handler = () => undefined // takes requests and never answers
+  it('prefer the target with fewer requests in flight with least-requests', async () => {
+    targets[0]!.handler = () => undefined // accepts requests and never answers
     await start({ balance: 'least-requests', targets: targets.slice(0, 2).map(({ url }) => url) })
-    // Until one waits at the first target, both are equally busy.
+    // Until the first target has a request in flight, both are equally busy.
     while (counts()[0] === 0) {
       const before = counts()[1]!
-      const sent = send(pipeline.port, '/app').catch(() => undefined) // cut off with the pipeline
+      const sent = send(pipeline.port, '/app').catch(() => undefined) // ends with the pipeline
       await until(() => counts()[0]! > 0 || counts()[1]! > before, { what: 'it arrives' })
       if (counts()[0] === 0) await sent
     }
@@ -45,7 +45,7 @@ describe('requests to several targets', () => {
     assert.deepEqual(counts(), [before[0], before[1]! + 20, 0])
   })
 
-  it('of one tenant go to one target with hash, and elsewhere when that is down', async () => {
+  it('of one tenant go to the same target with hash, and to another when that one is down', async () => {
     await start({ balance: 'hash', hashKey: 'header:x-tenant', retries: { attempts: 2 } })
     const ask = async (): Promise<number> =>
       (await send(pipeline.port, { path: '/app', headers: { 'x-tenant': 'blue' } })).status

@@ -28,7 +28,7 @@ describe('circuit breaker', () => {
     return seen
   }
 
-  it('opens after failures in a row: the target is not asked, the client gets 503 and when to come again', async () => {
+  it('opens after consecutive failures: the target gets no requests, clients get 503 with Retry-After', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url, { upstream: BREAKER }))
     assert.deepEqual(await statuses(5), [503, 503, 503, 503, 503])
     assert.equal(upstream.requests.length, 3)
@@ -40,13 +40,13 @@ describe('circuit breaker', () => {
     assert.partialDeepStrictEqual(line, { level: 'warn', upstream: 'app', target: upstream.url, circuit: 'open' })
   })
 
-  it('counts connections that fail, and calls the client’s attention to it at once', async () => {
+  it('counts failed connections, and reports each one to the client at once', async () => {
     const target = `http://127.0.0.1:${await freePort()}`
     pipeline = await startPipeline(proxyTo(target, { upstream: BREAKER }))
     assert.deepEqual(await statuses(4), [502, 502, 502, 503])
   })
 
-  it('does not open for failures that are not in a row, nor for statuses the file does not name', async () => {
+  it('does not open for failures with successes between them, nor for statuses that the file does not list', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url, { upstream: BREAKER }))
     for (const next of [503, 503, 200, 503, 503, 404, 500, 500, 500, 500]) {
       status = next
@@ -73,14 +73,14 @@ describe('circuit breaker', () => {
     assert.equal(upstream.requests.length, 4)
   })
 
-  it('lets one request at a time through after the wait, and the next when that one left', async () => {
+  it('admits one request at a time after the wait, and the next one when its client left', async () => {
     const slow = await startRawUpstream((socket, _number) => {
       if (slow.accepted <= 3) socket.destroy()
     })
     pipeline = await startPipeline(proxyTo(slow.url, { upstream: BREAKER }))
     assert.deepEqual(await statuses(3), [502, 502, 502])
     const probe = open(pipeline.port, { path: '/app' })
-    probe.on('error', () => undefined) // it leaves
+    probe.on('error', () => undefined) // the test closes this connection
     await until(() => pipeline.logs.some(entry => entry['circuit'] === 'half_open'), { what: 'the wait is over' })
     probe.end()
     await until(() => slow.accepted === 4, { what: 'the first goes through' })
@@ -95,7 +95,7 @@ describe('circuit breaker', () => {
     await slow.stop()
   })
 
-  it('leaves a failing target out while others are well', async () => {
+  it('ejects a failing target while others are healthy', async () => {
     const good = await startUpstream()
     const targets = [upstream.url, good.url]
     pipeline = await startPipeline(proxyTo('', { upstream: { ...BREAKER, targets } }))
@@ -106,7 +106,7 @@ describe('circuit breaker', () => {
   })
 })
 
-describe('several targets', () => {
+describe('an upstream with several targets', () => {
   let good: RunningUpstream
   let pipeline: Pipeline
 
@@ -118,7 +118,7 @@ describe('several targets', () => {
     await good.stop()
   })
 
-  it('are asked without the one that is down, also without being told to, and clients see nothing with retries', async () => {
+  it('skips the target that is down by default, and with retries no client sees an error', async () => {
     const down = `http://127.0.0.1:${await freePort()}`
     const upstream = { targets: [down, good.url], retries: { attempts: 2 } }
     pipeline = await startPipeline(proxyTo('', { upstream }))
@@ -129,7 +129,7 @@ describe('several targets', () => {
     )
   })
 
-  it('are all asked when most of them fail: one alone would break', async () => {
+  it('uses all targets when most of them fail, because one alone would be overloaded', async () => {
     const bad = await startRawUpstream(socket => socket.end('this is no answer\r\n\r\n'))
     const worse = await startRawUpstream(socket => socket.end('nor is this\r\n\r\n'))
     pipeline = await startPipeline(proxyTo('', { upstream: { targets: [bad.url, worse.url, good.url] } }))
@@ -141,7 +141,7 @@ describe('several targets', () => {
     await Promise.all([bad.stop(), worse.stop()])
   })
 
-  it('are asked without those that take no connections, however few are left', async () => {
+  it('skips targets that refuse connections, however few remain', async () => {
     const down = [await freePort(), await freePort()].map(port => `http://127.0.0.1:${port}`)
     pipeline = await startPipeline(proxyTo('', { upstream: { targets: [...down, good.url] } }))
     for (let i = 0; i < 9; i++) assert.equal((await send(pipeline.port, '/app')).status, 200)
@@ -149,7 +149,7 @@ describe('several targets', () => {
     assert.equal(pipeline.upstreams()[0]?.panicking, false)
   })
 
-  it('are spared even then by a circuit breaker of the file', async () => {
+  it('skips targets that refuse connections when the file sets a circuit breaker, too', async () => {
     const down = [await freePort(), await freePort()].map(port => `http://127.0.0.1:${port}`)
     const upstream = { targets: [...down, good.url], circuitBreaker: { failures: 2, openFor: '1h' } }
     pipeline = await startPipeline(proxyTo('', { upstream }))

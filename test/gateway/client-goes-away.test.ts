@@ -9,11 +9,11 @@ import { until } from '../support/until'
 const GET = 'GET /app HTTP/1.1\r\nHost: a\r\n\r\n'
 const CLOSED = { route: '/app', outcome: 'client_closed', reason: 'client_closed' }
 
-describe('when the client goes away', () => {
+describe('a client that goes away', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let client: RawConnection
-  /** Calls that the upstream lost before it had answered them. */
+  /** Calls that ended at the upstream before it had answered them. */
   let aborted = 0
 
   const watch =
@@ -46,7 +46,7 @@ describe('when the client goes away', () => {
     await until(idle, { what: 'no connection of a cancelled call is left' })
   }
 
-  it('before the upstream has answered, the call is cancelled', async () => {
+  it('before the upstream has answered cancels the upstream call', async () => {
     await start(() => undefined)
     client.send(GET)
     await until(() => upstream.requests.length === 1, { what: 'the call' })
@@ -54,7 +54,7 @@ describe('when the client goes away', () => {
     await expectCancelled()
   })
 
-  it('in the middle of the response, the call is cancelled', async () => {
+  it('in the middle of the response cancels the upstream call', async () => {
     await start((_request, response) => response.write('begun'))
     client.send(GET)
     await client.waitFor('begun')
@@ -62,7 +62,7 @@ describe('when the client goes away', () => {
     await expectCancelled()
   })
 
-  it('in the middle of a response of known length, the call is cancelled', async () => {
+  it('in the middle of a response of known length cancels the upstream call', async () => {
     await start((_request, response) => response.writeHead(200, { 'Content-Length': '99' }).write('begun'))
     client.send(GET)
     await client.waitFor('begun')
@@ -70,7 +70,7 @@ describe('when the client goes away', () => {
     await expectCancelled()
   })
 
-  it('while it does not read what the upstream sends, the call is cancelled', async () => {
+  it('while it is not reading the response cancels the upstream call', async () => {
     await start((_request, response) => {
       const chunk = Buffer.alloc(64 * 1024)
       const write = (): void => {
@@ -87,7 +87,7 @@ describe('when the client goes away', () => {
   })
 
   for (const framing of ['Content-Length: 99\r\n\r\nhe', 'Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n']) {
-    it(`in the middle of its upload, the call is cancelled: ${framing.split('\r\n')[0]}`, async () => {
+    it(`in the middle of its upload cancels the upstream call: ${framing.split('\r\n')[0]}`, async () => {
       await start(request => request.resume())
       client.send(`POST /app HTTP/1.1\r\nHost: a\r\n${framing}`)
       await until(() => upstream.requests.length === 1, { what: 'the call' })
@@ -96,7 +96,7 @@ describe('when the client goes away', () => {
     })
   }
 
-  it('only half, it is gone as well: who says nothing more is not waited for', async () => {
+  it('by closing only its sending half counts as gone: the gateway does not wait for it', async () => {
     await start(() => undefined)
     client.send(GET)
     await until(() => upstream.requests.length === 1, { what: 'the call' })
@@ -105,7 +105,7 @@ describe('when the client goes away', () => {
     await expectCancelled()
   })
 
-  it('while others of its requests wait behind the first, that call is cancelled and counted', async () => {
+  it('while more of its requests are pipelined cancels the running call, and it is counted', async () => {
     await start(() => undefined)
     client.send(GET + GET + GET)
     await until(() => upstream.requests.length === 1, { what: 'the call' })
@@ -113,7 +113,7 @@ describe('when the client goes away', () => {
     await expectCancelled()
   })
 
-  it('while its request waits for a connection, the upstream never hears of it', async () => {
+  it('while its request waits for a connection causes no upstream call', async () => {
     await start((_request, response) => response.write('begun'), { maxConnections: 1 })
     const first = await openRaw(pipeline.port)
     first.send(GET)
@@ -129,7 +129,7 @@ describe('when the client goes away', () => {
     assert.equal(upstream.requests.length, 2, 'the one that was waiting is not among them')
   })
 
-  it('the next client gets an answer over the connections that are left', async () => {
+  it('leaves the remaining connections usable for the next client', async () => {
     await start(() => undefined, { maxConnections: 2 })
     for (let i = 0; i < 6; i++) {
       const impatient = await openRaw(pipeline.port)
@@ -143,7 +143,7 @@ describe('when the client goes away', () => {
     assert.equal((await send(pipeline.port, '/app')).text, 'served')
   })
 
-  it('after the whole response was sent, the request has succeeded', async () => {
+  it('after the whole response was sent does not change the outcome ok', async () => {
     await start((_request, response) => response.end('whole'))
     client.send(GET)
     await client.waitFor('whole')

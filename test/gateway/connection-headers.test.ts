@@ -3,7 +3,7 @@ import { openRaw } from '../support/raw-http'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('fields of the client’s connection', () => {
+describe('connection header fields of the client', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 

@@ -44,14 +44,14 @@ for (const store of ['memory', 'redis'] as const) {
     }
     const ask = (name: Name, localAddress = '127.0.0.1'): Promise<Answer> =>
       send(pipeline.port, { path: '/app', headers: { 'x-api-key': KEYS[name] }, localAddress })
-    /** How many of so many requests at once pass. */
+    /** How many of this number of concurrent requests pass. */
     async function passed(name: Name, requests: number): Promise<number> {
       const answers = await Promise.all(Array.from({ length: requests }, async () => ask(name)))
       return answers.filter(({ status }) => status === 200).length
     }
 
     for (const algorithm of ['fixed-window', 'gcra']) {
-      it(`are those of its tier, and the headers say so: ${algorithm}`, async () => {
+      it(`are those of its tier, and the headers show them: ${algorithm}`, async () => {
         await limit({ limit: 3, window: '1d', algorithm, key: 'consumer', tiers: { gold: 7, bronze: 2 } })
         const first = await ask('acme')
         assert.deepEqual(linesOf(first, 'ratelimit-policy'), ['"default"; q=7; w=86400'])
@@ -67,7 +67,7 @@ for (const store of ['memory', 'redis'] as const) {
       })
     }
 
-    it('are one for all keys of a consumer, wherever it asks from; by key each has its own', async () => {
+    it('are shared by all keys of a consumer, from any address; a limit by key counts each key separately', async () => {
       await limit([
         { name: 'mine', limit: 3, window: '1h', key: 'consumer' },
         { name: 'key', limit: 2, window: '1h', key: 'api-key' },
@@ -76,11 +76,11 @@ for (const store of ['memory', 'redis'] as const) {
       for (const name of ['acme', 'acme', 'acme', 'acmeToo', 'acmeToo', 'globex'] as const) {
         statuses.push((await ask(name, `127.0.0.${statuses.length + 1}`)).status)
       }
-      // The third counts against the consumer's own limit although the key is over its: two keys, two groups.
+      // The third request counts against the consumer's limit although the key is over its own: two keys, two groups.
       assert.deepEqual(statuses, [200, 200, 429, 429, 429, 200])
     })
 
-    it('may count combinations', async () => {
+    it('may count by a combination of keys', async () => {
       await limit({ limit: 1, window: '1h', key: ['consumer', 'client'] })
       const statuses = []
       for (const [name, address] of [
@@ -94,7 +94,7 @@ for (const store of ['memory', 'redis'] as const) {
       assert.deepEqual(statuses, [200, 429, 200, 200])
     })
 
-    it('stand beside those by address, which are asked first and tell their part too', async () => {
+    it('apply together with limits by address, which are checked first and add their own headers', async () => {
       await limit([
         { name: 'mine', limit: 4, window: '1h', key: 'consumer', tiers: { gold: 9 }, legacyHeaders: true },
         { name: 'address', limit: 6, window: '1h', legacyHeaders: true },
@@ -117,7 +117,7 @@ for (const store of ['memory', 'redis'] as const) {
     })
 
     if (store === 'redis') {
-      it('are kept under the names of consumers, and of keys under no more than a part of their digest', async () => {
+      it('are stored under consumer names, and for keys under a part of their digest only', async () => {
         await limit([
           { name: 'mine', limit: 5, window: '1h', key: 'consumer' },
           { name: 'key', limit: 5, window: '1h', key: 'api-key', offenders: 'clear' },
@@ -132,7 +132,7 @@ for (const store of ['memory', 'redis'] as const) {
         for (const key of Object.values(KEYS)) assert.ok(!kept.join().includes(key.slice(6, 16)))
       })
 
-      it('keep to the share of the tier while Redis is away, and have what passed then afterwards', async () => {
+      it('use the tier’s share while Redis is away, and count those requests in Redis afterwards', async () => {
         await limit({ limit: 4, window: '1h', key: 'consumer', tiers: { gold: 10 } }, { replicas: 2 })
         assert.equal((await ask('acme')).status, 200)
         await redis!.kill()

@@ -5,7 +5,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
 const SHOP = 'https://shop.example'
 
-describe('requests of pages of other origins', () => {
+describe('CORS', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -76,8 +76,8 @@ describe('requests of pages of other origins', () => {
   }
   const allowedOrigin = ({ headers }: Answer): string | undefined => headers['access-control-allow-origin']
 
-  describe('are asked about first', () => {
-    it('and answered here, by the route that takes the method in question', async () => {
+  describe('preflight requests', () => {
+    it('are answered by the gateway, for the route that takes the requested method', async () => {
       const before = pipeline.counted.length
       const answer = await ask('/app', 'POST', { 'access-control-request-headers': 'content-type,x-api-key' })
       assert.deepEqual([answer.status, answer.text], [204, ''])
@@ -94,14 +94,14 @@ describe('requests of pages of other origins', () => {
       ])
     })
 
-    it('and told of the fields that are listed, and of any origin', async () => {
+    it('get the fields and origins that the route allows, also when it allows any origin', async () => {
       const answer = await ask('/any', 'DELETE', { 'access-control-request-headers': 'x-evil' })
       assert.equal(answer.headers['access-control-allow-headers'], 'x-a, x-b')
       assert.equal(answer.headers['access-control-allow-methods'], 'GET, HEAD, POST, PUT, PATCH, DELETE, QUERY')
       assert.equal(allowedOrigin(answer), '*')
     })
 
-    it('before credentials and limits', async () => {
+    it('are answered before credentials and limits are checked', async () => {
       for (let i = 0; i < 3; i++) {
         assert.equal((await ask('/locked', 'GET')).status, 204)
         assert.equal((await ask('/asked', 'GET')).status, 204)
@@ -109,18 +109,18 @@ describe('requests of pages of other origins', () => {
       assert.equal((await get('/asked', SHOP)).status, 200, 'nothing was counted')
     })
 
-    it('and not told anything of an origin that may not', async () => {
+    it('get no permission for an origin that is not allowed', async () => {
       const answer = await ask('/app', 'GET', { origin: 'https://evil.example' })
       assert.equal(answer.status, 204)
       const names = Object.keys(answer.headers).filter(name => name.startsWith('access-control-'))
       assert.deepEqual(names, [])
     })
 
-    it('but not by somebody who is kept out', async () => {
+    it('are refused for a client that the access lists deny', async () => {
       assert.equal((await ask('/app', 'GET', { 'x-forwarded-for': '192.0.2.1' })).status, 403)
     })
 
-    it('of the upstream where a route leaves it to that', async () => {
+    it('go to the upstream where the route leaves CORS to it', async () => {
       assert.equal(allowedOrigin(await ask('/theirs', 'GET')), 'https://upstream.example')
       assert.equal(allowedOrigin(await ask('/app', 'PUT')), 'https://upstream.example')
       assert.deepEqual(
@@ -129,17 +129,17 @@ describe('requests of pages of other origins', () => {
       )
     })
 
-    it('and get 404 where no route would take the request', async () => {
+    it('get 404 where no route would take the request', async () => {
       assert.equal((await ask('/nowhere', 'GET')).status, 404)
     })
 
-    it('only by what is a question: other OPTIONS are requests like any', async () => {
+    it('are told from plain OPTIONS requests, which are handled like any other request', async () => {
       const answer = await send(pipeline.port, { path: '/any', method: 'OPTIONS', headers: { origin: SHOP } })
       assert.deepEqual([answer.status, answer.text], [200, 'ok'])
     })
   })
 
-  it('are answered with leave to read, in the place of the upstream’s', async () => {
+  it('replaces the CORS fields of the upstream in responses', async () => {
     const answer = await get('/app', SHOP)
     assert.equal(answer.text, 'ok')
     assert.equal(allowedOrigin(answer), SHOP)
@@ -148,7 +148,7 @@ describe('requests of pages of other origins', () => {
     assert.equal(answer.headers.vary, 'Accept-Encoding, Origin')
   })
 
-  it('are answered alike for all where all may', async () => {
+  it('sends the same response to all origins where all are allowed', async () => {
     for (const origin of [SHOP, 'null', undefined]) {
       const answer = await get('/any', origin)
       assert.equal(allowedOrigin(answer), '*')
@@ -182,7 +182,7 @@ describe('requests of pages of other origins', () => {
     ['', false],
   ]
   for (const [origin, mayRead] of ORIGINS) {
-    it(`${mayRead ? 'may' : 'may not'} be read by ${JSON.stringify(origin)}`, async () => {
+    it(`responses ${mayRead ? 'may' : 'may not'} be read by ${JSON.stringify(origin)}`, async () => {
       const answer = await get('/app', origin)
       assert.equal(answer.text, 'ok', 'it is the browser that decides')
       assert.equal(allowedOrigin(answer), mayRead ? origin : undefined)
@@ -191,13 +191,13 @@ describe('requests of pages of other origins', () => {
     })
   }
 
-  it('are kept apart by caches, also from those that no page sent', async () => {
+  it('sends Vary, so that caches keep responses to different origins apart, also without an Origin', async () => {
     const answer = await get('/app')
     assert.equal(allowedOrigin(answer), undefined)
     assert.equal(answer.headers.vary, 'Accept-Encoding, Origin')
   })
 
-  it('may read why they failed: the gateway’s own answers give leave as well', async () => {
+  it('adds its fields to local replies, so that a page can read why its request failed', async () => {
     await get('/limited', SHOP)
     for (const [path, status, reason] of [
       ['/gone', 502, 'connect_refused'],

@@ -48,7 +48,7 @@ describe('gateway_requests_total', () => {
   const ended = async (labels: Record<string, string>): Promise<number> =>
     sampleValue(await metrics(), REQUESTS, labels) ?? 0
 
-  it('is there with 0 for every fault of every route before the first request', async () => {
+  it('exposes every fault of every route with 0 before the first request', async () => {
     const families = await metrics()
     for (const [route, name] of [
       ['/app', 'app'],
@@ -68,7 +68,7 @@ describe('gateway_requests_total', () => {
     assert.equal(sampleValue(families, REQUESTS, { gateway_outcome: 'refusal', gateway_reason: 'shed' }), 0)
   })
 
-  it('is there with 0 for every refusal that the configuration makes possible, and for no other', async () => {
+  it('exposes with 0 every refusal that the configuration makes possible, and no other', async () => {
     const families = await metrics()
     const reasonsOf = (route: string | undefined): string[] =>
       [...families.values()]
@@ -102,7 +102,7 @@ describe('gateway_requests_total', () => {
     ])
   })
 
-  it('counts each request once, by how it ended', async () => {
+  it('counts each request once, by its outcome', async () => {
     await send(gateway.port, '/app')
     await send(gateway.port, '/app/500')
     await send(gateway.port, '/down')
@@ -138,7 +138,7 @@ describe('gateway_requests_total', () => {
     )
   })
 
-  it('goes with one line of the log each, which carries the trace that the answer names, and no secret', async () => {
+  it('matches one log line for each request, which has the trace id of the response and no secret', async () => {
     const problem = problemOf(await send(gateway.port, '/down?token=secret'))
     const line = await gateway.process.waitForLog('line', entry => entry['trace_id'] === problem['trace_id'])
     assert.partialDeepStrictEqual(line, {

@@ -36,7 +36,7 @@ describe('a gateway that drains', () => {
     return fields
   }
 
-  it('asks with every answer that nothing more is sent on the connection, and did not before', async () => {
+  it('announces Connection: close with every response, and does so only while it drains', async () => {
     assert.deepEqual(new Set(await connectionFields()), new Set(['keep-alive']))
     pipeline.drain()
     assert.deepEqual(new Set(await connectionFields()), new Set(['close']))

@@ -6,7 +6,7 @@ import { until } from '../support/until'
 
 const SIZE = 20 * 1024 * 1024
 
-describe('an answer that comes before the whole body', () => {
+describe('an early response, sent before the whole request body has arrived,', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let client: RawConnection
@@ -41,7 +41,7 @@ describe('an answer that comes before the whole body', () => {
     ['/app', 413, 'the upstream'],
   ]
   for (const [path, status, from] of ANSWERS) {
-    it(`of ${from} reaches even a client that sends everything before it reads: ${status}`, async () => {
+    it(`from ${from} reaches even a client that sends everything before it reads: ${status}`, async () => {
       client.socket.pause()
       upload(path)
       await pipeline.ended(1)
@@ -56,7 +56,7 @@ describe('an answer that comes before the whole body', () => {
     ['waits for leave to send its body', 'Expect: 100-continue\r\n'],
     ['is late with its body', ''],
   ] as const) {
-    it(`of an upstream that sees only the header section reaches a client that ${what}`, async () => {
+    it(`from an upstream that reads only the header section reaches a client that ${what}`, async () => {
       upstream.handler = (_request, response) => void response.writeHead(401).end('who are you')
       client.send(`POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n${expect}\r\n`)
       const answer = await client.waitFor('who are you')
@@ -67,7 +67,7 @@ describe('an answer that comes before the whole body', () => {
     })
   }
 
-  it('is not needed: a body that comes after its header section arrives whole', async () => {
+  it('is not sent for a body that follows its header section later, which arrives whole', async () => {
     upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(body))
     client.send('POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n')
     await until(() => upstream.requests.length === 1, { what: 'the header section' })
@@ -80,13 +80,13 @@ describe('an answer that comes before the whole body', () => {
     await client.waitFor(/\r\n\r\nagain$/)
   })
 
-  it('ends the connection although the client neither sends the rest nor leaves', async () => {
+  it('ends the connection even if the client neither sends the rest nor closes', async () => {
     client.send(`POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: ${SIZE}\r\n\r\n`)
     await client.waitFor('"no_route"')
     await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
   })
 
-  it('is the last one on its connection, whatever comes behind the body', async () => {
+  it('is the last one on its connection, whatever follows the body', async () => {
     client.send('POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n')
     await client.waitFor('"no_route"')
     client.send('helloGET /app HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -37,7 +37,7 @@ describe('ejection', () => {
   }
 
   for (const count of [2, 3]) {
-    it(`costs five failures with one of ${count} targets that answers 500 to everything`, async () => {
+    it(`costs five failures when one of ${count} targets answers 500 to every request`, async () => {
       await start(count)
       assert.equal(await failures(60), 5)
       const line = pipeline.logs.find(({ circuit }) => circuit === 'open')
@@ -45,7 +45,7 @@ describe('ejection', () => {
     })
   }
 
-  it('does not happen while all targets answer 500: that is the service', async () => {
+  it('does not happen while all targets answer 500, because then the service is at fault', async () => {
     statuses = [500, 500, 500]
     await start(3)
     await failures(60)
@@ -56,7 +56,7 @@ describe('ejection', () => {
     )
   })
 
-  it('does not happen for one path that is broken everywhere', async () => {
+  it('does not happen for one path that fails on every target', async () => {
     statuses = [200, 200, 200]
     await start(2)
     for (let i = 0; i < 20; i++) {
@@ -66,14 +66,14 @@ describe('ejection', () => {
     assert.equal(pipeline.logs.filter(({ circuit }) => circuit === 'open').length, 0)
   })
 
-  it('leaves as many in service as panicThreshold wants', async () => {
+  it('keeps at least the share of targets that panicThreshold requires', async () => {
     statuses = [500, 500, 200]
     await start(3)
     await failures(60)
     assert.equal(pipeline.upstreams()[0]?.targets.filter(({ healthy }) => !healthy).length, 1)
   })
 
-  it('ends with the first request after its time that does not fail', async () => {
+  it('ends when the first request after the ejection time succeeds', async () => {
     await start(2, { ejection: { failures: 2, for: '100ms' } })
     assert.equal(await failures(10), 2)
     statuses[0] = 200
@@ -84,7 +84,7 @@ describe('ejection', () => {
     assert.equal(await failures(10), 0)
   })
 
-  it('counts what the file says, and can be switched off', async () => {
+  it('follows the thresholds of the file, and can be turned off', async () => {
     await start(2, { ejection: { conditions: ['connect'] } })
     assert.equal(await failures(40), 20)
     await pipeline.stop()
@@ -113,7 +113,7 @@ describe('ejection', () => {
     await back.stop()
   })
 
-  it('of a target that refused a connection ends when it takes one, without requests', async () => {
+  it('of a target that refused a connection ends when it accepts one, without any request', async () => {
     const port = await freePort()
     const urls = [`http://127.0.0.1:${port}`, targets[1]!.url]
     pipeline = await startPipeline(proxyTo('', { upstream: { targets: urls } }))

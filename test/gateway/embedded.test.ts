@@ -10,7 +10,7 @@ import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
 
-describe('a gateway inside another program', () => {
+describe('a gateway embedded in another program', () => {
   let upstream: RunningUpstream
   const answer = definePolicy({
     name: 'acme-answer',
@@ -29,7 +29,7 @@ describe('a gateway inside another program', () => {
     return (server.address() as AddressInfo).port
   }
 
-  it('answers requests of its own server and of one that the program has, until it is closed', async () => {
+  it('serves requests on its own server and on a server of the program, until it is closed', async () => {
     const gateway = await createGateway({ config: proxyTo(upstream.url), logLevel: 'silent' })
     const own = await listen(gateway.server)
     const other = createServer((request, response) => gateway.handle(request, response))
@@ -45,7 +45,7 @@ describe('a gateway inside another program', () => {
     other.closeAllConnections()
   })
 
-  it('takes policies, and another configuration as a whole or not at all', async () => {
+  it('accepts policies, and applies a new configuration completely or not at all', async () => {
     const config = proxyTo(upstream.url, { route: { 'acme-answer': 'from the policy' } })
     await using gateway = await createGateway({ config, policies: [answer], logLevel: 'silent' })
     const port = await listen(gateway.server)
@@ -56,7 +56,7 @@ describe('a gateway inside another program', () => {
     assert.equal((await send(port, '/app')).text, 'changed')
   })
 
-  it('reads a gateway.yaml, and says every problem of one', async () => {
+  it('reads a gateway.yaml, and reports all of its problems', async () => {
     const file = join(temporaryFolder(), 'gateway.yaml')
     writeFileSync(file, JSON.stringify(proxyTo(upstream.url)))
     await using gateway = await createGateway({ config: file, logLevel: 'silent' })

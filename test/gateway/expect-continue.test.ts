@@ -26,7 +26,7 @@ describe('Expect: 100-continue', () => {
     await upstream.stop()
   })
 
-  it('is answered here, and does not go on to the upstream', async () => {
+  it('is answered by the gateway and not forwarded to the upstream', async () => {
     const client = await openRaw(pipeline.port)
     client.send(HEAD('/app'))
     assert.equal(await client.waitFor('\r\n\r\n'), 'HTTP/1.1 100 Continue\r\n\r\n')
@@ -37,7 +37,7 @@ describe('Expect: 100-continue', () => {
   })
 
   for (const spelling of ['100-Continue', '100-CONTINUE']) {
-    it(`is known as ${spelling} too`, async () => {
+    it(`is also recognised as ${spelling}`, async () => {
       const client = await openRaw(pipeline.port)
       client.send(HEAD('/app').replace('100-continue', spelling))
       assert.equal(await client.waitFor('\r\n\r\n'), 'HTTP/1.1 100 Continue\r\n\r\n')
@@ -45,14 +45,14 @@ describe('Expect: 100-continue', () => {
     })
   }
 
-  it('does not wait for a client that sends its body at once', async () => {
+  it('does not delay a client that sends its body at once', async () => {
     const client = await openRaw(pipeline.port)
     client.send(`${HEAD('/app')}hello`)
     await client.waitFor('\r\n\r\nhello')
     client.destroy()
   })
 
-  it('means nothing in HTTP/1.0', async () => {
+  it('is ignored in HTTP/1.0', async () => {
     const client = await openRaw(pipeline.port)
     client.send(`${HEAD('/app', 'POST', '1.0')}hello`)
     assert.match(await client.closed(), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nhello$/)
@@ -65,10 +65,10 @@ describe('Expect: 100-continue', () => {
     ['/', 'POST', 405],
   ]
   for (const [path, method, status] of REFUSED) {
-    it(`is not answered where the request is refused with ${status}, and the connection ends`, async () => {
+    it(`gets no 100 where the request is refused with ${status}, and the connection closes`, async () => {
       const client = await openRaw(pipeline.port)
       client.send(HEAD(path, method))
-      // The client may still send its body or not: nobody can know what the next bytes are.
+      // The client may still send its body or not, so the meaning of the next bytes is unknown.
       const answer = await client.closed()
       assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\nConnection: close\\r\\n`))
       assert.ok(!answer.includes('100 Continue'))
@@ -76,7 +76,7 @@ describe('Expect: 100-continue', () => {
     })
   }
 
-  it('is not answered where the client is over its limit', async () => {
+  it('gets no 100 where the client is over its limit', async () => {
     const first = await openRaw(pipeline.port)
     first.send(`${HEAD('/limited')}hello`)
     await first.waitFor('\r\n\r\nhello')

@@ -32,7 +32,7 @@ describe('fixed responses', () => {
   })
   after(() => pipeline.stop())
 
-  it('have their body as text, unless they say of which type it is', async () => {
+  it('have a text body, unless they name another type', async () => {
     const robots = await send(pipeline.port, '/robots.txt')
     assert.deepEqual([robots.status, robots.text], [200, 'User-agent: *\nDisallow: /\n'])
     assert.equal(robots.headers['content-type'], 'text/plain; charset=utf-8')
@@ -45,7 +45,7 @@ describe('fixed responses', () => {
     )
   })
 
-  it('may have none', async () => {
+  it('may have no body', async () => {
     const empty = await send(pipeline.port, '/empty')
     assert.deepEqual(
       [empty.status, empty.headers['content-length'], empty.headers['content-type']],
@@ -54,7 +54,7 @@ describe('fixed responses', () => {
   })
 
   for (const path of ['/none', '/same'] as const) {
-    it(`say no length where there can be no body: ${path}`, async () => {
+    it(`send no Content-Length where a body is not allowed: ${path}`, async () => {
       const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
       const answer = await rawExchange(pipeline.port, request)
       assert.match(answer, /^HTTP\/1\.1 (?:204 No Content|304 Not Modified)\r\n/)
@@ -63,7 +63,7 @@ describe('fixed responses', () => {
     })
   }
 
-  it('give HEAD the header section of GET, without the body', async () => {
+  it('answer HEAD with the header section of GET and no body', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     const head = await send(pipeline.port, { path: '/json', method: 'HEAD', agent })
     assert.deepEqual([head.status, head.text, head.headers['content-length']], [404, '', '8'])
@@ -71,7 +71,7 @@ describe('fixed responses', () => {
     agent.destroy()
   })
 
-  it('are counted as ok whatever their status, with the route and without an upstream', async () => {
+  it('count as ok whatever their status, with the route and without an upstream', async () => {
     const before = pipeline.counted.length
     await send(pipeline.port, '/down')
     const counted = await pipeline.ended(before + 1)
@@ -80,25 +80,25 @@ describe('fixed responses', () => {
     assert.deepEqual([line?.['level'], line?.['status'], line?.['upstream']], ['info', 503, undefined])
   })
 
-  it('keep what they say themselves where the route sets the same', async () => {
+  it('keep their own header fields when the route sets the same ones', async () => {
     const { headers } = await send(pipeline.port, '/edited')
     assert.deepEqual([headers['x-a'], headers['x-b']], ['own', 'set'])
   })
 
-  it('pass the limits of their route', async () => {
+  it('count against the limits of their route', async () => {
     const tooLarge = await send(pipeline.port, { path: '/limited', method: 'POST', body: 'hello' })
     assert.equal(problemOf(tooLarge)['reason'], 'body_too_large')
     assert.equal((await send(pipeline.port, '/limited')).status, 429)
   })
 
-  it('do not have a client send a body that it asks about first', async () => {
+  it('do not send 100 Continue to a client that expects it', async () => {
     const request = 'POST /empty HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n'
     const answer = await rawExchange(pipeline.port, request, 10_000)
     assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/)
     assert.match(answer, /\r\nConnection: close\r\n/)
   })
 
-  it('take a small body without closing the connection', async () => {
+  it('read a small body and keep the connection open', async () => {
     const answer = await send(pipeline.port, {
       path: '/empty',
       method: 'POST',

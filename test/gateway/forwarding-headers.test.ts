@@ -17,7 +17,7 @@ const FORGED = [
   'Forwarded: for=203.0.113.7;proto=https;host=forged.example',
 ]
 
-describe('what the upstream learns of the client', () => {
+describe('the forwarding headers that the upstream gets', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -44,7 +44,7 @@ describe('what the upstream learns of the client', () => {
   }
   const loggedClient = (): unknown => pipeline.logs.findLast(entry => entry['event'] === 'request')?.['client']
 
-  it('is the peer’s address, the host it asked for, the scheme and the hop', async () => {
+  it('contain the peer’s address, the requested host, the scheme and the hop', async () => {
     await trusting([])
     const headers = await forward([])
     assert.equal(headers['x-forwarded-for'], '127.0.0.1')
@@ -57,7 +57,7 @@ describe('what the upstream learns of the client', () => {
     assert.equal(headers['host'], new URL(upstream.url).host)
   })
 
-  it('is nothing that a client says of itself', async () => {
+  it('contain nothing that an untrusted client claims', async () => {
     await trusting([])
     const headers = await forward(FORGED)
     assert.equal(headers['x-forwarded-for'], '127.0.0.1')
@@ -73,7 +73,7 @@ describe('what the upstream learns of the client', () => {
     assert.equal(loggedClient(), '127.0.0.1')
   })
 
-  it('is continued where a trusted proxy began it', async () => {
+  it('continue those of a trusted proxy', async () => {
     await trusting(['127.0.0.1'])
     const headers = await forward(FORGED.filter(field => !field.includes('_')))
     assert.equal(headers['x-forwarded-for'], '203.0.113.7, 127.0.0.1')
@@ -88,7 +88,7 @@ describe('what the upstream learns of the client', () => {
     assert.equal(loggedClient(), '203.0.113.7')
   })
 
-  it('is not what a trusted proxy passes on in spellings that no proxy writes', async () => {
+  it('ignore spellings of a trusted proxy that real proxies never write', async () => {
     await trusting(['127.0.0.1'])
     const names = [
       'X_Forwarded_For',
@@ -103,14 +103,14 @@ describe('what the upstream learns of the client', () => {
     assert.equal(headers['x_request_id'], '7')
   })
 
-  it('stops at the first proxy that is not trusted, so that nobody can prepend addresses', async () => {
+  it('start at the first untrusted proxy, so that clients cannot prepend addresses', async () => {
     await trusting(['127.0.0.0/8', '10.0.0.0/8'])
     const headers = await forward(['X-Forwarded-For: 1.1.1.1, 198.51.100.9, 10.1.2.3', 'X-Forwarded-For: 10.9.9.9'])
     assert.equal(headers['x-forwarded-for'], '1.1.1.1, 198.51.100.9, 10.1.2.3, 10.9.9.9, 127.0.0.1')
     assert.equal(loggedClient(), '198.51.100.9')
   })
 
-  describe('of a client behind a trusted proxy', () => {
+  describe('for a client behind a trusted proxy', () => {
     for (const [field, client] of [
       ['X-Forwarded-For: 1.2.3.4:4711', '1.2.3.4'],
       ['X-Forwarded-For: [2001:db8::1]:80', '2001:db8::1'],
@@ -133,7 +133,7 @@ describe('what the upstream learns of the client', () => {
       ['Forwarded: for=1.2.3.4;host=a;for=6.6.6.6', undefined],
       ['Forwarded: for=6.6.6.6\r\nX-Forwarded-For: 1.2.3.4', '1.2.3.4'],
     ] as const) {
-      it(`is ${client ?? 'unknown'} from ${field.replace('\r\n', ' beside ')}`, async () => {
+      it(`name ${client ?? 'unknown'} from ${field.replace('\r\n', ' beside ')}`, async () => {
         await trusting(['127.0.0.1', '10.0.0.0/8'])
         await forward([field])
         assert.equal(loggedClient(), client)
@@ -141,7 +141,7 @@ describe('what the upstream learns of the client', () => {
     }
   })
 
-  describe('is the same in both families where a trusted proxy sends one of them', () => {
+  describe('agree in both header families when a trusted proxy sends one of them', () => {
     const own = 'for=127.0.0.1;host="shop.example:81";proto=http'
     for (const [sent, forwarded, xFor, xHost, xProto] of [
       [
@@ -232,7 +232,7 @@ describe('what the upstream learns of the client', () => {
     }
   })
 
-  it('is no field that only a proxy may send, unless a trusted one did or the file says so', async () => {
+  it('include a field reserved for proxies only if a trusted proxy sent it or the file sets it', async () => {
     const names =
       'Proxy Content_Length Transfer_Encoding X-Original-URL X-Rewrite-URL True-Client-IP X-Client-IP Remote-User Remote-Addr X_Request_Id'
     const sent = names.split(' ').map(name => `${name}: 7`)
@@ -251,27 +251,27 @@ describe('what the upstream learns of the client', () => {
     assert.deepEqual(await received(), names.split(' '))
   })
 
-  it('is an IPv6 address in brackets', async () => {
+  it('write an IPv6 address in brackets', async () => {
     await trusting([], '::1')
     const headers = await forward([], '::1')
     assert.equal(headers['x-forwarded-for'], '::1')
     assert.equal(headers['forwarded'], 'for="[::1]";host="shop.example:81";proto=http')
   })
 
-  it('is continued for an IPv6 block', async () => {
+  it('continue those of a trusted IPv6 block', async () => {
     await trusting(['::/64'], '::1')
     await forward(['X-Forwarded-For: 2001:db8::7'], '::1')
     assert.equal(loggedClient(), '2001:db8::7')
   })
 
-  it('is one address, whichever way an IPv4 client reaches a dual-stack port', async () => {
+  it('write an IPv4 client in one form, however it reaches a dual-stack port', async () => {
     await trusting([], '::')
     const headers = await forward([], '127.0.0.1')
     assert.equal(headers['x-forwarded-for'], '127.0.0.1')
     assert.equal(headers['forwarded'], 'for=127.0.0.1;host="shop.example:81";proto=http')
   })
 
-  it('is no empty host where the client named none', async () => {
+  it('contain no empty host when the client sent none', async () => {
     await trusting([])
     const client = await openRaw(pipeline.port)
     client.send('GET /app HTTP/1.0\r\n\r\n')
@@ -282,7 +282,7 @@ describe('what the upstream learns of the client', () => {
     assert.equal(headers['via'], '1.0 myesi-gateway')
   })
 
-  it('keeps the hops that others named in Via', async () => {
+  it('keep the hops that others added to Via', async () => {
     await trusting([])
     assert.equal((await forward(['Via: 1.0 cdn'])).via, '1.0 cdn, 1.1 myesi-gateway')
   })

@@ -9,7 +9,7 @@ import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline
 import { startRawUpstream } from '../support/start-raw-upstream'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('a response', () => {
+describe('a forwarded response', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -26,7 +26,7 @@ describe('a response', () => {
     upstream.handler = handler
   }
 
-  it('arrives with status, phrase, fields in their spelling, and body', async () => {
+  it('keeps status, reason phrase, spelling of fields, and body', async () => {
     answerWith((_request, response) => {
       response.sendDate = false
       response.writeHead(418, 'Short and stout', { 'X-Mixed-Case': 'kept', ETag: '"abc"' }).end('tea')
@@ -40,7 +40,7 @@ describe('a response', () => {
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'ok', reason: undefined }])
   })
 
-  it('keeps every Set-Cookie of its own, in order', async () => {
+  it('keeps every Set-Cookie field, in order', async () => {
     answerWith((_request, response) => response.setHeader('Set-Cookie', ['a=1; Path=/', 'b=2', 'a=3']).end())
     const { headers } = await send(pipeline.port, '/app')
     assert.deepEqual(headers['set-cookie'], ['a=1; Path=/', 'b=2', 'a=3'])
@@ -52,7 +52,7 @@ describe('a response', () => {
     assert.ok(received.includes('\r\nX-Name: caf\xe9 \xff\r\n'))
   })
 
-  it('that is compressed is not touched', async () => {
+  it('that is compressed is not changed', async () => {
     const compressed = gzipSync('hello '.repeat(1_000))
     const fields = { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding', ETag: '"abc"' }
     for (const length of [{ 'Content-Length': compressed.length }, {}]) {
@@ -75,7 +75,7 @@ describe('a response', () => {
   })
 
   for (const phrase of ['', 'N\xc3\xa3o', '\xe4\xb8\xad\xe6\x96\x87']) {
-    it(`arrives although its phrase is ${JSON.stringify(phrase)}`, async () => {
+    it(`is delivered although its reason phrase is ${JSON.stringify(phrase)}`, async () => {
       const bytes = Buffer.from(`HTTP/1.1 200 ${phrase}\r\nContent-Length: 2\r\n\r\nok`, 'latin1')
       const raw = await startRawUpstream(socket => socket.write(bytes))
       const proxy = await startPipeline(proxyTo(raw.url))
@@ -87,7 +87,7 @@ describe('a response', () => {
     })
   }
 
-  it('passes on a 5xx of the upstream as it came, and counts it as a fault', async () => {
+  it('keeps a 5xx status of the upstream unchanged, and counts as a fault', async () => {
     answerWith((_request, response) => response.writeHead(503, { 'Retry-After': '7' }).end('down for lunch'))
     const answer = await send(pipeline.port, '/app')
     assert.equal(answer.status, 503)
@@ -109,7 +109,7 @@ describe('a response', () => {
   })
 
   for (const status of [204, 304]) {
-    it(`of status ${status} has no body, whatever the upstream says, and leaves the connection usable`, async () => {
+    it(`of status ${status} has no body, whatever the upstream sends, and leaves the connection usable`, async () => {
       const answer = `HTTP/1.1 ${status} Nothing\r\nETag: "a"\r\nContent-Length: 5\r\n\r\n`
       const raw = await startRawUpstream(socket => socket.write(answer))
       const proxy = await startPipeline(proxyTo(raw.url))
@@ -117,7 +117,7 @@ describe('a response', () => {
       client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
       const first = await client.waitFor('\r\n\r\n')
       assert.match(first, /\r\nETag: "a"\r\n/)
-      // RFC 9110 §8.6: never in a 204; in a 304 it is what a 200 would have had.
+      // RFC 9110 §8.6: a 204 never has Content-Length; a 304 may have the one of the 200.
       assert.equal(/\r\nContent-Length: 5\r\n/.test(first), status === 304)
       client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
       await client.waitFor(/"a"[^]*\r\n\r\nHTTP\/1\.1 \d{3} Nothing\r\n[^]*\r\n\r\n$/)
@@ -159,7 +159,7 @@ describe('a response', () => {
     await raw.stop()
   })
 
-  it('keeps its trailers, bytes and duplicates included', async () => {
+  it('keeps its trailers, with bytes and duplicates', async () => {
     answerWith((_request, response) => {
       response.writeHead(200, { Trailer: 'X-Sum' })
       response.write('hello')
@@ -182,7 +182,7 @@ describe('a response', () => {
     'a client of HTTP/1.0': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n', 'GET /app HTTP/1.0'],
   }
   for (const [what, [head, line]] of Object.entries(WITHOUT_TRAILERS)) {
-    it(`announces no trailers where the framing carries none: ${what}`, async () => {
+    it(`announces no trailers if its framing cannot carry any: ${what}`, async () => {
       const hasBody = !line.startsWith('HEAD') && / 200 /.test(head)
       const body = head.includes('chunked') ? '2\r\nok\r\n0\r\nServer-Timing: a\r\n\r\n' : 'ok'
       const raw = await startRawUpstream(socket =>
@@ -201,7 +201,7 @@ describe('a response', () => {
     })
   }
 
-  it('has no trailers that only the gateway, or only a header section, may have', async () => {
+  it('drops trailers that only the gateway may set or that belong in a header section', async () => {
     const owned =
       'Set-Cookie: a=1\r\nAccess-Control-Allow-Origin: *\r\nRateLimit: r=9\r\nRateLimit-Policy: q=9\r\nX-RateLimit-Limit: 9\r\nCache-Control: public\r\nContent-Type: text/html\r\n'
     const edited = 'X-Set: a\r\nX-Added: a\r\nX-Removed: a\r\n'
@@ -215,7 +215,7 @@ describe('a response', () => {
     await raw.stop()
   })
 
-  it('does not let a trailer change where the message ends', async () => {
+  it('ignores trailers that would change the framing of the message', async () => {
     const body = '5\r\nhello\r\n0\r\nConnection: close\r\nX-Sum: 1\r\nTrailer: a\r\n\r\n'
     const raw = await startRawUpstream(socket =>
       socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body}`),
@@ -226,7 +226,7 @@ describe('a response', () => {
     await raw.stop()
   })
 
-  it('loses what belongs to the upstream’s connection alone', async () => {
+  it('loses the fields of the upstream’s connection', async () => {
     const fields = [
       'Connection: X-Own, keep-alive',
       'X-Own: 1',
@@ -243,7 +243,7 @@ describe('a response', () => {
     await raw.stop()
   })
 
-  describe('before the final one', () => {
+  describe('with interim (1xx) responses', () => {
     const EARLY = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\n\r\n'
     const FINAL = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
@@ -260,7 +260,7 @@ describe('a response', () => {
     }
     const GET = 'GET /app HTTP/1.1\r\nHost: a\r\n\r\n'
 
-    it('hints reach the client at once', async () => {
+    it('sends early hints to the client at once', async () => {
       const raw = await startRawUpstream(socket => socket.write(EARLY))
       const proxy = await startPipeline(proxyTo(raw.url))
       const client = await openRaw(proxy.port)
@@ -275,14 +275,14 @@ describe('a response', () => {
       await raw.stop()
     })
 
-    it('news of processing reach the client', async () => {
+    it('sends 102 Processing to the client', async () => {
       assert.match(
         await through(`HTTP/1.1 102 Processing\r\n\r\n${FINAL}`, GET),
         /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 /,
       )
     })
 
-    it('information that the gateway does not know reaches the client, without the fields of the connection', async () => {
+    it('sends an unknown 1xx to the client, without connection fields', async () => {
       const upload =
         'HTTP/1.1 104 Upload Resumption Supported\r\nUpload-Offset: 7\r\nConnection: x-own\r\nX-Own: a\r\nContent-Length: 3\r\n\r\n'
       assert.match(
@@ -291,12 +291,12 @@ describe('a response', () => {
       )
     })
 
-    it('ten of them reach the client, and none of those that come after', async () => {
+    it('sends ten of them to the client and drops the rest', async () => {
       const received = await through(EARLY.repeat(50) + FINAL, GET)
       assert.equal(received.match(/HTTP\/1\.1 103 /g)?.length, 10)
     })
 
-    it('a client that does not read gets no more than its connection holds', async () => {
+    it('stops sending them to a client that does not read', async () => {
       const hint = `HTTP/1.1 103 Early Hints\r\nLink: </${'a'.repeat(12_000)}>\r\n\r\n`
       let said = 0
       const raw = await startRawUpstream(socket => {
@@ -320,16 +320,16 @@ describe('a response', () => {
       await raw.stop()
     })
 
-    it('nothing reaches a client of HTTP/1.0, which knows no such thing', async () => {
+    it('sends none of them to an HTTP/1.0 client', async () => {
       const received = await through(EARLY + FINAL, 'GET /app HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
       assert.match(received, /^HTTP\/1\.1 200 /)
     })
   })
 
-  it('with an early answer to a request is not spoiled by the client’s own upload', async () => {
+  it('that is sent early is not damaged by the client’s unfinished upload', async () => {
     answerWith((_request, response) => response.writeHead(200).end('early'))
     const upload = request({ port: pipeline.port, path: '/app', method: 'POST', agent: false })
-    upload.on('error', () => undefined) // the upload itself may be cut off
+    upload.on('error', () => undefined) // the gateway may close the upload
     upload.write('never finished')
     const answer = await answerOf(await responseTo(upload))
     assert.equal(answer.text, 'early')

@@ -3,7 +3,7 @@ import { linesOf, problemOf, send, type Answer } from '../support/send'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('header fields that a route edits', () => {
+describe('header edits of a route', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -19,7 +19,7 @@ describe('header fields that a route edits', () => {
       response.end()
     })
     pipeline = await startPipeline({
-      entrypoint: { underscoreHeaders: true }, // else none of these spellings would arrive
+      entrypoint: { underscoreHeaders: true }, // without this, no underscore spelling would arrive
       upstreams: { app: { targets: [upstream.url] }, gone: { targets: ['http://127.0.0.1:1'] } },
       routes: [
         { name: 'plain', match: { path: '/plain' }, upstream: 'app' },
@@ -61,41 +61,41 @@ describe('header fields that a route edits', () => {
     await upstream.stop()
   })
 
-  /** The values of every field of this name, in any spelling, that the upstream got. */
+  /** The values of all fields with this name, in any spelling, that the upstream received. */
   async function forwarded(name: string, path: string, headers: readonly string[]): Promise<string[]> {
     await send(pipeline.port, { path, headers: ['Host', 'shop.example', ...headers] })
     return linesOf(upstream.requests.at(-1)!, name)
   }
 
-  it('are set in requests, whatever the client sends in any spelling', async () => {
+  it('set request fields, whatever spelling the client sends', async () => {
     assert.deepEqual(await forwarded('x-tenant', '/edited', []), ['acme'])
     const evil = ['X-TENANT', 'evil', 'x_tenant', 'evil', 'x-tenant', 'evil']
     assert.deepEqual(await forwarded('x-tenant', '/edited', evil), ['acme'])
   })
 
-  it('are added beside those of the client', async () => {
+  it('add request fields to those of the client', async () => {
     assert.deepEqual(await forwarded('x-tag', '/edited', ['X-Tag', 'theirs']), ['theirs', 'ours'])
   })
 
-  it('are removed from requests', async () => {
+  it('remove request fields', async () => {
     const sent = ['Cookie', 'a=1', 'cookie', 'b=2', 'X_Debug', '1', 'x-debug', '1']
     assert.deepEqual(await forwarded('cookie', '/edited', sent), [])
     assert.deepEqual(await forwarded('x-debug', '/edited', sent), [])
     assert.equal((await forwarded('x-debug', '/plain', sent)).length, 2)
   })
 
-  it('cannot be stripped by what a client names in Connection', async () => {
+  it('cannot be undone by a client that names the fields in Connection', async () => {
     const sent = ['Connection', 'x-tenant, x-tag, close']
     assert.deepEqual(await forwarded('x-tenant', '/edited', sent), ['acme'])
     assert.deepEqual(await forwarded('x-tag', '/edited', sent), ['ours'])
   })
 
-  it('may say what the gateway does not say of itself, in the place of the client', async () => {
+  it('may replace fields that the gateway itself does not set', async () => {
     const sent = ['X-Forwarded-Prefix', '/evil']
     assert.deepEqual(await forwarded('x-forwarded-prefix', '/edited', sent), ['/edited'])
   })
 
-  it('are changed in responses', async () => {
+  it('change response fields', async () => {
     const plain = await send(pipeline.port, '/plain')
     assert.deepEqual([plain.headers.server, plain.headers['x-frame-options']], ['inside/1.2', 'ALLOWALL'])
     const edited = await send(pipeline.port, '/edited')
@@ -107,12 +107,12 @@ describe('header fields that a route edits', () => {
     assert.deepEqual(linesOf(edited, 'vary'), ['Accept', 'Origin'])
   })
 
-  it('are removed from trailers too', async () => {
+  it('also remove the fields from trailers', async () => {
     assert.deepEqual((await send(pipeline.port, '/plain')).rawTrailers, ['X-Inside', '10.0.0.1', 'X-Sum', '5'])
     assert.deepEqual((await send(pipeline.port, '/edited')).rawTrailers, ['X-Sum', '5'])
   })
 
-  it('are in the gateway’s own answers for the route, which keep their type and are not cached', async () => {
+  it('apply to local replies of the route, which keep their type and are not cached', async () => {
     const answer = await send(pipeline.port, '/gone')
     assert.equal(problemOf(answer)['reason'], 'connect_refused')
     assert.equal(answer.headers['strict-transport-security'], 'max-age=60')
@@ -122,7 +122,7 @@ describe('header fields that a route edits', () => {
     assert.equal(linesOf(answer, 'ratelimit').length, 1)
   })
 
-  it('are not in answers for which there is no route', async () => {
+  it('do not apply to local replies without a route', async () => {
     const fields = ({ status, headers }: Answer): unknown[] => [status, headers['strict-transport-security']]
     assert.deepEqual(fields(await send(pipeline.port, { path: '/gone', method: 'PUT' })), [405, undefined])
     assert.deepEqual(fields(await send(pipeline.port, '/nowhere')), [404, undefined])

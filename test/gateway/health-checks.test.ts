@@ -15,7 +15,7 @@ describe('health checks', () => {
   let pipeline: Pipeline
   let health: number
 
-  /** Requests are always answered; what a check is told is up to the test. */
+  /** Answers every request with 200; the test decides how it answers a health check. */
   const answer: RequestListener = ({ url }, response) => {
     response.writeHead(url?.startsWith('/healthz') ? health : 200).end('ok')
   }
@@ -39,7 +39,7 @@ describe('health checks', () => {
     return upstream.requests.filter(({ url }) => url === '/healthz?deep=1').length
   }
 
-  /** How many of `count` requests each of the two got. */
+  /** How many of `count` requests each of the two targets received. */
   async function shares(count: number): Promise<[number, number]> {
     const before = [one, two].map(({ requests }) => requests.filter(({ url }) => url === '/app').length)
     for (let i = 0; i < count; i++) assert.equal((await send(pipeline.port, '/app')).status, 200)
@@ -54,7 +54,7 @@ describe('health checks', () => {
     )
   }
 
-  it('leave a target out that is not well, and bring it back when it is', async () => {
+  it('eject an unhealthy target, and reinstate it when it is healthy again', async () => {
     pipeline = await startPipeline(file([one.url, two.url]))
     assert.deepEqual(await shares(4), [2, 2])
     health = 500
@@ -65,14 +65,14 @@ describe('health checks', () => {
     assert.deepEqual(await shares(4), [2, 2])
   })
 
-  it('want to see it more than once', async () => {
+  it('need several results before they change the state of a target', async () => {
     pipeline = await startPipeline(file([one.url, two.url], { healthCheck: { ...CHECK, unhealthyAfter: 100 } }))
     health = 503
     await until(() => checksOf(one) > 3, { what: 'some checks' })
     assert.deepEqual(await shares(4), [2, 2])
   })
 
-  it('say why they failed: no connection, no answer, a broken one', async () => {
+  it('report why they failed: no connection, no answer or a broken answer', async () => {
     const silent = await startRawUpstream(() => undefined)
     const broken = await startRawUpstream(socket => socket.end('hello\r\n\r\n'))
     const refused = `http://127.0.0.1:${await freePort()}`
@@ -85,7 +85,7 @@ describe('health checks', () => {
     await broken.stop()
   })
 
-  it('come over connections of their own, with nothing of a client or a trace', async () => {
+  it('use connections of their own, without client fields and trace context', async () => {
     pipeline = await startPipeline(file([one.url, two.url]))
     await until(() => checksOf(one) > 1, { what: 'some checks' })
     const { method, headers } = one.requests[0]!
@@ -97,7 +97,7 @@ describe('health checks', () => {
     })
   })
 
-  it('are ignored when most targets seem unwell: then it is the check that is wrong', async () => {
+  it('are ignored when most targets fail them, because then the check itself is probably wrong', async () => {
     health = 404
     two.handler = answer
     pipeline = await startPipeline(file([one.url, two.url]))
@@ -106,7 +106,7 @@ describe('health checks', () => {
     assert.deepEqual(await shares(4), [2, 2])
   })
 
-  it('refuse requests then where the file says so, with 503 and when to come again', async () => {
+  it('make the gateway answer 503 with Retry-After when most targets fail them, if the file says so', async () => {
     health = 404
     pipeline = await startPipeline(file([one.url], { panicThreshold: 0 }))
     await logged({ target: one.url, healthy: false })
@@ -119,7 +119,7 @@ describe('health checks', () => {
     assert.equal((await send(pipeline.port, '/app')).status, 200)
   })
 
-  it('end with the gateway', async () => {
+  it('stop when the gateway closes', async () => {
     pipeline = await startPipeline(file([one.url, two.url]))
     await until(() => checksOf(one) > 0 && checksOf(two) > 0, { what: 'a check' })
     await pipeline.stop()

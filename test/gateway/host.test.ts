@@ -10,7 +10,7 @@ import { startPipeline, type GatewayFile, type Pipeline } from '../support/start
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('the host that an upstream is asked by', () => {
+describe('the Host that an upstream receives', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -44,7 +44,7 @@ describe('the host that an upstream is asked by', () => {
     return upstream.requests.at(-1)?.headers ?? {}
   }
 
-  it('is the target’s own by default, and otherwise what the route says', async () => {
+  it('is the target’s own by default, and otherwise the one of the route', async () => {
     await start({}, [
       route('/target'),
       route('/client', { host: 'client' }),
@@ -59,13 +59,13 @@ describe('the host that an upstream is asked by', () => {
     }
   })
 
-  it('is what the upstream’s entry says, where the route says nothing', async () => {
+  it('is the one of the upstream’s entry where the route sets none', async () => {
     await start({ host: 'client' }, [route('/a'), route('/b', { host: 'target' })])
     assert.equal((await seen('/a')).host, 'shop.example:81')
     assert.equal((await seen('/b')).host, new URL(upstream.url).host)
   })
 
-  it('is the host that health checks have, with fields of their own', async () => {
+  it('is also sent in health checks, with their own fields', async () => {
     const healthCheck = { path: '/up', interval: '20ms', host: 'checked.example', headers: { 'x-probe': 'gateway' } }
     await start({ host: 'client', healthCheck }, [route('/a')])
     await until(() => upstream.requests.some(({ url }) => url === '/up'), { what: 'a check' })
@@ -73,7 +73,7 @@ describe('the host that an upstream is asked by', () => {
     assert.deepEqual([headers.host, headers['x-probe']], ['checked.example', 'gateway'])
   })
 
-  it('does not show in redirects and cookies, where it is not the client’s', async () => {
+  it('is replaced by the client’s host in redirects and cookies', async () => {
     const own = new URL(upstream.url)
     upstream.handler = ({ headers: { host }, url }, response) => {
       response.writeHead(302, {
@@ -126,7 +126,7 @@ describe('the host that an upstream is asked by', () => {
     assert.equal((toAddress as string[])[0], 'a=1; Path=/')
   })
 
-  it('leaves TLS as it is: one connection, to the target’s name, whatever clients ask for', async () => {
+  it('does not affect TLS: one connection, to the target’s name, for all hosts', async () => {
     const authority = createAuthority('Test Authority')
     const certificate = authority.issue('localhost')
     const names: unknown[] = []
@@ -154,7 +154,7 @@ describe('the host that an upstream is asked by', () => {
     assert.deepEqual(names, ['localhost'])
   })
 
-  it('comes with the prefix that was cut off, the port and the address', async () => {
+  it('comes with the stripped prefix, the port and the address in forwarding headers', async () => {
     await start(
       {},
       [
@@ -169,7 +169,7 @@ describe('the host that an upstream is asked by', () => {
     assert.deepEqual(fields(await seen('/own')), [undefined, undefined, '192.0.2.1'])
   })
 
-  it('comes with the prefix of a trusted proxy before the gateway’s own', async () => {
+  it('comes with a trusted proxy’s prefix before the gateway’s own', async () => {
     await start({}, [route('/api', { rewrite: { stripPrefix: '/api' } })], { trustedProxies: ['127.0.0.1'] })
     const headers = await seen('/api/a', { 'X-Forwarded-Prefix': '/site/', 'X-Forwarded-For': '203.0.113.7' })
     assert.equal(headers['x-forwarded-prefix'], '/site/api')

@@ -7,7 +7,7 @@ import { startRawUpstream, type RawUpstream } from '../support/start-raw-upstrea
 
 const head = (...fields: string[]): string => `HTTP/1.1 200 OK\r\n${fields.map(field => `${field}\r\n`).join('')}\r\n`
 
-/** Answers that must not reach a client in any form: two readers could take them apart differently. */
+/** Responses that must not reach a client in any form, because two parsers could read them differently. */
 const INVALID: Readonly<Record<string, string>> = {
   'no HTTP at all': 'SSH-2.0-OpenSSH_9.9\r\n\r\n',
   'bare line feeds': 'HTTP/1.1 200 OK\nContent-Length: 0\n\n',
@@ -30,7 +30,7 @@ const INVALID: Readonly<Record<string, string>> = {
   'a header section over the limit': head(`X: ${'x'.repeat(20_000)}`, 'Content-Length: 0'),
 }
 
-describe('a header section of an upstream', () => {
+describe('an upstream header section', () => {
   for (const [maxHeaderSize, bytes, status] of [
     ['1KiB', 900, 200],
     ['1KiB', 1_100, 502],
@@ -42,7 +42,7 @@ describe('a header section of an upstream', () => {
         socket.write(head(`X: ${'x'.repeat(bytes)}`, 'Content-Length: 0'))
       })
       const pipeline = await startPipeline(proxyTo(upstream.url, { upstream: { maxHeaderSize } }))
-      // Node's client has a bound of its own.
+      // Node's client has its own limit.
       const answer = await new Promise<number | undefined>((resolve, reject) => {
         get({ port: pipeline.port, path: '/app', maxHeaderSize: 1_000_000 }, response => {
           response.resume()
@@ -58,7 +58,7 @@ describe('a header section of an upstream', () => {
   }
 })
 
-describe('when the upstream answers', () => {
+describe('an upstream that answers', () => {
   let bytes = ''
   let upstream: RawUpstream
   let pipeline: Pipeline
@@ -72,7 +72,7 @@ describe('when the upstream answers', () => {
     await upstream.stop()
   })
 
-  /** How the newest request ended, and what the log says of it. */
+  /** The outcome of the newest request and its log line. */
   async function ending(): Promise<{ outcome: unknown; log: unknown }> {
     const seen = pipeline.counted.length
     const answer = await send(pipeline.port, '/app')
@@ -82,7 +82,7 @@ describe('when the upstream answers', () => {
   }
 
   for (const [what, answer] of Object.entries(INVALID)) {
-    it(`with ${what}, the client gets 502 and nothing of it`, async () => {
+    it(`with ${what} causes a 502 that contains nothing of its response`, async () => {
       bytes = answer
       const { outcome, log } = await ending()
       assert.deepEqual(outcome, { route: '/app', outcome: 'fault', reason: 'bad_response' })
@@ -90,7 +90,7 @@ describe('when the upstream answers', () => {
     })
   }
 
-  it('with less than it announced, the client’s connection breaks, so that it does not take it for whole', async () => {
+  it('with less than it announced makes the gateway break the client’s connection', async () => {
     const short = await startRawUpstream(socket => socket.end(`${head('Content-Length: 9')}hello`))
     const broken = await startPipeline(proxyTo(short.url))
     const client = await openRaw(broken.port)
@@ -102,7 +102,7 @@ describe('when the upstream answers', () => {
     await short.stop()
   })
 
-  it('with a broken chunk, the client’s connection breaks', async () => {
+  it('with a broken chunk makes the gateway break the client’s connection', async () => {
     bytes = `${head('Transfer-Encoding: chunked')}5\r\nhello\r\nnonsense\r\n`
     const seen = pipeline.counted.length
     const client = await openRaw(pipeline.port)
@@ -112,7 +112,7 @@ describe('when the upstream answers', () => {
     assert.deepEqual((await pipeline.ended(seen + 1)).at(-1)?.reason, 'bad_response')
   })
 
-  it('with more than it announced, nobody gets the rest', async () => {
+  it('with more than it announced has the extra bytes dropped', async () => {
     const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil'
     const good = `${head('Content-Length: 4')}good`
     let calls = 0

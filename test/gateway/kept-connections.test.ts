@@ -7,7 +7,7 @@ import { startUpstream } from '../support/start-upstream'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-describe('a connection that the upstream closes when it gets a second request', () => {
+describe('a kept connection that the upstream closes on its second request', () => {
   let upstream: RawUpstream
   let pipeline: Pipeline
 
@@ -25,13 +25,13 @@ describe('a connection that the upstream closes when it gets a second request', 
   })
 
   for (const method of ['GET', 'HEAD', 'OPTIONS', 'DELETE', 'QUERY']) {
-    it(`costs no ${method}: it is repeated on a fresh connection, without retries`, async () => {
+    it(`does not fail a ${method}: it is repeated on a fresh connection, without retries configured`, async () => {
       for (let i = 0; i < 4; i++) assert.equal((await send(pipeline.port, { path: '/app', method })).status, 200)
       assert.equal(pipeline.upstreams()[0]?.targets[0]?.activeCalls, 0)
     })
   }
 
-  it('costs no POST whose body has not begun', async () => {
+  it('does not fail a POST whose body has not begun', async () => {
     const client = await openRaw(pipeline.port)
     client.send('POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n')
     assert.match(await client.waitFor(/\r\n\r\nok$/), /^HTTP\/1\.1 200 /)
@@ -39,19 +39,19 @@ describe('a connection that the upstream closes when it gets a second request', 
     client.destroy()
   })
 
-  it('costs a POST, which may have arrived', async () => {
+  it('fails a POST, which may have arrived', async () => {
     assert.equal((await send(pipeline.port, { path: '/app', method: 'POST' })).status, 502)
     assert.equal(upstream.accepted, 1)
   })
 
-  it('costs a PUT whose body was sent', async () => {
+  it('fails a PUT whose body was sent', async () => {
     assert.equal((await send(pipeline.port, { path: '/app', method: 'PUT', body: 'hello' })).status, 502)
     assert.equal(upstream.accepted, 1)
   })
 })
 
-describe('a request whose connection breaks before an answer', () => {
-  it('is repeated once, not for ever', async () => {
+describe('a request whose connection breaks before a response', () => {
+  it('is repeated only once', async () => {
     let connections = 0
     const upstream = await startRawUpstream((socket, number) => {
       if (number === 1 && ++connections === 1) socket.write(OK)
@@ -74,7 +74,7 @@ describe('a request whose connection breaks before an answer', () => {
     await upstream.stop()
   })
 
-  it('is not repeated after a part of the answer', async () => {
+  it('is not repeated after part of the response has arrived', async () => {
     const upstream = await startRawUpstream((socket, number) => {
       if (number === 1) socket.write(OK)
       else socket.write('HTTP/1.1 200 O', () => socket.destroy())
@@ -87,7 +87,7 @@ describe('a request whose connection breaks before an answer', () => {
     await upstream.stop()
   })
 
-  it('is not repeated where the route says retry: never', async () => {
+  it('is not repeated on a route with retry: never', async () => {
     const upstream = await startRawUpstream((socket, number) => {
       if (number === 1) socket.write(OK)
       else socket.destroy()
@@ -100,7 +100,7 @@ describe('a request whose connection breaks before an answer', () => {
   })
 })
 
-describe('a login that holds for a connection', () => {
+describe('a login that is bound to a connection', () => {
   for (const scheme of ['NTLM', 'Negotiate']) {
     it(`by ${scheme} is never used for another client`, async () => {
       const loggedIn = new WeakSet<object>()
@@ -117,7 +117,7 @@ describe('a login that holds for a connection', () => {
       await upstream.stop()
     })
 
-    it(`by ${scheme} does not begin on a connection that goes on to others`, async () => {
+    it(`by ${scheme} does not start on a connection that other clients share`, async () => {
       const sockets: object[] = []
       const upstream = await startUpstream((request, response) => {
         sockets.push(request.socket)
@@ -131,7 +131,7 @@ describe('a login that holds for a connection', () => {
     })
   }
 
-  it('is no matter of other schemes', async () => {
+  it('does not affect connections that use other schemes', async () => {
     const sockets = new Set<object>()
     const upstream = await startUpstream((request, response) => {
       sockets.add(request.socket)

@@ -65,7 +65,7 @@ describe('TLS on the listener', () => {
     return socket
   }
 
-  /** The serial number of what the listener shows to a new connection. */
+  /** The serial number of the certificate that the listener shows on a new connection. */
   async function serialNow(): Promise<string> {
     const socket = await openSecurely()
     const { serialNumber } = socket.getPeerCertificate()
@@ -76,7 +76,7 @@ describe('TLS on the listener', () => {
   const logged = (message: string): number => pipeline.logs.filter(({ msg }) => msg === message).length
   const refused = (): number => logged('new certificate refused, the old one stays')
 
-  it('speaks TLS 1.2 with forward secrecy and authenticated encryption only, also after a renewal', async () => {
+  it('allows TLS 1.2 with forward secrecy and authenticated encryption only, also after a renewal', async () => {
     const negotiated = async (ciphers: string): Promise<string> => {
       const socket = await openSecurely({ maxVersion: 'TLSv1.2', ciphers })
       const { standardName } = socket.getCipher()
@@ -98,7 +98,7 @@ describe('TLS on the listener', () => {
     }
   })
 
-  it('serves requests, and the upstream learns that they came that way', async () => {
+  it('serves requests, and reports https to the upstream', async () => {
     const answer = await sendSecurely({ path: '/app', method: 'POST', body: 'hello' })
     assert.equal(answer.text, 'ok')
     const { headers } = upstream.requests.at(-1)!
@@ -106,7 +106,7 @@ describe('TLS on the listener', () => {
     assert.match(String(headers.forwarded), /;proto=https$/)
   })
 
-  it('serves the own page and a scrape', async () => {
+  it('serves the gateway’s own page and metrics', async () => {
     assert.equal((JSON.parse((await sendSecurely({ path: '/' })).text) as { status: string }).status, 'ok')
     assert.equal((await sendSecurely({ path: '/metrics' })).text, '# scraped\n')
   })
@@ -118,7 +118,7 @@ describe('TLS on the listener', () => {
     agent.destroy()
   })
 
-  it('serves many requests that were sent in one go, and reads on when they are served', async () => {
+  it('serves many pipelined requests, and continues reading after them', async () => {
     const many = 300
     const socket = await openSecurely()
     let received = ''
@@ -128,7 +128,7 @@ describe('TLS on the listener', () => {
     socket.destroy()
   })
 
-  it('refuses as it does without', async () => {
+  it('refuses requests in the same way as without TLS', async () => {
     assert.equal(problemOf(await sendSecurely({ path: '/elsewhere' }))['reason'], 'no_route')
     const socket = await openSecurely()
     socket.write('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')
@@ -153,7 +153,7 @@ describe('TLS on the listener', () => {
     assert.deepEqual([line['outcome'], line['bytes_in'], line['bytes_out']], ['ok', 19, 11])
   })
 
-  it('speaks no version older than it was told to', async () => {
+  it('rejects versions older than its minimum', async () => {
     const newest = { minVersion: '1.3', ...files }
     const other = await startPipeline(proxyTo(upstream.url, { entrypoint: { tls: newest } }))
     const socket = connect({ host: '127.0.0.1', port: other.port, ...trusting(), maxVersion: 'TLSv1.2' })
@@ -163,27 +163,27 @@ describe('TLS on the listener', () => {
     assert.equal((await openSecurely({ maxVersion: 'TLSv1.2' })).destroy().destroyed, true)
   })
 
-  describe('a client', () => {
+  describe('with a faulty client', () => {
     const failure = (): string | undefined => {
       const line = pipeline.logs.find(({ msg }) => msg === 'TLS handshake failed')
       return (line?.['error'] as { code: string } | undefined)?.code
     }
 
-    it('that speaks plain HTTP is let go', async () => {
+    it('closes a connection that sends plain HTTP', async () => {
       assert.equal(await rawExchange(pipeline.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), '')
       await until(failure, { what: 'it is logged' })
       assert.equal(failure(), 'ERR_SSL_HTTP_REQUEST')
       assert.deepEqual(pipeline.counted, [])
     })
 
-    it('that never begins its handshake is let go in time', async () => {
+    it('closes a connection that does not start its handshake in time', async () => {
       const startedAt = performance.now()
       await rawExchange(pipeline.port, '')
       assert.ok(performance.now() - startedAt < 5_000)
       assert.equal(failure(), 'ERR_TLS_HANDSHAKE_TIMEOUT')
     })
 
-    it('that leaves in the middle of it harms nobody', async () => {
+    it('is not disturbed by a client that leaves during the handshake', async () => {
       for (let i = 0; i < 20; i++) {
         const socket = connectTcp(pipeline.port, '127.0.0.1')
         await once(socket, 'connect')
@@ -195,8 +195,8 @@ describe('TLS on the listener', () => {
     })
   })
 
-  describe('a new certificate', () => {
-    it('is used for the next connections, while those that are open go on', async () => {
+  describe('with a new certificate', () => {
+    it('uses it for new connections and keeps open ones', async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 })
       assert.equal((await sendSecurely({ path: '/app' }, agent)).status, 200)
       const before = await serialNow()
@@ -207,7 +207,7 @@ describe('TLS on the listener', () => {
       assert.equal(logged('new certificate in use'), 1)
     })
 
-    it('may come as another file of the same name', async () => {
+    it('accepts it as a new file of the same name', async () => {
       const before = await serialNow()
       const { certFile, keyFile } = authority.issue('localhost')
       renameSync(keyFile, files.key)
@@ -223,14 +223,14 @@ describe('TLS on the listener', () => {
       'that is not there': () => rmSync(files.cert),
     }
     for (const [what, spoil] of Object.entries(BAD)) {
-      it(`${what} is refused and said once, and the old one stays`, async () => {
+      it(`refuses ${what}, logs it once and keeps the old certificate`, async () => {
         const before = await serialNow()
         spoil()
         await until(() => refused() > 0, { what: 'it is said' })
         assert.equal(await serialNow(), before)
         install(authority.issue('localhost'))
         await until(async () => (await serialNow()) !== before, { what: 'a good one is taken' })
-        assert.ok(refused() <= 2, `said ${refused()} times`) // once more where a look saw only one of the two files
+        assert.ok(refused() <= 2, `said ${refused()} times`) // twice if one check saw only one of the two new files
       })
     }
   })
@@ -246,12 +246,12 @@ describe('entrypoint.tls in gateway.yaml', () => {
     )
   }
 
-  it('takes the version with quotes and without', () => {
+  it('accepts the version with and without quotes', () => {
     const { certFile: cert, keyFile: key } = authority
     for (const minVersion of ['1.2', 1.2, '1.3', 1.3]) assert.deepEqual(problemsWith({ cert, key, minVersion }), [])
   })
 
-  it('says what is wrong with the files, before anything listens', () => {
+  it('reports problems with the files before it listens', () => {
     const { certFile: cert, keyFile: key } = authority
     const other = authority.issue('localhost')
     const missing = join(temporaryFolder(), 'none.pem')

@@ -6,7 +6,7 @@ import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('more requests than may be in flight', () => {
+describe('requests above the limit of requests in flight', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let pending: ServerResponse[] = []
@@ -31,7 +31,7 @@ describe('more requests than may be in flight', () => {
     for (const answer of answers) assert.equal((await answer).status, 200)
   }
 
-  it('get 503 and when to come back, without reaching anything', async () => {
+  it('get 503 with Retry-After, and reach neither limits nor upstream', async () => {
     const answers = await fill()
     const answer = await send(pipeline.port, '/app')
     assert.deepEqual([answer.status, problemOf(answer)['reason']], [503, 'shed'])
@@ -41,7 +41,7 @@ describe('more requests than may be in flight', () => {
     await empty(answers)
   })
 
-  it('are counted, and the log has one line for all of them', async () => {
+  it('are counted, and produce one log line together', async () => {
     const answers = await fill()
     for (let i = 0; i < 5; i++) await send(pipeline.port, '/app')
     const shed = { route: undefined, outcome: 'refusal', reason: 'shed' }
@@ -51,14 +51,14 @@ describe('more requests than may be in flight', () => {
     await empty(answers)
   })
 
-  it('are known to the status page', async () => {
+  it('are shown on the status page', async () => {
     const answers = await fill()
     await send(pipeline.port, '/app')
     assert.equal(pipeline.requestsSeen(), 1)
     await empty(answers)
   })
 
-  it('are asked to open no further request on their connection while the process stops', async () => {
+  it('get Connection: close while the process stops', async () => {
     const answers = await fill()
     const client = await openRaw(pipeline.port)
     pipeline.drain()
@@ -75,13 +75,13 @@ describe('more requests than may be in flight', () => {
     assert.equal((await next).status, 200)
   })
 
-  it('keep nobody from scraping', async () => {
+  it('do not block a scrape', async () => {
     const answers = await fill()
     assert.equal((await send(pipeline.port, '/metrics')).status, 200)
     await empty(answers)
   })
 
-  it('do not wait for a body', async () => {
+  it('are answered without waiting for a body', async () => {
     const answers = await fill()
     const client = await openRaw(pipeline.port)
     client.send('POST /app HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n')
@@ -91,7 +91,7 @@ describe('more requests than may be in flight', () => {
     await empty(answers)
   })
 
-  it('keep their connection where there is nothing left to read', async () => {
+  it('keep their connection when there is no body left to read', async () => {
     const answers = await fill()
     const client = await openRaw(pipeline.port)
     client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -4,7 +4,7 @@ import { problemOf, send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('an upstream that leads back to the gateway', () => {
+describe('request loop detection', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -29,7 +29,7 @@ describe('an upstream that leads back to the gateway', () => {
   const passedOn = async (via: string): Promise<number> =>
     (await send(pipeline.port, { path: '/app', headers: { via } })).status
 
-  it('is noticed by what Via says, after a few rounds', async () => {
+  it('stops an upstream that leads back to the gateway by its Via entries, after a few rounds', async () => {
     const answer = await send(pipeline.port, { path: '/app', headers: { 'x-goes-round': 'yes' } })
     assert.deepEqual([answer.status, problemOf(answer)['reason']], [508, 'loop_detected'])
     assert.equal(upstream.requests.length, 6)
@@ -38,7 +38,7 @@ describe('an upstream that leads back to the gateway', () => {
     for (const { reason } of others) assert.equal(reason, 'upstream_5xx')
   })
 
-  it('is not what a request through many other proxies is taken for', async () => {
+  it('does not take a request through many other proxies for a loop', async () => {
     assert.equal(
       await passedOn(Array.from({ length: 30 }, (_, hop) => `1.1 proxy-${hop} (myesi-gateway)`).join(', ')),
       200,
@@ -46,7 +46,7 @@ describe('an upstream that leads back to the gateway', () => {
     assert.equal(await passedOn('1.1 not-myesi-gateway, 1.1 myesi-gateway-2, '.repeat(10)), 200)
   })
 
-  it('is not what gateways behind one another are taken for, up to five', async () => {
+  it('allows up to five gateways in a row', async () => {
     assert.equal(await passedOn(Array(5).fill('1.1 myesi-gateway').join(', ')), 200)
     assert.equal(await passedOn(Array(6).fill('HTTP/1.1  myesi-gateway (eu)').join(',')), 508)
   })

@@ -42,7 +42,7 @@ describe('maintenance', () => {
     })
     after(() => pipeline.stop())
 
-    it('turns its requests down, and no others', async () => {
+    it('refuses its requests, and no others', async () => {
       assert.deepEqual(refusal(await send(pipeline.port, '/closed/a')), [503, 'maintenance', undefined])
       assert.deepEqual(pipeline.counted.at(-1), { route: '/closed', outcome: 'refusal', reason: 'maintenance' })
       assert.equal((await send(pipeline.port, '/open')).status, 200)
@@ -53,20 +53,20 @@ describe('maintenance', () => {
       )
     })
 
-    it('says when to come again, where the file does', async () => {
+    it('sends Retry-After where the file sets it', async () => {
       const answer = await send(pipeline.port, '/later')
       assert.deepEqual(refusal(answer), [503, 'maintenance', '2'])
       assert.equal(answer.headers['x-a'], 'b')
     })
 
-    it('uses up nobody’s limit', async () => {
+    it('uses up no rate limit', async () => {
       for (let i = 0; i < 3; i++) {
         const answer = await send(pipeline.port, '/closed')
         assert.deepEqual([answer.status, answer.headers.ratelimit], [503, undefined])
       }
     })
 
-    it('knows the methods of the route', async () => {
+    it('still answers 405 for methods that the route does not take', async () => {
       assert.equal((await send(pipeline.port, { path: '/closed', method: 'PUT' })).status, 405)
     })
   })
@@ -78,7 +78,7 @@ describe('maintenance', () => {
     })
     after(() => pipeline.stop())
 
-    it('is that of every route that does not say something else', async () => {
+    it('applies to every route that does not override it', async () => {
       assert.deepEqual(refusal(await send(pipeline.port, '/open')), [503, 'maintenance', '600'])
       assert.deepEqual(refusal(await send(pipeline.port, '/moved')), [503, 'maintenance', '600'])
       assert.deepEqual(refusal(await send(pipeline.port, '/closed')), [503, 'maintenance', undefined])
@@ -86,7 +86,7 @@ describe('maintenance', () => {
       assert.equal((await send(pipeline.port, '/always')).status, 200)
     })
 
-    it('leaves the gateway’s own pages and what it does not know as they are', async () => {
+    it('does not apply to the gateway’s own pages and unknown paths', async () => {
       assert.equal((await send(pipeline.port, '/')).status, 200)
       assert.equal((await send(pipeline.port, '/nowhere')).status, 404)
     })

@@ -8,7 +8,7 @@ import { until } from '../support/until'
 type Answer = readonly string[] | 'hangs' | 'ENOTFOUND' | 'EAI_AGAIN'
 type Lookup = (name: string, options: object, callback: (error: Error | null, addresses: unknown[]) => void) => void
 
-describe('a target that is a name', () => {
+describe('a target that is a host name', () => {
   const original = dns.lookup
   const names = new Map<string, Answer>()
   let lookups: number
@@ -16,7 +16,7 @@ describe('a target that is a name', () => {
   let pipeline: Pipeline
 
   before(() => {
-    // In the place of the system's resolver, which a test cannot have fail.
+    // Replaces the system's resolver, because a test cannot make that one fail.
     const lookup: Lookup = (name, _options, callback) => {
       const answer = names.get(name)
       if (answer === undefined) return (original as Lookup)(name, _options, callback)
@@ -58,7 +58,7 @@ describe('a target that is a name', () => {
     return seen
   }
 
-  /** Connections are opened anew all the time: they last 20 ms. */
+  /** New connections are opened all the time, because each lasts 20 ms. */
   async function allPass(): Promise<void> {
     const before = lookups
     await until(
@@ -71,7 +71,7 @@ describe('a target that is a name', () => {
   }
 
   for (const failure of ['ENOTFOUND', 'EAI_AGAIN'] as const) {
-    it(`keeps its last address while look-ups fail with ${failure}, and says so once`, async () => {
+    it(`keeps its last address while look-ups fail with ${failure}, and logs it once`, async () => {
       names.set('app.test', ['127.0.0.1'])
       await start('app.test')
       await allPass()
@@ -91,7 +91,7 @@ describe('a target that is a name', () => {
     })
   }
 
-  it('is not held up by a name server that does not answer', async () => {
+  it('is not delayed by a name server that does not answer', async () => {
     names.set('app.test', ['127.0.0.1'])
     await start('app.test')
     await until(() => pipeline.upstreams()[0]?.targets[0]?.name?.addresses.length === 1, { what: 'it is resolved' })
@@ -101,7 +101,7 @@ describe('a target that is a name', () => {
     assert.ok(upstream.requests.length > 10)
   })
 
-  it('moves to its new address', async () => {
+  it('follows a change of its address', async () => {
     names.set('app.test', ['127.0.0.1'])
     await start('app.test')
     await allPass()
@@ -111,20 +111,20 @@ describe('a target that is a name', () => {
     await moved.stop()
   })
 
-  it('is asked at its next address where nothing listens at the first', async () => {
+  it('is tried at its second address if the first refuses connections', async () => {
     names.set('app.test', ['127.0.0.3', '127.0.0.1'])
     await start('app.test')
     await allPass()
   })
 
-  it('costs no request while it never resolves and another target is there', async () => {
+  it('causes no failed request while it cannot be resolved and another target is available', async () => {
     names.set('gone.test', 'ENOTFOUND')
     await start('gone.test', [upstream.url])
     assert.deepEqual([...new Set(await statuses(20))], [200])
     assert.equal(pipeline.upstreams()[0]?.targets[0]?.healthy, false)
   })
 
-  it('costs no request when its name is lost and its address is dead, while another target is there', async () => {
+  it('causes no failed request when its name is lost and its address is dead, if another is available', async () => {
     const other = await startUpstream()
     names.set('app.test', ['127.0.0.1'])
     await start('app.test', [other.url])
@@ -135,14 +135,14 @@ describe('a target that is a name', () => {
     await other.stop()
   })
 
-  it('answers 502 dns where nothing is known of it', async () => {
+  it('causes 502 dns if it was never resolved', async () => {
     names.set('gone.test', 'ENOTFOUND')
     await start('gone.test')
     assert.deepEqual(await statuses(1), [502])
     assert.equal((await pipeline.ended(1))[0]?.reason, 'dns')
   })
 
-  it('and takes no connections is asked at the new address as soon as its name has one', async () => {
+  it('is tried at its new address as soon as its name resolves to one', async () => {
     names.set('app.test', ['127.0.0.3'])
     const other = await startUpstream()
     pipeline = await startPipeline(

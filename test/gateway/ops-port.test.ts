@@ -123,7 +123,7 @@ describe('the ops port', () => {
       assert.deepEqual([filter.route, filter.outcome, filter.reason, limit], ['/orders', 'fault', undefined, 7])
     })
 
-    it('tells how the targets of the upstreams are', async () => {
+    it('reports the state of the targets', async () => {
       assert.deepEqual(await (await fetch(`${url}/upstreams`)).json(), { upstreams: UPSTREAMS })
     })
 
@@ -134,7 +134,7 @@ describe('the ops port', () => {
     })
 
     for (const path of ['/traces?colour=red', '/traces?limit=0', '/traces?limit=1.5', '/traces?limit=1001']) {
-      it(`says what is wrong with ${path}`, async () => {
+      it(`reports what is wrong with ${path}`, async () => {
         const response = await fetch(`${url}${path}`)
         assert.equal(response.status, 400)
         assert.ok(((await response.json()) as { error: string }).error)
@@ -149,14 +149,14 @@ describe('the ops port', () => {
       '/constructor',
       '/__proto__',
     ]) {
-      it(`has nothing at ${path}`, async () => {
+      it(`answers 404 for ${path}`, async () => {
         assert.ok([404, 200].includes((await fetch(`${url}${path}`)).status))
         const response = await fetch(`${url}${path.replace('..', '%2e%2e')}`)
         if (!path.includes('..')) assert.equal(response.status, 404)
       })
     }
 
-    it('is read only', async () => {
+    it('accepts only GET and HEAD', async () => {
       const response = await fetch(`${url}/traces`, { method: 'POST' })
       assert.deepEqual([response.status, response.headers.get('allow')], [405, 'GET, HEAD'])
     })
@@ -179,7 +179,7 @@ describe('the ops port', () => {
       '/traces/gone',
       '/traces?colour=red',
     ]) {
-      it(`sends ${path} as a page that can load and run nothing`, async () => {
+      it(`sends ${path} as a page that can neither load resources nor run scripts`, async () => {
         const { text, headers } = await page(path)
         assert.equal(headers.get('content-type'), 'text/html; charset=utf-8')
         const [, style] = /<style>([^]*?)<\/style>/.exec(text)!
@@ -220,18 +220,18 @@ describe('the ops port', () => {
       assert.ok(text.includes(`/traces/${TRACE_ID}?format=json`))
     })
 
-    it('says that a trace is gone', async () => {
+    it('reports that a trace is no longer kept', async () => {
       const { status, text } = await page(`/traces/${'0'.repeat(32)}`)
       assert.equal(status, 404)
       assert.match(text, /Gone/)
     })
 
-    it('gives JSON when it is asked for by name', async () => {
+    it('sends JSON when the Accept field asks for it', async () => {
       const { headers } = await page(`/traces/${TRACE_ID}?format=json`)
       assert.equal(headers.get('content-type'), 'application/json')
     })
 
-    it('leads from its address to the status page, which links everything and says whether requests are taken', async () => {
+    it('redirects / to the status page, which links to all pages and shows whether requests are accepted', async () => {
       const { status, headers } = await page('/')
       assert.deepEqual([status, headers.get('location')], [302, '/status'])
       const { text } = await page('/status')
@@ -244,8 +244,8 @@ describe('the ops port', () => {
     })
   })
 
-  describe('when it listens on more than loopback', () => {
-    it('refuses all but health and metrics without a token, and says how to change that', async () => {
+  describe('when it listens on other addresses than loopback', () => {
+    it('refuses all but health and metrics without a token, and explains how to set one', async () => {
       await start('0.0.0.0')
       for (const path of ['/', '/traces', `/traces/${TRACE_ID}`, '/anything']) {
         const response = await fetch(`${url}${path}`)
@@ -256,7 +256,7 @@ describe('the ops port', () => {
       assert.deepEqual(asked, [])
     })
 
-    it('takes the token, and asks a browser for it', async () => {
+    it('accepts the token, and sends a browser a login challenge', async () => {
       await start('0.0.0.0', '0123456789abcdef')
       const refused = await fetch(`${url}/traces`)
       assert.equal(refused.status, 401)

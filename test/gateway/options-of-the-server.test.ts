@@ -22,7 +22,7 @@ describe('OPTIONS *', () => {
     await upstream.stop()
   })
 
-  it('is answered by the gateway with the methods that it forwards, and the connection goes on', async () => {
+  it('is answered by the gateway with the methods that it forwards, and keeps the connection', async () => {
     await start({})
     const client = await openRaw(pipeline.port)
     client.send(`${OPTIONS}GET /page HTTP/1.1\r\nHost: a\r\n\r\n`)
@@ -38,7 +38,7 @@ describe('OPTIONS *', () => {
     assert.deepEqual(answered, { route: undefined, outcome: 'ok', reason: undefined })
   })
 
-  it('is refused where the client is not let in', async () => {
+  it('is refused for a client that the access lists deny', async () => {
     await start({ access: { deny: ['127.0.0.1'] } })
     const client = await openRaw(pipeline.port)
     client.send(OPTIONS)

@@ -11,7 +11,7 @@ const TOKEN = 'a-token-that-is-long-enough'
 describe('the gateway’s own pages', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
-  /** With a token for `/metrics`. */
+  /** A gateway that requires a token for `/metrics`. */
   let closed: Pipeline
 
   before(async () => {
@@ -38,7 +38,7 @@ describe('the gateway’s own pages', () => {
   })
 
   describe('/', () => {
-    it('says what this is', async () => {
+    it('describes the gateway', async () => {
       const answer = await send(pipeline.port, '/')
       assert.equal(answer.status, 200)
       assert.match(answer.headers['content-type'] ?? '', /^application\/json/)
@@ -52,13 +52,13 @@ describe('the gateway’s own pages', () => {
       assert.equal(answer.headers['x-powered-by'], undefined)
     })
 
-    it('is the same with a query, and to HEAD without a body', async () => {
+    it('gives the same page with a query, and no body to HEAD', async () => {
       assert.equal((await send(pipeline.port, '/?x=1')).status, 200)
       const head = await send(pipeline.port, { method: 'HEAD', path: '/' })
       assert.deepEqual([head.status, head.text], [200, ''])
     })
 
-    it('is not written to', async () => {
+    it('refuses methods that write', async () => {
       const answer = await send(pipeline.port, { method: 'POST', path: '/', body: 'hello' })
       assert.deepEqual([answer.status, answer.headers.allow], [405, 'GET, HEAD'])
       assert.equal(problemOf(answer)['reason'], 'method_not_allowed')
@@ -66,7 +66,7 @@ describe('the gateway’s own pages', () => {
   })
 
   describe('/metrics', () => {
-    it('has nothing below it, not even for a route that matches everything', async () => {
+    it('has no pages below it, not even with a route that matches everything', async () => {
       for (const path of ['/metrics/', '/metrics/x', '//metrics/x?y=1', '/%6detrics/x']) {
         const answer = await send(pipeline.port, path)
         assert.deepEqual([answer.status, problemOf(answer)['reason']], [404, 'no_route'], path)
@@ -76,7 +76,7 @@ describe('the gateway’s own pages', () => {
     const statusWith = async (headers: Record<string, string>, path = '/metrics'): Promise<number> =>
       (await send(pipeline.port, { path, headers })).status
 
-    it('is shown to direct requests from near, and is no traffic', async () => {
+    it('is shown to direct requests from private addresses, and does not count as traffic', async () => {
       const before = pipeline.counted.length
       const lines = pipeline.logs.length
       const answer = await send(pipeline.port, '/metrics')
@@ -87,7 +87,7 @@ describe('the gateway’s own pages', () => {
       assert.equal(pipeline.logs.length, lines + 1)
     })
 
-    it('is not shown to a request that somebody forwarded', async () => {
+    it('is hidden from forwarded requests', async () => {
       for (const name of ['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP', 'X-Forwarded-Proto']) {
         const answer = await send(pipeline.port, { path: '/metrics', headers: { [name]: '127.0.0.1' } })
         assert.equal(answer.status, 403, name)
@@ -95,10 +95,10 @@ describe('the gateway’s own pages', () => {
       }
     })
 
-    it('with a token is shown to requests that show it, and to no others, near or far', async () => {
+    it('with a token is shown to requests that present it, near or far, and to no others', async () => {
       const statusOf = async (headers: Record<string, string>): Promise<number> =>
         (await send(closed.port, { path: '/metrics', headers })).status
-      // Near: as a proxy's plain `proxy_pass` sends every client's request, without a word about the client.
+      // Near, as through a proxy's plain `proxy_pass`, which says nothing about the client.
       for (const from of [{ 'X-Forwarded-For': '203.0.113.7' }, { Host: '127.0.0.1' }]) {
         assert.equal(await statusOf({ ...from, Authorization: `Bearer ${TOKEN}` }), 200)
         assert.equal(await statusOf({ ...from, Authorization: `bearer ${TOKEN}` }), 200)
@@ -109,7 +109,7 @@ describe('the gateway’s own pages', () => {
       }
     })
 
-    it('is closed to clients that the access lists of the entrypoint keep out, and by `metrics: false` to all', async () => {
+    it('is hidden from clients that the entrypoint’s access lists deny, and from all by metrics: false', async () => {
       const file = (entrypoint: object): GatewayFile => ({
         entrypoint,
         upstreams: { app: { targets: [upstream.url] } },
@@ -133,13 +133,13 @@ describe('the gateway’s own pages', () => {
       }
     })
 
-    it('is not written to', async () => {
+    it('refuses methods that write', async () => {
       const answer = await send(pipeline.port, { method: 'POST', path: '/metrics' })
       assert.deepEqual([answer.status, answer.headers.allow], [405, 'GET, HEAD'])
     })
 
     for (const target of ['//metrics', '/%6Detrics', '/%6d%65trics?x', 'http://a/metrics']) {
-      it(`has no second way in: ${target}`, async () => {
+      it(`cannot be reached by another spelling: ${target}`, async () => {
         const client = await openRaw(closed.port)
         client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
         assert.match(await client.waitFor('\r\n\r\n'), /^HTTP\/1\.1 403 /)
@@ -148,7 +148,7 @@ describe('the gateway’s own pages', () => {
     }
   })
 
-  it('are nothing that a malformed body could end the process with, also while a scrape is under way', async () => {
+  it('survive a malformed body, also during a scrape', async () => {
     const waiting: ServerResponse[] = []
     const slow = await startPipeline(
       {

@@ -9,7 +9,7 @@ import { send, type Answer } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('a policy of one’s own', () => {
+describe('a custom policy', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -69,19 +69,19 @@ describe('a policy of one’s own', () => {
     })
   }
 
-  it('under entrypoint fails before a route is found', async () => {
+  it('under entrypoint fails before a route is chosen', async () => {
     await start({ onArrival: fail }, 'closed', 'entrypoint')
     assert.equal((await send(pipeline.port, '/nowhere')).status, 500)
   })
 
-  it('that fails at its end harms neither answer nor process', async () => {
+  it('that fails in its end phase harms neither response nor process', async () => {
     await start({ onEnd: promised }, 'closed')
     assert.equal((await send(pipeline.port, '/app')).status, 200)
     await pipeline.ended(1)
     assert.equal((await send(pipeline.port, '/app')).status, 200)
   })
 
-  it('that answers too late answers no more', async () => {
+  it('that answers too late has its answer ignored', async () => {
     let late: unknown
     const answered = new Promise<void>(resolve => {
       const hooks: ContextHooks = {
@@ -105,7 +105,7 @@ describe('a policy of one’s own', () => {
     assert.match(String(late), /too late/)
   })
 
-  it('refuses with a reason of the gateway, and answers, as it says', async () => {
+  it('can refuse with one of the gateway’s reasons, or answer itself', async () => {
     await start(
       {
         onRequest: context =>

@@ -3,7 +3,7 @@ import { send } from '../support/send'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('a path that is matched by a pattern', () => {
+describe('a path pattern', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -51,14 +51,14 @@ describe('a path that is matched by a pattern', () => {
     ['/Files/A.TXT', 'any-case-pattern', '/Files/A.TXT'],
   ]
   for (const [asked, route, forwarded] of CASES) {
-    it(`is ${forwarded} for the upstream from ${asked}, on the route "${route}"`, async () => {
+    it(`makes ${forwarded} for the upstream from ${asked}, on the route "${route}"`, async () => {
       const answer = await send(pipeline.port, asked)
       assert.deepEqual([answer.status, answer.headers['x-route']], [200, route])
       assert.equal(upstream.requests.at(-1)?.url, forwarded)
     })
   }
 
-  it('is refused when what the groups make of it means another path', async () => {
+  it('refuses the request when the values of its groups would change the path’s meaning', async () => {
     const calls = upstream.requests.length
     for (const path of ['/parts/x/a', '/parts/x..', '/parts/x../a']) {
       assert.equal((await send(pipeline.port, path)).status, 400, path)
@@ -66,7 +66,7 @@ describe('a path that is matched by a pattern', () => {
     assert.equal(upstream.requests.length, calls)
   })
 
-  it('takes time in proportion to its length', async () => {
+  it('takes time in proportion to the path’s length', async () => {
     const startedAt = performance.now()
     assert.equal((await send(pipeline.port, `/slow/${'a'.repeat(6_000)}`)).status, 404)
     assert.ok(performance.now() - startedAt < 1_000)

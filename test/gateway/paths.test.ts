@@ -7,7 +7,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
 const DOCS = readFileSync(join(__dirname, '../../../docs/configuration.md'), 'utf8')
 
-/** The table of docs/configuration.md: what is asked for, and what the gateway makes of it; undefined for 400. */
+/** The table of docs/configuration.md: the requested path and how the gateway reads it; undefined for 400. */
 const EXAMPLES = documentedPaths()
 
 function documentedPaths(): [string, string | undefined][] {
@@ -59,7 +59,7 @@ describe('the path of a request, as documented', () => {
     })
   }
 
-  it('has an example for each thing that is decided', () => {
+  it('has an example in the documentation for each rule', () => {
     const asked = EXAMPLES.map(([path]) => path).join('\n')
     for (const part of ['..', '//', ';', '%2f', '%5C', '%00', '\\', '#', '%2e']) assert.ok(asked.includes(part), part)
     assert.equal(EXAMPLES.filter(([, read]) => read === undefined).length, 14)

@@ -9,7 +9,7 @@ import { send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-/** A policy with the key `test`, beside all of the registry. */
+/** A policy with the key `test`, in addition to all built-in ones. */
 function testPolicy(hooks: ContextHooks): Policy {
   return definePolicy({ name: 'test', schema: z.boolean().optional(), create: () => withContext(hooks) })
 }
@@ -34,7 +34,7 @@ describe('a policy', () => {
     pipeline = await startPipeline(file, { policies: [...POLICIES, testPolicy(hooks)] })
   }
 
-  it('under entrypoint sees a request before it is routed, and can refuse or answer it', async () => {
+  it('under entrypoint sees a request before routing, and can refuse or answer it', async () => {
     const seen: (string | undefined)[] = []
     const arrival = definePolicy({
       name: 'arrival',
@@ -59,7 +59,7 @@ describe('a policy', () => {
     assert.deepEqual(seen, [undefined, undefined, undefined, undefined])
   })
 
-  it('lets a request pass, refuses it or answers it after routing, and nothing behind it runs then', async () => {
+  it('passes, refuses or answers a request after routing, and later policies then do not run', async () => {
     await start({
       onRequest: context => {
         if (context.headers['x-do'] === 'refuse') context.refuse('forbidden', 'as asked')
@@ -75,13 +75,13 @@ describe('a policy', () => {
     assert.equal(upstream.requests.length, 1)
   })
 
-  it('answers also when it had to wait', async () => {
+  it('can answer after an asynchronous wait', async () => {
     await start({ onRequest: async context => context.respond({ status: 204 }) })
     assert.equal((await send(pipeline.port, '/app')).status, 204)
     assert.equal(upstream.requests.length, 0)
   })
 
-  it('changes the header section of each attempt, and knows which one it is', async () => {
+  it('changes the header section of each attempt, and knows the attempt’s number', async () => {
     const attempts: number[] = []
     await start(
       {
@@ -101,13 +101,13 @@ describe('a policy', () => {
     )
   })
 
-  it('refuses an attempt, and the target is not left with a call under way', async () => {
+  it('can refuse an attempt, which leaves no call counted at the target', async () => {
     await start({ onAttempt: context => context.refuse('forbidden') })
     assert.equal((await send(pipeline.port, '/app')).status, 403)
     assert.equal(pipeline.upstreams()[0]?.targets[0]?.activeCalls, 0)
   })
 
-  it('changes the header section of responses, of the upstream and of the gateway itself', async () => {
+  it('changes the header section of responses, of the upstream and of the gateway', async () => {
     await start(
       { onResponse: (_context, { status, fields }) => void fields.push('x-seen', String(status)) },
       { route: { maxBodySize: '1B' } },
@@ -118,7 +118,7 @@ describe('a policy', () => {
     assert.deepEqual([refused.status, refused.headers['x-seen']], [413, '413'])
   })
 
-  it('changes a response body as a stream, and its length is no longer announced', async () => {
+  it('transforms a response body as a stream, and Content-Length is removed', async () => {
     const upperCase = (): Transform =>
       new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, chunk.toString().toUpperCase()) })
     await start({ onBody: (_context, { status }) => (status === 200 ? upperCase() : undefined) })
@@ -129,7 +129,7 @@ describe('a policy', () => {
     assert.equal((await send(pipeline.port, { path: '/app', method: 'HEAD' })).text, '')
   })
 
-  it('that fails in the middle of a body ends the response, and that is a fault of the gateway', async () => {
+  it('that fails in the middle of a body ends the response, and counts as a fault of the gateway', async () => {
     const failing = (): Transform =>
       new Transform({ transform: (_chunk, _encoding, done) => done(new Error('broken')) })
     await start({ onBody: () => failing() })
@@ -137,7 +137,7 @@ describe('a policy', () => {
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason: 'internal' }])
   })
 
-  it('sees the end of every exchange of its routes, with what is known then', async () => {
+  it('sees the end of every exchange of its routes, with its outcome', async () => {
     const ends: (string | number | undefined)[][] = []
     const note = ({ route, attempt, traceId, method }: PolicyContext): void => {
       ends.push([route, attempt, method, traceId?.length])
@@ -152,7 +152,7 @@ describe('a policy', () => {
     )
   })
 
-  it('is no key of gateway.yaml where the registry does not have it, and costs routes without it nothing', async () => {
+  it('is rejected in gateway.yaml if it is not registered, and costs routes without it nothing', async () => {
     const file = JSON.stringify(proxyTo(upstream.url, { route: { test: true } }))
     const [problem] = parseGatewayFile(file, 'gateway.yaml', {}).problems
     assert.match(problem?.problem ?? '', /"test" is not a key here/)

@@ -8,7 +8,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { parseList } from '../support/structured-fields'
 import { until } from '../support/until'
 
-/** What draft-ietf-httpapi-ratelimit-headers-10 knows of one policy: its name, and parameters that are whole numbers. */
+/** What draft-ietf-httpapi-ratelimit-headers-10 defines for one policy: its name, and parameters that are whole numbers. */
 interface Told {
   readonly name: string
   readonly numbers: Readonly<Record<string, number>>
@@ -30,7 +30,7 @@ const POLICIES = [
   { name: 'daily', limit: 1_000_000_000, window: '1d' },
 ]
 
-describe('the fields of rate limits', () => {
+describe('rate-limit header fields', () => {
   let upstream: RunningUpstream
   let redis: RunningRedis
   let pipeline: Pipeline
@@ -56,7 +56,7 @@ describe('the fields of rate limits', () => {
       if (connection !== undefined) await until(() => connection.isUsable, { what: 'Redis is usable' })
     }
 
-    it(`are lists of structured fields on answers and refusals, each policy once, ${store}`, async () => {
+    it(`are valid structured fields on responses and refusals, each policy once, ${store}`, async () => {
       await start(POLICIES)
       for (const expected of [200, 200, 200, 429]) {
         const answer = await send(pipeline.port, '/app')
@@ -79,7 +79,7 @@ describe('the fields of rate limits', () => {
       }
     })
 
-    it(`say when there is more, in agreement with Retry-After, and which policies refused, ${store}`, async () => {
+    it(`report when more requests pass, agree with Retry-After and name refusing policies, ${store}`, async () => {
       const names = [`a-${store}`, `b-${store}`, `c-${store}`]
       await start([
         { name: names[0], limit: 3, window: '60s', algorithm: 'gcra' },
@@ -105,7 +105,7 @@ describe('the fields of rate limits', () => {
       assert.deepEqual(problem['violated-policies'], [names[0]])
     })
 
-    it(`count HEAD as what GET costs, unless the file names it, ${store}`, async () => {
+    it(`count HEAD at the cost of GET, unless the file sets a cost for it, ${store}`, async () => {
       await start({ name: `head-${store}`, limit: 20, window: '1h', cost: { GET: 5 } })
       const left = async (method: string): Promise<unknown> =>
         toldIn(await send(pipeline.port, { method, path: '/app' }), 'ratelimit')[0]?.numbers['r']
@@ -116,7 +116,7 @@ describe('the fields of rate limits', () => {
     })
 
     for (const algorithm of ['fixed-window', 'gcra']) {
-      it(`tell with Retry-After the first whole second at which a request passes, ${algorithm}, ${store}`, async () => {
+      it(`report with Retry-After the first whole second at which a request passes, ${algorithm}, ${store}`, async () => {
         await start({ name: `${algorithm}-${store}`, limit: 1, window: '2s', algorithm })
         const first = performance.now()
         assert.equal((await send(pipeline.port, '/app')).status, 200)
@@ -128,7 +128,7 @@ describe('the fields of rate limits', () => {
         const refusedAt = performance.now()
         await sleep((seconds - 1) * 1_000)
         const early = await send(pipeline.port, '/app')
-        // A machine that was busy elsewhere for a second has missed it.
+        // A busy machine may have missed that second.
         if (performance.now() - first < 2_000) assert.equal(early.status, 429, 'not a second earlier')
         await sleep(refusedAt + seconds * 1_000 - performance.now())
         assert.equal((await send(pipeline.port, '/app')).status, 200, 'then it passes')

@@ -43,7 +43,7 @@ describe('rate-limit policies', () => {
     )
   }
 
-  it('give back what was used evenly with gcra: after Retry-After a request passes, and only one', async () => {
+  it('with gcra admit exactly one request after Retry-After, because quota returns evenly', async () => {
     await limit({ limit: 2, window: '2s', algorithm: 'gcra' })
     assert.deepEqual(await statuses({}, {}), [200, 200])
     const refused = await ask()
@@ -53,7 +53,7 @@ describe('rate-limit policies', () => {
     assert.deepEqual(await statuses({}, {}), [200, 429])
   })
 
-  it('count by a field, and by the address of those who leave it out', async () => {
+  it('count by a header field, and by the address of clients that do not send it', async () => {
     await limit({ limit: 1, window: '1h', key: 'header:x-tenant' })
     const a = { headers: { 'X-Tenant': 'a' } }
     const b = { headers: { 'x-tenant': 'b' } }
@@ -62,7 +62,7 @@ describe('rate-limit policies', () => {
     assert.deepEqual(await statuses({ headers: { 'x-tenant': '' } }), [429], 'an empty field is none')
   })
 
-  it('count by a combination', async () => {
+  it('count by a combination of keys', async () => {
     await limit({ limit: 1, window: '1h', key: ['client', 'header:x-tenant'] })
     const tenant = (name: string, localAddress = '127.0.0.1'): Partial<Message> => ({
       headers: { 'x-tenant': name },
@@ -72,13 +72,13 @@ describe('rate-limit policies', () => {
     assert.deepEqual(seen, [200, 200, 200, 429, 429])
   })
 
-  it('count a request for what its method costs', async () => {
+  it('charge each request the cost of its method', async () => {
     await limit({ limit: 10, window: '1h', cost: { post: 4 } })
     const post = { method: 'POST', body: 'x' }
     assert.deepEqual(await statuses(post, post, post, {}, {}, {}), [200, 200, 429, 200, 200, 429])
   })
 
-  it('neither limit nor count who is on the bypass list', async () => {
+  it('neither limit nor count clients on the bypass list', async () => {
     await limit({ limit: 1, window: '1h', bypass: ['127.0.0.2', '127.0.1.0/24'] })
     const from = (localAddress: string): Partial<Message> => ({ localAddress })
     const seen = await statuses(from('127.0.0.2'), from('127.0.0.2'), from('127.0.1.9'), from('127.0.1.9'))
@@ -87,7 +87,7 @@ describe('rate-limit policies', () => {
     assert.deepEqual(await statuses({}, {}), [200, 429])
   })
 
-  it('refuse nobody and say nothing while they are only tried out', async () => {
+  it('refuse no request and send no headers in dry-run mode', async () => {
     await limit([
       { name: 'tried', limit: 1, window: '1h', dryRun: true },
       { name: 'real', limit: 3, window: '1h' },
@@ -103,7 +103,7 @@ describe('rate-limit policies', () => {
     }
   })
 
-  it('tell of each of several what is left, in fields that are valid structured fields', async () => {
+  it('report the remaining quota of each policy in valid structured fields', async () => {
     await limit([
       { name: 'burst', limit: 5, window: '10s', algorithm: 'gcra' },
       { name: 'daily', limit: 1_000, window: '1d' },
@@ -116,7 +116,7 @@ describe('rate-limit policies', () => {
     assert.deepEqual(items(answer, 'ratelimit'), { burst: { r: '4', t: '2' }, daily: { r: '999', t: '86400' } })
   })
 
-  it('use up no other policy with what one of them refuses', async () => {
+  it('use up no quota of other policies when one of them refuses', async () => {
     await limit([
       { name: 'burst', limit: 1, window: '1h' },
       { name: 'daily', limit: 5, window: '1d' },
@@ -129,7 +129,7 @@ describe('rate-limit policies', () => {
     }
   })
 
-  it('say in Retry-After when all of them would let the request pass, not only the first', async () => {
+  it('send a Retry-After after which all of them admit the request, not only the first', async () => {
     await limit([
       { name: 'second', limit: 1, window: '1s' },
       { name: 'other-key', limit: 1, window: '1h', key: 'header:x-tenant' },
@@ -141,7 +141,7 @@ describe('rate-limit policies', () => {
     assert.equal(refused.headers['retry-after'], '3600')
   })
 
-  it('speak the old way too where they are told to, of the policy with the least left', async () => {
+  it('also send the legacy headers if configured, for the policy with the least quota left', async () => {
     await limit([
       { name: 'wide', limit: 100, window: '1m', legacyHeaders: true },
       { name: 'narrow', limit: 2, window: '1m', legacyHeaders: true },

@@ -6,7 +6,7 @@ import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** The parts of `RateLimit: "name"; r=1; t=60` and its like. */
+/** The parts of a field value such as `RateLimit: "name"; r=1; t=60`. */
 function partsOf(field: string | undefined): Record<string, string> {
   const [name = '', ...parts] = (field ?? '').split('; ')
   return Object.fromEntries([['name', name], ...parts.map(part => part.split('='))]) as Record<string, string>
@@ -32,7 +32,7 @@ describe('rate limit', () => {
     pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint, route: { rateLimit } }), host ? { host } : {})
   }
 
-  it('lets the limit through and refuses what is above it, with a reason', async () => {
+  it('admits requests up to the limit and refuses more, with a reason', async () => {
     await limit({ limit: 3, window: '1m' })
     const statuses = []
     for (let i = 0; i < 5; i++) statuses.push((await send(pipeline.port, '/app')).status)
@@ -47,7 +47,7 @@ describe('rate limit', () => {
     assert.deepEqual((await pipeline.ended(6)).at(-1), { route: '/app', outcome: 'refusal', reason: 'limited' })
   })
 
-  it('lets through exactly the limit of many at once', async () => {
+  it('admits exactly the limit of many concurrent requests', async () => {
     await limit({ limit: 20, window: '1m' })
     const answers = await Promise.all(Array.from({ length: 60 }, () => send(pipeline.port, '/app')))
     assert.equal(answers.filter(({ status }) => status === 200).length, 20)
@@ -55,7 +55,7 @@ describe('rate limit', () => {
     assert.equal(upstream.requests.length, 20)
   })
 
-  it('says on every answer what is left and for how long, to the second', async () => {
+  it('reports the remaining quota and its reset time on every response, to the second', async () => {
     await limit({ limit: 2, window: '90s' })
     const started = performance.now()
     const seconds = (): number => Math.ceil(90 - (performance.now() - started) / 1000)
@@ -75,7 +75,7 @@ describe('rate limit', () => {
     }
   })
 
-  it('says nothing of it in the old way', async () => {
+  it('sends no legacy headers by default', async () => {
     await limit({ limit: 2, window: '1m' })
     const { headers } = await send(pipeline.port, '/app')
     assert.deepEqual(
@@ -84,7 +84,7 @@ describe('rate limit', () => {
     )
   })
 
-  it('lets the client in again when the window is over', async () => {
+  it('admits the client again when the window is over', async () => {
     await limit({ limit: 1, window: '1s' })
     assert.equal((await send(pipeline.port, '/app')).status, 200)
     const refused = await send(pipeline.port, '/app')
@@ -94,14 +94,14 @@ describe('rate limit', () => {
     assert.ok(performance.now() - refusedAt < 1_500, 'Retry-After has told the truth')
   })
 
-  it('says it also where the upstream fails', async () => {
+  it('sends its headers also when the upstream fails', async () => {
     pipeline = await startPipeline(proxyTo('http://127.0.0.1:1', { route: { rateLimit: { limit: 5, window: '1m' } } }))
     const answer = await send(pipeline.port, '/app')
     assert.equal(answer.status, 502)
     assert.equal(rateLimitOf(answer)['r'], '4')
   })
 
-  it('keeps several policies, the narrowest refuses', async () => {
+  it('with several policies is decided by the narrowest one', async () => {
     await limit([
       { name: 'burst', limit: 2, window: '1s' },
       { name: 'sustained', limit: 100, window: '1h' },
@@ -130,7 +130,7 @@ describe('rate limit', () => {
     assert.deepEqual(names, ['"inner"', '"default"'])
   })
 
-  it('counts each route for itself', async () => {
+  it('counts each route separately', async () => {
     const rateLimit = { limit: 1, window: '1m' }
     pipeline = await startPipeline({
       upstreams: { app: { targets: [upstream.url] } },
@@ -141,14 +141,14 @@ describe('rate limit', () => {
     assert.equal((await send(pipeline.port, '/a/below?x')).status, 429)
   })
 
-  it('counts each client for itself', async () => {
+  it('counts each client separately', async () => {
     await limit({ limit: 1, window: '1m' })
     assert.equal((await send(pipeline.port, { path: '/app', localAddress: '127.0.0.2' })).status, 200)
     assert.equal((await send(pipeline.port, { path: '/app', localAddress: '127.0.0.3' })).status, 200)
     assert.equal((await send(pipeline.port, { path: '/app', localAddress: '127.0.0.2' })).status, 429)
   })
 
-  it('cannot be walked around with addresses that a client makes up', async () => {
+  it('cannot be bypassed with addresses that a client invents', async () => {
     await limit({ limit: 1, window: '1m' })
     const statuses = []
     for (let i = 1; i < 4; i++) {
@@ -158,7 +158,7 @@ describe('rate limit', () => {
     assert.deepEqual(statuses, [200, 429, 429])
   })
 
-  it('counts the clients behind a trusted proxy, and not the addresses they prepend', async () => {
+  it('counts the clients behind a trusted proxy, and ignores the addresses they prepend', async () => {
     await limit({ limit: 1, window: '1m' }, { trustedProxies: ['127.0.0.1'] })
     const from = async (list: string): Promise<number> =>
       (await send(pipeline.port, { path: '/app', headers: { 'X-Forwarded-For': list } })).status
@@ -167,7 +167,7 @@ describe('rate limit', () => {
     assert.equal(await from('203.0.113.99, 198.51.100.1'), 429)
   })
 
-  it('counts all clients that a trusted proxy does not know as one, and not as the proxy', async () => {
+  it('counts all clients that a trusted proxy does not know as one, separate from the proxy', async () => {
     await limit({ limit: 1, window: '1m', bypass: ['127.0.0.0/8'] }, { trustedProxies: ['127.0.0.1'] })
     const from = async (list: string): Promise<number> =>
       (await send(pipeline.port, { path: '/app', headers: { 'X-Forwarded-For': list } })).status
@@ -177,7 +177,7 @@ describe('rate limit', () => {
     assert.equal(await from('198.51.100.1'), 200)
   })
 
-  it('counts an IPv6 client by its block, since one has more addresses than can be counted', async () => {
+  it('counts an IPv6 client by its block, because one client has too many addresses to count', async () => {
     await limit({ limit: 1, window: '1m' }, { trustedProxies: ['127.0.0.1'] })
     const from = async (address: string): Promise<number> =>
       (await send(pipeline.port, { path: '/app', headers: { 'X-Forwarded-For': address } })).status
@@ -186,7 +186,7 @@ describe('rate limit', () => {
     assert.equal(await from('2001:db8:1::1'), 200)
   })
 
-  it('leaves the connection of a refused client usable, its body read', async () => {
+  it('reads the body of a refused request and leaves its connection usable', async () => {
     await limit({ limit: 1, window: '1m' })
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     const post = (): Promise<Answer> => send(pipeline.port, { method: 'POST', path: '/app', body: 'hello', agent })
@@ -197,7 +197,7 @@ describe('rate limit', () => {
     agent.destroy()
   })
 
-  it('is told to HEAD without a body', async () => {
+  it('refuses HEAD without a body', async () => {
     await limit({ limit: 1, window: '1m' })
     const client = await openRaw(pipeline.port)
     client.send('HEAD /app HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2))

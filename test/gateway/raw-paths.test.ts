@@ -3,7 +3,7 @@ import { rawExchange } from '../support/raw-http'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('a path as it came', () => {
+describe('with raw paths, a path', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -43,7 +43,7 @@ describe('a path as it came', () => {
     ['/packages/@a%2fb//1.0', '/registry/@a%2fb//1.0'],
     ['/normal//x/%7e', '/normal/x/~'],
   ] as const) {
-    it(`is ${forwarded} from ${asked}`, async () => {
+    it(`is forwarded as ${forwarded} from ${asked}`, async () => {
       assert.match(await ask(asked), /^HTTP\/1\.1 200 /)
       assert.equal(upstream.requests.at(-1)?.url, forwarded)
     })
@@ -65,7 +65,7 @@ describe('a path as it came', () => {
     it(`is refused: ${path}`, async () => {
       const calls = upstream.requests.length
       const answer = await ask(path)
-      // A route for /strict does not take /strict;a.
+      // The route for /strict does not match /strict;a.
       assert.match(answer, path === '/strict;a/b' ? /^HTTP\/1\.1 404 / : /^HTTP\/1\.1 400 /)
       assert.equal(upstream.requests.length, calls)
     })

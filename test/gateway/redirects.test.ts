@@ -70,7 +70,7 @@ describe('redirects', () => {
     })
   }
 
-  it('move a whole host, where the path is nothing but parameters', async () => {
+  it('move a whole host if the path consists of parameters only', async () => {
     for (const path of ['/a', '/a/b/c?d=e']) {
       const { headers } = await send(pipeline.port, { path, headers: { host: 'old.example' } })
       assert.equal(headers.location, `https://new.example${path}`)
@@ -105,14 +105,14 @@ describe('redirects', () => {
     })
   }
 
-  it('never pass on what no header field may carry: the parser refuses it', async () => {
+  it('never send invalid header bytes, because the parser rejects such a request', async () => {
     for (const byte of ['\xe9', '\x7f', '\t', '\0']) {
       const answer = await rawExchange(pipeline.port, `GET /old?a=${byte} HTTP/1.1\r\nHost: a\r\n\r\n`)
       assert.match(answer, /^HTTP\/1\.1 400 /)
     }
   })
 
-  it('answer any method, and HEAD like GET', async () => {
+  it('answer any method, and HEAD without a body like GET', async () => {
     for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']) {
       const answer = await send(pipeline.port, { path: '/old/a', method, ...(method === 'PUT' && { body: 'hello' }) })
       assert.deepEqual([answer.status, answer.headers.location, answer.text], [308, '/new/a', ''], method)
@@ -120,7 +120,7 @@ describe('redirects', () => {
     assert.equal((await send(pipeline.port, { path: '/old/a', method: 'TRACE' })).status, 405)
   })
 
-  it('answer a client that wants a WebSocket', async () => {
+  it('also answer a WebSocket handshake', async () => {
     const upgrade =
       'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
     const answer = await rawExchange(pipeline.port, `GET /old/a HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n\r\n`, 10_000)
@@ -128,7 +128,7 @@ describe('redirects', () => {
     assert.match(answer, /\r\nLocation: \/new\/a\r\n/)
   })
 
-  it('carry what the route sets, where they do not say the same themselves', async () => {
+  it('carry the header fields of the route, except those that they set themselves', async () => {
     const { headers } = await send(pipeline.port, '/edited')
     assert.deepEqual([headers['cache-control'], headers.location], ['no-store', '/new'])
   })
@@ -139,7 +139,7 @@ describe('redirects', () => {
     assert.equal((await send(pipeline.port, '/limited')).status, 429)
   })
 
-  it('do not keep a connection whose request has bytes to come', async () => {
+  it('close a connection whose request body has not arrived completely', async () => {
     const request = 'POST /old HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n'
     const answer = await rawExchange(pipeline.port, request, 10_000)
     assert.match(answer, /\r\nConnection: close\r\n/)

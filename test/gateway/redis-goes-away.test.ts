@@ -10,9 +10,9 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** What a request may take more than usual when it waits for Redis in vain. */
+/** The extra time a request may take when it waits for Redis in vain. */
 const IN_VAIN_MS = 250
-/** Less than it takes to ask Redis in vain: it was not asked. */
+/** Less than the time to wait for Redis in vain: shows that Redis was not asked. */
 const NOT_ASKED_MS = 190
 const BACK_WITHIN_MS = 2_000
 
@@ -21,7 +21,7 @@ describe('when Redis', () => {
   let redis: RunningRedis
   let pipeline: Pipeline
   let proxy: DelayingProxy | undefined
-  /** What the slowest of some requests took that have nothing to do with Redis: more on a busy machine. */
+  /** The longest of several requests that do not use Redis: longer on a busy machine. */
   let usualMs = 0
 
   before(needs('redis-server'))
@@ -53,11 +53,11 @@ describe('when Redis', () => {
     const answer = await send(pipeline.port, path)
     return { ...answer, ms: performance.now() - started }
   }
-  /** What the limiter says is left, which tells who counted. */
+  /** The remaining quota, which shows where the request was counted. */
   const left = (answer: Answer): number => Number(/; r=(\d+)/.exec(String(answer.headers['ratelimit']))?.[1])
   const logged = (event: string): number => pipeline.logs.filter(entry => entry['event'] === event).length
 
-  /** The time is that of the middle one: a machine that does other things as well slows single requests. */
+  /** Takes the median time, because other work on the machine slows single requests. */
   async function expectServed(requests: number, withinMs: number): Promise<void> {
     const times = []
     for (let i = 0; i < requests; i++) {
@@ -75,7 +75,7 @@ describe('when Redis', () => {
     assert.ok(took < BACK_WITHIN_MS, `back after ${took} ms`)
   }
 
-  /** The keys of the limiter are in Redis, which was empty before. */
+  /** Checks that the limiter's keys are in Redis, which was empty before. */
   async function expectCountedInRedis(): Promise<void> {
     const before = left(await timed())
     assert.equal(left(await timed()), before - 1)
@@ -85,7 +85,7 @@ describe('when Redis', () => {
     })
   }
 
-  it('is there, it counts from the first request on', async () => {
+  it('is available, it counts from the first request on', async () => {
     await start()
     const other = await startPipeline(proxyTo(upstream.url, { route: { rateLimit: { limit: 1_000, window: '1h' } } }), {
       redisUrl: redis.url,
@@ -96,7 +96,7 @@ describe('when Redis', () => {
     assert.deepEqual(lefts, [999, 998, 997, 996])
   })
 
-  it('is killed, every request is served and counted here, and a new Redis is used within 2 s', async () => {
+  it('is killed, all requests are served with local counts, and a new Redis is used within 2 s', async () => {
     await start()
     await expectServed(5, IN_VAIN_MS)
     await redis.kill()
@@ -109,7 +109,7 @@ describe('when Redis', () => {
     assert.equal(logged('redis_unavailable'), 1)
   })
 
-  it('freezes, requests under way wait 200 ms at the most and the others not at all', async () => {
+  it('freezes, requests in flight wait up to 200 ms and later ones do not wait', async () => {
     await start()
     await expectServed(1, IN_VAIN_MS)
     redis.freeze()
@@ -128,7 +128,7 @@ describe('when Redis', () => {
     await expectServed(1, NOT_ASKED_MS)
   })
 
-  it('freezes for longer than its connection is kept, it is used again as soon', async () => {
+  it('freezes until its connection is dropped, it is used again just as soon', async () => {
     await start()
     await expectServed(1, IN_VAIN_MS)
     redis.freeze()
@@ -145,7 +145,7 @@ describe('when Redis', () => {
     assert.equal(logged('redis_unavailable'), 1)
   })
 
-  it('answers too slowly, requests do not wait for it, and it is used again when it is quick', async () => {
+  it('answers too slowly, requests do not wait for it, and it is used again once it is fast', async () => {
     const slow = (proxy = await startDelayingProxy(redis.port))
     await start({}, { redisUrl: slow.url })
     await expectServed(3, IN_VAIN_MS)
@@ -161,7 +161,7 @@ describe('when Redis', () => {
     await expectCountedInRedis()
   })
 
-  it('needs longer than the setting allows, requests do not pay for it', async () => {
+  it('needs longer than the configured timeout, requests do not wait for it', async () => {
     const slow = (proxy = await startDelayingProxy(redis.port))
     await start({}, { redisUrl: slow.url, timeoutMs: 50 })
     slow.delayMs = 150
@@ -185,7 +185,7 @@ describe('when Redis', () => {
     await expectBack(performance.now())
   })
 
-  it('is slow but quick enough, it is used', async () => {
+  it('is slow but within the timeout, it is used', async () => {
     const slow = (proxy = await startDelayingProxy(redis.port))
     await start({}, { redisUrl: slow.url })
     slow.delayMs = 100
@@ -193,7 +193,7 @@ describe('when Redis', () => {
     assert.equal(pipeline.redis?.isUsable, true)
   })
 
-  it('is down at boot, requests are served, and it is used within 2 s once it is there', async () => {
+  it('is down at boot, requests are served, and it is used within 2 s of its start', async () => {
     await redis.kill()
     await start()
     await expectServed(10, NOT_ASKED_MS)
@@ -202,7 +202,7 @@ describe('when Redis', () => {
     await expectCountedInRedis()
   })
 
-  it('has never been there, requests are served', async () => {
+  it('never becomes available, requests are served', async () => {
     await start({}, { redisUrl: `redis://127.0.0.1:${await freePort()}` })
     await expectServed(10, NOT_ASKED_MS)
     assert.equal(logged('redis_unavailable'), 1)
@@ -229,7 +229,7 @@ describe('when Redis', () => {
     },
   }
   for (const [what, { refuse, allow }] of Object.entries(REFUSING)) {
-    it(`${what}, requests are served and counted here, it is said once, and over as soon as Redis writes again`, async () => {
+    it(`${what}, requests are counted locally and one line logged, until Redis accepts writes again`, async () => {
       await start()
       await expectServed(2, IN_VAIN_MS)
       await askRedis(redis.url, refuse)
@@ -243,7 +243,7 @@ describe('when Redis', () => {
     })
   }
 
-  it('wants another password, requests are served and the log says why', async () => {
+  it('changes its password, requests are served and the log shows the cause', async () => {
     await askRedis(redis.url, client => client.config('SET', 'requirepass', 'secret'))
     await start()
     await expectServed(5, NOT_ASKED_MS)
@@ -251,7 +251,7 @@ describe('when Redis', () => {
     assert.match(String(line?.['reason']), /NOAUTH/)
   })
 
-  it('wants a password while it runs, the latest cause is in the log, on the status page and never in words of the client', async () => {
+  it('requires a password at run time, log and status page show the latest cause without client data', async () => {
     await start()
     await expectServed(1, IN_VAIN_MS)
     await askRedis(redis.url, async client => {
@@ -270,7 +270,7 @@ describe('when Redis', () => {
     await expectBack(performance.now())
   })
 
-  it('has no such database, it is never used, and what Redis says of it is told', async () => {
+  it('lacks the configured database, it is never used, and its error is logged', async () => {
     await start({}, { redisUrl: `${redis.url}/20` })
     await expectServed(5, NOT_ASKED_MS)
     assert.equal(pipeline.redis?.isUsable, false)
@@ -280,14 +280,14 @@ describe('when Redis', () => {
     await askRedis(redis.url, async client => assert.deepEqual(await client.keys('*'), []))
   })
 
-  it('has the database that is asked for, counts are there', async () => {
+  it('has the configured database, counts are stored there', async () => {
     await start({}, { redisUrl: `${redis.url}/7` })
     await expectServed(2, IN_VAIN_MS)
     await askRedis(redis.url, async client => assert.deepEqual(await client.keys('*'), []))
     await askRedis(`${redis.url}/7`, async client => assert.ok((await client.keys('myesi:rl*')).length > 0))
   })
 
-  describe('is away', () => {
+  describe('is unavailable', () => {
     const refusedOf = async (requests: number): Promise<number> => {
       const answers = []
       for (let i = 0; i < requests; i++) answers.push(await send(pipeline.port, '/app'))
@@ -300,19 +300,19 @@ describe('when Redis', () => {
       assert.equal(await refusedOf(15), 5)
     })
 
-    it('each of the replicas keeps to its share, so that all of them keep to the limit', async () => {
+    it('each replica enforces its share, so that together they keep the limit', async () => {
       await redis.kill()
       await start({ limit: 10 }, { replicas: 3 })
       assert.equal(await refusedOf(15), 12)
     })
 
-    it('a share is never nothing', async () => {
+    it('a share is at least one request', async () => {
       await redis.kill()
       await start({ limit: 2 }, { replicas: 5 })
       assert.equal(await refusedOf(5), 4)
     })
 
-    it('the share is what the headers tell', async () => {
+    it('the headers report the share', async () => {
       await redis.kill()
       await start({ limit: 10 }, { replicas: 3 })
       const lefts = []
@@ -321,7 +321,7 @@ describe('when Redis', () => {
       assert.equal((await timed()).status, 429)
     })
 
-    it('a policy that fails open lets everything through', async () => {
+    it('a policy that fails open admits every request', async () => {
       await start({ limit: 3, onStoreFailure: 'open' })
       assert.equal(await refusedOf(5), 2)
       await redis.kill()
@@ -331,7 +331,7 @@ describe('when Redis', () => {
       assert.equal(await refusedOf(5), 2)
     })
 
-    it('a policy that fails closed refuses everything, as a fault of ours, and soon lets through again', async () => {
+    it('a policy that fails closed refuses every request as a gateway fault, until Redis is back', async () => {
       await start({ limit: 1_000, onStoreFailure: 'closed' })
       await expectServed(1, IN_VAIN_MS)
       await redis.kill()

@@ -6,7 +6,7 @@ import { startRawUpstream, type RawUpstream } from '../support/start-raw-upstrea
 const REFUSAL = 'HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 9\r\n\r\ntoo large'
 const BODY = Buffer.alloc(5 * 1024 * 1024, 'x')
 
-/** The status that a client sees which goes on sending until it has an answer. */
+/** The status that a client gets which keeps sending until it receives a response. */
 async function upload(port: number, headers: Record<string, string> = {}): Promise<number | undefined> {
   const sent = open(port, { path: '/app', method: 'POST', headers })
   const response = responseTo(sent)
@@ -17,7 +17,7 @@ async function upload(port: number, headers: Record<string, string> = {}): Promi
   return answer?.statusCode
 }
 
-describe('an upload that the upstream refuses by an answer and a close, without reading it', () => {
+describe('an upload that the upstream refuses with a response and a close, without reading it', () => {
   let upstream: RawUpstream
   let pipeline: Pipeline
 
@@ -27,10 +27,10 @@ describe('an upload that the upstream refuses by an answer and a close, without 
   })
 
   for (const framing of ['Content-Length', 'chunks']) {
-    it(`reaches the client as that answer (${framing})`, async () => {
+    it(`delivers that response to the client (${framing})`, async () => {
       upstream = await startRawUpstream(socket => {
         socket.pause()
-        // Closed with bytes that nobody read: the gateway's next write fails.
+        // The connection closes with unread bytes, so the gateway's next write fails.
         socket.write(REFUSAL, () => socket.destroy())
       })
       pipeline = await startPipeline(proxyTo(upstream.url))
@@ -45,7 +45,7 @@ describe('an upload that the upstream refuses by an answer and a close, without 
     })
   }
 
-  it('is a failure where no answer came before the connection broke', async () => {
+  it('fails if the connection broke before any response', async () => {
     upstream = await startRawUpstream(socket => {
       socket.pause()
       socket.resetAndDestroy()
@@ -55,7 +55,7 @@ describe('an upload that the upstream refuses by an answer and a close, without 
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason: 'reset' }])
   })
 
-  it('is a failure where the answer broke off', async () => {
+  it('fails if the response broke off', async () => {
     upstream = await startRawUpstream(socket => {
       socket.pause()
       socket.write(REFUSAL.slice(0, -3), () => socket.destroy())

@@ -34,7 +34,7 @@ import {
   type WebSocketUpstream,
 } from '../support/web-sockets'
 
-describe('a gateway whose file is replaced', () => {
+describe('a configuration reload', () => {
   let first: RunningUpstream
   let second: RunningUpstream
   let pipeline: Pipeline
@@ -49,7 +49,7 @@ describe('a gateway whose file is replaced', () => {
     await second.stop()
   })
 
-  it('serves the next request by the new one', async () => {
+  it('applies to the next request', async () => {
     pipeline = await startPipeline(proxyTo(first.url))
     assert.equal((await send(pipeline.port, '/app')).text, 'first')
     pipeline.reload(proxyTo(second.url, { route: { match: { path: '/moved' } } }))
@@ -57,7 +57,7 @@ describe('a gateway whose file is replaced', () => {
     assert.equal((await send(pipeline.port, '/moved')).text, 'second')
   })
 
-  it('finishes by the old one what is in flight, and only then closes the connections of an upstream that is gone', async () => {
+  it('lets exchanges in flight finish, and then closes the connections of a removed upstream', async () => {
     let pending: ServerResponse | undefined
     first.handler = (_request, response) => (pending = response)
     pipeline = await startPipeline(proxyTo(first.url))
@@ -75,7 +75,7 @@ describe('a gateway whose file is replaced', () => {
     await until(async () => (await openConnections(first.server)) === 0, { what: 'the connections are closed' })
   })
 
-  it('makes the second attempt of a request by the file that it began with', async () => {
+  it('does not change the configuration of a request that is being retried', async () => {
     let calls = 0
     first.handler = (request, response) => {
       if (++calls > 1) return response.end('again')
@@ -87,7 +87,7 @@ describe('a gateway whose file is replaced', () => {
     assert.equal((await send(pipeline.port, '/app')).text, 'again')
   })
 
-  it('keeps connections, and what is known of targets, of an upstream that stays as it is', async () => {
+  it('keeps connections and target states of an unchanged upstream', async () => {
     const file = (path: string): GatewayFile => ({
       upstreams: {
         app: { targets: [first.url] },
@@ -110,11 +110,11 @@ describe('a gateway whose file is replaced', () => {
     assert.equal((await send(pipeline.port, '/broken')).status, 503)
   })
 
-  describe('and has one target more, or one less', () => {
+  describe('that adds or removes one target', () => {
     const sockets = new Map<RunningUpstream, number>()
     const file = (targets: readonly RunningUpstream[], upstream: object = {}): GatewayFile =>
       proxyTo('', { upstream: { targets: targets.map(({ url }) => url), ...upstream } })
-    /** What so many requests, one after the other, were answered. */
+    /** The responses to this number of requests, sent one after the other. */
     const ask = async (requests: number): Promise<string[]> => {
       const texts = []
       for (let i = 0; i < requests; i++) texts.push((await send(pipeline.port, '/app')).text)
@@ -133,7 +133,7 @@ describe('a gateway whose file is replaced', () => {
       await third.stop()
     })
 
-    it('keeps the connections to the others, also when the upstream differs in what is not theirs', async () => {
+    it('keeps the connections to the other targets, also when their upstream changes otherwise', async () => {
       pipeline = await startPipeline(file([first, second]))
       assert.deepEqual(await ask(2), ['first', 'second'])
       pipeline.reload(file([first, second, third], { balance: 'round-robin', timeouts: { response: '7s' } }))
@@ -144,14 +144,14 @@ describe('a gateway whose file is replaced', () => {
       assert.deepEqual([sockets.get(first), sockets.get(second), sockets.get(third)], [1, 1, 1])
     })
 
-    it('keeps what is known of the others', async () => {
+    it('keeps the state of the other targets', async () => {
       const circuitBreaker = { failures: 1, openFor: '1h' }
       first.handler = (_request, response) => response.writeHead(503).end()
       pipeline = await startPipeline(file([first, second], { circuitBreaker }))
       assert.equal((await send(pipeline.port, '/app')).status, 503)
       pipeline.reload(file([first, second, third], { circuitBreaker }))
       assert.deepEqual(await ask(4), ['second', 'third', 'second', 'third'])
-      // And learns of it further on, once.
+      // Their state still changes afterwards, and each change is logged once.
       second.handler = first.handler
       assert.equal((await send(pipeline.port, '/app')).status, 503)
       assert.deepEqual(await ask(2), ['third', 'third'])
@@ -162,7 +162,7 @@ describe('a gateway whose file is replaced', () => {
       )
     })
 
-    it('finishes what is in flight at one that is gone', async () => {
+    it('lets exchanges at a removed target finish', async () => {
       let pending: ServerResponse | undefined
       second.handler = (_request, response) => (pending = response)
       pipeline = await startPipeline(file([first, second]))
@@ -177,12 +177,12 @@ describe('a gateway whose file is replaced', () => {
     })
 
     describe('with health checks', () => {
-      // No check but the first one of a target that joins comes within the time of a test.
+      // Within the time of a test only the first check of an added target runs.
       const healthCheck = { path: '/healthz', interval: '1m', unhealthyAfter: 3, healthyAfter: 1 }
       const checked = { healthCheck, panicThreshold: 0 }
 
       for (const before of [1, 2]) {
-        it(`asks a new one that is not there for nothing, besides ${before}`, async () => {
+        it(`sends no request to an added target that is down, with ${before} in use before`, async () => {
           const url = third.url
           await third.stop()
           const known = [first, second].slice(0, before)
@@ -196,7 +196,7 @@ describe('a gateway whose file is replaced', () => {
         })
       }
 
-      it('asks a new one as soon as its first check has passed, and not before', async () => {
+      it('sends requests to an added target only after its first check has passed', async () => {
         let check: ServerResponse | undefined
         third.handler = ({ url }, response) => (url === '/healthz' ? (check = response) : response.end('third'))
         pipeline = await startPipeline(file([first], checked))
@@ -207,13 +207,13 @@ describe('a gateway whose file is replaced', () => {
         await until(async () => (await ask(1))[0] === 'third', { what: 'it is asked' })
       })
 
-      it('asks all of them at once where none is known', async () => {
+      it('sends requests to all targets at once if the state of none is known', async () => {
         pipeline = await startPipeline(file([first], checked))
         pipeline.reload(file([second, third], checked))
         assert.deepEqual(await ask(2), ['second', 'third'])
       })
 
-      it('asks a new one that is the only one left, checked or not', async () => {
+      it('sends requests to an added target if it is the only one, checked or not', async () => {
         third.handler = ({ url }, response) => (url === '/healthz' ? response : response.end('third'))
         pipeline = await startPipeline(file([first], checked))
         pipeline.reload(file([first, third], checked))
@@ -227,7 +227,7 @@ describe('a gateway whose file is replaced', () => {
     })
   })
 
-  it('checks targets of a new file only', async () => {
+  it('stops health checks of removed targets', async () => {
     const healthCheck = { path: '/healthz', interval: '50ms' }
     pipeline = await startPipeline(proxyTo(first.url, { upstream: { healthCheck } }))
     await until(() => first.requests.length > 2, { what: 'checks of the first' })
@@ -238,7 +238,7 @@ describe('a gateway whose file is replaced', () => {
     assert.ok(first.requests.length <= length + 1)
   })
 
-  it('goes on counting where a limit stays as it is, and begins anew where it does not', async () => {
+  it('keeps the counters of an unchanged limit, and resets those of a changed one', async () => {
     const file = (limit: number, strip?: string): GatewayFile =>
       proxyTo(first.url, {
         route: { rateLimit: { limit, window: '1h' }, ...(strip && { rewrite: { stripPrefix: strip } }) },
@@ -252,7 +252,7 @@ describe('a gateway whose file is replaced', () => {
     assert.deepEqual([await status(), await status()], [200, 429])
   })
 
-  it('tells a URL that is too long from other header sections by the limits of the new one', async () => {
+  it('applies the new size limits when it tells a long URL from a large header section', async () => {
     pipeline = await startPipeline(proxyTo(first.url))
     const request = `GET /app?${'x'.repeat(5_000)} HTTP/1.1\r\nHost: a\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`
     assert.match(await rawExchange(pipeline.port, request), /^HTTP\/1\.1 431 /)
@@ -260,7 +260,7 @@ describe('a gateway whose file is replaced', () => {
     assert.match(await rawExchange(pipeline.port, request), /^HTTP\/1\.1 414 /)
   })
 
-  describe('and that has a WebSocket open', () => {
+  describe('while a WebSocket is open', () => {
     let talking: WebSocketUpstream
 
     beforeEach(async () => {
@@ -270,7 +270,7 @@ describe('a gateway whose file is replaced', () => {
       await talking.stop()
     })
 
-    it('keeps it, whatever else changes', async () => {
+    it('keeps the WebSocket open, whatever else changes', async () => {
       pipeline = await startPipeline(proxyTo(talking.url))
       const socket = await openWebSocket(`${pipeline.url}/app`)
       const limited = { match: { path: '/moved' }, rateLimit: { limit: 1, window: '1h' }, websocket: false }
@@ -284,7 +284,7 @@ describe('a gateway whose file is replaced', () => {
     })
   })
 
-  describe('and that knows the keys of an issuer', () => {
+  describe('with the keys of an issuer', () => {
     let issuer: RunningIssuer
     let key: IssuerKey
 
@@ -304,7 +304,7 @@ describe('a gateway whose file is replaced', () => {
     const status = async (): Promise<number> =>
       (await send(pipeline.port, { path: '/app', headers: { authorization: `Bearer ${await sign(key)}` } })).status
 
-    it('goes on with them, without asking again', async () => {
+    it('keeps the keys without fetching them again', async () => {
       pipeline = await startPipeline(file())
       assert.equal(await status(), 200)
       for (const timeout of ['1s', '2s', '3s']) {
@@ -312,14 +312,14 @@ describe('a gateway whose file is replaced', () => {
         assert.equal(await status(), 200)
       }
       assert.equal(issuer.asked, 1)
-      // Nor are they needed: the issuer is away.
+      // The issuer is down, so a fetch would fail.
       await issuer.stop()
       pipeline.reload(file({ timeouts: { response: '4s' } }))
       assert.equal(await status(), 200)
     })
 
-    it('asks no more for those that no route names any more', async () => {
-      // Answered in no way: it is asked again and again, every second.
+    it('stops fetching the keys of an issuer that no route uses any more', async () => {
+      // The issuer never answers, so the gateway retries every second.
       issuer.handler = request => request.socket.destroy()
       pipeline = await startPipeline(file())
       await until(() => issuer.asked === 2, { what: 'the keys are asked for again' })
@@ -330,7 +330,7 @@ describe('a gateway whose file is replaced', () => {
       assert.equal(issuer.asked, asked)
     })
 
-    it('breaks off asking for those that no route names any more', async () => {
+    it('aborts a running fetch of keys that no route uses any more', async () => {
       let asking: ServerResponse | undefined
       issuer.handler = (_request, response) => (asking = response)
       pipeline = await startPipeline(file())
@@ -341,11 +341,11 @@ describe('a gateway whose file is replaced', () => {
   })
 })
 
-describe('a gateway whose file is replaced a hundred times under load', () => {
-  it('fails no request, whichever file it began with', async () => {
+describe('a hundred configuration reloads under load', () => {
+  it('fail no request, whichever configuration it started with', async () => {
     const targets = await Promise.all(
       Array.from({ length: 3 }, () =>
-        // Some are answered at once and some are in flight when the next file comes.
+        // Some are answered at once and others are in flight when the next file comes.
         startUpstream((_request, response) => void setTimeout(() => response.end('ok'), Math.random() * 20)),
       ),
     )
@@ -373,7 +373,7 @@ describe('a gateway whose file is replaced a hundred times under load', () => {
       new Set((await pipeline.ended(load.answers.length)).map(({ outcome }) => outcome)),
       new Set(['ok']),
     )
-    // The file in force has one target.
+    // The active configuration has one target.
     for (const { server } of targets.slice(0, 2)) {
       await until(async () => (await openConnections(server)) === 0, {
         what: 'connections of targets that are gone are closed',
@@ -385,7 +385,7 @@ describe('a gateway whose file is replaced a hundred times under load', () => {
 })
 
 describe('a target that is closed', () => {
-  it('ends what it still has under way because the gateway goes on without it, not by a defect', async () => {
+  it('ends its running calls as aborted by the gateway, not as a defect', async () => {
     const silent = await startUpstream(() => {})
     const [upstream] = configOf(proxyTo(silent.url)).upstreams
     const [settings] = settingsOfTargets(upstream!)

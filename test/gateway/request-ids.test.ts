@@ -5,7 +5,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
 const OWN = /^(?:[0-9a-f]{32}-[0-9a-f]{16}|[0-9a-f-]{36})$/
 
-describe('the id of a request', () => {
+describe('the request id', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -36,7 +36,7 @@ describe('the id of a request', () => {
     })
   }
 
-  /** What the answer, the upstream and the log say. */
+  /** The ids in the response, at the upstream and in the log. */
   async function idsOf(path: string, headers: Record<string, string> = {}): Promise<unknown[]> {
     const calls = upstream.requests.length
     const ended = pipeline.counted.length
@@ -46,7 +46,7 @@ describe('the id of a request', () => {
     return [answer.headers['x-request-id'], upstream.requests[calls]?.headers['x-request-id'], logged]
   }
 
-  it('is in every answer, at the upstream and on the log line, and no client chooses it', async () => {
+  it('is in every response, at the upstream and in the log, and clients cannot choose it', async () => {
     await start({})
     const seen = new Set<unknown>()
     for (const path of ['/app', '/fixed', '/', '/nothing', '/app/%00']) {
@@ -59,7 +59,7 @@ describe('the id of a request', () => {
     assert.equal(seen.size, 5)
   })
 
-  it('is that of a trusted proxy, where it is one', async () => {
+  it('is taken from a trusted proxy', async () => {
     await start({ trustedProxies: ['127.0.0.1'] })
     assert.deepEqual(await idsOf('/app', { 'X-Request-Id': 'r-7' }), ['r-7', 'r-7', 'r-7'])
     for (const unusable of ['a b', 'x'.repeat(129)]) {
@@ -67,14 +67,14 @@ describe('the id of a request', () => {
     }
   })
 
-  it('is what a route makes of it in its answers', async () => {
+  it('is edited in responses by the route’s header edits', async () => {
     await start({})
     const [answered, called, logged] = await idsOf('/own')
     assert.equal(answered, 'of-the-route')
     assert.equal(called, logged)
   })
 
-  it('has the name that the file gives it', async () => {
+  it('has the field name that the file configures', async () => {
     await start({ requestId: { header: 'X-Correlation-Id' } })
     const { headers } = await send(pipeline.port, { path: '/app', headers: { 'X-Request-Id': 'of-the-client' } })
     assert.match(String(headers['x-correlation-id']), OWN)

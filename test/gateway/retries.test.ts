@@ -31,7 +31,7 @@ describe('retries', () => {
     ['503', async () => startUpstream((_request, response) => void response.writeHead(503).end('bad'))],
   ] as const
   for (const [failure, start] of failures) {
-    it(`send a request elsewhere after ${failure}, and the client sees nothing of it`, async () => {
+    it(`send a request to another target after ${failure}, and the client gets a success`, async () => {
       const bad = await start()
       pipeline = await startPipeline(twoTargets(bad.url, good.url))
       const answer = await send(pipeline.port, '/app')
@@ -42,7 +42,7 @@ describe('retries', () => {
     })
   }
 
-  it('send a request elsewhere when there is no connection, also a POST with its body', async () => {
+  it('send a request to another target when the connection is refused, a POST with its body too', async () => {
     pipeline = await startPipeline(twoTargets(`http://127.0.0.1:${await freePort()}`, good.url))
     for (let i = 0; i < 2; i++) {
       const answer = await send(pipeline.port, { path: '/app', method: 'POST', body: 'hello' })
@@ -51,7 +51,7 @@ describe('retries', () => {
     assert.equal(good.requests.length, 2)
   })
 
-  it('leave nothing under way where the budget allows no more of them', async () => {
+  it('cancel the failed call when the retry budget is used up', async () => {
     const bad = await startUpstream((_request, response) => void response.writeHead(503).end())
     pipeline = await startPipeline(proxyTo(bad.url, { upstream: { retries: { attempts: 2 } } }))
     await Promise.all(Array.from({ length: 40 }, () => send(pipeline.port, '/app')))
@@ -61,7 +61,7 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('leave nothing behind of an event stream that had to give way', async () => {
+  it('close an event stream that was replaced by a retry and free its connection', async () => {
     const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'
     const bad = await startRawUpstream(socket => socket.end(stream))
     const upstream = { retries: { attempts: 2, conditions: ['bad_response'] } }
@@ -72,14 +72,14 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('lose nothing of a large upload whose first connection was refused', async () => {
+  it('send a large upload completely after its first connection was refused', async () => {
     pipeline = await startPipeline(twoTargets(`http://127.0.0.1:${await freePort()}`, good.url))
     const body = Buffer.alloc(4 * 1024 * 1024, 'x')
     const answer = await send(pipeline.port, { path: '/app', method: 'PUT', body })
     assert.equal(answer.text.length, 'good '.length + body.length)
   })
 
-  it('never send a POST twice that a target may have seen', async () => {
+  it('never repeat a POST that a target may have received', async () => {
     const bad = await startRawUpstream(socket => socket.resetAndDestroy())
     pipeline = await startPipeline(twoTargets(bad.url, good.url))
     assert.equal((await send(pipeline.port, { path: '/app', method: 'POST' })).status, 502)
@@ -87,14 +87,14 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('send it twice where the route says so', async () => {
+  it('repeat a POST where the route allows it', async () => {
     const bad = await startRawUpstream(socket => socket.resetAndDestroy())
     pipeline = await startPipeline(twoTargets(bad.url, good.url, { route: { retry: 'always' } }))
     assert.equal((await send(pipeline.port, { path: '/app', method: 'POST' })).status, 200)
     await bad.stop()
   })
 
-  it('never send a body twice, not even of a PUT', async () => {
+  it('never repeat a request whose body was sent, not even a PUT', async () => {
     const bad = await startRawUpstream(socket => socket.resetAndDestroy())
     pipeline = await startPipeline(twoTargets(bad.url, good.url, { route: { retry: 'always' } }))
     assert.equal((await send(pipeline.port, { path: '/app', method: 'PUT', body: 'hello' })).status, 502)
@@ -102,13 +102,13 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('are not made where the route says never', async () => {
+  it('are not made on a route with retry: never', async () => {
     const file = twoTargets(`http://127.0.0.1:${await freePort()}`, good.url, { route: { retry: 'never' } })
     pipeline = await startPipeline(file)
     assert.equal((await send(pipeline.port, '/app')).status, 502)
   })
 
-  it('are not made when part of the response was passed on', async () => {
+  it('are not made after part of the response was passed on', async () => {
     const bad = await startRawUpstream(socket => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello', () => socket.resetAndDestroy())
     })
@@ -119,7 +119,7 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('are made after the failures that the file names, and after no others', async () => {
+  it('are made after the failures that the file lists, and after no others', async () => {
     const bad = await startUpstream((_request, response) => void response.writeHead(500).end('bad'))
     pipeline = await startPipeline(twoTargets(bad.url, good.url))
     assert.equal((await send(pipeline.port, '/app')).text, 'bad')
@@ -141,7 +141,7 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('end with the attempts, and the client gets the last response as it came', async () => {
+  it('stop after the maximum of attempts, and pass on the last response unchanged', async () => {
     let calls = 0
     const bad = await startUpstream((_request, response) => void response.writeHead(503).end(`call ${++calls}`))
     pipeline = await startPipeline(proxyTo(bad.url, { upstream: { retries: { attempts: 3 } } }))
@@ -151,7 +151,7 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('end with the attempts, and the client learns the last failure', async () => {
+  it('stop after the maximum of attempts, and report the last failure', async () => {
     const bad = await startRawUpstream(socket => socket.resetAndDestroy())
     pipeline = await startPipeline(proxyTo(bad.url, { upstream: { retries: { attempts: 4 } } }))
     assert.equal((await send(pipeline.port, '/app')).status, 502)
@@ -160,7 +160,7 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('end with the budget: an upstream that fails altogether gets a fifth more, or ten', async () => {
+  it('stop at the budget: when all targets fail, retries add a fifth of the requests, or ten', async () => {
     const bad = await startUpstream((_request, response) => void response.writeHead(503).end())
     pipeline = await startPipeline(proxyTo(bad.url, { upstream: { retries: { attempts: 3 } } }))
     for (let i = 0; i < 100; i++) await send(pipeline.port, '/app')
@@ -168,7 +168,7 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('keep the connection of a failed call where its response is small, and give it up where it has no end', async () => {
+  it('keep the connection of a failed call if its response is small, and close it if it is endless', async () => {
     const small = await startRawUpstream(socket => {
       socket.write('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno')
     })
@@ -187,11 +187,11 @@ describe('retries', () => {
     await endless.stop()
   })
 
-  it('do not go on for a client that left', async () => {
+  it('stop when the client has left', async () => {
     const bad = await startUpstream((_request, response) => void response.writeHead(503).end())
     pipeline = await startPipeline(proxyTo(bad.url, { upstream: { retries: { attempts: 10 } } }))
     const client = open(pipeline.port, { path: '/app' })
-    client.on('error', () => undefined) // it leaves
+    client.on('error', () => undefined) // the test closes this connection
     client.end()
     await until(() => bad.requests.length >= 4, { what: 'the pauses are long enough to leave in one', intervalMs: 1 })
     client.destroy()
@@ -200,11 +200,11 @@ describe('retries', () => {
     await bad.stop()
   })
 
-  it('leave the response alone that comes while the body is still on its way', async () => {
+  it('do not replace a response that arrives during the upload', async () => {
     const bad = await startUpstream((_request, response) => void response.writeHead(503).end('early'))
     pipeline = await startPipeline(twoTargets(bad.url, good.url))
     const upload = open(pipeline.port, { path: '/app', method: 'PUT' })
-    upload.on('error', () => undefined) // cut off with the answer
+    upload.on('error', () => undefined) // the gateway closes the connection after its answer
     upload.write('first')
     assert.equal((await responseTo(upload)).statusCode, 503)
     upload.destroy()

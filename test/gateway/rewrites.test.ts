@@ -3,7 +3,7 @@ import { send } from '../support/send'
 import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-describe('a path on its way to the upstream', () => {
+describe('a rewritten path', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -51,13 +51,13 @@ describe('a path on its way to the upstream', () => {
     '/replace-all/a%2Db/%c3%a9': '/v2/a-b/%C3%A9',
   }
   for (const [path, expected] of Object.entries(CASES)) {
-    it(`becomes ${expected} from ${path}`, async () => {
+    it(`is ${expected} for the upstream from ${path}`, async () => {
       await send(pipeline.port, path)
       assert.equal(upstream.requests.at(-1)?.url, expected)
     })
   }
 
-  it('stays what the gateway says of it: the span and the log have what the client asked for', async () => {
+  it('does not appear in span and log, which show what the client requested', async () => {
     await send(pipeline.port, '/replace/7?secret')
     const line = pipeline.logs.findLast(({ event, path }) => event === 'request' && path === '/replace/7')
     assert.equal(line?.['route'], '/replace/:id')

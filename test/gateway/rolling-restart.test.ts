@@ -11,7 +11,7 @@ interface Load {
   stop(): Promise<void>
 }
 
-/** 40 GETs per second, whatever becomes of the ones before: a load that does not wait for a target that is down. */
+/** 40 GETs per second, independent of earlier responses: the load does not slow down while a target is down. */
 function startSteadyLoad(port: number, method = 'GET'): Load {
   const answers: (Answer | Error)[] = []
   const running = new Set<Promise<unknown>>()
@@ -40,7 +40,7 @@ function failed({ answers }: Load): unknown[] {
   return answers.filter(answer => answer instanceof Error || answer.status !== 200)
 }
 
-/** Some are under way when a target is killed. */
+/** Some requests are in flight when a target is killed. */
 function answerSlowly(_request: IncomingMessage, response: ServerResponse): void {
   setTimeout(() => response.end('ok'), 30)
 }
@@ -64,13 +64,13 @@ describe('three targets with the default settings, at 40 requests per second', (
   }
 
   for (const method of ['GET', 'POST']) {
-    it(`lose no ${method} while they are killed and started again one after the other`, async () => {
-      // A POST under way is lost with its target: its bytes have left.
+    it(`lose no ${method} while they are killed and restarted one after the other`, async () => {
+      // A POST in flight is lost with its target, because its bytes were already sent.
       const handler = method === 'GET' ? answerSlowly : undefined
       if (handler) for (const target of targets) target.handler = handler
       const load = startSteadyLoad(pipeline.port, method)
       for (const [index, target] of targets.entries()) {
-        await target.stop() // with every connection, in the middle of whatever it does
+        await target.stop() // breaks all connections at once
         await answered(load, 30)
         const again = await startUpstream(handler, { port: target.port })
         targets[index] = again
@@ -83,7 +83,7 @@ describe('three targets with the default settings, at 40 requests per second', (
     })
   }
 
-  it('lose no GET while two of them are dead, and do not ask these', async () => {
+  it('lose no GET while two of them are dead, and stop sending requests to these', async () => {
     const load = startSteadyLoad(pipeline.port)
     await answered(load, 10)
     await Promise.all([targets[0]!.stop(), targets[1]!.stop()])
@@ -98,7 +98,7 @@ describe('three targets with the default settings, at 40 requests per second', (
     assert.equal(state?.panicking, false)
   })
 
-  it('lose no GET while all but one return from an outage of all', async () => {
+  it('lose no GET while all but one recover from an outage of all', async () => {
     await Promise.all(targets.map(target => target.stop()))
     assert.equal((await send(pipeline.port, '/app')).status, 502)
     targets[2] = await startUpstream(undefined, { port: targets[2]!.port })

@@ -34,7 +34,7 @@ describe('routes', () => {
     await upstream.stop()
   })
 
-  /** The template under which the newest request was counted. */
+  /** The route template that the newest request was counted under. */
   async function routeOf(
     path: string,
     method = 'GET',
@@ -54,7 +54,7 @@ describe('routes', () => {
     assert.equal(await routeOf('/api/ordersx'), undefined)
   })
 
-  it('are chosen by host, port and case aside', async () => {
+  it('are chosen by host, without regard to port and letter case', async () => {
     assert.equal(await routeOf('/in', 'GET', 'shop.example'), '/in')
     assert.equal(await routeOf('/in', 'GET', 'SHOP.Example:8443'), '/in')
     assert.equal(await routeOf('/in', 'GET', 'shop.example.'), '/in')
@@ -63,7 +63,7 @@ describe('routes', () => {
     assert.equal(await routeOf('/in', 'GET', 'shop.example.evil.example'), undefined)
   })
 
-  it('that are exact have nothing below them', async () => {
+  it('with an exact path do not match paths below it', async () => {
     assert.equal(await routeOf('/status?a=/b'), '/status')
     assert.equal(await routeOf('//st%61tus'), '/status')
     assert.equal(await routeOf('/status/'), undefined)
@@ -72,7 +72,7 @@ describe('routes', () => {
     assert.equal((await send(pipeline.port, { path: '/status/x', method: 'PUT' })).status, 404)
   })
 
-  it('are chosen by header fields, of which a client cannot send two', async () => {
+  it('are chosen by header fields, and a client cannot send such a field twice', async () => {
     const host = 'other.example'
     const acme = ['x-TENANT', 'acme'] as const
     assert.equal(await routeOf('/tenant', 'GET', host, acme), '/tenant')
@@ -85,7 +85,7 @@ describe('routes', () => {
     assert.equal(await routeOf('/tenant', 'GET', host, ['x-tenant', 'acme, evil']), undefined)
   })
 
-  it('are not chosen by the first of two fields, where Node hides the second', async () => {
+  it('are not chosen by the first of two fields when Node hides the second', async () => {
     const typed = (...types: readonly string[]): Promise<string | undefined> =>
       routeOf(
         '/typed',
@@ -104,7 +104,7 @@ describe('routes', () => {
     assert.equal(await pathOf('/api/orders/7'), '/api/orders/7')
   })
 
-  it('that do not exist are 404, which carries nothing of those that do', async () => {
+  it('answer 404 for unknown paths, without naming existing routes', async () => {
     const answer = await send(pipeline.port, '/nowhere')
     assert.equal(answer.status, 404)
     assert.deepEqual(problemOf(answer), {
@@ -116,14 +116,14 @@ describe('routes', () => {
     })
   })
 
-  it('that do not take the method are 405 with those they take', async () => {
+  it('answer 405 for other methods, with Allow listing those they take', async () => {
     const answer = await send(pipeline.port, { path: '/api/orders', method: 'DELETE' })
     assert.equal(answer.status, 405)
     assert.equal(answer.headers.allow, 'GET, POST, HEAD')
     assert.equal(problemOf(answer)['reason'], 'method_not_allowed')
   })
 
-  it('are never asked with TRACE, also those for every method', async () => {
+  it('never forward TRACE, not even with a route for every method', async () => {
     const calls = upstream.requests.length
     for (const path of ['/api/orders', '/in']) {
       const answer = await send(pipeline.port, { path, method: 'TRACE', headers: { Host: 'shop.example' } })
@@ -134,7 +134,7 @@ describe('routes', () => {
     assert.equal(upstream.requests.length, calls)
   })
 
-  it('that take GET take HEAD', async () => {
+  it('for GET also take HEAD', async () => {
     const answer = await send(pipeline.port, { path: '/api/orders/7', method: 'HEAD' })
     assert.equal(answer.status, 200)
     assert.equal(upstream.requests.at(-1)?.method, 'HEAD')

@@ -5,7 +5,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
 const EVER = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
 
-describe('samples of requests that went through the gateway', () => {
+describe('request samples', () => {
   const upstreams: RunningUpstream[] = []
   let pipeline: Pipeline
 
@@ -20,7 +20,7 @@ describe('samples of requests that went through the gateway', () => {
     return started
   }
 
-  it('name the target, the method, the shape of the path and the headers that were there, never their values', async () => {
+  it('contain the target, method, path shape and names of headers, never their values', async () => {
     const good = await upstream(200)
     pipeline = await startPipeline(proxyTo(good.url))
     const headers = {
@@ -45,7 +45,7 @@ describe('samples of requests that went through the gateway', () => {
     assert.doesNotMatch(JSON.stringify(groups), /secret-of/)
   })
 
-  it('name the target that failed first of a request that another one answered', async () => {
+  it('name the target that failed first when a retry succeeded elsewhere', async () => {
     const [bad, good] = [await upstream(503), await upstream(200)]
     const route = { upstream: { targets: [bad.url, good.url], retries: { attempts: 2 } } }
     pipeline = await startPipeline(proxyTo(bad.url, route))

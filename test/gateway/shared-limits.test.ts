@@ -45,7 +45,7 @@ describe('two gateways with one Redis', () => {
     gateways = await Promise.all([startGateway({ config, env }), startGateway({ config, env })])
   }
 
-  /** So many clients at once, spread over both, each with so many requests one after the other. */
+  /** Sends from this number of clients at once, spread over both gateways, each with sequential requests. */
   async function load(clients: number, requestsEach: number): Promise<Answer[]> {
     const client = async (_: unknown, index: number): Promise<Answer[]> => {
       const answers = []
@@ -65,7 +65,7 @@ describe('two gateways with one Redis', () => {
     return values.reduce<number>((sum, value) => sum + (value ?? Number.NaN), 0)
   }
 
-  it('let through exactly the limit of 50 clients at once, and count who decided what', async () => {
+  it('admit exactly the limit for 50 concurrent clients, and count where each was decided', async () => {
     await startTwo(100)
     const answers = await load(50, 6)
     assert.equal(withStatus(answers, 200), 100)
@@ -80,7 +80,7 @@ describe('two gateways with one Redis', () => {
     }
   })
 
-  it('let through exactly the limit with gcra, and with several policies', async () => {
+  it('admit exactly the limit with gcra, and with several policies', async () => {
     const wide = { name: 'wide', limit: 130, window: '1d' }
     await startTwo(100, { window: '1d', algorithm: 'gcra' }, [wide])
     const answers = await load(50, 6)
@@ -89,7 +89,7 @@ describe('two gateways with one Redis', () => {
     assert.equal(upstream.requests.length, 100)
   })
 
-  it('say on their ops ports whom they limit', async () => {
+  it('list limited clients on their ops ports', async () => {
     await startTwo(10, { offenders: 'clear' })
     await load(10, 4)
     const lists = await Promise.all(
@@ -108,7 +108,7 @@ describe('two gateways with one Redis', () => {
     }
   })
 
-  it('each keep to half the limit while Redis is away, and say so', async () => {
+  it('each enforce half the limit while Redis is unavailable, and report it', async () => {
     await startTwo(100)
     await redis.kill()
     const answers = await load(50, 6)
@@ -122,7 +122,7 @@ describe('two gateways with one Redis', () => {
     }
   })
 
-  it('answer no request with 5xx while Redis is killed and comes back under load', async () => {
+  it('answer no request with 5xx while Redis is killed and restarted under load', async () => {
     await startTwo(1_000_000)
     const answers: Answer[] = []
     const over = new AbortController()
@@ -143,7 +143,7 @@ describe('two gateways with one Redis', () => {
     assert.equal(withStatus(answers, 200), answers.length)
   })
 
-  it('refuse in words that a person and a program understand', async () => {
+  it('refuse with a message that both people and programs can read', async () => {
     await startTwo(1)
     const [first, second] = [await send(gateways[0]!.port, '/app'), await send(gateways[1]!.port, '/app')]
     assert.deepEqual([first.status, second.status], [200, 429])

@@ -12,7 +12,7 @@ import { until } from '../support/until'
 const MIB = 1_048_576
 const OTHER = '127.0.0.2'
 
-describe('shares of clients', () => {
+describe('fair shares between clients', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let clients: { destroy(): unknown }[] = []
@@ -34,12 +34,12 @@ describe('shares of clients', () => {
     pipeline = await startPipeline(proxyTo(upstream.url, options))
   }
 
-  /** Requests that one client sends at once; what becomes of them is looked at elsewhere. */
+  /** Sends concurrent requests from one client; their results are not checked here. */
   function ask(count: number, path = '/app', localAddress = '127.0.0.1'): Promise<IncomingMessage>[] {
     return Array.from({ length: count }, async () => {
       const request = open(pipeline.port, { path, localAddress })
       clients.push(request)
-      request.on('error', () => undefined) // cut off at the end
+      request.on('error', () => undefined) // the test closes them at its end
       request.end()
       return responseTo(request)
     })
@@ -51,7 +51,7 @@ describe('shares of clients', () => {
     pipeline.upstreams()[0]?.targets[0]?.connections
 
   describe('of the connections to a target', () => {
-    it('are nine of ten for a client that is alone, and another one is served at once', async () => {
+    it('give a single client nine tenths, and another client is served at once', async () => {
       upstream.handler = (request, response) => void (request.url === '/app/fast' && response.end('ok'))
       await start()
       ignoreAll(ask(140))
@@ -60,7 +60,7 @@ describe('shares of clients', () => {
       assert.equal((await send(pipeline.port, { path: '/app/fast', localAddress: OTHER })).text, 'ok')
     })
 
-    it('are turns when several clients wait', async () => {
+    it('serve several waiting clients in turn', async () => {
       const held: (() => void)[] = []
       upstream.handler = (request, response) => void held.push(() => response.end(request.headers['x-client']))
       await start({ upstream: { maxConnections: 1 } })
@@ -87,7 +87,7 @@ describe('shares of clients', () => {
       assert.deepEqual(order, ['a1', 'a2', 'b1', 'a3', 'b2', 'a4'])
     })
 
-    it('leave room in the queue for a client, however many calls of another one wait', async () => {
+    it('leave room in the queue for one client, however many calls of another one wait', async () => {
       const held: (() => void)[] = []
       upstream.handler = (_request, response) => void held.push(() => response.end('ok'))
       await start({ upstream: { maxConnections: 1 } })
@@ -105,7 +105,7 @@ describe('shares of clients', () => {
       assert.equal((await other)?.statusCode, 200)
     })
 
-    it('end an event stream of a client that has too many of them, when another client waits', async () => {
+    it('end an event stream of a client that holds too many when another client waits', async () => {
       upstream.handler = (request, response) => {
         if (request.url === '/app/fast') return void response.end('ok')
         response.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
@@ -120,7 +120,7 @@ describe('shares of clients', () => {
     })
   })
 
-  describe('of a response that is not read', () => {
+  describe('of the response buffer', () => {
     async function askAndPause(path = '/app'): Promise<RawConnection> {
       const client = await openRaw(pipeline.port)
       clients.push(client)
@@ -129,8 +129,8 @@ describe('shares of clients', () => {
       return client
     }
 
-    it('free the connection to the upstream while the client has not read it, and all of it arrives', async () => {
-      // More than the operating system holds for a connection.
+    it('free the upstream connection while the client reads slowly, and the whole response arrives', async () => {
+      // More than the operating system buffers for one connection.
       const body = Buffer.alloc(24 * MIB, 'abcdefghijklmnopqrstuvwxy')
       upstream.handler = (request, response) => response.end(request.url === '/app/small' ? 'ok' : body)
       await start({
@@ -148,14 +148,14 @@ describe('shares of clients', () => {
       assert.equal(pipeline.counted[1]?.outcome, 'ok')
     })
 
-    it('are none where the file says so: the upstream waits for the client', async () => {
+    it('do not exist where the file disables it: the upstream waits for the client', async () => {
       upstream.handler = (_request, response) => response.end(Buffer.alloc(48 * MIB))
       await start({ entrypoint: { responseBuffer: { perResponse: '0B' }, stallTimeout: '500ms' } })
       await askAndPause()
       assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_stalled' }])
     })
 
-    it('end with the client also when the upstream has sent everything', async () => {
+    it('are freed when the client leaves after the upstream has sent everything', async () => {
       upstream.handler = (_request, response) => response.end(Buffer.alloc(24 * MIB))
       await start({ entrypoint: { responseBuffer: { perResponse: '32MiB' }, stallTimeout: '500ms' } })
       const client = await askAndPause()
@@ -183,7 +183,7 @@ describe('shares of clients', () => {
       })
     }
 
-    it('last for an event stream that has nothing to say', async () => {
+    it('remain available to an event stream that is silent for a while', async () => {
       upstream.handler = (_request, response) => {
         response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: first\n\n')
         setTimeout(() => response.end('data: second\n\n'), 2_500)
@@ -193,8 +193,8 @@ describe('shares of clients', () => {
     })
   })
 
-  describe('of the connections of clients', () => {
-    it('are nine of ten for one address', async () => {
+  describe('of client connections', () => {
+    it('give one address nine tenths', async () => {
       upstream.handler = (_request, response) => response.end('ok')
       await start({ entrypoint: { maxConnections: 20 } })
       const own = await Promise.all(Array.from({ length: 18 }, () => openRaw(pipeline.port)))
@@ -207,14 +207,14 @@ describe('shares of clients', () => {
       assert.equal((await send(pipeline.port, '/app')).text, 'ok')
     })
 
-    it('are all of them for a trusted proxy', async () => {
+    it('give a trusted proxy all of them', async () => {
       upstream.handler = (_request, response) => response.end('ok')
       await start({ entrypoint: { maxConnectionsPerClient: 1, trustedProxies: ['127.0.0.1'] } })
       clients.push(await openRaw(pipeline.port))
       assert.equal((await send(pipeline.port, '/app')).text, 'ok')
     })
 
-    it('are bounded with TLS, too', async () => {
+    it('are also bounded with TLS', async () => {
       const { cert, key } = serverFiles()
       await start({ entrypoint: { maxConnectionsPerClient: 1, tls: { cert, key } } })
       const first = connect(pipeline.port, '127.0.0.1')

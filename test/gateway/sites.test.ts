@@ -29,7 +29,7 @@ describe('a route for / or /metrics', () => {
 
   const SITE = { name: 'site', match: { path: '/' }, upstream: 'site' }
 
-  it('takes every path that no other route takes, / and /metrics among them', async () => {
+  it('takes every path that no other route takes, including / and /metrics', async () => {
     const pipeline = await start([SITE, { name: 'api', match: { path: '/api' }, upstream: 'api' }])
     const answers: Record<string, string> = {}
     for (const path of [
@@ -59,7 +59,7 @@ describe('a route for / or /metrics', () => {
     assert.deepEqual(new Set(pipeline.counted.map(({ route }) => route)), new Set(['/', '/api']))
   })
 
-  it('holds for its host only: elsewhere the gateway answers', async () => {
+  it('applies to its host only: on other hosts the gateway answers', async () => {
     const pipeline = await start([{ ...SITE, match: { path: '/', host: 'shop.example' } }])
     const of = async (host: string, path: string): Promise<string> =>
       (await send(pipeline.port, { path, headers: { Host: host } })).text
@@ -69,7 +69,7 @@ describe('a route for / or /metrics', () => {
     assert.equal(await of('127.0.0.1', '/metrics'), '# scraped\n')
   })
 
-  it('for /metrics alone leaves / to the gateway, and the other way round with an exact /', async () => {
+  it('for /metrics leaves / to the gateway, and an exact / leaves /metrics to it', async () => {
     const metrics = await start([{ name: 'm', match: { path: '/metrics' }, upstream: 'api' }])
     assert.equal((await send(metrics.port, '/metrics')).text, 'api')
     assert.match((await send(metrics.port, '/')).text, /myesi-gateway/)
@@ -79,7 +79,7 @@ describe('a route for / or /metrics', () => {
     assert.equal((await send(root.port, '/other')).status, 404)
   })
 
-  it('is not one whose path begins with a parameter, as before', async () => {
+  it('does not include a route whose path begins with a parameter', async () => {
     const pipeline = await start([{ name: 'all', match: { path: '/:path' }, upstream: 'site' }])
     assert.match((await send(pipeline.port, '/')).text, /myesi-gateway/)
     assert.equal((await send(pipeline.port, '/metrics')).text, '# scraped\n')
@@ -104,7 +104,7 @@ describe('a route for / or /metrics', () => {
     }
   })
 
-  it('without one, the gateway tells its version to near clients only', async () => {
+  it('if missing, makes the gateway show its version to near clients only', async () => {
     const pipeline = await start([{ name: 'a', match: { path: '/a' }, upstream: 'site' }])
     const versionOf = async (headers: Record<string, string>): Promise<unknown> =>
       (JSON.parse((await send(pipeline.port, { path: '/', headers })).text) as Record<string, unknown>)['version']

@@ -6,7 +6,7 @@ import { startPipeline, type Pipeline } from '../support/start-pipeline'
 import { bodyOf, startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('what a request may measure', () => {
+describe('size limits of a request', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -14,7 +14,7 @@ describe('what a request may measure', () => {
     upstream = await startUpstream((request, response) => {
       bodyOf(request).then(
         body => response.end(String(body.length)),
-        () => undefined, // cut off, as it should be
+        () => undefined, // the gateway closes it
       )
     })
     pipeline = await startPipeline({
@@ -39,7 +39,7 @@ describe('what a request may measure', () => {
   const post = (path: string, body: string): ReturnType<typeof send> =>
     send(pipeline.port, { path, method: 'POST', body })
 
-  it('is a URL of maxUrlLength, query included, and no more', async () => {
+  it('allow a URL of maxUrlLength, query included, and not one byte more', async () => {
     const path = `/app?q=${'x'.repeat(93)}`
     assert.equal((await send(pipeline.port, path)).status, 200)
     const answer = await send(pipeline.port, `${path}x`)
@@ -48,7 +48,7 @@ describe('what a request may measure', () => {
   })
 
   for (const length of [20_000, 200_000]) {
-    it(`is not a URL that no header section could hold, which is told as such: ${length} bytes`, async () => {
+    it(`report a URL that exceeds any header section as too long: ${length} bytes`, async () => {
       const client = await openRaw(pipeline.port)
       client.send(`GET /app/${'x'.repeat(length)} HTTP/1.1\r\nHost: a\r\n\r\n`)
       assert.match(await client.waitFor(/\r\n\r\n\{.*\}$/), /^HTTP\/1\.1 414 URI Too Long\r\n[^]*"uri_too_long"/)
@@ -57,7 +57,7 @@ describe('what a request may measure', () => {
     })
   }
 
-  it('is as many header fields as maxHeaderFields, and no more', async () => {
+  it('allow maxHeaderFields header fields and no more', async () => {
     const fields = (count: number): string[] => Array.from({ length: count }, (_, i) => [`x-${i}`, 'a']).flat()
     const counted = ['host', 'a', 'connection', 'close']
     assert.equal((await send(pipeline.port, { path: '/app', headers: [...counted, ...fields(8)] })).status, 200)
@@ -65,7 +65,7 @@ describe('what a request may measure', () => {
     assert.deepEqual([answer.status, problemOf(answer)['reason']], [431, 'header_too_large'])
   })
 
-  it('is a body of maxBodySize, however it is framed', async () => {
+  it('allow a body of maxBodySize in either framing', async () => {
     assert.equal((await post('/app', 'x'.repeat(1_000))).text, '1000')
     const upload = open(pipeline.port, { path: '/app', method: 'POST', headers: chunked })
     upload.write('x'.repeat(500))
@@ -73,24 +73,24 @@ describe('what a request may measure', () => {
     assert.equal((await answerOf(await responseTo(upload))).text, '1000')
   })
 
-  it('is no longer body, known by its length before the upstream hears of it', async () => {
+  it('refuse a longer body by its announced length before the upstream is called', async () => {
     const answer = await post('/app', 'x'.repeat(1_001))
     assert.deepEqual([answer.status, problemOf(answer)['reason']], [413, 'body_too_large'])
     assert.deepEqual(upstream.requests, [])
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'refusal', reason: 'body_too_large' }])
   })
 
-  it('is no body at all where a route allows none', async () => {
+  it('refuse any body where a route allows none', async () => {
     assert.equal((await post('/none', 'x')).status, 413)
     assert.equal((await send(pipeline.port, '/none')).status, 200)
   })
 
-  it('may be more for a route of its own', async () => {
+  it('can be raised by a single route', async () => {
     assert.equal((await post('/large', 'x'.repeat(50_000))).text, '50000')
     assert.equal((await post('/large', 'x'.repeat(1_048_577))).status, 413)
   })
 
-  it('is not asked for with 100 Continue when it is too much', async () => {
+  it('answer a too large body with 413 instead of 100 Continue', async () => {
     const client = await openRaw(pipeline.port)
     client.send('POST /app HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n')
     assert.match(
@@ -100,14 +100,14 @@ describe('what a request may measure', () => {
     client.destroy()
   })
 
-  it('ends in the middle of a body in chunks: 413, the call cancelled, not made again, and no fault of the target', async () => {
+  it('abort a chunked body with 413: the call is cancelled, not retried, and no fault of the target', async () => {
     const cut: Promise<unknown>[] = []
     upstream.handler = request => {
       cut.push(once(request, 'error'))
       request.resume()
     }
     const upload = open(pipeline.port, { path: '/app', method: 'POST', headers: chunked })
-    upload.on('error', () => undefined) // its connection is closed under it
+    upload.on('error', () => undefined) // the gateway closes its connection
     upload.write('x'.repeat(900))
     await until(() => upstream.requests.length === 1, { what: 'the upstream has been asked' })
     upload.write('x'.repeat(101))
@@ -122,7 +122,7 @@ describe('what a request may measure', () => {
     assert.equal((await send(pipeline.port, '/app')).status, 200, 'the circuit is closed')
   })
 
-  it('breaks the connection when the answer has begun by then', async () => {
+  it('break the connection if the response has already begun', async () => {
     upstream.handler = (request, response) => {
       request.on('error', () => undefined)
       request.resume()

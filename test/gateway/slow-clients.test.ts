@@ -5,10 +5,10 @@ import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** Node looks at its connections once a second. */
+/** Node checks its connections once a second. */
 const SOON_MS = 3_000
 
-describe('a client that is slow', () => {
+describe('a slow client', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -33,7 +33,7 @@ describe('a client that is slow', () => {
   }
 
   for (const begun of ['GET /app HTTP/1.1\r\nHost: a\r\nX-Slow', 'G']) {
-    it(`with its header section is told so and loses its connection: ${JSON.stringify(begun)}`, async () => {
+    it(`gets 408 during its header section and loses its connection: ${JSON.stringify(begun)}`, async () => {
       await start({ headersTimeout: '300ms' })
       const answer = await rawExchange(pipeline.port, begun, SOON_MS)
       assert.match(
@@ -44,10 +44,10 @@ describe('a client that is slow', () => {
     })
   }
 
-  it('with its body is told so, in an answer of its own', async () => {
+  it('gets 408 during its body, with a reason of its own', async () => {
     await start({ headersTimeout: '300ms', requestTimeout: '500ms' })
     const upload = open(pipeline.port, { path: '/app', method: 'POST' })
-    upload.on('error', () => undefined) // it is cut off
+    upload.on('error', () => undefined) // the gateway closes it
     upload.write('begun')
     const answer = await answerOf(await responseTo(upload))
     assert.deepEqual([answer.status, problemOf(answer)['reason']], [408, 'request_timeout'])
@@ -55,7 +55,7 @@ describe('a client that is slow', () => {
     upload.destroy()
   })
 
-  it('with its body has all the time it wants where no bound is set', async () => {
+  it('may take any time for its body if no limit is set', async () => {
     await start({ headersTimeout: '300ms', requestTimeout: '0s' })
     const upload = open(pipeline.port, { path: '/app', method: 'POST' })
     const started = performance.now()
@@ -65,7 +65,7 @@ describe('a client that is slow', () => {
     assert.equal((await answerOf(await responseTo(upload))).text, 'ok')
   })
 
-  it('to send its next request loses its connection, and nothing is counted', async () => {
+  it('that sends no next request loses its connection, and nothing is counted', async () => {
     await start({ keepAliveTimeout: '200ms' })
     const client = await openRaw(pipeline.port)
     client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -74,7 +74,7 @@ describe('a client that is slow', () => {
     assert.equal(pipeline.counted.length, 1)
   })
 
-  it('to read its response loses its connection, and the upstream its call', async () => {
+  it('that does not read its response loses its connection, and the upstream call is cancelled', async () => {
     upstream.handler = (_request, response) => response.end(Buffer.alloc(64 * 1024 * 1024))
     pipeline = await startPipeline(
       proxyTo(upstream.url, { entrypoint: { stallTimeout: '300ms' }, upstream: { timeouts: { response: '100ms' } } }),
@@ -87,7 +87,7 @@ describe('a client that is slow', () => {
     client.destroy()
   })
 
-  it('and one of too many is turned away at once', async () => {
+  it('above the maximum of connections is closed at once', async () => {
     await start({ maxConnections: 3 })
     const clients = await Promise.all(Array.from({ length: 3 }, () => openRaw(pipeline.port)))
     const fourth = await openRaw(pipeline.port)

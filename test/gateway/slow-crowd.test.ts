@@ -11,16 +11,16 @@ const SLOW_BODIES = 225
 const SLOW_READERS = 50
 const HEALTHY = 200
 
-describe('five hundred clients that are slow on purpose', () => {
+describe('five hundred deliberately slow clients', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let slow: RawConnection[] = []
 
   before(async () => {
-    // More than the buffers between upstream and client hold, so that somebody has to read.
+    // More than the buffers between upstream and client hold, so that the client has to read.
     const large = Buffer.alloc(32 * 1024 * 1024)
     upstream = await startUpstream((request, response) => {
-      request.on('error', () => undefined) // cut off, as it should be
+      request.on('error', () => undefined) // the gateway closes it
       request.resume()
       if (request.url === '/large') response.end(large)
       else request.on('end', () => response.end('ok'))
@@ -43,7 +43,7 @@ describe('five hundred clients that are slow on purpose', () => {
     await upstream.stop()
   })
 
-  it('keep nobody else from being served, and are ended one and all, each counted', async function () {
+  it('do not affect other clients, and are all disconnected and counted', async function () {
     this.timeout(60_000)
     slow = await Promise.all(
       Array.from({ length: SLOW_HEADERS + SLOW_BODIES + SLOW_READERS }, () => openRaw(pipeline.port)),
@@ -75,7 +75,7 @@ describe('five hundred clients that are slow on purpose', () => {
     await until(async () => (await pipeline.connections()) === 0, { what: 'every connection is closed' })
   })
 
-  it('cannot be more than the connections there may be: who comes on top is closed at once', async () => {
+  it('cannot exceed the maximum of connections: more are closed at once', async () => {
     slow = await Promise.all(Array.from({ length: 600 }, () => openRaw(pipeline.port)))
     await until(async () => (await pipeline.connections()) === 600, { what: 'all of them are here' })
     const oneMore = await openRaw(pipeline.port)

@@ -83,7 +83,7 @@ describe('the status page', () => {
     assert.match(await page(url), /No problems/)
   })
 
-  it('says what came in over the last minutes, route by route, the failing one first', async () => {
+  it('shows the traffic of the last minutes by route, the failing route first', async () => {
     const { recent, clock } = recorderWithClock()
     recent.announce(QUIET_CONFIG.routes)
     const [orders, search] = QUIET_CONFIG.routes
@@ -118,7 +118,7 @@ describe('the status page', () => {
     assert.equal(text.match(/<svg[^>]*class="spark"/g)?.length, 6, 'two small charts for each route that had requests')
   })
 
-  it('shows the curves of one route, and says which there are not', async () => {
+  it('shows the curves of one route, and reports an unknown route', async () => {
     const url = await start()
     assert.match(await page(url, '/status?route=orders'), /Requests per second, route orders/)
     for (const path of ['/status?route=gone', '/status?colour=red', '/status?refresh=1']) {
@@ -127,7 +127,7 @@ describe('the status page', () => {
     }
   })
 
-  it('loads itself anew, unless that is turned off', async () => {
+  it('reloads itself, unless that is turned off', async () => {
     const url = await start()
     assert.match(await page(url), /<meta http-equiv="refresh" content="10" \/>/)
     assert.doesNotMatch(await page(url, '/status?refresh=off'), /http-equiv="refresh"/)
@@ -156,7 +156,7 @@ describe('the status page', () => {
     assert.match(await page(url, '/upstreams'), /unhealthy, still gets requests/)
   })
 
-  it('says what limits are counted in, and since when Redis is away', async () => {
+  it('shows where limits are counted, and since when Redis is unavailable', async () => {
     let redis: RedisState | undefined = { address: '10.0.0.7:6379', isUsable: true, outage: undefined }
     const url = await start({ redis: () => redis })
     assert.match(await page(url), /10\.0\.0\.7:6379/)
@@ -175,7 +175,7 @@ describe('the status page', () => {
     assert.match(await page(url), /limits are counted in the memory of this replica/)
   })
 
-  it('says by which way telemetry leaves, and looks up when it does not arrive', async () => {
+  it('shows how telemetry is exported, and updates when the export fails', async () => {
     const failed = {
       atMs: Date.now(),
       message: 'traces could not be sent by otlp to http://collector/v1/traces: it answered 401',
@@ -197,7 +197,7 @@ describe('the status page', () => {
     assert.deepEqual((await json(url)).concerns, [])
   })
 
-  it('shows the active configuration, and says when a new one was refused', async () => {
+  it('shows the active configuration, and the reason when a new one was refused', async () => {
     let state: ConfigurationState = quietSources().configuration()
     const url = await start({ configuration: () => state })
     const first = (await json(url)).configuration
@@ -222,13 +222,13 @@ describe('the status page', () => {
     assert.match(status.concerns[0]?.text ?? '', /16:00:00 UTC was refused/)
   })
 
-  it('says that no requests are taken, and why', async () => {
+  it('shows that no requests are accepted, and why', async () => {
     const url = await start({ notReady: () => 'draining' })
     assert.equal((await json(url)).status, 'not_ready')
     assert.match(await page(url), /Not ready: draining/)
   })
 
-  it('lists no more routes than a person reads, those that fail in any case', async () => {
+  it('lists a limited number of routes, and always those that fail', async () => {
     const routes = Array.from({ length: 120 }, (_, i) => ({ name: `r${i}`, match: { path: `/r${i}` }, upstream: 'u' }))
     const config = configOf({ upstreams: { u: { targets: ['http://127.0.0.1:9001'] } }, routes })
     const { recent, clock } = recorderWithClock()
@@ -241,7 +241,7 @@ describe('the status page', () => {
     assert.equal(((await (await fetch(`${url}/routes`)).json()) as { routes: [] }).routes.length, 120)
   })
 
-  it('shows what clients and upstreams wrote as text alone', async () => {
+  it('escapes what clients and upstreams wrote', async () => {
     const trace = {
       traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
       timeMs: Date.now(),

@@ -11,19 +11,19 @@ import { until } from '../support/until'
 const MIB = 1024 * 1024
 const CHUNK = Buffer.alloc(64 * 1024, 'x')
 /**
- * What may lie between a writer and a reader that does not read: the socket buffers of two connections (Linux lets one grow
- * to 6 MiB) and a few chunks of ours. Far below the 64 MiB that are sent.
+ * The bytes that can be buffered between a writer and a reader that has stopped: the socket buffers of two connections
+ * (up to 6 MiB each on Linux) and a few chunks in the gateway. Far below the 64 MiB that are sent.
  */
 const BUFFERED_AT_MOST = 24 * MIB
 
-/** Nothing was taken for so long: the writer was stopped. */
+/** No bytes were accepted for this long: the writer was stopped. */
 const STANDSTILL_MS = 500
 
 function* chunks(bytes: number): Generator<Buffer> {
   for (let sent = 0; sent < bytes; sent += CHUNK.length) yield CHUNK
 }
 
-/** Writes until the other side takes nothing any more for a while; returns the bytes it took, at most 64 MiB. */
+/** Writes until the other side stops reading for a while; returns the accepted bytes, at most 64 MiB. */
 async function writeUntilStopped(stream: Writable): Promise<number> {
   let taken = 0
   while (taken < 64 * MIB) {
@@ -59,7 +59,7 @@ describe('a body', () => {
     await upstream.stop()
   })
 
-  it('of 64 MiB goes up whole', async () => {
+  it('of 64 MiB is uploaded completely', async () => {
     upstream.handler = (request, response) => void countBytes(request).then(bytes => response.end(String(bytes)))
     const upload = open(pipeline.port, { path: '/app', method: 'POST' })
     const answer = responseTo(upload).then(answerOf)
@@ -67,7 +67,7 @@ describe('a body', () => {
     assert.equal((await answer).text, String(64 * MIB))
   })
 
-  it('of 64 MiB comes down whole, its length known or not', async () => {
+  it('of 64 MiB is downloaded completely, with and without a known length', async () => {
     for (const headers of [{ 'Content-Length': String(64 * MIB) }, {}]) {
       upstream.handler = (_request, response) => {
         response.writeHead(200, headers)
@@ -79,7 +79,7 @@ describe('a body', () => {
     }
   })
 
-  it('waits in the upstream while the client does not read', async () => {
+  it('stays in the upstream while the client does not read', async () => {
     let sent: Promise<number> | undefined
     upstream.handler = (_request, response) => {
       response.writeHead(200)
@@ -94,16 +94,16 @@ describe('a body', () => {
     download.destroy()
   })
 
-  it('waits in the client while the upstream does not read', async () => {
+  it('stays in the client while the upstream does not read', async () => {
     upstream.handler = request => request.pause()
     const upload = open(pipeline.port, { path: '/app', method: 'POST' })
-    upload.on('error', () => undefined) // it is cut off below
+    upload.on('error', () => undefined) // the test closes it below
     const taken = await writeUntilStopped(upload)
     assert.ok(taken < BUFFERED_AT_MOST, `${taken} bytes were taken from the client`)
     upload.destroy()
   })
 
-  it('goes on when a client that had stopped reading reads again', async () => {
+  it('continues when a client that had stopped reading reads again', async () => {
     upstream.handler = (_request, response) => void pipe(Readable.from(chunks(32 * MIB)), response)
     const download = open(pipeline.port, { path: '/app' })
     download.end()
@@ -113,7 +113,7 @@ describe('a body', () => {
     assert.equal(await countBytes(response), 32 * MIB)
   })
 
-  it('reaches the client with its first byte before the upstream has ended', async () => {
+  it('reaches the client with its first byte before the upstream has finished', async () => {
     let answer: ServerResponse | undefined
     upstream.handler = (_request, response) => {
       answer = response
@@ -129,7 +129,7 @@ describe('a body', () => {
     assert.equal(last.toString(), 'last')
   })
 
-  it('reaches the upstream with its first byte before the client has ended, and an answer comes back meanwhile', async () => {
+  it('reaches the upstream with its first byte before the client has finished, and a response comes back', async () => {
     upstream.handler = (request, response) => {
       request.once('data', (chunk: Buffer) => response.write(`got ${chunk.toString()}`))
       request.on('end', () => response.end(', whole'))
@@ -143,7 +143,7 @@ describe('a body', () => {
     assert.equal((await answerOf(response)).text, ', whole')
   })
 
-  it('of an event stream is announced before its first event, and each event comes when it is sent', async () => {
+  it('of an event stream has its header section sent before the first event, and each event at once', async () => {
     let events: ServerResponse | undefined
     upstream.handler = (_request, response) => {
       events = response
@@ -163,7 +163,7 @@ describe('a body', () => {
     assert.deepEqual((await pipeline.ended(1)).at(-1)?.outcome, 'ok')
   })
 
-  it('does not hold up other requests on other connections', async () => {
+  it('does not delay requests on other connections', async () => {
     upstream.handler = (request, response) => {
       if (request.url === '/app/quick') response.end('quick')
       else response.write('slow')

@@ -6,7 +6,7 @@ import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** Begins its response at once and then sends a byte every 100 ms, `count` of them. */
+/** Begins its response at once and then sends `count` bytes, one every 100 ms. */
 const trickle =
   (count: number): RequestListener =>
   (_request, response) => {
@@ -34,7 +34,7 @@ describe('timeouts', () => {
     await upstream.stop()
   })
 
-  /** Milliseconds until the answer, which is a 504. */
+  /** Milliseconds until the response, which is a 504. */
   async function timeToFail(): Promise<number> {
     const started = performance.now()
     const answer = await send(pipeline.port, '/app')
@@ -43,14 +43,14 @@ describe('timeouts', () => {
     return performance.now() - started
   }
 
-  it('of a route come before those of its upstream', async () => {
+  it('of a route override those of its upstream', async () => {
     const ours = { timeouts: { response: '250ms' } }
     await start(() => undefined, { route: ours, upstream: { timeouts: { response: '1h' } } })
     const took = await timeToFail()
     assert.ok(took >= 240 && took < 900, `${took} ms`)
   })
 
-  it('are not put off by an upstream that says again and again that it is busy', async () => {
+  it('are not extended by an upstream that keeps sending 1xx responses', async () => {
     const busy: RequestListener = (_request, response) => {
       const timer = setInterval(() => response.writeProcessing(), 50)
       response.on('close', () => clearInterval(timer))
@@ -65,25 +65,25 @@ describe('timeouts', () => {
     client.destroy()
   })
 
-  it('let a stream be silent for longer than a response may take to begin', async () => {
+  it('allow a stream to be silent for longer than the response timeout', async () => {
     await start(trickle(3), { upstream: { timeouts: { response: '50ms', idle: '5s' } } })
     assert.equal((await send(pipeline.port, '/app')).text, 'xxx')
   })
 
-  it('let a response take longer to begin than it may be silent', async () => {
+  it('allow a response to begin later than the idle timeout of its body', async () => {
     const late: RequestListener = (_request, response) => void setTimeout(() => response.end('late'), 200)
     await start(late, { upstream: { timeouts: { response: '5s', idle: '50ms' } } })
     assert.equal((await send(pipeline.port, '/app')).text, 'late')
   })
 
-  it('break off a response that falls silent', async () => {
+  it('abort a response that stops sending', async () => {
     const half: RequestListener = (_request, response) => void response.write('half')
     await start(half, { upstream: { timeouts: { response: '1h', idle: '100ms' } } })
     await assert.rejects(send(pipeline.port, '/app'))
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason: 'response_timeout' }])
   })
 
-  it('bound the whole: no answer, and no retry after it', async () => {
+  it('limit the whole exchange: a slow response is aborted and not retried', async () => {
     const timeouts = { response: '1h', total: '250ms' }
     await start(() => undefined, {
       upstream: { timeouts, retries: { attempts: 5, conditions: ['response_timeout'] } },
@@ -94,7 +94,7 @@ describe('timeouts', () => {
     await until(async () => (await connectionsOf(upstream)) === 0, { what: 'the call is cancelled' })
   })
 
-  it('bound the whole: retries together', async () => {
+  it('limit the whole exchange: all retries together', async () => {
     const timeouts = { response: '100ms', total: '250ms' }
     await start(() => undefined, {
       upstream: { timeouts, retries: { attempts: 10, conditions: ['response_timeout'] } },
@@ -104,7 +104,7 @@ describe('timeouts', () => {
     assert.ok(upstream.requests.length >= 2 && upstream.requests.length <= 3, `${upstream.requests.length} calls`)
   })
 
-  it('bound the whole: a stream that goes on', async () => {
+  it('limit the whole exchange: an endless stream', async () => {
     await start(trickle(1_000), { route: { timeouts: { total: '350ms' } } })
     const client = await openRaw(pipeline.port)
     client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -113,7 +113,7 @@ describe('timeouts', () => {
     assert.ok(!received.includes('\r\n0\r\n'), 'no last chunk')
   })
 
-  it('bound the whole: a request that waits for a free connection', async () => {
+  it('limit the whole exchange: a request that waits for a free connection', async () => {
     await start(() => undefined, { upstream: { maxConnections: 1, timeouts: { response: '1h', total: '400ms' } } })
     const first = open(pipeline.port, { path: '/app' })
     const answered = responseTo(first)
@@ -124,7 +124,7 @@ describe('timeouts', () => {
     assert.equal((await answered).statusCode, 504)
   })
 
-  it('bound the wait for a free connection, whatever others do with theirs', async () => {
+  it('limit the wait for a free connection, whatever other requests do with theirs', async () => {
     const stream: RequestListener = (_request, response) => response.write('begun')
     await start(stream, {
       upstream: { maxConnections: 1, timeouts: { connect: '100ms', response: '150ms', idle: '1h' } },
@@ -145,7 +145,7 @@ describe('timeouts', () => {
     assert.deepEqual((await pipeline.ended(5))[0], { route: '/app', outcome: 'refusal', reason: 'overloaded' })
     assert.equal(upstream.requests.length, 1)
 
-    // Those that gave up do not cost the connection once it is free.
+    // Requests that timed out do not occupy the connection once it is free.
     let connections = 0
     upstream.server.on('connection', () => connections++)
     upstream.handler = (_request, response) => response.end('served')
@@ -154,7 +154,7 @@ describe('timeouts', () => {
     assert.deepEqual([upstream.requests.length, connections], [2, 1])
   })
 
-  it('are not needed to refuse what would wait behind a hundred others', async () => {
+  it('are not needed to refuse a request with a hundred others waiting before it', async () => {
     await start(() => undefined, { upstream: { maxConnections: 1, timeouts: { response: '1h' } } })
     const waiting = Array.from({ length: 101 }, () => open(pipeline.port, { path: '/app' }))
     for (const each of waiting) each.on('error', () => undefined).end()
@@ -171,7 +171,7 @@ describe('timeouts', () => {
     for (const each of waiting) each.destroy()
     await pipeline.ended(102)
     upstream.handler = (_request, response) => response.end('served')
-    // As soon as the call that held the connection is cancelled, nobody is in the way any more.
+    // As soon as the call that held the connection is cancelled, the queue is empty.
     await until(async () => (await send(pipeline.port, '/app')).text === 'served', { what: 'the next is served' })
   })
 })

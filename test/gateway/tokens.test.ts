@@ -78,7 +78,7 @@ describe('tokens', () => {
     )
   }
 
-  it('let in whom they name, in the words of the issuer, and go on to the upstream', async () => {
+  it('admit their subject, put it in the issuer’s words into log and upstream fields, and are passed on', async () => {
     await start()
     const token = await sign(first)
     assert.equal((await ask(token)).status, 200)
@@ -89,7 +89,7 @@ describe('tokens', () => {
     assert.ok(!JSON.stringify(pipeline.logs).includes(token.split('.')[2]!), 'a token was logged')
   })
 
-  it('are wanted, with a challenge that says so', async () => {
+  it('are required where configured, with a challenge that names the scheme', async () => {
     await start()
     for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: '' }] as Record<string, string>[]) {
       const answer = await ask(undefined, headers)
@@ -101,7 +101,7 @@ describe('tokens', () => {
     await expectInvalid('a.b.c')
   })
 
-  it('are for nobody but a consumer that names them as its own, with its tier and without its scopes', async () => {
+  it('admit only a consumer that lists them as its own, with its tier and without its scopes', async () => {
     await start({
       consumers: { acme: { tier: 'gold', scopes: ['admin'], subjects: ['alice'] }, globex: { subjects: ['sso/bob'] } },
       auth: { scopes: ['read'] },
@@ -122,16 +122,16 @@ describe('tokens', () => {
     )
   })
 
-  describe('of one issuer are of several kinds', () => {
+  describe('of several kinds from one issuer are told apart,', () => {
     const OTHER = 'a token of this kind is not taken here'
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
 
-    it('and those for APIs are taken, whatever the case of their type', async () => {
+    it('and access tokens are accepted, whatever the letter case of their type', async () => {
       await start()
       for (const typ of [undefined, 'JWT', 'jwt', 'at+jwt', 'AT+JWT', 'application/at+jwt']) {
         assert.equal((await ask(await sign(first, {}, typ === undefined ? {} : { typ }))).status, 200, typ)
       }
-      // Some issuers put a nonce into access tokens, which say what they are good for.
+      // Some issuers put a nonce into access tokens, which also carry scopes.
       assert.equal((await ask(await sign(first, { nonce: 'n', scope: 'read' }))).status, 200)
       assert.equal((await ask(await sign(first, { nonce: 'n' }, { typ: 'at+jwt' }))).status, 200)
     })
@@ -153,7 +153,7 @@ describe('tokens', () => {
       })
     }
 
-    it('and the file says which', async () => {
+    it('and the file can configure the accepted types', async () => {
       await start({ tokens: { types: ['at+jwt'] } })
       assert.equal((await ask(await sign(first, {}, { typ: 'at+jwt' }))).status, 200)
       await expectInvalid(await sign(first), OTHER)
@@ -164,7 +164,7 @@ describe('tokens', () => {
     })
   })
 
-  it('cannot name a consumer of the file, nor end a header line', async () => {
+  it('cannot impersonate a consumer of the file, nor inject a header line', async () => {
     await start({ consumers: { acme: { apiKeys: [hashApiKey(KEY)] } } })
     for (const [sub, name] of [
       ['acme', 'sso/acme'],
@@ -180,7 +180,7 @@ describe('tokens', () => {
     for (const sub of ['', 'a'.repeat(257), undefined, 7, ['acme']]) await expectInvalid(await sign(first, { sub }))
   })
 
-  it('are those of the claims that the file names, and stay here where it says so', async () => {
+  it('use the claims that the file names, and are not passed on if it says so', async () => {
     await start({
       tokens: { consumerClaim: 'client_id', scopeClaim: 'permissions', audience: ['other', AUDIENCE] },
       auth: { jwt: { tokens: 'sso', forward: false }, scopes: ['a', 'b'] },
@@ -191,7 +191,7 @@ describe('tokens', () => {
     assert.equal(seen('authorization'), undefined)
   })
 
-  it('are taken from a file too', async () => {
+  it('are also verified with keys from a file', async () => {
     const file = join(temporaryFolder(), 'keys.json')
     writeFileSync(file, JSON.stringify({ keys: [first.publicJwk] }))
     await start({ tokens: { jwks: file } })
@@ -200,7 +200,7 @@ describe('tokens', () => {
     assert.equal(issuer.asked, 0)
   })
 
-  it('are taken by the keys that the file holds when the gateway reads it again, each imported once', async () => {
+  it('are verified with the keys of the file after a reload, and each key is imported once', async () => {
     const file = join(temporaryFolder(), 'keys.json')
     const holds = (...keys: IssuerKey[]): void =>
       writeFileSync(file, JSON.stringify({ keys: keys.map(({ publicJwk }) => publicJwk) }))
@@ -236,7 +236,7 @@ describe('tokens', () => {
   describe('are refused', () => {
     const now = (): number => Math.floor(Date.now() / 1_000)
 
-    it('when they have expired, have not begun, or never end; a clock that differs a little is no matter', async () => {
+    it('when they are expired, not yet valid or without expiry; a small clock difference is allowed', async () => {
       await start({ tokens: { clockSkew: '1m' } })
       assert.equal((await ask(await sign(first, { exp: now() - 40 }))).status, 200)
       assert.equal((await ask(await sign(first, { nbf: now() + 40 }))).status, 200)
@@ -245,7 +245,7 @@ describe('tokens', () => {
       await expectInvalid(await sign(first, { exp: undefined }))
     })
 
-    it('when they are for somebody else, or from somebody else', async () => {
+    it('when they have another audience or another issuer', async () => {
       await start()
       await expectInvalid(await sign(first, { aud: 'billing-api' }))
       await expectInvalid(await sign(first, { aud: ['billing-api', `${AUDIENCE}-2`] }))
@@ -257,7 +257,7 @@ describe('tokens', () => {
       assert.equal(upstream.requests.length, 0)
     })
 
-    it('when nobody signed them: alg none', async () => {
+    it('when they are unsigned: alg none', async () => {
       await start()
       const claims = { iss: ISSUER, aud: AUDIENCE, sub: 'alice', exp: now() + 600 }
       await expectInvalid(new UnsecuredJWT(claims).encode())
@@ -267,7 +267,7 @@ describe('tokens', () => {
       }
     })
 
-    it('when the public key was taken for a shared secret: HS256', async () => {
+    it('when the public key was used as a shared secret: HS256', async () => {
       issuer.keys = [first.publicJwk, second.publicJwk]
       await start()
       const [, payload] = (await sign(second)).split('.')
@@ -281,7 +281,7 @@ describe('tokens', () => {
       }
     })
 
-    it('when they bring their own key, or were changed', async () => {
+    it('when they carry their own key, or were changed', async () => {
       await start()
       const stranger = await newIssuerKey('first')
       await expectInvalid(await sign(stranger))
@@ -293,14 +293,14 @@ describe('tokens', () => {
       await expectInvalid(`${header}.${payload}.${signature}`)
     })
 
-    it('when they are signed in another way than the file allows', async () => {
+    it('when they use an algorithm that the file does not allow', async () => {
       issuer.keys = [first.publicJwk, second.publicJwk]
       await start({ tokens: { algorithms: ['RS256'] } })
       await expectInvalid(await sign(first))
       assert.equal((await ask(await sign(second))).status, 200)
     })
 
-    it('when there are two, or a key beside them', async () => {
+    it('when a request has two, or also an API key', async () => {
       await start({ consumers: { acme: { apiKeys: [hashApiKey(KEY)] } }, auth: { jwt: { tokens: 'sso' }, apiKey: {} } })
       const token = await sign(first)
       const lines = ['Host', 'gateway', 'Authorization', `Bearer ${token}`]
@@ -323,8 +323,8 @@ describe('tokens', () => {
     })
   })
 
-  describe('whose issuer', () => {
-    it('takes another key are taken at once, and names of keys that nobody has are not asked for again and again', async () => {
+  describe('with an issuer that', () => {
+    it('rotates its key are accepted at once, and unknown key ids do not cause repeated fetches', async () => {
       await start()
       assert.equal((await ask(await sign(first))).status, 200)
       issuer.keys = [second.publicJwk]
@@ -335,7 +335,7 @@ describe('tokens', () => {
       assert.equal(issuer.asked, 2)
     })
 
-    it('goes away are taken all the same', async () => {
+    it('goes down are still accepted', async () => {
       await start()
       assert.equal((await ask(await sign(first))).status, 200)
       await issuer.stop()
@@ -348,7 +348,7 @@ describe('tokens', () => {
       )
     })
 
-    it('is not there at the start cannot be checked: a fault, and no more once it comes', async () => {
+    it('is down at the start cause a fault, until the issuer is up', async () => {
       await issuer.stop()
       await start()
       const token = await sign(first)
@@ -375,7 +375,7 @@ describe('tokens', () => {
       ['a broken connection', request => request.socket.destroy()],
     ]
     for (const [what, handler] of useless) {
-      it(`answers with ${what} is waited for`, async () => {
+      it(`answers with ${what} wait for its keys`, async () => {
         issuer.handler = handler
         await start()
         const token = await sign(first)
@@ -385,7 +385,7 @@ describe('tokens', () => {
       })
     }
 
-    it('never answers is waited for three seconds, not longer, also when the gateway is closed meanwhile', async () => {
+    it('never answers wait up to three seconds, also when the gateway is closed meanwhile', async () => {
       issuer.handler = () => {}
       await start()
       const token = await sign(first)

@@ -12,7 +12,7 @@ import { startRawUpstream } from '../support/start-raw-upstream'
 import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** The answer to one request, which names the reason and nothing of what is behind the gateway. */
+/** The response to one request, which names the reason and no detail of the upstream. */
 async function expectFault(pipeline: Pipeline, reason: Reason, status: number): Promise<Answer> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const before = pipeline.counted.length
@@ -27,7 +27,7 @@ async function expectFault(pipeline: Pipeline, reason: Reason, status: number): 
   const line = pipeline.logs.findLast(entry => entry['event'] === 'request')
   assert.partialDeepStrictEqual(line, { level: 'error', status, outcome: 'fault', reason, path: '/app' })
   assert.ok(!JSON.stringify(line).includes('secret'), 'no query in the log')
-  // The client can go on, over the same connection.
+  // The client can continue on the same connection.
   assert.equal((await send(pipeline.port, { path: '/', agent })).status, 200)
   agent.destroy()
   return answer
@@ -43,7 +43,7 @@ async function withPipeline(target: string, use: (pipeline: Pipeline) => Promise
 }
 
 describe('when the upstream', () => {
-  it('refuses the connection, the answer is 502, and the first after it is up again is 200', async () => {
+  it('refuses the connection, the response is 502, and the first one after its restart is 200', async () => {
     const port = await freePort()
     await withPipeline(`http://127.0.0.1:${port}`, async pipeline => {
       const { text } = await expectFault(pipeline, 'connect_refused', 502)
@@ -63,13 +63,13 @@ describe('when the upstream', () => {
     })
   })
 
-  it('cannot be found, the answer is 502', async () => {
+  it('cannot be resolved, the response is 502', async () => {
     await withPipeline('http://no-such-host.invalid', pipeline =>
       expectFault(pipeline, 'dns', 502).then(() => undefined),
     )
   }).timeout(30_000)
 
-  it('does not take the connection in time, the answer is 504, not later than that', async () => {
+  it('does not accept the connection in time, the response is a 504 at the timeout', async () => {
     const { port, free } = await startDeafServer()
     await withPipeline(
       `http://127.0.0.1:${port}`,
@@ -84,7 +84,7 @@ describe('when the upstream', () => {
     await free()
   })
 
-  it('closes or resets the connection before it answers, the answer is 502', async () => {
+  it('closes or resets the connection before it answers, the response is 502', async () => {
     for (const end of [(socket: Socket) => socket.end(), (socket: Socket) => socket.resetAndDestroy()]) {
       const upstream = await startRawUpstream(end)
       await withPipeline(upstream.url, pipeline => expectFault(pipeline, 'reset', 502).then(() => undefined))
@@ -92,7 +92,7 @@ describe('when the upstream', () => {
     }
   })
 
-  it('closes in the middle of its header section, the answer is 502', async () => {
+  it('closes in the middle of its header section, the response is 502', async () => {
     const upstream = await startRawUpstream(socket => socket.end('HTTP/1.1 200 OK\r\nX-Half'))
     await withPipeline(upstream.url, pipeline => expectFault(pipeline, 'reset', 502).then(() => undefined))
     await upstream.stop()
@@ -114,7 +114,7 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('does not answer in time, the answer is 504, not later than that, and the call is cancelled', async () => {
+  it('does not answer in time, the response is a 504 at the timeout, and the call is cancelled', async () => {
     const upstream = await startRawUpstream(() => undefined)
     await withPipeline(
       upstream.url,
@@ -130,7 +130,7 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('falls silent in the middle of its body, the client’s connection breaks in time', async () => {
+  it('stops sending in the middle of its body, the client’s connection breaks at the timeout', async () => {
     const upstream = await startRawUpstream(socket => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello')
     })
@@ -147,7 +147,7 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('takes its time between chunks, but never too long, the response arrives whole', async () => {
+  it('pauses between chunks for less than the timeout, the response arrives whole', async () => {
     const upstream = await startUpstream((_request, response) => {
       let sent = 0
       const timer = setInterval(() => {
@@ -165,7 +165,7 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('closes an idle connection, the next request takes another and succeeds', async () => {
+  it('closes an idle connection, the next request uses another and succeeds', async () => {
     const upstream = await startRawUpstream(socket => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
       setImmediate(() => socket.end())
@@ -180,7 +180,7 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('keeps its connections, they are used again', async () => {
+  it('keeps its connections open, they are reused', async () => {
     const upstream = await startRawUpstream(socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
     await withPipeline(upstream.url, async pipeline => {
       for (let i = 0; i < 5; i++) await send(pipeline.port, '/app')
@@ -189,7 +189,7 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('has several targets, they are asked in turn', async () => {
+  it('has several targets, they receive requests in turn', async () => {
     const both = [await startUpstream(), await startUpstream()]
     const file = { ...proxyTo(''), upstreams: { app: { targets: both.map(({ url }) => url) } } }
     const pipeline = await startPipeline(file)
@@ -203,8 +203,8 @@ describe('when the upstream', () => {
   })
 })
 
-describe('when the client takes its time', () => {
-  it('to upload, that is no timeout of the upstream', async () => {
+describe('when the client is slow', () => {
+  it('to upload, the upstream timeout does not apply', async () => {
     const upstream = await startUpstream((request, response) => {
       let bytes = 0
       request.on('data', (chunk: Buffer) => (bytes += chunk.length))
@@ -225,7 +225,7 @@ describe('when the client takes its time', () => {
     await upstream.stop()
   })
 
-  it('to upload, the upstream’s time begins with the last byte', async () => {
+  it('to upload, the upstream timeout starts with the last byte', async () => {
     const upstream = await startUpstream(request => request.resume())
     await withPipeline(
       upstream.url,
@@ -245,7 +245,7 @@ describe('when the client takes its time', () => {
     await upstream.stop()
   })
 
-  it('to read, that is no timeout of the upstream', async () => {
+  it('to read, the upstream timeout does not apply', async () => {
     const size = 32 * 1024 * 1024
     const upstream = await startUpstream((_request, response) => response.end(Buffer.alloc(size)))
     await withPipeline(
@@ -264,13 +264,13 @@ describe('when the client takes its time', () => {
     await upstream.stop()
   })
 
-  it('and the upstream does not read the upload, that is a timeout of the upstream', async () => {
+  it('and the upstream does not read the upload, the upstream timeout applies', async () => {
     const upstream = await startUpstream(request => request.pause())
     await withPipeline(
       upstream.url,
       async pipeline => {
         const upload = open(pipeline.port, { path: '/app', method: 'POST' })
-        upload.on('error', () => undefined) // cut off with the answer
+        upload.on('error', () => undefined) // the gateway closes it with the response
         upload.write(Buffer.alloc(32 * 1024 * 1024))
         assert.equal((await responseTo(upload)).statusCode, 504)
         upload.destroy()
@@ -283,14 +283,14 @@ describe('when the client takes its time', () => {
 })
 
 describe('when the target is https', () => {
-  it('and does not speak TLS, the answer is 502', async () => {
+  it('and does not speak TLS, the response is 502', async () => {
     const upstream = await startUpstream()
     const target = upstream.url.replace('http:', 'https:')
     await withPipeline(target, pipeline => expectFault(pipeline, 'tls', 502).then(() => undefined))
     await upstream.stop()
   })
 
-  it('it is offered HTTP/1.1 alone, which is what the gateway speaks', async () => {
+  it('the gateway offers only HTTP/1.1 to it', async () => {
     let hello = ''
     const server = createServer(socket => {
       socket.on('error', () => undefined)
@@ -311,7 +311,7 @@ describe('when the target is https', () => {
   })
 })
 
-/** A server whose queue of new connections is full and that takes none of them: the kernel then lets callers wait. */
+/** A server that accepts no connections and whose queue is full: the kernel lets new callers wait. */
 async function startDeafServer(): Promise<{ port: number; free: () => Promise<void> }> {
   const script = `const server = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () =>
     console.log('port', server.address().port))`
@@ -324,7 +324,7 @@ async function startDeafServer(): Promise<{ port: number; free: () => Promise<vo
   while (connected) {
     const socket = connect(port, '127.0.0.1')
     queue.push(socket)
-    socket.on('error', () => undefined) // those that wait are given up below
+    socket.on('error', () => undefined) // waiting connections are closed below
     connected = await until(() => !socket.connecting, { what: 'a place', timeoutMs: 300 }).catch(() => false)
   }
   return {

@@ -15,7 +15,7 @@ describe('TLS to an upstream', () => {
   let authority: Authority
   let server: Server
   let pipeline: Pipeline
-  /** What the server saw of each request: the name asked for, and whose certificate came. */
+  /** What the server saw of each request: the server name, and the subject of the client certificate. */
   const seen: { name: unknown; client: string | undefined }[] = []
 
   before(() => {
@@ -55,7 +55,7 @@ describe('TLS to an upstream', () => {
     assert.equal(seen.length, 0)
   }
 
-  it('is verified anew when the file was renewed in its place and the gateway reads its own again', async () => {
+  it('uses a renewed authority file after the gateway reads its configuration again', async () => {
     const { certFile } = createAuthority('Another Authority')
     await start(authority.issue('localhost'), { tls: { ca: certFile } })
     await expectRefusal(/CERT|VERIFY/)
@@ -65,13 +65,13 @@ describe('TLS to an upstream', () => {
     assert.equal((await send(pipeline.port, '/app')).text, 'secret')
   })
 
-  it('is verified by the authority of the file', async () => {
+  it('is verified with the authority of the file', async () => {
     await start(authority.issue('localhost'), { tls: { ca: authority.certFile } })
     assert.equal((await send(pipeline.port, '/app')).text, 'secret')
     assert.deepEqual(seen, [{ name: 'localhost', client: undefined }])
   })
 
-  it('fails with a certificate that nobody known has signed', async () => {
+  it('fails with a certificate that no known authority has signed', async () => {
     await start(authority.issue('localhost'), {})
     await expectRefusal(/^UNABLE_TO_/)
   })
@@ -87,14 +87,14 @@ describe('TLS to an upstream', () => {
     await expectRefusal(/^ERR_TLS_CERT_ALTNAME_INVALID$/)
   })
 
-  it('asks for the name that the file says, and verifies that one', async () => {
+  it('requests the server name of the file, and verifies it', async () => {
     const tls = { ca: authority.certFile, serverName: 'orders.internal' }
     await start(authority.issue('orders.internal'), { tls }, { host: '127.0.0.1' })
     assert.equal((await send(pipeline.port, '/app')).text, 'secret')
     assert.deepEqual(seen, [{ name: 'orders.internal', client: undefined }])
   })
 
-  it('shows a client certificate where the target asks for one', async () => {
+  it('presents a client certificate where the target requires one', async () => {
     const { certFile: cert, keyFile: key } = authority.issue('gateway.internal')
     const mutual = { requestCert: true, rejectUnauthorized: true, ca: authority.cert }
     await start(authority.issue('localhost'), { tls: { ca: authority.certFile, cert, key } }, mutual)
@@ -102,14 +102,14 @@ describe('TLS to an upstream', () => {
     assert.equal(seen[0]?.client, 'gateway.internal')
   })
 
-  it('fails without one', async () => {
+  it('fails without a client certificate where the target requires one', async () => {
     const mutual = { requestCert: true, rejectUnauthorized: true, ca: authority.cert }
     await start(authority.issue('localhost'), { tls: { ca: authority.certFile } }, mutual)
     assert.equal((await send(pipeline.port, '/app')).status, 502)
     assert.equal(seen.length, 0)
   })
 
-  it('is what health checks speak too', async () => {
+  it('is also used by health checks', async () => {
     const healthCheck = { path: '/', interval: '20ms', unhealthyAfter: 1 }
     await start(authority.issue('localhost'), { tls: { ca: authority.certFile }, healthCheck })
     await until(() => seen.length > 2, { what: 'some checks' })
@@ -129,7 +129,7 @@ describe('the files for TLS to an upstream', () => {
     )
   }
 
-  it('may be all there, or the authority alone', () => {
+  it('may be complete, or the authority alone', () => {
     assert.deepEqual(problemsOf({ ca: authority.certFile, cert: one.certFile, key: one.keyFile }), [])
     assert.deepEqual(problemsOf({ ca: authority.certFile }), [])
   })
@@ -145,7 +145,7 @@ describe('the files for TLS to an upstream', () => {
     ['for an address', { serverName: '10.0.0.1' }, 'tls.serverName: is an address'],
   ]
   for (const [what, tls, problem] of wrong) {
-    it(`are a problem before anything listens: ${what}`, () => {
+    it(`are reported before the gateway listens: ${what}`, () => {
       assert.deepEqual(
         problemsOf(tls).map(text => text.replace(/: "-----.*" is/s, ': is')),
         [problem],
@@ -161,7 +161,7 @@ describe('the files for TLS to an upstream', () => {
 })
 
 describe('a connection to a target', () => {
-  it('that is a name is used for its lifetime only, so that the name is looked up again; one to an address is kept', async () => {
+  it('given by name is closed after its lifetime, to resolve it again; one to an address is kept', async () => {
     const upstream = await startRawUpstream(socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
     for (const [host, isKept] of [
       ['127.0.0.1', true],

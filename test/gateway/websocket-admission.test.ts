@@ -20,7 +20,7 @@ const CONSUMERS = {
   globex: { apiKeys: [hashApiKey(GLOBEX)] },
 }
 
-describe('a WebSocket passes what any request passes, before the upstream hears of it', () => {
+describe('a WebSocket handshake, before it reaches the upstream, is checked for', () => {
   let upstream: WebSocketUpstream
   let pipeline: Pipeline
 
@@ -38,7 +38,7 @@ describe('a WebSocket passes what any request passes, before the upstream hears 
 
   const withKey = (key: string): { headers: Record<string, string> } => ({ headers: { 'x-api-key': key } })
   const refused = (options: object = {}): Promise<Answer> => refusedWebSocket(`${pipeline.url}/app`, options)
-  /** Opens one, and sends something to and fro. */
+  /** Opens a WebSocket, and exchanges one message. */
   async function talk(options: object): Promise<void> {
     const socket = await openWebSocket(`${pipeline.url}/app`, options)
     socket.send('hello')
@@ -69,7 +69,7 @@ describe('a WebSocket passes what any request passes, before the upstream hears 
     ])
   })
 
-  it('the scopes of it', async () => {
+  it('the scopes of the API key', async () => {
     const auth = { apiKey: {}, scopes: ['chat'] }
     pipeline = await startPipeline(proxyTo(upstream.url, { consumers: CONSUMERS, route: { auth } }))
     const answer = await refused(withKey(GLOBEX))
@@ -131,7 +131,7 @@ describe('a WebSocket passes what any request passes, before the upstream hears 
     })
   }
 
-  it('the count of what is in flight, in which one that is open is counted', async () => {
+  it('the limit of requests in flight, and counts there while it is open', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint: { overload: { maxRequests: 1 } } }))
     const socket = await openWebSocket(`${pipeline.url}/app`)
     const answer = await refused()

@@ -61,13 +61,13 @@ describe('a WebSocket', () => {
     await upstream.stop()
   })
 
-  /** The line about the only request so far. */
+  /** The log line of the only request so far. */
   async function lineOf(): Promise<LogEntry> {
     await pipeline.ended(1)
     return pipeline.logs.find(entry => entry['event'] === 'request')!
   }
 
-  it('carries messages both ways, and is told of once when it ends', async () => {
+  it('carries messages in both directions, and is logged once when it ends', async () => {
     const socket = await openWebSocket(`${pipeline.url}/app/chat?room=1`)
     socket.send('hello')
     assert.equal(await messageOn(socket), 'hello')
@@ -77,12 +77,12 @@ describe('a WebSocket', () => {
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'ok', reason: undefined }])
     const { status, stream, bytes_in: bytesIn, bytes_out: bytesOut, path } = await lineOf()
     assert.deepEqual({ status, stream, path }, { status: 101, stream: 'websocket', path: '/app/chat' })
-    // Frames: 5 bytes and 2 of a close code, 2 of header each, and 4 of mask from the client.
+    // Frames: 5 bytes and 2 of a close code, a header of 2 bytes each, and a mask of 4 bytes from the client.
     assert.deepEqual({ bytesIn, bytesOut }, { bytesIn: 19, bytesOut: 11 })
     assert.equal(upstream.handshakes.at(-1)?.url, '/app/chat?room=1')
   })
 
-  it('carries what the client sends along with its handshake, and the upstream with its answer', async () => {
+  it('carries bytes that either side sends together with its part of the handshake', async () => {
     const raw = await startRawUpstream(connection => connection.write(`${SWITCHED}from the upstream`))
     const other = await startPipeline(proxyTo(raw.url))
     const client = await openRaw(other.port)
@@ -96,7 +96,7 @@ describe('a WebSocket', () => {
     await raw.stop()
   })
 
-  it('carries megabytes that the client sends before it is answered, from the first to the last byte', async () => {
+  it('carries megabytes that the client sends before the handshake is answered, without loss', async () => {
     let answer = (): void => undefined
     const raw = await startRawUpstream(connection => (answer = () => void connection.write(SWITCHED)))
     const other = await startPipeline(proxyTo(raw.url))
@@ -125,7 +125,7 @@ describe('a WebSocket', () => {
     socket.terminate()
   })
 
-  it('comes with the fields of a request, and none of ours can be taken off by Connection', async () => {
+  it('sends request and forwarding fields upstream, and Connection cannot strip the gateway’s own', async () => {
     const client = await openRaw(pipeline.port)
     client.send(
       handshake({
@@ -156,7 +156,7 @@ describe('a WebSocket', () => {
     socket.terminate()
   })
 
-  it('waits in the sender while the other side does not read', async () => {
+  it('stops the sender while the other side does not read', async () => {
     const socket = await openWebSocket(`${pipeline.url}/app`)
     const upstreamSocket = upstream.sockets.at(-1)!
     for (const [from, to] of [
@@ -174,7 +174,7 @@ describe('a WebSocket', () => {
         },
         { what: 'the sender stands still', intervalMs: 200 },
       )
-      // The rest is in the buffers of two connections, and little of it in the gateway's.
+      // The rest is in the buffers of two connections, and only a little in the gateway's.
       assert.ok(waiting > 40 * MIB, `${64 * MIB - waiting} bytes were taken`)
       connectionOf(to).resume()
       await until(() => from.bufferedAmount === 0, { what: 'everything is taken' })
@@ -182,7 +182,7 @@ describe('a WebSocket', () => {
     socket.terminate()
   })
 
-  it('of which there are 200 at once are all served', async () => {
+  it('is served when 200 are open at once', async () => {
     const sockets = await Promise.all(Array.from({ length: 200 }, () => openWebSocket(`${pipeline.url}/app`)))
     const answers = sockets.map(messageOn)
     for (const [index, socket] of sockets.entries()) socket.send(`${index}`)
@@ -194,7 +194,7 @@ describe('a WebSocket', () => {
   })
 
   describe('ends', () => {
-    it('when its client goes away, for the upstream too, and that is no failure', async () => {
+    it('when its client closes, for the upstream too, and its outcome is not a fault', async () => {
       const socket = await openWebSocket(`${pipeline.url}/app`)
       const closed = closeOf(upstream.sockets.at(-1)!)
       socket.terminate()
@@ -212,7 +212,7 @@ describe('a WebSocket', () => {
       assert.equal((await lineOf())['ended_by'], 'client')
     })
 
-    it('when the upstream closes, with what it said last', async () => {
+    it('when the upstream closes, and its last bytes are delivered', async () => {
       const socket = await openWebSocket(`${pipeline.url}/app`)
       const closed = closeOf(socket)
       upstream.sockets.at(-1)?.close(1001, 'going away')
@@ -220,7 +220,7 @@ describe('a WebSocket', () => {
       assert.equal((await pipeline.ended(1))[0]?.outcome, 'ok')
     })
 
-    it('when the connection to the upstream breaks, and that is a fault', async () => {
+    it('when the upstream connection breaks, and its outcome is a fault', async () => {
       const socket = await openWebSocket(`${pipeline.url}/app`)
       const closed = closeOf(socket)
       const connection = connectionOf(upstream.sockets.at(-1)!)
@@ -232,7 +232,7 @@ describe('a WebSocket', () => {
       assert.equal((error as { code: string }).code, 'ECONNRESET')
     })
 
-    it('when the process stops and it is still open', async () => {
+    it('when the process stops', async () => {
       const socket = await openWebSocket(`${pipeline.url}/app`)
       const closed = [closeOf(socket), closeOf(upstream.sockets.at(-1)!)]
       await pipeline.stop()
@@ -241,7 +241,7 @@ describe('a WebSocket', () => {
       assert.equal((await lineOf())['ended_by'], 'gateway')
     })
 
-    it('after one side has said that it sends no more, when the other one has answered', async () => {
+    it('after one side has half-closed, once the other one has answered', async () => {
       const raw = await startRawUpstream(connection => {
         connection.write(SWITCHED)
         connection.on('end', () => connection.end('last words'))
@@ -257,7 +257,7 @@ describe('a WebSocket', () => {
       await raw.stop()
     })
 
-    it('when nothing moves for too long; pings are something', async () => {
+    it('when it is idle for too long; pings count as activity', async () => {
       const other = await startPipeline(proxyTo(upstream.url, { route: { websocket: { idleTimeout: '1s' } } }))
       const socket = await openWebSocket(`${other.url}/app`)
       const closed = closeOf(socket)
@@ -276,7 +276,7 @@ describe('a WebSocket', () => {
   })
 
   describe('is refused', () => {
-    it('by a limit, before anything reaches the upstream', async () => {
+    it('by a rate limit, before it reaches the upstream', async () => {
       const seen = upstream.handshakes.length
       const other = await startPipeline(proxyTo(upstream.url, { route: { rateLimit: { limit: 1, window: '60s' } } }))
       const socket = await openWebSocket(`${other.url}/app`)
@@ -291,7 +291,7 @@ describe('a WebSocket', () => {
       await other.stop()
     })
 
-    it('where the route says so', async () => {
+    it('where the route disables WebSockets', async () => {
       const other = await startPipeline(proxyTo(upstream.url, { route: { websocket: false } }))
       const answer = await refusedWebSocket(`${other.url}/app`)
       assert.equal(answer.status, 403)
@@ -299,7 +299,7 @@ describe('a WebSocket', () => {
       await other.stop()
     })
 
-    it('or is a plain GET at the most, when the response in front of it is not out yet', async () => {
+    it('or served as a plain GET, if an earlier response on the connection is not finished', async () => {
       const plain = await startUpstream()
       const other = await startPipeline(proxyTo(plain.url, { route: { websocket: false } }))
       const fields = 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
@@ -316,7 +316,7 @@ describe('a WebSocket', () => {
       assert.deepEqual(await pipeline.ended(1), [{ route: undefined, outcome: 'refusal', reason: 'no_route' }])
     })
 
-    it('with 502 when nothing listens at the upstream', async () => {
+    it('with 502 when the upstream refuses the connection', async () => {
       const gone = await startUpstream()
       await gone.stop()
       const other = await startPipeline(proxyTo(gone.url))
@@ -334,7 +334,7 @@ describe('a WebSocket', () => {
       await silent.stop()
     })
 
-    it('with 502 when the upstream goes on with something else', async () => {
+    it('with 502 when the upstream switches to another protocol', async () => {
       const odd = await startRawUpstream(connection => connection.write(SWITCHED.replace('websocket', 'h2c')))
       const other = await startPipeline(proxyTo(odd.url))
       assert.equal(problemOf(await refusedWebSocket(`${other.url}/app`))['reason'], 'bad_response')
@@ -342,7 +342,7 @@ describe('a WebSocket', () => {
       await odd.stop()
     })
 
-    it('with 502 when the upstream goes on with fields that cannot be written', async () => {
+    it('with 502 when the upstream answers with header fields that cannot be forwarded', async () => {
       const odd = await startRawUpstream(connection =>
         connection.write(SWITCHED.replace('\r\n\r\n', '\r\nX: \x01\r\n\r\n')),
       )
@@ -352,13 +352,13 @@ describe('a WebSocket', () => {
       await odd.stop()
     })
 
-    it('as the upstream refuses it, body and all', async () => {
+    it('with the refusal of the upstream, including its body', async () => {
       const body = Buffer.alloc(4 * MIB, 'no')
       const plain = await startUpstream((_request, response) => {
         response.writeHead(404, { 'X-Why': 'because' }).end(body)
       })
       const other = await startPipeline(proxyTo(plain.url))
-      // Served as a plain request by a server that knows no upgrades.
+      // A server without upgrade support answers it as a plain request.
       const answer = await refusedWebSocket(`${other.url}/app`)
       assert.equal(answer.status, 404)
       assert.equal(answer.headers['x-why'], 'because')
@@ -369,7 +369,7 @@ describe('a WebSocket', () => {
       await plain.stop()
     })
 
-    it('and a client that leaves before the answer is noticed, whatever it has sent by then', async () => {
+    it('and a client that leaves before the answer is noticed, whatever it has sent', async () => {
       const silent = await startRawUpstream(() => undefined)
       const other = await startPipeline(proxyTo(silent.url))
       for (const leave of ['destroy', 'end', 'resetAndDestroy'] as const) {
@@ -415,7 +415,7 @@ describe('a WebSocket', () => {
     }
   })
 
-  it('is asked for in capitals and among others, too', async () => {
+  it('is recognised in upper case and in a list of protocols', async () => {
     const client = await openRaw(pipeline.port)
     client.send(handshake({ Upgrade: 'Upgrade: h2c, WebSocket' }))
     await client.waitFor('HTTP/1.1 101 ')
@@ -436,7 +436,7 @@ describe('a WebSocket', () => {
     'WebSocket without Connection (RFC 9110 §7.8)': handshake({ Connection: undefined }),
   }
   for (const [what, bytes] of Object.entries(IGNORED)) {
-    it(`is not ${what}: that is served as if it were not asked for`, async () => {
+    it(`is not ${what}: the gateway serves that as a plain request`, async () => {
       const plain = await startUpstream()
       const other = await startPipeline(proxyTo(plain.url))
       const client = await openRaw(other.port)
@@ -449,7 +449,7 @@ describe('a WebSocket', () => {
     })
   }
 
-  it('that is asked for before the answer to an earlier request is out does not get in front of it', async () => {
+  it('that is requested before an earlier response is finished does not overtake it', async () => {
     const plain = await startUpstream((request, response) => {
       if (request.url === '/app/first') setTimeout(() => response.end('first'), 100)
       else response.end('second')
@@ -464,7 +464,7 @@ describe('a WebSocket', () => {
     await plain.stop()
   })
 
-  it('is taken on a connection that has served requests', async () => {
+  it('can open on a connection that has served requests', async () => {
     const client = await openRaw(pipeline.port)
     client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
     await client.waitFor('\r\n\r\nok')
@@ -473,19 +473,19 @@ describe('a WebSocket', () => {
     client.destroy()
   })
 
-  it('at the address of an own page is that page', async () => {
+  it('cannot open at the path of one of the gateway’s own pages, which is served instead', async () => {
     const answer = await refusedWebSocket(`${pipeline.url}/`)
     assert.equal(answer.status, 200)
     assert.equal(answer.headers.connection, 'close')
   })
 
-  it('leaves other requests alone', async () => {
+  it('does not affect other requests', async () => {
     const sockets = await Promise.all(Array.from({ length: 20 }, () => openWebSocket(`${pipeline.url}/app`)))
     assert.equal((await send(pipeline.port, '/app')).status, 200)
     for (const socket of sockets) socket.terminate()
   })
 
-  it('goes on while a new file that no longer names its upstream is in force', async () => {
+  it('stays open when a new configuration no longer names its upstream', async () => {
     const other = await startWebSocketUpstream()
     const socket = await openWebSocket(`${pipeline.url}/app`)
     pipeline.reload(proxyTo(other.url))
@@ -500,7 +500,7 @@ describe('a WebSocket', () => {
     await other.stop()
   })
 
-  it('is a call under way for as long as it is open, but holds none of the connections for requests', async () => {
+  it('counts as a call in flight while it is open, but uses none of the request connections', async () => {
     const other = await startPipeline(proxyTo(upstream.url, { upstream: { maxConnections: 1 } }))
     const sockets = await Promise.all(Array.from({ length: 3 }, () => openWebSocket(`${other.url}/app`)))
     assert.equal((await send(other.port, '/app')).status, 200)
@@ -509,7 +509,7 @@ describe('a WebSocket', () => {
   })
 })
 
-describe('a WebSocket that goes to another target', () => {
+describe('a WebSocket is sent to another target', () => {
   it('when the first one refuses the connection', async () => {
     const upstream = await startWebSocketUpstream(echo)
     const gone = await startUpstream()
@@ -527,8 +527,8 @@ describe('a WebSocket that goes to another target', () => {
   })
 })
 
-describe('an upstream that keeps its half of a WebSocket open when the client has gone', () => {
-  it('is not waited for', async () => {
+describe('an upstream that keeps its half of a WebSocket open after the client has left', () => {
+  it('is disconnected by the gateway', async () => {
     const open: Socket[] = []
     const server = createServer({ allowHalfOpen: true }, socket => {
       open.push(socket)

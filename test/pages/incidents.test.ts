@@ -20,7 +20,7 @@ const OVER = incidentRecord({
   closedAtMs: BEGAN - 3_500_000,
   alerts: [alertRecord({ alertname: 'RedisDown', family: 'redis' }, { endsAtMs: BEGAN - 3_500_000 })],
 })
-/** Each in a record of its own, in every field. */
+/** The pages to check; each has a record of its own, with every field filled. */
 const HOSTILE = Object.entries({
   'a script': '<script>window.taken = 1</script>',
   'the end of an attribute and an image': '"><img src="x" onerror="window.taken=1">',
@@ -70,7 +70,7 @@ describe('the incident pages in a browser', function () {
         'one that is over': `/incidents/${OVER.id}`,
         'one that is gone': '/incidents/gone-00000000',
       })) {
-        it(`shows ${what} without a complaint, as wide as the window`, async () => {
+        it(`shows ${what} without console errors, and fits the window`, async () => {
           await visit(path, options, async page => {
             assert.equal(await page.locator('main h1').count(), 1)
             assert.equal(await overflow(page), 0)
@@ -82,7 +82,7 @@ describe('the incident pages in a browser', function () {
 
   for (const { what, incident } of HOSTILE) {
     for (const [name, options] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
-      it(`shows ${what} in every field as text alone, on a ${name}`, async () => {
+      it(`escapes ${what} in every field, on a ${name}`, async () => {
         await visit(`/incidents/${incident.id}`, options, async page => {
           assert.equal(await overflow(page), 0)
           await page.evaluate(OPEN_ALL)
@@ -94,7 +94,7 @@ describe('the incident pages in a browser', function () {
     }
   }
 
-  it('lists the open incidents first, each with a link to its page', async () => {
+  it('lists open incidents first, each with a link to its page', async () => {
     await visit('/incidents', PHONE, async page => {
       const states = await page.locator('.incidents > li > p:first-child .pill:first-child').allInnerTexts()
       assert.equal(states.length, HOSTILE.length + 2)
@@ -105,17 +105,17 @@ describe('the incident pages in a browser', function () {
     })
   })
 
-  it('says first what broke and why, and where to go', async () => {
+  it('shows first what broke and why, and links to more', async () => {
     await visit(`/incidents/${FIRING.id}`, PHONE, async page => {
       const box = await page.locator('.heading').boundingBox()
       assert.ok(box && box.y + box.height < 844, 'on the first screen of a phone')
       const links = await page.locator('.heading .links a').allInnerTexts()
-      // The query is at an address that only machines beside Prometheus can open.
+      // The query's address can only be opened by machines near Prometheus.
       assert.deepEqual(links, ['Runbook', 'Dashboard', 'Silence'])
     })
   })
 
-  it('draws the curve with dots that lead to the requests', async () => {
+  it('draws the curve with dots that link to the requests', async () => {
     await visit(`/incidents/${FIRING.id}`, DESKTOP, async page => {
       const chart = page.locator('svg.chart')
       assert.match((await chart.locator('title').first().textContent()) ?? '', /Failed requests, \/orders/)
@@ -131,7 +131,7 @@ describe('the incident pages in a browser', function () {
     })
   })
 
-  it('shows where the time of the first failing request went, and what its spans say', async () => {
+  it('shows how the time of the first failed request was spent, and the attributes of its spans', async () => {
     await visit(`/incidents/${FIRING.id}`, DESKTOP, async page => {
       const first = page.locator('.traces details[open]').first()
       assert.equal(await first.locator('.span').count(), 2)
@@ -142,7 +142,7 @@ describe('the incident pages in a browser', function () {
     })
   })
 
-  it('needs no script', async () => {
+  it('works without scripts', async () => {
     await visit(`/incidents/${FIRING.id}`, { ...PHONE, javaScriptEnabled: false }, async page => {
       await page.locator('.traces > li:nth-child(2) > details > summary').click()
       await page.locator('#trace-4bf92f3577b34da6a3ce929d0e0e4736').waitFor({ state: 'visible' })
@@ -165,7 +165,7 @@ describe('the incident pages in a browser', function () {
     })
   }
 
-  it('can be printed: the proof that is open, in dark ink on white', async () => {
+  it('can be printed: the open evidence, in dark ink on white', async () => {
     await visit(`/incidents/${FIRING.id}`, { ...DESKTOP, colorScheme: 'dark' }, async page => {
       await page.emulateMedia({ media: 'print', colorScheme: 'light' })
       assert.equal(await page.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(255, 255, 255)')
@@ -174,11 +174,11 @@ describe('the incident pages in a browser', function () {
     })
   })
 
-  it('asks for the token where one is set, by a name and a password', async () => {
+  it('asks for name and password where a token is set', async () => {
     const folder = temporaryFolder()
     write(folder, FIRING)
     const guarded = await startIncidents(folder, prometheus.url, { INCIDENTS_TOKEN: 'open-sesame-open-sesame' })
-    // What comes through a proxy is not from near by.
+    // A request through a proxy does not count as near.
     const far: BrowserContextOptions = { ...PHONE, extraHTTPHeaders: { 'x-forwarded-for': '203.0.113.9' } }
     const refused = await fetch(`${guarded}/incidents`, { headers: far.extraHTTPHeaders ?? {} })
     assert.equal(refused.status, 401)

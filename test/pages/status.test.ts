@@ -15,7 +15,7 @@ const WINDOWS = {
   'phone, dark': { ...NARROW, colorScheme: 'dark' },
 } as const
 const HOSTILE = `"><img src="x" onerror="window.taken=1"><script>window.taken=1</script>`
-/** The longest name that a route may have. */
+/** The longest route name. */
 const LONG_NAME = 'x'.repeat(64)
 const LINKS = /^(?:\/(?:status|routes|upstreams|offenders|traces|metrics|livez|readyz)(?:[/?]|$)|#)/
 const FAILED = 12
@@ -34,7 +34,7 @@ describe('the pages of the ops port in a browser', function () {
     })
     gateway = await startGateway({ config: configOf(upstream.url) })
     browser = await startBrowser()
-    // An escaped slash is refused: what two servers could read differently.
+    // An escaped slash is refused, because two servers could read it differently.
     const failing = `/reports/fail/${encodeURIComponent(HOSTILE.replaceAll('/', ''))}`
     for (let i = 0; i < FAILED; i++) assert.equal((await send(gateway.port, failing)).status, 503)
     for (let i = 0; i < 8; i++) await send(gateway.port, '/reports/fine')
@@ -50,7 +50,7 @@ describe('the pages of the ops port in a browser', function () {
 
   for (const [name, options] of Object.entries(WINDOWS)) {
     for (const path of ['/', '/status?route=reports', '/routes', '/upstreams', '/offenders', '/traces']) {
-      it(`${path} is as wide as the window and can be read, on a ${name}`, async () => {
+      it(`${path} fits the window and is readable, on a ${name}`, async () => {
         await visit(path, options, async page => {
           assert.equal(await page.locator('main h1').count(), 1)
           assert.equal(await overflow(page), 0)
@@ -64,7 +64,7 @@ describe('the pages of the ops port in a browser', function () {
     }
   }
 
-  it('says first which route fails, and leads from there to where the time of a request went', async () => {
+  it('shows the failing route first, and links to the timeline of a request', async () => {
     await visit('/', PHONE, async page => {
       assert.equal(page.url(), `${gateway.opsUrl}/status`)
       const concern = page.getByRole('link', { name: `Route reports: ${FAILED} of 20 requests failed` })
@@ -84,7 +84,7 @@ describe('the pages of the ops port in a browser', function () {
     })
   })
 
-  it('draws what came in and how long it took, for all and for each route', async () => {
+  it('draws request rate and latency, for all routes and for each one', async () => {
     await visit('/status', DESKTOP, async page => {
       for (const what of ['.faults', '.answered', '.refusals']) {
         const area = await page.locator(`figure .chart path${what}`).boundingBox()
@@ -102,7 +102,7 @@ describe('the pages of the ops port in a browser', function () {
     })
   })
 
-  it('shows the curves of a route that is clicked on', async () => {
+  it('shows the curves of a route that is clicked', async () => {
     await visit('/status', DESKTOP, async page => {
       await page.locator('table.routes').getByRole('link', { name: 'orders', exact: true }).click()
       await page.waitForURL('**/status?route=orders')
@@ -111,7 +111,7 @@ describe('the pages of the ops port in a browser', function () {
     })
   })
 
-  it('says who is limited, and what the client wrote does not get in', async () => {
+  it('shows limited clients, and escapes what clients wrote', async () => {
     await visit('/offenders', DESKTOP, async page => {
       const text = await page.locator('main').innerText()
       assert.match(text, /exceeded 3 times/)
@@ -119,7 +119,7 @@ describe('the pages of the ops port in a browser', function () {
     })
   })
 
-  it('loads itself anew without a script, and stops when it is asked to', async () => {
+  it('reloads itself without a script, and stops on request', async () => {
     await visit('/status', { ...PHONE, javaScriptEnabled: false }, async page => {
       const made = page.locator('.made time')
       const before = await made.getAttribute('datetime')

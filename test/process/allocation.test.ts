@@ -5,8 +5,8 @@ import { startGateway } from '../support/start-gateway'
 import { startUpstream } from '../support/start-upstream'
 
 /**
- * Bytes on V8's heap per request, and the band around them. Work per request shows here on any machine, however busy. When a
- * change takes a figure below the band, lower the figure.
+ * Bytes on V8's heap per request, and the allowed band. They measure the work per request on any machine, even a busy one.
+ * When a change takes a figure below its band, lower the figure.
  */
 const OFF = 31_000
 const FULL = 51_000
@@ -15,7 +15,7 @@ const HIGHEST = 1.25
 
 const TELEMETRY_OFF = { OTEL_SDK_DISABLED: 'true' }
 const COUNTER = resolve(__dirname, '../fixtures/count-allocations.js')
-/** Optimised code leaves some objects out, and how soon code is optimised depends on how busy the machine is. */
+/** Optimised code avoids some allocations, and how soon code is optimised depends on how busy the machine is. */
 const SAME_CODE_EVERYWHERE = ['--no-opt', '--no-maglev']
 const WARM_UP_REQUESTS = 200
 const REQUESTS = 1_000
@@ -57,15 +57,15 @@ describe('what a request allocates', function () {
   this.timeout(60_000)
   this.slow(15_000)
 
-  it('stays in its band with telemetry off', async () => {
+  it('stays within its band with telemetry off', async () => {
     assertInBand(await bytesPerRequest(TELEMETRY_OFF), OFF)
   })
 
-  it('stays in its band with full telemetry, every trace exported', async () => {
+  it('stays within its band with full telemetry, every trace exported', async () => {
     assertInBand(await bytesPerRequest({}), FULL)
   })
 
-  it('is out of its band when a request allocates twice as much', async () => {
+  it('exceeds its band when a request allocates twice as much', async () => {
     const doubled = await bytesPerRequest({ ...TELEMETRY_OFF, ALLOCATE_BYTES: String(OFF) })
     assert.throws(() => assertInBand(doubled, OFF), /bytes per request/)
     assertInBand(doubled - OFF, OFF)

@@ -26,7 +26,7 @@ describe('a gateway that cannot start', () => {
   }
 
   for (const variable of ['PORT', 'OPS_PORT']) {
-    it(`says that ${variable} is in use, and ends with 71`, async () => {
+    it(`reports that ${variable} is in use, and exits with 71`, async () => {
       const other = createServer().listen(0, '127.0.0.1')
       await once(other, 'listening')
       const { port } = other.address() as AddressInfo
@@ -38,7 +38,7 @@ describe('a gateway that cannot start', () => {
     })
   }
 
-  it('says of both ports that they are in use, in one go', async () => {
+  it('reports both ports that are in use, together', async () => {
     const others = [createServer().listen(0, '127.0.0.1'), createServer().listen(0, '127.0.0.1')]
     await Promise.all(others.map(other => once(other, 'listening')))
     const [port, opsPort] = others.map(other => (other.address() as AddressInfo).port)
@@ -49,13 +49,13 @@ describe('a gateway that cannot start', () => {
     for (const other of others) other.close()
   })
 
-  it('says that the machine has no such address, and ends with 71', async () => {
+  it('reports that the machine has no such address, and exits with 71', async () => {
     const { code, said } = await run(GOOD, { HOST: '192.0.2.1' })
     assert.equal(code, 71)
     assert.match(said, /cannot listen on 192\.0\.2\.1:0 \(PORT\): this machine has no such address\. Set HOST/)
   })
 
-  it('says everything that is wrong in one go, ends with 78, and has not listened', async () => {
+  it('reports all problems together, exits with 78, and has not listened', async () => {
     const config = `
 upstreams:
   app: { targets: ['127.0.0.1:9001'], timeout: 1s }
@@ -81,7 +81,7 @@ routes:
     await assert.rejects(send(port, '/'), { code: 'ECONNREFUSED' })
   })
 
-  it('does not wait for a writer of a pipe that is named as its file', async function () {
+  it('does not wait when its file is a pipe without a writer', async function () {
     if (process.platform === 'win32') this.skip()
     const pipe = join(temporaryFolder(), 'gateway.yaml')
     execFileSync('mkfifo', [pipe])
@@ -90,7 +90,7 @@ routes:
     assert.match(said, /this is a pipe \(FIFO\)\s+allowed: a regular file/)
   })
 
-  it('says which file is missing, and ends with 78', async () => {
+  it('names the missing file, and exits with 78', async () => {
     const { code, said } = await run(GOOD, { GATEWAY_CONFIG: '/nowhere/gateway.yaml' })
     assert.equal(code, 78)
     assert.match(said, /\/nowhere\/gateway\.yaml/)

@@ -35,14 +35,14 @@ async function codeOf(child: Promise<TestProcess>): Promise<number | null> {
 }
 
 describe('myesi-gateway check', () => {
-  it('says that a file will do, and ends with 0', async () => {
+  it('reports a valid file, and exits with 0', async () => {
     const file = fileWith(GOOD)
     const child = await run('check', file)
     assert.deepEqual(child.lines, [`${file} is valid: 2 routes, 1 upstream.`])
     assert.equal((await child.exited).code, 0)
   })
 
-  it('says every problem with its line, and ends with 78', async () => {
+  it('reports every problem with its line, and exits with 78', async () => {
     const child = await run('check', fileWith(GOOD.replace('/orders', 'orders').replace('limit: 10', 'limt: 10')))
     const output = child.lines.join('\n')
     assert.match(output, /gateway\.yaml:6:\d+ routes\[1\]\.match\.path/)
@@ -51,7 +51,7 @@ describe('myesi-gateway check', () => {
     assert.equal((await child.exited).code, 78)
   })
 
-  it('says nothing with --quiet', async () => {
+  it('prints nothing with --quiet', async () => {
     const good = await run('check', '--quiet', fileWith(GOOD))
     assert.deepEqual([good.lines, (await good.exited).code], [[], 0])
     const bad = await run('check', '--quiet', fileWith('routes: 1'))
@@ -91,7 +91,7 @@ describe('myesi-gateway explain --from', () => {
     ['203.0.113.7:80', 64],
     ['', 64],
   ] as const) {
-    it(`ends with ${code} for "${address}"`, async () => {
+    it(`exits with ${code} for "${address}"`, async () => {
       const explained = run('explain', '/orders', `--from=${address}`, '--file', fileWith(GOOD))
       assert.equal(await codeOf(explained), code)
     })
@@ -99,7 +99,7 @@ describe('myesi-gateway explain --from', () => {
 })
 
 describe('myesi-gateway budget', () => {
-  it('computes the lines of a scrape for the named file, typical and at most', async () => {
+  it('computes typical and maximum lines of a scrape for the named file', async () => {
     const file = fileWith(GOOD)
     const child = await run('budget', file)
     assert.equal(child.lines[0], `${file}: 2 routes, 1 upstream`)
@@ -128,7 +128,7 @@ describe('every command', () => {
   ]
 
   for (const [command, ...args] of [['routes'], ['budget'], ['check'], ['explain', '/orders', '--file']] as const) {
-    it(`ends well and says nothing when nobody reads what it prints: ${command}`, async () => {
+    it(`exits with 0 and prints no error when its output pipe is closed: ${command}`, async () => {
       const child = spawn(process.execPath, [PROGRAM, command, ...args, fileWith(GOOD)], { env: plainEnvironment() })
       child.stdout.destroy()
       const exited = once(child, 'exit')
@@ -138,7 +138,7 @@ describe('every command', () => {
   }
 
   for (const command of ALL) {
-    it(`has help and a version, and says what it does not understand: ${command}`, async () => {
+    it(`has help and a version, and names arguments that it does not know: ${command}`, async () => {
       const help = await run(command, '--help')
       assert.match(help.lines[0] ?? '', new RegExp(`^myesi-gateway ${command}`))
       assert.match(help.lines.join(' '), /Exit code: 0/)
@@ -151,7 +151,7 @@ describe('every command', () => {
 })
 
 describe('myesi-gateway', () => {
-  it('lists its commands and their exit codes, and says its version', async () => {
+  it('lists its commands and their exit codes, and prints its version', async () => {
     const help = await run('--help')
     assert.match(help.lines.join('\n'), /^ {2}check +checks a gateway\.yaml$/m)
     assert.match(help.lines.join('\n'), /Exit codes: 0 done, .*64 .*78/s)
@@ -166,14 +166,14 @@ describe('myesi-gateway', () => {
     [['completion', 'fisch'], 'No completion for "fisch"; did you mean fish?'],
     [['check', 'a', 'b'], 'One file at a time.'],
   ] as const) {
-    it(`refuses ${args.join(' ')} with the nearest name`, async () => {
+    it(`refuses ${args.join(' ')} and suggests the nearest name`, async () => {
       const child = await run(...(args as unknown as [string]))
       assert.equal(child.lines[0], answer)
       assert.equal((await child.exited).code, 64)
     })
   }
 
-  it('loads neither Express nor the OpenTelemetry SDK nor jose to check a file, and takes less than 300 ms', async () => {
+  it('checks a file without loading Express, the OpenTelemetry SDK or jose, in less than 300 ms', async () => {
     const report = join(temporaryFolder(), 'report.cjs')
     writeFileSync(
       report,
@@ -185,7 +185,7 @@ describe('myesi-gateway', () => {
     )
     const file = fileWith(GOOD)
     const times: number[] = []
-    // The first run compiles; processor time, because other processes of a test machine are not the command's.
+    // The first run compiles; the test measures processor time, because other processes must not count.
     for (let i = 0; i < 4; i++) {
       const args = ['--require', report, PROGRAM, 'check', file]
       const child = await runProcess({ name: 'check', path: process.execPath, args })
@@ -208,7 +208,7 @@ describe('myesi-gateway completion', () => {
     })
   }
 
-  it('gives bash the options of the command that was typed', async () => {
+  it('completes in bash the options of the command that was typed', async () => {
     const script = (await run('completion', 'bash')).lines.join('\n')
     const typed = 'COMP_WORDS=(myesi-gateway check --q); COMP_CWORD=2; _myesi_gateway; printf "%s\\n" "${COMPREPLY[@]}"'
     const bash = await runProcess({ name: 'bash', path: 'bash', args: ['-c', `${script}\n${typed}`] })
@@ -217,7 +217,7 @@ describe('myesi-gateway completion', () => {
 })
 
 describe('myesi-gateway init', () => {
-  it('writes a commented file that check takes, and never overwrites one', async () => {
+  it('writes a commented file that passes check, and never overwrites one', async () => {
     const file = join(temporaryFolder(), 'gateway.yaml')
     const child = await run('init', '--file', file, '--upstream', 'http://127.0.0.1:9007', '--path', '/shop')
     assert.equal(child.exit?.code, 0, child.lines.join('\n'))
@@ -231,7 +231,7 @@ describe('myesi-gateway init', () => {
     assert.equal(readFileSync(file, 'utf8'), written)
   })
 
-  it('takes 0 for no limit, and refuses answers that make no gateway.yaml', async () => {
+  it('accepts 0 for no limit, and refuses answers that would make an invalid gateway.yaml', async () => {
     const folder = temporaryFolder()
     assert.equal(await codeOf(run('init', '--file', join(folder, 'a.yaml'), '--limit', '0')), 0)
     assert.equal(await codeOf(run('check', join(folder, 'a.yaml'))), 0)
@@ -248,7 +248,7 @@ describe('myesi-gateway init', () => {
 })
 
 describe('myesi-gateway schema', () => {
-  it('prints the schema that the package has as a file', async () => {
+  it('prints the schema that the package contains as a file', async () => {
     const shipped = readFileSync(resolve(__dirname, '../../../docs/gateway.schema.json'), 'utf8')
     const child = await run('schema')
     assert.deepEqual(JSON.parse(child.lines.join('\n')), JSON.parse(shipped))

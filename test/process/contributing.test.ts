@@ -8,12 +8,12 @@ import { startUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
 
 const ROOT = join(__dirname, '../../..')
-/** Not what is installed, fetched or built beside the project. */
+/** Skips what is installed, downloaded or built in the project folder. */
 const LEFT_OUT = ['.git', 'node_modules', '.cache', '.incidents', '.run']
 const TEXT = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8')
 const [, SECTION = ''] = /^## Add a policy\n(.*?)^## /ms.exec(TEXT) ?? []
 
-/** The project with the example of CONTRIBUTING.md in it: its one folder, and the lines that the registry gets. */
+/** The project with the example of CONTRIBUTING.md added: one folder, and the lines in the registry. */
 function projectWithExample(): string {
   const project = join(temporaryFolder(), 'project')
   mkdirSync(project)
@@ -35,7 +35,7 @@ function projectWithExample(): string {
   return project
 }
 
-describe('the policy that CONTRIBUTING.md adds as an example', () => {
+describe('the example policy of CONTRIBUTING.md', () => {
   let project: string
 
   const run = (name: string, path: string, ...args: readonly string[]): Promise<TestProcess> =>
@@ -50,7 +50,7 @@ describe('the policy that CONTRIBUTING.md adds as an example', () => {
     assert.equal((await writer.exited).code, 0, writer.lines.join('\n'))
   })
 
-  it('is in all that is generated', () => {
+  it('is included in all generated files', () => {
     const doc = (name: string): string => readFileSync(join(project, 'docs', name), 'utf8')
     assert.match(doc('gateway.schema.json'), /"requestTimeoutHeader": \{/)
     assert.match(
@@ -60,13 +60,13 @@ describe('the policy that CONTRIBUTING.md adds as an example', () => {
     assert.match(doc('gateway.example.yaml'), /^ {4}requestTimeoutHeader: 5s$/m)
   })
 
-  it('needs no change of a test of the configuration', async function () {
+  it('passes the configuration tests unchanged', async function () {
     this.timeout(240_000)
     const tests = await run('tests', join(project, 'dist/test/run.js'), 'test/unit/config')
     assert.equal((await tests.exited).code, 0, tests.lines.slice(-60).join('\n'))
   })
 
-  it('says mistakes with their line, shows itself, and tells an upstream the time left', async () => {
+  it('reports mistakes with their line, appears in the routes, and sends an upstream the time left', async () => {
     const upstream = await startUpstream((_request, response) => response.end('ok'))
     const file = (ms: string, total: string): string => {
       const path = join(project, `gateway-${ms}.yaml`)

@@ -11,7 +11,7 @@ import { closeOf, messageOn, openWebSocket, startWebSocketUpstream } from '../su
 
 const GET = 'GET /app HTTP/1.1\r\nHost: a\r\n\r\n'
 
-describe('a gateway that is told to stop', () => {
+describe('a gateway that receives a stop signal', () => {
   let upstream: RunningUpstream
   let gateway: RunningGateway
   /** Responses of the upstream that have not ended yet. */
@@ -35,7 +35,7 @@ describe('a gateway that is told to stop', () => {
     gateway.process.waitForLog('shutdown', entry => entry['event'] === 'shutdown')
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`finishes what is in flight, takes nothing new, and ends with 0: ${signal}`, async () => {
+    it(`finishes exchanges in flight, accepts no new ones, and exits with 0: ${signal}`, async () => {
       await start()
       const begun = open(gateway.port, { path: '/app' })
       begun.end()
@@ -62,7 +62,7 @@ describe('a gateway that is told to stop', () => {
     })
   }
 
-  it('goes on for a while, says that it is not ready, and asks its clients to come no more on their connections', async () => {
+  it('keeps serving for a while, reports that it is not ready, and sends Connection: close', async () => {
     await start({ SHUTDOWN_DELAY_MS: '1500' })
     const kept = await openRaw(gateway.port)
     const page = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -80,7 +80,7 @@ describe('a gateway that is told to stop', () => {
     assert.ok(performance.now() - started >= 1_450)
   })
 
-  it('does not go on for a while when it was Ctrl-C', async () => {
+  it('stops accepting requests at once after Ctrl-C', async () => {
     await start({ SHUTDOWN_DELAY_MS: '60000' })
     gateway.process.signal('SIGINT')
     assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
@@ -98,7 +98,7 @@ describe('a gateway that is told to stop', () => {
     assert.ok(performance.now() - started < 5_000)
   })
 
-  it('cuts off what hangs when its time is over, tells the clients, and ends with 0', async () => {
+  it('aborts hanging exchanges at the deadline, answers their clients, and exits with 0', async () => {
     await start({ SHUTDOWN_TIMEOUT_MS: '500' })
     const waiting = send(gateway.port, '/app')
     const reading = await openRaw(gateway.port)
@@ -124,7 +124,7 @@ describe('a gateway that is told to stop', () => {
     tunnel.destroy()
   })
 
-  it('waits for WebSockets as long as for anything else, then ends their connections, and ends with 0', async () => {
+  it('waits for WebSockets until the deadline, then closes their connections, and exits with 0', async () => {
     const webSockets = await startWebSocketUpstream()
     const env = { SHUTDOWN_TIMEOUT_MS: '500' }
     gateway = await startGateway({ config: JSON.stringify(proxyTo(webSockets.url)), env })
@@ -144,7 +144,7 @@ describe('a gateway that is told to stop', () => {
     assert.deepEqual(
       ends.map(({ status, outcome, reason, ended_by: endedBy }) => [status, outcome, reason, endedBy]),
       [
-        // After a closing handshake the server closes first (RFC 6455 §7.1.1).
+        // After a closing handshake the server closes the connection first (RFC 6455 §7.1.1).
         [101, 'ok', undefined, 'upstream'],
         [101, 'refusal', 'draining', 'gateway'],
       ],
@@ -152,7 +152,7 @@ describe('a gateway that is told to stop', () => {
     await webSockets.stop()
   })
 
-  it('ends at once when it is told twice', async () => {
+  it('exits at once on a second signal', async () => {
     await start()
     const client = await openRaw(gateway.port)
     client.send(GET)
@@ -165,7 +165,7 @@ describe('a gateway that is told to stop', () => {
     client.destroy()
   })
 
-  it('ends although a client sends nothing on its connection', async () => {
+  it('exits although a client keeps a silent connection open', async () => {
     await start({ SHUTDOWN_TIMEOUT_MS: '500' })
     const silent = await openRaw(gateway.port)
     const half = await openRaw(gateway.port)
@@ -178,7 +178,7 @@ describe('a gateway that is told to stop', () => {
     half.destroy()
   })
 
-  it('cancels the calls of clients that leave meanwhile', async () => {
+  it('cancels the calls of clients that leave while it drains', async () => {
     await start()
     const client = await openRaw(gateway.port)
     client.send(GET)

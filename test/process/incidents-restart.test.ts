@@ -8,7 +8,7 @@ import { bodyOf, startUpstream, type RunningUpstream } from '../support/start-up
 import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 
-describe('an incident service that is started again', function () {
+describe('a restarted incident service', function () {
   this.timeout(60_000)
   const startsAt = new Date(Date.now() - 60_000).toISOString()
   let alertmanager: RunningUpstream
@@ -38,7 +38,7 @@ describe('an incident service that is started again', function () {
     await post(new Date(Date.now() + 240_000))
     await until(() => told.length > 0, { what: 'the evidence' })
     await service.stop()
-    // What was found then is forgotten everywhere but in the record.
+    // After the restart, the evidence exists only in the record.
     prometheus.mode = 'knows nothing'
     await replica.stop()
     service = await start()
@@ -48,7 +48,7 @@ describe('an incident service that is started again', function () {
     await prometheus?.stop()
   })
 
-  it('tells the evidence of the record and keeps it', async () => {
+  it('sends the evidence of the record and keeps it', async () => {
     await post(new Date(Date.now() + 240_000))
     await until(() => told.length > 1, { what: 'the alert is told again' })
     assert.match(told[0]?.annotations['evidence'] ?? '', /Trace [0-9a-f]{32}: GET \/orders\/17 502/)
@@ -57,7 +57,7 @@ describe('an incident service that is started again', function () {
     assert.ok((incident.alerts[0]?.evidence?.traces[0]?.spans.length ?? 0) > 0)
   })
 
-  it('closes the incident when the alert ends, and says so with the evidence', async () => {
+  it('closes the incident when the alert ends, and sends that with the evidence', async () => {
     const endsAt = new Date()
     await post(endsAt)
     await until(() => told.length > 1, { what: 'the end is told' })
@@ -96,7 +96,7 @@ interface FoundIncident {
   }[]
 }
 
-/** What a replica has of a request that failed. */
+/** The trace that a replica keeps of a failed request. */
 const TRACE = {
   resourceSpans: [
     {

@@ -11,19 +11,19 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
 const MIB = 1024 * 1024
 const CHUNK = Buffer.alloc(256 * 1024, 'x')
-/** Each way; `LARGE_BODY_GIB=10` for a longer proof of the same. */
+/** Bytes in each direction; `LARGE_BODY_GIB=10` makes a longer run. */
 const GIB = Number(process.env['LARGE_BODY_GIB'] ?? 2)
 const BYTES = GIB * 1024 * MIB
-/** The first bytes cost once: code is compiled, and the heap finds its size. */
+/** Sent first: code is compiled, and the heap reaches its size. */
 const WARM_UP = 256 * MIB
-/** What garbage collection may leave for later. A body that is kept would be in the thousands. */
+/** Bytes that garbage collection may leave for later. A buffered body would need thousands of MiB. */
 const GROWTH_AT_MOST = 100 * MIB
 
 function* chunks(bytes: number): Generator<Buffer> {
   for (let sent = 0; sent < bytes; sent += CHUNK.length) yield CHUNK
 }
 
-/** Takes everything and keeps nothing. */
+/** Reads all bytes and keeps none. */
 async function count(stream: Readable): Promise<number> {
   let bytes = 0
   const sink = new Writable({
@@ -36,8 +36,8 @@ async function count(stream: Readable): Promise<number> {
   return bytes
 }
 
-describe('bodies of gigabytes, in chunks, both ways at once', function () {
-  // Where it has the machine for itself, a tenth of this.
+describe('chunked bodies of gigabytes, in both directions at once', function () {
+  // On an idle machine, a tenth of this.
   this.timeout(120_000 * (1 + GIB))
 
   let upstream: RunningUpstream
@@ -48,7 +48,7 @@ describe('bodies of gigabytes, in chunks, both ways at once', function () {
       if (request.method === 'POST') void count(request).then(bytes => response.end(String(bytes)))
       else void pipe(Readable.from(chunks(Number(request.url?.split('/').at(-1)))), response)
     }
-    upstream = await startUpstream(handler, { requestTimeout: 0 }) // Node's own is five minutes
+    upstream = await startUpstream(handler, { requestTimeout: 0 }) // Node's default is five minutes
     gateway = await startGateway({ config: JSON.stringify(proxyTo(upstream.url)) })
   })
   after(async () => {
@@ -77,7 +77,7 @@ describe('bodies of gigabytes, in chunks, both ways at once', function () {
     return sampleValue(await scrape(gateway.opsUrl), 'process_memory_usage_bytes') ?? NaN
   }
 
-  it('leave the memory of the gateway as it is', async () => {
+  it('do not increase the memory of the gateway', async () => {
     await both(WARM_UP)
     const before = await memory()
     let most = before

@@ -3,7 +3,7 @@ import { startGateway } from '../support/start-gateway'
 import { startUpstream } from '../support/start-upstream'
 
 describe('the log of the gateway', () => {
-  it('is whole when the process ends right after its last requests', async () => {
+  it('is complete when the process exits right after its last requests', async () => {
     const upstream = await startUpstream()
     const gateway = await startGateway({
       config: `{ upstreams: { u: { targets: [${upstream.url}] } }, routes: [{ name: r, match: { path: /r }, upstream: u }] }`,

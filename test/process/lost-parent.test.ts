@@ -19,11 +19,11 @@ describe('a gateway started by another program', () => {
   let port = 0
   let opsPort = 0
 
-  /** With a channel for messages, over which it says where it listens. */
+  /** Has a channel for messages, over which the gateway reports its ports. */
   beforeEach(async () => {
     upstream = await startUpstream()
     const configFile = join(temporaryFolder(), 'gateway.yaml')
-    const entrypoint = { maxUrlLength: '16KiB', maxHeaderSize: '32KiB' } // for lines that are long
+    const entrypoint = { maxUrlLength: '16KiB', maxHeaderSize: '32KiB' } // makes long log lines possible
     writeFileSync(configFile, JSON.stringify(proxyTo(upstream.url, { entrypoint })))
     child = spawn(process.execPath, gatewayArguments(DIST), {
       cwd: resolve(DIST, '..'),
@@ -39,13 +39,13 @@ describe('a gateway started by another program', () => {
     await upstream.stop()
   })
 
-  it('ends in order when that program is gone', async () => {
+  it('exits in order when that program has exited', async () => {
     const exited = once(child, 'exit')
     child.disconnect()
     assert.deepEqual(await exited, [0, null])
   })
 
-  it('goes on serving when nobody reads its output any more', async () => {
+  it('keeps serving when its output is no longer read', async () => {
     child.stdout?.destroy()
     child.stderr?.destroy()
     for (let i = 0; i < 20; i++) assert.equal((await send(port, '/app')).status, 200)
@@ -59,8 +59,8 @@ describe('a gateway started by another program', () => {
     assert.deepEqual(await exited, [0, null])
   })
 
-  // More than the 16 MiB of lines that are kept for a slow reader.
-  it('goes on serving when its output is read too slowly', async () => {
+  // More than the 16 MiB of lines that are buffered for a slow reader.
+  it('keeps serving when its output is read too slowly', async () => {
     child.stdout?.pause()
     const long = `/app/${'x'.repeat(15_000)}`
     for (let i = 0; i < 25; i++) {

@@ -61,10 +61,10 @@ routes:
 `
 }
 
-describe('policies of one’s own', function () {
+describe('custom policies', function () {
   this.timeout(60_000)
 
-  it('run from TypeScript, are reloaded with their content, and fail as they say, in metric, log, span and answer', async () => {
+  it('run from TypeScript, are reloaded on a change, and report failures in metric, log, span and response', async () => {
     const upstream = await startUpstream((request, response) => response.end(String(request.headers['x-tenant'])))
     const { module } = folderWith(TENANT)
     const gateway = await startGateway({ config: fileWith(module, upstream.url, ', fails: throws') })
@@ -105,7 +105,7 @@ describe('policies of one’s own', function () {
     await upstream.stop()
   })
 
-  it('are ended when a promise does not settle, and let requests pass where they fail open', async () => {
+  it('are ended when a promise does not settle, and admit requests if they fail open', async () => {
     const upstream = await startUpstream((_request, response) => response.end('served'))
     const { module } = folderWith(TENANT.replace('timeoutMs: 100', "timeoutMs: 100, onFailure: 'open'"))
     const gateway = await startGateway({ config: fileWith(module, upstream.url, ', fails: hangs') })
@@ -116,7 +116,7 @@ describe('policies of one’s own', function () {
     await upstream.stop()
   })
 
-  it('are checked with their own schema, and shown by routes, explain and schema', async () => {
+  it('are checked with their own schema, and listed by routes, explain and schema', async () => {
     const { folder, module } = folderWith(TENANT)
     const file = join(folder, 'gateway.yaml')
     const run = (...args: readonly string[]): Promise<TestProcess> =>

@@ -15,7 +15,7 @@ interface PackedFile {
   readonly mode: number
 }
 
-/** `npm pack` without its scripts: the sources are compiled already, and other tests read `dist`. */
+/** Runs `npm pack` without its scripts: the sources are compiled already, and other tests read `dist`. */
 function pack(folder: string): { tarball: string; files: readonly PackedFile[] } {
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
   const { status, stdout, stderr } = spawnSync('npm', args, {
@@ -33,8 +33,8 @@ function pack(folder: string): { tarball: string; files: readonly PackedFile[] }
 }
 
 /**
- * What `npm install` makes of the file in an empty folder, without a network: the package itself, and beside it links to the
- * production dependencies that are installed here. Nothing else is there to be found.
+ * Creates what `npm install` of the package would create in an empty folder, without a network: the package, and links to
+ * the production dependencies that are installed here. No other module can be resolved.
  */
 function install(tarball: string, folder: string): void {
   const modules = join(folder, 'node_modules')
@@ -57,7 +57,7 @@ function install(tarball: string, folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
 }
 
-describe('the packed file, in an empty folder', function () {
+describe('the npm package, installed in an empty folder', function () {
   this.timeout(120_000)
   let folder: string
   let files: readonly PackedFile[]
@@ -77,7 +77,7 @@ describe('the packed file, in an empty folder', function () {
     install(packed.tarball, folder)
   })
 
-  it('has what it needs, and neither tests nor sources', () => {
+  it('contains what it needs, and neither tests nor sources', () => {
     const paths = files.map(({ path }) => path)
     for (const path of [
       'LICENSE',
@@ -101,7 +101,7 @@ describe('the packed file, in an empty folder', function () {
     assert.equal(files.find(({ path }) => path === 'bin/myesi-gateway.cjs')!.mode & 0o111, 0o111)
   })
 
-  it('writes a file, checks it and serves by it; SIGTERM ends it with 0', async () => {
+  it('writes a file, checks it and serves with it; SIGTERM ends it with 0', async () => {
     const upstream = await startUpstream((request, response) => response.end(`upstream saw ${request.url}`))
     const init = await runProcess(npx('init', '--upstream', upstream.url, '--path', '/shop'))
     assert.equal(init.exit?.code, 0, init.lines.join('\n'))
@@ -110,7 +110,7 @@ describe('the packed file, in an empty folder', function () {
     const check = await runProcess(npx('check'))
     assert.deepEqual([check.lines, check.exit?.code], [['gateway.yaml is valid: 1 route, 1 upstream.'], 0])
 
-    // Not through npx, whose shell a signal of a test would reach first.
+    // Does not use npx, because its shell would receive the signal first.
     const gateway = startProcess({ ...npx(), path: join(folder, 'node_modules/.bin/myesi-gateway'), args: [] })
     const { port } = await gateway.waitForLog('listening', entry => entry['event'] === 'listening')
     const response = await send(Number(port), '/shop/7')
@@ -139,7 +139,7 @@ describe('the packed file, in an empty folder', function () {
     assert.equal((await runProcess(npx('start', broken))).exit?.code, 78)
   })
 
-  it('runs every other command', async () => {
+  it('runs all other commands', async () => {
     const file = join(folder, 'other.yaml')
     assert.equal((await runProcess(npx('init', '--file', file))).exit?.code, 0)
     for (const args of [
@@ -159,7 +159,7 @@ describe('the packed file, in an empty folder', function () {
     assert.equal(inside.exit?.code, 64, 'writes nothing into the package')
   })
 
-  it('has what docs/extending.md says: a policy with its test, and an embedded gateway', async () => {
+  it('supports what docs/extending.md describes: a policy with its test, and an embedded gateway', async () => {
     const doc = readFileSync(join(ROOT, 'docs/extending.md'), 'utf8')
     const code = (heading: string): string =>
       new RegExp(`^## ${heading}\n.*?^\`\`\`ts\n(.*?)^\`\`\``, 'ms').exec(doc)?.[1] ?? ''
@@ -187,7 +187,7 @@ describe('the packed file, in an empty folder', function () {
     await upstream.stop()
   })
 
-  it('has types that the compiler takes without the types of what it is made of', async () => {
+  it('has types that compile without the types of its dependencies', async () => {
     copyFileSync(join(ROOT, 'docs/examples/acme-tenant.mts'), join(folder, 'acme-tenant.mts'))
     writeFileSync(
       join(folder, 'typed.mts'),
@@ -219,7 +219,7 @@ describe('the packed file, in an empty folder', function () {
     assert.equal(compiled.exit?.code, 0, compiled.lines.join('\n'))
   })
 
-  it('runs on its own Node when the one of the machine is too old, else says which one it needs', () => {
+  it('runs on its bundled Node when the installed one is too old, else names the required version', () => {
     const program = join(folder, 'node_modules/myesi-gateway/bin/myesi-gateway.cjs')
     const run = (): SpawnSyncReturns<string> => {
       const old = 'Object.defineProperty(process.versions, "node", { value: "18.20.4" })'

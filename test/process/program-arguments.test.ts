@@ -24,7 +24,7 @@ for (const program of ['src/main.js', 'src/incidents/main.js']) {
       assert.deepEqual([answer.exit?.code, answer.lines], [0, [version]])
     })
 
-    it('refuses arguments that it does not know, instead of starting with the default file', async () => {
+    it('refuses unknown arguments instead of starting with the default file', async () => {
       for (const argument of ['my.yaml', '--config=my.yaml', '-x']) {
         const { exit, lines } = await run(argument)
         assert.equal(exit?.code, 64, argument)

@@ -13,7 +13,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { startLoad } from '../support/under-load'
 import { until } from '../support/until'
 
-/** Everything that only grows, series by series. */
+/** All counters, series by series. */
 function counters(families: ReadonlyMap<string, ExposedFamily>): Map<string, number> {
   const growing = [...families.values()].filter(({ type }) => type === 'counter' || type === 'histogram')
   const samples = growing.flatMap(family => family.samples)
@@ -22,7 +22,7 @@ function counters(families: ReadonlyMap<string, ExposedFamily>): Map<string, num
 
 const HAS_SIGHUP = process.platform !== 'win32'
 
-describe('the gateway file, written anew while the gateway runs', () => {
+describe('gateway.yaml, changed while the gateway runs,', () => {
   let upstream: RunningUpstream
   let gateway: RunningGateway
 
@@ -36,7 +36,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     await gateway.stop()
   })
 
-  /** One route of this path. */
+  /** A configuration with one route for this path. */
   const file = (path: string, more: object = {}): string =>
     JSON.stringify(proxyTo(upstream.url, { route: { match: { path } }, ...more }), null, 2)
   const start = async (env: NodeJS.ProcessEnv = {}): Promise<void> => {
@@ -65,7 +65,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
       },
     ],
   ] as const) {
-    it(`is put in force: ${how}`, async () => {
+    it(`becomes the active configuration: ${how}`, async () => {
       await start()
       write(gateway.configFile, file('/two'))
       await isServed('/two')
@@ -73,7 +73,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     })
   }
 
-  it('is put in force when a symbolic link on the way to it turns, as in a ConfigMap of Kubernetes', async () => {
+  it('becomes active when a symbolic link to it changes, as in a Kubernetes ConfigMap', async () => {
     await start()
     const folder = dirname(gateway.configFile)
     const version = (name: string, path: string): void => {
@@ -90,7 +90,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     await isServed('/three')
   })
 
-  it('tells what is different, line by line', async () => {
+  it('has its changes logged line by line', async () => {
     await start()
     writeFileSync(gateway.configFile, file('/two', { entrypoint: { maxConnections: 50 } }))
     await reloaded('success')
@@ -105,10 +105,10 @@ describe('the gateway file, written anew while the gateway runs', () => {
     assert.deepEqual([lines().at(-1)?.['cause'], lines().at(-1)?.['changes']], ['file', 2])
   })
 
-  it('is refused with every mistake it has, and the one before stays', async () => {
+  it('is refused with all of its mistakes reported, and the previous configuration stays active', async () => {
     await start()
     const upstreamMistakes = { balance: 'rond-robin', panicThreshold: 101 }
-    const route = { auth: { apiKey: { header: 'x-api-key' } } } // lets nobody pass, which is no mistake
+    const route = { auth: { apiKey: { header: 'x-api-key' } } } // admits no requests, which is not a mistake
     writeFileSync(gateway.configFile, file('/two', { upstream: upstreamMistakes, route }))
     await reloaded('refused')
     const said = lines().map(({ level, msg }) => `${String(level)} ${String(msg)}`)
@@ -124,7 +124,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     await reloaded('success')
   })
 
-  it('is refused when it is gone', async () => {
+  it('leaves the previous configuration active when it is deleted', async () => {
     await start()
     rmSync(gateway.configFile)
     await reloaded('refused')
@@ -132,7 +132,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     assert.equal(await serves('/one'), true)
   })
 
-  it('shows in metrics', async () => {
+  it('is shown by the reload metrics', async () => {
     await start()
     const values = async (): Promise<unknown[]> => {
       const seen = await scrape(gateway.opsUrl)
@@ -175,7 +175,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     }
   })
 
-  it('shows on the ops port: the routes in force, and what came of the last file', async () => {
+  it('is shown on the ops port: the active routes, and the result of the last file', async () => {
     await start()
     const json = async (path: string): Promise<unknown> => (await fetch(gateway.opsUrl + path)).json()
     const paths = async (): Promise<string[]> => {
@@ -207,7 +207,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     assert.deepEqual(await paths(), ['/two'])
   })
 
-  it('changes what clients may do, as far as Node can while it listens: everything', async () => {
+  it('changes the header size limit without a restart', async () => {
     await start()
     const large = { path: '/nowhere', headers: { 'x-large': 'x'.repeat(20_000) } }
     assert.equal((await send(gateway.port, large)).status, 431)
@@ -216,7 +216,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     assert.equal((await send(gateway.port, large)).status, 404)
   })
 
-  it('says so when it names other files for TLS than those the process began with', async () => {
+  it('causes a log warning if it names other TLS files than those at the start', async () => {
     const authority = createAuthority('Test Authority')
     const tls = ({ certFile: cert, keyFile: key }: Certificate): { entrypoint: object } => ({
       entrypoint: { tls: { cert, key } },
@@ -243,7 +243,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
     }
   })
 
-  it('names the latency thresholds that are counted only after a restart, in the log and on the status page', async () => {
+  it('causes a notice in log and status page for latency thresholds that need a restart', async () => {
     const promising = (threshold: string): string =>
       file('/one', { slo: { availability: 99.9, latency: { threshold, target: 99 } } })
     gateway = await startGateway({ config: promising('300ms') })
@@ -268,7 +268,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
   })
 
   if (HAS_SIGHUP) {
-    it('is refused as a pipe, in whose place a file is taken again', async () => {
+    it('is refused as a pipe, and accepted again as a file', async () => {
       await start()
       rmSync(gateway.configFile)
       execFileSync('mkfifo', [gateway.configFile])
@@ -280,7 +280,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
       await isServed('/two')
     })
 
-    it('is read on SIGHUP alone where it is not watched', async () => {
+    it('is read only on SIGHUP if it is not watched', async () => {
       await start({ GATEWAY_CONFIG_WATCH: 'false' })
       writeFileSync(gateway.configFile, file('/two'))
       gateway.process.signal('SIGHUP')
@@ -289,7 +289,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
       assert.equal(await serves('/two'), true)
     })
 
-    it('is put in force a hundred times under load without a failed request, and what is counted only grows', async () => {
+    it('becomes active a hundred times under load without a failed request, and counters only grow', async () => {
       const other = await startUpstream()
       const both = proxyTo('', { upstream: { targets: [upstream.url, other.url], retries: { attempts: 2 } } })
       const files = [proxyTo(upstream.url), both, proxyTo(other.url, { route: { timeouts: { response: '9s' } } })]
@@ -313,7 +313,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
       )
     }).timeout(60_000)
 
-    it('is news to nobody after SIGHUP, but what is written right after that is', async () => {
+    it('is applied once when SIGHUP follows a change, and later changes are applied too', async () => {
       await start()
       writeFileSync(gateway.configFile, file('/two'))
       gateway.process.signal('SIGHUP')
@@ -327,7 +327,7 @@ describe('the gateway file, written anew while the gateway runs', () => {
       assert.equal(await serves('/one'), true)
     })
 
-    it('is read on SIGHUP also when nothing in it is different', async () => {
+    it('is read on SIGHUP also when its content has not changed', async () => {
       await start()
       gateway.process.signal('SIGHUP')
       await reloaded('success')

@@ -5,8 +5,8 @@ import { proxyTo } from '../support/start-pipeline'
 import { bodyOf, startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('one of two replicas that is stopped behind a load balancer', () => {
-  it('costs no request', async () => {
+describe('stopping one of two replicas behind a load balancer', () => {
+  it('fails no request', async () => {
     const upstream = await startUpstream((request, response) => {
       void bodyOf(request).then(body => setTimeout(() => response.end(body), Math.random() * 20))
     })
@@ -25,7 +25,7 @@ describe('one of two replicas that is stopped behind a load balancer', () => {
 
     const failed = load.answers.filter(({ status, text }) => status !== 200 || text !== 'once')
     assert.deepEqual(failed, [])
-    // All of them were handled to their end, and nobody else's.
+    // Each replica finished all of its own requests.
     const told = stopped.logs.filter(({ event }) => event === 'request')
     assert.equal(told.length, served(0))
     assert.ok(told.every(({ outcome }) => outcome === 'ok'))

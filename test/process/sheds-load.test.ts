@@ -6,7 +6,7 @@ import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('a gateway whose event loop comes too late', () => {
+describe('a gateway with a delayed event loop', () => {
   let upstream: RunningUpstream
   let gateway: RunningGateway
 
@@ -20,7 +20,7 @@ describe('a gateway whose event loop comes too late', () => {
     await upstream.stop()
   })
 
-  it('turns a part of the requests away, answers operations all the while, and comes back by itself', async function () {
+  it('refuses part of the requests, keeps the ops port responsive, and recovers by itself', async function () {
     this.timeout(120_000)
     const crowd = new Agent({ connections: 50 })
     const statuses = new Map<number, number>()
@@ -58,8 +58,8 @@ describe('a gateway whose event loop comes too late', () => {
 })
 
 /**
- * Too little of the processor, as a neighbour on the same machine leaves it: it may run for 50 ms, then not for 250. How many
- * requests it takes to be late on its own is different on every machine.
+ * Starves the gateway of processor time, as another program on the machine could: it runs for 50 ms, then pauses for 250 ms.
+ * The test does not use many requests instead, because the number that delays the event loop differs on every machine.
  */
 function starve(gateway: RunningGateway): { end(): void } {
   let timer: NodeJS.Timeout

@@ -12,18 +12,18 @@ const MIB = 1_048_576
 const MAX_CONNECTIONS = 128
 const HEALTHY_ADDRESS = '127.0.9.1'
 const HEALTHY_REQUESTS = 200
-/** The total of `entrypoint.responseBuffer`, and one read for each connection to the upstream. */
+/** Bytes: the total of `entrypoint.responseBuffer`, and one read for each upstream connection. */
 const BUFFER_AT_MOST = 64 * MIB + MAX_CONNECTIONS * 65_536
 
-/** The buffer, what Node holds of 500 connections, and the program itself. */
+/** Bytes: the buffer, the memory Node needs for 500 connections, and the program itself. */
 const MEMORY_AT_MOST = 640 * MIB
 
-/** Another client's 99th percentile while the attack lasts. Under it lies what a starved machine needs for the first seconds. */
+/** The 99th percentile of another client during the attack. The limit allows for the first seconds of a slow machine. */
 const ATTACKS = [
   { count: 140, mib: 16, addresses: ['127.0.0.1'], from: HEALTHY_ADDRESS, p99Ms: 10_000 },
   { count: 500, mib: 1, addresses: ['127.0.0.1'], from: HEALTHY_ADDRESS, p99Ms: 10_000 },
   { count: 300, mib: 8, addresses: loopbackAddresses(1, 150), from: HEALTHY_ADDRESS, p99Ms: 15_000 },
-  // Behind the same NAT as the clients that do not read.
+  // Behind the same NAT as the slow clients.
   { count: 300, mib: 8, addresses: ['127.0.0.1'], from: '127.0.0.1', p99Ms: 25_000 },
 ]
 
@@ -38,7 +38,7 @@ describe('clients that read 4 KiB every 15 s', function () {
     upstream = await startUpstream((request, response) => response.end(bodies.get(request.url ?? '') ?? 'ok'))
   })
   beforeEach(async () => {
-    // All defaults but one: this machine may be too slow for so many downloads at once, and that is another test's subject.
+    // All settings but one are defaults: this machine may be too slow for that many downloads, which another test covers.
     const entrypoint = { overload: { maxEventLoopDelay: '0s' } }
     gateway = await startGateway({ config: JSON.stringify(proxyTo(upstream.url, { entrypoint })) })
   })
@@ -52,7 +52,7 @@ describe('clients that read 4 KiB every 15 s', function () {
 
   for (const { count, mib, addresses, from, p99Ms } of ATTACKS) {
     const them = `${count} of them, ${mib} MiB each, from ${addresses.length} addresses`
-    it(`leave the upstream to a client that reads${from === HEALTHY_ADDRESS ? '' : ' at their address'}: ${them}`, async () => {
+    it(`do not starve a client that reads${from === HEALTHY_ADDRESS ? '' : ' at their address'}: ${them}`, async () => {
       const requestsBefore = upstream.requests.length
       slow = startSlowReaders(gateway.port, `/app/${mib}`, { count, addresses })
       const begun = Math.min(count, 110)

@@ -9,7 +9,7 @@ import { until } from '../support/until'
 
 const ROOT = resolve(__dirname, '../../..')
 
-/** What `npm run stack` runs. It takes other ports where its own are in use. */
+/** The script of `npm run stack`. It uses other ports where its own are in use. */
 function startStack(folder: string, env = plainEnvironment()): TestProcess {
   return startProcess({
     name: 'npm run stack',
@@ -24,7 +24,7 @@ async function isUp(stack: TestProcess): Promise<void> {
   await stack.waitForLine('the summary', line => line.includes('Ctrl-C stops all of it'), 60_000)
 }
 
-/** Where the summary says that something is. */
+/** The address that the summary shows for a program. */
 function addressOf(stack: TestProcess, what: string): string {
   const line = stack.lines.find(text => text.startsWith(`    ${what} `))
   return line?.trim().split(/\s{2,}/)[1] ?? assert.fail(`the summary does not say where ${what} is`)
@@ -34,7 +34,7 @@ function pidsOf(stack: TestProcess): number[] {
   return stack.lines.map(line => Number(/ pid (\d+)$/.exec(line)?.[1])).filter(pid => !Number.isNaN(pid))
 }
 
-/** Programs that we built have an API only: the summary says so, and so does what a person finds in the browser. */
+/** Programs that we built have an API only: the summary and the browser both say so. */
 async function tellsWhetherThereArePages(stack: TestProcess, name: string): Promise<void> {
   const summary = stack.lines.find(line => line.startsWith(`    ${name} `)) ?? ''
   const response = await fetch(addressOf(stack, name))
@@ -54,7 +54,7 @@ describe('npm run stack', function () {
 
   before(needs('redis-server', 'redis_exporter', 'prometheus', 'alertmanager'))
 
-  it('brings everything up, counts limits in Redis, and ends all of it on SIGTERM', async () => {
+  it('starts all programs, counts limits in Redis, and stops all of them on SIGTERM', async () => {
     const folder = temporaryFolder()
     const stack = startStack(folder)
     await isUp(stack)
@@ -78,7 +78,7 @@ describe('npm run stack', function () {
     assert.ok(existsSync(join(folder, 'stack/logs/prometheus.log')), 'the logs are kept')
   })
 
-  it('goes on without a program that ended, and leaves nothing behind when it is killed', async () => {
+  it('keeps running without a program that exited, and leaves nothing behind when it is killed', async () => {
     const stack = startStack(temporaryFolder())
     await isUp(stack)
     const pids = pidsOf(stack)
@@ -95,8 +95,8 @@ describe('npm run stack', function () {
   })
 })
 
-describe('npm run stack while it builds a program', () => {
-  it('ends at once when it is told to, and leaves nothing half built', async () => {
+describe('npm run stack during a build', () => {
+  it('stops at once on a signal, and leaves no half-built program', async () => {
     const programs = temporaryFolder()
     const cache = temporaryFolder()
     const writeProgram = (name: string, script: string): void =>

@@ -9,7 +9,7 @@ import { until } from '../support/until'
 
 const ROOT = resolve(__dirname, '../../..')
 
-/** What `npm start` runs, on free ports. */
+/** The script of `npm start`, on free ports. */
 function start(env: NodeJS.ProcessEnv = {}): TestProcess {
   return startProcess({
     name: 'npm start',
@@ -26,7 +26,7 @@ async function urlOf(launcher: TestProcess): Promise<string> {
 }
 
 describe('npm start', () => {
-  it('serves the demo upstream through the gateway, and says where', async () => {
+  it('serves the demo upstream through the gateway, and prints its address', async () => {
     const launcher = start()
     const url = await urlOf(launcher)
     const response = await fetch(`${url}/demo/status/200`)
@@ -36,7 +36,7 @@ describe('npm start', () => {
     await launcher.stop()
   })
 
-  it('reads .env, run by npm; variables that are set already win', async () => {
+  it('reads .env when npm runs it; variables that are already set win', async () => {
     const folder = temporaryFolder()
     writeFileSync(
       join(folder, 'mine.yaml'),
@@ -56,7 +56,7 @@ describe('npm start', () => {
     await launcher.stop()
   })
 
-  it('ends everything on SIGTERM, with the gateway’s exit code', async () => {
+  it('stops everything on SIGTERM, with the gateway’s exit code', async () => {
     const launcher = start()
     await urlOf(launcher)
     const children = childrenOf(launcher.pid!)
@@ -65,7 +65,7 @@ describe('npm start', () => {
     assert.deepEqual(children.filter(isAlive), [])
   })
 
-  it('lets a request finish that was under way when Ctrl-C came, even twice as npm sends it', async () => {
+  it('finishes a request in flight after Ctrl-C, even if npm sends the signal twice', async () => {
     const launcher = start()
     const url = await urlOf(launcher)
     const slow = fetch(`${url}/demo/stream?chunks=4&interval=150`)
@@ -76,7 +76,7 @@ describe('npm start', () => {
     assert.deepEqual(await launcher.exited, { code: 0, signal: null })
   })
 
-  it('leaves nothing behind when it is killed', async () => {
+  it('leaves no process behind when it is killed', async () => {
     const launcher = start()
     await urlOf(launcher)
     const children = childrenOf(launcher.pid!)
@@ -85,8 +85,8 @@ describe('npm start', () => {
     await until(() => !children.some(isAlive), { what: 'gateway and demo upstream are gone' })
   })
 
-  it('ends everything when npm ends and tells nobody', async () => {
-    // As npm runs it: in a shell, which is what npm passes a signal on to.
+  it('stops everything when npm exits without a signal', async () => {
+    // As npm runs it: in a shell, to which npm passes a signal on.
     const npm = startProcess({
       name: 'npm',
       path: '/bin/sh',
@@ -103,14 +103,14 @@ describe('npm start', () => {
     await npm.exited
   })
 
-  it('ends with the gateway’s exit code when that cannot start', async () => {
+  it('exits with the gateway’s exit code when the gateway cannot start', async () => {
     const other = await startUpstream()
     const launcher = start({ PORT: String(other.port) })
     assert.deepEqual(await launcher.exited, { code: 71, signal: null })
     await other.stop()
   })
 
-  it('starts no demo upstream where another is named', async () => {
+  it('starts no demo upstream when another upstream is configured', async () => {
     const upstream = await startUpstream((_request, response) => response.end('mine'))
     const launcher = start({ DEMO_UPSTREAM_URL: upstream.url })
     const response = await fetch(`${await urlOf(launcher)}/demo/anything`)

@@ -3,7 +3,7 @@ import { startGateway } from '../support/start-gateway'
 import { startUpstream } from '../support/start-upstream'
 
 describe('the gateway with OTEL_SDK_DISABLED=true', () => {
-  it('serves, and logs each request without a trace', async () => {
+  it('serves requests, and logs each one without a trace', async () => {
     const upstream = await startUpstream((_request, response) => response.end('served'))
     const gateway = await startGateway({
       config: `{ upstreams: { u: { targets: [${upstream.url}] } }, routes: [{ name: r, match: { path: /r }, upstream: u }] }`,

@@ -76,7 +76,7 @@ describe('a gateway whose standard output', function () {
     return { path, reader, writer: openSync(path, constants.O_WRONLY) }
   }
 
-  it('is on a full disk starts, serves, counts the lost lines, says it once, and ends on SIGTERM', async function () {
+  it('is on a full disk serves, counts lost lines, logs that once, and exits on SIGTERM', async function () {
     if (process.platform !== 'linux') this.skip()
     const { url, opsUrl } = await start(openSync('/dev/full', 'w'))
     await ask(url, 100)
@@ -85,7 +85,7 @@ describe('a gateway whose standard output', function () {
     assert.equal(await endsOnSigterm(), 0)
   })
 
-  it('is closed serves on, and writes again when somebody reads it again', async () => {
+  it('is closed keeps serving, and writes again when a reader returns', async () => {
     const { path, reader, writer } = fifo()
     const { url, opsUrl } = await start(writer)
     closeSync(reader)
@@ -107,7 +107,7 @@ describe('a gateway whose standard output', function () {
     closeSync(again)
   })
 
-  it('is not read any more serves on, and ends on SIGTERM', async () => {
+  it('is no longer read keeps serving, and exits on SIGTERM', async () => {
     const { reader, writer } = fifo()
     const { url } = await start(writer)
     await ask(url, 600)

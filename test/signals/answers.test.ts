@@ -8,7 +8,7 @@ import { until } from '../support/until'
 
 const REQUESTS = 'gateway_requests_total'
 
-describe('what the gateway answers in the place of an upstream', () => {
+describe('a local reply', () => {
   let gateway: RunningGateway
 
   before(async () => {
@@ -24,7 +24,7 @@ describe('what the gateway answers in the place of an upstream', () => {
   })
   after(() => gateway.stop())
 
-  it('is a SERVER span with its route, alone in its trace, and no error', async () => {
+  it('has a SERVER span with its route, alone in its trace, without an error', async () => {
     const traces = await until(
       async () => {
         const found = await listTraces(gateway.opsUrl)
@@ -54,7 +54,7 @@ describe('what the gateway answers in the place of an upstream', () => {
     )
   })
 
-  it('is counted as ok, without an upstream, and has from the start the faults that can happen there', async () => {
+  it('counts as ok without an upstream, and exposes its possible faults from the start', async () => {
     const families = await scrape(gateway.opsUrl)
     for (const route of ['/old/:id', '/fixed']) {
       assert.equal(sampleValue(families, REQUESTS, { http_route: route, gateway_outcome: 'ok' }), 1)

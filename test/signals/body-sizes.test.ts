@@ -5,18 +5,18 @@ import { rawExchange } from '../support/raw-http'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
-/** Requests of methods that tell them apart, each by what it sends and gets. */
+/** Requests with different methods, each with the sizes of its request and response body. */
 const REQUESTS = [
   ['GET', 'GET /r HTTP/1.1', '', 0, 5_000],
   ['HEAD', 'HEAD /r HTTP/1.1', '', 0, 0],
   ['POST', 'POST /r HTTP/1.1\r\nContent-Length: 7', 'content', 7, 5_000],
   ['PUT', 'PUT /r HTTP/1.1\r\nTransfer-Encoding: chunked', '3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n', 7, 5_000],
   ['DELETE', 'DELETE /r?status=204 HTTP/1.1', '', 0, 0],
-  // Answered by the gateway.
+  // The gateway answers this one itself.
   ['PATCH', 'PATCH /closed HTTP/1.1\r\nContent-Length: 3', 'abc', 3, undefined],
 ] as const
 
-describe('the sizes of bodies', function () {
+describe('metrics of body sizes', function () {
   this.timeout(30_000)
   let upstream: RunningUpstream
   let gateway: RunningGateway
@@ -46,7 +46,7 @@ describe('the sizes of bodies', function () {
     })
   }
 
-  it('are measured where they are asked for, without header sections and framing', async () => {
+  it('measure bodies without header sections and framing, where enabled', async () => {
     await start({ TELEMETRY_BODY_SIZES: 'true' })
     for (const [method, head, body, came, went] of REQUESTS) {
       const answer = await rawExchange(gateway.port, `${head}\r\nHost: a\r\nConnection: close\r\n\r\n${body}`)
@@ -58,7 +58,7 @@ describe('the sizes of bodies', function () {
     }
   })
 
-  it('are not there by default', async () => {
+  it('are off by default', async () => {
     await start({})
     await (await fetch(`${gateway.url}/r`)).text()
     const names = [...(await scrape(gateway.opsUrl)).keys()]

@@ -27,7 +27,7 @@ describe('the number of series', () => {
 
   before(async () => {
     let answers = 0
-    // Every status there is and is not, as a page, as a stream, and broken off in the middle.
+    // Valid and invalid statuses, each as a page, as a stream, and broken off in the middle.
     upstream = await startRawUpstream(socket => {
       const status = 200 + (answers++ % 800)
       const type = answers % 7 === 0 ? 'text/event-stream' : 'text/plain'
@@ -62,7 +62,7 @@ describe('the number of series', () => {
     await upstream?.stop()
   })
 
-  /** Nothing twice: paths, hosts, agents, traces and queries are of this request alone. */
+  /** Every request is different: paths, hosts, agents, traces and queries are used once. */
   function hostile(index: number): { path: string; method: string; headers: Record<string, string> } {
     const id = `${index}-${Math.random().toString(36).slice(2)}`
     const starts = [`/any/${id}`, '/read', `/gone/${id}`, `/${id}`, `/any/${id}/%3Cscript%3E`, `/read/${id}`]
@@ -91,7 +91,7 @@ describe('the number of series', () => {
     )
   }
 
-  it('stays within the budget, whatever clients and upstreams make up', async () => {
+  it('stays within the budget, whatever clients and upstreams send', async () => {
     const { config: parsed } = parseGatewayFile(config, 'gateway.yaml', {})
     const budget = new Map(seriesBudget(parsed!).map(({ instrument, series }) => [instrument, series]))
     assert.deepEqual([...budget.keys()].sort(), Object.keys(FAMILIES).sort())
@@ -103,7 +103,7 @@ describe('the number of series', () => {
     }
   }).timeout(120_000)
 
-  it('is small for everything that has no budget', async () => {
+  it('is small for all metrics without a budget', async () => {
     const budgeted = new Set<string>(Object.values(FAMILIES))
     for (const { name, samples } of (await scrape(gateway.opsUrl)).values()) {
       if (budgeted.has(name)) continue
@@ -112,7 +112,7 @@ describe('the number of series', () => {
     }
   })
 
-  it('does not grow by what is no request at all', async () => {
+  it('does not grow with bytes that are not a valid request', async () => {
     const before = await seriesNow()
     for (const line of [
       'GET / HTTP/9.9',

@@ -11,7 +11,7 @@ const KEY = newApiKey()
 const WRONG = newApiKey()
 
 for (const instrumentation of ['own', 'stock']) {
-  describe(`who asked, with the ${instrumentation} instrumentation`, () => {
+  describe(`the consumer of a request, with the ${instrumentation} instrumentation`, () => {
     let upstream: WebSocketUpstream
     let gateway: RunningGateway
 
@@ -46,7 +46,7 @@ for (const instrumentation of ['own', 'stock']) {
     const ask = (path: string, key: string): ReturnType<typeof toldOf> =>
       toldOf(async () => send(gateway.port, { path, headers: { 'x-api-key': key } }))
 
-    it('stands on the SERVER span and the log line, also when the scopes did not do', async () => {
+    it('is on the SERVER span and the log line, also when its scopes were not sufficient', async () => {
       for (const path of ['/app', '/scoped']) {
         const { attributes, logged } = await ask(path, KEY)
         assert.equal((attributes as Record<string, unknown>)['gateway.consumer.name'], 'acme')
@@ -54,9 +54,9 @@ for (const instrumentation of ['own', 'stock']) {
       }
     })
 
-    // The stock one has no span for upgrades.
+    // The stock instrumentation has no span for upgrades.
     if (instrumentation === 'own') {
-      it('stands there for a WebSocket too', async () => {
+      it('is also recorded for a WebSocket', async () => {
         const { attributes, logged } = await toldOf(async () => {
           const socket = await openWebSocket(`${gateway.url}/app`, { headers: { 'x-api-key': KEY } })
           socket.terminate()
@@ -66,13 +66,13 @@ for (const instrumentation of ['own', 'stock']) {
       })
     }
 
-    it('stands nowhere when nobody knows', async () => {
+    it('is not recorded when it is unknown', async () => {
       const { attributes, logged } = await ask('/app', WRONG)
       assert.ok(!('gateway.consumer.name' in attributes))
       assert.ok(!('consumer' in logged))
     })
 
-    it('is a label of no metric, and the key is nowhere at all', async () => {
+    it('is no metric label, and the API key is recorded nowhere', async () => {
       await ask('/app', KEY)
       await ask('/app', WRONG)
       const families = [...(await scrape(gateway.opsUrl)).values()]

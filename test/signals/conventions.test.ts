@@ -15,20 +15,20 @@ function telemetryDocs(): string {
   return readFileSync(join(__dirname, '../../..', 'docs/telemetry.md'), 'utf8')
 }
 
-/** Of attributes and metrics, stable and not. */
+/** All names of attributes and metrics, stable and not. */
 function knownNames(): ReadonlySet<unknown> {
   const constants = Object.entries(conventions).filter(([constant]) => /^(?:ATTR|METRIC)_/.test(constant))
   return new Set(constants.map(([, name]) => name))
 }
 
-/** Names in the table of what the conventions do not know. */
+/** Names in the table of those that the conventions do not define. */
 function documented(): string[] {
   const [, section = ''] = telemetryDocs().split('### Names that the conventions do not have')
   return [...(section.split(/^#/m)[0] ?? '').matchAll(/`([a-z0-9_.]+)`/g)].map(([, name]) => name ?? '')
 }
 
-/** What the semantic conventions want of spans, scopes and log records, seen from outside. */
-describe('spans, scopes and log records by the conventions', function () {
+/** Requirements of the semantic conventions for spans, scopes and log records, checked on exported data. */
+describe('the semantic conventions', function () {
   this.timeout(60_000)
 
   let upstream: RunningUpstream
@@ -62,7 +62,7 @@ describe('spans, scopes and log records by the conventions', function () {
     await upstream?.stop()
   })
 
-  /** Sends these bytes; the SERVER span of that request. */
+  /** Sends these bytes; returns the SERVER span of that request. */
   async function spanOf(head: string): Promise<OpenedSpan> {
     const known = new Set((await listTraces(gateway.opsUrl)).map(({ traceId }) => traceId))
     await rawExchange(gateway.port, `${head}\r\nConnection: close\r\n\r\n`)
@@ -79,7 +79,7 @@ describe('spans, scopes and log records by the conventions', function () {
     ['[::1]', '[::1]', undefined],
     ['shop.example', 'shop.example', undefined],
   ] as const) {
-    it(`SERVER span of a request for ${host}: server.port ${port ?? 'not said'}`, async () => {
+    it(`apply to the SERVER span of a request for ${host}: server.port ${port ?? 'not said'}`, async () => {
       const { attributes } = await spanOf(`GET /app HTTP/1.1\r\nHost: ${host}`)
       assert.equal(attributes['server.address'], address)
       assert.equal(attributes['server.port'] === undefined ? undefined : Number(attributes['server.port']), port)
@@ -93,7 +93,7 @@ describe('spans, scopes and log records by the conventions', function () {
     ['ftp://user:very-secret@shop.example/x', '/x'],
     [`/../${'x'.repeat(3_000)}`, `/../${'x'.repeat(1_020)}`],
   ] as const) {
-    it(`url.path of what is refused, as it came, without secrets and bounded: ${target.slice(0, 40)}`, async () => {
+    it(`apply to url.path of a refused request, bounded and without secrets: ${target.slice(0, 40)}`, async () => {
       const span = await spanOf(`GET ${target} HTTP/1.1\r\nHost: shop.example:8080`)
       assert.equal(span.attributes['http.response.status_code'], 400)
       assert.equal(span.attributes['url.path'], path)
@@ -104,7 +104,7 @@ describe('spans, scopes and log records by the conventions', function () {
     })
   }
 
-  it('a refusal with 5xx is an error of its span, and no fault', async () => {
+  it('make a refusal with 5xx an error of its span, but not a fault', async () => {
     const { status, attributes, events } = await spanOf('GET /closed HTTP/1.1\r\nHost: a')
     assert.deepEqual(
       [status.code, attributes['error.type'], attributes['gateway.outcome'], events.length],
@@ -112,12 +112,12 @@ describe('spans, scopes and log records by the conventions', function () {
     )
   })
 
-  it('a refusal with 4xx is none', async () => {
+  it('do not make a refusal with 4xx an error of its span', async () => {
     const { status, attributes } = await spanOf('GET /nowhere HTTP/1.1\r\nHost: a')
     assert.deepEqual([status.code, attributes['error.type']], [0, undefined])
   })
 
-  it('scopes have a version and the schema that their names follow', async () => {
+  it('require a version and the schema of their names on scopes', async () => {
     await spanOf('GET /app HTTP/1.1\r\nHost: a')
     await until(() => receiver.metrics.length > 0 && receiver.spans.length > 0, { what: 'spans and metrics' })
     const own = [...receiver.scopes].filter(scope => scope.startsWith('myesi-gateway'))
@@ -130,7 +130,7 @@ describe('spans, scopes and log records by the conventions', function () {
     }
   })
 
-  it('log records have the names of the conventions beside those of the line', async () => {
+  it('add their names to log records, in addition to those of the log line', async () => {
     const { traceId } = await spanOf('GET /closed HTTP/1.1\r\nHost: a')
     const { attributes } = await until(() => receiver.logs.find(record => record.traceId === traceId), {
       what: 'the log record',
@@ -145,7 +145,7 @@ describe('spans, scopes and log records by the conventions', function () {
     assert.deepEqual([attributes['method'], attributes['path']], ['GET', '/closed'])
   })
 
-  it('every name that leaves is one of the conventions or the gateway’s own, but for those that docs/telemetry.md lists', async () => {
+  it('define all exported names, except the gateway’s own and those in docs/telemetry.md', async () => {
     await spanOf('GET /app HTTP/1.1\r\nHost: a:1\r\nUser-Agent: b')
     await spanOf('PROPFIND /nowhere HTTP/1.1\r\nHost: a')
     const seen = await until(
@@ -170,18 +170,18 @@ describe('spans, scopes and log records by the conventions', function () {
     )
   })
 
-  it('every constant of the gateway is one of the conventions or its own', () => {
+  it('define all constants of the gateway, except the gateway’s own', () => {
     const known = knownNames()
     const names = Object.entries(semconv).filter(([constant]) => /^(?:ATTR|METRIC)_/.test(constant))
     for (const [constant, name] of names) {
       assert.ok(known.has(name) || String(name).startsWith('gateway.'), `${constant} = ${String(name)}`)
     }
-    // What the gateway calls its own must not be taken by the conventions.
+    // The conventions must not define a name that the gateway calls its own.
     const taken = [...known].filter(name => typeof name === 'string' && name.startsWith('gateway.'))
     assert.deepEqual(taken, [])
   })
 
-  it('every name of the gateway’s own is in docs/telemetry.md', () => {
+  it('leave no name of the gateway’s own undocumented in docs/telemetry.md', () => {
     const docs = telemetryDocs()
     const own = Object.values(semconv).filter(name => typeof name === 'string' && name.startsWith('gateway.'))
     const missing = own.filter(
@@ -190,11 +190,11 @@ describe('spans, scopes and log records by the conventions', function () {
     assert.deepEqual(missing, [])
   })
 
-  it('a request that waited in front of a process that stood still says for how long', async () => {
+  it('are extended by the time that a request waited for a blocked event loop', async () => {
     const client = await openRaw(gateway.port)
     gateway.process.signal('SIGSTOP')
     client.send('GET /app?waited HTTP/1.1\r\nHost: waited.example\r\nConnection: close\r\n\r\n')
-    await pass(700) // what is measured is this time itself
+    await pass(700) // the test measures this time itself
     gateway.process.signal('SIGCONT')
     const line = await gateway.process.waitForLog('the line', entry => Number(entry['event_loop_delay_ms']) >= 500)
     assert.ok(Number(line['duration_ms']) < Number(line['event_loop_delay_ms']), JSON.stringify(line))

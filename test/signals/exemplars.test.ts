@@ -41,7 +41,7 @@ describe('exemplars', () => {
     return (gateway = await startGateway({ config, env: { TRACES_KEEP_PER_SECOND: '100000', ...env } }))
   }
 
-  /** Opens what it points at, and holds the two against each other. */
+  /** Opens the trace of an exemplar, and compares the two. */
   async function assertOpens(opsUrl: string, { name, labels, exemplar }: SampleWithExemplar): Promise<void> {
     const spans = await openTrace(opsUrl, exemplar.labels['trace_id']!)
     const span = spans?.find(({ spanId }) => spanId === exemplar.labels['span_id'])
@@ -54,14 +54,14 @@ describe('exemplars', () => {
     }
   }
 
-  it('open, every one of them, after thousands of requests of all kinds', async () => {
+  it('all open, after thousands of requests of all kinds', async () => {
     const { url, opsUrl } = await start({
       OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
       OTEL_TRACES_SAMPLER_ARG: '0.5',
     })
     const paths = ['/app/200', '/app/503', '/gone', '/app/404', '/nowhere', '/app/500', '/limited', '/app/200']
     const startedAt = Date.now() / 1_000
-    // Each kind more often than the recorder holds: what is exposed early on is long gone at the end.
+    // Each kind occurs more often than the recorder holds, so that traces exposed early are dropped by the end.
     for (let round = 0; round < 2; round++) {
       await sendMany(url, 3_000, index => ({ path: paths[index % paths.length]! }))
       const exemplars = withExemplars(await scrape(opsUrl))
@@ -81,7 +81,7 @@ describe('exemplars', () => {
     assert.ok((await listTraces(opsUrl)).length >= 1_000, 'the recorder is full')
   }).timeout(90_000)
 
-  it('are gone with their trace', async () => {
+  it('disappear together with their trace', async () => {
     const { url, opsUrl } = await start({ OTEL_TRACES_SAMPLER: 'always_on', TRACES_SLOW_MS: '10000' })
     await (await fetch(`${url}/app/501/60`)).text()
     const of501 = async (): Promise<SampleWithExemplar | undefined> =>
@@ -90,13 +90,13 @@ describe('exemplars', () => {
       )
     const exemplar = (await until(of501, { what: 'an exemplar' })).exemplar
     assert.ok(exemplar.value >= 0.06 && exemplar.value < 5, 'of the bucket that the delay falls into')
-    // Of the same kind, so that it is not the newest any more.
+    // Of the same kind, so that the first one is not the newest any more.
     await sendMany(url, 1_100, () => ({ path: '/app/503' }))
     assert.equal(await openTrace(opsUrl, exemplar.labels['trace_id']!), undefined)
     assert.equal(await of501(), undefined)
   }).timeout(60_000)
 
-  it('of the newest fault of its kind stay, however many others come', async () => {
+  it('of the newest fault of each kind stay, however many other requests follow', async () => {
     const { url, opsUrl } = await start({ OTEL_TRACES_SAMPLER: 'always_on' })
     const { trace_id: traceId } = (await (await fetch(`${url}/gone`)).json()) as { trace_id: string }
     await sendMany(url, 2_500, index => ({ path: index % 2 === 0 ? '/app/503' : '/app/200' }))
@@ -108,7 +108,7 @@ describe('exemplars', () => {
     for (const sample of found) await assertOpens(opsUrl, sample)
   }).timeout(60_000)
 
-  it('of a rate limit point at the request that was refused', async () => {
+  it('of a rate limit point at the refused request', async () => {
     const { url, opsUrl } = await start({ OTEL_TRACES_SAMPLER: 'always_off' })
     await (await fetch(`${url}/limited/200`)).text()
     const refusal = (await (await fetch(`${url}/limited/200`)).json()) as { trace_id: string; reason: string }
@@ -133,7 +133,7 @@ describe('exemplars', () => {
     assert.doesNotMatch(text, /trace_id/)
   })
 
-  it('are none after a restart, until there is a trace to open again', async () => {
+  it('are absent after a restart, until there is a trace to open again', async () => {
     const before = await start({ OTEL_TRACES_SAMPLER: 'always_on' })
     await (await fetch(`${before.url}/gone`)).text()
     await until(async () => withExemplars(await scrape(before.opsUrl)).length > 0, { what: 'exemplars' })

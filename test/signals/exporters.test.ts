@@ -8,7 +8,7 @@ import { until } from '../support/until'
 
 const PROMETHEUS = { accept: 'application/openmetrics-text' }
 
-/** Everything leaves soon instead of after seconds. */
+/** Sends all signals after a short time instead of seconds. */
 const IMPATIENT = {
   OTEL_METRIC_EXPORT_INTERVAL: '500',
   OTEL_BSP_SCHEDULE_DELAY: '50',
@@ -17,7 +17,7 @@ const IMPATIENT = {
 const ALL_OTLP = { OTEL_METRICS_EXPORTER: 'otlp', OTEL_TRACES_EXPORTER: 'otlp', OTEL_LOGS_EXPORTER: 'otlp' }
 
 describe('exporters', function () {
-  // Each test starts a program; on a busy machine that alone takes seconds.
+  // Each test starts a program, which takes seconds on a busy machine.
   this.timeout(60_000)
 
   let receiver: OtlpReceiver
@@ -37,7 +37,7 @@ describe('exporters', function () {
     return (program = await startInstrumented({ ...IMPATIENT, ...settings }, preload))
   }
 
-  /** One request through everything, and what arrived of it. */
+  /** One request through the gateway, and the signals that arrived. */
   async function sendOne(url: string): Promise<void> {
     const response = await fetch(`${url}/hello/world`)
     assert.equal(await response.text(), 'up')
@@ -121,7 +121,7 @@ describe('exporters', function () {
     ])
   })
 
-  it('say who is speaking, and not how it was started', async () => {
+  it('identify the service, and do not send its command line', async () => {
     const { url } = await start({
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,
       OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,service.instance.id=one',
@@ -143,7 +143,7 @@ describe('exporters', function () {
     assert.match(String(resource['service.version']), /^\d+\.\d+\.\d+/)
   })
 
-  it('expose metrics to Prometheus and send nothing when nothing is set', async () => {
+  it('expose metrics to Prometheus and send nothing by default', async () => {
     const { url, start: said, scrape, stop } = await start({})
     assert.deepEqual(said['exporters'], { metrics: ['prometheus'], traces: [], logs: [] })
     await sendOne(url)
@@ -163,7 +163,7 @@ describe('exporters', function () {
     assert.deepEqual(receiver.metrics, [])
   })
 
-  it('write to the console what is asked to go there', async () => {
+  it('write to the console where configured', async () => {
     const { url, process, scrape } = await start({
       OTEL_METRICS_EXPORTER: 'console',
       OTEL_TRACES_EXPORTER: 'console',
@@ -176,7 +176,7 @@ describe('exporters', function () {
     assert.equal((await scrape()).status, 404)
   })
 
-  it('send by several ways at once', async () => {
+  it('send to several receivers at once', async () => {
     const { url, process, scrape } = await start({
       OTEL_METRICS_EXPORTER: 'prometheus,otlp,console',
       OTEL_TRACES_EXPORTER: 'otlp,console',
@@ -192,7 +192,7 @@ describe('exporters', function () {
     await process.waitForLine('a log record', line => line.includes("body: 'hello'"))
   })
 
-  it('leave trace ids in the log even when every exporter is none', async () => {
+  it('keep trace ids in the log even when every exporter is none', async () => {
     const { url, process, scrape, stop } = await start({
       OTEL_METRICS_EXPORTER: 'none',
       OTEL_TRACES_EXPORTER: 'none',
@@ -228,7 +228,7 @@ describe('exporters', function () {
     assert.deepEqual(receiver.requests, [])
   })
 
-  it('start nothing when a setting is wrong, and say what is wrong', async () => {
+  it('do not start with an invalid setting, and report it', async () => {
     const { url, start: said, scrape } = await start({ OTEL_METRICS_EXPORTER: 'promethues' })
     assert.equal(said['enabled'], false)
     assert.deepEqual(said['problems'], [
@@ -243,7 +243,7 @@ describe('exporters', function () {
     assert.equal((await scrape()).status, 404)
   })
 
-  it('leave the console to the log, whatever they are told to say', async () => {
+  it('keep their own messages off the console, whatever the log level', async () => {
     const { url, process } = await start({ OTEL_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl })
     await sendOne(url)
     const isDebug = (entry: LogEntry): boolean => entry['event'] === 'telemetry' && entry['level'] === 20
@@ -254,12 +254,12 @@ describe('exporters', function () {
     )
   })
 
-  it('find their modules also when something else has loaded them before', async () => {
+  it('find their modules when another module has loaded them before', async () => {
     const { start: said } = await start({}, [require.resolve('express'), require.resolve('ioredis')])
     assert.deepEqual(said['notInstrumented'], [])
   })
 
-  it('keep the query of a URL to themselves: nobody knows which of its values is a secret', async () => {
+  it('hide the query of a URL, because any of its values may be a secret', async () => {
     const { url } = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl })
     await fetch(`${url}/hello/world?token=very-secret&y=2`).then(async response => response.text())
     await until(() => receiver.spans.length >= 3, { what: 'three spans' })
@@ -273,7 +273,7 @@ describe('exporters', function () {
     ['http/json', 'httpUrl'],
     ['grpc', 'grpcUrl'],
   ] as const) {
-    it(`send exponential histograms by OTLP over ${protocol} where they are asked for, and leave /metrics its buckets`, async () => {
+    it(`send exponential histograms by OTLP over ${protocol} if configured, and keep buckets on /metrics`, async () => {
       const { url, scrape } = await start({
         OTEL_METRICS_EXPORTER: 'prometheus,otlp',
         OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
@@ -301,7 +301,7 @@ describe('exporters', function () {
     [401, 'answered 401 Unauthorized: no such tenant'],
     [404, 'answered 404 Not Found: no such tenant'],
   ] as const) {
-    it(`say what a receiver answers that refuses with ${status}, once, and count it`, async () => {
+    it(`report the response of a receiver that refuses with ${status} once, and count it`, async () => {
       const refusing = await startUpstream((request, response) => {
         request.resume()
         response.writeHead(status).end(`no such tenant\n${'x'.repeat(5_000)}`)
@@ -339,11 +339,11 @@ describe('exporters', function () {
   }
 
   describe('when the collector is down', () => {
-    /** A port that nobody listens on. */
+    /** A port without a listener. */
     const NOBODY = { ...ALL_OTLP, OTEL_METRICS_EXPORTER: 'prometheus,otlp', OTEL_EXPORTER_OTLP_TIMEOUT: '300' }
 
     for (const protocol of ['http/protobuf', 'grpc'] as const) {
-      it(`serve on, count what is lost and say so once, over ${protocol}`, async () => {
+      it(`keep serving, count lost data and report it once, over ${protocol}`, async () => {
         await receiver.stop()
         const { url, process, scrape } = await start({
           ...NOBODY,
@@ -367,7 +367,7 @@ describe('exporters', function () {
       })
     }
 
-    it('shut down in the time that was given, and admit the loss', async () => {
+    it('shut down within the time limit, and report the lost data', async () => {
       await receiver.stop()
       const { url, stop } = await start({
         ...NOBODY,
@@ -382,7 +382,7 @@ describe('exporters', function () {
     })
   })
 
-  it('send what is still buffered at shutdown', async () => {
+  it('send buffered data at shutdown', async () => {
     const { url, stop } = await start({
       ...ALL_OTLP,
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.httpUrl,

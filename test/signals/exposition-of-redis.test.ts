@@ -7,7 +7,7 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { until } from '../support/until'
 
 describe('signals of Redis commands', function () {
-  // Each test starts a program; on a busy machine that alone takes seconds.
+  // Each test starts a program, which takes seconds on a busy machine.
   this.timeout(60_000)
 
   before(needs('redis-server'))

@@ -20,7 +20,7 @@ import { until } from '../support/until'
 const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
 
-describe('exposition', () => {
+describe('the metrics exposition', () => {
   let exposition: PrometheusExposition
   let provider: MeterProvider
   let meter: Meter
@@ -68,7 +68,7 @@ describe('exposition', () => {
     assert.equal(sampleValue(parseExposition(openmetrics.body.toString(), 'openmetrics'), 'requests_total'), 1)
   })
 
-  it('is gzipped where that is accepted', async () => {
+  it('is gzipped if the client accepts that', async () => {
     meter.createCounter('requests').add(1)
     const gzipped = await scrape({ 'accept-encoding': 'gzip' })
     assert.equal(gzipped.headers['content-encoding'], 'gzip')
@@ -79,13 +79,13 @@ describe('exposition', () => {
     assert.equal(Number(plain.headers['content-length']), plain.body.length)
   })
 
-  it('tells caches to keep nothing and formats apart', async () => {
+  it('tells caches not to store it, and to separate formats', async () => {
     const { headers } = await scrape()
     assert.equal(headers['cache-control'], 'no-store')
     assert.equal(headers['vary'], 'accept, accept-encoding')
   })
 
-  it('collects once for scrapes that overlap, and anew for the next one', async () => {
+  it('collects once for overlapping scrapes, and again for the next one', async () => {
     let collections = 0
     meter.createObservableGauge('collections').addCallback(result => result.observe(++collections))
     const formats = [TEXT, OPENMETRICS, TEXT, OPENMETRICS]
@@ -93,14 +93,14 @@ describe('exposition', () => {
       formats.map(async (accept, index) => scrape({ accept, 'accept-encoding': index < 2 ? 'gzip' : 'identity' })),
     )
     assert.equal(bodies.length, 4)
-    // One connection may be so much later than the others that it counts as the next scrape, never all of them.
+    // One connection may arrive so late that it counts as the next scrape, but never all of them.
     assert.ok(collections < 4, `${collections} collections`)
     const before = collections
     const { body } = await scrape()
     assert.equal(sampleValue(parseExposition(body.toString(), 'text'), 'collections'), before + 1)
   })
 
-  it('lets others run while it writes a lot', async () => {
+  it('yields to other work while it writes a large response', async () => {
     const counter = meter.createCounter('series')
     for (let count = 0; count < 1_900; count++)
       counter.add(1, { 'a.rather.long.attribute': `value ${count}`.repeat(50) })
@@ -124,7 +124,7 @@ describe('exposition', () => {
     assert.ok(chunks.length > 10)
   })
 
-  it('says 503 with a comment after shutdown', async () => {
+  it('answers 503 with a comment after shutdown', async () => {
     await provider.shutdown()
     const { status, headers, body } = await scrape()
     assert.equal(status, 503)
@@ -132,7 +132,7 @@ describe('exposition', () => {
     assert.match(body.toString(), /^# .*shutdown\n$/)
   })
 
-  it('leaves out an instrument that throws, and says so', async () => {
+  it('omits an instrument that throws, and reports it', async () => {
     meter.createCounter('good').add(1)
     meter.createObservableGauge('bad').addCallback(() => {
       throw new Error('broken callback')
@@ -143,7 +143,7 @@ describe('exposition', () => {
     assert.match(complaints.join(), /broken callback/)
   })
 
-  it('does not wait forever for an instrument that does not answer', async () => {
+  it('stops waiting for an instrument that does not answer', async () => {
     await serve(new PrometheusExposition(NO_EXEMPLARS, 50))
     meter.createCounter('good').add(1)
     meter.createObservableGauge('slow').addCallback(async () => new Promise(() => {}))
@@ -164,7 +164,7 @@ describe('exposition', () => {
     assert.deepEqual(complaints, [])
   })
 
-  it('says once what it has to leave out', async () => {
+  it('reports once which series it has to omit', async () => {
     meter.createCounter('calls').add(NaN)
     await scrape()
     await scrape({ accept: OPENMETRICS })
@@ -173,7 +173,7 @@ describe('exposition', () => {
 })
 
 describe('exposition of a program with traffic', function () {
-  // Each test starts a program; on a busy machine that alone takes seconds.
+  // Each test starts a program, which takes seconds on a busy machine.
   this.timeout(60_000)
 
   let program: InstrumentedProgram
@@ -195,9 +195,9 @@ describe('exposition of a program with traffic', function () {
     return sampleValue(await families(), 'http_server_request_duration_seconds_count', labels)
   }
 
-  it('has a name, a unit, a description and a line in docs/telemetry.md for everything', async () => {
+  it('has a name, a unit, a description and a line in docs/telemetry.md for every metric', async () => {
     await fetch(`${program.url}/hello/world`)
-    // The runtime has a delay to tell of only after some turns of its clock.
+    // The runtime measures event loop delay only after several turns.
     const found = await until(
       async () => {
         const all = await families()
@@ -229,7 +229,7 @@ describe('exposition of a program with traffic', function () {
     )
   })
 
-  it('says how much the process uses', async () => {
+  it('contains the resource use of the process', async () => {
     const found = await families()
     const rss = sampleValue(found, 'process_memory_usage_bytes') ?? 0
     assert.ok(rss > 20e6 && rss < 2e9, `${rss} bytes`)
@@ -239,7 +239,7 @@ describe('exposition of a program with traffic', function () {
     }
   })
 
-  it('does not count scrapes and operations as traffic', async () => {
+  it('does not count scrapes and ops requests as traffic', async () => {
     await (await fetch(`${program.opsUrl}/anything`)).text()
     await program.scrape()
     await (await fetch(`${program.url}/metrics?name=x`)).text()
@@ -252,7 +252,7 @@ describe('exposition of a program with traffic', function () {
     )
   })
 
-  it('counts a client that went away as 499, whatever status was on its way', async () => {
+  it('counts a client that left as 499, whatever status was already sent', async () => {
     const raw = await openRaw(Number(new URL(program.url).port))
     raw.send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n')
     await program.process.waitForLog('the request', entry => entry['event'] === 'never')
@@ -266,7 +266,7 @@ describe('exposition of a program with traffic', function () {
     ['/cut/by-socket', '502'],
     ['/cut/by-response', '206'],
   ] as const) {
-    it(`keeps the status that the program gave an answer which it broke off itself, as ${route} does`, async () => {
+    it(`keeps the status of a response that the program broke off itself, as ${route} does`, async () => {
       await assert.rejects(async () => (await fetch(`${program.url}${route}`)).text())
       await until(async () => (await countOf({ http_response_status_code: status, http_route: route })) === 1, {
         what: `a request with status ${status}`,
@@ -275,10 +275,10 @@ describe('exposition of a program with traffic', function () {
     })
   }
 
-  describe('as promtool reads it', () => {
+  describe('when checked with promtool', () => {
     before(needs('promtool'))
 
-    it('is accepted without a word', async () => {
+    it('produces no warning', async () => {
       await fetch(`${program.url}/hello/world`)
       const { text } = await program.scrape()
       const { path } = await findBinary('promtool')

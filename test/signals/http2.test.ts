@@ -9,7 +9,7 @@ import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('what is told of HTTP/2', () => {
+describe('HTTP/2 telemetry', () => {
   let upstream: RunningUpstream
   let gateway: RunningGateway
 
@@ -23,7 +23,7 @@ describe('what is told of HTTP/2', () => {
     await upstream.stop()
   })
 
-  it('has the version of the protocol on the duration, beside that of HTTP/1.1', async () => {
+  it('records the protocol version on the duration, separate from HTTP/1.1', async () => {
     const session = await openHttp2(gateway.url)
     for (let i = 0; i < 3; i++) assert.equal((await sendHttp2(session, { ':path': '/app' })).status, 200)
     session.destroy()
@@ -47,7 +47,7 @@ describe('what is told of HTTP/2', () => {
     }
   })
 
-  it('counts connections that were ended for what their client sent', async () => {
+  it('counts connections that were closed because of what their client sent', async () => {
     const refused = async (cause: string): Promise<number | undefined> =>
       sampleValue(await scrape(gateway.opsUrl), 'gateway_http2_connections_refused_total', { error_type: cause })
     for (const cause of ['rapid_reset', 'control_flood', 'frame_flood', 'invalid_frames', 'protocol_error']) {
@@ -58,7 +58,7 @@ describe('what is told of HTTP/2', () => {
     await flood.closed()
     await until(async () => (await refused('control_flood')) === 1, { what: 'the flood is counted' })
     const wrong = await openFrames(gateway.port)
-    // DATA of no stream (RFC 9113 §6.1).
+    // DATA on an unopened stream (RFC 9113 §6.1).
     wrong.send(frame(FRAME.data, 0, 0, Buffer.from('a')))
     await wrong.closed()
     await until(async () => (await refused('protocol_error')) === 1, { what: 'the mistake is counted' })

@@ -58,7 +58,7 @@ describe('the instrumentation of the built gateway', () => {
   }
 
   for (const mode of ['own', 'stock']) {
-    it(`sees a request from the client to Redis and the upstream, in one trace (${mode})`, async () => {
+    it(`traces a request from the client to Redis and the upstream, in one trace (${mode})`, async () => {
       const running = await start({ TELEMETRY_HTTP_INSTRUMENTATION: mode })
       await send(running)
       const spans = await until(() => openTrace(running.opsUrl, TRACE_ID), { what: 'the trace' })
@@ -74,7 +74,7 @@ describe('the instrumentation of the built gateway', () => {
       assert.equal(received, `00-${TRACE_ID}-${toUpstream.spanId}-01`, 'the upstream continues the CLIENT span')
     })
 
-    it(`says of every module that it is instrumented (${mode})`, async () => {
+    it(`reports every module as instrumented (${mode})`, async () => {
       const { opsUrl } = await start({ TELEMETRY_HTTP_INSTRUMENTATION: mode, TELEMETRY_REQUIRED: 'true' })
       const { samples } = (await scrape(opsUrl)).get('gateway_telemetry_instrumented')!
       const modules = mode === 'own' ? ['ioredis'] : ['express', 'http', 'ioredis', 'undici']
@@ -85,7 +85,7 @@ describe('the instrumentation of the built gateway', () => {
     })
   }
 
-  it('says which module sends no signals: in the log, and as a gauge', async () => {
+  it('reports a module that sends no signals in the log and as a gauge', async () => {
     const running = await start(UNKNOWN_IOREDIS)
     const said = running.logs.find(entry => Array.isArray(entry['modules']))
     assert.deepEqual([said?.['level'], said?.['modules']], ['error', ['ioredis']])
@@ -96,7 +96,7 @@ describe('the instrumentation of the built gateway', () => {
     assert.deepEqual(ofRedis, [], 'what it says is true')
   })
 
-  it('finds modules that something else has loaded before', async () => {
+  it('finds modules that another module has loaded before', async () => {
     const { opsUrl } = await start({ NODE_OPTIONS: '--require ioredis', TELEMETRY_REQUIRED: 'true' })
     assert.equal(sampleValue(await scrape(opsUrl), 'gateway_telemetry_instrumented', { module: 'ioredis' }), 1)
   })

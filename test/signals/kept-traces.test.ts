@@ -13,7 +13,7 @@ const CLIENT = 3
 const ONE_PERCENT = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }
 const NOTHING_SAMPLED = { OTEL_TRACES_SAMPLER: 'always_off' }
 
-describe('kept traces of a running gateway', () => {
+describe('the trace recorder of a running gateway', () => {
   let upstream: RunningUpstream
   let config: string
   let gateway: RunningGateway | undefined
@@ -59,7 +59,7 @@ describe('kept traces of a running gateway', () => {
     return (gateway = await startGateway({ config, env }))
   }
 
-  it('have all of ten failing requests among a thousand good ones, at 1 % sampling, and exemplars that open', async () => {
+  it('keeps all of ten failed requests among a thousand good ones, at 1 % sampling, with exemplars', async () => {
     const { url, opsUrl } = await start(ONE_PERCENT)
     const statuses = await sendMany(url, 1_010, index => ({ path: index % 101 === 0 ? '/gone/x' : '/app/x' }))
     assert.deepEqual(Object.fromEntries(statuses), { 200: 1_000, 502: 10 })
@@ -79,7 +79,7 @@ describe('kept traces of a running gateway', () => {
     for (const { exemplar } of exemplars) assert.ok(await openTrace(opsUrl, exemplar.labels['trace_id']!))
   })
 
-  it('tell what happened in SERVER and CLIENT span', async () => {
+  it('records what happened in the SERVER and CLIENT span', async () => {
     const { url, opsUrl } = await start(NOTHING_SAMPLED)
     const answer = (await (await fetch(`${url}/gone/away?token=secret`)).json()) as { trace_id: string }
     const spans = await until(() => openTrace(opsUrl, answer.trace_id), { what: 'the trace' })
@@ -95,7 +95,7 @@ describe('kept traces of a running gateway', () => {
     assert.doesNotMatch(JSON.stringify(spans), /secret/)
   })
 
-  it('have what was slow, limited, timed out or answered 5xx, and not what was merely long open', async () => {
+  it('keeps slow, limited, timed out and 5xx exchanges, but not long streams', async () => {
     const { url, opsUrl } = await start({ ...NOTHING_SAMPLED, TRACES_SLOW_MS: '100' })
     for (const path of ['/app/fast', '/app/slow', '/app/events', '/app/503', '/app/silent', '/nowhere']) {
       await (await fetch(`${url}${path}`)).text()
@@ -114,7 +114,7 @@ describe('kept traces of a running gateway', () => {
     )
   })
 
-  it('leave over OTLP although nothing was sampled, and the good ones do not', async () => {
+  it('exports kept traces over OTLP although nothing was sampled, and no good ones', async () => {
     const { httpUrl, spans } = (receiver = await OtlpReceiver.start())
     const { url } = await start({
       ...NOTHING_SAMPLED,
@@ -133,7 +133,7 @@ describe('kept traces of a running gateway', () => {
     assert.match(String(told), /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/, 'the upstream was told that it is not sampled')
   })
 
-  it('are everything with always_on', async () => {
+  it('keeps every trace with always_on', async () => {
     const { httpUrl, spans } = (receiver = await OtlpReceiver.start())
     const { url } = await start({
       OTEL_TRACES_SAMPLER: 'always_on',
@@ -146,7 +146,7 @@ describe('kept traces of a running gateway', () => {
     assert.equal(new Set(spans.map(span => span.spanId)).size, 200)
   })
 
-  it('leave before the process does', async () => {
+  it('exports its traces before the process exits', async () => {
     const { httpUrl, spans } = (receiver = await OtlpReceiver.start())
     const running = await start({
       ...NOTHING_SAMPLED,
@@ -168,7 +168,7 @@ describe('kept traces of a running gateway', () => {
     { TELEMETRY_HTTP_INSTRUMENTATION: 'stock' },
   ]) {
     const title = Object.entries(exporters).map(([name, value]) => `${name}=${value}`)
-    it(`open on the ops port with ${title.join(' ')}`, async () => {
+    it(`opens traces on the ops port with ${title.join(' ')}`, async () => {
       const { url, opsUrl } = await start({ ...NOTHING_SAMPLED, ...exporters })
       const answer = (await (await fetch(`${url}/gone`)).json()) as { trace_id: string }
       const spans = await until(() => openTrace(opsUrl, answer.trace_id), { what: 'the trace' })
@@ -180,7 +180,7 @@ describe('kept traces of a running gateway', () => {
     })
   }
 
-  it('hold nothing after hundreds of requests, with clients that leave in the middle', async () => {
+  it('holds no unfinished trace after hundreds of requests, including aborted ones', async () => {
     const { url, opsUrl } = await start({ ...ONE_PERCENT, TRACES_KEEP_PER_SECOND: '1000' })
     for (let round = 0; round < 5; round++) {
       const leaving = Array.from({ length: 20 }, async () => {

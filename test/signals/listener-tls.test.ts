@@ -14,7 +14,7 @@ import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('what TLS on the listener leaves behind', () => {
+describe('telemetry of TLS on the listener', () => {
   const authority = createAuthority('Test Authority')
   let certificate: Certificate
   let upstream: RunningUpstream
@@ -32,12 +32,12 @@ describe('what TLS on the listener leaves behind', () => {
     await upstream.stop()
   })
 
-  it('is when the certificate expires', async () => {
+  it('exposes the expiry of the certificate', async () => {
     const expected = new X509Certificate(certificate.cert).validToDate.getTime() / 1_000
     assert.equal(sampleValue(await scrape(gateway.opsUrl), 'gateway_tls_certificate_not_after_seconds'), expected)
   })
 
-  it('is the scheme of requests, on metrics and spans', async () => {
+  it('records the scheme of requests, on metrics and spans', async () => {
     const { port } = gateway
     const sent = request({ host: '127.0.0.1', port, path: '/app', ca: authority.cert, servername: 'localhost' })
     sent.end()
@@ -66,7 +66,7 @@ describe('what TLS on the listener leaves behind', () => {
     await once(socket, 'error')
   }
 
-  /** As clients do that verify in the handshake: a fatal alert (RFC 8446 §6), unknown_ca. Node's own verifies afterwards. */
+  /** Sends a fatal alert (RFC 8446 §6), unknown_ca, as clients do that verify in the handshake. Node verifies later. */
   async function rejectCertificate(): Promise<void> {
     const listener = createServer().listen(0, '127.0.0.1')
     await once(listener, 'listening')
@@ -92,7 +92,7 @@ describe('what TLS on the listener leaves behind', () => {
     _OTHER: () => rawExchange(gateway.port, 'no handshake at all, and no request either'),
   }
   for (const [type, attempt] of Object.entries(FAILURES)) {
-    it(`are failed handshakes, counted as ${type}`, async () => {
+    it(`counts failed handshakes as ${type}`, async () => {
       const before = await failures(type)
       await attempt()
       await until(async () => (await failures(type)) === before + 1, { what: 'it is counted' })

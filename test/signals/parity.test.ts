@@ -11,37 +11,37 @@ import { until } from '../support/until'
 
 const NAMES = Object.keys(SCENARIOS) as ScenarioName[]
 
-/** On every SERVER span. Who asked, and from which port, is worth less than what two more attributes cost. */
+/** On every SERVER span. Client and port cost two more attributes, which are not worth it. */
 const SERVER = ['SERVER network.peer.address: only stock', 'SERVER network.peer.port: only stock']
-/** On every CLIENT span: our name of the upstream; nothing that repeats the URL, and the client's own header least of all. */
+/** On every CLIENT span: the gateway's upstream name; no copy of the URL, and no header of the client. */
 const CLIENT = [
   'CLIENT gateway.upstream.name: only own',
   'CLIENT url.path: only stock',
   'CLIENT url.scheme: only stock',
   'CLIENT user_agent.original: only stock',
 ]
-/** Stock says GET twice. */
+/** The stock instrumentation names the method twice. */
 const METHOD_TWICE = 'CLIENT http.request.method_original: only stock'
-/** Of the connection, once there is one. */
+/** Attributes of the connection, once there is one. */
 const CONNECTION = [
   'CLIENT network.peer.address: only stock',
   'CLIENT network.peer.port: only stock',
   'CLIENT network.protocol.version: only stock',
 ]
-/** Of every request; the stock instrumentation is told nothing of it. */
+/** On every request; the stock instrumentation does not get this information. */
 const REQUEST_ID = 'SERVER gateway.request.id: only own'
-/** The stock span ends without knowing how it went when it went well. */
+/** The stock span of a successful request ends without an outcome. */
 const OUTCOME = 'SERVER gateway.outcome: only own'
 const OK = [...SERVER, OUTCOME, ...CLIENT, ...CONNECTION, METHOD_TWICE]
 
-/** Every difference between the two, request by request. docs/telemetry.md gives the reasons. */
+/** Every difference between the two, by request. docs/telemetry.md gives the reasons. */
 const DIFFERENCES: Readonly<Record<ScenarioName, readonly string[]>> = {
   success: OK,
   'success with a body': OK,
   HEAD: OK,
   'a method nobody knows': [
     ...OK.filter(difference => difference !== METHOD_TWICE),
-    // A client could make up names of spans without end.
+    // A client could invent an unlimited number of span names.
     'SERVER name: HTTP /app, stock PROPFIND /app',
   ],
   '4xx of the upstream': OK,
@@ -80,9 +80,9 @@ const DIFFERENCES: Readonly<Record<ScenarioName, readonly string[]>> = {
     'CLIENT error.type: reset, stock UND_ERR_SOCKET',
     'CLIENT status: error, stock error "other side closed"',
   ],
-  // The answer to the first call is not read, and stock ends its span with the body.
+  // The response of the first call is not read, and the stock instrumentation ends its span with the body.
   'a call that is made again': [...SERVER, OUTCOME, 'CLIENT: 2 spans, stock 1'],
-  // It was the client's will: no error anywhere.
+  // The client aborted it, so it is no error on any span.
   'client gone': [
     ...SERVER,
     ...CLIENT,
@@ -101,7 +101,7 @@ interface Told {
   readonly families: ReadonlyMap<string, ExposedFamily>
 }
 
-describe('the gateway’s own instrumentation beside the stock ones', () => {
+describe('the gateway’s own instrumentation, compared with the stock ones,', () => {
   let upstream: RunningUpstream
   let own: Told
   let stock: Told
@@ -116,10 +116,10 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
 
   after(() => upstream.stop())
 
-  /** Every scenario through a gateway of its own, and what it says of each. */
+  /** Runs every scenario through a gateway of its own, and returns the telemetry of each. */
   async function tellAll(config: string, mode: 'own' | 'stock'): Promise<Told> {
     const gateway = await startGateway({ config, env: { TELEMETRY_HTTP_INSTRUMENTATION: mode } })
-    // The first of two, so that the second is over the limit.
+    // The first of two requests, so that the second one is over the limit.
     await (await fetch(`${gateway.url}/limited/a`)).text()
     const spans: Partial<Record<ScenarioName, readonly OpenedSpan[]>> = {}
     for (const [index, name] of NAMES.entries()) {
@@ -133,13 +133,13 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
   }
 
   for (const name of NAMES) {
-    it(`differs in nothing but what is listed: ${name}`, () => {
+    it(`differs only in the listed attributes: ${name}`, () => {
       const [ours, theirs] = [own, stock].map(told => told.spans[name])
       assert.deepEqual(differences(ours!, theirs!).sort(byText), [...DIFFERENCES[name], REQUEST_ID].sort(byText))
     })
   }
 
-  it('tells nothing of a query, which may hold secrets that no list of names knows', () => {
+  it('exports no part of a query, which may hold secrets under unknown names', () => {
     for (const { spans } of [own, stock]) {
       const told = JSON.stringify(spans.success)
       assert.ok(told.includes('/app'))
@@ -147,7 +147,7 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
     }
   })
 
-  it('agrees on how spans hang together', () => {
+  it('has the same span hierarchy', () => {
     for (const { spans } of [own, stock]) {
       for (const name of NAMES) {
         const server = spans[name].find(({ kind }) => kind === 2)
@@ -160,11 +160,11 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
   })
 
   for (const [family, translate, andOurs] of [
-    // Stock counts event streams among all others, and calls a stream of an hour a very slow request.
+    // The stock instrumentation counts event streams as requests, so a stream of an hour is a very slow request there.
     ['http_server_request_duration_seconds', toStockServer, ['gateway_stream_duration_seconds']],
     ['http_client_request_duration_seconds', toStockClient, []],
   ] as const) {
-    it(`counts the same in ${family}, by the same labels and buckets`, () => {
+    it(`counts the same in ${family}, with the same labels and buckets`, () => {
       const [ours, theirs] = [own, stock].map(told => told.families.get(family)!)
       assert.deepEqual([ours!.type, ours!.unit], [theirs!.type, theirs!.unit])
       assert.deepEqual(boundaries(ours!), boundaries(theirs!))
@@ -175,14 +175,14 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
     })
   }
 
-  it('counts event streams apart, and requests under way', () => {
+  it('counts event streams separately, and requests in flight', () => {
     assert.ok(own.families.has('gateway_stream_duration_seconds'))
     assert.ok(own.families.has('http_server_active_requests'))
     assert.ok(!stock.families.has('gateway_stream_duration_seconds'))
     assert.ok(!stock.families.has('http_server_active_requests'))
   })
 
-  it('agrees on every request and decision that the gateway itself counts', () => {
+  it('has the same counts of requests and decisions in the gateway’s own metrics', () => {
     for (const family of ['gateway_requests', 'gateway_rate_limiting_requests']) {
       const [ours, theirs] = [own, stock].map(({ families }) =>
         families
@@ -194,7 +194,7 @@ describe('the gateway’s own instrumentation beside the stock ones', () => {
     }
   })
 
-  it('has every difference in docs/telemetry.md', () => {
+  it('has every difference documented in docs/telemetry.md', () => {
     const docs = readFileSync(join(__dirname, '../../..', 'docs/telemetry.md'), 'utf8')
     const keys = Object.values(DIFFERENCES).flatMap(list =>
       list.map(difference => /^\w+ ([^:]+):/.exec(difference)?.[1] ?? ''),
@@ -210,7 +210,7 @@ function byText(a: string, b: string): number {
   return a < b ? -1 : Number(a > b)
 }
 
-/** `KIND attribute: ours, stock theirs`; nothing of what changes from run to run. */
+/** `KIND attribute: ours, stock theirs`, without values that change from run to run. */
 function differences(own: readonly OpenedSpan[], stock: readonly OpenedSpan[]): string[] {
   const kinds = [...new Set([...own, ...stock].map(({ kind }) => kind))]
   return kinds.flatMap(kind => {
@@ -232,7 +232,7 @@ function spanDifferences(own: OpenedSpan, stock: OpenedSpan): string[] {
   compare('exceptions', String(own.events.length), String(stock.events.length))
   for (const key of new Set([...Object.keys(own.attributes), ...Object.keys(stock.attributes)])) {
     const [ours, theirs] = [own.attributes[key], stock.attributes[key]]
-    // Each gateway has a port of its own, and a busy machine makes one of them wait.
+    // Each gateway has a port of its own, and a busy machine may delay one of them.
     if (key === 'gateway.event_loop.delay' || (key === 'server.port' && ours !== undefined && theirs !== undefined))
       continue
     if (ours === undefined) found.push(`${key}: only stock`)
@@ -260,7 +260,7 @@ function boundaries({ samples }: ExposedFamily): string[] {
   return [...new Set(samples.map(({ labels }) => labels['le'] ?? ''))]
 }
 
-/** One line per series, how often it was recorded; ports and scopes left out. */
+/** One line per series with its number of records; ports and scopes are left out. */
 function counts(families: readonly ExposedFamily[], translate: (labels: Labels) => Labels | undefined): string[] {
   const series = new Map<string, number>()
   for (const { name, labels, value } of families.flatMap(family => family.samples)) {
@@ -278,20 +278,20 @@ function line(labels: Labels): string {
   return JSON.stringify(Object.entries(labels).sort(([a], [b]) => byText(a, b)))
 }
 
-/** A fault's `error.type` is its reason here; stock takes the status, so that a response that was cut off is none. */
+/** A fault's `error.type` is its reason here; the stock one uses the status, so an aborted response has none. */
 function toStockServer({ error_type: reason, gateway_stream: _stream, ...labels }: Labels): Labels {
   const status = labels['http_response_status_code']!
   return reason === undefined || Number(status) < 500 ? labels : { ...labels, error_type: status }
 }
 
-/** Stock takes the code of the error, or its class; it does not know the upstream, and names the protocol once connected. */
+/** The stock one uses the error's code or class; it does not know the upstream, and names the protocol once connected. */
 function toStockClient({ gateway_upstream_name: _upstream, ...labels }: Labels): Labels | undefined {
   const connected = { network_protocol_version: '1.1' }
   const status = labels['http_response_status_code']
   const reason = labels['error_type']
-  if (status === '502') return undefined // the call that was made again, whose answer nobody read
+  if (status === '502') return undefined // the retried call, whose response was not read
   if (status !== undefined || reason === undefined) return { ...labels, ...connected }
-  // What had come of the response is on our span only: times every error it would make many series.
+  // The status of an aborted response is only on our span: on metrics it would make many series.
   if (reason === 'reset') {
     return { ...labels, ...connected, error_type: 'UND_ERR_SOCKET', http_response_status_code: '200' }
   }

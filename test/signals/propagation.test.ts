@@ -11,10 +11,10 @@ const SPAN_ID = '00f067aa0ba902b7'
 const TRACEPARENT = `traceparent: 00-${TRACE_ID}-${SPAN_ID}-01`
 const TRACE_FIELDS = /^(?:traceparent|tracestate|baggage|b3|x-b3-.*)$/
 
-/** Name and value of each trace field that the upstream got, in order, duplicates and all. */
+/** Name and value of each trace field that the upstream received, in order, with duplicates. */
 type Fields = readonly (readonly [string, string])[]
 
-describe('the trace of a caller', () => {
+describe('the trace context of a caller', () => {
   let upstream: RunningUpstream
   let gateway: RunningGateway
 
@@ -34,7 +34,7 @@ describe('the trace of a caller', () => {
     return JSON.stringify(proxyTo(upstream.url, { entrypoint }))
   }
 
-  /** Sends a request with these header lines and tells what the upstream got of any trace. */
+  /** Sends a request with these header lines and returns the trace fields that the upstream received. */
   async function send(...lines: readonly string[]): Promise<Fields> {
     const head = ['GET /app HTTP/1.1', 'Host: gateway', 'Connection: close', ...lines, '', '']
     const answer = await rawExchange(gateway.port, head.join('\r\n'))
@@ -54,7 +54,7 @@ describe('the trace of a caller', () => {
     return values[0]
   }
 
-  /** A trace of the gateway's own, and nothing of the caller's. */
+  /** A new trace of the gateway, with nothing from the caller. */
   function assertNew(fields: Fields): void {
     assert.deepEqual(
       fields.map(([name]) => name),
@@ -69,7 +69,7 @@ describe('the trace of a caller', () => {
     before(() => start({}))
     after(() => gateway.stop())
 
-    it('is continued, and the upstream sees the gateway as its parent', async () => {
+    it('is continued, and the upstream gets the gateway’s span as parent', async () => {
       const fields = await send(TRACEPARENT, 'tracestate: vendor=1,other=2', 'baggage: tenant=a,user=b')
       assert.deepEqual(
         fields.map(([name]) => name).sort((a, b) => a.localeCompare(b)),
@@ -88,18 +88,18 @@ describe('the trace of a caller', () => {
     })
 
     for (const flags of ['02', '03']) {
-      it(`keeps its word that the trace id is random: ${flags}`, async () => {
+      it(`keeps its random flag: ${flags}`, async () => {
         const fields = await send(TRACEPARENT.replace(/01$/, flags))
         assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-${flags}$`))
       })
     }
 
-    it('keeps its word that the trace id is random beside baggage, too', async () => {
+    it('keeps its random flag together with baggage', async () => {
       const fields = await send(TRACEPARENT.replace(/01$/, '03'), 'baggage: tenant=a')
       assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-03$`))
     })
 
-    it('has no tracestate when a part of it is not valid', async () => {
+    it('loses its whole tracestate if a part of it is invalid', async () => {
       const fields = await send(TRACEPARENT, 'tracestate: foo@=1,bar=2')
       assert.deepEqual(
         fields.map(([name]) => name),
@@ -107,7 +107,7 @@ describe('the trace of a caller', () => {
       )
     })
 
-    it('keeps its wish not to be sampled', async () => {
+    it('keeps its decision not to sample', async () => {
       const fields = await send(TRACEPARENT.replace(/01$/, '00'))
       assert.match(valueOf(fields, 'traceparent')!, new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-00$`))
     })
@@ -123,20 +123,20 @@ describe('the trace of a caller', () => {
       ['it comes twice', `${TRACEPARENT}\r\ntraceparent: 00-${'1'.repeat(32)}-${SPAN_ID}-01`],
       ['it is no traceparent at all', 'traceparent: \u00e9"><script>'],
     ] as const) {
-      it(`is not continued when ${what}, and takes its tracestate with it`, async () => {
+      it(`is not continued when ${what}, and its tracestate is dropped`, async () => {
         assertNew(await send(line, 'tracestate: vendor=1'))
       })
     }
 
-    it('is not made of a tracestate alone', async () => {
+    it('is not started by a tracestate alone', async () => {
       assertNew(await send('tracestate: vendor=1', 'tracestate: other=2'))
     })
 
-    it('joins a tracestate that comes in several fields', async () => {
+    it('is joined from several tracestate fields', async () => {
       assert.equal(valueOf(await send(TRACEPARENT, 'tracestate: a=1', 'Tracestate: b=2'), 'tracestate'), 'a=1,b=2')
     })
 
-    it('has no tracestate when nothing in it is valid', async () => {
+    it('has no tracestate if all of its members are invalid', async () => {
       const fields = await send(TRACEPARENT, 'tracestate: =,;,not valid')
       assert.deepEqual(
         fields.map(([name]) => name),
@@ -144,13 +144,13 @@ describe('the trace of a caller', () => {
       )
     })
 
-    it('may be baggage alone', async () => {
+    it('may consist of baggage only', async () => {
       const fields = await send('baggage: tenant=a')
       assert.equal(valueOf(fields, 'baggage'), 'tenant=a')
       assert.match(valueOf(fields, 'traceparent')!, /^00-/)
     })
 
-    it('in the format of Zipkin is not sent on beside ours', async () => {
+    it('in Zipkin’s format is not forwarded next to the gateway’s', async () => {
       assertNew(
         await send(
           `b3: ${TRACE_ID}-${SPAN_ID}-1`,
@@ -163,12 +163,12 @@ describe('the trace of a caller', () => {
       )
     })
 
-    it('cannot be stripped from what the upstream gets by naming it in Connection', async () => {
+    it('cannot be stripped from the upstream request by a Connection field', async () => {
       const fields = await send('Connection: traceparent, baggage', TRACEPARENT, 'baggage: tenant=a')
       assert.match(valueOf(fields, 'traceparent')!, new RegExp(TRACE_ID))
     })
 
-    it('is told apart in the list of kept traces', async () => {
+    it('is marked in the list of kept traces', async () => {
       const listed = await listTraces(gateway.opsUrl, `traceId=${TRACE_ID}`)
       assert.ok(listed.length >= 1)
       assert.ok(listed.every(({ traceId }) => traceId === TRACE_ID))
@@ -179,7 +179,7 @@ describe('the trace of a caller', () => {
     before(() => start({ entrypoint: { traceContext: 'none', trustedProxies: ['127.0.0.1'] } }))
     after(() => gateway.stop())
 
-    it('is not continued, and nothing of it reaches the upstream', async () => {
+    it('is not continued, and no part of it reaches the upstream', async () => {
       assertNew(await send(TRACEPARENT, 'tracestate: vendor=1', 'baggage: tenant=a', `b3: ${TRACE_ID}-${SPAN_ID}-1`))
     })
   })
@@ -200,19 +200,19 @@ describe('the trace of a caller', () => {
     before(() => start({ env: { OTEL_PROPAGATORS: 'b3' } }))
     after(() => gateway.stop())
 
-    it('comes in one field and goes on in one', async () => {
+    it('is read from one field and sent in one', async () => {
       const fields = await send(`b3: ${TRACE_ID}-${SPAN_ID}-1`)
       assert.match(valueOf(fields, 'b3')!, new RegExp(`^${TRACE_ID}-(?!${SPAN_ID})[0-9a-f]{16}-1$`))
       assert.equal(fields.length, 1)
     })
 
-    it('comes in several fields and goes on in one', async () => {
+    it('is read from several fields and sent in one', async () => {
       const fields = await send(`X-B3-TraceId: ${TRACE_ID}`, `X-B3-SpanId: ${SPAN_ID}`, 'X-B3-Sampled: 1')
       assert.match(valueOf(fields, 'b3')!, new RegExp(`^${TRACE_ID}-[0-9a-f]{16}-1$`))
       assert.equal(fields.length, 1)
     })
 
-    it('is not that of a traceparent, which does not go on beside it', async () => {
+    it('is not read from a traceparent, which is dropped', async () => {
       const fields = await send(TRACEPARENT, 'tracestate: vendor=1')
       assert.deepEqual(
         fields.map(([name]) => name),
@@ -226,12 +226,12 @@ describe('the trace of a caller', () => {
     before(() => start({ env: { TELEMETRY_BAGGAGE_KEYS: 'tenant, app.*' } }))
     after(() => gateway.stop())
 
-    it('takes along the baggage that is named', async () => {
+    it('passes on the listed baggage keys', async () => {
       const fields = await send(TRACEPARENT, 'baggage: tenant=a,email=x%40y,app.one=1')
       assert.equal(valueOf(fields, 'baggage'), 'tenant=a,app.one=1')
     })
 
-    it('leaves baggage behind of which nothing is named', async () => {
+    it('drops the whole baggage if none of its keys is listed', async () => {
       assert.equal(valueOf(await send(TRACEPARENT, 'baggage: email=x%40y'), 'baggage'), undefined)
     })
   })
@@ -240,7 +240,7 @@ describe('the trace of a caller', () => {
     before(() => start({ env: { OTEL_PROPAGATORS: 'xray' } }))
     after(() => gateway.stop())
 
-    it('comes and goes on in X-Ray’s field', async () => {
+    it('is read from and sent in the X-Ray field', async () => {
       const root = `Root=1-${TRACE_ID.slice(0, 8)}-${TRACE_ID.slice(8)}`
       await send(`X-Amzn-Trace-Id: ${root};Parent=${SPAN_ID};Sampled=1`)
       const { headers } = upstream.requests.at(-1)!
@@ -255,7 +255,7 @@ describe('the trace of a caller', () => {
     before(() => start({ env: { OTEL_PROPAGATORS: 'tracecontext,b3multi' } }))
     after(() => gateway.stop())
 
-    it('goes on in both formats, which say the same', async () => {
+    it('is sent in both formats with the same ids', async () => {
       const fields = await send(`X-B3-TraceId: ${TRACE_ID}`, `X-B3-SpanId: ${SPAN_ID}`, 'X-B3-Sampled: 1')
       const spanId = valueOf(fields, 'x-b3-spanid')
       assert.equal(valueOf(fields, 'x-b3-traceid'), TRACE_ID)
@@ -271,7 +271,7 @@ describe('the trace of a caller', () => {
       before(() => start({ env }))
       after(() => gateway.stop())
 
-      it('passes through as it came', async () => {
+      it('is forwarded unchanged', async () => {
         const sent = [TRACEPARENT, 'tracestate: vendor=1', 'baggage: tenant=a', `b3: ${TRACE_ID}-${SPAN_ID}-1`]
         const fields = await send(...sent)
         assert.deepEqual(
@@ -282,7 +282,7 @@ describe('the trace of a caller', () => {
     })
   }
 
-  it('cannot be refused with the stock instrumentations: the gateway says so and does not start', async () => {
+  it('cannot be refused with the stock instrumentations: the gateway reports that and does not start', async () => {
     const { child } = launchGateway({
       config: configWith({ traceContext: 'none' }),
       env: { TELEMETRY_HTTP_INSTRUMENTATION: 'stock' },

@@ -50,7 +50,7 @@ describe('signals of the connection to Redis', function () {
   const ask = async (): Promise<void> => assert.equal((await send(gateway.port, '/app')).status, 200)
   const families = (): Promise<Map<string, ExposedFamily>> => scrape(gateway.opsUrl)
 
-  it('are spans under the request that asked; probes, loaded scripts and counts handed back leave none, nor durations', async () => {
+  it('are spans under the request; probes, script loads and counts written back leave no signals', async () => {
     await ask()
     redis.freeze()
     await ask()
@@ -77,7 +77,7 @@ describe('signals of the connection to Redis', function () {
 
   const commands = (): typeof receiver.spans => receiver.spans.filter(({ attributes }) => attributes['db.system.name'])
 
-  it('count errors, outages and reconnects, and say whether it is connected', async () => {
+  it('count errors, outages and reconnects, and show whether it is connected', async () => {
     const valueOf = async (name: string, labels: Record<string, string> = {}): Promise<number | undefined> =>
       sampleValue(await families(), name, labels)
     const pool = { db_client_connection_pool_name: `127.0.0.1:${redis.port}` }

@@ -6,7 +6,7 @@ import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('a call that is tried again', () => {
+describe('a retried call', () => {
   let bad: RunningUpstream
   let good: RunningUpstream
   let gateway: RunningGateway
@@ -25,7 +25,7 @@ describe('a call that is tried again', () => {
     await good.stop()
   })
 
-  it('has a CLIENT span for each attempt; the second says how many came before and why', async () => {
+  it('has a CLIENT span for each attempt; the second one records the resend count and the reason', async () => {
     const [trace] = await until(() => listTraces(gateway.opsUrl), { what: 'the trace is kept' })
     const spans = (await openTrace(gateway.opsUrl, trace!.traceId)) ?? []
     const [server] = spans.filter(({ kind }) => kind === 2)
@@ -46,7 +46,7 @@ describe('a call that is tried again', () => {
     assert.equal(server?.attributes['gateway.outcome'], 'ok')
   })
 
-  it('sends each attempt with a trace context of its own', () => {
+  it('sends a separate trace context with each attempt', () => {
     const sent = [bad, good].map(({ requests }) => String(requests[0]?.headers['traceparent']).split('-'))
     assert.equal(sent[0]?.[1], sent[1]?.[1], 'one trace')
     assert.notEqual(sent[0]?.[2], sent[1]?.[2], 'two spans')
@@ -83,7 +83,7 @@ for (const instrumentation of ['own', 'stock']) {
       await upstream.stop()
     })
 
-    it('are tried again each in the trace, and with the baggage, of its own client', async () => {
+    it('are each retried in the trace and with the baggage of their own client', async () => {
       const answers = CLIENTS.map(async client => {
         const headers = { traceparent: `00-${client.repeat(32)}-${client.repeat(16)}-01`, baggage: `client=${client}` }
         return send(gateway.port, { path: `/app/${client}`, headers })

@@ -7,7 +7,7 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-/** The request's context is handed on and not the active one: what needs it as that must be given it. */
+/** The request's context is passed explicitly and is not the active one: code that needs an active context must set it. */
 describe('the trace of a request', function () {
   this.timeout(60_000)
   before(needs('redis-server'))
@@ -54,7 +54,7 @@ describe('the trace of a request', function () {
     ['/app', 'request'],
     ['/gone', 'request failed'],
   ] as const) {
-    it(`is on the lines "${body}", on standard output and over OTLP`, async () => {
+    it(`is on the log lines "${body}", on standard output and over OTLP`, async () => {
       await (await fetch(gateway.url + path)).text()
       const line = await gateway.process.waitForLog('the line', entry => entry['path'] === path)
       const record = await until(() => receiver.logs.find(({ attributes }) => attributes['path'] === path), {
@@ -70,7 +70,7 @@ describe('the trace of a request', function () {
     })
   }
 
-  it('has the command that counted it and the call to the upstream as children of the request', async () => {
+  it('has the Redis command and the upstream call as children of the request span', async () => {
     await (await fetch(`${gateway.url}/app`)).text()
     const server = await until(
       () => receiver.spans.find(span => span.kind === 2 && span.attributes['url.path'] === '/app'),

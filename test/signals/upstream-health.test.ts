@@ -13,7 +13,7 @@ interface ListedUpstream {
   readonly targets: readonly Record<string, unknown>[]
 }
 
-describe('the health of targets', () => {
+describe('target health', () => {
   let good: RunningUpstream
   let bad: RunningUpstream
   let other: RunningUpstream
@@ -43,7 +43,7 @@ describe('the health of targets', () => {
     await other.stop()
   })
 
-  it('is on /metrics', async () => {
+  it('is exposed on /metrics', async () => {
     const families = await until(
       async () => {
         const seen = await scrape(gateway.opsUrl)
@@ -68,7 +68,7 @@ describe('the health of targets', () => {
     assert.equal(checks(good.port, 'failed'), undefined)
   })
 
-  it('is on /metrics with look-ups of names and with calls that went elsewhere for nothing', async () => {
+  it('is exposed on /metrics with name look-ups and failed retries', async () => {
     const families = await scrape(gateway.opsUrl)
     const lookups = { server_address: 'localhost', gateway_upstream_name_lookup_result: 'resolved' }
     assert.ok(sampleValue(families, 'gateway_upstream_name_lookups_total', lookups)! > 0)
@@ -78,7 +78,7 @@ describe('the health of targets', () => {
     assert.deepEqual([retries('free'), retries('sent'), retries('over_budget')], [1, undefined, undefined])
   })
 
-  it('is on /upstreams', async () => {
+  it('is shown on /upstreams', async () => {
     const { upstreams } = (await (await fetch(`${gateway.opsUrl}/upstreams`)).json()) as { upstreams: ListedUpstream[] }
     const [checked, named, , broken] = upstreams
     const { addresses, lastFailure } = named!.targets[0]!['name'] as Record<string, unknown>
@@ -95,7 +95,7 @@ describe('the health of targets', () => {
     assert.partialDeepStrictEqual(broken?.targets[0], { healthy: false, circuit: 'open', activeCalls: 0 })
   })
 
-  it('starts no traces', async () => {
+  it('starts no traces for its checks', async () => {
     const traces = await listTraces(gateway.opsUrl)
     assert.ok(traces.length > 0)
     assert.deepEqual(

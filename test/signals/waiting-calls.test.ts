@@ -24,7 +24,7 @@ describe('a call that waits for a free connection', () => {
     await upstream.stop()
   })
 
-  it('is not told as a slow upstream, and not as a call at all when it gives up', async () => {
+  it('is not recorded as a slow upstream, and not as a call at all when it times out', async () => {
     const started = performance.now()
     const answers = await Promise.all(Array.from({ length: 6 }, () => send(gateway.port, '/app')))
     const elapsed = (performance.now() - started) / 1_000
@@ -43,7 +43,7 @@ describe('a call that waits for a free connection', () => {
     const duration = 'http_client_request_duration_seconds'
     assert.equal(sampleValue(families, `${duration}_count`, all), served)
     const seconds = sampleValue(families, `${duration}_sum`, all) ?? 0
-    // Over one connection they go one after the other; with what they waited they would come to half as much again.
+    // The calls run one after the other on one connection; with their waiting times the sum would be half as much again.
     assert.ok(seconds > (0.9 * served * TAKES_MS) / 1_000, `${seconds} s for ${served} calls`)
     assert.ok(seconds <= elapsed, `${seconds} s in ${elapsed} s`)
   })

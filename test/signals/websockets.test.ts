@@ -11,7 +11,7 @@ const CLIENT = 3
 const ROUTE = { http_route: '/app' }
 const WEB_SOCKET = { gateway_stream: 'websocket', http_route: '/app' }
 
-describe('what a WebSocket leaves behind', () => {
+describe('WebSocket telemetry', () => {
   let upstream: WebSocketUpstream
   let gateway: RunningGateway | undefined
 
@@ -34,12 +34,12 @@ describe('what a WebSocket leaves behind', () => {
     return (gateway = await startGateway({ config, env: { TRACES_SLOW_MS: '50', ...env } }))
   }
 
-  /** Its log line, once it has ended. */
+  /** The log line of a WebSocket, once it has ended. */
   async function lineOf({ process }: RunningGateway): Promise<Readonly<Record<string, unknown>>> {
     return process.waitForLog('"websocket"', entry => entry['event'] === 'request' && entry['stream'] === 'websocket')
   }
 
-  it('are instruments of its own, a SERVER and a CLIENT span, and one log line', async () => {
+  it('consists of separate instruments, a SERVER and a CLIENT span, and one log line', async () => {
     const { url, opsUrl } = await start({ OTEL_TRACES_SAMPLER: 'always_on' })
     const socket = await openWebSocket(`${url}/app/chat?token=secret`)
     socket.send('hello')
@@ -85,7 +85,7 @@ describe('what a WebSocket leaves behind', () => {
     )
   })
 
-  it('is no slow trace, but one that is kept when the upstream breaks it', async () => {
+  it('keeps no slow trace, but keeps the trace when the upstream breaks the connection', async () => {
     const { url, opsUrl } = await start({ OTEL_TRACES_SAMPLER: 'always_off' })
     const calm = await openWebSocket(`${url}/app`)
     await new Promise(resolve => setTimeout(resolve, 100))
@@ -106,7 +106,7 @@ describe('what a WebSocket leaves behind', () => {
     assert.deepEqual([labels['error_type'], labels['http_response_status_code']], ['reset', '101'])
   })
 
-  it('is the duration of an ordinary answer when it is refused', async () => {
+  it('records a refused handshake as an ordinary response', async () => {
     const { url, opsUrl } = await start()
     const sockets = [await openWebSocket(`${url}/app`), await openWebSocket(`${url}/app`)]
     assert.equal((await refusedWebSocket(`${url}/app`)).status, 429)

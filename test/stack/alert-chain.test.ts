@@ -8,11 +8,11 @@ import { startRedis, type RunningRedis } from '../support/start-redis'
 import { startUpstream } from '../support/start-upstream'
 import { withAlerting, type Told } from '../support/with-alerting'
 
-/** What takes two minutes takes ten seconds; every duration of the shipped files divides by it into whole milliseconds. */
+/** Divides every duration: two minutes become ten seconds, and all results are whole milliseconds. */
 const FACTOR = 12.5
 const SHIPPED = resolve(__dirname, '../../../monitoring')
 
-describe('the alert chain, from the first 500 to the delivered mail', function () {
+describe('the alert chain, from the first 500 to the delivered mail,', function () {
   this.timeout(110_000)
   let redis: RunningRedis
   let gateway: RunningGateway
@@ -30,13 +30,13 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
   })
 
   before(async () => {
-    // All at once, so that the tests wait for the slowest alert and not for their sum.
+    // All start together, so that the tests wait for the slowest alert and not for their sum.
     failing = keepSending(`${gateway.url}/api/orders/fails`)
     hammering = keepSending(`${gateway.url}/limited`)
     await fill(redis)
   })
 
-  it('runs the shipped rules and routes with nothing changed but durations, all by one factor, and addresses', () => {
+  it('runs the shipped rules and routes unchanged, except addresses and durations divided by one factor', () => {
     for (const file of ['alert_rules.yml', 'prometheus.yml', 'alertmanager.yml']) {
       const original = takeDurations(readFileSync(join(SHIPPED, file), 'utf8'))
       const run = takeDurations(readFileSync(join(alerting.folder, file), 'utf8'))
@@ -51,7 +51,7 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
     assert.throws(() => shortened('for: 1s', 3_000), /cannot be divided/)
   })
 
-  it('tells of a burst of 500s by Slack and by mail, with route, upstream and reason', async () => {
+  it('reports a burst of 500s by Slack and by mail, with route, upstream and reason', async () => {
     const told = await firing('GatewayHttp500Spike')
     await failing.stop()
     for (const text of [told.slack.text, told.mail.text ?? '']) {
@@ -64,19 +64,19 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
     assert.equal(told.mail.subject, told.slack.title)
   })
 
-  it('tells of a client that keeps running into its limit', async () => {
+  it('reports a client that repeatedly exceeds its limit', async () => {
     const told = await firing('GatewayRateLimitSurge')
     await hammering.stop()
     assert.match(told.mail.text ?? '', /Route: \/limited/)
     assert.match(told.mail.text ?? '', /policy\s+default/)
   })
 
-  it('tells of a Redis that is nearly full, and goes on answering', async () => {
+  it('reports a Redis that is nearly full, while requests are answered', async () => {
     const told = await firing('RedisMemoryHigh')
     assert.match(told.mail.text ?? '', /uses \d+(\.\d+)?% of maxmemory/)
   })
 
-  it('tells of a Redis that is gone, while requests are still answered', async () => {
+  it('reports an unavailable Redis, while requests are answered', async () => {
     await redis.kill()
     const answering = keepSending(`${gateway.url}/api/orders/1`)
     const told = await firing('RedisDown')
@@ -90,7 +90,7 @@ describe('the alert chain, from the first 500 to the delivered mail', function (
     )
   })
 
-  it('tells when the 500s are over', async () => {
+  it('reports the end of the 500s', async () => {
     const over = await alerting.told(title => title.startsWith('[RESOLVED] GatewayHttp500Spike'))
     assert.match(over.slack.text, /Resolved after \d+s/)
   })
@@ -110,7 +110,7 @@ routes:
 `
 }
 
-/** Puts into Redis what fits, and a little of what does not. */
+/** Fills Redis, and writes a little more than fits. */
 async function fill({ url }: RunningRedis): Promise<void> {
   const results = await askRedis(url, client =>
     Promise.allSettled(Array.from({ length: 80 }, (_, i) => client.set(`filler:${i}`, 'x'.repeat(100_000)))),
@@ -122,11 +122,11 @@ async function fill({ url }: RunningRedis): Promise<void> {
 }
 
 interface Sending {
-  /** @returns the statuses that came */
+  /** @returns the statuses that were received */
   stop(): Promise<ReadonlySet<number>>
 }
 
-/** One request after the other, at the most 50 a second, until it is stopped. */
+/** Sends requests one after the other, at most 50 per second, until it is stopped. */
 function keepSending(url: string): Sending {
   const statuses = new Set<number>()
   const stopping = new AbortController()
@@ -138,7 +138,7 @@ function keepSending(url: string): Sending {
       await new Promise(resolve => setTimeout(resolve, 20))
     }
   })()
-  // Told by `stop`; where a test failed before it, nobody asks.
+  // `stop` reports the error; if a test failed before that, the error is not needed.
   sending.catch(() => undefined)
   return {
     stop: async () => {

@@ -17,7 +17,7 @@ describe('an agent in front of two sampling Collectors', () => {
   before(async () => {
     sinks = await Promise.all([startOtlpSink(), startOtlpSink()])
     tier = await Promise.all(sinks.map(startSampling))
-    // One name with two addresses needs a DNS server; on one machine the addresses are listed instead.
+    // One name with two addresses needs a DNS server; on one machine the file lists the addresses instead.
     const hostnames = JSON.stringify(tier.map(collector => collector.grpcAddress))
     const resolver = `resolver: {dns: null, static: {hostnames: ${hostnames}}}`
     agent = await startCollector({
@@ -41,9 +41,9 @@ describe('an agent in front of two sampling Collectors', () => {
     })
   }
 
-  it('brings every span of a trace to the same one, so that a fault anywhere keeps all of it', async () => {
+  it('sends every span of a trace to the same one, so that a fault in any span keeps the whole trace', async () => {
     const ids = Array.from({ length: 40 }, newTraceId)
-    // From two services, at different times: only the second one failed.
+    // Spans of two services, at different times: only the second one failed.
     await sendSpans(
       agent.url,
       ids.map(traceId => ({ traceId, name: 'first' })),
@@ -63,7 +63,7 @@ describe('an agent in front of two sampling Collectors', () => {
     }
   })
 
-  it('brings all series of a sender to the same one, so that no series is exposed twice', async () => {
+  it('sends all series of a sender to the same one, so that no series is exposed twice', async () => {
     const senders = Array.from({ length: 20 }, (_, index) => `gateway-${index}`)
     for (const sender of senders) await sendCounters(agent.url, COUNTERS, sender)
     const exposed = async (collector: RunningCollector): Promise<string[]> =>
@@ -86,7 +86,7 @@ describe('an agent in front of two sampling Collectors', () => {
   })
 })
 
-describe('an agent as its file stands', () => {
+describe('an agent with its unchanged file', () => {
   before(needsCollector())
 
   it('sends to the sampling tier that the environment names', async () => {

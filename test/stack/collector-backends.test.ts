@@ -8,7 +8,7 @@ import { until } from '../support/until'
 describe('backends of the Collector', () => {
   before(needsCollector())
 
-  it('get each signal at the path they have for it, with the headers that the environment says', async () => {
+  it('receive each signal at their path, with the headers of the environment', async () => {
     const sink = await startOtlpSink()
     const collector = await startCollector({
       env: {
@@ -39,7 +39,7 @@ describe('backends of the Collector', () => {
     await sink.stop()
   })
 
-  it('are several for one signal, and one that is down keeps nothing from the other', async () => {
+  it('may be several for one signal, and one that is down does not affect the others', async () => {
     const sink = await startOtlpSink()
     const collector = await startCollector({
       env: {

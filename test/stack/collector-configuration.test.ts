@@ -6,7 +6,7 @@ import { needsCollector } from '../support/needs-collector'
 import { collectorProcess } from '../support/start-collector'
 import { temporaryFolder } from '../support/temporary-folder'
 
-/** What the command says, and the code it ends with. */
+/** The output of the command, and its exit code. */
 async function run(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
@@ -21,16 +21,16 @@ async function run(
 const validate = async (env: NodeJS.ProcessEnv = {}, config = COLLECTOR_CONFIG): ReturnType<typeof run> =>
   run(['validate', `--config=${config}`], env)
 
-describe('configuration of the Collector', () => {
+describe('the Collector configuration', () => {
   before(needsCollector())
 
   for (const [name, config] of Object.entries({ collector: COLLECTOR_CONFIG, agent: COLLECTOR_AGENT_CONFIG })) {
-    it(`${name}.yaml is accepted as it is`, async () => {
+    it(`${name}.yaml is accepted unchanged`, async () => {
       assert.deepEqual(await validate({}, config), { code: 0, said: '' })
     })
   }
 
-  it('sends each signal to every exporter there is for it', async () => {
+  it('sends each signal to all of its exporters', async () => {
     const { code, said } = await validate({
       OTELCOL_HOST: '0.0.0.0',
       TRACES_EXPORTERS: '[otlp_grpc/traces, otlp_http/vendor, debug]',
@@ -44,32 +44,32 @@ describe('configuration of the Collector', () => {
     assert.deepEqual({ code, said }, { code: 0, said: '' })
   })
 
-  it('does not start with an exporter that does not exist', async () => {
+  it('is rejected with an unknown exporter', async () => {
     const env = { TRACES_EXPORTERS: '[otlp_grpc/traces, jeager]', OTELCOL_QUEUE_DIR: temporaryFolder() }
     const { code, said } = await run([`--config=${COLLECTOR_CONFIG}`], env)
     assert.equal(code, 1)
     assert.match(said, /references exporter "jeager" which is not configured/)
   })
 
-  it('does not start with an exporter that cannot send this signal', async () => {
+  it('is rejected with an exporter that cannot send the signal', async () => {
     const { code, said } = await validate({ TRACES_EXPORTERS: '[prometheus]' })
     assert.equal(code, 1)
     assert.match(said, /"prometheus" exporter for data type "traces"/)
   })
 
-  it('does not start with a list that is none', async () => {
+  it('is rejected with an invalid list', async () => {
     const { code, said } = await validate({ LOGS_EXPORTERS: 'otlp_http/logs' })
     assert.equal(code, 1)
     assert.match(said, /pipelines\[logs\]\.exporters' source data must be an array/)
   })
 
-  it('does not start with a threshold that is no number', async () => {
+  it('is rejected with a threshold that is not a number', async () => {
     const { code, said } = await validate({ TAIL_BASELINE_PERCENT: '5%' })
     assert.equal(code, 1)
     assert.match(said, /sampling_percentage' expected type 'float64'/)
   })
 
-  it('names every variable, with its default, in the README', () => {
+  it('has every variable in the README, with its default', () => {
     const folder = join(COLLECTOR_CONFIG, '..')
     const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
     const used = [...`${read('collector.yaml')}${read('agent.yaml')}`.matchAll(/\$\{env:(\w+):-([^}]*)\}/g)]
@@ -77,7 +77,7 @@ describe('configuration of the Collector', () => {
     const sorted = (found: RegExpMatchArray[]): string[] =>
       [...new Set(found.map(([, name, value]) => `${name}=${value}`))].sort()
     assert.deepEqual(sorted(documented), sorted(used))
-    // One without a default would be empty, and with it an address or a number.
+    // A variable without a default would be empty, and so would the address or number.
     assert.doesNotMatch(read('collector.yaml') + read('agent.yaml'), /\$\{env:\w+\}/)
   })
 })

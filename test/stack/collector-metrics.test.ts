@@ -14,7 +14,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 
-/** Which names the exposition of a scrape and that of the Collector add themselves. */
+/** Names that the exposition of a scrape and that of the Collector add themselves. */
 const OF_THE_FORMAT = ['target_info']
 
 describe('metrics through the Collector', () => {
@@ -78,7 +78,7 @@ describe('metrics through the Collector', () => {
       const samples = (await scrape(url)).filter(sample => !OF_THE_FORMAT.includes(sample.name))
       return new Map(samples.map(({ name, labels, value }) => [`${name}${identity(labels)}`, value]))
     }
-    // Looked at again while they differ: series are still being born, and one side is always a moment behind.
+    // Repeated while they differ: new series still appear, and one side is always a moment behind.
     const { own, forwarded } = await until(
       async () => {
         const [own, forwarded] = await Promise.all([series(`${gateway.opsUrl}/metrics`), series(collector.metricsUrl)])
@@ -96,7 +96,7 @@ describe('metrics through the Collector', () => {
     }
   })
 
-  it('reach a real Prometheus that scrapes the Collector, as those of the gateway', async () => {
+  it('reach a real Prometheus that scrapes the Collector, identical to those of the gateway', async () => {
     const [answered] = await query(
       'http_server_request_duration_seconds_count{scraped="yes",http_response_status_code="429"}',
     )
@@ -105,7 +105,7 @@ describe('metrics through the Collector', () => {
     assert.equal(answered?.value, 1)
   })
 
-  it('reach it by remote write under the same names', async () => {
+  it('reach Prometheus by remote write under the same names', async () => {
     const selector =
       '{scraped="",job="myesi-api",__name__=~"http_server_request_duration_seconds_count|gateway_requests_total"}'
     const found = await query(selector, rows => rows.some(({ metric }) => metric['gateway_reason'] === 'limited'))
@@ -115,10 +115,10 @@ describe('metrics through the Collector', () => {
     assert.equal(faults?.value, 1)
   })
 
-  it('are told apart from what the Collector says about itself, whose counters end in _total', async () => {
+  it('are separate from the Collector’s own metrics, whose counters end in _total', async () => {
     const own = await scrape(collector.selfUrl)
     const names = new Set(own.map(sample => sample.name))
-    // What rules stand on.
+    // The metrics that the alert rules use.
     for (const name of [
       'otelcol_receiver_accepted_metric_points_total',
       'otelcol_exporter_sent_metric_points_total',
@@ -129,7 +129,7 @@ describe('metrics through the Collector', () => {
     assert.ok(own.every(sample => !sample.name.startsWith('http_server_request_duration')))
   })
 
-  /** What a query answers, as soon as it answers something that will do. */
+  /** The result of a query, as soon as it is acceptable. */
   async function query(expression: string, enough = (rows: readonly Row[]) => rows.length > 0): Promise<Row[]> {
     return until(
       async () => {
@@ -144,7 +144,7 @@ describe('metrics through the Collector', () => {
 async function startPrometheus(port: number, target: string): Promise<{ url: string; process: TestProcess }> {
   const folder = temporaryFolder()
   const config = join(folder, 'prometheus.yml')
-  // JSON is YAML too. honor_labels: job and instance are the gateway's; the label tells this way from remote write.
+  // JSON is YAML too. honor_labels: job and instance are the gateway's; the label marks this way, not remote write.
   const scrapeConfig = {
     job_name: 'otel-collector-metrics',
     honor_labels: true,
@@ -167,7 +167,7 @@ async function startPrometheus(port: number, target: string): Promise<{ url: str
   return { url, process }
 }
 
-/** A series apart from who exposes it: instance and job are added on the way. An empty label is none, for Prometheus. */
+/** A series without the labels of its exposition: instance and job. For Prometheus, an empty label is no label. */
 function identity(labels: Readonly<Record<string, string>>): string {
   const kept = Object.entries(labels).filter(([name, value]) => value !== '' && name !== 'instance' && name !== 'job')
   return JSON.stringify(kept.sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -8,8 +8,8 @@ import { startGateway } from '../support/start-gateway'
 import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 
-describe('when the trace backend is down', function () {
-  // Starts up to three Collectors and moves megabytes through them; seconds on an idle machine.
+describe('when the trace backend is down, the Collector', function () {
+  // Starts up to three Collectors and sends megabytes through them, which takes seconds on an idle machine.
   this.timeout(60_000)
   let sink: OtlpSink
   let collector: RunningCollector
@@ -27,7 +27,7 @@ describe('when the trace backend is down', function () {
     await sink?.stop()
   })
 
-  /** One-span traces of four kilobytes. Returns their ids once all of them are in the queue. */
+  /** Sends one-span traces of four kilobytes. Returns their ids once all of them are in the queue. */
   async function sendTraces(to: RunningCollector, count: number): Promise<string[]> {
     const ids = Array.from({ length: count }, newTraceId)
     for (let start = 0; start < count; start += 500) {
@@ -49,8 +49,8 @@ describe('when the trace backend is down', function () {
     await until(() => missing().length === 0, { what: 'every trace arrives', timeoutMs: 20_000 })
   }
 
-  it('keeps every trace until it is back, and then sends no more at once than gRPC takes', async () => {
-    // Another Collector is the backend, with the limit of 4 MiB for a message that every gRPC server has.
+  it('keeps every trace until the backend is back, and then sends batches of a size that gRPC accepts', async () => {
+    // Another Collector is the backend, with the message limit of 4 MiB that gRPC servers have by default.
     const backend = await startCollector({
       env: { TRACES_EXPORTERS: '[otlp_http/vendor]', VENDOR_OTLP_ENDPOINT: sink.url },
       overlays: [JSON_ENCODING],
@@ -68,7 +68,7 @@ describe('when the trace backend is down', function () {
     await backend.stop()
   })
 
-  it('keeps them through its own crash and restart', async () => {
+  it('keeps the traces through its own crash and restart', async () => {
     await sink.stop()
     const ids = await sendTraces(collector, 50)
     const queued = async (): Promise<boolean> => (await collector.ownMetric('otelcol_exporter_queue_size')) > 0
@@ -79,7 +79,7 @@ describe('when the trace backend is down', function () {
     await arrived(ids)
   })
 
-  it('decides what is still open when it is stopped, and sends it after the restart', async () => {
+  it('decides open traces when it is stopped, and sends them after the restart', async () => {
     await sink.stop()
     const traceId = newTraceId()
     await sendSpans(collector.url, [{ traceId }])
@@ -92,7 +92,7 @@ describe('when the trace backend is down', function () {
 })
 
 describe('when the Collector is down', () => {
-  it('harms no request of the gateway, and does not keep it from ending', async () => {
+  it('fails no request of the gateway, and does not delay its exit', async () => {
     const upstream = await startUpstream()
     const nobody = await freePort()
     const gateway = await startGateway({
@@ -114,7 +114,7 @@ describe('when the Collector is down', () => {
     }
     const { code } = await gateway.stop()
     assert.equal(code, 0)
-    // It was tried, and it did fail.
+    // The export was tried, and it failed.
     const said = gateway.logs.filter(entry => entry['event'] === 'telemetry').map(entry => entry['msg'])
     assert.notDeepEqual(said, [])
     await upstream.stop()

@@ -8,7 +8,7 @@ import { until } from '../support/until'
 describe('traces through the Collector', () => {
   let sink: OtlpSink
   let collector: RunningCollector
-  /** Of the tail decisions: what is neither sampled nor rejected yet is still waited for. */
+  /** Counts of tail decisions: a trace that is neither sampled nor rejected yet is still undecided. */
   let decided = 0
 
   before(needsCollector())
@@ -30,7 +30,7 @@ describe('traces through the Collector', () => {
     await sink?.stop()
   })
 
-  /** Sends each list of spans as one trace; returns what the backend has once every trace is decided. */
+  /** Sends each list of spans as one trace; returns what the backend received once every trace is decided. */
   async function received(...traces: Omit<SpanToSend, 'traceId'>[][]): Promise<ReceivedSpan[][]> {
     const ids = traces.map(newTraceId)
     await sendSpans(
@@ -50,7 +50,7 @@ describe('traces through the Collector', () => {
     return collector.ownMetric(metric, { sampled: 'true' })
   }
 
-  it('keeps faults whole, and drops what went well when the baseline is 0', async () => {
+  it('are kept whole when they contain a fault, and dropped when ok with a baseline of 0', async () => {
     const [fault, answered503, fine] = await received(
       [{ error: true }, { kind: 'client', name: 'get' }],
       [{ attributes: { 'http.response.status_code': 503 } }],
@@ -61,7 +61,7 @@ describe('traces through the Collector', () => {
     assert.deepEqual(fine, [])
   })
 
-  it('does not take an upstream’s 4xx for a fault, although the CLIENT span says error', async () => {
+  it('with a 4xx of an upstream are no faults, although the CLIENT span is an error', async () => {
     const [notFound, refused] = await received(
       [{ kind: 'client', error: true, attributes: { 'http.response.status_code': 404 } }],
       [{ kind: 'client', error: true, attributes: { 'error.type': 'ECONNREFUSED' } }],
@@ -70,7 +70,7 @@ describe('traces through the Collector', () => {
     assert.equal(refused?.length, 1)
   })
 
-  it('keeps what took longer than TRACES_SLOW_MS, but no stream', async () => {
+  it('are kept if slower than TRACES_SLOW_MS, except streams', async () => {
     const [slow, quick, stream] = await received(
       [{ durationMs: 900 }],
       [{ durationMs: 700 }],
@@ -84,19 +84,19 @@ describe('traces through the Collector', () => {
     assert.deepEqual(stream, [])
   })
 
-  it('keeps limited requests', async () => {
+  it('are kept if the request was rate-limited', async () => {
     const [limited] = await received([{ attributes: { 'http.response.status_code': 429 } }])
     assert.equal(limited?.length, 1)
   })
 
-  it('keeps a bounded number of them in a surge', async () => {
+  it('of limited requests are kept in a bounded number during a surge', async () => {
     const surge = Array.from({ length: 500 }, () => [{ attributes: { 'http.response.status_code': 429 } }])
     const kept = (await received(...surge)).filter(spans => spans.length > 0).length
-    // 50 a second and twice that in a burst: 100 if all is decided at once, some more on a machine that takes seconds for it.
+    // 50 per second with a burst of twice that: 100 if all are decided at once, some more on a slow machine.
     assert.ok(kept >= 50 && kept <= 400, `kept ${kept} of 500`)
   })
 
-  it('lets late spans follow the decision', async () => {
+  it('include late spans, which follow the decision', async () => {
     const traceId = newTraceId()
     await sendSpans(collector.url, [{ traceId, error: true }])
     await allDecided(++decided)
@@ -105,7 +105,7 @@ describe('traces through the Collector', () => {
     await until(late, { what: 'the late span arrives' })
   })
 
-  it('drops successful probes and keeps failing ones', async () => {
+  it('of successful probes are dropped, and those of failing ones kept', async () => {
     const filtered = async (): Promise<number> =>
       collector.ownMetric('otelcol_processor_filter_spans_filtered_total', { filter: 'filter/noise' })
     const before = await filtered()
@@ -120,7 +120,7 @@ describe('traces through the Collector', () => {
     await until(() => sink.spans.some(span => span.traceId === traceId), { what: 'the failing probe arrives' })
   })
 
-  it('redacts what the sender did not', async () => {
+  it('have attributes redacted that the sender did not redact', async () => {
     const [spans] = await received([
       {
         error: true,
@@ -150,7 +150,7 @@ describe('traces through the Collector', () => {
     })
   })
 
-  it('redacts log records too', async () => {
+  it('are accompanied by log records that are redacted too', async () => {
     await sendLog(collector.url, 'GET /items?token=s3cr3t HTTP/1.1', {
       password: 's3cr3t',
       'client.address': '192.0.2.1',
@@ -161,7 +161,7 @@ describe('traces through the Collector', () => {
     assert.equal(log.attributes['client.address'], '192.0.2.1')
   })
 
-  it('counts CLIENT spans alone into the span metrics, dropped traces included', async () => {
+  it('count only CLIENT spans in the span metrics, dropped traces included', async () => {
     const attributes = { 'gateway.upstream.name': 'payments', 'http.request.method': 'GET' }
     await received([
       { kind: 'server', name: 'GET /payments' },
@@ -184,7 +184,7 @@ describe('traces through the Collector', () => {
     assert.deepEqual([...new Set(calls.map(sample => sample.labels['span_kind']))], ['SPAN_KIND_CLIENT'])
   })
 
-  it('has a bound for a trace that never ends', async () => {
+  it('have a limit if they never end', async () => {
     const traceId = newTraceId()
     const big = { traceId, attributes: { note: 'x'.repeat(200_000) } }
     const tooLarge = 'otelcol_processor_tail_sampling_traces_dropped_too_large_total'

@@ -8,7 +8,7 @@ import { withAlerting } from '../support/with-alerting'
 
 const FACTOR = 12.5
 const REQUESTS = 360
-/** What fails and who is to blame; one of them at random in each run, so that no answer can be written down. */
+/** The fault and its cause, chosen at random in each run, so that no answer can be hard-coded. */
 const CAUSES = ['target', 'consumer', 'path', 'user agent'] as const
 const CAUSE = pick(CAUSES)
 const BAD_TARGET = random(3)
@@ -19,7 +19,7 @@ const PATHS = ['items', 'cart', 'search', 'export']
 const BAD_PATH = pick(PATHS)
 const AGENTS = ['curl/8.5.0', 'okhttp/4.12', 'python-requests/2.32', 'MyApp/3.1']
 const BAD_AGENT = random(AGENTS.length)
-/** Failures at random beside those of the cause: nothing is ever all that fails. */
+/** Random failures in addition to those of the cause, because a real service has several kinds. */
 const BACKGROUND = 0.02
 
 describe(`the message names what sets the failing requests apart (planted: ${CAUSE})`, function () {
@@ -54,13 +54,13 @@ describe(`the message names what sets the failing requests apart (planted: ${CAU
         'x-shop': shop,
         'user-agent': AGENTS[random(AGENTS.length)] ?? '',
       })
-      // Now and then a request that nobody asked not to sample: what a good one looks like.
+      // Some requests are sampled, as examples of good ones.
       if (i % 10 === 0)
         await fetch(`${gateway.url}/shop/${pick(PATHS)}/1`, { headers: { 'x-api-key': KEYS[shop] ?? '' } })
     }
   })
 
-  it('in mail, Slack payload, incident page and JSON, with the shares of the failing and of the good requests', async () => {
+  it('in mail, Slack payload, incident page and JSON, with its share of failed and of good requests', async () => {
     const { mail, slack } = await alerting.told(title => title === '[CRITICAL] GatewayHttp500Spike /shop')
     for (const text of [mail.text ?? '', slack.text]) assert.match(text, expected())
     const url = /Incident: (\S+)/.exec(mail.text ?? '')?.[1] ?? ''

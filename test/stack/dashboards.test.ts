@@ -37,7 +37,7 @@ describe('dashboards on the running stack', function () {
   for (const file of dashboardFiles()) {
     const { title, panels } = readDashboard(file)
 
-    it(`answers every query of "${title}"`, async () => {
+    it(`return data for every query of "${title}"`, async () => {
       const queries = panelsOf({ panels }).flatMap(panel =>
         (panel.targets ?? []).map(({ refId, expr }) => ({ name: `${panel.title} ${refId}`, expr: filledIn(expr) })),
       )
@@ -54,11 +54,11 @@ describe('dashboards on the running stack', function () {
     })
   }
 
-  it('knows no name of a metric that is not exposed, and rules and panels ask for no other', async () => {
+  it('use only exposed metric names, and so do the alert rules', async () => {
     const asked = new Set([...metricNamesByFile().values()].flat())
     const response = await fetch(`${alerting.prometheusUrl}/api/v1/label/__name__/values`)
     const { data } = (await response.json()) as { data: string[] }
-    // The gateway of this stack has no certificate whose end could be told.
+    // The gateway of this stack has no certificate, so there is no expiry time to show.
     const exposed = new Set([...data, 'gateway_tls_certificate_not_after_seconds'])
     assert.deepEqual(
       [...EMITTED_METRICS].filter(name => asked.has(name) && !exposed.has(name)),
@@ -66,18 +66,18 @@ describe('dashboards on the running stack', function () {
     )
   })
 
-  /** How many series answer at this moment. */
+  /** The number of series in the result at this moment. */
   async function ask(expr: string): Promise<number> {
     return (await askPrometheus(alerting.prometheusUrl, expr)).length
   }
 })
 
-/** What Grafana would put in for its variables, in the time of this run. */
+/** The values that Grafana would fill in for its variables, for the time of this run. */
 function filledIn(expr: string): string {
   return expr.replaceAll('$__rate_interval', '5s').replaceAll('$__range', '1m').replaceAll('$route', '.*')
 }
 
-/** With a target that is down, so that there are retries to show. */
+/** Includes a target that is down, so that retries occur. */
 function configuration(upstreamUrl: string, deadPort: number): string {
   return `
 upstreams:

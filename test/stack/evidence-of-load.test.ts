@@ -13,7 +13,7 @@ const FACTOR = 12.5
 const IN_FLIGHT = 3
 const SHED = 40 + Math.floor(Math.random() * 40)
 
-describe('the message about a gateway that has too much to do', function () {
+describe('the alert message of an overloaded gateway', function () {
   this.timeout(110_000)
   const pending: ServerResponse[] = []
   let upstream: RunningUpstream
@@ -26,8 +26,8 @@ describe('the message about a gateway that has too much to do', function () {
     return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url } }
   })
 
-  it('says how much is turned away and how much there was to do, and looks for no traces', async () => {
-    // Changes are looked for in steps of 5 s; what comes within one of the very first is a beginning and no change.
+  it('shows the refused share and the load, and looks up no traces', async () => {
+    // Changes are searched in steps of 5 s; a change in the very first step is a start and no change.
     await until(async () => (await secondsOf('gateway_config_info')) > 12, {
       what: 'a configuration',
       timeoutMs: 30_000,
@@ -57,7 +57,7 @@ describe('the message about a gateway that has too much to do', function () {
     await Promise.all(answers)
   })
 
-  /** For how long Prometheus has had a metric. */
+  /** Seconds since Prometheus first scraped a metric. */
   async function secondsOf(metric: string): Promise<number> {
     const [row] = await askPrometheus(alerting.prometheusUrl, `count_over_time(${metric}[1m:1s])`)
     return row?.value ?? 0

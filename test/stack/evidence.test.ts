@@ -10,12 +10,12 @@ import { until } from '../support/until'
 import { withAlerting, type Told } from '../support/with-alerting'
 
 const FACTOR = 12.5
-/** How often each kind of failure happens; chosen at random, so that no figure can be hard-coded. */
+/** The number of failures of each kind, chosen at random, so that no figure can be hard-coded. */
 const FAILED = { refused: 20 + random(20), broken: 12 + random(8), answered: 11 + random(5) }
 
 const LIMIT = 5
 
-describe('the message that wakes you contains the evidence', function () {
+describe('the alert message with evidence', function () {
   this.timeout(110_000)
   const client = new TracedClient()
   let gateway: RunningGateway
@@ -28,7 +28,7 @@ describe('the message that wakes you contains the evidence', function () {
     })
     const redis = await startRedis()
     const config = configuration(upstream.url, `http://127.0.0.1:${await freePort()}`)
-    // 1 %: nearly nothing of this would be kept by chance.
+    // At 1 %, almost none of these traces would be sampled by chance.
     const sampling = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }
     gateway = await startGateway({ config, env: { REDIS_URL: redis.url, ...sampling } })
     return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url } }
@@ -45,7 +45,7 @@ describe('the message that wakes you contains the evidence', function () {
     lastFailedMs = Date.now()
   })
 
-  it('names the traces that the client saw fail, each kind of failure with its share, and a page', async () => {
+  it('names traces that the client saw fail, each kind of failure with its share, and a page', async () => {
     const payments = await messages('/payments')
     const orders = await messages('/orders')
     const { refused, broken, answered } = FAILED
@@ -66,7 +66,7 @@ describe('the message that wakes you contains the evidence', function () {
     assert.match(payments.mail.text ?? '', /Incident: http:\/\/127\.0\.0\.1:\d+\/incidents\/\S+/)
   })
 
-  it('links to an incident that holds the same traces, opened in the replica that kept them', async () => {
+  it('links to an incident with the same traces, opened in the replica that kept them', async () => {
     const { mail: told } = await messages('/orders')
     const url = /Incident: (\S+)/.exec(told.text ?? '')?.[1] ?? ''
     const response = await fetch(url, { headers: { accept: 'application/json' } })
@@ -82,8 +82,8 @@ describe('the message that wakes you contains the evidence', function () {
     assert.deepEqual(new Set(traces.map(({ reason }) => reason)), new Set(['reset', 'upstream_5xx']))
   })
 
-  it('says which clients run into a limit, and how often, without their addresses', async () => {
-    // It must go on: a burst that is over is no news.
+  it('shows which clients exceed a limit, and how often, without their addresses', async () => {
+    // The load must continue: a burst that is over causes no alert.
     const stopping = new AbortController()
     const hammering = (async () => {
       while (!stopping.signal.aborted) {
@@ -103,7 +103,7 @@ describe('the message that wakes you contains the evidence', function () {
     assert.doesNotMatch(told.text ?? '', /Most limited: .*127\.0\.0\.1/)
   })
 
-  it('says the same once more when it is over, and closes the incident with the time of the last failure', async () => {
+  it('is repeated when the alert is over, and the incident is closed with the time of the last failure', async () => {
     const isOver = ({ title }: SlackMessage): boolean => title.startsWith('[RESOLVED] GatewayHttp500Spike')
     await until(() => alerting.slack.messages.find(isOver), { what: 'the end', timeoutMs: 90_000, intervalMs: 50 })
     await until(() => anyClosed(), { what: 'a closed incident with its last failure', timeoutMs: 30_000 })
@@ -112,14 +112,14 @@ describe('the message that wakes you contains the evidence', function () {
   async function anyClosed(): Promise<boolean> {
     const response = await fetch(`${alerting.incidentsUrl}/incidents`, { headers: { accept: 'application/json' } })
     const { incidents } = (await response.json()) as { incidents: { closedAtMs?: number; lastBadMs?: number }[] }
-    // The alerts go on for seconds after it. Scrapes are a second apart here.
+    // The alerts continue for seconds after the last failure. Scrapes are a second apart here.
     return incidents.some(
       ({ closedAtMs, lastBadMs }) =>
         closedAtMs !== undefined && lastBadMs !== undefined && Math.abs(lastBadMs - lastFailedMs) < 3_000,
     )
   }
 
-  /** Every trace id in the message is one that the client saw fail, and there is at least one. */
+  /** Checks that the message has at least one trace id, and only ids that the client saw fail. */
   function assertTraces(text: string): void {
     const ids = [...text.matchAll(/Trace (?:<[^|]*\|)?([0-9a-f]{32})/g)].map(([, id]) => id ?? '')
     assert.ok(ids.length > 0, text)

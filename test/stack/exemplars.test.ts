@@ -79,7 +79,7 @@ describe('exemplars in Prometheus', () => {
     })
   }
 
-  it('come with a scrape that Prometheus has no complaint about', async () => {
+  it('are part of a scrape that Prometheus accepts without warnings', async () => {
     const response = await fetch(`${prometheusUrl}/api/v1/targets`)
     const { data } = (await response.json()) as { data: { activeTargets: { health: string; lastError: string }[] } }
     assert.deepEqual(

@@ -7,7 +7,7 @@ import { startProcess, type TestProcess } from '../support/start-process'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { readYaml } from '../monitoring/monitoring-files'
 
-describe('a Redis that is frozen', function () {
+describe('a frozen Redis', function () {
   this.timeout(60_000)
   let redis: RunningRedis
   let exporter: TestProcess
@@ -28,7 +28,7 @@ describe('a Redis that is frozen', function () {
     await redis.stop()
   })
 
-  it('is down within the scrape timeout, and up again once it answers', async () => {
+  it('is reported as down within the scrape timeout, and as up once it answers', async () => {
     assert.equal(await redisUp(), '1')
     redis.freeze()
     assert.equal(await redisUp(), '0')
@@ -36,7 +36,7 @@ describe('a Redis that is frozen', function () {
     assert.equal(await redisUp(), '1')
   })
 
-  /** As Prometheus would ask: an answer that is later than its timeout is none. */
+  /** Asks as Prometheus does: a response after the timeout counts as none. */
   async function redisUp(): Promise<string | undefined> {
     const { global } = readYaml('monitoring/prometheus.yml') as { global: { scrape_timeout: string } }
     const signal = AbortSignal.timeout(Number.parseInt(global.scrape_timeout, 10) * 1_000)

@@ -9,7 +9,7 @@ import { withAlerting } from '../support/with-alerting'
 
 const FACTOR = 12.5
 
-describe('an incident service that is frozen or out of order', function () {
+describe('a frozen or failing incident service', function () {
   this.timeout(110_000)
   let redis: RunningRedis
   let gateway: RunningGateway
@@ -20,7 +20,7 @@ describe('an incident service that is frozen or out of order', function () {
     return { gateways: [gateway], redis, factor: FACTOR, incidents: {} }
   })
 
-  it('delays no page: frozen, it only takes the evidence away', async () => {
+  it('delays no alert message: only the evidence is missing', async () => {
     alerting.incidents?.signal('SIGSTOP')
     for (let i = 0; i < 40; i++) await (await fetch(`${gateway.url}/gone`)).arrayBuffer()
     const firing = await until(() => firingSince('GatewayHttp500Spike'), { what: 'the alert fires', timeoutMs: 60_000 })
@@ -29,19 +29,19 @@ describe('an incident service that is frozen or out of order', function () {
       timeoutMs: 60_000,
       intervalMs: 20,
     })
-    // The group wait of a page is 15 s; the second one that the service is given is shortened with everything else.
+    // The group wait of a message is 15 s; the second that the service may take is shortened like all durations.
     assert.ok(Date.now() - firing < (15_000 / FACTOR) * 2 + 2_000, `${Date.now() - firing} ms after it fired`)
     assert.match(page.text, /Reason:\* connect_refused/)
     assert.doesNotMatch(page.text, /Trace [0-9a-f]{32}/)
   })
 
-  it('asks a Prometheus that does not answer for no longer than its budget, and says what is missing', async () => {
+  it('queries an unresponsive Prometheus only within its time budget, and reports what is missing', async () => {
     alerting.incidents?.signal('SIGCONT')
     const evidence = await evidenceWithout()
     assert.match(evidence, /Not found out: .*traces.*counts/)
   })
 
-  it('takes five hundred alerts at once and hands each of them on', async () => {
+  it('accepts five hundred alerts at once and forwards all of them', async () => {
     const service = await startAnother(Number(new URL(alerting.prometheusUrl).port))
     const names = Array.from({ length: 500 }, (_, i) => `Flood${i}`)
     const response = await post(service, names.map(firingAlert))
@@ -51,13 +51,13 @@ describe('an incident service that is frozen or out of order', function () {
     assert.ok(told.every(({ annotations }) => annotations['incident_url'] !== undefined))
   })
 
-  /** When Prometheus began to fire it, by its own account. */
+  /** The time at which Prometheus began to fire the alert, by its own clock. */
   async function firingSince(alertname: string): Promise<number | undefined> {
     const found = (await toldAlerts()).find(({ labels }) => labels['alertname'] === alertname)
     return found && Date.parse(found.startsAt)
   }
 
-  /** All that Alertmanager knows of. */
+  /** All alerts that Alertmanager has. */
   async function toldAlerts(): Promise<ToldAlert[]> {
     const response = await fetch(`${alerting.alertmanagerUrl}/api/v2/alerts`)
     return (await response.json()) as ToldAlert[]
@@ -68,7 +68,7 @@ describe('an incident service that is frozen or out of order', function () {
     return found.length === 500 ? found : undefined
   }
 
-  /** What a service that has no Prometheus adds to an alert about requests. */
+  /** The annotation that a service without Prometheus adds to an alert about requests. */
   async function evidenceWithout(): Promise<string> {
     const service = await startAnother(1)
     const startedAt = Date.now()
@@ -85,7 +85,7 @@ describe('an incident service that is frozen or out of order', function () {
     return told.annotations['evidence'] ?? ''
   }
 
-  /** Another one, with its own idea of where Prometheus is. */
+  /** Another incident service, with a different Prometheus address. */
   async function startAnother(prometheusPort: number): Promise<string> {
     const port = await freePort()
     const ports = { prometheus: prometheusPort, alertmanager: Number(new URL(alerting.alertmanagerUrl).port) }

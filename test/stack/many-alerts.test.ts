@@ -19,7 +19,7 @@ describe('three hundred alerts at once', function () {
     return { gateways: [gateway], redis, factor: 1, incidents: {} }
   })
 
-  it('have all of their evidence within seconds, and are told with it', async () => {
+  it('get all of their evidence within seconds, and are delivered with it', async () => {
     for (let i = 0; i < ROUTES * FAILED; i++) await (await fetch(`${gateway.url}/r${i % ROUTES}`)).arrayBuffer()
     await until(() => scraped(), { what: 'the failures are scraped', timeoutMs: 60_000, intervalMs: 200 })
     const startsAt = new Date().toISOString()
@@ -37,7 +37,7 @@ describe('three hundred alerts at once', function () {
     for (const text of texts) assert.match(text, new RegExp(`${FAILED} of ${FAILED}: .*refused the connection`))
   })
 
-  it('are taken at once, also six times sixty large ones', async () => {
+  it('are accepted at once, even six batches of sixty large ones', async () => {
     const startsAt = new Date().toISOString()
     const posted = performance.now()
     for (let round = 0; round < 6; round++) {

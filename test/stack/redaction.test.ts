@@ -9,7 +9,7 @@ import { withAlerting } from '../support/with-alerting'
 
 const FACTOR = 12.5
 const REQUESTS = 200
-/** What must stay in the gateway: each is planted where it would be seen if it left. */
+/** Values that must stay in the gateway: each is planted where it would be visible if it left. */
 const SECRETS = {
   consumer: secret('consumer'),
   otherConsumer: secret('other'),
@@ -22,7 +22,7 @@ const SECRETS = {
 }
 const OTHER_KEY = newApiKey()
 
-describe('what messages, pages and records do not say unless the settings list it', function () {
+describe('messages, pages and records, unless the settings allow it,', function () {
   this.timeout(110_000)
   const client = new TracedClient()
   let gateway: RunningGateway
@@ -50,7 +50,7 @@ describe('what messages, pages and records do not say unless the settings list i
     }
   })
 
-  it('are consumers, keys, cookies, queries and header values, although the consumer is what is different', async () => {
+  it('contain no consumers, keys, cookies, queries and header values, even if the cause is a consumer', async () => {
     const { mail, slack } = await alerting.told(title => title === '[CRITICAL] GatewayHttp500Spike /shop')
     const url = /Incident: (\S+)/.exec(mail.text ?? '')?.[1] ?? ''
     const read = async (address: string, accept: string): Promise<string> =>

@@ -7,7 +7,7 @@ import { recordedLog } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
 import { until } from '../support/until'
 
-describe('the connection to Redis', () => {
+describe('the Redis connection', () => {
   let server: RunningRedis
   let redis: RedisConnection
 
@@ -23,7 +23,7 @@ describe('the connection to Redis', () => {
     await server.stop()
   })
 
-  it('runs a preparation that is asked for after it was made, and is usable again', async () => {
+  it('runs a preparation that is added after it was opened, and is usable again', async () => {
     assert.equal(await redis.settle(5_000), true)
     let prepared = 0
     redis.prepareWith(async () => void prepared++)
@@ -31,7 +31,7 @@ describe('the connection to Redis', () => {
     assert.equal(prepared, 1)
   })
 
-  it('runs every preparation again when Redis is a new one, but for those that were ended', async () => {
+  it('runs every preparation again on a new Redis, except those that were ended', async () => {
     let prepared = 0
     let ended = 0
     redis.prepareWith(async () => void prepared++)
@@ -45,7 +45,7 @@ describe('the connection to Redis', () => {
     assert.deepEqual([prepared, ended], [2, 1])
   })
 
-  it('is made again where the client gives up for good, as it does when a failover is told while it connects', async () => {
+  it('is opened again when the client gives up, as it does if a failover is announced while it connects', async () => {
     const client = createRedisClient({ url: server.url, connectionName: 'test' })
     let closed = false
     neverGivesUp(client, () => closed)
@@ -63,7 +63,7 @@ describe('the connection to Redis', () => {
     await until(() => client.status === 'end', { what: 'closed' })
   })
 
-  it('does not come back in the same moment as those of all other replicas', async () => {
+  it('reconnects with jitter, not at the same moment as those of other replicas', async () => {
     const back: number[] = []
     const others = Array.from({ length: 20 }, () => new RedisConnection(server.url, recordedLog().log))
     await Promise.all(others.map(other => other.settle(5_000)))
@@ -82,12 +82,12 @@ describe('the connection to Redis', () => {
     assert.ok(spread > 50, `all within ${spread} ms`)
   })
 
-  it('takes Redis not for slow when it was the gateway that was busy', async () => {
+  it('does not report a slow Redis when the gateway itself was busy', async () => {
     assert.equal(await redis.settle(5_000), true)
-    // From here the event loop looks at its timers first, and only then at what has arrived.
+    // From here the event loop checks its timers first, and only then the received data.
     await new Promise(resolve => setImmediate(resolve))
     const answer = redis.command(['PING'])
-    // Written, and then nothing is read for longer than an answer may take.
+    // The command is written, and then nothing is read for longer than the response timeout.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
     assert.equal(await answer, 'PONG')
     assert.equal(redis.isUsable, true)

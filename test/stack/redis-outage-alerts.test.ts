@@ -9,7 +9,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 import { withAlerting } from '../support/with-alerting'
 
-/** What takes two minutes takes five seconds. */
+/** Divides every duration: two minutes become five seconds. */
 const FACTOR = 25
 const ALERT = 'GatewayRateLimitDegraded'
 
@@ -25,7 +25,7 @@ interface Outage {
   readonly mend: (pair: Pair) => Promise<unknown>
 }
 
-/** All of them but `restarted empty`, which is over before anybody should be told. */
+/** All outages but `restarted empty`, which is over before an alert is due. */
 const OUTAGES: Readonly<Record<string, Outage>> = {
   killed: { fail: ({ redis }) => redis.kill(), mend: ({ redis }) => redis.startAgain() },
   'down at boot': { fail: async () => undefined, mend: ({ redis }) => redis.startAgain() },
@@ -52,9 +52,9 @@ describe('the alert of a gateway without its Redis', function () {
 
   const alerting = withAlerting(async () => {
     upstream = await startUpstream()
-    // Of the exporter: while RedisDown fires, what follows from it is not told.
+    // The Redis of the exporter: while RedisDown fires, the alerts that follow from it are inhibited.
     const watched = await startRedis()
-    // One after the other: of seven programs that start at once, each takes as long as all.
+    // Started one after the other: seven programs that start at once each take as long as all together.
     for (const name of [...Object.keys(OUTAGES), 'well']) pairs.set(name, await startPair(name))
     return { gateways: [...pairs.values()].map(({ gateway }) => gateway), redis: watched, factor: FACTOR }
   })
@@ -72,7 +72,7 @@ describe('the alert of a gateway without its Redis', function () {
   }
 
   const addressOf = ({ gateway }: Pair): string => `127.0.0.1:${gateway.opsPort}`
-  /** Everything that was said about the alert in such a state, in Slack and by mail. */
+  /** All messages about the alert in such a state, in Slack and by mail. */
   const told = (state: string): readonly [string, string] => {
     const fits = (title: string | undefined): boolean =>
       title?.includes(ALERT) === true && title.startsWith(`[${state}`)
@@ -88,7 +88,7 @@ describe('the alert of a gateway without its Redis', function () {
     return headers['x-ratelimit-degraded'] === 'local'
   }
 
-  it('is delivered for each kind of outage, and for no gateway that is well', async () => {
+  it('is delivered for each kind of outage, and for no healthy gateway', async () => {
     for (const [name, { fail }] of Object.entries(OUTAGES)) {
       const pair = pairs.get(name)!
       await fail(pair)
@@ -102,13 +102,13 @@ describe('the alert of a gateway without its Redis', function () {
     assert.ok(told('WARNING').every(text => !text.includes(addressOf(well))))
   })
 
-  it('is over when Redis is back, for each of them', async () => {
+  it('is resolved when Redis is back, for each kind of outage', async () => {
     for (const [name, { mend }] of Object.entries(OUTAGES)) {
       const pair = pairs.get(name)!
       await mend(pair)
       await until(async () => !(await degraded(pair)), { what: `${name}: over` })
     }
-    // All are one message: it is over when the last of them is.
+    // All outages share one message: it is resolved when the last of them is.
     await until(() => told('RESOLVED').every(text => text.includes('Resolved after')), {
       what: 'told that all of it is over',
       timeoutMs: 60_000,

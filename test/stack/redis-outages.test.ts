@@ -16,7 +16,7 @@ interface Outage {
   mend(redis: RunningRedis, proxy: DelayingProxy): Promise<unknown>
 }
 
-/** Ways in which Redis fails, and what ends them. */
+/** Ways in which Redis fails, and how each one is ended. */
 const OUTAGES: Readonly<Record<string, Outage>> = {
   'killed, and started again empty': { fail: redis => redis.kill(), mend: redis => redis.startAgain() },
   frozen: { fail: async redis => redis.freeze(), mend: async redis => redis.thaw() },
@@ -34,7 +34,7 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
   },
 }
 
-describe('an outage of Redis', () => {
+describe('a Redis outage', () => {
   let upstream: RunningUpstream
   let redis: RunningRedis
   let proxy: DelayingProxy
@@ -70,7 +70,7 @@ describe('an outage of Redis', () => {
     until(() => pipelines.every(({ redis }) => redis === undefined || redis.isUsable === usable), {
       what: `usable: ${usable}`,
     })
-  /** So many requests of one client, over all gateways in turn. */
+  /** Sends requests of one client to all gateways in turn. */
   async function ask(requests: number): Promise<Answer[]> {
     const answers = []
     for (let i = 0; i < requests; i++) answers.push(await send(pipelines[i % pipelines.length]!.port, '/app'))
@@ -90,7 +90,7 @@ describe('an outage of Redis', () => {
 
   for (const [name, outage] of Object.entries(OUTAGES)) {
     for (const algorithm of ['fixed-window', 'gcra']) {
-      it(`${name}, lets no more than twice the limit pass in one window, ${algorithm}`, async () => {
+      it(`${name}, admits up to twice the limit in one window, ${algorithm}`, async () => {
         await start({ limit: LIMIT, algorithm }, 2)
         const before = await ask(LIMIT - 4)
         await outage.fail(redis, proxy)
@@ -101,7 +101,7 @@ describe('an outage of Redis', () => {
         await untilUsable(true)
         const after = await ask(3 * LIMIT)
         const total = [before, during, after].map(passed)
-        // GCRA gives back what was used, one request every 30 s.
+        // GCRA returns quota evenly, one request every 30 s.
         assert.ok(total[0]! + total[1]! + total[2]! <= 2 * LIMIT + 1, total.join(' + '))
         const all = [...before, ...during, ...after]
         assert.ok(
@@ -112,9 +112,9 @@ describe('an outage of Redis', () => {
       })
     }
 
-    it(`${name}, slows the first requests by less than 250 ms and the others not at all`, async () => {
+    it(`${name}, delays only the first requests, by less than 250 ms`, async () => {
       await start({ limit: 1_000_000 })
-      // Asked in turn, so that a busy machine slows both alike.
+      // Requests alternate, so that a busy machine slows both kinds alike.
       const without = await startPipeline(proxyTo(upstream.url))
       pipelines.push(without)
       const timed = async ({ port }: Pipeline): Promise<number> => {
@@ -125,7 +125,7 @@ describe('an outage of Redis', () => {
       const [gateway] = pipelines as [Pipeline]
       await timed(gateway)
       let first = Infinity
-      // A busy machine slows single requests: one of three outages has to show it.
+      // A busy machine slows single requests, so one of three outages has to meet the limit.
       for (let attempt = 1; attempt <= 3 && first >= 250; attempt++) {
         if (attempt > 1) await outage.mend(redis, proxy)
         await untilUsable(true)
@@ -142,7 +142,7 @@ describe('an outage of Redis', () => {
     })
   }
 
-  it('is made good: what passed meanwhile is counted in Redis when it is back', async () => {
+  it('is compensated: requests of the outage are counted in Redis when it is back', async () => {
     await start({ limit: 100 })
     await ask(5)
     await redis.kill()
@@ -151,11 +151,11 @@ describe('an outage of Redis', () => {
     const before = left((await ask(1))[0]!)
     await redis.startAgain()
     await untilUsable(true)
-    // Of the 5 before the outage an empty Redis knows nothing; and this one counts as well.
+    // An empty Redis has lost the 5 requests before the outage; and this one counts as well.
     assert.equal(left((await ask(1))[0]!), before + 5 - 1)
   })
 
-  it('at boot is made good too, of several policies by the same script', async () => {
+  it('at boot is compensated too, with several policies in the same script', async () => {
     await redis.kill()
     const route = {
       rateLimit: [
@@ -173,7 +173,7 @@ describe('an outage of Redis', () => {
     assert.match(String(answer?.headers['ratelimit']), /"burst"; r=989; t=\d+, "daily"; r=978; t=\d+/)
   })
 
-  it('is told to clients as it is answered: local, open or closed', async () => {
+  it('is shown to clients in header fields: local, open or closed', async () => {
     const policies = { local: '/local', open: '/open', closed: '/closed' }
     pipelines = [
       await startPipeline(
@@ -209,7 +209,7 @@ describe('an outage of Redis', () => {
     ])
   })
 
-  it('is nothing to a client that is limited: Redis is not even asked about it', async () => {
+  it('does not affect a client that is over its limit: Redis is not asked about it', async () => {
     await start({ limit: 3 })
     await ask(4)
     const calls = async (): Promise<number> =>

@@ -52,14 +52,14 @@ describe('Redis behind TLS', () => {
     return gateway
   }
 
-  it('is used with the authority that NODE_EXTRA_CA_CERTS names', async () => {
+  it('is used with the authority of NODE_EXTRA_CA_CERTS', async () => {
     const { port, logs } = await start({ NODE_EXTRA_CA_CERTS: authority })
     const { status, headers } = await send(port, '/app')
     assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined])
     assert.ok(logs.some(({ event }) => event === 'redis_available'))
   })
 
-  it('is found by sentinels that speak TLS only, and used', async () => {
+  it('is found through sentinels that speak TLS only, and used', async () => {
     const settings = ['cert', 'key', 'ca-cert'].map((name, i) => `tls-${name}-file ${files[2 * i + 1]}`)
     const tlsPort = Number(new URL(url).port)
     const more = { tls: true, quorum: 1, settings: [...settings, 'tls-auth-clients no'] }
@@ -73,13 +73,13 @@ describe('Redis behind TLS', () => {
     assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(logs))
   })
 
-  it('is used with the authority that REDIS_TLS_CA_FILE names', async () => {
+  it('is used with the authority of REDIS_TLS_CA_FILE', async () => {
     const { port, logs } = await start({ REDIS_TLS_CA_FILE: authority })
     const { status, headers } = await send(port, '/app')
     assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(logs))
   })
 
-  describe('that asks for certificates, with one for a name only', () => {
+  describe('that requires client certificates and has a certificate for a name only', () => {
     let strict: RunningRedis
     let trusted: Authority
     let client: Certificate
@@ -91,7 +91,7 @@ describe('Redis behind TLS', () => {
       const { certFile, keyFile } = trusted.issue('localhost')
       port = await freePort()
       const tls = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', trusted.certFile]
-      // The node names itself by its address, which the certificate is not for.
+      // The node announces itself by its address, which its certificate does not cover.
       const announced = ['--cluster-announce-ip', '127.0.0.1']
       const cluster = [
         '--cluster-enabled',
@@ -123,14 +123,14 @@ describe('Redis behind TLS', () => {
     })
 
     for (const scheme of ['rediss', 'rediss+cluster']) {
-      it(`is connected to by that name, and shown the certificate of the settings: ${scheme}`, async () => {
+      it(`is reached by that name and gets the configured client certificate: ${scheme}`, async () => {
         const gateway = await start({ REDIS_URL: `${scheme}://localhost:${port}`, ...shown() })
         await gateway.process.waitForLog('Redis is used', ({ event }) => event === 'redis_available')
         const { status, headers } = await send(gateway.port, '/app')
         assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, undefined], JSON.stringify(gateway.logs))
       })
 
-      it(`is away for a gateway without a certificate, and for one that has another name for it, which is told: ${scheme}`, async () => {
+      it(`is unavailable without a certificate or with another server name, and the log shows why: ${scheme}`, async () => {
         for (const [env, reason] of [
           [{ REDIS_TLS_CA_FILE: trusted.certFile }, /SSL|TLS|CERT/],
           [{ ...shown(), REDIS_URL: `${scheme}://127.0.0.1:${port}` }, /ERR_TLS_CERT_ALTNAME_INVALID/],
@@ -152,7 +152,7 @@ describe('Redis behind TLS', () => {
     }
   })
 
-  it('is not believed without its authority: requests are served, and the log says why', async () => {
+  it('is rejected without its authority: requests are served, and the log shows why', async () => {
     const { port, process } = await start({})
     const { status, headers } = await send(port, '/app')
     assert.deepEqual([status, headers['x-ratelimit-degraded']], [200, 'local'])

@@ -14,7 +14,7 @@ const POLICIES = [
   { name: 'daily', limit: 1_000_000, window: '1d' },
 ]
 
-/** What docs/rate-limits.md says that a user of Redis must be allowed to do. */
+/** The permissions that docs/rate-limits.md lists for a user of Redis. */
 const COMMANDS = 'set get incr incrby pttl time eval evalsha script|load info select client hello'.split(' ')
 
 describe('Redis as', function () {
@@ -45,7 +45,7 @@ describe('Redis as', function () {
     return pipeline
   }
 
-  /** A busy machine may hold up Redis for longer than it is waited for: one of five clients has to show it. */
+  /** A busy machine may delay Redis beyond the timeout, so one of five clients has to show the limit. */
   async function limitHolds({ port, redis }: Pipeline): Promise<void> {
     let degraded = true
     for (let client = 1; client <= 5 && degraded; client++) {
@@ -58,7 +58,7 @@ describe('Redis as', function () {
     assert.equal(degraded, false, 'counted in Redis')
   }
 
-  /** Loses the first server under load: nobody notices, and the gateway is back by itself once another has taken over. */
+  /** Kills the first server under load: no request fails, and the gateway recovers by itself after the failover. */
   async function losingOne({ port, redis, logs }: Pipeline, from: RunningTopology): Promise<void> {
     const load = startLoad(port, 8)
     await until(() => load.answers.length > 100, { what: 'a load' })
@@ -77,7 +77,7 @@ describe('Redis as', function () {
   }
 
   describe('a master behind sentinels', () => {
-    it('counts, and its failover under load costs no request', async () => {
+    it('counts requests, and its failover under load fails none', async () => {
       topology = await startSentinels()
       const running = await start(topology.url, POLICIES)
       await losingOne(running, topology)
@@ -90,7 +90,7 @@ describe('Redis as', function () {
       assert.equal(await counted(), before + 1, 'the new master counts')
     })
 
-    it('holds a limit, in a database of its own', async () => {
+    it('enforces a limit, in a database of its own', async () => {
       topology = await startSentinels()
       const { url, servers } = topology
       await limitHolds(await start(`${url}/3`, { limit: 10, window: '10m' }))
@@ -99,10 +99,10 @@ describe('Redis as', function () {
     })
   })
 
-  describe('a master behind sentinels that want a password of their own', () => {
+  describe('a master behind sentinels with a password of their own', () => {
     const password = 'sentinels-own-secret'
 
-    it('holds a limit with it, and fails over to the other server', async () => {
+    it('enforces a limit with that password, and fails over to the other server', async () => {
       topology = await startSentinels(password)
       const more = { sentinelLogin: { username: undefined, password } }
       await limitHolds(await start(topology.url, { limit: 10, window: '10m' }, more))
@@ -112,7 +112,7 @@ describe('Redis as', function () {
       assert.ok(running.logs.every(entry => !JSON.stringify(entry).includes(password)))
     })
 
-    it('is not reached without it: requests are served, and the log says why', async () => {
+    it('is not reached without that password: requests are served, and the log shows why', async () => {
       topology = await startSentinels(password)
       const route = { rateLimit: { limit: 10, window: '10m' } }
       pipeline = await startPipeline(proxyTo(upstream.url, { route }), { redisUrl: topology.url })
@@ -125,7 +125,7 @@ describe('Redis as', function () {
   })
 
   describe('a cluster', () => {
-    it('holds limits, all counts of a request in one slot, and the death of a master under load costs no request', async () => {
+    it('enforces limits, keeps the counts of a request in one slot, and loses none when a master dies', async () => {
       topology = await startCluster()
       const small = POLICIES.map(policy => ({ ...policy, limit: 10 }))
       await limitHolds(await start(topology.url, small))
@@ -133,7 +133,7 @@ describe('Redis as', function () {
       await losingOne(await start(topology.url, POLICIES), topology)
     })
 
-    it('counts with rate-limit-redis too, its script on every master', async () => {
+    it('also counts with rate-limit-redis, whose script is on every master', async () => {
       topology = await startCluster()
       const { port, redis, logs } = await start(topology.url, { limit: 5, window: '10m' })
       const statuses = []
@@ -148,14 +148,14 @@ describe('Redis as', function () {
     })
   })
 
-  describe('a server of its own', () => {
+  describe('a single server', () => {
     let server: RunningRedis
 
     afterEach(async () => {
       await server.kill()
     })
 
-    it('takes user and password, percent-encoded, and needs no more than a few commands', async () => {
+    it('accepts user and password, percent-encoded, and needs only a few commands', async () => {
       const rights = ['on', '>p@ss/w:rd', '~myesi:*', '-@all', ...COMMANDS.map(command => `+${command}`)]
       server = await startRedis(['--user', 'limiter', ...rights, '--user', 'default', 'off'])
       const url = `redis://limiter:${encodeURIComponent('p@ss/w:rd')}@127.0.0.1:${server.port}/2`

@@ -4,11 +4,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Answer } from './answer'
 
-/** Whoever reaches the upstream may ask for anything: nothing here lasts longer or grows bigger than these. */
+/** Limits of delays and sizes: any client that reaches the upstream may ask for anything. */
 const MAX_DELAY_MS = 60_000
 const MAX_CHUNKS = 1_000
 const MAX_BYTES = 100 * 1024 * 1024
-/** Longer bodies are echoed by size and checksum alone. */
+/** Longer bodies are echoed by size and checksum only. */
 const MAX_ECHOED_BYTES = 64 * 1024
 
 /** `/status/503`: that status. */
@@ -19,7 +19,7 @@ export const answerStatus: Answer = (_request, response, argument) => {
   sendJson(response, status, { status })
 }
 
-/** `/delay/800`: 200 after so many milliseconds. */
+/** `/delay/800`: 200 after this many milliseconds. */
 export const answerDelayed: Answer = async (_request, response, argument) => {
   const ms = boundedNumber(argument, 0, MAX_DELAY_MS)
   if (ms === undefined) return refuse(response, `milliseconds from 0 to ${MAX_DELAY_MS}`)
@@ -72,7 +72,7 @@ export const answerFailing: Answer = (_request, response, _argument, query) => {
   sendJson(response, failed ? status : 200, { failed, rate })
 }
 
-/** `/echo` and every other path: what arrived, after the gateway's changes. */
+/** `/echo` and every other path: the request as received, after the gateway's changes. */
 export const answerEcho: Answer = async (request, response) => {
   const { size, sha256, text } = await readBody(request)
   sendJson(response, 200, {
@@ -97,7 +97,7 @@ async function readBody(request: IncomingMessage): Promise<{ size: number; sha25
   return { size, sha256: hash.digest('hex'), text }
 }
 
-/** Waits, but not for a client that is gone. */
+/** Waits, but ends early if the client disconnects. */
 async function pause(response: ServerResponse, ms: number): Promise<void> {
   const gone = new AbortController()
   const abort = (): void => gone.abort()
@@ -109,7 +109,7 @@ async function pause(response: ServerResponse, ms: number): Promise<void> {
   }
 }
 
-/** Waits until the client has taken it, so that a slow one does not fill the memory. */
+/** Writes a chunk and waits until the client has read it, so that a slow client does not fill the memory. */
 async function write(response: ServerResponse, chunk: string | Buffer): Promise<void> {
   if (response.destroyed) throw new Error('the client is gone')
   if (response.write(chunk)) return
@@ -118,7 +118,7 @@ async function write(response: ServerResponse, chunk: string | Buffer): Promise<
   try {
     await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
   } finally {
-    // Takes the other listener away again: a long body waits many times on one response.
+    // Removes the other listener: a long body waits many times on one response.
     settled.abort()
   }
 }
@@ -134,7 +134,7 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
     .end(text)
 }
 
-/** @returns undefined for anything that is not a whole number in the range. */
+/** @returns undefined unless it is a whole number in the range. */
 function boundedNumber(text: string, least: number, most: number): number | undefined {
   const number = Number(text)
   return /^\d+$/.test(text) && number >= least && number <= most ? number : undefined

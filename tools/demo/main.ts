@@ -29,5 +29,5 @@ function stop(): void {
 }
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
-// Whoever started it is gone, perhaps without a chance to say so.
+// The parent is gone, perhaps without a signal.
 process.once('disconnect', stop)

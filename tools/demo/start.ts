@@ -11,16 +11,17 @@ import { watchSources } from './watch-sources'
 import { welcome } from './welcome'
 
 /**
- * `npm start`: the gateway, and while it runs on the shipped `gateway.yaml` the demo upstream which that file names. Ends
- * both on Ctrl-C, SIGTERM or SIGHUP, with the gateway's exit code. `--watch` (`npm run dev`) also builds and starts the
- * gateway anew on every change of the sources; of its file the gateway takes notice by itself. Nothing is left behind: a child whose channel to this process closes ends by itself.
+ * `npm start`: runs the gateway, and with the shipped `gateway.yaml` also the demo upstream that the file names. Ends
+ * both on Ctrl-C, SIGTERM or SIGHUP, with the gateway's exit code. `--watch` (`npm run dev`) also rebuilds and restarts
+ * the gateway on every change of the sources; the gateway itself reloads its file. No process is left behind: a child
+ * whose channel to this process closes ends by itself.
  */
 
 /** Compiled, this file is dist/tools/demo/start.js. */
 const ROOT = resolve(__dirname, '../../..')
 const SHIPPED_FILE = join(ROOT, 'gateway.yaml')
 const PREFERRED_DEMO_PORT = 9001
-/** The gateway's own bound for requests in flight, as in its settings, and what flushing its telemetry may add. */
+/** The gateway's default limit for requests in flight, and the extra time for flushing its telemetry. */
 const DEFAULT_SHUTDOWN_TIMEOUT_MS = 10_000
 const STOP_MARGIN_MS = 10_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -36,11 +37,11 @@ const stopRequested = new Promise<NodeJS.Signals>(requestStop => {
 void main().then(code => process.exit(code))
 
 async function main(): Promise<number> {
-  // Whoever names an upstream of their own needs no demo one.
+  // A user's own upstream replaces the demo upstream.
   const demo = configFile === SHIPPED_FILE && !env['DEMO_UPSTREAM_URL'] ? await startDemoUpstream() : undefined
   const gatewayEnv = demo === undefined ? env : { ...env, DEMO_UPSTREAM_URL: demo.url }
   const code = process.argv.includes('--watch') ? await runAndWatch(gatewayEnv) : await runOnce(gatewayEnv)
-  // After the gateway, so that its last requests are still answered.
+  // Ended after the gateway, so that its last requests are still answered.
   if (demo !== undefined) await end(demo.child, 'SIGTERM', STOP_MARGIN_MS)
   return code
 }
@@ -89,7 +90,7 @@ function startGateway(gatewayEnv: Environment, greet: boolean): Gateway {
 async function endGateway({ child, ended }: Gateway, signal: NodeJS.Signals): Promise<number> {
   const waitsMs =
     (Number(env['SHUTDOWN_TIMEOUT_MS']) || DEFAULT_SHUTDOWN_TIMEOUT_MS) + (Number(env['SHUTDOWN_DELAY_MS']) || 0)
-  // To the gateway SIGHUP means that it is to read its file again; here it means that the terminal is gone.
+  // SIGHUP would make the gateway reload its file; here it means that the terminal is gone.
   await end(child, signal === 'SIGHUP' ? 'SIGTERM' : signal, waitsMs + STOP_MARGIN_MS)
   return ended
 }
@@ -104,17 +105,18 @@ async function startDemoUpstream(): Promise<{ child: ChildProcess; url: string }
   return { child, url: `http://127.0.0.1:${port}` }
 }
 
-/** Asks a child to end and makes it after `timeoutMs`. */
+/** Asks a child to end and kills it after `timeoutMs`. */
 async function end(child: ChildProcess, signal: NodeJS.Signals, timeoutMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
   const askedAt = Date.now()
-  // One Ctrl-C arrives here more than once (see above); one that comes later means: do not wait any longer.
+  // One Ctrl-C arrives here more than once (see above); a later one means: do not wait any longer.
   const hurry = (): void => void (Date.now() - askedAt > SAME_REQUEST_MS && child.kill('SIGKILL'))
   for (const again of STOP_SIGNALS) process.on(again, hurry)
   if (process.platform !== 'win32') child.kill(signal)
-  // Windows has no signal that a process can answer, but Ctrl-C has reached the child as well; else the channel tells.
+  // Windows has no signal that a process can handle, but Ctrl-C reaches the child as well; otherwise closing the
+  // channel ends it.
   else if (signal !== 'SIGINT') child.disconnect()
   await exited
   clearTimeout(timer)
@@ -131,7 +133,7 @@ async function exitCodeOf(child: ChildProcess): Promise<number> {
   })
 }
 
-/** Standard output belongs to the gateway's log. */
+/** Writes to standard error: standard output is for the gateway's log. */
 function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }

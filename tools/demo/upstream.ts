@@ -10,7 +10,7 @@ import {
   answerStream,
 } from './answers'
 
-/** Path's first segment to what answers it. */
+/** Handlers by the path's first segment. */
 const ANSWERS: Readonly<Record<string, Answer>> = {
   status: answerStatus,
   delay: answerDelayed,
@@ -23,21 +23,21 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
 }
 
 /**
- * A small upstream to try the gateway on: it answers, fails, stalls and streams as the path asks (`/status/503`,
- * `/delay/800`, `/stream?chunks=5&interval=200`, `/sse`, `/echo`, `/bytes/1000000`, `/fail?rate=0.5`, `/reset`); any other path
- * is answered with 200 and what arrived.
+ * A small upstream for trying out the gateway: the path selects whether it answers, fails, stalls or streams
+ * (`/status/503`, `/delay/800`, `/stream?chunks=5&interval=200`, `/sse`, `/echo`, `/bytes/1000000`, `/fail?rate=0.5`,
+ * `/reset`); any other path returns 200 and the received request.
  */
 export function createDemoUpstream(): Server {
   return createServer((request, response) => {
     const [path = '', query = ''] = (request.url ?? '/').split('?', 2)
     const [, name = '', argument = ''] = path.split('/')
     const answer = Object.hasOwn(ANSWERS, name) ? ANSWERS[name]! : answerEcho
-    // A client that left in the middle of a stream is no reason for this process to end.
+    // A client that disconnects in the middle of a stream must not end this process.
     Promise.resolve(answer(request, response, argument, new URLSearchParams(query))).catch(() => response.destroy())
   })
 }
 
-/** Lets what is under way finish, for `timeoutMs` at the most. */
+/** Lets requests in flight finish, for at most `timeoutMs`. */
 export async function closeDemoUpstream(server: Server, timeoutMs = 2_000): Promise<void> {
   await new Promise<void>(resolve => {
     const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)

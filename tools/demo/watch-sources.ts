@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface WatchedSources {
-  /** Resolves after the next change, once it is built; a change that does not compile is waited out. */
+  /** Resolves after the next change, once it is built; after a change that does not compile, waits for the next one. */
   changed(): Promise<undefined>
 }
 
-/** Editors write a file in several steps, and "save all" writes several. */
+/** Wait after a change: editors write a file in several steps, and "save all" writes several files. */
 const SETTLE_MS = 150
 
 /** Watches the program's sources. Changes between two calls of `changed` are not lost. */
@@ -34,7 +34,7 @@ export function watchSources(root: string): WatchedSources {
   }
 }
 
-/** TypeScript's own output says what is wrong; the gateway that runs keeps running. */
+/** Builds the sources. TypeScript prints its own errors; on failure the running gateway stays. */
 async function build(root: string): Promise<boolean> {
   const compiler = join(root, 'node_modules/typescript/bin/tsc')
   const child = spawn(process.execPath, [compiler, '--pretty'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })

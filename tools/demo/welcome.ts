@@ -1,4 +1,4 @@
-/** What a newcomer wants to know once the gateway listens: where things are and what to try. */
+/** The text printed once the gateway listens: addresses and things to try. */
 export function welcome(port: number | undefined, opsPort: number | undefined, withDemo: boolean): string {
   const url = `http://127.0.0.1:${port}`
   const nowhere = process.platform === 'win32' ? 'NUL' : '/dev/null'

@@ -3,7 +3,7 @@ import { isPolicy, type RegistryEntry } from '../../src/policies/define-policy'
 const MARKER =
   '  # The routes from here on come from the policies themselves (their "example"), written by npm run schema.\n'
 
-/** The text of `docs/gateway.example.yaml` with the examples of policies at its end, in the order of the registry. */
+/** The text of `docs/gateway.example.yaml` with the policies' examples appended, in the order of the registry. */
 export function withExampleRoutes(yaml: string, entries: readonly RegistryEntry[]): string {
   const end = yaml.indexOf(MARKER)
   if (end === -1)

@@ -1,16 +1,16 @@
 import type { DescribedSchema } from '../../src/config/json-schema'
 
-/** Around the table of each section of the file in `docs/configuration.md`. */
+/** Matches the markers around the key table of each section in `docs/configuration.md`. */
 const MARKED = /(<!-- keys of (\w+), written by npm run schema -->\n).*?(<!-- end of keys -->)/gs
 
-/** The text with a new table between each pair of markers. */
+/** Replaces the table between each pair of markers. */
 export function withKeyTables(markdown: string, schema: DescribedSchema): string {
   return markdown.replace(MARKED, (_all, begin: string, section: string, end: string) => {
     return `${begin}\n${keyTable(schema, section)}\n\n${end}`
   })
 }
 
-/** Where the gateway takes no notice of a key's own name: it is any name. */
+/** The placeholder for keys with any name. */
 const ANY_NAME = '<name>'
 
 function keyTable(schema: DescribedSchema, section: string): string {
@@ -28,10 +28,10 @@ interface Row {
   readonly meaning: string
 }
 
-/** Every key that holds a value, or may hold a whole one of several shapes. */
+/** A row for every key that holds a value, or may hold one instead of a map. */
 function keysOf(schema: DescribedSchema, path: string): Row[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, node]): Row[] => {
-    if (node.not !== undefined) return [] // not in this version
+    if (node.not !== undefined) return [] // not supported in this version
     const key = path === '' ? name : `${path}.${name}`
     const row = rowOf(key, node, schema.required?.includes(name) ?? false)
     const alone = node.anyOf?.find(shape => shape.properties !== undefined)

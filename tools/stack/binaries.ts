@@ -7,7 +7,7 @@ import { OLDER_TOOLS, STACK_PACKAGES, debianRelease, fetchDebianPrograms } from 
 import { executable, findGo, isExecutable } from './go-build'
 import { ALERTMANAGER_MODULE, PROMETHEUS_MODULE, buildModule, moduleFolder, type GoModule } from './module-build'
 
-/** The programs of the stack that are not ours. */
+/** The third-party programs of the stack. */
 export const BINARY_NAMES = [
   'redis-server',
   'redis-cli',
@@ -24,7 +24,7 @@ export type BinaryName = (typeof BINARY_NAMES)[number]
 /** A program that answered `--version` on this machine. */
 export interface Binary {
   readonly name: BinaryName
-  /** Absolute path; start it as it is, nothing has to be added to its environment. */
+  /** Absolute path; it can be started without changes to its environment. */
   readonly path: string
   /** Such as `7.0.15`. */
   readonly version: string
@@ -43,13 +43,13 @@ export function describeBinary({ name, version, origin }: { name: string; versio
 export interface FindOptions {
   /** Folders to look in, as in `PATH`; default: the environment's. */
   readonly searchPath?: string
-  /** Folder that holds, or will hold, what was fetched or built; default: the user's cache folder. */
+  /** Folder for fetched and built programs; default: the user's cache folder. */
   readonly cacheFolder?: string
-  /** Path of the Go command; undefined: there is none and nothing can be built. */
+  /** Path of the Go command; undefined: Go is not installed, so nothing can be built. */
   readonly go?: string | undefined
-  /** Fills the folder it is given with `bin/NAME`; undefined: nothing can be fetched on this system. */
+  /** Puts `bin/NAME` into the given folder; undefined: nothing can be fetched on this system. */
   readonly fetch?: ((folder: string, log: (line: string) => void) => Promise<void>) | undefined
-  /** Where progress goes; default: standard error. */
+  /** Receives progress lines; default: standard error. */
   readonly log?: (line: string) => void
 }
 
@@ -59,12 +59,12 @@ export class BinaryMissing extends Error {
 }
 
 interface Product {
-  /** What the program may be called, the upstream project's name first. */
+  /** Possible names of the program, the upstream project's name first. */
   readonly aliases: readonly string[]
   readonly brew: string | undefined
   readonly debian: string
   readonly releases: string
-  /** What it is built from where it is not on the `PATH`; undefined: it comes from a Debian package. */
+  /** The module it is built from if it is not on the `PATH`; undefined: it comes from a Debian package. */
   readonly module?: GoModule
 }
 
@@ -99,7 +99,9 @@ const PRODUCTS: Readonly<Record<BinaryName, Product>> = {
 }
 
 const run = promisify(execFile)
-/** Failures are remembered too: a build that takes minutes to fail is not tried again for each program and test file. */
+/**
+ * Results so far, failures included: a build that takes minutes to fail is not repeated for each program and test file.
+ */
 const found = new Map<BinaryName, Promise<Binary>>()
 const builds = new Map<GoModule, Promise<void>>()
 
@@ -109,11 +111,11 @@ export function isBuiltByGo(name: BinaryName): boolean {
 }
 
 /**
- * A program of the stack: from the `PATH`, else from the cache folder, else put there once. Prometheus and Alertmanager with
- * their tools are built from their Go modules, which takes minutes; the others are unpacked from Debian packages (Debian and
- * Ubuntu), which takes seconds. Nothing is installed system-wide, so no service starts.
+ * Finds a program of the stack: on the `PATH`, in the cache folder, or by adding it there. Prometheus and Alertmanager
+ * with their tools are built from their Go modules, which takes minutes; the others are unpacked from Debian packages
+ * (Debian and Ubuntu), which takes seconds. Nothing is installed system-wide, so no service starts.
  *
- * @throws {BinaryMissing} when it cannot be had here, after 40 minutes at most; the message says how to get it.
+ * @throws {BinaryMissing} if it is not available here, after at most 40 minutes; the message says how to get it.
  */
 export async function findBinary(name: BinaryName, options: FindOptions = {}): Promise<Binary> {
   const search = async (): Promise<Binary> =>
@@ -121,7 +123,7 @@ export async function findBinary(name: BinaryName, options: FindOptions = {}): P
     (PRODUCTS[name].module === undefined
       ? await findPackaged(name, options)
       : await findBuilt(name, PRODUCTS[name].module, options))
-  // Only the default places are remembered: a caller that names others asks for a fresh look.
+  // Only results for the default places are cached: a caller that names others gets a new search.
   if (!usesDefaults(options)) return search()
   const known = found.get(name) ?? search()
   found.set(name, known)
@@ -129,8 +131,8 @@ export async function findBinary(name: BinaryName, options: FindOptions = {}): P
 }
 
 /**
- * promtool or amtool of the system's Debian release, 2.42 and 0.25 on Debian 12: the oldest that the rules and routes are
- * written for.
+ * Finds promtool or amtool of the system's Debian release, 2.42 and 0.25 on Debian 12: the oldest versions that the
+ * rules and routes support.
  *
  * @throws {BinaryMissing} on other systems.
  */
@@ -149,10 +151,10 @@ export async function findOlderTool(name: 'promtool' | 'amtool', log = writeToSt
   return binary
 }
 
-/** The user's cache folder for what this project fetches; outside the tree, so that `git clean` and clones share it. */
+/** The user's cache folder of this project; outside the tree, so that `git clean` keeps it and clones share it. */
 export function defaultCacheFolder(): string {
   const base = process.platform === 'win32' ? process.env['LOCALAPPDATA'] : (process.env['XDG_CACHE_HOME'] ?? undefined)
-  // A relative XDG_CACHE_HOME is to be ignored, says the standard; it would change with the working directory.
+  // The standard says to ignore a relative XDG_CACHE_HOME; it would depend on the working directory.
   const folder = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.cache')
   return join(folder, 'myesi-gateway')
 }
@@ -179,7 +181,7 @@ async function findPackaged(name: BinaryName, options: FindOptions): Promise<Bin
   try {
     const cached = await tryBinary(name, path, 'package')
     if (cached !== undefined) return cached
-    // A cache that no longer works (a shared library was removed from the system) is made anew, not repaired.
+    // A cache that no longer works (a shared library was removed from the system) is rebuilt, not repaired.
     if (await isExecutable(path)) await rm(folder, { recursive: true, force: true })
     await fetch(folder, options.log ?? writeToStandardError)
   } catch (error) {
@@ -243,7 +245,7 @@ function writeToStandardError(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
-/** What a person can act on: a failed command's own words, not the command line that execFile puts before them. */
+/** The error for people: a failed command's own output without the command line that execFile adds. */
 function messageOf(error: unknown): string {
   const text =
     error instanceof Error ? ((error as { stderr?: string }).stderr ?? '').trim() || error.message : String(error)

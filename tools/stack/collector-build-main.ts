@@ -1,8 +1,8 @@
 import { findCollector } from './collector'
 
-/** `npm run collector:build`: builds our Collector, unless it is built already, and says where it is. */
+/** `npm run collector:build`: builds our Collector, unless it is built already, and prints its path. */
 async function main(): Promise<void> {
-  // An empty search path: one on the PATH may be good enough to run, and is still not the one asked for here.
+  // An empty search path: a Collector on the PATH may be usable, but this command is for our own build.
   const { path, version } = await findCollector({ searchPath: '' })
   process.stdout.write(`otelcol ${version}: ${path}\n`)
 }

@@ -6,9 +6,9 @@ export interface CollectorBuild {
   readonly go: string
   /** The Builder's manifest. */
   readonly manifest: string
-  /** Of the Builder, which is that of the parts it builds with. */
+  /** Version of the Builder, equal to that of the components. */
   readonly version: string
-  /** Where the program goes; its folder is created. */
+  /** Path of the program to build; its folder is created. */
   readonly target: string
   readonly log: (line: string) => void
 }
@@ -28,7 +28,7 @@ export async function buildCollector({ go, manifest, version, target, log }: Col
     build: async (draft, step) => {
       const source = `go.opentelemetry.io/collector/cmd/builder@v${version}`
       await step('the Builder', go, ['install', source], { env: { GOBIN: draft } })
-      // Strict: the versions in the manifest are the versions built, or it fails.
+      // Strict: the build fails if a version differs from the manifest.
       const builder = join(draft, executable('builder'))
       await step('the Collector', builder, [`--config=${manifest}`, '--skip-strict-versioning=false'])
       return join(draft, 'dist', executable('otelcol'))

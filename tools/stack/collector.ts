@@ -8,16 +8,16 @@ import { BinaryMissing, defaultCacheFolder, type Binary } from './binaries'
 import { buildCollector } from './collector-build'
 import { executable, findGo } from './go-build'
 
-/** Our Collector's files; compiled, this one is dist/tools/stack/collector.js. */
+/** The folder of our Collector's files; compiled, this file is dist/tools/stack/collector.js. */
 const FOLDER = resolve(__dirname, '../../../otel/collector')
 export const COLLECTOR_CONFIG = join(FOLDER, 'collector.yaml')
 export const COLLECTOR_AGENT_CONFIG = join(FOLDER, 'agent.yaml')
 const COLLECTOR_MANIFEST = join(FOLDER, 'builder.yaml')
 
-/** The upstream distributions' names; the smaller ones lack parts that our configuration uses, and are passed over. */
+/** Names of the upstream distributions; smaller ones that lack parts of our configuration are rejected. */
 const ALIASES = ['otelcol', 'otelcol-contrib']
 
-/** A Collector that runs our configuration. `built`: from our builder.yaml, now or earlier. */
+/** A Collector that accepts our configuration. `built`: from our builder.yaml, now or earlier. */
 export interface CollectorBinary extends Omit<Binary, 'name'> {
   readonly name: 'otelcol'
 }
@@ -25,28 +25,28 @@ export interface CollectorBinary extends Omit<Binary, 'name'> {
 export interface FindCollectorOptions {
   /** Folders to look in, as in `PATH`; default: the environment's. */
   readonly searchPath?: string
-  /** Folder that holds, or will hold, what was built; default: the user's cache folder. */
+  /** Folder for built programs; default: the user's cache folder. */
   readonly cacheFolder?: string
-  /** Path of the Go command; undefined: there is none and nothing can be built. */
+  /** Path of the Go command; undefined: Go is not installed, so nothing can be built. */
   readonly go?: string | undefined
-  /** Where progress goes; default: standard error. */
+  /** Receives progress lines; default: standard error. */
   readonly log?: (line: string) => void
 }
 
-/** A failure is remembered too: a build that takes minutes to fail is not tried again for each test file. */
+/** The result so far, failures included: a build that takes minutes to fail is not repeated for each test file. */
 let found: Promise<CollectorBinary> | undefined
 
 /**
- * An OpenTelemetry Collector for otel/collector: one on the `PATH` that accepts our configuration, else the one we built,
- * else (where Go is installed) built once into the user's cache folder. That takes some 5 minutes at the lowest priority,
- * and 40 minutes at the most; a new builder.yaml is a new build.
+ * Finds an OpenTelemetry Collector for otel/collector: one on the `PATH` that accepts our configuration, else the one
+ * built earlier, else (if Go is installed) a new build in the user's cache folder. A build takes about 5 minutes at the
+ * lowest priority, with a limit of 40 minutes; a changed builder.yaml is built again.
  *
- * @throws {BinaryMissing} when it cannot be had here; the message says how to get it.
+ * @throws {BinaryMissing} if it is not available here; the message says how to get it.
  */
 export async function findCollector(options: FindCollectorOptions = {}): Promise<CollectorBinary> {
   const search = async (): Promise<CollectorBinary> =>
     (await findOnPath(options.searchPath)) ?? (await findInCache(options))
-  // Only the default places are remembered: whoever names others asks for a fresh look.
+  // Only results for the default places are cached: a caller that names others gets a new search.
   if (Object.keys(options).some(key => key !== 'log')) return search()
   found ??= search()
   return found
@@ -67,7 +67,7 @@ async function findInCache(options: FindCollectorOptions): Promise<CollectorBina
   const log = options.log ?? (line => process.stderr.write(`${line}\n`))
   const manifest = await readFile(COLLECTOR_MANIFEST, 'utf8')
   const { version } = (parse(manifest) as { dist: { version: string } }).dist
-  // Each manifest has its own: two checkouts do not undo each other's.
+  // One folder per manifest, so that two checkouts do not replace each other's build.
   const hash = createHash('sha256').update(manifest).digest('hex').slice(0, 8)
   const name = executable(`otelcol-${version}-${process.platform}-${process.arch}-${hash}`)
   const path = join(options.cacheFolder ?? defaultCacheFolder(), name)
@@ -89,9 +89,9 @@ async function tryCollector(path: string, origin: Binary['origin']): Promise<Col
   return checkCollector(path, origin).catch(() => undefined)
 }
 
-/** Whether it is new enough, and has every part, is best said by itself: it validates the configuration that it is for. */
+/** Checks version and components by letting the program validate our configuration. */
 async function checkCollector(path: string, origin: Binary['origin']): Promise<CollectorBinary> {
-  // Without our environment: a wrong exporter name in it is not the program's fault, and no reason to build another.
+  // Runs without our environment: a wrong exporter name in it must not cause another build.
   const options = { timeout: 20_000, env: { PATH: process.env['PATH'] } }
   const { stdout } = await run(path, ['--version'], options)
   const version = /version v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1]
@@ -105,7 +105,7 @@ function howToGet(version: string, problem: string): string {
   return `otelcol: ${problem}. To get it: put otelcol-contrib ${version} or later on the PATH (${release}), or install Go (https://go.dev/dl/) and run npm run collector:build.`
 }
 
-/** One line for a person: the last words of what failed. */
+/** One line for people: the last output of the failed command. */
 function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   return text.split('\n').slice(-3).join(' ').trim()

@@ -2,22 +2,22 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ManagedProcess, type ProcessCommand } from './managed-process'
 
-/** How one program of the stack is started, and how one sees that it is there. */
+/** How to start one program of the stack, and how to check that it is ready. */
 export interface ComponentPlan extends ProcessCommand {
-  /** Where it is, for people. */
+  /** Its address, for people. */
   readonly address: string
-  /** False, or an error, until it is ready. */
+  /** False, or rejects, until it is ready. */
   isReady(): Promise<boolean>
 }
 
-/** Far more than any of them takes, so that only a defect reaches it. */
+/** Limit far above the usual start-up time, so that only a defect reaches it. */
 const READY_TIMEOUT_MS = 30_000
 
 /**
  * Starts a program and waits until it is ready.
  *
- * @param started is told before that, for whoever has to end it when this fails
- * @throws when it ends before, or is not ready in time, with the last lines it wrote
+ * @param started called before it is ready, so that the caller can end it if this fails
+ * @throws if it ends or times out before it is ready, with its last lines
  */
 export async function startComponent(
   plan: ComponentPlan,
@@ -29,7 +29,7 @@ export async function startComponent(
   return child
 }
 
-/** The same for one that was started already. */
+/** Waits until a started program is ready. */
 export async function untilReady(child: ManagedProcess, plan: ComponentPlan): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS
   while (!(await plan.isReady().catch(() => false))) {

@@ -6,14 +6,16 @@ import { COLLECTOR_CONFIG, type CollectorBinary } from './collector'
 import { answers, pongs, type ComponentPlan } from './component'
 
 /**
- * What each program of the stack is started with on one machine: the one place for it, shared by `npm run stack` and the
- * tests. All of them listen on the loopback interface alone.
+ * Start commands of the stack's programs on one machine, shared by `npm run stack` and the tests. All of them listen on
+ * the loopback interface only.
  */
 
 /** Compiled, this file is dist/tools/stack/components.js. */
 const ROOT = resolve(__dirname, '../../..')
 
-/** Limits only, no data that anybody would miss; noeviction, for an evicted counter would hand its client a fresh quota. */
+/**
+ * Redis for limits only, without persistence; noeviction, because an evicted counter would give its client a new quota.
+ */
 export async function redisPlan(port: number, folder: string): Promise<ComponentPlan> {
   const listening = ['--port', `${port}`, '--bind', '127.0.0.1']
   const memory = ['--maxmemory', '64mb', '--maxmemory-policy', 'noeviction']
@@ -28,7 +30,7 @@ export async function redisPlan(port: number, folder: string): Promise<Component
 
 export async function redisExporterPlan(port: number, redisPort: number): Promise<ComponentPlan> {
   const url = `http://127.0.0.1:${port}`
-  // Below Prometheus' scrape timeout: of a frozen Redis it has to say redis_up 0, and not to hang with it.
+  // Below Prometheus' scrape timeout: if Redis hangs, the exporter must report redis_up 0 instead of hanging too.
   const patience = ['-connection-timeout', '5s']
   return {
     name: 'redis_exporter',
@@ -39,7 +41,7 @@ export async function redisExporterPlan(port: number, redisPort: number): Promis
   }
 }
 
-/** @param configFolder holds alertmanager.yml and its templates */
+/** @param configFolder contains alertmanager.yml and its templates */
 export async function alertmanagerPlan(port: number, configFolder: string, dataFolder: string): Promise<ComponentPlan> {
   const url = `http://127.0.0.1:${port}`
   return {
@@ -50,7 +52,7 @@ export async function alertmanagerPlan(port: number, configFolder: string, dataF
       `--storage.path=${dataFolder}`,
       `--web.listen-address=127.0.0.1:${port}`,
       `--web.external-url=${url}`,
-      // Without this it opens port 9094 on every address for peers that do not exist.
+      // Without this it opens port 9094 on every address for cluster peers.
       '--cluster.listen-address=',
     ],
     address: url,
@@ -58,7 +60,7 @@ export async function alertmanagerPlan(port: number, configFolder: string, dataF
   }
 }
 
-/** @param configFolder holds prometheus.yml and its rules */
+/** @param configFolder contains prometheus.yml and its rules */
 export async function prometheusPlan(port: number, configFolder: string, dataFolder: string): Promise<ComponentPlan> {
   const url = `http://127.0.0.1:${port}`
   return {
@@ -70,7 +72,7 @@ export async function prometheusPlan(port: number, configFolder: string, dataFol
       `--web.listen-address=127.0.0.1:${port}`,
       `--web.external-url=${url}`,
       '--enable-feature=exemplar-storage',
-      // POST /-/reload, after a change of the files it runs with.
+      // Enables POST /-/reload, to apply changed files.
       '--web.enable-lifecycle',
     ],
     address: url,
@@ -104,7 +106,7 @@ export function gatewayPlan(port: number, opsPort: number, env: Environment): Co
   }
 }
 
-/** @param env its whole environment; where it listens and whom it asks are set here */
+/** @param env its whole environment; its address and the services it queries are set here */
 export function incidentsPlan(
   port: number,
   ports: { readonly prometheus: number; readonly alertmanager: number },
@@ -128,7 +130,7 @@ export function incidentsPlan(
   }
 }
 
-/** Takes what Alertmanager would post to Slack. */
+/** Receives what Alertmanager would post to Slack. */
 export function slackCatcherPlan(port: number): ComponentPlan {
   const url = `http://127.0.0.1:${port}`
   return {
@@ -145,13 +147,13 @@ export interface CollectorPorts {
   readonly grpc: number
   readonly http: number
   readonly health: number
-  /** What it says about itself. */
+  /** The Collector's own metrics. */
   readonly telemetry: number
-  /** What it counted out of spans, and the metrics it was sent. */
+  /** Metrics computed from spans, and metrics that it received. */
   readonly prometheus: number
 }
 
-/** @param env settings of otel/collector/README.md; without `TRACES_EXPORTERS` what it receives goes nowhere but into metrics */
+/** @param env settings of otel/collector/README.md; without `TRACES_EXPORTERS`, traces only become metrics */
 export function collectorPlan(
   collector: CollectorBinary,
   ports: CollectorPorts,

@@ -6,7 +6,7 @@ import { takeLock } from './lock-file'
 
 const run = promisify(execFile)
 
-/** Package to the programs wanted from it: our name, and where the package keeps it. */
+/** Programs wanted from each package: our name, and the path in the package. */
 export type Packages = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 /** Programs of the stack that run from an unpacked package as they are. */
@@ -17,19 +17,21 @@ export const STACK_PACKAGES: Packages = {
   'prometheus-redis-exporter': { redis_exporter: 'usr/bin/prometheus-redis-exporter' },
 }
 
-/** Debian's Prometheus and Alertmanager are old, which makes their tools a test of what rules and routes may use. */
+/** Debian's Prometheus and Alertmanager are old, so their tools test that rules and routes work with old versions. */
 export const OLDER_TOOLS: Packages = {
   prometheus: { promtool: 'usr/bin/promtool' },
   'prometheus-alertmanager': { amtool: 'usr/bin/amtool' },
 }
 
-/** Raised when what is fetched, or how it is laid out, changes: folders of an earlier layout are not used any more. */
+/** Raised when the fetched programs or their layout change: folders of an earlier layout are no longer used. */
 const LAYOUT = 3
 
 /** How long one step of apt may take. The network is the only slow part: about 40 MB at most. */
 const STEP_TIMEOUT_MS = 240_000
 
-/** The folder's name for this release, `debian-12-x64-2` and the like, where apt and dpkg are to be had; undefined elsewhere. */
+/**
+ * The folder's name for this release, such as `debian-12-x64-2`, if apt and dpkg are available; undefined elsewhere.
+ */
 export async function debianRelease(): Promise<string | undefined> {
   if (process.platform !== 'linux') return undefined
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
@@ -40,8 +42,8 @@ export async function debianRelease(): Promise<string | undefined> {
 
 /**
  * Fetches programs from the system's own Debian sources and unpacks them into `folder`, with a start script for each in
- * `folder/bin`, unless they are there. Needs no root and installs nothing. Several processes may call it at once: one does the
- * work, the others wait for it.
+ * `folder/bin`, unless they are there. Needs no root and installs nothing. Several processes may call it at once: one
+ * works and the others wait for it.
  */
 export async function fetchDebianPrograms(
   folder: string,
@@ -52,12 +54,12 @@ export async function fetchDebianPrograms(
   const release = await takeLock(`${folder}.lock`, { timeoutMs: 2 * STEP_TIMEOUT_MS, log })
   try {
     if (await exists(folder)) return
-    // Unpacked beside and renamed: a folder of that name is always a complete one, whatever is killed when.
+    // Unpacked into a draft and renamed, so that a folder of this name is always complete, even after a kill.
     const draft = await mkdtemp(`${folder}.draft-`)
     try {
       await fetchInto(draft, packages, log)
       await rename(draft, folder).catch(async (error: unknown) => {
-        // A lock taken for dead was not: the other's result is as good as ours.
+        // The lock's owner was alive after all; its result is used.
         if (!(await exists(folder))) throw error
       })
     } finally {
@@ -81,7 +83,8 @@ async function fetchInto(draft: string, packages: Packages, log: (line: string) 
     return (await run(command, [...privateApt(state), '-qq', ...args], options)).stdout
   }
   await apt('apt-get', 'update')
-  // An older release may lack one of them; what it has is still worth having, and findBinary names the rest.
+  // An older release may lack one of the packages; the others are still useful, and findBinary reports the missing
+  // ones.
   const offered = await apt('apt-cache', 'madison', ...wanted)
   const names = wanted.filter(name => new RegExp(`^\\s*${name} \\|`, 'm').test(offered))
   const uris = await apt('apt-get', 'install', '--print-uris', '--no-install-recommends', ...names)
@@ -91,7 +94,9 @@ async function fetchInto(draft: string, packages: Packages, log: (line: string) 
   await writeStartScripts(draft, packages)
 }
 
-/** Reads the system's sources and what is installed, writes only below `folder`: no root, no trace on the system. */
+/**
+ * Options that make apt read the system's sources and package state but write only below `folder`: it needs no root.
+ */
 function privateApt(folder: string): string[] {
   const settings = [
     `Dir::State=${join(folder, 'state')}`,
@@ -100,13 +105,13 @@ function privateApt(folder: string): string[] {
     'Acquire::Languages=none',
     'Acquire::Retries=2',
     'Acquire::http::Timeout=30',
-    // As root, apt would download as the user _apt, who may not enter a private folder.
+    // As root, apt would download as the user _apt, who has no access to a private folder.
     'APT::Sandbox::User=root',
   ]
   return settings.flatMap(setting => ['-o', setting])
 }
 
-/** Of what apt would install, the packages with shared libraries: `_all` packages hold none. */
+/** The packages with shared libraries among those that apt would install: `_all` packages have none. */
 function missingLibraries(uris: string, names: readonly string[]): string[] {
   const files = [...uris.matchAll(/^'[^']*' ([^_ ]+)_[^_ ]+_([^_ ]+)\.deb /gm)]
   return files

@@ -1,7 +1,7 @@
 /**
- * Imported second by what npm starts: adds the variables of `.env` in the working directory, which for npm's scripts is the
- * folder of package.json. Variables that are set already win. Not for a program that is started without npm: it has the
- * environment that its supervisor gives it.
+ * Adds the variables of `.env` in the working directory, which is the project folder for npm scripts. Imported second
+ * by programs that npm starts. Variables that are already set take precedence. Does nothing in a program started
+ * without npm: its supervisor sets the environment.
  */
 if (process.env['npm_lifecycle_event'] !== undefined) {
   try {

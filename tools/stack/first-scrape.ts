@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Prometheus finds its targets within 5 s and looks at each once in 15 s. */
+/** Prometheus finds its targets within 5 s and scrapes each once in 15 s. */
 const FIRST_SCRAPE_TIMEOUT_MS = 45_000
 
 /**
- * Waits until Prometheus has looked at every target once. What fails before that is no rise of a counter but its first
- * value, and no alert would ever tell of it.
+ * Waits until Prometheus has scraped every target once. A failure before the first scrape is part of a counter's first
+ * value, not an increase, so no alert would see it.
  *
- * @returns the targets that are not up; none, as a rule
+ * @returns the targets that are not up; usually none
  */
 export async function firstScrape(prometheusUrl: string, signal: AbortSignal): Promise<readonly string[]> {
   const deadline = Date.now() + FIRST_SCRAPE_TIMEOUT_MS

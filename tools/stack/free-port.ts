@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 
 /**
- * A TCP port of the loopback interface that nobody listens on: `preferred` if it is free, else any other. For programs
- * that cannot take port 0 themselves; between this answer and their start somebody else may take it.
+ * Finds a free TCP port of the loopback interface: `preferred` if it is free, else any other. For programs that cannot
+ * use port 0; another process may take the port before they start.
  */
 export async function freePort(preferred = 0): Promise<number> {
   const port = await listenOnce(preferred).catch(() => undefined)

@@ -7,7 +7,7 @@ import { ManagedProcess } from './managed-process'
 
 /** Limit for one build with its downloads; on two busy cores a build takes a quarter of it. */
 export const BUILD_TIMEOUT_MS = 40 * 60_000
-/** Between two progress lines. */
+/** Time between two progress lines. */
 const PROGRESS_INTERVAL_MS = 30_000
 
 export interface GoBuild {
@@ -15,19 +15,19 @@ export interface GoBuild {
   readonly what: string
   /** The Go command. */
   readonly go: string
-  /** The file or folder that the build makes; the folder that holds it is created. */
+  /** The file or folder that is built; its parent folder is created. */
   readonly target: string
   readonly log: (line: string) => void
-  /** Whether `target` is there and complete. */
+  /** Whether `target` exists and is complete. */
   readonly isBuilt: () => Promise<boolean>
-  /** Builds in an empty folder of its own and returns the path of the result, which becomes `target`. */
+  /** Builds in an empty draft folder and returns the path of the result, which is moved to `target`. */
   readonly build: (draft: string, step: GoStep) => Promise<string>
 }
 
 /**
  * Runs one command of a build and returns its output by line.
  *
- * @throws with its last lines when it fails, or when the build's time is up.
+ * @throws with its last lines if it fails or the build's time is up.
  */
 export type GoStep = (name: string, path: string, args: readonly string[], options?: StepOptions) => Promise<string[]>
 
@@ -38,7 +38,7 @@ export interface StepOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** The Go command: from the `PATH`, or from where its own installer puts it without touching the `PATH`. */
+/** Finds the Go command: on the `PATH`, or where its installer puts it without changing the `PATH`. */
 export async function findGo(): Promise<string | undefined> {
   const usual = process.platform === 'win32' ? 'C:\\Program Files\\Go\\bin' : '/usr/local/go/bin'
   const folders = [...(process.env['PATH'] ?? '').split(delimiter).filter(folder => isAbsolute(folder)), usual]
@@ -50,7 +50,7 @@ export async function findGo(): Promise<string | undefined> {
 }
 
 /**
- * Builds `target` unless it is built, at the lowest priority. Several processes may call it at once: one does the work, the
+ * Builds `target` unless it is built, at the lowest priority. Several processes may call it at once: one works and the
  * others wait for it.
  *
  * @throws with the last lines of the step that failed, or after 40 minutes.
@@ -62,17 +62,17 @@ export async function buildOnce({ what, go, target, log, isBuilt, build }: GoBui
     if (await isBuilt()) return
     await removeAbandonedDrafts(target)
     const draft = await mkdtemp(`${target}.draft-`)
-    // Ctrl-C during a build: nothing below gets its turn.
+    // On Ctrl-C during a build, the code below does not run.
     const removeDraft = (): void => rmSync(draft, { recursive: true, force: true })
     process.once('exit', removeDraft)
     try {
       const startedAt = Date.now()
       log(`Building ${what}, once, into ${dirname(target)}; this takes some minutes`)
       const result = await build(draft, makeStep(go, draft, startedAt + BUILD_TIMEOUT_MS, log))
-      // A target that is there and incomplete was damaged later: only a complete result ever gets its name.
+      // An existing incomplete target was damaged later: only complete results are moved there.
       await rm(target, { recursive: true, force: true })
       await rename(result, target).catch(async (error: unknown) => {
-        // The lock can be taken over by two processes at once; the other's result is as good as ours.
+        // Two processes may take over the lock at once; the other's result is used.
         if (!(await isBuilt())) throw error
       })
       log(`Built ${what} in ${secondsSince(startedAt)} s`)
@@ -85,7 +85,7 @@ export async function buildOnce({ what, go, target, log, isBuilt, build }: GoBui
   }
 }
 
-/** Removes what killed builds left: no build is older than its time limit. */
+/** Removes drafts of killed builds: no build is older than its time limit. */
 async function removeAbandonedDrafts(target: string): Promise<void> {
   for (const name of await readdir(dirname(target))) {
     if (!name.startsWith(`${basename(target)}.draft-`)) continue
@@ -100,7 +100,7 @@ async function removeAbandonedDrafts(target: string): Promise<void> {
 function makeStep(go: string, draft: string, deadline: number, log: (line: string) => void): GoStep {
   const goEnv = {
     ...process.env,
-    // Programs that call go themselves look for it there.
+    // Programs that call go find it there.
     PATH: [dirname(go), process.env['PATH'] ?? ''].join(delimiter),
     // A Go workspace around the cache folder, or in the module, would replace the pinned modules.
     GOWORK: 'off',
@@ -123,12 +123,15 @@ function makeStep(go: string, draft: string, deadline: number, log: (line: strin
   }
 }
 
-/** Every process that it starts inherits the priority: compiling must not slow down what people wait for. */
+/**
+ * Lowers the priority, which all its child processes inherit, so that compiling does not slow down interactive
+ * programs.
+ */
 function yieldToOthers(pid: number): void {
   try {
     setPriority(pid, osConstants.priority.PRIORITY_LOW)
   } catch {
-    // It has ended already, or the system does not allow it; the build works all the same.
+    // It has ended already, or the system does not allow it; the build works anyway.
   }
 }
 
@@ -136,7 +139,7 @@ function secondsSince(startedAt: number): number {
   return Math.round((Date.now() - startedAt) / 1000)
 }
 
-/** A program's file name on this system. */
+/** The file name of a program on this system. */
 export function executable(name: string): string {
   return process.platform === 'win32' ? `${name}.exe` : name
 }

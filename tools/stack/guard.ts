@@ -2,13 +2,13 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { ManagedProcess } from './managed-process'
 
 /**
- * A process that outlives us for a moment: when we are killed without a chance to tidy up, it ends the programs that we
- * started. Ours notice by themselves (see `ipc`); Redis and Prometheus do not.
+ * A process that outlives us briefly: if we are killed without cleanup, it ends the programs that we started. Our own
+ * Node programs detect that themselves (see `ipc`); Redis and Prometheus do not.
  */
 export interface Guard {
-  /** Includes a process that was just started. */
+  /** Adds a process that was just started. */
   watch(child: ManagedProcess): void
-  /** Once everything it watches has ended. */
+  /** Ends the guard; called once all watched processes have ended. */
   release(): void
 }
 
@@ -19,7 +19,7 @@ const PATIENCE_MS = 3_000
 
 export function startGuard(): Guard {
   const guard: ChildProcess = fork(__filename, { detached: process.platform !== 'win32', stdio: 'ignore' })
-  // It is there for our end: it must not delay it.
+  // The guard must not keep this process alive.
   guard.unref()
   guard.channel?.unref()
   const tell = (message: Message): void => {

@@ -2,10 +2,10 @@ import { open, readFile, rm, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
- * Waits for and takes a lock file, which holds its owner's process id; one whose owner is dead is taken over.
- * Two waiters may take over at once, so it saves work and nothing more: what is behind it has to stay correct without.
+ * Waits for and takes a lock file that holds its owner's process id; the lock of a dead owner is taken over. Two
+ * waiters may take over at once: the lock only saves work, and the code behind it must be correct without it.
  *
- * @returns what gives it back.
+ * @returns a function that releases the lock.
  * @throws after `timeoutMs` of waiting.
  */
 export async function takeLock(
@@ -34,7 +34,7 @@ export async function takeLock(
 async function isAbandoned(path: string): Promise<boolean> {
   const [owner, info] = await Promise.all([readFile(path, 'utf8').catch(() => ''), stat(path).catch(() => undefined)])
   if (info === undefined) return false
-  // Written in two steps: an empty lock is new, not abandoned, unless it stays empty.
+  // The file is created before its content is written: an empty lock is new, unless it stays empty.
   if (owner === '') return Date.now() - info.mtimeMs > 10_000
   try {
     process.kill(Number(owner), 0)

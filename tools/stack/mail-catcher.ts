@@ -19,29 +19,29 @@ export type { CaughtMail }
 const KEPT_MAILS = 100
 const MAX_MAIL_BYTES = 1024 * 1024
 
-/** Takes every mail that is sent to it on the loopback interface, delivers none, and shows them on a page. */
+/** Accepts every mail sent to it on the loopback interface, delivers none, and shows them on a page. */
 export async function startMailCatcher(ports: { smtp: number; http: number }): Promise<MailCatcher> {
   const mails: CaughtMail[] = []
   const smtp = new SMTPServer({
-    // Alertmanager sends its password only where TLS is; there is nothing to protect between two local processes.
+    // Alertmanager sends its password only over TLS, which is not needed between two local processes.
     authOptional: true,
-    // Nobody asks a name server who 127.0.0.1 is.
+    // Avoids a DNS lookup of 127.0.0.1.
     disableReverseLookup: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
     size: MAX_MAIL_BYTES,
-    // For senders that are still connected when it stops.
+    // Time limit for senders that are still connected when it stops.
     closeTimeout: 1_000,
     onData(stream, _session, done) {
       void (async () => done(await keep(stream, mails)))()
     },
   })
-  // A sender that leaves in the middle of a mail is its own affair.
+  // A sender that disconnects in the middle of a mail is not an error here.
   smtp.on('error', () => {})
   const pages = createServer((request, response) => {
     const asJson = request.url === '/mails'
     response.writeHead(200, {
       'content-type': asJson ? 'application/json' : 'text/html; charset=utf-8',
-      // What a mail holds is a stranger's: it may be looked at, and do nothing.
+      // The mail's content is untrusted: it is displayed but must not run anything.
       'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'",
     })
     response.end(asJson ? JSON.stringify(mails) : mailPage(mails))
@@ -65,7 +65,7 @@ export async function startMailCatcher(ports: { smtp: number; http: number }): P
   }
 }
 
-/** @returns why the mail is not kept; with a code, for 450 would have the sender try again and again */
+/** @returns why the mail is rejected; with a permanent code, because after 450 the sender would retry */
 async function keep(stream: SMTPServerDataStream, mails: CaughtMail[]): Promise<Error | undefined> {
   const mail = await simpleParser(stream).catch(() => undefined)
   if (mail === undefined) return Object.assign(new Error('the mail cannot be read'), { responseCode: 554 })

@@ -7,7 +7,7 @@ export interface CaughtMail {
   readonly html: string
 }
 
-/** All mails on one page, newest first; it asks for itself again while somebody looks. */
+/** Shows all mails on one page, newest first; it refreshes itself every 10 s. */
 export function mailPage(mails: readonly CaughtMail[]): string {
   return `<!doctype html>
 <html lang="en">
@@ -29,7 +29,7 @@ ${mails.length === 0 ? '<p><em>None yet.</em></p>' : mails.map(article).join('\n
 }
 
 function article({ from, to, subject, date, text, html }: CaughtMail): string {
-  // Sandboxed: no script and no form. Links open in a tab of their own, as in any mail program.
+  // Sandboxed: no script and no form. Links open in a new tab, as in any mail program.
   const sandbox = 'sandbox="allow-popups allow-popups-to-escape-sandbox"'
   const page = escaped(`<base target="_blank">${html}`)
   const body =
@@ -44,8 +44,9 @@ ${body}
 }
 
 /**
- * So that the whole mail is seen: without scripts a frame cannot be as high as what is in it. By the text, which says the
- * same, with room for lines that a narrow window breaks; at most 600 lines, which Alertmanager's templates never reach.
+ * Estimates the height of a mail's frame, because without scripts a frame cannot adapt to its content. Computed from
+ * the text version, with room for lines that a narrow window wraps; at most 600 lines, more than Alertmanager's
+ * templates have.
  */
 function heightOf(text: string): number {
   const lines = text.split('\n').reduce((sum, line) => sum + 1 + Math.floor(line.length / 45), 0)

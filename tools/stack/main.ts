@@ -15,15 +15,17 @@ import { startStack, type ReadyComponent, type Stack, type StackPorts } from './
 import { summary } from './summary'
 
 /**
- * `npm run stack`: docker-compose.yml without Docker. Redis, redis_exporter, Prometheus, Alertmanager, catchers for mail and
- * Slack, the demo upstream and the gateway as processes of this machine, until Ctrl-C. Data and logs are in `.run/`, or in
- * the folder that `--folder` names.
+ * `npm run stack`: docker-compose.yml without Docker. Runs Redis, redis_exporter, Prometheus, Alertmanager, catchers
+ * for mail and Slack, the demo upstream and the gateway as local processes until Ctrl-C. Data and logs are in `.run/`,
+ * or in the folder that `--folder` names.
  */
 
 /** Compiled, this file is dist/tools/stack/main.js. */
 const { values } = parseArgs({ options: { folder: { type: 'string', default: resolve(__dirname, '../../../.run') } } })
 const NEEDED: readonly BinaryName[] = ['redis-server', 'redis_exporter', 'prometheus', 'alertmanager']
-/** One Ctrl-C arrives twice, for npm passes it on; one that comes later than this means: do not wait. */
+/**
+ * One Ctrl-C arrives twice, because npm passes it on; one that comes later than this is a second request: do not wait.
+ */
 const SAME_REQUEST_MS = 1_000
 
 const env = processEnv()
@@ -38,7 +40,7 @@ void main().then(
 
 async function main(): Promise<void> {
   const stopRequested = listenForSignals()
-  // Building what is missing takes minutes: Ctrl-C ends it at once.
+  // Building missing programs takes minutes: Ctrl-C ends it at once.
   const binaries = await Promise.race([findBinaries(), stopRequested])
   if (binaries === undefined) return
   const collector = await findBuiltCollector()
@@ -71,7 +73,7 @@ function listenForSignals(): Promise<void> {
     let requestedAt: number | undefined
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        // What still runs is killed on the way out, see managed-process.ts.
+        // Processes that still run are killed at exit, see managed-process.ts.
         if (requestedAt !== undefined && Date.now() - requestedAt > SAME_REQUEST_MS) process.exit(1)
         requestedAt ??= Date.now()
         requestStop()
@@ -80,7 +82,7 @@ function listenForSignals(): Promise<void> {
   })
 }
 
-/** @throws with everything that is missing, in one go */
+/** @throws with all missing programs in one message */
 async function findBinaries(): Promise<Binary[]> {
   const binaries: Binary[] = []
   const missing: string[] = []
@@ -96,12 +98,12 @@ async function findBinaries(): Promise<Binary[]> {
   return binaries
 }
 
-/** Those that we built: their Go modules do not contain the web interface. */
+/** The programs that we built: their Go modules lack the web interface. */
 function withoutPages(binaries: readonly Binary[]): ReadonlySet<string> {
   return new Set(binaries.filter(({ origin }) => origin === 'built').map(({ name }) => name))
 }
 
-/** One that is there already: building it takes minutes, and the stack is whole without. */
+/** Finds an existing Collector: building one takes minutes, and the stack works without it. */
 async function findBuiltCollector(): Promise<CollectorBinary | undefined> {
   try {
     return await findCollector({ go: undefined, log: say })
@@ -111,7 +113,7 @@ async function findBuiltCollector(): Promise<CollectorBinary | undefined> {
   }
 }
 
-/** The ports of docker-compose.yml where they are free, else any. */
+/** The ports of docker-compose.yml if they are free, else any. */
 async function choosePorts(): Promise<StackPorts> {
   const taken = new Set<number>()
   const choose = async (name: string, preferred: number): Promise<number> => {
@@ -147,7 +149,7 @@ function sayReady({ name, address, process: { pid }, afterMs }: ReadyComponent):
   say(`  ${name.padEnd(15)} ready after ${(afterMs / 1000).toFixed(1).padStart(4)} s   ${address}   pid ${pid}`)
 }
 
-/** Trying out what happens without one of them is what the stack is for: the others go on. */
+/** Reports a program that ends and keeps the others running: the stack is meant for trying out failures. */
 async function sayWhoEnds({ components }: Stack, stopRequested: Promise<void>): Promise<void> {
   const running = new Set(components.map(({ process: child }) => child))
   while (running.size > 0) {

@@ -12,9 +12,9 @@ export interface ProcessCommand {
   /** The whole environment of the process; default: ours. */
   readonly env?: NodeJS.ProcessEnv
   readonly cwd?: string
-  /** Opens a channel for messages; a Node child notices through it when we are gone. */
+  /** Opens a message channel, through which a Node child notices when we are gone. */
   readonly ipc?: boolean
-  /** Out of the terminal's reach: Ctrl-C comes to it through us alone, in our order. */
+  /** Starts a process group of its own: Ctrl-C reaches it only through us, in our order. */
   readonly detached?: boolean
   /** Every line of its output is also written to this file. */
   readonly logFile?: string
@@ -25,17 +25,17 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** Lines kept of each process: enough for a test to read, a bound for one that talks all night. */
+/** Maximum lines kept per process: enough for tests, and bounded for a process that logs all night. */
 const MAX_LINES = 10_000
 
 const alive = new Set<ManagedProcess>()
 
-/** The last resort when we end without having stopped them: no process is to outlive us. */
+/** Kills the remaining processes at exit, so that none outlives us. */
 process.on('exit', () => {
   for (const child of alive) child.signal('SIGKILL')
 })
 
-/** A child process: its output by line, its end, and a way to end it that always comes to an end itself. */
+/** A child process: its output by line, its exit, and a stop that always completes. */
 export class ManagedProcess {
   readonly name: string
   /** Standard output and error as lines in the order they arrived; the last 10 000. */
@@ -53,7 +53,7 @@ export class ManagedProcess {
       ...(command.env === undefined ? {} : { env: command.env }),
       ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
       stdio: command.ipc === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
-      // On Windows it would get a window of its own.
+      // On Windows, detached would open a window.
       detached: command.detached === true && process.platform !== 'win32',
       windowsHide: true,
     })
@@ -71,11 +71,12 @@ export class ManagedProcess {
           resolve(exit)
           this.#events.emit('end')
         }
-        // Whoever waits for the end may read the file next; its last lines must be in it, or it must have failed.
+        // A caller that waits for the exit may read the file next; its last lines must be written, or the write has
+        // failed.
         if (log === undefined) tell()
         else log.end(tell)
       }
-      // "close", not "exit": the last lines, which say why it ended, are still in the pipe at "exit".
+      // "close", not "exit": at "exit" the last lines, which say why it ended, may still be in the pipe.
       this.#child.once('close', (code, signal) => end({ code, signal }))
       this.#child.on('error', error => {
         this.#addLine(error.message)
@@ -84,7 +85,7 @@ export class ManagedProcess {
     })
   }
 
-  /** Undefined when it could not be started at all. */
+  /** Undefined if it could not be started. */
   get pid(): number | undefined {
     return this.#child.pid
   }
@@ -100,7 +101,7 @@ export class ManagedProcess {
   /**
    * The first line, past or future, for which `matches` is true.
    *
-   * @throws when the process ends before, or after `timeoutMs`; the message carries its last lines.
+   * @throws if the process ends before, or after `timeoutMs`; the message has its last lines.
    */
   async waitForLine(what: string, matches: (line: string) => boolean, timeoutMs = 15_000): Promise<string> {
     const past = this.lines.find(matches)
@@ -123,19 +124,21 @@ export class ManagedProcess {
     })
   }
 
-  /** An error that says what happened to this process, with its last lines. */
+  /** Creates an error about this process, with its last lines. */
   failure(what: string): Error {
     const { code, signal } = this.exit ?? { code: null, signal: null }
     const end = this.exit === undefined ? '' : ` (exit code ${code}, signal ${signal})`
     return new Error([`${this.name}: ${what}${end}`, ...this.lines.slice(-20).map(line => `  ${line}`)].join('\n'))
   }
 
-  /** Sends a signal, if there is still a process to receive it. */
+  /** Sends a signal if the process still runs. */
   signal(signal: NodeJS.Signals): void {
     if (this.exit === undefined) this.#child.kill(signal)
   }
 
-  /** Asks it to end, and makes it after `timeoutMs`. Resolves with how it ended, at once when it already had. */
+  /**
+   * Asks the process to end, and kills it after `timeoutMs`. Resolves with its exit, at once if it had ended already.
+   */
   async stop(timeoutMs = 10_000, signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     this.signal(signal)
     const timer = setTimeout(() => this.signal('SIGKILL'), timeoutMs)
@@ -146,7 +149,7 @@ export class ManagedProcess {
     }
   }
 
-  /** Ends it at once, without a chance to tidy up. */
+  /** Kills the process without a chance to clean up. */
   async kill(): Promise<Exit> {
     this.signal('SIGKILL')
     return this.exited
@@ -167,7 +170,7 @@ export class ManagedProcess {
   }
 }
 
-/** Every process started here that has not ended yet. */
+/** All processes started here that have not ended yet. */
 export function processesAlive(): readonly ManagedProcess[] {
   return [...alive]
 }

@@ -12,14 +12,17 @@ export interface GoModule {
   /** For the cache folder. */
   readonly name: string
   readonly path: string
-  /** As the module proxy has it: projects beyond 1.x without a `/vN` in their path number their modules differently. */
+  /**
+   * The version on the module proxy: projects beyond 1.x without a `/vN` in their path number their modules
+   * differently.
+   */
   readonly moduleVersion: string
-  /** As the program says it. */
+  /** The version that the program prints. */
   readonly version: string
   /** Each is a command in `cmd/`. */
   readonly programs: readonly string[]
   readonly tags: readonly string[]
-  /** Files that the build embeds and that the module does not contain, by their path in it. */
+  /** Files that the build embeds and the module lacks, by their path in it. */
   readonly missingFiles: Readonly<Record<string, string | Buffer>>
 }
 
@@ -60,7 +63,7 @@ export const ALERTMANAGER_MODULE: GoModule = {
   version: '0.35.0',
   programs: ['alertmanager', 'amtool'],
   tags: [],
-  // It has two interfaces, and picks the file by the encoding that the browser accepts: both have to be there.
+  // There are two interfaces, chosen by the encodings that the browser accepts; both must exist.
   missingFiles: Object.fromEntries(
     ['elm', 'mantine'].flatMap(ui => [
       [`ui/app/dist/${ui}/index.html.gz`, gzipSync(ALERTMANAGER_PAGE)],
@@ -69,7 +72,7 @@ export const ALERTMANAGER_MODULE: GoModule = {
   ),
 }
 
-/** The folder below the cache folder that holds a module's programs: another recipe is another folder. */
+/** The folder of a module's programs below the cache folder; another recipe uses another folder. */
 export function moduleFolder(module: GoModule): string {
   const hash = createHash('sha256').update(JSON.stringify(module)).digest('hex').slice(0, 8)
   return `${module.name}-${module.version}-${process.platform}-${process.arch}-${hash}`
@@ -102,12 +105,13 @@ export async function buildModule(
         await writeFile(join(source, name), content)
       }
       await mkdir(output)
-      // `go install` would refuse a module with replacements, as Prometheus is: so it is the main module, in its own folder.
+      // `go install` rejects a module with replacements, such as Prometheus, so it is built as the main module in its
+      // own folder.
       const args = [
         'build',
-        // The same as the Collector's: they share what both compile.
+        // The same flag as for the Collector, so that both share compiled packages.
         '-trimpath',
-        // The cache folder may be in somebody's Git repository, which is not where this comes from.
+        // The cache folder may be inside an unrelated Git repository.
         '-buildvcs=false',
         `-tags=${tags.join(',')}`,
         `-ldflags=-s -w -X github.com/prometheus/common/version.Version=${version}`,
@@ -120,14 +124,16 @@ export async function buildModule(
   })
 }
 
-/** Where `go mod download -json` put the module; progress may be among its lines. */
+/** The folder where `go mod download -json` put the module; progress lines may be mixed in. */
 function folderIn(lines: readonly string[]): string {
   const found = lines.map(line => /^\s*"Dir": (".*"),?$/.exec(line)?.[1]).find(value => value !== undefined)
   if (found === undefined) throw new Error(`go mod download named no folder: ${lines.join(' ')}`)
   return JSON.parse(found) as string
 }
 
-/** Everything in Go's module cache is read-only; the build needs files beside it, and the copy must be deletable. */
+/**
+ * Copies a module writable: Go's module cache is read-only, but the build adds files and the copy must be deletable.
+ */
 async function copyWritable(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true })
   await chmod(to, 0o755)

@@ -2,11 +2,11 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node
 import { join, resolve } from 'node:path'
 
 export interface MonitoringCopyOptions {
-  /** An empty folder of its own; Prometheus and Alertmanager are started with the files in it. */
+  /** An empty folder; Prometheus and Alertmanager are started with the files in it. */
   readonly folder: string
-  /** What stands in the shipped files for another machine or file, and what it is here: `gateway:9464` → `127.0.0.1:40123`. */
+  /** Replacements of addresses and files in the shipped files: `gateway:9464` → `127.0.0.1:40123`. */
   readonly replacements: Readonly<Record<string, string>>
-  /** Applied to each YAML file after that; for tests that shorten durations. */
+  /** Applied to each YAML file afterwards; for tests that shorten durations. */
   readonly transform?: (text: string) => string
 }
 
@@ -14,9 +14,9 @@ export interface MonitoringCopyOptions {
 const SHIPPED = resolve(__dirname, '../../../monitoring')
 
 /**
- * The shipped monitoring files for a run on this machine: names of machines and secret files replaced, nothing else.
+ * Copies the shipped monitoring files for a run on this machine, with replaced host names and secret files.
  *
- * @throws when a name to replace stands nowhere: then the shipped files have changed, and the copy would scrape nothing
+ * @throws if a name to replace is not found: then the shipped files have changed, and the copy would scrape nothing
  */
 export function copyMonitoring({ folder, replacements, transform = text => text }: MonitoringCopyOptions): void {
   cpSync(SHIPPED, folder, { recursive: true })
@@ -33,7 +33,7 @@ export function copyMonitoring({ folder, replacements, transform = text => text 
   if (unused.size > 0) throw new Error(`stands in no monitoring file: ${[...unused].join(', ')}`)
 }
 
-/** Those that Prometheus and Alertmanager read; Grafana's are its own. */
+/** The files that Prometheus and Alertmanager read; Grafana reads its own. */
 function yamlFiles(folder: string): string[] {
   return ['.', 'rules']
     .map(name => join(folder, name))

@@ -1,8 +1,8 @@
 /**
- * The page of a Prometheus or Alertmanager that we built: their Go modules do not contain the web interface. It says so and
- * leads to the API; a query that a link asked for is handed on.
+ * The page of a Prometheus or Alertmanager that we built: their Go modules lack the web interface. It says so and links
+ * to the API; the query of a link is passed on.
  *
- * @param places name and relative address of what the API shows.
+ * @param places name and relative address of the API's resources.
  */
 export function placeholderPage(title: string, places: readonly (readonly [name: string, address: string])[]): string {
   return `<!doctype html>

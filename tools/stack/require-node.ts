@@ -1,7 +1,7 @@
 /**
- * Imported first by what scripts start: ends a process whose Node is too old, in words. Else the first module that needs a
- * newer one fails with a riddle. `npm ci` brings a Node for the scripts, but not with `--ignore-scripts`, nor for
- * `node dist/…` by hand.
+ * Ends a process whose Node is too old, with a clear message; scripts import it first. Otherwise the first module that
+ * needs a newer one fails with an obscure error. `npm ci` installs a Node for the scripts, but not with
+ * `--ignore-scripts`, nor for `node dist/…` by hand.
  */
 
 /** As `engines` in package.json: older ones crash on a single request header (CVE-2026-21710). */
@@ -12,7 +12,7 @@ const LEAST: Readonly<Record<number, readonly [minor: number, patch: number]>> =
 }
 const NEEDED = '22.22.2, 24.14.1, 25.8.2 or later'
 
-/** @returns what to tell the user of this Node; undefined when it is new enough. */
+/** @returns the message for the user of this Node; undefined when the version is new enough. */
 export function problemWithNode(version: string): string | undefined {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
   const [leastMinor, leastPatch] = LEAST[major] ?? (major > 25 ? [0, 0] : [Infinity, Infinity])

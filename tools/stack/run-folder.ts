@@ -8,17 +8,17 @@ import { copyMonitoring } from './monitoring-copy'
 const ROOT = resolve(__dirname, '../../..')
 const SHIPPED = join(ROOT, 'monitoring')
 
-/** What a run leaves on disk. */
+/** The files of a run on disk. */
 export interface RunFolder {
   /** One log per process. */
   readonly logs: string
   /** The shipped monitoring files with this run's addresses. */
   readonly monitoring: string
-  /** A folder for a program's data; made when asked for. */
+  /** A folder for a program's data; created on request. */
   data(program: string): string
 }
 
-/** An empty run folder: what an earlier run left is removed, logs included. */
+/** Creates an empty run folder: the files of an earlier run are removed, logs included. */
 export function makeRunFolder(path: string): RunFolder {
   rmSync(path, { recursive: true, force: true })
   const folder = (name: string): string => {
@@ -41,8 +41,8 @@ export interface MonitoringPorts {
 }
 
 /**
- * The shipped files with the addresses of this run, in `folder`. `SLACK_API_URL_FILE` and `SMTP_PASSWORD_FILE` name files
- * with real secrets, as for docker-compose.yml; without them, messages end in the catchers.
+ * Writes the shipped files with the addresses of this run to `folder`. `SLACK_API_URL_FILE` and `SMTP_PASSWORD_FILE`
+ * name files with real secrets, as for docker-compose.yml; without them, messages go to the catchers.
  */
 export function writeMonitoring(folder: string, ports: MonitoringPorts, env: Environment): void {
   const slackFile = join(folder, 'slack_api_url')
@@ -53,7 +53,7 @@ export function writeMonitoring(folder: string, ports: MonitoringPorts, env: Env
     'alertmanager:9093': `127.0.0.1:${ports.alertmanager}`,
     'incidents:9095': `127.0.0.1:${ports.incidents}`,
   }
-  // A smarthost of your own, or secrets somewhere else, are yours to keep.
+  // A smarthost or secrets set by the user are kept.
   const ofCatchers = {
     'mail:1025': `127.0.0.1:${ports.smtp}`,
     '/run/secrets/slack_api_url': resolve(env['SLACK_API_URL_FILE'] || slackFile),
@@ -73,7 +73,7 @@ interface ScrapeConfig {
   readonly dns_sd_configs?: readonly { readonly port: number }[]
 }
 
-/** The Collector is found by its name in the DNS, which this machine has not: its address stands in for it, or nothing. */
+/** Replaces the Collector's DNS name, which this machine does not resolve, by its address, or removes it. */
 function nameCollector(prometheusFile: string, collector: MonitoringPorts['collector']): void {
   const config = parse(readFileSync(prometheusFile, 'utf8')) as { scrape_configs: ScrapeConfig[] }
   const here: Readonly<Record<number, number | undefined>> = { 8888: collector?.telemetry, 8889: collector?.prometheus }

@@ -37,11 +37,11 @@ export interface StackPorts {
 export interface StackOptions {
   readonly ports: StackPorts
   readonly folder: RunFolder
-  /** What the gateway and the Collector are told beside addresses. */
+  /** Settings of the gateway and the Collector besides addresses. */
   readonly env: Environment
-  /** Undefined: runs without. */
+  /** Undefined: the stack runs without one. */
   readonly collector: CollectorBinary | undefined
-  /** Told of each program that is ready. */
+  /** Called for each program that is ready. */
   readonly onReady?: (ready: ReadyComponent) => void
 }
 
@@ -55,17 +55,17 @@ export interface ReadyComponent {
 export interface Stack {
   readonly components: readonly ReadyComponent[]
   readonly mail: MailCatcher
-  /** Ends everything, the gateway first. Never throws; bounded. */
+  /** Ends all programs, the gateway first. Never throws; limited in time. */
   stop(): Promise<void>
 }
 
-/** As long as the gateway may take for requests in flight, and then some. */
+/** Longer than the gateway may take for requests in flight. */
 const STOP_TIMEOUT_MS = 20_000
 
 /**
- * The topology of docker-compose.yml as processes of this machine, each started when those it needs are ready.
+ * Starts the topology of docker-compose.yml as local processes, each once its dependencies are ready.
  *
- * @throws when one of them does not come up; then everything that had was ended again
+ * @throws if a program does not start; all others are then ended
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { ports, folder, env, collector, onReady } = options
@@ -86,7 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     onReady?.(ready)
   }
   const stop = async (): Promise<void> => {
-    // The newest first: the gateway finishes its requests while what it needs is still there.
+    // In reverse order: the gateway finishes its requests while its dependencies still run.
     for (const child of started) await child.stop(STOP_TIMEOUT_MS)
     await mail.stop()
     guard.release()
@@ -114,7 +114,7 @@ function incidentsEnv({ ports, env }: StackOptions): Environment {
   return { ...env, REDIS_URL: `redis://127.0.0.1:${ports.redis}` }
 }
 
-/** Your own settings win over these, but for where things are. */
+/** The gateway's environment. The user's settings override it, except addresses. */
 function gatewayEnv({ ports, env, collector }: StackOptions): Environment {
   return {
     ...(collector && { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.collector.http}` }),

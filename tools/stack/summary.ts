@@ -6,11 +6,11 @@ export interface SummaryOptions {
   readonly stack: Stack
   /** Folder of the logs. */
   readonly logs: string
-  /** Programs that have an API and no web interface. */
+  /** Programs that have an API but no web interface. */
   readonly withoutPages: ReadonlySet<string>
 }
 
-/** Where everything is, and what to try, once the stack is up. */
+/** The text printed when the stack is up: addresses and things to try. */
 export function summary({ ports, stack, logs, withoutPages }: SummaryOptions): string {
   const gateway = `http://127.0.0.1:${ports.gateway}`
   const redis = stack.components.find(({ name }) => name === 'redis')?.process.pid

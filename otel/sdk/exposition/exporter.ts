@@ -8,14 +8,14 @@ import { LabelCache } from './labels'
 import { acceptsGzip, CONTENT_TYPES, negotiateFormat, type Format } from './negotiation'
 import { Scrape, type Body } from './scrape'
 
-/** An observable instrument that takes longer is left out of this scrape; Prometheus itself gives up after 10 s. */
+/** An observable instrument that takes longer is left out of this scrape; Prometheus itself times out after 10 s. */
 const COLLECT_TIMEOUT_MS = 5_000
-/** Different complaints that are said once each. */
+/** Maximum distinct problems that are logged, once each. */
 const MOST_COMPLAINTS = 100
 
 /**
- * The Prometheus exporter with another voice: OpenMetrics where it is preferred, unit suffixes, gzip, and no scrape that
- * holds the event loop, hangs, or answers 200 with nothing in it. It opens no port of its own.
+ * PrometheusExporter plus OpenMetrics, unit suffixes and gzip. A scrape never blocks the event loop for long, never
+ * hangs and never returns an empty 200. This exporter opens no port of its own.
  */
 export class PrometheusExposition extends PrometheusExporter {
   readonly #labels = new LabelCache()
@@ -35,7 +35,7 @@ export class PrometheusExposition extends PrometheusExporter {
     return temporalityOf(type, super.selectAggregationTemporality(type))
   }
 
-  /** Answers in every case, and only through the response. */
+  /** Answers every request, and reports errors only through the response. */
   override getMetricsRequestHandler(request: IncomingMessage, response: ServerResponse): void {
     void this.#answer(request, response)
   }
@@ -60,9 +60,9 @@ export class PrometheusExposition extends PrometheusExporter {
   }
 
   /**
-   * Scrapes that overlap share one collection. Some instruments (event loop delay and utilization) report what happened
-   * since the last collection: a second one right behind the first would find next to nothing. It also keeps a crowd of
-   * scrapers from costing more than one. Whoever asks after the last of them was answered gets fresh numbers.
+   * Overlapping scrapes share one collection. Some instruments (event loop delay and utilization) report changes since
+   * the last collection: a second one right after the first would find almost nothing. Sharing also limits the cost of
+   * many scrapers. A scrape that starts after the last of them was answered gets fresh values.
    */
   async #body(format: Format, gzip: boolean): Promise<Body> {
     const scrape = (this.#scrape ??= new Scrape(() => this.collect({ timeoutMillis: this.#collectTimeoutMs }), {
@@ -81,7 +81,7 @@ export class PrometheusExposition extends PrometheusExporter {
   #answerFailure(response: ServerResponse, error: unknown): void {
     diag.error('metrics could not be exposed', error)
     if (response.headersSent || response.destroyed) {
-      // Half an answer cannot become another one; cut, it is at least not taken for a whole one.
+      // A response that has started cannot be replaced; an aborted one is at least not taken as complete.
       response.destroy()
       return
     }

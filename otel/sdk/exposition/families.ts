@@ -2,7 +2,7 @@ import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelem
 import { escapeQuoted } from './labels'
 import { familyName, type MetricType } from './names'
 
-/** All metrics that come out under one name, from whichever scopes; written once, together. */
+/** All metrics with one exposed name, from any scope; they are written together, once. */
 export interface Family {
   /** Without `_total`. */
   readonly name: string
@@ -12,20 +12,20 @@ export interface Family {
   readonly members: { readonly metric: WritableMetric; readonly scopeLabels: string }[]
 }
 
-/** What the text formats have a form for. */
+/** The metrics that the text formats can express. */
 export type WritableMetric = Exclude<MetricData, { readonly dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM }>
 
 type Scope = ResourceMetrics['scopeMetrics'][number]['scope']
 
 /**
- * Sorts metrics into families, in the order of their first appearance. Names may meet only after translation, and a
- * family that came out twice, or with two types, would make a scraper refuse everything: the first one wins.
+ * Sorts metrics into families in the order of their first appearance. Names can collide only after translation, and
+ * scrapers reject a family that appears twice or with two types, so the first one wins.
  *
- * @param complain told of everything that is left out, at every scrape
+ * @param complain called for everything that is left out, at every scrape
  */
 export function familiesOf(metrics: ResourceMetrics, complain: (problem: string) => void): Family[] {
   const families = new Map<string, Family>()
-  // Who has which sample name: a gauge `x_count` beside a histogram `x` would be the same series twice.
+  // Owner of each sample name: a gauge `x_count` and a histogram `x` would expose the same series twice.
   const owners = new Map<string, Family | 'target'>([
     ['target', 'target'],
     ['target_info', 'target'],
@@ -50,7 +50,7 @@ export function familiesOf(metrics: ResourceMetrics, complain: (problem: string)
   return [...families.values()]
 }
 
-/** @returns why there is none, in words */
+/** @returns the reason, in words, if there is no family */
 function familyFor(
   metric: WritableMetric,
   families: Map<string, Family>,
@@ -83,7 +83,7 @@ function sampleNames(name: string, type: MetricType): string[] {
   return type === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : []
 }
 
-/** Without the schema URL: it would be the longest label of every line, and say nothing that a query asks for. It is in OTLP. */
+/** Leaves out the schema URL: it would be the longest label of every line, and queries do not use it. OTLP has it. */
 function scopePairs(scope: Scope): string {
   const pairs = [
     ['otel_scope_name', scope.name],

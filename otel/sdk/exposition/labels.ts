@@ -1,7 +1,7 @@
 import type { Attributes } from '@opentelemetry/api'
 import { labelName } from './names'
 
-/** `a="1",b="2"`, sorted by name; empty for no attributes. */
+/** Labels as `a="1",b="2"`, sorted by name; empty if there are no attributes. */
 export function labelPairs(attributes: Attributes): string {
   const values = new Map<string, string>()
   for (const key of Object.keys(attributes).sort()) {
@@ -9,7 +9,7 @@ export function labelPairs(attributes: Attributes): string {
     if (value === undefined || value === null) continue
     const name = labelName(key)
     const earlier = values.get(name)
-    // Two attributes may become one label; the specification joins their values in the order of their own names.
+    // Two attributes can map to one label; the specification joins their values in the order of their own names.
     values.set(name, earlier === undefined ? valueText(value) : `${earlier};${valueText(value)}`)
   }
   return [...values.entries()]
@@ -19,8 +19,8 @@ export function labelPairs(attributes: Attributes): string {
 }
 
 /**
- * The SDK keeps one attributes object per series for as long as the series lives, so that its labels need be written only
- * once. Bounded by the SDK's own bound on series: the entry goes when the object goes.
+ * Caches the label text of each series. The SDK keeps one attributes object per series for as long as the series lives,
+ * so the entry is removed with the object, and the SDK's limit on series bounds the cache.
  */
 export class LabelCache {
   readonly #pairs = new WeakMap<Attributes, string>()
@@ -38,16 +38,16 @@ export class LabelCache {
 function valueText(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  // Undefined for what JSON has no form for, such as a function.
+  // Undefined for values that JSON cannot express, such as a function.
   return JSON.stringify(value) ?? ''
 }
 
-/** Label values in both formats, and HELP in OpenMetrics. */
+/** Escapes label values in both formats, and HELP in OpenMetrics. */
 export function escapeQuoted(text: string): string {
   return /[\\"\n]/.test(text) ? text.replace(/[\\"\n]/g, escape) : text
 }
 
-/** HELP in the text format, where a quotation mark stands for itself. */
+/** Escapes HELP in the text format, where a quotation mark needs no escape. */
 export function escapeHelp(text: string): string {
   return /[\\\n]/.test(text) ? text.replace(/[\\\n]/g, escape) : text
 }

@@ -1,14 +1,14 @@
 /**
- * From OpenTelemetry names to Prometheus names, after the "Prometheus and OpenMetrics Compatibility" specification and with
- * the results of the Collector's Prometheus exporters, so that a metric has one name whichever way it leaves.
+ * Translates OpenTelemetry names to Prometheus names by the "Prometheus and OpenMetrics Compatibility" specification,
+ * with the same results as the Collector's Prometheus exporters, so that a metric has one name on every path.
  */
 
 export type MetricType = 'counter' | 'gauge' | 'histogram'
 
 export interface FamilyName {
-  /** Without the `_total` of counters: the name of the family in OpenMetrics. Empty: no name is left. */
+  /** The OpenMetrics family name, without the `_total` of counters. Empty if no valid name is left. */
   readonly name: string
-  /** As in OpenMetrics `# UNIT`, where the name ends with it. */
+  /** The OpenMetrics `# UNIT`, if the name ends with it. */
   readonly unit: string | undefined
 }
 
@@ -31,7 +31,7 @@ const UNITS: Readonly<Record<string, string>> = {
   MBy: 'megabytes',
   GBy: 'gigabytes',
   TBy: 'terabytes',
-  // Others of the specification
+  // Other units of the specification
   m: 'meters',
   V: 'volts',
   A: 'amperes',
@@ -55,8 +55,8 @@ const PER_UNITS: Readonly<Record<string, string>> = {
 }
 
 /**
- * `http.server.request.duration` in `s` becomes `http_server_request_duration_seconds`. A unit is not said twice, a
- * ratio is a gauge of unit `1`, and annotations such as `{request}` say nothing.
+ * Turns `http.server.request.duration` in `s` into `http_server_request_duration_seconds`. A unit is not repeated, a
+ * gauge of unit `1` is a ratio, and annotations such as `{request}` are dropped.
  */
 export function familyName(name: string, unit: string, type: MetricType, isGauge: boolean): FamilyName {
   let words = wordsOf(name)
@@ -84,10 +84,13 @@ function wordsOf(text: string): string[] {
   return text.split(/[^a-zA-Z0-9]+/).filter(word => word !== '')
 }
 
-/** Labels of our own making. An attribute of the same name is moved aside, as Prometheus does with `exported_job`. */
+/**
+ * Labels that the exposition itself writes. An attribute of the same name is renamed, as Prometheus does with
+ * `exported_job`.
+ */
 const RESERVED = new Set(['le', 'otel_scope_name', 'otel_scope_version', 'otel_scope_schema_url'])
 
-/** `http.route` becomes `http_route`; names that begin with `__` belong to Prometheus itself. */
+/** Turns `http.route` into `http_route`; names that begin with `__` are reserved for Prometheus. */
 export function labelName(attribute: string): string {
   const name = attribute.replace(/[^a-zA-Z0-9]+/g, '_')
   if (/^\d/.test(name)) return `key_${name}`

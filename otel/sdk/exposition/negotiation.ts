@@ -13,15 +13,15 @@ interface MediaRange {
 }
 
 /**
- * The format that the scraper prefers (RFC 9110 §12.5.1); text when it prefers none, and text also when it accepts neither:
- * an answer that may be of use is better than 406.
+ * The format that the scraper prefers (RFC 9110 §12.5.1). Text if it has no preference, and also if it accepts neither:
+ * a response that may be usable is better than 406.
  */
 export function negotiateFormat(accept: string | undefined): Format {
   const ranges = mediaRanges(accept ?? '')
   const text = preference(ranges, 'text/plain', ['0.0.4'])
   const openmetrics = preference(ranges, 'application/openmetrics-text', ['1.0.0'])
   if (openmetrics.q !== text.q) return openmetrics.q > text.q ? 'openmetrics' : 'text'
-  // "application/openmetrics-text, */*": named is preferred to merely not excluded.
+  // "application/openmetrics-text, */*": a named type is preferred to one that only matches a wildcard.
   return openmetrics.q > 0 && openmetrics.specificity > text.specificity ? 'openmetrics' : 'text'
 }
 
@@ -33,7 +33,7 @@ export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   return (gzip ?? any ?? { q: 0 }).q > 0
 }
 
-/** How much a media type is wanted, by the most specific range that it falls under; q 0 when it falls under none. */
+/** The weight of a media type, from the most specific range that matches it; q 0 if none does. */
 function preference(
   ranges: readonly MediaRange[],
   type: string,
@@ -47,7 +47,7 @@ function preference(
   return best
 }
 
-/** -1: the range does not cover the type. Another version is another format: 0.0.1 of OpenMetrics is not what we write. */
+/** -1: the range does not match the type. Another version is another format: OpenMetrics 0.0.1 is not written here. */
 function specificityOf(range: MediaRange, type: string, versions: readonly string[]): number {
   if (range.type === type) {
     if (range.version === undefined) return 2
@@ -68,7 +68,7 @@ function mediaRanges(header: string): MediaRange[] {
       return {
         type: type!,
         version: parameter(parameters, 'version'),
-        // A weight that cannot be read says nothing, and nothing means 1.
+        // An unreadable weight is ignored, and a missing weight means 1.
         q: weight >= 0 && weight <= 1 ? weight : 1,
       }
     })

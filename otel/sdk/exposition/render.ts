@@ -4,20 +4,20 @@ import { familiesOf, type Family, type WritableMetric } from './families'
 import { escapeHelp, escapeQuoted, labelPairs, type LabelCache } from './labels'
 import type { Format } from './negotiation'
 
-/** Characters per piece: small enough to stop after any of them, large enough to be worth a buffer. */
+/** Characters per piece: small enough to pause after each, large enough to be worth a buffer. */
 const PIECE = 65_536
 
-/** What rendering needs besides the numbers. */
+/** Inputs of rendering besides the metrics. */
 export interface Rendering {
   readonly labels: LabelCache
   readonly exemplars: ExemplarSource
-  /** Told of everything that is left out, at every scrape. */
+  /** Called for everything that is left out, at every scrape. */
   readonly complain: (problem: string) => void
 }
 
 /**
- * Writes collected metrics as Prometheus text 0.0.4 or OpenMetrics 1.0, piece by piece, so that whoever asks can let
- * others run in between.
+ * Writes collected metrics as Prometheus text 0.0.4 or OpenMetrics 1.0, piece by piece, so that the caller can yield to
+ * the event loop in between.
  */
 export function* render(metrics: ResourceMetrics, format: Format, rendering: Rendering): Generator<string, void> {
   let piece = targetInfo(metrics, format)
@@ -32,7 +32,7 @@ export function* render(metrics: ResourceMetrics, format: Format, rendering: Ren
   yield format === 'openmetrics' ? `${piece}# EOF\n` : piece
 }
 
-/** Who is speaking: the resource, once, to be joined on `job` and `instance`. */
+/** Writes the resource once, as `target_info`, to be joined on `job` and `instance`. */
 function targetInfo(metrics: ResourceMetrics, format: Format): string {
   const name = format === 'openmetrics' ? 'target' : 'target_info'
   const type = format === 'openmetrics' ? 'info' : 'gauge'
@@ -40,11 +40,11 @@ function targetInfo(metrics: ResourceMetrics, format: Format): string {
   return `# HELP ${name} Target metadata\n# TYPE ${name} ${type}\ntarget_info{${pairs}} 1\n`
 }
 
-/** The lines of one series at a time. */
+/** Writes a family, the lines of one series at a time. */
 function* familyLines(family: Family, format: Format, rendering: Rendering): Generator<string, void> {
   const { labels, complain } = rendering
   yield metadata(family, format)
-  // Series may become the same by the translation of their labels; a scraper would refuse the second one.
+  // Translation can make the labels of two series equal; a scraper would reject the second one.
   const written = new Set<string>()
   for (const { metric, scopeLabels } of family.members) {
     for (const point of metric.dataPoints) {
@@ -89,14 +89,14 @@ function seriesLines(series: Series, { exemplars, complain }: Rendering): string
   return ''
 }
 
-/** As OpenMetrics 1.0 writes an exemplar; its labels have 63 characters, of 128 that are allowed. */
+/** Writes an exemplar as in OpenMetrics 1.0; its labels take 63 of the allowed 128 characters. */
 function suffix(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return ''
   const { traceId, spanId, value, timeMs } = exemplar
   return ` # {trace_id="${traceId}",span_id="${spanId}"} ${number(value)} ${(timeMs / 1_000).toFixed(3)}`
 }
 
-/** Buckets are cumulative, and the last one, `+Inf`, is the count. */
+/** Writes a histogram. Buckets are cumulative, and the last one, `+Inf`, equals the count. */
 function histogramLines(
   name: string,
   { buckets: { boundaries, counts }, count, sum }: HistogramMetricData['dataPoints'][number]['value'],
@@ -125,7 +125,7 @@ function number(value: number): string {
   return value === -Infinity ? '-Inf' : String(value)
 }
 
-/** OpenMetrics writes whole boundaries as `1.0`; the text format always wrote `1`. */
+/** Writes a bucket boundary: OpenMetrics writes whole numbers as `1.0`, the text format as `1`. */
 function bucketLabel(boundary: number, format: Format): string {
   const text = String(boundary)
   return format === 'openmetrics' && /^-?\d+$/.test(text) ? `${text}.0` : text

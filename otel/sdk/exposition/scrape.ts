@@ -6,15 +6,15 @@ import type { CollectionResult, ResourceMetrics } from '@opentelemetry/sdk-metri
 import type { Format } from './negotiation'
 import { render, type Rendering } from './render'
 
-/** How long rendering may hold the event loop before requests get their turn. */
+/** How long rendering may occupy the event loop before it yields to requests. */
 const SLICE_MS = 5
-/** How long a scrape waits for resource detectors that ask over the network, such as those of the clouds. */
+/** How long a scrape waits for resource detectors that use the network, such as those of the clouds. */
 const RESOURCE_TIMEOUT_MS = 1_000
 
-/** In pieces, because joining those of a large exposition would hold the event loop once more. */
+/** A response body in pieces: joining those of a large exposition would block the event loop. */
 export type Body = readonly Buffer[]
 
-/** One collection, and its renderings, each made once for all who ask for it: two formats, plain and gzipped. */
+/** One collection and its renderings, each made once and shared: two formats, plain and gzipped. */
 export class Scrape {
   readonly #metrics: Promise<ResourceMetrics>
   readonly #rendering: Rendering
@@ -26,7 +26,7 @@ export class Scrape {
     this.#rendering = rendering
   }
 
-  /** @throws what the collection failed with */
+  /** @throws the error of the collection */
   body(format: Format, gzipped: boolean): Promise<Body> {
     const plain = once(this.#plain, format, () => this.#render(format))
     if (!gzipped) return plain
@@ -36,7 +36,7 @@ export class Scrape {
   async #render(format: Format): Promise<Body> {
     const pieces: Buffer[] = []
     const metrics = await this.#metrics
-    // The SDK has collected in one go; requests that came meanwhile do not wait for the first slice as well.
+    // The SDK's collection is synchronous; requests that arrived meanwhile are served before the first slice.
     await nextTurn()
     let sliceStart = performance.now()
     for (const piece of render(metrics, format, this.#rendering)) {
@@ -61,7 +61,7 @@ async function settled({ resourceMetrics, errors }: CollectionResult): Promise<R
   return resourceMetrics
 }
 
-/** In zlib's own thread. The fastest level: text like this still shrinks to a tenth. */
+/** Compresses in zlib's own thread. The fastest level still reduces such text to a tenth. */
 function compress(body: Body): Promise<Body> {
   return Readable.from(body)
     .pipe(createGzip({ level: constants.Z_BEST_SPEED }))

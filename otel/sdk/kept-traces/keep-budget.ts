@@ -1,4 +1,4 @@
-/** Routes × reasons come from the configuration; this is what holds when they do not. */
+/** Maximum buckets. Routes × reasons are bounded by the configuration; this limit holds if they are not. */
 const MAX_BUCKETS = 4_096
 
 interface Bucket {
@@ -7,8 +7,8 @@ interface Bucket {
 }
 
 /**
- * How many traces are kept per second for one route and reason, so that an outage does not double its own load. A full
- * bucket holds two seconds' worth, and never less than one: the first of each kind is always kept.
+ * Limits the traces kept per second for each route and reason, so that an outage does not double its own load. A full
+ * bucket holds the traces of two seconds and at least one: the first of each kind is always kept.
  */
 export class KeepBudget {
   readonly #perSecond: number
@@ -20,7 +20,7 @@ export class KeepBudget {
     this.#capacity = Math.max(1, perSecond * 2)
   }
 
-  /** @param now milliseconds of any monotonic clock */
+  /** @param now milliseconds on any monotonic clock */
   take(route: string, reason: string, now: number): boolean {
     const bucket = this.#bucket(`${route}\0${reason}`, now)
     bucket.tokens = Math.min(this.#capacity, bucket.tokens + ((now - bucket.refilledAt) / 1_000) * this.#perSecond)

@@ -1,6 +1,6 @@
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 
-/** Why a trace is kept. `sampled`: the head sampler wanted it; all others are kept although it did not. */
+/** Why a trace is kept. `sampled`: the head sampler chose it; the others are kept although it did not. */
 export type KeepCause = 'fault' | 'limited' | 'slow' | 'unfinished' | 'sampled'
 
 // As src/telemetry/semconv.ts writes them; this side of the process imports nothing from there.
@@ -10,9 +10,9 @@ export const ATTR_REASON = 'gateway.reason'
 export const ATTR_STREAM = 'gateway.stream'
 
 /**
- * Why the group of this local root deserves to be kept, apart from sampling; undefined when nothing about it is special.
+ * Why the group of this local root is kept, apart from sampling; undefined if there is no reason.
  *
- * @param slowMs a request that took longer is kept; streams are meant to last and never slow
+ * @param slowMs a request that took longer is kept; streams are long by design and never count as slow
  */
 export function keepCause(
   root: ReadableSpan,
@@ -29,7 +29,7 @@ export function durationMs(span: ReadableSpan): number {
   return span.duration[0] * 1e3 + span.duration[1] / 1e6
 }
 
-/** An attribute that is a string. */
+/** The attribute's value if it is a string. */
 export function textOf({ attributes }: ReadableSpan, name: string): string | undefined {
   const value = attributes[name]
   return typeof value === 'string' ? value : undefined

@@ -5,11 +5,11 @@ import { ATTR_REASON, ATTR_ROUTE, ATTR_STREAM, keepCause, textOf, type KeepCause
 import type { KeptRequest, Recorder } from './recorder'
 
 export interface KeptTracesOptions {
-  /** Requests that took longer are kept, in milliseconds. */
+  /** Requests that took longer, in milliseconds, are kept. */
   readonly slowMs: number
-  /** Traces kept per second for each route and reason. */
+  /** Maximum traces kept per second for each route and reason. */
   readonly perSecond: number
-  /** Where kept spans leave: batch processors and the like. */
+  /** Processors that export kept spans, such as batch processors. */
   readonly exports: readonly SpanProcessor[]
   readonly recorder: Recorder
   readonly bounds?: Partial<KeptTracesBounds>
@@ -18,44 +18,48 @@ export interface KeptTracesOptions {
 }
 
 /**
- * What may wait in memory for its request to end. A span's own size is bounded by the limit on the length of its
- * attributes (`start.ts`), so that the number of spans bounds the bytes: some 2 kB each as a rule.
+ * Limits of the spans that wait in memory for their request to end. The limit on attribute length (`start.ts`) bounds a
+ * span's size, so the number of spans bounds the bytes: usually about 2 kB each.
  */
 export interface KeptTracesBounds {
-  /** Requests under way whose spans are held. Of those above it only the SERVER span can be kept. */
+  /** Maximum requests in flight whose spans are held. Above it, only the SERVER span of a request can be kept. */
   readonly maxGroups: number
-  /** Spans held for one request; later ones go the ordinary way, so that only sampled ones leave. */
+  /**
+   * Maximum spans held for one request; later ones are handled without tail sampling: only sampled ones are exported.
+   */
   readonly maxSpansPerGroup: number
-  /** Spans held for all requests together. */
+  /** Maximum spans held for all requests together. */
   readonly maxSpans: number
-  /** A request that is still open after so many milliseconds is told about as it is, marked as unfinished. */
+  /** A request that is still open after so many milliseconds is exported as it is, marked as unfinished. */
   readonly maxAgeMs: number
 }
 
 const BOUNDS: KeptTracesBounds = { maxGroups: 10_000, maxSpansPerGroup: 128, maxSpans: 50_000, maxAgeMs: 10 * 60_000 }
 const SWEEP_INTERVAL_MS = 10_000
 /**
- * Of merely sampled requests the recorder takes so many per second and route; all of them are exported. Else at 100 % its
- * window would be a second long under load, and holding what is pushed out again at once costs a tenth of a request.
+ * Maximum sampled requests per second and route that the recorder takes; all of them are exported. Otherwise, at 100 %
+ * sampling, the recorder would cover only a second under load, and holding spans that are evicted at once costs a tenth
+ * of a request.
  */
 const RECORDED_SAMPLED_PER_SECOND = 20
 
-/** Attribute of a root that was told about before it ended. */
+/** Attribute of a root that was exported before it ended. */
 export const ATTR_UNFINISHED = 'gateway.trace.unfinished'
 
 /**
- * The spans of one request in this process: its local root and everything below. A class, because V8 may put the objects of
- * a literal straight into the old generation, where they would hold their spans until the next full garbage collection.
+ * The spans of one request in this process: its local root and everything below it. It is a class because V8 may
+ * allocate object literals directly in the old generation, where they would hold their spans until the next full
+ * collection.
  */
 class Group {
-  /** Index among the undecided ones. */
+  /** Index in the list of undecided groups. */
   place = -1
-  /** Those that have ended; emptied when the group is given up. */
+  /** Spans that have ended; emptied when the group is released. */
   spans: ReadableSpan[] = []
-  /** `released`: held for too long, its spans go the ordinary way from now on. */
+  /** `released`: held for too long; its spans are handled without tail sampling from now on. */
   state: 'undecided' | 'decided' | 'released' = 'undecided'
   cause: KeepCause | undefined
-  /** In the recorder. */
+  /** The request's entry in the recorder. */
   kept: KeptRequest | undefined
 
   constructor(
@@ -64,18 +68,18 @@ class Group {
   ) {}
 }
 
-/** On the span objects themselves: a map by span id would keep what never ends for ever. */
+/** The group is stored on the span objects themselves: a map by span id would keep spans that never end for ever. */
 const GROUP = Symbol('group')
 interface Grouped {
   [GROUP]?: Group
 }
 
 /**
- * Decides when a request is over whether its spans are worth keeping: faults, limited and slow requests, and whatever the
- * head sampler chose. A head sampler alone tosses its coin before the error exists.
+ * Decides at the end of a request whether its spans are kept: those of faults, of limited and slow requests, and of
+ * requests that the head sampler chose. A head sampler alone decides before the error occurs.
  *
- * Every span is recorded for that (`sampler.ts`); what is not kept is dropped here, having cost nothing but memory. Only
- * the gateway's own spans can be kept so: services behind it decide by the flag they received.
+ * For this every span is recorded (`sampler.ts`); spans that are not kept are dropped here and cost only memory. It
+ * covers the gateway's own spans only: the services behind it decide by the flag they received.
  */
 export class KeptTraces implements SpanProcessor {
   readonly #options: KeptTracesOptions
@@ -84,11 +88,11 @@ export class KeptTraces implements SpanProcessor {
   readonly #budget: KeepBudget
   readonly #recorded = new KeepBudget(RECORDED_SAMPLED_PER_SECOND)
   /**
-   * Undecided groups. Not a `Set`: V8's leaves a chain of outgrown tables behind as members come and go, and once a full
-   * garbage collection has moved one of these to the old generation, every later group outlives its own collection.
+   * Undecided groups. An array and not a `Set`: V8's leaves a chain of old tables as members come and go, and once a full
+   * garbage collection has moved one of these to the old generation, it keeps every later group alive.
    */
   readonly #groups: Group[] = []
-  /** Spans of undecided groups. */
+  /** Number of spans in undecided groups. */
   #held = 0
   readonly #sweeper: NodeJS.Timeout
   readonly #counts = { kept: new Map<KeepCause, number>(), lost: new Map<Loss, number>() }
@@ -101,7 +105,7 @@ export class KeptTraces implements SpanProcessor {
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS).unref()
   }
 
-  /** What waits at this moment. */
+  /** Number of requests and spans that wait. */
   get pending(): { readonly groups: number; readonly spans: number } {
     return { groups: this.#groups.length, spans: this.#held }
   }
@@ -112,7 +116,7 @@ export class KeptTraces implements SpanProcessor {
   }
 
   onEnding(): void {
-    // Nothing: attributes may still change.
+    // Does nothing: attributes may still change.
   }
 
   onEnd(span: ReadableSpan): void {
@@ -129,18 +133,18 @@ export class KeptTraces implements SpanProcessor {
 
   async shutdown(): Promise<void> {
     clearInterval(this.#sweeper)
-    for (const group of this.#groups.slice()) this.#tellUnfinished(group) // which takes it out
+    for (const group of this.#groups.slice()) this.#tellUnfinished(group) // removes it from the list
     await Promise.all(this.#options.exports.map(processor => processor.shutdown()))
   }
 
-  /** Lets go of what has been under way for too long. */
+  /** Releases groups that have been open for too long. */
   sweep(): void {
     const now = this.#now()
     const tooOld = this.#groups.filter(group => now - group.startedAt >= this.#bounds.maxAgeMs)
     for (const group of tooOld) this.#tellUnfinished(group)
   }
 
-  /** How many traces were kept and why, and how much was lost. */
+  /** Counts of traces kept, by cause, and of those lost. */
   observe(meter: Meter): void {
     const kept = meter.createObservableCounter('gateway.traces.kept', {
       unit: '{trace}',
@@ -195,17 +199,17 @@ export class KeptTraces implements SpanProcessor {
     group.spans.push(group.root)
     group.cause = cause
     group.kept = this.#keep(group.root, group.spans, cause)
-    group.spans.length = 0 // wherever V8 has put the array, it is not to hold them any longer
+    group.spans.length = 0 // releases the spans even if V8 keeps the array in the old generation
   }
 
-  /** A span that ended after its root, as a redis command of an aborted request may. */
+  /** Handles a span that ended after its root, such as a Redis command of an aborted request. */
   #endLate({ cause, kept }: Group, span: ReadableSpan): void {
     if (cause === undefined) return
     if (kept) this.#options.recorder.addLate(kept, span)
     this.#export(span)
   }
 
-  /** A span whose group could not be held, or not for so long. A request is still judged, by its root alone. */
+  /** Handles a span whose group could not be held, or was released. Its request is still decided, by the root alone. */
   #endAlone(span: ReadableSpan): void {
     const cause = isLocalRoot(span) ? this.#verdict(span) : undefined
     if (cause !== undefined) this.#keep(span, [span], cause)
@@ -225,7 +229,7 @@ export class KeptTraces implements SpanProcessor {
     return false
   }
 
-  /** @returns undefined where it is exported and not recorded */
+  /** @returns undefined if the request is exported and not recorded */
   #keep(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest | undefined {
     this.#counts.kept.set(cause, (this.#counts.kept.get(cause) ?? 0) + 1)
     for (const span of spans) this.#export(span)
@@ -235,8 +239,8 @@ export class KeptTraces implements SpanProcessor {
   }
 
   /**
-   * Tells what is known so far of a request that does not end, and holds nothing of it any longer. Its end, should it come,
-   * is judged like any other. A stream is meant to last: only what was sampled is told.
+   * Exports and records a request that has not ended with the spans known so far, and releases them. Its end, if it
+   * comes, is decided like any other. A stream is long by design, so only sampled ones are exported.
    */
   #tellUnfinished(group: Group): void {
     this.#leave(group)
@@ -254,7 +258,7 @@ export class KeptTraces implements SpanProcessor {
     this.#held -= group.spans.length
     const last = this.#groups.pop()
     if (last === undefined || last === group) return
-    // The last one takes the free place.
+    // The last group moves to the free index.
     this.#groups[group.place] = last
     last.place = group.place
   }
@@ -271,7 +275,7 @@ export class KeptTraces implements SpanProcessor {
   }
 }
 
-/** `rate`: over the rate of its route and reason; `groups`, `spans`: over those bounds. */
+/** Why a trace was not kept. `rate`: above the rate of its route and reason; `groups`, `spans`: above those limits. */
 type Loss = 'rate' | 'groups' | 'spans'
 
 const NO_SPANS: ReadableSpan[] = []
@@ -281,7 +285,7 @@ function groupOf(span: object | undefined): Group | undefined {
   return grouped?.[GROUP]
 }
 
-/** Whether it is known of an ended SERVER span, without looking for it, that it was not kept. */
+/** Whether an ended SERVER span is marked as not kept; needs no lookup. */
 export function isDropped(span: object): boolean {
   const group = groupOf(span)
   return group?.root === span && group.state === 'decided' && group.kept === undefined
@@ -295,13 +299,13 @@ function isSampled(span: ReadableSpan): boolean {
   return (span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0
 }
 
-/** Exporters drop spans without the flag; this one was chosen later than the flag was. */
+/** A copy with the sampled flag: exporters drop spans without it, and this span was chosen after the flag was set. */
 function asSampled(span: ReadableSpan): ReadableSpan {
   const spanContext = { ...span.spanContext(), traceFlags: span.spanContext().traceFlags | TraceFlags.SAMPLED }
   return Object.create(span, { spanContext: { value: () => spanContext } }) as ReadableSpan
 }
 
-/** A span that has not ended, as if it ended now. */
+/** A copy of an open span as if it ended now. */
 function asUnfinished(span: ReadableSpan): ReadableSpan {
   const now = Date.now()
   const elapsedMs = Math.max(0, now - (span.startTime[0] * 1e3 + span.startTime[1] / 1e6))

@@ -3,17 +3,17 @@ import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { KeptTraceFilter, KeptTraceSummary } from '../telemetry'
 import { ATTR_OUTCOME, ATTR_REASON, ATTR_ROUTE, durationMs, textOf, type KeepCause } from './keep-cause'
 
-/** Bounds of the recorder, each of the two rings by itself. */
+/** Limits of the recorder; they apply to each of the two rings. */
 export interface RecorderBounds {
   readonly maxRequests: number
   readonly maxBytes: number
 }
 
 const BOUNDS: RecorderBounds = { maxRequests: 1_000, maxBytes: 16 * 1024 * 1024 }
-/** Spans of one request, with those that ended after it. */
+/** Maximum spans of one request, including those that ended after it. */
 const MAX_SPANS_PER_REQUEST = 256
 
-/** What is kept of one request. A trace may have several, when its caller asked more than once. */
+/** The kept spans of one request. A trace may have several, if its caller sent more than one request. */
 export interface KeptRequest {
   readonly root: ReadableSpan
   readonly spans: readonly ReadableSpan[]
@@ -21,10 +21,10 @@ export interface KeptRequest {
 }
 
 /**
- * The kept traces of the last minutes, in memory, so that a trace id resolves without any trace backend.
+ * Keeps the traces of the last minutes in memory, so that a trace id can be opened without a trace backend.
  *
- * Two rings, because at 100 % sampling the many good requests would push out the few failing ones. In the ring of the
- * notable ones the newest request of each route and reason outlives all others: an alert may still point at it.
+ * There are two rings, because at 100 % sampling the many good requests would evict the few failing ones. In the ring
+ * of notable requests the newest of each route and reason is evicted last: an alert may still refer to it.
  */
 export class Recorder {
   readonly #notable: Ring
@@ -35,7 +35,7 @@ export class Recorder {
     this.#sampled = new Ring(bounds)
   }
 
-  /** Takes one request's spans; `root` is its SERVER span. One that was told about before it ended is told anew. */
+  /** Adds one request's spans; `root` is its SERVER span. A request that was recorded as unfinished is replaced. */
   add(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest {
     const { spanId } = root.spanContext()
     const before = this.#notable.take(spanId) ?? this.#sampled.take(spanId)
@@ -46,18 +46,18 @@ export class Recorder {
     return request
   }
 
-  /** A span that ended after its request. */
+  /** Adds a span that ended after its request. */
   addLate(request: KeptRequest, span: ReadableSpan): void {
     if (request.spans.length < MAX_SPANS_PER_REQUEST)
       this.#ringOf(request.root.spanContext().spanId)?.append(request, span)
   }
 
-  /** Whether the request with this SERVER span is still here. */
+  /** Whether the request with this SERVER span is still recorded. */
   has({ spanId }: { readonly spanId: string }): boolean {
     return this.#ringOf(spanId) !== undefined
   }
 
-  /** Requests. */
+  /** Number of recorded requests. */
   get size(): number {
     return this.#notable.size + this.#sampled.size
   }
@@ -72,7 +72,7 @@ export class Recorder {
     return found.sort((a, b) => b.timeMs - a.timeMs).slice(0, limit)
   }
 
-  /** Every kept request of the trace as OTLP/JSON (`resourceSpans`), or undefined when the trace is gone. */
+  /** All kept requests of the trace as OTLP/JSON (`resourceSpans`); undefined if none is recorded any more. */
   otlpJson(traceId: string): string | undefined {
     const spans: ReadableSpan[] = []
     for (const request of this.#requests()) {
@@ -118,7 +118,7 @@ interface Entry extends KeptRequest {
 class Ring {
   readonly #bounds: RecorderBounds
   readonly #entries = new Map<string, Entry>()
-  /** The newest notable request of each route and reason: bounded by the tables those come from. */
+  /** The newest notable request of each route and reason; bounded by the number of routes and reasons. */
   readonly #newest = new Map<string, Entry>()
   #bytes = 0
 
@@ -146,7 +146,7 @@ class Ring {
     this.#evict()
   }
 
-  /** Does nothing for a request that is gone. */
+  /** Appends a span; does nothing if the request was evicted. */
   append(request: KeptRequest, span: ReadableSpan): void {
     const entry = this.#entries.get(request.root.spanContext().spanId)
     if (entry !== request) return
@@ -181,7 +181,7 @@ class Ring {
   }
 }
 
-/** Slow requests have no reason. */
+/** The kind of a request: its route and reason; slow requests have no reason. */
 function kindOf({ root, cause }: Entry): string {
   return `${textOf(root, ATTR_ROUTE)}\0${textOf(root, ATTR_REASON) ?? cause}`
 }
@@ -206,7 +206,7 @@ function summarise({ root, cause }: KeptRequest): KeptTraceSummary {
   }
 }
 
-/** Roughly what a span costs in memory: its objects, and the characters of what it says. */
+/** Approximate memory of the spans: their objects and the characters of their values. */
 function sizeOf(spans: readonly ReadableSpan[]): number {
   let bytes = 0
   for (const { name, attributes, events } of spans) {

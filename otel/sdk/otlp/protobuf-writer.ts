@@ -1,22 +1,25 @@
 const FIRST_BYTES = 64 * 1024
-/** A buffer that grew larger for one message is not kept for the next ones; 512 spans have some 200 kB. */
+/**
+ * Maximum size of the buffer that is reused: one that grew larger for one message is dropped. 512 spans take about 200
+ * kB.
+ */
 const MOST_KEPT_BYTES = 1024 * 1024
 const VARINT = 0
 const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
-/** Shorter texts are copied in JavaScript: the way to the native copy costs more than they do. */
+/** Maximum length of texts that are copied in JavaScript: for short ones the native call costs more than the copy. */
 const LONGEST_COPIED_HERE = 48
 
 /**
- * Writes protobuf messages front to back into one buffer that is kept from message to message. The size of a message is
- * only known at its end: it is written into room left for it, and the message is moved where the guess was wrong.
+ * Writes protobuf messages from start to end into one buffer that is reused. A message's size is known only at its end:
+ * room for it is reserved, and the message is moved if the guess was wrong.
  */
 export class ProtobufWriter {
   #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
   #length = 0
 
-  /** A copy of what was written; the next message begins. */
+  /** Returns a copy of the written bytes and starts the next message. */
   take(): Uint8Array {
     const taken = new Uint8Array(this.#bytes.subarray(0, this.#length))
     this.#length = 0
@@ -24,22 +27,22 @@ export class ProtobufWriter {
     return taken
   }
 
-  /** Forgets what was written. */
+  /** Discards the written bytes. */
   clear(): void {
     this.#length = 0
   }
 
-  /** How much of an open message there is. */
+  /** Length of the open message so far. */
   get length(): number {
     return this.#length
   }
 
-  /** What was written since `start`. */
+  /** A copy of the bytes written since `start`. */
   copySince(start: number): Uint8Array {
     return new Uint8Array(this.#bytes.subarray(start, this.#length))
   }
 
-  /** Begins a message in a field. @param sizeBytes how long its size will be written: 1 below 128 bytes, 2 below 16 kB */
+  /** Begins a message in a field. @param sizeBytes bytes reserved for its size: 1 below 128 bytes, 2 below 16 kB */
   begin(field: number, sizeBytes: 1 | 2): number {
     this.#tag(field, BYTES)
     this.#reserve(sizeBytes)
@@ -59,7 +62,7 @@ export class ProtobufWriter {
     this.#length += size
   }
 
-  /** Bytes that were taken with `copySince`, their field included. */
+  /** Writes bytes that `copySince` returned, including their field number. */
   copied(bytes: Uint8Array): void {
     this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.#length)
@@ -83,7 +86,7 @@ export class ProtobufWriter {
     this.copied(bytes)
   }
 
-  /** An id that is written in hexadecimal digits everywhere else. */
+  /** Writes an id given as hexadecimal digits as bytes. */
   hex(field: number, digits: string): void {
     this.#tag(field, BYTES)
     const size = digits.length >> 1
@@ -97,7 +100,7 @@ export class ProtobufWriter {
     this.#length = at
   }
 
-  /** A whole number; a negative one as 64 bits in two's complement. */
+  /** Writes a whole number; a negative one as 64 bits in two's complement. */
   integer(field: number, value: number): void {
     this.#tag(field, VARINT)
     if (value >= 0 && value < 2 ** 31) this.#varint(value)
@@ -116,7 +119,7 @@ export class ProtobufWriter {
     this.#length = this.#bytes.writeUInt32LE(value, this.#length)
   }
 
-  /** A time as nanoseconds in 64 bits, which a JavaScript number cannot hold: computed in two halves that it can. */
+  /** Writes a time as 64-bit nanoseconds, which a JavaScript number cannot hold, so it is computed in two halves. */
   nanoseconds(field: number, [seconds, nanos]: readonly [number, number]): void {
     this.#tag(field, FIXED64)
     this.#reserve(8)
@@ -177,7 +180,7 @@ function varintBytes(size: number): number {
   return size < 128 ? 1 : size < 16_384 ? 2 : size < 2_097_152 ? 3 : size < 268_435_456 ? 4 : 5
 }
 
-/** The value of a hexadecimal digit, of either case. */
+/** The value of a hexadecimal digit, upper or lower case. */
 function nibble(code: number): number {
   return code < 58 ? code - 48 : (code | 32) - 87
 }

@@ -7,19 +7,20 @@ import {
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { ProtobufWriter } from './protobuf-writer'
 
-/** Different values of one attribute whose bytes are kept. */
+/** Maximum values per attribute whose bytes are cached. */
 const MOST_KEPT_VALUES = 64
-/** Attributes of which there may be kept values; the gateway sets some thirty. */
+/** Maximum attributes with cached values; the gateway sets about thirty. */
 const MOST_KEPT_ATTRIBUTES = 128
-/** Longer ones are not kept: with the two above, this bounds the memory. */
+/** Maximum length of a cached value: together with the two limits above, this bounds the memory. */
 const LONGEST_KEPT_VALUE = 256
 
 type Spans = readonly ReadableSpan[]
 
 /**
- * Spans as an OTLP ExportTraceServiceRequest in protobuf, the same bytes that the SDK's own serializer writes, in a seventh
- * of its time: that one goes over each span twice, character by character, although nearly all attributes say the same from
- * span to span. Here what an attribute said is kept as bytes. At 100 % sampling this was a tenth of what a request costs.
+ * Serializes spans as an OTLP ExportTraceServiceRequest in protobuf: the same bytes as the SDK's serializer in a
+ * seventh of the time. The SDK's goes over each span twice, character by character, although most attribute values
+ * repeat from span to span. Here the bytes of seen values are cached. At 100 % sampling the SDK's serializer took a
+ * tenth of the cost of a request.
  */
 export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceServiceResponse> {
   readonly #writer = new ProtobufWriter()
@@ -57,7 +58,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
     writer.end(start, 2)
   }
 
-  /** Fields in the order of their numbers, as in trace.proto. */
+  /** Writes a span's fields in the order of their numbers, as in trace.proto. */
   #span(span: ReadableSpan): void {
     const writer = this.#writer
     const context = span.spanContext()
@@ -132,7 +133,9 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
     kept?.keep(value, this.#writer, start)
   }
 
-  /** Undefined for one more attribute than there may be. Events and links have few, and are not worth a second table. */
+  /**
+   * The cached values of an attribute; undefined beyond the limit. Events and links have few attributes and no cache.
+   */
   #keptValues(key: string, field: number): KeptValues | undefined {
     if (field !== ATTRIBUTES_OF_SPAN) return undefined
     let kept = this.#kept.get(key)
@@ -182,8 +185,8 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
 const ATTRIBUTES_OF_SPAN = 9
 
 /**
- * The values of one attribute that were seen, as bytes. An attribute that turns out to have ever new ones, such as a path,
- * is given up: looking for them would cost more than writing them.
+ * The cached values of one attribute, as bytes. An attribute whose values rarely repeat, such as a path, is no longer
+ * cached: looking values up would cost more than writing them.
  */
 class KeptValues {
   #bytes: Map<string, Uint8Array> | undefined = new Map()
@@ -199,7 +202,7 @@ class KeptValues {
   }
 }
 
-/** Of Span and Link: whether the sampled flag is set, and that it is known whether the parent is remote. */
+/** The flags of Span and Link: the sampled flag, and whether the parent is remote. */
 function flags({ traceFlags }: SpanContext, parent: SpanContext | undefined): number {
   return (traceFlags & 0xff) | 0x100 | (parent?.isRemote ? 0x200 : 0)
 }

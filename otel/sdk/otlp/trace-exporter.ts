@@ -5,10 +5,10 @@ import { TraceExporterMetricsHelper } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
 import { SpanSerializer } from './span-serializer'
 
-/** Where processors and exporters count what they drop and fail to send. */
+/** Where processors and exporters count the data that they drop or fail to send. */
 export type OwnMetrics = { readonly selfObsMeterProvider?: MeterProvider }
 
-/** The SDK's exporter of spans by OTLP over http/protobuf, with our own serializer in it; settings and retries are its own. */
+/** The SDK's span exporter for OTLP over http/protobuf with our serializer; settings and retries are the SDK's. */
 export class ProtobufTraceExporter extends OTLPExporterBase<ReadableSpan[]> implements SpanExporter {
   constructor({ selfObsMeterProvider }: OwnMetrics) {
     const options = convertLegacyHttpOptions({}, 'TRACES', 'v1/traces', { 'Content-Type': 'application/x-protobuf' })

@@ -7,17 +7,19 @@ import {
 } from '@opentelemetry/api'
 import { W3CBaggagePropagator } from '@opentelemetry/core'
 
-/** What every platform has to pass on (W3C Baggage §3.3.2); who needs more sends something else. */
+/**
+ * Minimum number of members that every platform must propagate (W3C Baggage §3.3.2); larger baggage is not propagated.
+ */
 const MAX_MEMBERS = 64
-/** The whole field, by the same paragraph. */
+/** Maximum length of the whole field, from the same section. */
 const MAX_CHARACTERS = 8_192
 
-/** W3C Baggage, of which only some keys go on: what a caller says about itself may be nobody's business behind the gateway. */
+/** W3C Baggage with a list of allowed keys: data that a caller sends about itself may be private from the upstreams. */
 export class BaggagePropagator implements TextMapPropagator {
   readonly #w3c = new W3CBaggagePropagator()
   readonly #mayPass: (key: string) => boolean
 
-  /** @param keys that go on, `*` at the end for all that begin so; undefined for all */
+  /** @param keys to propagate, with a trailing `*` for a prefix; undefined for all */
   constructor(keys: readonly string[] | undefined) {
     const whole = new Set(keys?.filter(key => !key.endsWith('*')))
     const beginnings = (keys ?? ['*']).filter(key => key.endsWith('*')).map(key => key.slice(0, -1))

@@ -6,7 +6,7 @@ import type { PropagatorName } from '../settings'
 import { BaggagePropagator } from './baggage'
 import { TraceContextPropagator } from './trace-context'
 
-/** How traces come in and travel on. @returns null for none: the fields of a caller pass as they came */
+/** Creates the propagator of trace context. @returns null for `none`: the caller's fields pass unchanged */
 export function createPropagator(
   names: readonly PropagatorName[],
   baggageKeys: readonly string[] | undefined,

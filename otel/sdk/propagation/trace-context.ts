@@ -15,10 +15,15 @@ const TRACESTATE = 'tracestate'
 const FORMAT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const NO_TRACE = '0'.repeat(32)
 const NO_SPAN = '0'.repeat(16)
-/** `sampled` and, of level 2, `random`. What the other bits mean nobody knows yet, so they are not sent on (§3.2.2.5). */
+/**
+ * The flags `sampled` and, of level 2, `random`. The other bits are not defined yet and must not be sent on (§3.2.2.5).
+ */
 const KNOWN_FLAGS = 0b11
 
-/** W3C Trace Context, level 2: https://www.w3.org/TR/trace-context-2/. The SDK's loses the random flag, and sends on what is invalid. */
+/**
+ * W3C Trace Context, level 2: https://www.w3.org/TR/trace-context-2/. Replaces the SDK's propagator, which loses the
+ * random flag and forwards invalid fields.
+ */
 export class TraceContextPropagator implements TextMapPropagator {
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
     const span = trace.getSpanContext(context)
@@ -31,7 +36,7 @@ export class TraceContextPropagator implements TextMapPropagator {
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
     const field = single(getter.get(carrier, TRACEPARENT))
     const parent = field === undefined ? undefined : parseTraceparent(field)
-    if (parent === undefined) return context // without one, tracestate is worth nothing either (§4.3)
+    if (parent === undefined) return context // tracestate is invalid without it (§4.3)
     const states = getter.get(carrier, TRACESTATE)
     const text = Array.isArray(states) ? states.join(',') : states
     const traceState = text === undefined || text === '' ? undefined : W3CTraceState.parse(text)
@@ -43,18 +48,18 @@ export class TraceContextPropagator implements TextMapPropagator {
   }
 }
 
-/** Two of them contradict each other (§3.2). */
+/** The field's only value: several values contradict each other (§3.2). */
 function single(field: undefined | string | string[]): string | undefined {
   if (!Array.isArray(field)) return field
   return field.length === 1 ? field[0] : undefined
 }
 
-/** @returns undefined where it is not valid: a new trace begins then (§3.2.2, §4.3) */
+/** @returns undefined for an invalid field: a new trace is then started (§3.2.2, §4.3) */
 export function parseTraceparent(text: string): SpanContext | undefined {
   const match = FORMAT.exec(text)
   if (match === null) return undefined
   const [, version = '', traceId = '', spanId = '', flags = '', more] = match
-  // A later version may have more behind what is known today.
+  // A later version may append more fields.
   if (version === 'ff' || (version === '00' && more !== undefined)) return undefined
   if (traceId === NO_TRACE || spanId === NO_SPAN) return undefined
   return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & KNOWN_FLAGS, isRemote: true }

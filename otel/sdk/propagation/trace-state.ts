@@ -1,18 +1,19 @@
 import type { TraceState } from '@opentelemetry/api'
 
-/** W3C Trace Context §3.3.1.1: more than these are not to be sent on. */
+/** W3C Trace Context §3.3.1.1: maximum members that may be sent on. */
 const MAX_MEMBERS = 32
 /**
- * §3.3.1.3.1. Also with a digit in front, as level 2 has it. An `@` parts the tenant from the system, as level 1 and the public
- * suite have it: at most 241 characters before it and 14 behind.
+ * Key syntax of §3.3.1.3.1. A leading digit is allowed, as in level 2. An `@` separates tenant and system, as in level
+ * 1 and the public test suite: at most 241 characters before it and 14 after it.
  */
 const KEY = /^(?:[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})$/
-/** §3.3.1.3.2: printable, without `,` and `=`, and without a blank at the end. */
+/** Value syntax of §3.3.1.3.2: printable, without `,` and `=`, and without a trailing space. */
 const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 
 /**
- * `tracestate`: what tracing systems on the way wrote for themselves. It is valid as a whole or not at all (§3.3.1.1), so that
- * nobody gets half of what another one meant; and passed on as it is, so that nearly none is taken apart further.
+ * The `tracestate` field: entries that tracing systems on the path wrote for themselves. It is valid as a whole or not
+ * at all (§3.3.1.1), so that no system gets a part of another's entries. It is forwarded unchanged, so it is parsed
+ * into members only when needed.
  */
 export class W3CTraceState implements TraceState {
   readonly #text: string
@@ -23,7 +24,7 @@ export class W3CTraceState implements TraceState {
     this.#members = members
   }
 
-  /** @returns undefined where there is none, or none that may be sent on */
+  /** @returns undefined if the field is absent or must not be sent on */
   static parse(text: string): W3CTraceState | undefined {
     const members = parseMembers(text)
     return members === undefined || members.size === 0 ? undefined : new W3CTraceState(serialize(members), members)
@@ -33,7 +34,10 @@ export class W3CTraceState implements TraceState {
     return this.#all.get(key)
   }
 
-  /** In front, where the newest belongs (§3.5). What is invalid changes nothing; the oldest makes room. */
+  /**
+   * Puts the member first, where the newest belongs (§3.5). An invalid one changes nothing; the oldest is dropped if
+   * there is no room.
+   */
   set(key: string, value: string): W3CTraceState {
     if (!KEY.test(key) || !VALUE.test(value)) return this
     const others = [...this.#all].filter(([name]) => name !== key).slice(0, MAX_MEMBERS - 1)
@@ -59,7 +63,7 @@ function parseMembers(text: string): ReadonlyMap<string, string> | undefined {
   const members = new Map<string, string>()
   for (const entry of text.split(',')) {
     const member = withoutBlanks(entry)
-    // Empty ones are allowed: they come of fields that were joined.
+    // Empty members are allowed: they arise when fields are joined.
     if (member === '') continue
     const separator = member.indexOf('=')
     const key = member.slice(0, separator)
@@ -71,7 +75,7 @@ function parseMembers(text: string): ReadonlyMap<string, string> | undefined {
   return members
 }
 
-/** Space and tab only (RFC 9110 §5.6.3): other blanks are no blanks to HTTP. */
+/** Removes spaces and tabs only (RFC 9110 §5.6.3): HTTP has no other whitespace. */
 function withoutBlanks(text: string): string {
   let start = 0
   let end = text.length

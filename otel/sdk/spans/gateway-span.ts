@@ -18,7 +18,7 @@ import {
   ATTR_EXCEPTION_TYPE,
 } from '@opentelemetry/semantic-conventions'
 
-/** What all spans of a tracer have in common. */
+/** Values that all spans of a tracer share. */
 export interface SpanMaker {
   readonly resource: Resource
   readonly scope: InstrumentationScope
@@ -27,11 +27,12 @@ export interface SpanMaker {
 }
 
 /**
- * A span of the gateway's own, of which there are two for every request. The same as one of the SDK to whoever reads it; made
- * and filled in at a quarter of the cost, because what the gateway says of itself are strings and numbers: the SDK searches
- * each value for loops, and works out times that nobody reads where the span is dropped.
+ * A span of the gateway itself; each request has two. Readers see the same as with an SDK span. It costs a quarter of
+ * one, because the gateway's attributes are only strings and numbers: the SDK checks each value for cycles and computes
+ * times that are not read when the span is dropped.
  *
- * Without `#private` fields: what is exported of it may be an object that inherits from it (`kept-traces.ts`).
+ * There are no `#private` fields, because an exported span may be an object that inherits from this one
+ * (`kept-traces.ts`).
  */
 export class GatewaySpan implements Span, ReadableSpan {
   readonly attributes: Attributes = {}
@@ -41,7 +42,7 @@ export class GatewaySpan implements Span, ReadableSpan {
   droppedAttributesCount = 0
   droppedEventsCount = 0
   readonly startedAtMs = Date.now()
-  /** On the monotonic clock, as everything that is measured. */
+  /** Start on the monotonic clock, as for all measurements. */
   readonly startedAt = performance.now()
   endedAt = 0
   attributesSet = 0
@@ -73,7 +74,7 @@ export class GatewaySpan implements Span, ReadableSpan {
     return this.ended ? addHrTimes(this.startTime, this.duration) : [0, 0]
   }
 
-  /** Negative for as long as it has not ended, as the SDK has it. */
+  /** The duration; negative until the span ends, as in the SDK. */
   get duration(): HrTime {
     return this.ended ? millisToHrTime(this.endedAt - this.startedAt) : [-1, -1]
   }
@@ -97,7 +98,7 @@ export class GatewaySpan implements Span, ReadableSpan {
   setAttribute(key: string, value: AttributeValue): this {
     if (this.ended || value === undefined) return this
     const { attributeCountLimit, attributeValueLengthLimit } = this.maker.limits
-    // Counted with those that are set again: only where that is too much does it matter how many there really are.
+    // Attributes that are set again count too: the exact number matters only above the limit.
     if (++this.attributesSet > attributeCountLimit && isFullFor(this.attributes, key, attributeCountLimit)) {
       this.droppedAttributesCount++
       return this
@@ -122,7 +123,7 @@ export class GatewaySpan implements Span, ReadableSpan {
     return this
   }
 
-  /** Now: the times of an event are not chosen. */
+  /** Adds an event with the current time: event times cannot be set. */
   addEvent(name: string, attributes?: Attributes): this {
     if (this.ended) return this
     const { eventCountLimit, attributePerEventCountLimit, attributeValueLengthLimit } = this.maker.limits
@@ -134,7 +135,7 @@ export class GatewaySpan implements Span, ReadableSpan {
     return this
   }
 
-  /** By the conventions for exceptions; a code says more than the class that most errors share. */
+  /** Records an exception by the semantic conventions; an error's code is more specific than its class. */
   recordException(exception: Error): void {
     const { code, name, message, stack }: Error & { readonly code?: unknown } = exception
     this.addEvent('exception', {
@@ -144,7 +145,7 @@ export class GatewaySpan implements Span, ReadableSpan {
     })
   }
 
-  /** None: a request has one cause. */
+  /** Adds no link: a request has one parent. */
   addLink(): this {
     return this
   }
@@ -153,7 +154,7 @@ export class GatewaySpan implements Span, ReadableSpan {
     return this
   }
 
-  /** Now: the clock is the span's own. */
+  /** Ends the span now, by its own clock. */
   end(): void {
     if (this.ended) return
     this.endedAt = performance.now()

@@ -15,17 +15,17 @@ import { SamplingDecision, type Sampler } from '@opentelemetry/sdk-trace'
 import { GatewaySpan, type SpanMaker } from './gateway-span'
 import { randomId } from './random-ids'
 
-/** The instrumentation scope whose spans are made here, as `src/telemetry/semconv.ts` writes it. */
+/** The instrumentation scope of the spans created here, as `src/telemetry/semconv.ts` writes it. */
 export const GATEWAY_SCOPE = 'myesi-gateway'
 
-/** Makes the spans of the gateway's own scope; whatever is unusual about one, the SDK makes it. */
+/** Creates the spans of the gateway's own scope; unusual ones are left to the SDK (`isUnusual`). */
 export class GatewayTracer implements Tracer {
   readonly #sampler: Sampler
   readonly #maker: SpanMaker
   readonly #sdk: Tracer
   readonly startActiveSpan: Tracer['startActiveSpan']
 
-  /** @param sampler one that records everything (`sampler.ts`) */
+  /** @param sampler must record every span (`sampler.ts`) */
   constructor(sampler: Sampler, maker: SpanMaker, sdk: Tracer) {
     this.#sampler = sampler
     this.#maker = maker
@@ -45,7 +45,7 @@ export class GatewayTracer implements Tracer {
     return span
   }
 
-  /** In the same trace, and sampled as it is: every head sampler there is would say so again. */
+  /** Creates a span in the parent's trace with the parent's sampling decision, as every head sampler would decide. */
   #childOf(parent: SpanContext, name: string, kind: SpanKind): GatewaySpan {
     return new GatewaySpan(this.#maker, name, kind, { ...parent, spanId: randomId(8) }, parent)
   }
@@ -65,7 +65,7 @@ export class GatewayTracer implements Tracer {
     const spanContext: SpanContext = {
       traceId,
       spanId: randomId(8),
-      // Whether the id is random is for whoever made it to say.
+      // Whether the id is random is known only to its creator.
       traceFlags: (isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE) | ((continued?.traceFlags ?? 0) & RANDOM),
       ...(traceState && { traceState }),
     }
@@ -73,7 +73,7 @@ export class GatewayTracer implements Tracer {
   }
 }
 
-/** W3C Trace Context, level 2, §3.2.2.5.2. */
+/** The random flag: W3C Trace Context, level 2, §3.2.2.5.2. */
 const RANDOM = 0b10
 const NO_ATTRIBUTES = {}
 const NO_LINKS: [] = []
@@ -82,7 +82,7 @@ function isUnusual({ attributes, links, startTime, root }: SpanOptions): boolean
   return attributes !== undefined || links !== undefined || startTime !== undefined || root === true
 }
 
-/** The SDK's, but for the one tracer. */
+/** The SDK's provider with the gateway's own tracer for its scope. */
 export function withGatewayTracer(sdk: TracerProvider, sampler: Sampler, maker: SpanMaker): TracerProvider {
   const { version, schemaUrl } = maker.scope
   const options = schemaUrl === undefined ? {} : { schemaUrl }

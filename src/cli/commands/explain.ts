@@ -44,7 +44,7 @@ export const command = defineCommand({
   },
 })
 
-/** Taken apart by hand: `URL` would tidy up what the gateway is to judge. */
+/** Parses the URL by hand: `URL` would normalize it before the gateway sees it. */
 function readRequest(positionals: readonly string[], headers: readonly string[], peer: string): TypedRequest {
   const url = positionals.at(-1)
   if (url === undefined || positionals.length > 2) return endWithUsage('A method and a URL are expected.', USAGE)

@@ -15,7 +15,7 @@ Exit code: 0, 1 for a key that could be guessed, ${EXIT_USAGE} for arguments tha
 export const command = defineCommand({
   usage: USAGE,
   options: { new: { type: 'boolean' } },
-  mostPositionals: Infinity, // refused below, without being repeated
+  mostPositionals: Infinity, // rejected below, without printing the key
   async run(values, positionals) {
     if (positionals.length > 0) endWithUsage('A key is never an argument.', USAGE)
     const key = values.new ? newApiKey() : await firstLine()

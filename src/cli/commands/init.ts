@@ -33,7 +33,7 @@ export const command = defineCommand({
   },
   mostPositionals: 0,
   async run({ file, upstream, path, limit }) {
-    // Before the questions: nobody wants to answer them in vain. The file system has the last word below.
+    // Checked before the questions are asked; the write below still fails if the file appears meanwhile.
     if (existsSync(file)) return refuse(`${file} is there already.`)
     const answers = await answersTo({ upstream, path, limit })
     const text = firstGatewayFile(answers, schemaPath(file))
@@ -79,7 +79,7 @@ async function ask(terminal: Interface, question: string, byDefault: string): Pr
   return (await terminal.question(`${question} [${byDefault}] `)).trim() || byDefault
 }
 
-/** Where editors find the schema, seen from the file; undefined where the package is not installed beside it. */
+/** Path of the schema for editors, relative to the file; undefined if the package is not installed beside it. */
 function schemaPath(file: string): string | undefined {
   const schema = join('node_modules', 'myesi-gateway', 'docs', 'gateway.schema.json')
   if (!existsSync(schema)) return undefined

@@ -35,7 +35,7 @@ export const command = defineCommand({
   tooMany: 'One file at a time.',
   async run(values, positionals) {
     if (values.settings !== undefined && values.out === undefined) endWithUsage('--settings needs --out.', USAGE)
-    // Inside an installed package the files would be gone with the next installation.
+    // Files written inside an installed package would be lost at the next installation.
     if (values.out === undefined && !existsSync(join(ROOT, 'src'))) {
       endWithUsage('--out is needed: this is an installed package, without a monitoring folder of yours.', USAGE)
     }

@@ -2,7 +2,7 @@ import { refuse, type Parsed } from './parsed'
 
 const ALLOWED = 'at least 16 letters, digits or -._~+/ characters, such as "openssl rand -hex 32" prints'
 
-/** A token that fits into `Authorization: Bearer` (RFC 6750 §2.1) and is too long to be guessed by trying. */
+/** A token that is valid in `Authorization: Bearer` (RFC 6750 §2.1) and too long to guess. */
 export function parseBearerToken(found: unknown): Parsed<string> {
   const text = String(found)
   if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(text)) return refuse('has characters that a bearer token cannot have', ALLOWED)

@@ -1,7 +1,7 @@
 import { nearestName } from '../nearest-name'
 import { refuse, type Parse } from './parsed'
 
-/** One of a few words; `meant` says what people mean by other ones. */
+/** Parses one of a few words; `meant` maps common alternatives to the suggested word. */
 export function choice<const T extends string>(
   words: readonly T[],
   meant: Readonly<Record<string, T>> = {},
@@ -19,7 +19,7 @@ export function choice<const T extends string>(
   }
 }
 
-/** `true` or `false` out of an environment variable. */
+/** Parses `true` or `false` from an environment variable. */
 export const parseBoolean: Parse<boolean> = found => {
   const text = String(found)
   if (/^true$/i.test(text)) return { value: true }
@@ -32,7 +32,7 @@ export const parseBoolean: Parse<boolean> = found => {
   return refuse('is neither true nor false', 'true or false', nearest)
 }
 
-/** `true` or `false` in the file. */
+/** Parses `true` or `false` from the file. */
 export const parseFlag: Parse<boolean> = found => {
   if (typeof found === 'boolean') return { value: found }
   if (found === undefined || found === null) return refuse('is empty', 'true or false')

@@ -3,7 +3,7 @@ import { refuse, notText, type Parse } from './parsed'
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 type Unit = keyof typeof UNITS
 
-/** How people also write the units; only ever suggested, never taken. */
+/** Other common spellings of the units; they are only suggested, never accepted. */
 const SPELLINGS: readonly (readonly [RegExp, Unit])[] = [
   [/^(?:ms|msecs?|millis|milliseconds?)$/, 'ms'],
   [/^(?:s|secs?|seconds?)$/, 's'],
@@ -12,13 +12,15 @@ const SPELLINGS: readonly (readonly [RegExp, Unit])[] = [
   [/^(?:d|days?)$/, 'd'],
 ]
 
-/** A timer holds 2^31-1 ms, a little under 25 days; Node fires a longer one at once. */
+/** Maximum duration: a timer holds 2^31-1 ms, a little under 25 days; Node fires a longer one at once. */
 export const LONGEST = '24d'
 const FORM = 'a number and its unit, such as 250ms, 5s, 1m, 1h or 1d'
 
 export const DURATION_PATTERN = '^\\d+(?:\\.\\d+)?(?:ms|s|m|h|d)$'
 
-/** Reads `250ms`, `5s`, `1m`, `1h`, `1d` as milliseconds, both bounds included. A bare number is refused: of what? */
+/**
+ * Parses `250ms`, `5s`, `1m`, `1h`, `1d` as milliseconds, both bounds included. A number without a unit is rejected.
+ */
 export function duration(bounds: { atLeast: string; atMost?: string }): Parse<number> {
   const { atLeast, atMost = LONGEST } = bounds
   const allowed = `${FORM}, from ${atLeast} to ${atMost}`
@@ -35,7 +37,7 @@ export function duration(bounds: { atLeast: string; atMost?: string }): Parse<nu
   }
 }
 
-/** As the file may say it: `90s`, `1h`. */
+/** Formats a duration as the file writes it: `90s`, `1h`. */
 export function durationText(ms: number): string {
   const unit = (['d', 'h', 'm', 's'] as const).find(one => ms >= UNITS[one] && ms % UNITS[one] === 0) ?? 'ms'
   return `${ms / UNITS[unit]}${unit}`
@@ -44,11 +46,11 @@ export function durationText(ms: number): string {
 function toMilliseconds(text: string): number | undefined {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? []
   if (amount === undefined || unit === undefined) return undefined
-  // 1.1 * 1000 is 1100.0000000000002: without rounding a plain 1.1s would be finer than a millisecond.
+  // 1.1 * 1000 is 1100.0000000000002: without rounding, 1.1s would count as finer than a millisecond.
   return Number((Number(amount) * UNITS[unit as Unit]).toFixed(6))
 }
 
-/** `5 sec` → `5s`, `1m30s` → `90s`. */
+/** Suggests a spelling: `5 sec` → `5s`, `1m30s` → `90s`. */
 function respelled(text: string): string | undefined {
   let milliseconds = 0
   let rest = text.trim().toLowerCase()

@@ -2,8 +2,8 @@ import { nearestName } from '../nearest-name'
 import { refuse, type Parsed } from './parsed'
 
 /**
- * How a call to a target can fail, as the file names it: no connection (refused, unreachable, too slow, unknown name, no
- * TLS), a connection that breaks, no answer in time, an answer that is none, or a status.
+ * The kinds of failures of a call to a target, as the file names them: no connection (refused, unreachable, too slow,
+ * unknown name, no TLS), a broken connection, no response in time, an invalid response, or a status.
  */
 export const FAILURE_KINDS = ['connect', 'reset', 'response_timeout', 'bad_response', 500, 502, 503, 504] as const
 export type FailureKind = (typeof FAILURE_KINDS)[number]
@@ -17,7 +17,7 @@ const MEANT: Readonly<Record<string, FailureKind>> = {
   refused: 'connect',
 }
 
-/** One kind of failure; statuses as numbers or, as a variable gives them, as text. */
+/** Parses one kind of failure; statuses are numbers or, from a variable, text. */
 export function parseFailureKind(found: unknown): Parsed<FailureKind> {
   const kind = FAILURE_KINDS.find(kind => kind === found || String(kind) === found)
   if (kind !== undefined) return { value: kind }

@@ -1,13 +1,16 @@
 import { z } from 'zod'
 import type { Mistake, Parse } from './parsed'
 
-/** What JSON Schema says of a value; editors show it, `docs/gateway.schema.json` carries it. */
+/** The JSON Schema metadata of a value; editors show it, and `docs/gateway.schema.json` contains it. */
 export interface FieldMeta {
   /** Markdown; also the key's line in `docs/configuration.md`. */
   readonly description: string
-  /** What the tables there show as its value, where neither type nor enum says it: `list of names`. Not part of the schema. */
+  /**
+   * The value shown in the tables there, if neither type nor enum describes it: `list of names`. Not part of the
+   * schema.
+   */
   readonly value?: string
-  /** In place of a type, where several kinds of values will do. */
+  /** Replaces the type if several kinds of values are allowed. */
   readonly anyOf?: readonly object[]
   readonly type?: 'string' | 'integer' | 'number' | 'boolean'
   readonly pattern?: string
@@ -17,14 +20,14 @@ export interface FieldMeta {
   readonly examples?: readonly (string | number | readonly string[])[]
 }
 
-/** What a custom issue of ours carries. */
+/** Parameters of our custom issues. */
 export interface IssueParams {
   readonly mistake: Mistake
-  /** The mistake is the key itself, not what it holds. */
+  /** The mistake is in the key, not in its value. */
   readonly isAboutKey: boolean
 }
 
-/** A value of the schema that one of our own parsers reads: zod's messages know nothing of what we allow. */
+/** A schema value that one of our own parsers reads: zod's messages cannot name the allowed values. */
 export function field<T>(parse: Parse<T>, meta?: FieldMeta): z.ZodType<T> {
   const schema = z.unknown().transform((found, context): T => {
     const parsed = parse(found)

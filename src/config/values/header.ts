@@ -11,17 +11,17 @@ const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
 export const HEADER_NAME_PATTERN = `^${TOKEN}$`
 const HEADER_NAME = new RegExp(HEADER_NAME_PATTERN)
 
-/** A field value (RFC 9110 §5.5), without what Node and others could read in more than one way: ASCII only. */
+/** A field value (RFC 9110 §5.5), ASCII only: Node and other programs may read other bytes differently. */
 export const HEADER_VALUE_PATTERN = '^[!-~](?:[ \\t!-~]*[!-~])?$'
 const HEADER_VALUE = new RegExp(HEADER_VALUE_PATTERN)
 
 const NAME_ALLOWED = 'the name of a header field, such as x-tenant'
 const VALUE_ALLOWED = 'visible ASCII characters, with spaces between them'
 
-/** Why a name will not do, by the name in lower case; undefined where nothing speaks against it. */
+/** Returns why a lower-case name is rejected; undefined if it is accepted. */
 type Objection = (name: string) => string | undefined
 
-/** Returned in lower case: names are compared without regard to it (RFC 9110 §5.1). */
+/** Parses a name and returns it in lower case: names are case-insensitive (RFC 9110 §5.1). */
 function headerName(objection: Objection): Parse<string> {
   return function parseHeaderName(found) {
     if (typeof found !== 'string') return notText(found, NAME_ALLOWED)
@@ -35,7 +35,7 @@ function headerName(objection: Objection): Parse<string> {
   }
 }
 
-/** What belongs to one connection, or says where a message ends (RFC 9110 §7.6.1, RFC 9112 §6). */
+/** Fields of one connection or of message framing (RFC 9110 §7.6.1, RFC 9112 §6). */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -48,22 +48,22 @@ const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** In CGI and its heirs `X_Forwarded_For` is `X-Forwarded-For`. */
+/** Forwarding fields. In CGI and similar interfaces `X_Forwarded_For` is the same as `X-Forwarded-For`. */
 const SAID_BY_PROXIES = /^(?:forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip)$/
 
-/** Who asks, as the gateway tells upstreams; what a client writes there is removed. */
+/** Fields in which the gateway tells upstreams the consumer; those sent by a client are removed. */
 const OF_THE_CONSUMER = /^x[-_]consumer[-_]/
-/** Of the two sides of a WebSocket, each with the other (RFC 6455 §11.3). */
+/** Fields of the WebSocket handshake between the two ends (RFC 6455 §11.3). */
 const OF_THE_HANDSHAKE = /^sec-websocket-/
 
-/** A name that a page may send or read. */
+/** Parses a name that a page may send or read (CORS). */
 export const parseCorsHeaderName = headerName(name =>
   name === '*'
     ? 'is every field for browsers only without credentials; leave the key out for all that are asked for'
     : undefined,
 )
 
-/** A name in `match.headers`. */
+/** Parses a name in `match.headers`. */
 export const parseConditionName = headerName(name => {
   if (name === 'host') return 'is what "host" beside "headers" is for'
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and says nothing of the request'
@@ -73,8 +73,8 @@ export const parseConditionName = headerName(name => {
 })
 
 /**
- * Fields that some proxy, framework or CGI program believes, and that a client can write as well: the address, the user, or
- * the URL that it was let in with (`Proxy` is CVE-2016-5385).
+ * Fields that some proxies, frameworks or CGI programs trust and that a client can forge: the address, the user, or the
+ * URL of the request (`Proxy` is CVE-2016-5385).
  */
 export const PROXY_ONLY_HEADERS: readonly string[] = [
   'cf-connecting-ip',
@@ -98,14 +98,14 @@ export const PROXY_ONLY_HEADERS: readonly string[] = [
   'x-url-scheme',
 ]
 
-/** A name under `entrypoint.proxyOnlyHeaders`. */
+/** Parses a name under `entrypoint.proxyOnlyHeaders`. */
 export const parseProxyOnlyName = headerName(name => {
   if (name === 'host') return 'is in every request'
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and is never forwarded'
   return undefined
 })
 
-/** A name under `entrypoint.requestId`. */
+/** Parses a name under `entrypoint.requestId`. */
 export const parseIdHeaderName = headerName(name => {
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
   if (MEANS_MORE.test(name) || /^(?:set-cookie|location|via)$/.test(name)) return 'has a meaning of its own'
@@ -113,11 +113,11 @@ export const parseIdHeaderName = headerName(name => {
   return OF_THE_TRACE.test(name) ? 'carries the trace of requests' : undefined
 })
 
-/** What the gateway writes into every request, whatever came. */
+/** Fields that the gateway sets in every request. */
 const WRITTEN_HERE = /^(?:forwarded|x[-_]forwarded[-_](?:for|host|proto)|x[-_]consumer[-_].*|via)$/
 const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-trace-id|x-amzn-trace-id)$/
 
-/** A name under `requestHeaders`. */
+/** Parses a name under `requestHeaders`. */
 export const parseRequestEditName = headerName(name => {
   if (name === 'host') return 'is what "host" beside "requestHeaders" is for'
   if (name === 'expect') return 'is answered by the gateway itself'
@@ -129,7 +129,7 @@ export const parseRequestEditName = headerName(name => {
   return undefined
 })
 
-/** A name under `responseHeaders` and of a fixed response. */
+/** Parses a name under `responseHeaders` or of a fixed response. */
 export const parseResponseEditName = headerName(name => {
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
   if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
@@ -139,7 +139,7 @@ export const parseResponseEditName = headerName(name => {
 
 const MEANS_MORE = /^(?:authorization|content-.*|cookie|expect|host|proxy-.*)$/
 
-/** The field in which clients send their API key. */
+/** Parses the field in which clients send their API key. */
 export const parseCredentialName = headerName(name => {
   if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
   if (MEANS_MORE.test(name)) return 'has a meaning of its own and cannot hold a key'
@@ -148,7 +148,7 @@ export const parseCredentialName = headerName(name => {
   return undefined
 })
 
-/** A value that is compared or sent as it stands here. */
+/** Parses a value that is compared or sent exactly as written. */
 export function parseHeaderValue(found: unknown): Parsed<string> {
   if (typeof found === 'number' || typeof found === 'boolean') {
     return refuse('is not text', VALUE_ALLOWED, `"${found}"`)
@@ -163,14 +163,14 @@ export function parseHeaderValue(found: unknown): Parsed<string> {
 
 const BODY_ALLOWED = 'text'
 
-/** The body of a fixed response. */
+/** Parses the body of a fixed response. */
 export function parseBody(found: unknown): Parsed<string> {
   if (typeof found === 'object' && found !== null) return refuse('is not text', 'text; JSON in quotes or behind |')
   if (typeof found !== 'string') return notText(found, BODY_ALLOWED)
   return found === '' ? refuse('has nothing in it', `${BODY_ALLOWED}; or leave "body" out`) : { value: found }
 }
 
-/** A map of the file as fields, sorted by name. */
+/** Converts a map of the file to fields, sorted by name. */
 export function toFields(map: Readonly<Record<string, string>> = {}): HeaderField[] {
   const fields = Object.entries(map).map(([name, value]) => ({ name, value }))
   return fields.sort((a, b) => (a.name < b.name ? -1 : 1))

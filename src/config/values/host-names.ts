@@ -6,7 +6,7 @@ const HOST_NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`, 'i')
 
 const HOSTS_ALLOWED = 'hosts with or without ports, separated by commas, such as ops.shop.example or 10.0.0.7:9464'
 
-/** Hosts, each with or without a port, as a list in one variable; in lower case. */
+/** Parses a variable with a list of hosts, each with an optional port; returned in lower case. */
 export function parseHosts(found: unknown): Parsed<readonly string[]> {
   const hosts = String(found)
     .split(',')
@@ -16,7 +16,7 @@ export function parseHosts(found: unknown): Parsed<readonly string[]> {
   return wrong === undefined ? { value: hosts } : refuse(`has "${wrong}", which is not a host`, HOSTS_ALLOWED)
 }
 
-/** Host names as a list in one variable; in lower case, because names are compared without regard to it. */
+/** Parses a variable with a list of host names; returned in lower case, because names are case-insensitive. */
 export function parseHostNames(found: unknown): Parsed<readonly string[]> {
   const names = String(found)
     .split(',')

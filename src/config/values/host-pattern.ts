@@ -23,7 +23,7 @@ export function parseHostPattern(found: unknown): Parsed<string> {
   if (host.slice(1).includes('*') || (host.startsWith('*') && !host.startsWith('*.'))) {
     return refuse('has a "*" that is not a whole first label', ALLOWED)
   }
-  // A browser sends the ASCII form (RFC 5891), so the name as people write it would never match.
+  // A browser sends the ASCII form (RFC 5891), so a Unicode name would never match.
   if (/[^\0-\x7f]/.test(host))
     return refuse('is not in the ASCII form that clients send', ALLOWED, valid(domainToASCII(host)))
   return valid(host) === undefined ? refuse('is not a host name', ALLOWED) : { value: host }

@@ -1,6 +1,6 @@
 import { notText, refuse, type Parsed } from './parsed'
 
-/** What an upstream gets as `Host`: the target's own, the one that the client asked for, or a name of the file's. */
+/** The `Host` field sent to an upstream: `target` for the target's own, `client` for the client's, or a fixed name. */
 export type HostSent = string
 
 const ALLOWED = 'target, client, or a host name with or without a port, such as shop.example'
@@ -15,7 +15,7 @@ export function parseHostSent(found: unknown): Parsed<HostSent> {
   return NAME.test(host) ? { value: host } : refuse('is not a host name', ALLOWED)
 }
 
-/** For people. */
+/** Describes the value for people. */
 export function hostSentText(host: HostSent): string {
   if (host === 'target') return "the target's own"
   return host === 'client' ? "the client's" : host

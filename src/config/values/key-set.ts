@@ -1,17 +1,17 @@
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
 import { jose } from './jose'
 
-/** Finds the key that a token says it is signed with. Rejects when there is none. */
+/** Finds the key that a token names as its signing key. Rejects if there is none. */
 export type FindKey = (header?: JWSHeaderParameters, token?: FlattenedJWSInput) => Promise<CryptoKey>
 
-/** An issuer has a few; more would make a search of every token. */
+/** Maximum keys in a set: an issuer has a few; with many, each token would need a search. */
 const MAX_KEYS = 100
 
 /**
- * Reads a key set (RFC 7517 §5). Only public keys for signatures are kept: with a secret among them, whoever knows the set
- * could make tokens.
+ * Parses a key set (RFC 7517 §5). Only public signature keys are accepted: with a secret key in it, anyone with the set
+ * could forge tokens.
  *
- * @throws Error when there is none in it
+ * @throws Error if there is no such key
  */
 export function parseKeySet(text: string): FindKey {
   const { keys } = JSON.parse(text) as Partial<JSONWebKeySet>

@@ -5,7 +5,7 @@ import { refuse, notText, type Parsed } from './parsed'
 const KNOWN: ReadonlySet<string> = new Set(METHODS)
 const ALLOWED = 'an HTTP method such as GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS'
 
-/** A method that Node's HTTP parser lets in; any other would never arrive. Returned in upper case. */
+/** Parses a method that Node's HTTP parser accepts; any other would never arrive. Returned in upper case. */
 export function parseMethod(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   const method = found.toUpperCase()

@@ -12,7 +12,7 @@ export function parseOrigin(found: unknown): Parsed<string> {
   if (!/^https?:/i.test(found)) return refuse('is neither http nor https', ALLOWED)
   const url = URL.parse(found)
   if (url === null) return refuse('is not a valid URL', ALLOWED)
-  // Said without the text itself: nobody wants the password in a log.
+  // The message omits the text, so that the password is not logged.
   if (url.username !== '' || url.password !== '') return refuse('has credentials in it', ALLOWED, url.origin)
   if (url.hostname.includes('*')) return refuse('has a wildcard for its host, which is no server', ALLOWED)
   if (url.port === '0') return refuse('has port 0, where nothing can listen', ALLOWED)

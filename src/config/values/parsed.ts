@@ -1,18 +1,18 @@
-/** What is wrong with a value, worded to follow it: `"5" has no unit`. */
+/** A problem with a value, worded to follow it: `"5" has no unit`. */
 export interface Mistake {
   readonly problem: string
-  /** What is allowed there. */
+  /** The allowed values. */
   readonly allowed?: string
-  /** What was most likely meant. */
+  /** The value that was probably meant. */
   readonly nearest?: string
-  /** What was found may be a secret: no message repeats it. */
+  /** The value may be a secret: no message repeats it. */
   readonly isSecret?: true
 }
 
-/** The outcome of reading one value; a mistake is data, so that all of them can be reported in one go. */
+/** The result of parsing one value; a mistake is data, so that all of them can be reported together. */
 export type Parsed<T> = { readonly value: T } | { readonly mistake: Mistake }
 
-/** Reads one value as it was found. Never throws. */
+/** Parses one value. Never throws. */
 export type Parse<T> = (found: unknown) => Parsed<T>
 
 export function mistake(problem: string, allowed?: string, nearest?: string): Mistake {
@@ -27,7 +27,7 @@ export function refuse(problem: string, allowed?: string, nearest?: string): { r
   return { mistake: mistake(problem, allowed, nearest) }
 }
 
-/** For a value that should be text; `null` is what YAML makes of a key with nothing behind it. */
+/** The mistake of a value that should be text; YAML reads a key without a value as `null`. */
 export function notText(found: unknown, allowed: string): { readonly mistake: Mistake } {
   return refuse(found === undefined ? 'is missing' : found === null ? 'is empty' : 'is not text', allowed)
 }

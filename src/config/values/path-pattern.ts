@@ -2,13 +2,13 @@ import { RE2JS } from 're2js'
 import { notText, refuse, type Parsed } from './parsed'
 
 /**
- * Regular expressions for paths, in RE2's syntax: without back-references and look-around, so that matching takes time in
- * proportion to the path, whatever a client sends. Node's own engine can take exponential time.
+ * Regular expressions for paths, in RE2's syntax: without back-references and look-around, so that matching takes time
+ * linear in the path's length, whatever a client sends. Node's own engine can take exponential time.
  */
 
 const ALLOWED = 'a regular expression for the whole path in RE2 syntax, such as /articles/(?<id>[0-9]+)-.*'
 const MAX_CHARACTERS = 256
-/** Matching costs up to this many steps for each character of a path. */
+/** Maximum size of a compiled pattern: matching takes up to this many steps per character of a path. */
 const MAX_PROGRAM = 1_000
 
 export function parsePathPattern(found: unknown): Parsed<string> {
@@ -39,7 +39,7 @@ export class PathPattern {
     return this.#expression.testExact(path)
   }
 
-  /** The text of a named group; empty where it took no part in the match. */
+  /** The text of a named group; empty if the group did not take part in the match. */
   groupsOf(path: string): ((name: string) => string) | undefined {
     const matcher = this.#expression.matcher(path)
     return matcher.matches() ? name => matcher.group(name) ?? '' : undefined

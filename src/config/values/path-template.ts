@@ -1,21 +1,23 @@
 import { refuse, notText, type Parsed } from './parsed'
 
-/** What the gateway answers itself on its own port where no route takes it. */
+/** Paths that the gateway answers itself on its own port if no route matches. */
 export const OWN_PATHS: readonly string[] = ['/', '/metrics']
 
-/** `/metrics` and what is below it: a route takes it by its own path or by `/`, never by a parameter. */
+/**
+ * Whether the path is `/metrics` or below it: a route matches it only by its own path or by `/`, never by a parameter.
+ */
 export function isMetricsPath(path: string): boolean {
   return path.startsWith('/metrics') && (path.length === 8 || path[8] === '/')
 }
 
 const ALLOWED = 'a path such as /api/orders or /users/:id; it matches itself and everything below it'
 const PARAM = /^:[A-Za-z_][A-Za-z0-9_]*$/
-/** RFC 3986 §3.3, without what the brackets of other routers mean. */
+/** A literal segment: RFC 3986 §3.3, without the brackets that other routers give a meaning. */
 const LITERAL = /^(?:[A-Za-z0-9\-._~!$&'()+,;=:@]|%[0-9A-F]{2})+$/
 
 export const PATH_PATTERN = '^(?:/|(?:/(?::[A-Za-z_][A-Za-z0-9_]*|[^/:*?#\\s][^/*?#\\s]*))+)$'
 
-/** A segment-wise prefix such as `/api/orders` or `/users/:id`, in the same normal form as the paths it is held against. */
+/** Parses a prefix of segments such as `/api/orders` or `/users/:id`, in the same normal form as request paths. */
 export function parsePathTemplate(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   if (found === '/') return { value: found }
@@ -25,7 +27,7 @@ export function parsePathTemplate(found: unknown): Parsed<string> {
 
 const ADD_ALLOWED = 'a path such as /v2, which is put in front'
 
-/** What is put in front of a path before it is forwarded, after the prefix was cut off. */
+/** Parses the prefix that is added to a path before it is forwarded, after the strip prefix was removed. */
 export function parseAddPrefix(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ADD_ALLOWED)
   if (found === '/') return refuse('would add nothing', `${ADD_ALLOWED}; or leave "addPrefix" out`)
@@ -37,7 +39,9 @@ export function parseAddPrefix(found: unknown): Parsed<string> {
 
 const STRIP_ALLOWED = "the first segments of the route's path, such as /api"
 
-/** What is cut off the front of a path before it is forwarded: literal segments, since a `:param` has no fixed length. */
+/**
+ * Parses the prefix that is removed before a path is forwarded: literal segments, since a `:param` has no fixed length.
+ */
 export function parseStripPrefix(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, STRIP_ALLOWED)
   if (found === '/') return refuse('would strip nothing', `${STRIP_ALLOWED}; or leave "stripPrefix" out`)
@@ -51,7 +55,10 @@ export function segmentsOf(path: string): string[] {
   return path.slice(1).split('/')
 }
 
-/** Two templates of one shape match the same paths: `/users/:id` and `/users/:name` are both `/users/:`. */
+/**
+ * The shape of a template. Templates of one shape match the same paths: `/users/:id` and `/users/:name` are both
+ * `/users/:`.
+ */
 export function pathShape(path: string, ignoreCase = false): string {
   const literal = (segment: string): string => (ignoreCase ? `~${segment.toLowerCase()}` : segment)
   return segmentsOf(path)
@@ -90,7 +97,7 @@ function literalFault(path: string): string | undefined {
   return undefined
 }
 
-/** The path that was most likely meant, when it would do. */
+/** The path that was probably meant, if it is valid. */
 function respelled(path: string): string | undefined {
   const segments = path
     .replace(/^[a-z]+:\/\/[^/]*|[?#].*$/gi, '')
@@ -103,7 +110,7 @@ function respelled(path: string): string | undefined {
   return fault === undefined ? meant : undefined
 }
 
-/** Escapes as requests carry them after normalisation: needed ones in upper case, those of unreserved characters gone. */
+/** Normalizes escapes as in request paths: required ones in upper case, those of unreserved characters decoded. */
 function normalEscapes(segment: string): string {
   return segment
     .toWellFormed()

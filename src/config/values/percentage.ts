@@ -2,7 +2,9 @@ import { refuse, type Parse } from './parsed'
 
 const ALLOWED = 'a percentage above 0 and below 100, such as 99.9'
 
-/** A target such as `99.9`. 100 is refused: it leaves no error budget, so every failed request would page. */
+/**
+ * Parses an objective such as `99.9`. 100 is rejected: it leaves no error budget, so every failed request would page.
+ */
 export const parsePercentage: Parse<number> = function parsePercentage(found) {
   if (found === undefined) return refuse('is missing', ALLOWED)
   if (found === null) return refuse('is empty', ALLOWED)

@@ -4,7 +4,7 @@ const ALLOWED = 'a path, with a query if need be, such as /healthz or /status?de
 
 export const PROBE_PATH_PATTERN = '^/[!-"$-~]*$'
 
-/** What a health check asks for, sent exactly as it is written. */
+/** Parses the path of a health check, which is sent exactly as written. */
 export function parseProbePath(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   if (!found.startsWith('/'))

@@ -2,7 +2,7 @@ import { refuse, type Parsed } from './parsed'
 
 const ALLOWED = 'an http or https URL without credentials, query and fragment, such as http://10.1.2.3:9464'
 
-/** Where others reach something: a base to put paths behind, so without a slash at its end. */
+/** Parses a public base address, to which paths are appended, so it has no trailing slash. */
 export function parsePublicUrl(found: unknown): Parsed<string> {
   const text = String(found)
   const url = URL.parse(text)

@@ -1,13 +1,16 @@
 import { nearestName } from '../nearest-name'
 import { notText, refuse, type Parsed } from './parsed'
 
-/** What always goes to the same target: the client's address, the value of a field, or a combination. */
+/** The key of hash balancing: the client's address, the value of a field, or a combination. */
 export type HashKey = readonly ('client' | `header:${string}`)[]
 
-/** What is counted: the client's address (IPv6 by its /56 block), who it is, the value of a field, or a combination. */
+/**
+ * The key of a limit: the client's address (IPv6 by its /56 block), the consumer, the value of a field, or a
+ * combination.
+ */
 export type RateLimitKey = readonly (HashKey[number] | 'consumer' | 'api-key')[]
 
-/** For editors. */
+/** The pattern for editors. */
 export const HASH_KEY_PATTERN = "^(?:client|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})$|\\$\\{"
 export const KEY_PATTERN = HASH_KEY_PATTERN.replace('client', 'client|consumer|api-key')
 /** A field name (RFC 9110 §5.1). */
@@ -21,10 +24,10 @@ const MEANT: Readonly<Record<string, string>> = {
   key: 'api-key',
   user: 'consumer',
 }
-/** Fields of the connection or of every client alike: nothing to count by. */
+/** Fields of the connection, or equal for all clients: useless as keys. */
 const USELESS: ReadonlySet<string> = new Set(['connection', 'content-length', 'host', 'transfer-encoding'])
 
-/** Words beside `header:NAME`. */
+/** The allowed words besides `header:NAME`. */
 interface Kind {
   readonly words: readonly string[]
   readonly allowed: string
@@ -36,12 +39,12 @@ const LIMIT: Kind = {
 }
 const HASH: Kind = { words: ['client'], allowed: 'client, header:NAME such as header:x-tenant, or a list of them' }
 
-/** What a policy counts by: one thing, or a list whose combination counts. */
+/** Parses the key of a policy: one item, or a list whose combination counts. */
 export function parseRateLimitKey(found: unknown): Parsed<RateLimitKey> {
   return parseKey(found, LIMIT) as Parsed<RateLimitKey>
 }
 
-/** What an upstream's targets are chosen by. */
+/** Parses the key by which an upstream's target is chosen. */
 export function parseHashKey(found: unknown): Parsed<HashKey> {
   return parseKey(found, HASH) as Parsed<HashKey>
 }

@@ -3,31 +3,31 @@ import { refuse, type Parsed } from './parsed'
 
 const ALLOWED =
   'redis://host:6379/0, rediss://user:password@host:6380 (TLS), redis+sentinel://host:26379,host:26379/master-name or redis+cluster://host:6379,host:6379'
-/** Host and port and nothing more: the only text of a wrong URL that surely is no password. */
+/** Host and port only: the only text of an invalid URL that is certainly not a password. */
 const HOST_AND_PORT = /^(?:https?:\/\/|tcp:\/\/)?([A-Za-z0-9.-]+:\d{1,5})\/?$/
 
-/** What a Redis URL says. */
+/** The parts of a Redis URL. */
 export interface RedisTarget {
   readonly topology: 'single' | 'sentinel' | 'cluster'
   readonly tls: boolean
-  /** The server; or some of the sentinels or of the cluster's nodes, which know the others. */
+  /** The server; or some of the sentinels or cluster nodes, which know the others. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[]
   readonly username: string | undefined
   readonly password: string | undefined
-  /** What the sentinels call the server. */
+  /** The name by which the sentinels know the server. */
   readonly masterName: string | undefined
   readonly database: number
 }
 
 const DEFAULT_PORT = { single: 6379, sentinel: 26379, cluster: 6379 } as const
 
-/** A URL that `redisTarget` understands. */
+/** Parses a URL that `redisTarget` accepts. */
 export function parseRedisUrl(found: unknown): Parsed<string> {
   const parsed = readTarget(String(found))
   return 'value' in parsed ? { value: String(found) } : parsed
 }
 
-/** @throws Error on a URL that `parseRedisUrl` has not let through; without the URL, as a password may stand in it */
+/** @throws Error on a URL that `parseRedisUrl` rejects; the message omits the URL, which may hold a password */
 export function redisTarget(url: string): RedisTarget {
   const parsed = readTarget(url)
   if ('value' in parsed) return parsed.value
@@ -35,8 +35,8 @@ export function redisTarget(url: string): RedisTarget {
 }
 
 /**
- * Taken apart by hand, because `new URL` knows one host only and says nothing but "Invalid URL", and because no message may
- * repeat the text: passwords stand in it, also and especially in malformed ones.
+ * Parses the URL by hand: `new URL` supports only one host and reports only "Invalid URL". No message repeats the text,
+ * because it may hold a password, especially if it is malformed.
  */
 function readTarget(text: string): Parsed<RedisTarget> {
   if (/\s/.test(text)) return refuse('has white space in it', ALLOWED)
@@ -50,9 +50,9 @@ function readTarget(text: string): Parsed<RedisTarget> {
   return readRest(rest, base === 'rediss', topology as RedisTarget['topology'])
 }
 
-/** Everything behind `redis://`: credentials, hosts, master name, database. */
+/** Parses the part after `redis://`: credentials, hosts, master name, database. */
 function readRest(rest: string, tls: boolean, topology: RedisTarget['topology']): Parsed<RedisTarget> {
-  // "/", "?" and "#" end the host, so that an unescaped one in a password cuts the URL in the middle of it.
+  // "/", "?" and "#" end the host, so an unescaped one in a password would cut the URL.
   const [, authority = '', path = '', tail = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? []
   if (/@/.test(path + tail)) {
     return refuse('has a "/", "?" or "#" in its user name or password: write them as %2F, %3F and %23', ALLOWED)

@@ -5,7 +5,7 @@ const FORM = 'a number and its unit, such as 512B, 16KiB or 1MiB'
 
 export const SIZE_PATTERN = '^\\d+(?:B|KiB|MiB|GiB)$'
 
-/** Reads `512B`, `16KiB`, `1MiB` as bytes, both bounds included. */
+/** Parses `512B`, `16KiB`, `1MiB` as bytes, both bounds included. */
 export function size(bounds: { atLeast: string; atMost: string }): Parse<number> {
   const allowed = `${FORM}, from ${bounds.atLeast} to ${bounds.atMost}`
   return function parseSize(found) {
@@ -20,7 +20,7 @@ export function size(bounds: { atLeast: string; atMost: string }): Parse<number>
   }
 }
 
-/** As the file may say it: `16KiB`, `1500B`. */
+/** Formats a size as the file writes it: `16KiB`, `1500B`. */
 export function sizeText(bytes: number): string {
   const unit = (['GiB', 'MiB', 'KiB'] as const).find(one => bytes >= UNITS[one] && bytes % UNITS[one] === 0) ?? 'B'
   return `${bytes / UNITS[unit]}${unit}`
@@ -31,7 +31,7 @@ function toBytes(text: string): number | undefined {
   return unit === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
 }
 
-/** `16 kb` → `16KiB`. */
+/** Suggests a spelling: `16 kb` → `16KiB`. */
 function respelled(text: string): string | undefined {
   const [, amount, letter] = /^\s*(\d+)\s*([bkmg])i?b?\s*$/i.exec(text) ?? []
   if (letter === undefined) return undefined

@@ -5,7 +5,7 @@ import { wholeNumber } from './whole-number'
 export interface TargetConfig {
   /** Such as `http://127.0.0.1:9001`, without a path. */
   readonly origin: string
-  /** Its share of the requests, beside those of the other targets. */
+  /** Its share of the requests, relative to the other targets. */
   readonly weight: number
 }
 
@@ -30,7 +30,7 @@ export const TARGET_FORMS = [
   },
 ]
 
-/** A server that answers: its origin, or that and its weight. */
+/** Parses a target: its origin, or its origin and weight. */
 export function parseTarget(found: unknown): Parsed<TargetConfig> {
   if (typeof found !== 'object' || found === null || Array.isArray(found)) {
     const origin = parseOrigin(found)

@@ -15,7 +15,7 @@ export function parseFilePath(found: unknown): Parsed<string> {
 
 const VERSIONS = '1.2 or 1.3'
 
-/** A number to YAML, unless it is quoted. Older ones are broken (RFC 8996). */
+/** Parses a TLS version, which YAML reads as a number unless it is quoted. Older versions are broken (RFC 8996). */
 export function parseTlsVersion(found: unknown): Parsed<'TLSv1.2' | 'TLSv1.3'> {
   if (found === undefined || found === null) return refuse('is empty', VERSIONS)
   if (found === '1.2' || found === 1.2) return { value: 'TLSv1.2' }
@@ -37,7 +37,7 @@ export const TLS_12_CIPHERS: readonly string[] = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ]
 
-/** A suite for TLS 1.2 by OpenSSL's name. */
+/** Parses a TLS 1.2 cipher suite by OpenSSL's name. */
 export function parseCipher(found: unknown): Parsed<string> {
   const allowed = `a suite by OpenSSL's name, such as ${TLS_12_CIPHERS[0]}`
   if (typeof found !== 'string') return notText(found, allowed)
@@ -47,7 +47,7 @@ export function parseCipher(found: unknown): Parsed<string> {
   return refuse('is not a suite that this OpenSSL has for TLS 1.2', allowed, nearestName(name, suites)?.toUpperCase())
 }
 
-/** RFC 6066 §3 knows no addresses in SNI. */
+/** Parses a server name; RFC 6066 §3 does not allow addresses in SNI. */
 export function parseServerName(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, NAME)
   if (isIP(found) !== 0) return refuse('is an address', NAME)

@@ -1,7 +1,10 @@
 import { nearestName } from '../nearest-name'
 import { notText, refuse, type Parsed } from './parsed'
 
-/** Signatures with a public key. With a shared secret (HS256) whoever checks tokens could also make them; `none` is no signature. */
+/**
+ * Accepted signature algorithms: those with a public key. With a shared secret (HS256) every verifier could also issue
+ * tokens; `none` is no signature.
+ */
 export const ALGORITHMS = [
   'RS256',
   'RS384',
@@ -27,26 +30,28 @@ export function parseAlgorithm(found: unknown): Parsed<Algorithm> {
   return refuse('is not an algorithm for signatures with a public key', allowed, nearestName(found, ALGORITHMS))
 }
 
-/** A set of public keys (RFC 7517 §5): fetched again and again, or read with the file. */
+/**
+ * Source of public keys (RFC 7517 §5): a URL that is fetched repeatedly, or a file that is read with the configuration.
+ */
 export type KeySource = { readonly url: string } | { readonly file: string }
 
 const TYPE = 'the typ of a token, such as at+jwt or JWT'
 
-/** What kind of token it says it is: a media type without `application/` (RFC 7515 §4.1.9), in lower case. */
+/** Parses a token type: a media type without `application/` (RFC 7515 §4.1.9), in lower case. */
 export function parseTokenType(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, TYPE)
   const type = tokenType(found)
   return /^[a-z0-9][a-z0-9!#$&^_.+-]{0,63}$/.test(type) ? { value: type } : refuse('is not the type of a token', TYPE)
 }
 
-/** A `typ` as types are compared: without regard to case and to `application/`, which may be left out. */
+/** Normalizes a `typ` for comparison: case-insensitive, with the optional `application/` removed. */
 export function tokenType(typ: string): string {
   return typ.toLowerCase().replace(/^application\/(?=[^/]+$)/, '')
 }
 
 const KEYS = 'the URL of a key set (JWKS), such as https://login.example/.well-known/jwks.json, or the path of a file'
 
-/** Where the public keys are. */
+/** Parses the source of the public keys. */
 export function parseKeySource(found: unknown): Parsed<KeySource> {
   if (typeof found !== 'string') return notText(found, KEYS)
   if (found === '') return refuse('is empty', KEYS)
@@ -60,14 +65,14 @@ export function parseKeySource(found: unknown): Parsed<KeySource> {
 
 const CLAIM = 'text without line ends, at most 256 characters'
 
-/** A value of a claim, or the name of one: compared as it stands. */
+/** Parses a claim's name or value, which is compared exactly. */
 export function parseClaimText(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, CLAIM)
   if (found === '') return refuse('is empty', CLAIM)
   return /^[^\r\n\0]{1,256}$/.test(found) ? { value: found } : refuse('cannot be the text of a claim', CLAIM)
 }
 
-/** One audience, or several of which one will do. */
+/** Parses one audience, or a list of which one must match. */
 export function parseAudience(found: unknown): Parsed<readonly string[]> {
   const audiences: string[] = []
   for (const one of Array.isArray(found) ? (found as unknown[]) : [found]) {

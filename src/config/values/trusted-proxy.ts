@@ -3,7 +3,9 @@ import { refuse, notText, type Parsed } from './parsed'
 
 const ALLOWED = 'an address or a CIDR block, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8'
 
-/** Names that other software knows; written out, so that the file says what it trusts. */
+/**
+ * Names that other software accepts, with the addresses to write instead, so that the file says exactly what it trusts.
+ */
 const NAMES: Readonly<Record<string, string>> = {
   loopback: '127.0.0.0/8',
   localhost: '127.0.0.1',
@@ -13,8 +15,8 @@ const NAMES: Readonly<Record<string, string>> = {
 }
 
 /**
- * An address or CIDR block whose forwarding headers are believed. Never "everyone" and never a hop count: a client can
- * prepend as many addresses as it likes and so choose which of them is taken for its own.
+ * Parses an address or CIDR block whose forwarding headers are trusted. "Everyone" and hop counts are rejected: a
+ * client can prepend any number of addresses and so choose which one is taken as its own.
  */
 export function parseTrustedProxy(found: unknown): Parsed<string> {
   if (typeof found === 'number')
@@ -27,13 +29,13 @@ export function parseTrustedProxy(found: unknown): Parsed<string> {
   return parsed
 }
 
-/** An address or CIDR block whose clients are not limited. */
+/** Parses an address or CIDR block whose clients are not limited. */
 export function parseBypass(found: unknown): Parsed<string> {
   const parsed = parseBlock(found)
   return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would let everybody pass', ALLOWED) : parsed
 }
 
-/** An address or CIDR block whose clients are let in, or kept out. */
+/** Parses an address or CIDR block whose clients are allowed or denied. */
 export function parseAccess(found: unknown): Parsed<string> {
   const parsed = parseBlock(found)
   return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would be everybody', ALLOWED) : parsed

@@ -1,6 +1,6 @@
 import { refuse, type Parse } from './parsed'
 
-/** A whole number, both bounds included. */
+/** Parses a whole number, both bounds included. */
 export function wholeNumber(bounds: { atLeast: number; atMost: number }): Parse<number> {
   const allowed = `a whole number from ${bounds.atLeast} to ${bounds.atMost}`
   return function parseWholeNumber(found) {
@@ -14,7 +14,7 @@ export function wholeNumber(bounds: { atLeast: number; atMost: number }): Parse<
   }
 }
 
-/** The same out of an environment variable, where everything is text. */
+/** Parses a whole number from an environment variable, where every value is text. */
 export function wholeNumberText(bounds: { atLeast: number; atMost: number }): Parse<number> {
   const parse = wholeNumber(bounds)
   return function parseWholeNumberText(found) {

@@ -8,12 +8,14 @@ export interface Alert {
   readonly annotations: Labels
   /** RFC 3339. */
   readonly startsAt: string
-  /** RFC 3339. In the future while the alert fires: then it is when Alertmanager gives it up if it is not repeated. */
+  /**
+   * RFC 3339. In the future while the alert fires: then Alertmanager resolves it at this time unless it is repeated.
+   */
   readonly endsAt: string | undefined
   readonly generatorURL: string
 }
 
-/** Characters of all labels and annotations of one alert; those that we make ourselves are far smaller. */
+/** Maximum characters of all labels and annotations of one alert; those of our own rules are far smaller. */
 const MAX_ALERT_CHARACTERS = 64 * 1024
 const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/
 
@@ -31,11 +33,11 @@ const postableAlert = z.object({
 
 export interface ParsedAlerts {
   readonly alerts: readonly Alert[]
-  /** What is wrong with the others, by their place in the list. */
+  /** The problems of the invalid alerts, by index. */
   readonly problems: readonly string[]
 }
 
-/** Reads a posted list. Like Alertmanager it takes the valid alerts and complains about the others. */
+/** Parses a posted list. Like Alertmanager it accepts the valid alerts and reports the others. */
 export function parseAlerts(body: unknown, now: Date): ParsedAlerts {
   if (!Array.isArray(body)) return { alerts: [], problems: ['the body is not a list of alerts'] }
   const alerts: Alert[] = []
@@ -54,7 +56,7 @@ export function parseAlerts(body: unknown, now: Date): ParsedAlerts {
   return { alerts, problems }
 }
 
-/** Identity of an alert: its labels, whatever their order. */
+/** The identity of an alert: its labels in any order. */
 export function fingerprint({ labels }: Alert): string {
   return JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

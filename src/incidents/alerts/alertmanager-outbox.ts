@@ -4,23 +4,23 @@ import type { Alert } from './alert'
 export interface OutboxOptions {
   /** Base address of one Alertmanager. */
   readonly url: string
-  /** Told of each POST, for metrics and the log. */
+  /** Called after each POST, for metrics and the log. */
   readonly onResult: (url: string, error: unknown) => void
 }
 
 /**
- * Prometheus posts the plain alert to Alertmanager at the same moment as to us, and the newest copy wins. So long we wait,
- * that ours is the newer one.
+ * Delay before an alert is posted. Prometheus posts the plain alert to Alertmanager at the same moment as to us, and
+ * the newest copy wins, so ours must be later.
  */
 const AFTER_THE_PLAIN_ONE_MS = 200
 const POST_TIMEOUT_MS = 5_000
 const RETRY_MS = 1_000
-/** Alerts in one POST; Prometheus itself sends 64. */
+/** Maximum alerts in one POST; Prometheus itself sends 64. */
 const BATCH = 64
 
 /**
- * What has still to be said to one Alertmanager: for each alert the newest word only, one POST at a time, so that an older
- * word can never arrive after a newer one. Bounded by the number of alerts the relay keeps track of.
+ * The alerts to be sent to one Alertmanager: only the newest state of each, one POST at a time, so that an older state
+ * never arrives after a newer one. The number of alerts that the relay tracks bounds it.
  */
 export class AlertmanagerOutbox {
   readonly #options: OutboxOptions
@@ -41,7 +41,7 @@ export class AlertmanagerOutbox {
     this.#sending ??= this.#send()
   }
 
-  /** Says what is left to say, once. */
+  /** Tries once to send the remaining alerts. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#sending
@@ -58,18 +58,18 @@ export class AlertmanagerOutbox {
       else await this.#pause(RETRY_MS)
       this.#forgetExpired()
     }
-    // In the same turn in which nothing was left: what is put a moment later would otherwise wait for the next one.
+    // Reset in the same tick in which the queue became empty: an alert added a moment later would otherwise wait.
     this.#sending = undefined
   }
 
-  /** What was replaced by a newer word meanwhile has still to be said. */
+  /** Removes the sent alerts, except those that were updated meanwhile. */
   #forget(batch: readonly [string, Alert][]): void {
     for (const [fingerprint, alert] of batch) {
       if (this.#waiting.get(fingerprint) === alert) this.#waiting.delete(fingerprint)
     }
   }
 
-  /** A firing alert that was not repeated is over for Alertmanager too: said late, it would be news of yesterday. */
+  /** Removes firing alerts whose end time has passed: Alertmanager has resolved them already. */
   #forgetExpired(): void {
     const tooOld = Date.now() - 15 * 60_000
     for (const [fingerprint, { endsAt }] of this.#waiting) {
@@ -87,7 +87,7 @@ export class AlertmanagerOutbox {
       })
       const text = await response.text()
       if (response.ok) return undefined
-      // Refused as a whole or in part: saying it again changes nothing.
+      // Rejected as a whole or in part: a retry does not help.
       if (response.status === 400) this.#options.onResult(this.#options.url, new Error(text.slice(0, 200)))
       return response.status === 400 ? undefined : new Error(`${response.status} ${text.slice(0, 200)}`)
     } catch (error) {

@@ -1,26 +1,26 @@
 import { charactersOf, fingerprint, isResolved, type Alert, type Labels } from './alert'
 
 export interface RelayOptions {
-  /** Finds the evidence for an alert that was asked for at a time; bounded in time by itself. */
+  /** Finds the evidence for an alert as of a time. Must limit its own time. */
   readonly gather: (alert: Alert, look: Look, askedAtMs: number) => Promise<Gathered>
   /**
-   * Finds what is known of an alert only once it is over, and says all of it; undefined when that is nothing new. Bounded in
-   * time by itself.
+   * Finds what is known only after an alert ended, and returns all annotations; undefined if nothing is new. Must limit
+   * its own time.
    */
   readonly conclude?: (alert: Alert, incidentId: string) => Promise<Labels | undefined>
-  /** Hands an alert with its evidence on to every Alertmanager. */
+  /** Sends an alert with its evidence to every Alertmanager. */
   readonly tell: (fingerprint: string, alert: Alert) => void
   /**
-   * The alert is over, also one that is not kept track of, or nobody has mentioned it for 15 minutes.
+   * Called when an alert ended, also if it is not tracked, or if it was not repeated for 15 minutes.
    *
    * @returns the incident it belongs to
    */
   readonly onResolved: (alert: Alert) => string | undefined
-  /** An alert that got no evidence because there are too many at once. */
+  /** Called for an alert without evidence because too many fire at once. */
   readonly onOverload: (alert: Alert) => void
-  /** Gathering failed in a way that it should not. */
+  /** Called when gathering rejects, which is a bug. */
   readonly onFailure: (alert: Alert, error: unknown) => void
-  /** How long after partial evidence it is looked for once more; default 30 s: what was asked may be back then. */
+  /** Delay of the second look after partial evidence; default 30 s: a failed source may be back by then. */
   readonly lookAgainMs?: number
 }
 
@@ -33,17 +33,17 @@ export interface Gathered {
   readonly isPartial: boolean
 }
 
-/** Alerts kept track of; those above it go without evidence, their plain copies are with Alertmanager already. */
+/** Maximum tracked alerts; further ones get no evidence, and Alertmanager has only their plain copies. */
 const MAX_TRACKED = 10_000
-/** Characters of their labels and annotations: one alert may have 64 Ki of them. */
+/** Maximum characters of their labels and annotations; one alert may have 64 Ki. */
 const MAX_TRACKED_CHARACTERS = 32 * 1024 * 1024
-/** Alerts whose evidence is gathered at the same time; they ask the same Prometheus that is busy with the outage. */
+/** Maximum alerts whose evidence is gathered at once; they query the same Prometheus, which is busy with the outage. */
 const MAX_GATHERING = 8
-/** Alerts that wait for their turn. */
+/** Maximum alerts waiting for their evidence. */
 const MAX_WAITING = 1_000
 /**
- * An alert that nobody mentions is remembered for so long: a late "firing" of a resolved one is then known to be old, and one
- * that fired is over for Alertmanager long since.
+ * How long an alert is remembered after it was last posted: a late "firing" of a resolved alert is then recognized as
+ * old, and Alertmanager has resolved a firing one long before.
  */
 const REMEMBER_MS = 15 * 60_000
 const LOOK_AGAIN_MS = 30_000
@@ -55,16 +55,16 @@ interface Tracked {
   characters: number
   /** Undefined while the evidence is being gathered. */
   gathered: Gathered | undefined
-  /** Known from the record alone: this process has not heard of it yet. */
+  /** Known only from the record: this process has not received it yet. */
   isRestored: boolean
   resolved: boolean
   seenAt: number
 }
 
 /**
- * Takes the alerts that Prometheus fires, has the evidence found once for each, and hands on every later word about it with
- * that evidence at once, so that the enriched copy is always the newest. In order per alert: nothing is said of an alert as
- * firing after it was seen resolved.
+ * Receives the alerts of Prometheus, has the evidence gathered once for each, and sends every later state with that
+ * evidence at once, so that the enriched copy is always the newest. States are sent in order per alert: an alert is
+ * never sent as firing after it was resolved.
  */
 export class Relay {
   readonly #options: RelayOptions
@@ -77,14 +77,14 @@ export class Relay {
     this.#options = options
   }
 
-  /** How many alerts are known, and how many of them wait for their evidence. */
+  /** Number of known alerts, and of those waiting for evidence. */
   get state(): { readonly tracked: number; readonly gathering: number; readonly waiting: number } {
     return { tracked: this.#tracked.size, gathering: this.#gathering, waiting: this.#waiting.length }
   }
 
   /**
-   * Takes up an alert that fired when the process ended, so that it is closed when nobody mentions it any more, and its
-   * evidence is told instead of being looked for among what has been forgotten meanwhile.
+   * Restores an alert that was firing when the process ended, so that it is closed if it is not posted again, and its
+   * recorded evidence is sent instead of being gathered from data that may be gone.
    */
   restore(alert: Alert, gathered: Gathered | undefined, now = Date.now()): void {
     const key = fingerprint(alert)
@@ -93,7 +93,7 @@ export class Relay {
     this.#track(key, { alert, characters: 0, gathered, isRestored: true, resolved: false, seenAt: now })
   }
 
-  /** Returns at once; everything that takes time happens behind it. */
+  /** Returns at once; all slow work happens in the background. */
   receive(alerts: readonly Alert[], now = Date.now()): void {
     this.forgetOld(now)
     for (const alert of alerts) {
@@ -103,7 +103,7 @@ export class Relay {
     }
   }
 
-  /** What nobody mentions any more is over. To be called now and then: a Prometheus that is gone posts nothing at all. */
+  /** Ends alerts that are no longer posted. Must be called regularly: if Prometheus is gone, no POST triggers it. */
   forgetOld(now = Date.now()): void {
     for (const [key, { alert, resolved, seenAt }] of this.#tracked) {
       if (now - seenAt <= REMEMBER_MS) continue
@@ -114,7 +114,7 @@ export class Relay {
 
   #fire(key: string, alert: Alert, now: number): void {
     const known = this.#tracked.get(key)
-    if (known?.resolved === true && startOf(known.alert) >= startOf(alert)) return // old news
+    if (known?.resolved === true && startOf(known.alert) >= startOf(alert)) return // already resolved
     if (known && !known.resolved && !isNews(known, alert)) {
       const isFirstWord = known.isRestored
       known.isRestored = false
@@ -145,7 +145,7 @@ export class Relay {
     this.#replace(known, alert)
     const incidentId = this.#options.onResolved(alert)
     this.#tell(key, known)
-    // The end goes out first: what is found out now is told after it, and delays nothing.
+    // The end is sent first, so that it is not delayed; findings after the end follow.
     if (incidentId !== undefined && known.gathered !== undefined) this.#enqueueConclusion(key, known, incidentId)
   }
 
@@ -185,7 +185,7 @@ export class Relay {
   async #gather(key: string, tracked: Tracked, look: Look): Promise<void> {
     this.#gathering++
     try {
-      // A second look waits for its turn too; what ended meanwhile has been said with what was known.
+      // A second look also waits in the queue; if the alert ended meanwhile, it was sent with the known evidence.
       if (look === 'again' && !this.#stillFires(key, tracked)) return
       tracked.gathered = await this.#options.gather(tracked.alert, look, look === 'first' ? tracked.seenAt : Date.now())
     } finally {
@@ -193,12 +193,12 @@ export class Relay {
       this.#gathering--
       this.#waiting.shift()?.()
     }
-    // The same alert may have ended and begun anew meanwhile: then this is not the one to speak for it.
+    // The alert may have ended and started again meanwhile; this entry is then outdated.
     if (this.#tracked.get(key) === tracked) this.#tell(key, tracked)
     if (look === 'first') this.#lookAgain(key, tracked)
   }
 
-  /** Once. As many timers as alerts are kept track of; none keeps the process alive. */
+  /** Schedules one second look. There is at most one timer per tracked alert; none keeps the process alive. */
   #lookAgain(key: string, tracked: Tracked): void {
     if (tracked.gathered?.isPartial !== true) return
     const look = (): void => {
@@ -216,7 +216,7 @@ export class Relay {
     this.#options.tell(key, { ...alert, annotations: { ...alert.annotations, ...gathered.annotations } })
   }
 
-  /** @returns false when there are too many already */
+  /** @returns false at the maximum of tracked alerts */
   #track(key: string, tracked: Tracked): boolean {
     const characters = key.length + charactersOf(tracked.alert)
     const known = this.#tracked.get(key)
@@ -228,7 +228,7 @@ export class Relay {
     return true
   }
 
-  /** The newest word, or of one that grew too large the older one that still holds. */
+  /** Stores the newest state; if it is too large, the older one stays. */
   #replace(known: Tracked, alert: Alert): void {
     const more = charactersOf(alert) - charactersOf(known.alert)
     if (this.#characters + more > MAX_TRACKED_CHARACTERS) {
@@ -246,18 +246,18 @@ export class Relay {
   }
 }
 
-/** Whether this is not the firing that is known, but a later one whose predecessor's end was missed. */
+/** Whether this is a later firing than the known one, whose end was missed. */
 function isNews({ alert: known, isRestored, gathered }: Tracked, alert: Alert): boolean {
   if (isRestored) return gathered === undefined || startOf(known) !== startOf(alert)
   return known.endsAt !== undefined && startOf(alert) > Date.parse(known.endsAt)
 }
 
-/** Not compared as text: the same moment may be written with another offset or other digits. */
+/** Not compared as text: the same time may be written with another offset or number of digits. */
 function startOf({ startsAt }: Alert): number {
   return Date.parse(startsAt)
 }
 
-/** Its own end where that has passed, or else when it was last heard of. RFC 3339. */
+/** The alert's own end if it has passed, otherwise when it was last received. RFC 3339. */
 function endOf({ endsAt }: Alert, seenAt: number, now: number): string {
   return endsAt !== undefined && Date.parse(endsAt) <= now ? endsAt : new Date(seenAt).toISOString()
 }

@@ -8,13 +8,13 @@ import { isOfOneReason } from './selection'
 import { signatureLine } from './signatures'
 import { statusesInWords } from './statuses'
 
-/** Characters of the evidence in a message: a phone's screen or two. */
+/** Maximum characters of the evidence in a message: one or two screens of a phone. */
 const MAX_CHARACTERS = 1_500
 const MAX_TRACE_LINES = 3
 
 /**
- * The evidence as annotations that any receiver can show. Labels and paths come from clients: they are cut to length and
- * freed of control characters here, and escaped by each template for its own format.
+ * The evidence as annotations that any receiver can show. Labels and paths come from clients: here they are shortened
+ * and stripped of control characters; each template escapes them for its own format.
  */
 export function toAnnotations(
   { labels }: Pick<Alert, 'labels'>,
@@ -72,13 +72,13 @@ const REFUSED = { first: 'First refused at', none: 'nothing was refused until' }
 
 function turnLine({ firstBadMs, lastBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
   if (firstBadMs === undefined) return []
-  // Counters are looked at every few seconds, traces know the millisecond: the later one of the two is not news.
+  // Counters are read every few seconds, traces have milliseconds: a last success after the first failure is not shown.
   const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`
   const last = lastBadMs === undefined ? '' : `, last ${clock(lastBadMs)}`
   return [`${said.first} ${clock(firstBadMs)}${last}${good}`]
 }
 
-/** Changes in a message. */
+/** Maximum changes in a message. */
 const MAX_CHANGES = 3
 
 /** "11 s before: configuration 3f2a91 came into force (14:59:07 UTC)", the nearest to the first failure first. */

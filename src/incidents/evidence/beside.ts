@@ -11,13 +11,13 @@ export interface Step {
   readonly difference: 'missing' | 'additional' | 'failed' | 'longer' | 'shorter' | undefined
 }
 
-/** A span is longer when it takes at least so many times as long, and so much more: less is chance. */
+/** A span counts as longer if it takes this many times as long, and this much more: smaller differences are chance. */
 const TIMES_LONGER = 2
 const LEAST_DIFFERENCE_MS = 5
 
 /**
- * Two traces span by span, in the order in which they began: spans are the same step when service, kind and name are, the
- * first with the first.
+ * Compares two traces span by span, in order of start. Spans are the same step if service, kind and name are equal;
+ * several of them are paired in order.
  */
 export function putBeside(failing: readonly TraceSpan[], good: readonly TraceSpan[]): Step[] {
   const inGood = Map.groupBy(good, keyOf)

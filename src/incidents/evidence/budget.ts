@@ -3,12 +3,12 @@ import type { Budget, Evidence } from './evidence'
 import { increaseOf } from './increase'
 import { quoted, type PrometheusClient } from './prometheus'
 
-/** How often the generated rules record `increase5m`, as a part of its five minutes (`slo/slo-rules.ts`). */
+/** How often the generated rules record `increase5m`, as a fraction of its five minutes (`slo/slo-rules.ts`). */
 const RECORDED_SHARE = 4 / 5
 
 /**
- * What the faults of a route cost of its error budget, by the rules that `npm run monitoring` makes. Undefined without an
- * objective, or where these rules have not run yet.
+ * The share of a route's error budget that its faults spent, from the rules that `npm run monitoring` generates.
+ * Undefined without an objective, or if these rules have no data yet.
  */
 export async function findBudget(
   alert: Pick<Alert, 'labels'>,

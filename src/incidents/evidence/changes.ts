@@ -7,16 +7,16 @@ interface Range {
   readonly stepMs: number
 }
 
-/** Changes told of one alert. */
+/** Maximum changes reported for one alert. */
 const MAX_CHANGES = 10
 
-/** Gateways are known by a series that nothing else has: the scrape job may be called anything. */
+/** Selects gateways by a series that only they have: the scrape job may have any name. */
 const OF_GATEWAYS = 'and on (job, instance) gateway_ops_info'
-/** Of the gateways themselves: a Collector tells of the same resource under a name of its own. */
+/** Excludes the Collector, which reports the same resource under another name. */
 const RELEASES = `max by (instance, service_version) (target_info ${OF_GATEWAYS})`
 const RESTARTS = `time() - max by (instance) (process_uptime_seconds ${OF_GATEWAYS})`
 
-/** What changed in the time before: configurations, releases, restarts, Redis. */
+/** Changes shortly before the alert: configurations, releases, restarts, Redis. */
 export async function findChanges(prometheus: PrometheusClient, range: Range, signal: AbortSignal): Promise<Change[]> {
   const [configurations, refusals, releases, restarts, redis] = await Promise.all([
     prometheus.queryRange('max by (instance, sha256) (gateway_config_info)', range, signal),
@@ -42,7 +42,7 @@ function cameIntoForce({ labels }: Series): string {
   return `configuration ${(labels['sha256'] ?? '').slice(0, 8)} came into force on ${labels['instance']}`
 }
 
-/** Series that came after another one of their kind: the very first of all is a beginning and no change. */
+/** Series that appeared after another one of their kind: the very first is a start and not a change. */
 function appeared(series: readonly Series[], { stepMs }: Range, say: (series: Series) => string): Change[] {
   const begins = series.map(({ points }) => (points[0]?.[0] ?? 0) * 1_000)
   const earliest = Math.min(...begins)
@@ -52,7 +52,7 @@ function appeared(series: readonly Series[], { stepMs }: Range, say: (series: Se
   })
 }
 
-/** Series that are there again after another one of the same instance: what was rolled back. */
+/** Series that reappeared after another one of the same instance: rollbacks. */
 function returned(series: readonly Series[], say: (series: Series) => string): Change[] {
   return series.flatMap(one => {
     const others = series.filter(other => other !== one && other.labels['instance'] === one.labels['instance'])
@@ -77,7 +77,7 @@ function started(series: readonly Series[], { startMs }: Range): Change[] {
   })
 }
 
-/** Series whose value was another one a moment ago. */
+/** Series that changed to this value. */
 function became(series: readonly Series[], value: number, say: (series: Series) => string): Change[] {
   return series.flatMap(one =>
     one.points

@@ -2,20 +2,20 @@ import type { Alert } from '../alerts/alert'
 import { failureSelector, ownMatchers } from './selection'
 import type { PrometheusClient, Series } from './prometheus'
 
-/** What an alert is about as numbers over time, at equal steps. */
+/** The numbers of an alert over time, at equal steps. */
 export interface Curve {
   /** "failed requests". */
   readonly what: string
   readonly unit: 'per second' | 'seconds' | 'share' | 'on or off'
   readonly startMs: number
   readonly stepMs: number
-  /** The first is what the alert is about; the others are there to compare it with. */
+  /** The first line is what the alert is about; the others are for comparison. */
   readonly lines: readonly CurveLine[]
 }
 
 export interface CurveLine {
   readonly name: string
-  /** `null` where Prometheus has nothing. */
+  /** `null` where Prometheus has no value. */
   readonly values: readonly (number | null)[]
 }
 
@@ -23,12 +23,12 @@ export type CurvePlan = Pick<Curve, 'what' | 'unit'> & {
   readonly lines: readonly { readonly name: string; readonly expression: string }[]
 }
 
-/** Points of one line: what a chart as wide as a screen can show, in about a kilobyte of a record. */
+/** Points per line: enough for a chart as wide as a screen, in about a kilobyte of the record. */
 const POINTS = 160
-/** Rounded off to whole seconds, so that the same curve asked for twice has the same points. */
+/** Minimum step. Steps are whole seconds, so that the same query repeated has the same points. */
 const MIN_STEP_MS = 1_000
 
-/** The curve of what the alert is about, or undefined where there is nothing to draw. Rejects when Prometheus does not answer. */
+/** The curve of an alert; undefined if there is nothing to draw. Rejects if Prometheus does not answer. */
 export async function fetchCurve(
   alert: Pick<Alert, 'labels'>,
   { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
@@ -45,10 +45,10 @@ export async function fetchCurve(
   return { what: plan.what, unit: plan.unit, startMs: range.startMs, stepMs, lines }
 }
 
-/** Over a minute: four scrapes, so that one that fails leaves no hole. */
+/** One minute covers four scrapes, so that a failed scrape leaves no gap. */
 const RATE_WINDOW = '1m'
 
-/** What to draw of which alert. Alerts of the same selection have the same plan. */
+/** The lines to draw for an alert. Alerts of the same selection have the same plan. */
 export function planCurve(alert: Pick<Alert, 'labels'>): CurvePlan | undefined {
   const { family, http_route: route, instance } = alert.labels
   const failures = failureSelector(alert)
@@ -82,7 +82,7 @@ const WHAT: ReadonlyMap<string, string> = new Map([
   ['load', 'requests turned away'],
 ])
 
-/** What is one number, the higher the worse, for all of Redis or all of the gateway. */
+/** Curves of single numbers, worse when higher, about all of Redis or the whole gateway. */
 const STATES: ReadonlyMap<string, CurvePlan> = new Map([
   ['redis', state('Redis does not answer', 'on or off', '1 - min(redis_up)')],
   ['redis-memory', share('memory used of maxmemory', 'redis_memory_used_bytes', 'redis_memory_max_bytes')],
@@ -106,7 +106,7 @@ function perSecond(selector: string): string {
   return `sum(rate(gateway_requests_total{${selector}}[${RATE_WINDOW}]))`
 }
 
-/** As the rule has it: an answer with a 5xx is a fault, not a slow one. */
+/** A quantile as in the rule: a 5xx response is a fault, not a slow request. */
 function quantile(share: number, { labels }: Pick<Alert, 'labels'>): string {
   const { gateway_upstream_name: _of, ...own } = labels
   const selector = [...ownMatchers({ labels: own }), 'http_response_status_code!~"5.."'].join(',')

@@ -2,35 +2,35 @@ import type { Comparison } from './comparison/compare'
 import type { Curve } from './curve'
 import type { TraceSpan } from './otlp-trace'
 
-/** What is known about an alert besides that it fires. Written to the incident record, and in short into the message. */
+/** Findings about an alert. Stored in the incident record and, shortened, in the message. */
 export interface Evidence {
-  /** Which numbers fall in this time: milliseconds since the epoch. */
+  /** The time range of the counts: milliseconds since the epoch. */
   readonly window: { readonly startMs: number; readonly endMs: number }
   /** Most frequent first. */
   readonly signatures: readonly Signature[]
-  /** Of an alert about faults or refusals: which statuses they were answered with, most frequent first. */
+  /** For alerts about faults or refusals: the statuses of the responses, most frequent first. */
   readonly statuses: readonly StatusCount[]
-  /** Of an alert about load: how much there was to do. */
+  /** For alerts about load: how high the load was. */
   readonly load: Load | undefined
-  /** What failing requests have in common and good ones have not. Undefined where the alert is not about requests. */
+  /** What distinguishes failing from good requests. Undefined if the alert is not about requests. */
   readonly comparison?: Comparison | undefined
-  /** Of an alert about faults of a route that has an objective; absent in old records. */
+  /** For alerts about faults of a route with an objective; absent in old records. */
   readonly budget?: Budget | undefined
-  /** Requests that prove it, newest first. */
+  /** Example requests, newest first. */
   readonly traces: readonly ProvingTrace[]
-  /** A good request of the same route, to be seen beside them. */
+  /** A good request of the same route, for comparison. */
   readonly goodTrace?: ProvingTrace | undefined
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
-  /** When the last request failed; known once the alert is over, and of an open one as far as it was looked at. */
+  /** When the last request failed; final once the alert is over, before that as of the last look. */
   readonly lastBadMs?: number | undefined
-  /** Of an alert about a limit: who runs into it most often, most first. */
+  /** For alerts about a limit: the clients that exceed it, most frequent first. */
   readonly limitedClients: readonly LimitedClient[]
-  /** What changed shortly before, oldest first. */
+  /** Changes shortly before the alert, oldest first. */
   readonly changes: readonly Change[]
-  /** What it looked like when the evidence was gathered: Prometheus forgets. Undefined where an alert has none. */
+  /** The curve when the evidence was gathered, because Prometheus deletes old data. Undefined if the alert has none. */
   readonly curve: Curve | undefined
-  /** What could not be asked, and why: evidence is then partial. */
+  /** Sources that could not be queried, and why: the evidence is then partial. */
   readonly missing: readonly string[]
 }
 
@@ -39,43 +39,46 @@ export interface Signature {
   readonly route: string
   readonly upstream: string
   readonly reason: string
-  /** `address:port` that was asked, where the traces agree on one. */
+  /** The `address:port` that was asked, if the traces agree on one. */
   readonly target: string | undefined
-  /** What the failing call said, with numbers and ids taken out. */
+  /** The error message of the failing call, without numbers and ids. */
   readonly message: string | undefined
   /** Requests of this signature in the window, by the counters. */
   readonly count: number
   /**
-   * All requests of the alert's selection that failed in the window, by the counters. Of an alert about a limit or about load
-   * all requests, turned away or not: all of those that were limited were limited.
+   * All failed requests of the alert's selection in the window, by the counters. For alerts about a limit or load: all
+   * requests, refused or not, since every limited request has the same reason.
    */
   readonly total: number
 }
 
 export interface StatusCount {
-  /** 499: the client went away first. */
+  /** 499: the client closed the connection first. */
   readonly status: string
-  /** Affected requests that ended with it in the window, by the counters. */
+  /** Affected requests with this status in the window, by the counters. */
   readonly count: number
-  /** Of an alert about faults: the requests of its selection that were let through (ok or fault), as in its rule. Else all of them. */
+  /**
+   * For alerts about faults: the admitted requests of the selection (ok or fault), as in the rule. Otherwise all
+   * requests.
+   */
   readonly total: number
-  /** Of an alert about faults: those that are not in `total`, as they were refused or given up by their clients. */
+  /** For alerts about faults: requests not in `total`, because they were refused or closed by their clients. */
   readonly refused?: number | undefined
 }
 
-/** The highest that was scraped in the window; undefined where Prometheus has nothing. */
+/** The highest scraped values in the window; undefined if Prometheus has none. */
 export interface Load {
-  /** Requests being served at once. */
+  /** Requests in flight. */
   readonly activeRequests: number | undefined
-  /** How late the event loop was, 99th percentile, in seconds. */
+  /** Event loop delay, 99th percentile, in seconds. */
   readonly eventLoopDelay: number | undefined
 }
 
-/** Parts of the error budget of 30 days. */
+/** Fractions of the 30-day error budget. */
 export interface Budget {
   /** Spent by the faults in the window of the evidence. */
   readonly spent: number
-  /** Below 0: the objective is missed. */
+  /** Remaining; below 0, the objective is missed. */
   readonly left: number
 }
 
@@ -89,15 +92,15 @@ export interface ProvingTrace {
   readonly upstream: string | undefined
   readonly status: string | undefined
   readonly reason: string | undefined
-  /** Where it was opened; undefined when it is only known by its exemplar. */
+  /** Where it was found; undefined if only its exemplar is known. */
   readonly source: string | undefined
   readonly spans: readonly TraceSpan[]
 }
 
 export interface LimitedClient {
-  /** A digest, or in clear where the policy says so. */
+  /** A digest, or in clear if the policy allows it. */
   readonly client: string
-  /** Times it was over the limit since its gateways began, by their own count. */
+  /** Requests above the limit since its gateways started, by their own count. */
   readonly count: number
 }
 

@@ -20,24 +20,24 @@ import { findReplicas, gatewayReplica, type ReplicaOptions, type TraceSource } f
 
 export interface GatherOptions extends ReplicaOptions {
   readonly prometheus: PrometheusClient
-  /** Trace backends to ask when no replica has the trace (any more). */
+  /** Trace backends queried when no replica has the trace any more. */
   readonly backends: readonly TraceSource[]
   readonly shown: Shown
 }
 
-/** All there is time for: a page must not wait for its evidence, and Alertmanager's group wait is longer than this. */
+/** Maximum time for all queries: a page waits for the evidence, and Alertmanager's group wait is longer than this. */
 const BUDGET_MS = 5_000
-/** How far back from the start of an alert its cause is looked for: rules look at several minutes at once. */
+/** How far before an alert's start its cause is searched: rules evaluate several minutes at once. */
 const LOOK_BACK_MS = 5 * 60_000
 const CHANGES_LOOK_BACK_MS = 30 * 60_000
 const MOMENT_MS = 1_000
-/** Traces opened for one alert. */
+/** Maximum traces opened for one alert. */
 const MAX_TRACES = 10
 
-/** Asks everybody who may know something about an alert. Never rejects: what could not be asked is named. */
+/** Queries all sources about an alert. Never rejects: sources that could not be queried are named. */
 export async function gatherEvidence(alert: Alert, options: GatherOptions, askedAtMs: number): Promise<Evidence> {
   const signal = AbortSignal.timeout(BUDGET_MS)
-  // The same for all alerts that came together, so that they ask the same and share the answers.
+  // Rounded, so that alerts that arrive together send the same queries and share the answers.
   const endMs = Math.ceil(askedAtMs / MOMENT_MS) * MOMENT_MS
   const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
   const missing: string[] = []
@@ -87,7 +87,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
   }
 }
 
-/** When the last request failed of an alert that is over; undefined where that cannot be found out. Never rejects. */
+/** When the last request of an ended alert failed; undefined if unknown. Never rejects. */
 export async function lastFailureOf(alert: Alert, prometheus: PrometheusClient): Promise<number | undefined> {
   const endMs = Date.parse(alert.endsAt ?? '') || Date.now()
   const range = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
@@ -127,7 +127,7 @@ async function findDifferences(
   return findComparison(alert, window, replicas, { shown: options.shown, signal })
 }
 
-/** The requests that prove the alert, as its own `exemplar_query` finds them; newest first. */
+/** The example requests of the alert, found by its own `exemplar_query`; newest first. */
 async function findTraces(
   alert: Alert,
   { startMs, endMs }: Evidence['window'],
@@ -151,7 +151,10 @@ async function findTraces(
   )
 }
 
-/** The newest of each series, so that every kind of failure is among them; the very first, for how it began; then the newest. */
+/**
+ * Selects exemplars: the newest of each series, so that every kind of failure is included; then the very first, which
+ * shows the onset; then the newest others.
+ */
 function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
   const newest = [
     ...new Map([...exemplars].sort((a, b) => a.timeMs - b.timeMs).map(e => [e.traceId, e])).values(),
@@ -203,7 +206,10 @@ function toProvingTrace(
   }
 }
 
-/** Failed requests of the alert's selection by route, upstream and reason, over the window: end minus beginning. */
+/**
+ * Failed requests of the alert's selection by route, upstream and reason, over the window: value at the end minus value
+ * at the start.
+ */
 async function countFailures(
   alert: Alert,
   { startMs, endMs }: Evidence['window'],
@@ -216,7 +222,7 @@ async function countFailures(
   return increaseOf(sum, { startMs, endMs }, prometheus, signal)
 }
 
-/** All requests of the selection of an alert about a limit or load, turned away or not; undefined for others. */
+/** All requests of the selection for alerts about a limit or load, refused or not; undefined for other alerts. */
 async function countAll(
   alert: Alert,
   window: Evidence['window'],
@@ -229,7 +235,9 @@ async function countAll(
   return found?.value
 }
 
-/** How many requests failed, or were refused for the reason of the alert, from shortly before it fired until it was over. */
+/**
+ * Number of requests that failed, or were refused for the alert's reason, from shortly before it fired until its end.
+ */
 export async function countAffected(alert: Alert, prometheus: PrometheusClient): Promise<number | undefined> {
   const endMs = Date.parse(alert.endsAt ?? '') || Date.now()
   const window = { startMs: Date.parse(alert.startsAt) - LOOK_BACK_MS, endMs }
@@ -246,7 +254,7 @@ interface Turn {
 const NO_TURN: Turn = { firstBadMs: undefined, lastGoodMs: undefined }
 const TURN_STEP_MS = 1_000
 
-/** When it turned: the last moment at which nothing had failed yet, and the first at which something had. */
+/** The onset: the last time without a failure and the first time with one. */
 async function findTurn(
   alert: Alert,
   { startMs, endMs }: Evidence['window'],
@@ -260,7 +268,7 @@ async function findTurn(
   const points = series?.points ?? []
   const turn = points.findIndex(([, value], index) => index > 0 && value > (points[index - 1]?.[1] ?? value))
   if (turn === -1) return NO_TURN
-  // Between two scrapes a range query repeats the older one: nothing is known to have been good after that scrape itself.
+  // Between two scrapes a range query repeats the older value: after that scrape itself nothing is known to be good.
   const lastGoodMs = (points[turn - 1]?.[0] ?? 0) * 1_000
   const scrapes = `min(timestamp(gateway_requests_total{${selector}})) * 1000`
   const [scrape] = await prometheus.query(scrapes, lastGoodMs, signal)
@@ -276,7 +284,7 @@ function changesRange({ startMs, endMs }: Evidence['window']): {
   return { startMs: from, endMs, stepMs: Math.max(5_000, (endMs - from) / 1_000) }
 }
 
-/** Some time before the window too: what is normal has to be in the picture. */
+/** Includes time before the window, so that the curve shows the normal state. */
 function curveRange({ startMs, endMs }: Evidence['window']): { readonly startMs: number; readonly endMs: number } {
   return { startMs: startMs - LOOK_BACK_MS, endMs }
 }

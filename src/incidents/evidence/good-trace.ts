@@ -6,13 +6,13 @@ import { redactSpan } from './redact-span'
 import type { Shown } from './shown'
 import { fetchJson, gatewayReplica, opsHeaders, type Replica } from './trace-sources'
 
-/** Good requests looked at for one that is like a failing one. */
+/** Maximum good requests examined to find one that resembles a failing one. */
 const MAX_LISTED = 20
 
-/** Replicas that are asked: each has its own share of everything. */
+/** Maximum replicas queried: each has a share of all traffic. */
 const MAX_REPLICAS = 3
 
-/** What `GET /traces` of a gateway answers; comes from another process. */
+/** The response of a gateway to `GET /traces`; comes from another process. */
 const answer = z.object({
   traces: z.array(
     z.object({
@@ -29,8 +29,8 @@ const answer = z.object({
 })
 
 /**
- * A trace of a good request of the same route, and of the same method where there is one: beside it shows what a failing one
- * lacks. Undefined where none was sampled. Never rejects: it is no evidence that is missed.
+ * A trace of a good request of the same route, preferably of the same method: the comparison shows what a failing one
+ * lacks. Undefined if none was sampled. Never rejects: this evidence is optional.
  */
 export async function findGoodTrace(
   { labels }: Pick<Alert, 'labels'>,
@@ -42,7 +42,7 @@ export async function findGoodTrace(
   const route = labels['http_route'] ?? example?.route
   if (example === undefined || route === undefined) return undefined
   const query = new URLSearchParams({ route, outcome: 'ok', cause: 'sampled', limit: String(MAX_LISTED) }).toString()
-  // That of the example first: both traces have then gone the same way.
+  // The replica of the example comes first: both traces then took the same path.
   const nearestFirst = replicas.toSorted(
     (a, b) => Number(gatewayReplica(b).name === example.source) - Number(gatewayReplica(a).name === example.source),
   )
@@ -60,7 +60,7 @@ export async function findGoodTrace(
       const { time, ...request } = found
       return { ...UNKNOWN, ...request, timeMs: time.getTime(), source: source.name, spans }
     } catch {
-      // The next one may have one.
+      // Another replica may have one.
     }
   }
   return undefined

@@ -1,7 +1,10 @@
 import type { Evidence } from './evidence'
 import type { PrometheusClient, Sample } from './prometheus'
 
-/** By how much counters grew. Not by increase(): it extrapolates to the window's edges and would say 41.3 of 40 requests. */
+/**
+ * The growth of counters. increase() is not used: it extrapolates to the window's edges and would report 41.3 of 40
+ * requests.
+ */
 export async function increaseOf(
   sum: string,
   { startMs, endMs }: Evidence['window'],
@@ -15,6 +18,6 @@ export async function increaseOf(
   const before = new Map(atStart.map(({ labels, value }) => [JSON.stringify(labels), value]))
   return atEnd.map(({ labels, value }) => {
     const start = before.get(JSON.stringify(labels)) ?? 0
-    return { labels, value: value >= start ? value - start : value } // smaller: a restart began at 0
+    return { labels, value: value >= start ? value - start : value } // smaller: the counter was reset by a restart
   })
 }

@@ -2,14 +2,14 @@ import type { Alert } from '../alerts/alert'
 import type { PrometheusClient } from './prometheus'
 import { failureSelector } from './selection'
 
-/** Points of a range query. */
+/** Maximum points of a range query. */
 const MAX_POINTS = 1_000
-/** An exemplar knows the millisecond; one that is much older than the last increase is not of the last failure. */
+/** Maximum distance of an exemplar from the last increase; an older one belongs to another failure. */
 const SAME_FAILURE_MS = 30_000
 
 /**
- * When the last request failed that an alert is about. An alert goes on for minutes after that: rules look back, and
- * `keep_firing_for` keeps it from flapping. Undefined for alerts that count no failures.
+ * When the last request failed that an alert is about. The alert fires for minutes after that: rules look back, and
+ * `keep_firing_for` prevents flapping. Undefined for alerts that count no failures.
  */
 export async function findLastFailure(
   alert: Pick<Alert, 'labels' | 'annotations'>,

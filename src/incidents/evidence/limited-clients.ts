@@ -3,10 +3,10 @@ import type { Alert } from '../alerts/alert'
 import type { LimitedClient } from './evidence'
 import { fetchJson, opsHeaders, type Replica } from './trace-sources'
 
-/** Clients told of one alert. */
+/** Maximum clients reported for one alert. */
 const MAX_CLIENTS = 5
 
-/** What `GET /offenders` of a gateway answers; comes from another process. */
+/** The response of a gateway to `GET /offenders`; comes from another process. */
 const answer = z.object({
   policies: z.array(
     z.object({
@@ -17,7 +17,7 @@ const answer = z.object({
   ),
 })
 
-/** Who runs into the limit that the alert is about, added up over all replicas. */
+/** The clients that exceed the limit of the alert, summed over all replicas. */
 export async function findLimitedClients(
   { labels }: Alert,
   replicas: readonly Replica[],

@@ -4,7 +4,7 @@ import type { Evidence, Load } from './evidence'
 import type { PrometheusClient } from './prometheus'
 import { ownMatchers } from './selection'
 
-/** What is turned away has no trace: what is known is how much there was to do. */
+/** The load during an alert about load. Refused requests have no traces, so the load is the evidence. */
 export async function findLoad(
   alert: Pick<Alert, 'labels'>,
   { startMs, endMs }: Evidence['window'],
@@ -15,7 +15,7 @@ export async function findLoad(
   const own = ownMatchers(alert).join(',')
   const seconds = Math.ceil((endMs - startMs) / 1_000)
   const [active, delay] = await Promise.all([
-    // Summed first, as methods have their peaks at different times; looked at as often as it is scraped at the most.
+    // Summed before the maximum, as methods peak at different times; the step is not below the scrape interval.
     prometheus.query(
       `max(max_over_time(sum by (instance) (http_server_active_requests{${own}})[${seconds}s:5s]))`,
       endMs,

@@ -1,7 +1,7 @@
 import type { Curve } from './curve'
 import type { Evidence, ProvingTrace, Signature } from './evidence'
 
-/** Traces kept of one alert, however often it is looked at. */
+/** Maximum traces kept for one alert over all looks. */
 const MAX_TRACES = 10
 
 /** Whether a second look may find more. */
@@ -10,8 +10,8 @@ export function isPartial({ missing, traces }: Evidence): boolean {
 }
 
 /**
- * What is known after a second look. Traces, counters and Prometheus itself forget: what was found once is never given up for
- * less, and never counted twice.
+ * Merges the evidence of two looks. Traces, counters and Prometheus lose data over time, so an earlier finding is never
+ * replaced by a lesser one, and nothing is counted twice.
  */
 export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
   const traces = mergeTraces(before.traces, after.traces)
@@ -37,7 +37,7 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
   }
 }
 
-/** Samples are forgotten after a quarter of an hour: a difference that was found stands until a later look finds one. */
+/** Samples are deleted after 15 minutes, so a difference stays until a later look finds one. */
 function comparisonOf(before: Evidence, after: Evidence): Pick<Evidence, 'comparison'> {
   const isLess = after.comparison === undefined || after.comparison.differences.length === 0
   const comparison = isLess ? (before.comparison ?? after.comparison) : after.comparison
@@ -70,14 +70,14 @@ function isRicher(trace: ProvingTrace, other: ProvingTrace): boolean {
   return trace.source !== undefined
 }
 
-/** Which target and what it said come from traces, which may be gone by the time of the larger count. */
+/** Target and message come from traces, which may be gone by the time of the larger count. */
 function withDetails(signature: Signature, others: readonly Signature[]): Signature {
   const { route, upstream, reason, target, message } = signature
   const same = others.find(other => other.route === route && other.upstream === upstream && other.reason === reason)
   return { ...signature, target: target ?? same?.target, message: message ?? same?.message }
 }
 
-/** What neither look found out; the words are those of the second. */
+/** Sources that neither look could query, in the words of the second. */
 function stillMissing(before: Evidence, after: Evidence, traces: readonly ProvingTrace[]): string[] {
   const subjects = new Set(before.missing.map(subjectOf))
   return after.missing.filter(what => {
@@ -86,7 +86,7 @@ function stillMissing(before: Evidence, after: Evidence, traces: readonly Provin
   })
 }
 
-/** "traces: no answer in time" is about traces. */
+/** The subject of a message: "traces" in "traces: no answer in time". */
 function subjectOf(what: string): string {
   return what.split(':', 1)[0] ?? what
 }

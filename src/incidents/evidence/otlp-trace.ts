@@ -1,4 +1,7 @@
-/** The part of OTLP/JSON (opentelemetry-proto `TracesData`) that evidence reads. Comes from other processes: all optional. */
+/**
+ * The part of OTLP/JSON (opentelemetry-proto `TracesData`) that evidence reads. Comes from other processes, so all
+ * fields are optional.
+ */
 interface OtlpTrace {
   readonly resourceSpans?: readonly {
     readonly resource?: { readonly attributes?: readonly OtlpAttribute[] }
@@ -38,7 +41,7 @@ export interface TraceSpan {
   readonly exception: string | undefined
 }
 
-/** Spans read of one trace; a hostile or runaway trace costs no more. */
+/** Maximum spans read of one trace; bounds the cost of a hostile or runaway trace. */
 const MAX_SPANS = 256
 
 /** The spans of a trace in the order of their start. */

@@ -12,19 +12,19 @@ export interface Series {
   readonly points: readonly (readonly [number, number])[]
 }
 
-/** The request that proves a number, as Prometheus keeps it. */
+/** An exemplar in Prometheus: a request that contributed to a number. */
 export interface FoundExemplar {
-  /** Of the series it hangs on; `instance` says which replica. */
+  /** Labels of its series; `instance` names the replica. */
   readonly series: Labels
   readonly traceId: string
   readonly value: number
   readonly timeMs: number
 }
 
-/** A question that takes longer is given up, also where others still wait for its answer. */
+/** Maximum time of a query, also if other callers still wait for it. */
 const ASK_TIMEOUT_MS = 5_000
 
-/** The few questions that evidence asks of Prometheus (HTTP API v1). Every answer is bounded by the caller's signal. */
+/** The queries that evidence sends to Prometheus (HTTP API v1). The caller's signal limits each of them. */
 export class PrometheusClient {
   readonly #url: string
   readonly #answers = new SharedAnswers()
@@ -61,7 +61,9 @@ export class PrometheusClient {
     }))
   }
 
-  /** @param selector exemplars hang on plain series: an expression with functions finds none */
+  /**
+   * @param selector a plain series selector: exemplars belong to series, and an expression with functions finds none
+   */
   async queryExemplars(
     selector: string,
     startMs: number,
@@ -82,7 +84,7 @@ export class PrometheusClient {
     )
   }
 
-  /** Where Prometheus scrapes a job now: `host:port`, the port also where it is that of the scheme. */
+  /** Addresses that Prometheus scrapes for a job now: `host:port`, with the scheme's default port if there is none. */
   async targets(job: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const { activeTargets } = (await this.#answers.get('targets', signal, async () => this.#askTargets())) as {
       activeTargets: { labels: Labels; scrapeUrl: string }[]
@@ -119,14 +121,14 @@ async function readAnswer(response: Response, path: string): Promise<Sized<unkno
   return { answer: answer.data, bytes: text.length }
 }
 
-/** Undefined where the text is not an http URL. */
+/** Undefined if the text is not an http URL. */
 export function hostAndPort(url: string): string | undefined {
   const { protocol, hostname, port } = URL.parse(url) ?? {}
   if (protocol !== 'http:' && protocol !== 'https:') return undefined
   return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
 }
 
-/** A string in a PromQL selector, so that a label value cannot end it. */
+/** Quotes a string for a PromQL selector, so that a label value cannot end it. */
 export function quoted(value: string): string {
   return JSON.stringify(value)
 }

@@ -1,7 +1,10 @@
 import type { TraceSpan } from './otlp-trace'
 import { digestOf, type Shown } from './shown'
 
-/** Who the client is: of the gateway's spans and of those that other services wrote, by newer and older conventions. */
+/**
+ * Attributes that identify the client, in the gateway's spans and in those of other services, by newer and older
+ * conventions.
+ */
 const CLIENT_ATTRIBUTES: ReadonlySet<string> = new Set([
   'client.address',
   'client.port',
@@ -10,7 +13,7 @@ const CLIENT_ATTRIBUTES: ReadonlySet<string> = new Set([
   'http.user_agent',
   'user_agent.original',
 ])
-/** The peer of a SERVER span is a client; that of a CLIENT span is a target. */
+/** Peer attributes: of a SERVER span the peer is a client, of a CLIENT span a target. */
 const PEER_ATTRIBUTES: ReadonlySet<string> = new Set([
   'network.peer.address',
   'network.peer.port',
@@ -21,14 +24,14 @@ const PEER_ATTRIBUTES: ReadonlySet<string> = new Set([
   'net.sock.peer.port',
 ])
 const CONSUMER_ATTRIBUTE = 'gateway.consumer.name'
-/** Of a person, as services name them. */
+/** Prefixes of attributes about a person. */
 const PERSON = /^(?:enduser|user|session)\./
 const HEADER = /^http\.(?:request|response)\.header\.(.+)$/
-/** A query may carry secrets. */
+/** Attributes with the query, which may hold secrets. */
 const QUERY_ATTRIBUTES: ReadonlySet<string> = new Set(['url.query'])
 const URL_ATTRIBUTES: ReadonlySet<string> = new Set(['url.full', 'http.url', 'http.target'])
 
-/** A span without what the settings do not show: it is kept for long, and seen by people who look after the service. */
+/** Removes what the settings do not show: records are kept for long and seen by operators. */
 export function redactSpan(span: TraceSpan, shown: Shown): TraceSpan {
   const attributes: Record<string, string> = {}
   for (const [name, value] of Object.entries(span.attributes)) {

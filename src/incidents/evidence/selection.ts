@@ -3,7 +3,7 @@ import { quoted } from './prometheus'
 
 type Labelled = Pick<Alert, 'labels'>
 
-/** The failures an alert is about: faults, or refusals, of its own route and upstream where it names them. */
+/** The selector of the failures an alert is about: faults or refusals, of its route and upstream if it names them. */
 export function failureSelector(alert: Labelled): string | undefined {
   const { component, family } = alert.labels
   if (component !== 'gateway') return undefined
@@ -18,12 +18,12 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['refusals', 'gateway_outcome=~"refusal|client_closed",gateway_reason!~"limited|draining|maintenance|shed"'],
 ])
 
-/** Of one reason there is nothing to compare but all requests. */
+/** Whether all failures of the alert have one reason: the comparison is then with all requests. */
 export function isOfOneReason({ labels: { family } }: Labelled): boolean {
   return family === 'rate-limit' || family === 'load'
 }
 
-/** The same for the statuses of the answers: the histogram that counts them knows neither upstream nor reason. */
+/** Matchers for the statuses of the responses: the histogram that counts them has neither upstream nor reason. */
 export function answerMatchers(alert: Labelled): { readonly failed: string; readonly all: string } | undefined {
   const { component, family } = alert.labels
   const kind = component === 'gateway' ? ANSWERS.get(family ?? '') : undefined
@@ -33,13 +33,13 @@ export function answerMatchers(alert: Labelled): { readonly failed: string; read
   return { failed: [kind, ...all].join(','), all: all.join(',') }
 }
 
-/** 429 has an alert of its own; 503 without a fault is a busy upstream that was not asked. */
+/** 429 has its own alert; 503 without a fault means a busy upstream that was not asked. */
 const ANSWERS: ReadonlyMap<string, string> = new Map([
   ['faults', 'error_type!=""'],
   ['refusals', 'error_type="",http_response_status_code=~"4..|503",http_response_status_code!="429"'],
 ])
 
-/** What all requests to the same place have in common, failed or not. */
+/** Matchers of all requests to the same route and upstream, failed or not. */
 export function ownMatchers({ labels }: Labelled): string[] {
   return ['job', 'instance', 'http_route', 'gateway_upstream_name'].flatMap(name => {
     const value = labels[name]

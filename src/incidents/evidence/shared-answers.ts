@@ -1,14 +1,14 @@
-/** How long an answer is good for another alert: alerts of one cause fire together, and their gathering takes its turns. */
+/** How long an answer is shared: alerts of one cause fire together, and their evidence is gathered a few at a time. */
 const KEEP_MS = 10_000
-/** Answers that are kept, and bytes of them as they came; the oldest go first. */
+/** Maximum cached answers and bytes; the oldest are removed first. */
 const MAX_KEPT = 1_000
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
-/** Questions under way at once: all of them ask the same few programs, which are busy with the outage. */
+/** Maximum queries in flight: all go to the same few programs, which are busy with the outage. */
 const MAX_ASKING = 16
 
 /**
- * Answers shared between those who ask the same within seconds: three hundred alerts of one cause cost little more than one.
- * One question that is given up by one of them goes on for the others.
+ * Shares answers between callers with the same query within seconds: three hundred alerts of one cause cost little more
+ * than one. If one caller gives up, the query goes on for the others.
  */
 export class SharedAnswers {
   readonly #keepMs: number
@@ -21,7 +21,7 @@ export class SharedAnswers {
     this.#keepMs = keepMs
   }
 
-  /** @param ask bounded in time by itself, from when it begins */
+  /** @param ask must limit its own time */
   async get<Answer>(key: string, signal: AbortSignal, ask: () => Promise<Sized<Answer>>): Promise<Answer> {
     const known = this.#kept.get(key)?.answer as Promise<Answer> | undefined
     return orAborted(known ?? this.#begin(key, ask), signal)
@@ -41,7 +41,7 @@ export class SharedAnswers {
       this.#makeRoom()
       setTimeout(forget, this.#keepMs).unref()
     }
-    // What failed is asked again by the next one.
+    // A failed query is not cached; the next caller repeats it.
     asked.then(keep, forget)
     return answer
   }

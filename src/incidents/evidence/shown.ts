@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
 
-/** What may stand in records, pages and messages in clear. */
+/** Which values may appear in clear in records, pages and messages. */
 export interface Shown {
   /** Addresses and networks of clients, and their user agents. */
   readonly clients: boolean
@@ -10,13 +10,13 @@ export interface Shown {
   readonly headers: readonly string[]
 }
 
-/** Digits of a digest: enough to see that two are the same. */
+/** Digits of a digest: enough to recognize equal values. */
 const DIGITS = 12
 
-/** Of this process: a network or a name could be found again from a digest that anybody can make. */
+/** A random key of this process: without it, networks or names could be found by computing digests of candidates. */
 const KEY = randomBytes(32)
 
-/** The same for the same value as long as this process runs. */
+/** The digest of a value; stable for the life of this process. */
 export function digestOf(value: string): string {
   return createHmac('sha256', KEY).update(value).digest('hex').slice(0, DIGITS)
 }

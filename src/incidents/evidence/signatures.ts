@@ -3,19 +3,19 @@ import type { ProvingTrace } from './evidence'
 import type { Sample } from './prometheus'
 import type { TraceSpan } from './otlp-trace'
 
-/** Signatures told of one alert; an outage has a few causes, the rest is noise of it. */
+/** Maximum signatures reported for one alert; an outage has a few causes, the rest is noise. */
 const MAX_SIGNATURES = 8
 
 /**
- * Groups failures by what they have in common. How many there are comes from the counters, which saw every request; what
- * they look like comes from the traces, which are a sample.
+ * Groups failures by what they have in common. Counts come from the counters, which cover every request; details come
+ * from the traces, which are a sample.
  *
  * @param counts failed requests by route, upstream and reason
- * @param all of how many; the sum of the failed ones where it is not given
+ * @param all the total; default: the sum of the failed ones
  */
 export function findSignatures(counts: readonly Sample[], traces: readonly ProvingTrace[], all?: number): Signature[] {
   const failed = Math.round(counts.reduce((sum, { value }) => sum + value, 0))
-  // Asked a moment apart, the whole may be smaller than its part.
+  // The two queries run at different moments, so the total may be smaller than its part.
   const total = Math.max(failed, Math.round(all ?? 0))
   return counts
     .filter(({ value }) => Math.round(value) > 0)
@@ -53,7 +53,7 @@ function mostFrequent(values: readonly (string | undefined)[]): string | undefin
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0]
 }
 
-/** The same failure said with other numbers, addresses or ids is the same signature. */
+/** Replaces numbers, addresses and ids, so that messages of the same failure are equal. */
 export function normalise(message: string): string {
   return message
     .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '<id>')
@@ -63,7 +63,7 @@ export function normalise(message: string): string {
     .slice(0, 200)
 }
 
-/** Who did what, by reason. Reasons that are not here are said as they are. */
+/** Subject and verb phrase by reason. Other reasons are shown unchanged. */
 export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients', string]>> = {
   connect_refused: ['upstream', 'refused the connection'],
   unreachable: ['upstream', 'is out of reach'],
@@ -110,7 +110,7 @@ export function signatureLine(signature: Signature): string {
   return `${count} of ${total}: ${placeOf(signature)} ${saidOf(signature)}${detail}, route ${route === '' ? 'none' : route}`
 }
 
-/** Who failed: "orders → 10.0.0.7:9001". */
+/** The failing component: "orders → 10.0.0.7:9001". */
 export function placeOf({ upstream, target, reason }: Signature): string {
   const [who] = said(reason)
   if (who === 'clients') return 'clients'
@@ -118,7 +118,7 @@ export function placeOf({ upstream, target, reason }: Signature): string {
   return target === undefined ? upstream : `${upstream} → ${target}`
 }
 
-/** What it did: "refused the connection". */
+/** The failure: "refused the connection". */
 export function saidOf({ reason }: Signature): string {
   return said(reason)[1]
 }

@@ -4,10 +4,10 @@ import { increaseOf } from './increase'
 import type { PrometheusClient, Sample } from './prometheus'
 import { answerMatchers, ownMatchers } from './selection'
 
-/** Statuses told of one alert. */
+/** Maximum statuses reported for one alert. */
 const MAX_STATUSES = 6
 
-/** With which statuses the requests ended that the alert is about. */
+/** Counts the final statuses of the requests that the alert is about. */
 export async function countStatuses(
   alert: Pick<Alert, 'labels'>,
   window: Evidence['window'],
@@ -23,7 +23,7 @@ export async function countStatuses(
     const [counts, all] = await Promise.all([failed, grown(`sum(${counter}{${matchers.all}})`)])
     return rankStatuses(counts, all[0]?.value)
   }
-  // The denominator of the rule: beside "100 % failed", refused requests in it would be a contradiction.
+  // The denominator of the rule: with refused requests in it, it would contradict "100 % failed".
   const requests = `gateway_requests_total{${ownMatchers(alert).join(',')},gateway_outcome`
   const [counts, letThrough, refused] = await Promise.all([
     failed,
@@ -38,11 +38,11 @@ export async function countStatuses(
 
 /**
  * @param counts affected requests by status
- * @param all of how many; the sum of the affected ones where it is not given
+ * @param all the total; default: the sum of the affected ones
  */
 export function rankStatuses(counts: readonly Sample[], all?: number): StatusCount[] {
   const affected = Math.round(counts.reduce((sum, { value }) => sum + value, 0))
-  // Asked a moment apart, the whole may be smaller than its part.
+  // The two queries run at different moments, so the total may be smaller than its part.
   const total = Math.max(affected, Math.round(all ?? 0))
   return counts
     .filter(({ value }) => Math.round(value) > 0)

@@ -2,22 +2,22 @@ import type { Labels } from '../alerts/alert'
 import { hostAndPort, quoted, type PrometheusClient } from './prometheus'
 import { SharedAnswers, type Sized } from './shared-answers'
 
-/** A place where a trace may still be. */
+/** A place that may have a trace. */
 export interface TraceSource {
   readonly name: string
-  /** OTLP/JSON of the trace, or undefined when it is not there. */
+  /** OTLP/JSON of the trace, or undefined if it is not there. */
   fetch(traceId: string, signal: AbortSignal): Promise<unknown>
 }
 
 /** One replica of the gateway. */
 export interface Replica {
-  /** Of its ops port, without a slash at the end. */
+  /** Address of its ops port, without a trailing slash. */
   readonly url: string
-  /** `OPS_TOKEN`, where the replica may have it. */
+  /** `OPS_TOKEN`, if the replica may receive it. */
   readonly token: string | undefined
 }
 
-/** The recorder of one gateway replica, on its ops port. */
+/** The kept traces of one gateway replica, read from its ops port. */
 export function gatewayReplica({ url, token }: Replica): TraceSource {
   return {
     name: url,
@@ -25,12 +25,12 @@ export function gatewayReplica({ url, token }: Replica): TraceSource {
   }
 }
 
-/** What a request to an ops port carries. */
+/** The headers of a request to an ops port. */
 export function opsHeaders(token: string | undefined): Record<string, string> {
   return { accept: 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) }
 }
 
-/** Jaeger's API v3, which speaks OTLP inside `result`. */
+/** Jaeger's API v3, which wraps OTLP in `result`. */
 export function jaeger(url: string): TraceSource {
   const base = url.replace(/\/$/, '')
   return {
@@ -55,13 +55,13 @@ export function tempo(url: string): TraceSource {
   }
 }
 
-/** Which replicas are asked, and which of them get the token. */
+/** Which replicas are queried, and which of them receive the token. */
 export interface ReplicaOptions {
   readonly prometheus: Pick<PrometheusClient, 'query' | 'targets'>
-  /** The job under which Prometheus scrapes the gateways. */
+  /** The Prometheus job that scrapes the gateways. */
   readonly gatewayJob: string
   readonly opsToken: string | undefined
-  /** Hosts, with or without port, that get the token beside those that Prometheus scrapes for the job. */
+  /** Hosts, with or without port, that receive the token, besides those that Prometheus scrapes for the job. */
   readonly opsTokenHosts: readonly string[]
 }
 
@@ -71,9 +71,9 @@ interface Moment {
 }
 
 /**
- * Finds every replica by its `instance`, and which of them may have the token: those at hosts that Prometheus itself scrapes
- * for the gateway's job, or that a setting names. Any other program could name an address of its own to collect the token;
- * with `honor_labels` its series can even choose their job.
+ * Finds the replicas by `instance`, and which of them may receive the token: those at hosts that Prometheus scrapes for
+ * the gateway's job, or that a setting names. Otherwise any program could report an address of its own to collect the
+ * token; with `honor_labels` its series can even choose their job.
  */
 export async function findReplicas(
   { prometheus, gatewayJob, opsToken, opsTokenHosts }: ReplicaOptions,
@@ -91,7 +91,7 @@ export async function findReplicas(
   return new Map([...urls].map(([instance, url]) => [instance, { url, token: tokenFor(url) }]))
 }
 
-/** The ops port of every replica by its `instance`, as the replicas themselves say through `gateway_ops_info`. */
+/** The ops port of each replica by `instance`, as the replicas report it in `gateway_ops_info`. */
 export async function findReplicaUrls(
   prometheus: Pick<PrometheusClient, 'query'>,
   gatewayJob: string,
@@ -108,14 +108,14 @@ export async function findReplicaUrls(
   return urls
 }
 
-/** What an API that only resembles Prometheus lists. */
+/** The empty result for an API that only resembles Prometheus. */
 const NO_TARGETS: ReadonlySet<string> = new Set()
 
 function withoutPort(host: string): string {
   return host.slice(0, host.lastIndexOf(':'))
 }
 
-/** An answer larger than this is not a trace of one request. */
+/** Maximum response size; a larger one is not the trace of one request. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 export async function fetchJson(
@@ -126,10 +126,10 @@ export async function fetchJson(
   return answers.get(url, signal, async () => askJson(url, headers))
 }
 
-/** Of this process: alerts of one cause are proven by the same traces. */
+/** Shared by the process: alerts of one cause have the same example traces. */
 const answers = new SharedAnswers()
 
-/** A question that takes longer is given up, also where others still wait for its answer. */
+/** Maximum time of a query, also if other callers still wait for it. */
 const ASK_TIMEOUT_MS = 5_000
 
 async function askJson(url: string, headers: Record<string, string>): Promise<Sized<unknown>> {

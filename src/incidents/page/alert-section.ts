@@ -18,7 +18,7 @@ export function alertSection(view: IncidentView): Html {
   </section>`
 }
 
-/** Characters of an annotation: its author's own sentences are far shorter. */
+/** Maximum characters of an annotation; those of the shipped rules are far shorter. */
 const MAX_TEXT = 1_000
 
 function alertItem(alert: IncidentAlert, { incident, story, now, places }: IncidentView): Html {

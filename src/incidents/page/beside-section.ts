@@ -8,7 +8,7 @@ import type { IncidentView } from './incident-view'
 import { toShownSpan } from './shown-spans'
 import { requestOf } from './trace-section'
 
-/** Steps in the table; the waterfalls below have all. */
+/** Maximum steps in the table; the waterfalls below show all. */
 const MAX_STEPS = 40
 
 const SAID: Readonly<Record<NonNullable<Step['difference']>, string>> = {
@@ -19,7 +19,7 @@ const SAID: Readonly<Record<NonNullable<Step['difference']>, string>> = {
   shorter: 'shorter',
 }
 
-/** A failing request beside a good one of the same route, span by span. */
+/** Compares a failing request with a good one of the same route, span by span. */
 export function besideSection({ incident }: IncidentView): Html | undefined {
   const pair = incident.alerts.map(({ evidence }) => pairOf(evidence?.traces, evidence?.goodTrace)).find(Boolean)
   if (pair === undefined) return undefined

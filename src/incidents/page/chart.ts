@@ -2,7 +2,7 @@ import type { Curve, CurveLine } from '../evidence/curve'
 import { clock } from '../../pages/times'
 import { valueText } from './chart-ticks'
 
-/** A request that proves the curve. */
+/** A request shown as a dot on the curve. */
 export interface Dot {
   readonly timeMs: number
   readonly durationMs: number
@@ -10,7 +10,7 @@ export interface Dot {
   readonly label: string
 }
 
-/** A moment that is named over the curve. */
+/** A labelled moment above the curve. */
 export interface Mark {
   readonly timeMs: number
   readonly kind: 'bad' | 'fired' | 'resolved'
@@ -18,16 +18,16 @@ export interface Mark {
 }
 
 export interface Chart {
-  /** Tells its elements from those of other charts on the page. */
+  /** Distinguishes its elements from those of other charts on the page. */
   readonly id: string
   readonly curve: Curve
   readonly dots: readonly Dot[]
   readonly marks: readonly Mark[]
-  /** Times at which something changed. */
+  /** Times of changes. */
   readonly changes: readonly number[]
 }
 
-/** From the first number that there is: a Prometheus that has just been started knows nothing of the time before. */
+/** The range from the first known value on: a Prometheus that was just started has no earlier ones. */
 export function extent({ startMs, stepMs, lines }: Curve): { readonly startMs: number; readonly endMs: number } {
   const length = Math.max(2, ...lines.map(({ values }) => values.length))
   const firsts = lines.map(({ values }) => values.findIndex(value => value !== null)).filter(index => index >= 0)
@@ -35,7 +35,7 @@ export function extent({ startMs, stepMs, lines }: Curve): { readonly startMs: n
   return { startMs: startMs + Math.max(0, first) * stepMs, endMs: startMs + (length - 1) * stepMs }
 }
 
-/** What happened in the time that the picture shows. */
+/** The dots, marks and changes within the shown time. */
 export function within({ curve, dots, marks, changes }: Chart): Pick<Chart, 'dots' | 'marks' | 'changes'> {
   const { startMs, endMs } = extent(curve)
   const isIn = (timeMs: number): boolean => timeMs >= startMs && timeMs <= endMs
@@ -43,7 +43,7 @@ export function within({ curve, dots, marks, changes }: Chart): Pick<Chart, 'dot
   return { dots: dots.filter(wasIn), marks: marks.filter(wasIn), changes: changes.filter(isIn) }
 }
 
-/** A line more than this many times as high as the one that matters would press it flat. */
+/** Maximum height of a comparison line, as a multiple of the main line's: a higher one would flatten it. */
 const FLATTENING = 12
 
 export function drawnLines({ lines }: Curve): readonly CurveLine[] {
@@ -57,7 +57,7 @@ export function highestOf({ values }: CurveLine): number {
   return Math.max(0, ...values.map(value => value ?? 0))
 }
 
-/** On the line between the two points next to it. */
+/** The value at a time, interpolated between the two nearest points. */
 export function valueAt({ startMs, stepMs }: Curve, main: CurveLine | undefined, timeMs: number): number {
   const place = (timeMs - startMs) / stepMs
   const before = main?.values[Math.floor(place)] ?? 0

@@ -2,7 +2,7 @@ import { html, type Html } from '../../pages/html'
 import { differenceLines } from '../evidence/comparison/wording'
 import type { IncidentView } from './incident-view'
 
-/** What failing requests have in common and good ones have not, said once however many alerts say it. */
+/** What distinguishes failing from good requests; the same statement of several alerts is shown once. */
 export function comparisonSection({ incident }: IncidentView): Html | undefined {
   const compared = incident.alerts.flatMap(({ evidence, labels }) =>
     evidence?.comparison === undefined ? [] : [{ comparison: evidence.comparison, family: labels['family'] }],

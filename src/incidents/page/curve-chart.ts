@@ -6,13 +6,16 @@ import { clock } from '../../pages/times'
 import { describe, drawnLines, extent, highestOf, valueAt, within, type Chart, type Dot, type Mark } from './chart'
 import { unitInWords, valueText, yTicks } from './chart-ticks'
 
-/** Pixels. The width is the reader's: across, everything stands at a percentage, so type keeps its size on a phone. */
+/**
+ * Height in pixels. Horizontal positions are percentages, so the chart takes the page's width and text keeps its size
+ * on a phone.
+ */
 const HEIGHT = 260
 const MARK_ROW = 16
 const TOP = 58
 const BOTTOM = HEIGHT - 24
 
-/** The curve with its dots and marks as SVG that needs no script. */
+/** Renders the curve with its dots and marks as SVG without a script. */
 export function curveChart(chart: Chart): Html {
   const { id, curve, marks } = chart
   const { startMs, endMs } = extent(curve)
@@ -25,7 +28,7 @@ export function curveChart(chart: Chart): Html {
   )
   const y = scaleLinear([0, highest > 0 ? highest : 1], [BOTTOM, TOP]).nice(4)
   const atStep = (index: number): number => x(curve.startMs + index * curve.stepMs)
-  // Between yes and no there is nothing.
+  // States have no values in between, so they are drawn as steps.
   const shape = curve.unit === 'on or off' ? curveStepAfter : curveLinear
   const stroke = line<number | null>(
     (_, index) => atStep(index),
@@ -91,7 +94,7 @@ export function curveChart(chart: Chart): Html {
   </svg>`
 }
 
-/** What the lines and dots mean. */
+/** Explains the lines and dots. */
 export function chartLegend(chart: Chart): Html {
   const { curve } = chart
   const { dots, changes } = within(chart)
@@ -136,7 +139,7 @@ function markLine({ timeMs, kind, label }: Mark, atPercent: number, row: number)
 function dotOf({ href, label }: Dot, atPercent: number, y: number): Html {
   const x = percent(atPercent)
   const at = y.toFixed(1)
-  // The larger one is what a finger hits.
+  // The larger circle is the touch target.
   const circles = html`<circle class="dot" cx="${x}" cy="${at}" r="4.5" /><circle
       class="reach"
       cx="${x}"

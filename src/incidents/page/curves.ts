@@ -3,43 +3,43 @@ import type { FoundExemplar, PrometheusClient } from '../evidence/prometheus'
 import { findReplicaUrls } from '../evidence/trace-sources'
 import type { Incident, IncidentAlert } from '../record/incident'
 
-/** The curve of alerts that are about the same numbers. */
+/** The curve of alerts with the same numbers. */
 export interface AlertCurve {
   readonly alerts: readonly IncidentAlert[]
   /** Undefined: neither Prometheus nor the record has one. */
   readonly curve: Curve | undefined
-  /** Why it is the recorded one and not today's. */
+  /** Why the recorded curve is shown instead of the current one. */
   readonly note: string | undefined
-  /** What Prometheus has besides the traces in the record. */
+  /** Exemplars from Prometheus that are not among the traces in the record. */
   readonly exemplars: readonly LinkedExemplar[]
 }
 
 export type LinkedExemplar = FoundExemplar & {
-  /** The replica that recorded it, as its ops port is reached. */
+  /** The ops port address of the replica that recorded it. */
   readonly replicaUrl: string | undefined
 }
 
-/** As much of Prometheus as a page asks. */
+/** The methods of Prometheus that a page uses. */
 export type AskedPrometheus = Pick<PrometheusClient, 'query' | 'queryRange' | 'queryExemplars'>
 
-/** Where curves and exemplars come from. */
+/** The sources of curves and exemplars. */
 export interface AskedOfCurves {
   readonly prometheus: AskedPrometheus
-  /** The job under which Prometheus scrapes the gateways. */
+  /** The Prometheus job that scrapes the gateways. */
   readonly gatewayJob: string
 }
 
-/** A page must not wait for a Prometheus that hangs. */
+/** Maximum time for all queries: a page must not wait for a Prometheus that hangs. */
 const BUDGET_MS = 1_000
-/** Curves on one page; an incident has one cause and seldom more than one or two selections. */
+/** Maximum curves on one page; an incident has one cause and seldom more than one or two selections. */
 const MAX_CURVES = 3
 const MAX_EXEMPLARS = 40
-/** Around the start: what was normal before, and how it went on. */
+/** The time shown before the start (what was normal) and after it. */
 const BEFORE_MS = 10 * 60_000
 const AFTER_START_MS = 60 * 60_000
 const AFTER_END_MS = 5 * 60_000
 
-/** The curves of an incident, from Prometheus as it is now, else as they were recorded. Never rejects. */
+/** The curves of an incident: from Prometheus, or as recorded. Never rejects. */
 export async function curvesOf(
   incident: Incident,
   sinceMs: number,
@@ -63,7 +63,7 @@ export async function curvesOf(
   )
 }
 
-/** What is shown of the time around an incident: its start, and its end where that is not hours later. */
+/** The time range shown for an incident: around its start, and to its end if that is not hours later. */
 export function curveRange({ closedAtMs }: Incident, sinceMs: number, now: number): { startMs: number; endMs: number } {
   const overMs = closedAtMs === undefined ? now : Math.min(now, closedAtMs + AFTER_END_MS)
   return { startMs: sinceMs - BEFORE_MS, endMs: Math.min(overMs, sinceMs + AFTER_START_MS) }
@@ -103,7 +103,7 @@ async function exemplarsOf(
   )
   const distinct = new Map(found.flat().map(exemplar => [exemplar.traceId, exemplar]))
   if (distinct.size <= MAX_EXEMPLARS) return [...distinct.values()].sort((a, b) => a.timeMs - b.timeMs)
-  // Spread over the time: the newest alone would leave the beginning bare.
+  // Spread over the time: the newest alone would leave the beginning without dots.
   const slotMs = Math.max(1, (endMs - startMs) / MAX_EXEMPLARS)
   const bySlot = new Map([...distinct.values()].map(exemplar => [Math.floor(exemplar.timeMs / slotMs), exemplar]))
   return [...bySlot.values()].sort((a, b) => a.timeMs - b.timeMs).slice(0, MAX_EXEMPLARS)

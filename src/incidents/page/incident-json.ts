@@ -3,7 +3,7 @@ import type { Incident } from '../record/incident-record'
 import { differenceLines } from '../evidence/comparison/wording'
 import { firstLine, tell } from './story'
 
-/** Raised when a field goes or changes its meaning; new fields come without. */
+/** Raised when a field is removed or changes its meaning; new fields do not raise it. */
 const SCHEMA_VERSION = 1
 
 const timeMs = z.number().describe('Milliseconds since the epoch.')
@@ -105,7 +105,7 @@ const alert = z.object({
   evidence: evidence.optional(),
 })
 
-/** What `GET /incidents/{id}` answers to programs; published as `docs/incident.schema.json`. */
+/** The response of `GET /incidents/{id}` for programs; published as `docs/incident.schema.json`. */
 export const incidentAnswer = z.object({
   schemaVersion: z.literal(SCHEMA_VERSION),
   id: z.string(),
@@ -121,7 +121,7 @@ export const incidentAnswer = z.object({
   alerts: z.array(alert),
 })
 
-/** The incident for programs: the record, and what a page says of it in words. */
+/** The incident for programs: the record and the statements of the page. */
 export function toIncidentAnswer(incident: Incident, now: number): object {
   const story = tell(incident, now)
   const differences = incident.alerts.flatMap(({ evidence: known, labels: { family } }) =>
@@ -138,7 +138,7 @@ export function toIncidentAnswer(incident: Incident, now: number): object {
   }
 }
 
-/** Unknown fields are allowed: later versions may have more. */
+/** Unknown fields are allowed, because later versions may add some. */
 export function incidentJsonSchema(): string {
   const schema = z.toJSONSchema(incidentAnswer, { io: 'input', target: 'draft-2020-12' })
   return `${JSON.stringify({ title: 'An incident of myesi-gateway', ...schema }, null, 2)}\n`

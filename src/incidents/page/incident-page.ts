@@ -22,7 +22,7 @@ import { traceSection } from './trace-section'
 
 const STYLE = styleSheet(BASE_STYLE, WATERFALL_STYLE, CHART_STYLE, CURVE_STYLE, INCIDENT_STYLE)
 
-/** Everything that is known of an incident, the most pressing first. */
+/** All that is known about an incident, the most important first. */
 export function incidentPage(view: IncidentView): Page {
   const { incident, story } = view
   return {
@@ -65,7 +65,7 @@ function timelineSection({ timeline }: Story): Html | undefined {
   </section>`
 }
 
-/** The evidence of an alert is there within seconds; what is still without then stays without. */
+/** Evidence of an alert arrives within this time; without it by then, it is not shown as pending. */
 const GATHERING_MS = 10_000
 
 function missingSection({ story, incident, now }: IncidentView): Html | undefined {

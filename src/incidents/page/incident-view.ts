@@ -3,12 +3,12 @@ import type { AlertCurve } from './curves'
 import type { Places } from './links'
 import type { Story } from './story'
 
-/** What the page of an incident is made of. */
+/** The input of an incident page. */
 export interface IncidentView {
   readonly incident: Incident
   readonly story: Story
   readonly curves: readonly AlertCurve[]
   readonly places: Places
-  /** When the page is made. */
+  /** When the page is rendered. */
   readonly now: number
 }

@@ -2,12 +2,12 @@ import { findLastFailure } from '../evidence/last-failure'
 import type { Incident, IncidentAlert } from '../record/incident'
 import type { AskedPrometheus } from './curves'
 
-/** A page must not wait for a Prometheus that hangs. */
+/** Maximum time for all queries: a page must not wait for a Prometheus that hangs. */
 const BUDGET_MS = 1_000
-/** Alerts asked about; the others of an incident are about the same requests. */
+/** Maximum alerts queried; the others of an incident concern the same requests. */
 const MAX_ASKED = 5
 
-/** The incident with the last failure as Prometheus knows it now: an alert that fires may be about two seconds long ago. */
+/** Adds the last failure that Prometheus knows now: an alert may still fire when requests have long stopped failing. */
 export async function withLastFailures(
   incident: Incident,
   prometheus: AskedPrometheus,

@@ -1,7 +1,7 @@
 import { html, type Html } from '../../pages/html'
 import type { IncidentView } from './incident-view'
 
-/** Of alerts about a limit: who runs into it. The newest count of each client, for a later alert has seen more. */
+/** The clients that reach a limit, for alerts about limits. Shows the newest count of each client. */
 export function limitedSection({ incident }: IncidentView): Html | undefined {
   const counts = new Map<string, number>()
   for (const { evidence } of incident.alerts) {

@@ -4,21 +4,21 @@ import type { IncidentAlert } from '../record/incident'
 import { hasRunbook } from './runbooks'
 import { safeUrl } from '../../pages/safe-url'
 
-/** Where what a page links to is, as people reach it; without one of them there are no such links. */
+/** The public addresses that a page links to; without an address there are no such links. */
 export interface Places {
-  /** Grafana: `dashboard_url` of the rules is a path there. */
+  /** Grafana: `dashboard_url` of the rules is a path below it. */
   readonly grafanaUrl: string | undefined
-  /** Where this repository can be read: `runbook_url` of the rules is a path there. */
+  /** This repository: `runbook_url` of the rules is a path below it. */
   readonly repositoryUrl: string | undefined
   readonly alertmanagerUrl: string | undefined
   /** Trace backends that evidence may come from, besides the gateway's replicas. */
   readonly jaegerUrl: string | undefined
   readonly tempoUrl: string | undefined
-  /** Where people reach Jaeger. */
+  /** Public address of Jaeger. */
   readonly jaegerPublicUrl: string | undefined
-  /** Where people reach the kept traces of gateways; undefined: at the addresses that the gateways tell. */
+  /** Public address of the gateways' kept traces; undefined: the addresses that the gateways report. */
   readonly opsPublicUrl: string | undefined
-  /** Where people reach these pages: a runbook without a repository is shown here. */
+  /** Public address of these pages: they show runbooks if no repository is set. */
   readonly ownUrl: string
 }
 
@@ -32,7 +32,7 @@ interface Range {
   readonly endMs: number
 }
 
-/** What to open next, of one alert. Addresses that are not http(s) are left out: annotations come from outside. */
+/** The links of one alert. Addresses that are not http(s) are left out: annotations come from outside. */
 export function linksOf(alert: IncidentAlert, range: Range, places: Places): Link[] {
   const found: readonly (readonly [string, string | undefined])[] = [
     ['Runbook', runbookUrl(alert, places)],
@@ -43,14 +43,14 @@ export function linksOf(alert: IncidentAlert, range: Range, places: Places): Lin
   return found.flatMap(([name, href]) => (href === undefined ? [] : [{ name, href }]))
 }
 
-/** The runbook as the rule names it, where that cannot be a link. */
+/** The runbook's path as the rule names it, if it cannot be a link. */
 export function runbookPath(alert: IncidentAlert, places: Places): string | undefined {
   return runbookUrl(alert, places) === undefined ? alert.annotations['runbook_url'] : undefined
 }
 
 type Annotated = Pick<IncidentAlert, 'labels' | 'annotations'>
 
-/** In the repository, else on a page of this service. */
+/** The runbook in the repository, or on a page of this service. */
 export function runbookUrl({ labels, annotations }: Annotated, { repositoryUrl, ownUrl }: Places): string | undefined {
   const path = annotations['runbook_url']
   const { alertname = '' } = labels
@@ -58,7 +58,7 @@ export function runbookUrl({ labels, annotations }: Annotated, { repositoryUrl, 
   return link(path, repositoryUrl) ?? (isShipped ? safeUrl(`${ownUrl}/runbooks/${alertname}`) : undefined)
 }
 
-/** Annotations that are paths, as links that open for people; for messages. */
+/** Turns annotations that are paths into public links, for messages. */
 export function linkAnnotations(alert: Annotated, places: Places): Labels {
   const runbook = runbookUrl(alert, places)
   const dashboard = link(alert.annotations['dashboard_url'], places.grafanaUrl)
@@ -68,7 +68,10 @@ export function linkAnnotations(alert: Annotated, places: Places): Labels {
   }
 }
 
-/** The pages of a trace: of the replica that kept it, and in Jaeger, which gets what is kept. Tempo has none. */
+/**
+ * The pages of a trace: at the replica that kept it, and in Jaeger, to which kept traces are exported. Tempo has no
+ * page.
+ */
 export function traceLinks({ source, traceId }: ProvingTrace, places: Places): Link[] {
   const { jaegerUrl, jaegerPublicUrl, tempoUrl, opsPublicUrl } = places
   const isReplica = source !== undefined && source !== tempoUrl && source !== jaegerUrl
@@ -80,19 +83,22 @@ export function traceLinks({ source, traceId }: ProvingTrace, places: Places): L
   return found.flatMap(([name, href]) => (href === undefined ? [] : [{ name, href }]))
 }
 
-/** Undefined for a name of one label, such as `gateway` or `jaeger`: other containers find it, a person's browser does not. */
+/**
+ * Undefined for a host name with a single label, such as `gateway` or `jaeger`: it resolves between containers, but not
+ * in a person's browser.
+ */
 function openable(address: string | undefined): string | undefined {
   if (address === undefined || !URL.canParse(address)) return undefined
   const { hostname } = new URL(address)
   return hostname === 'localhost' || hostname.includes('.') || hostname.includes(':') ? address : undefined
 }
 
-/** An address as it is; a path (`/d/…`, `monitoring/…`) below its base, or nowhere without one. */
+/** An address unchanged; a path (`/d/…`, `monitoring/…`) below its base; undefined without a base. */
 function link(address: string | undefined, base: string | undefined): string | undefined {
   return safeUrl(address) ?? (base === undefined ? undefined : safeUrl(address?.replace(/^\/(?=[^/\\])/, ''), base))
 }
 
-/** Grafana opens at the time of the incident and not at "the last hour". */
+/** Sets the time of the incident, so that Grafana does not open at "the last hour". */
 function withTime(href: string | undefined, { startMs, endMs }: Range, { grafanaUrl }: Places): string | undefined {
   if (href === undefined || grafanaUrl === undefined || !href.startsWith(`${grafanaUrl}/`)) return href
   const url = new URL(href)
@@ -101,7 +107,7 @@ function withTime(href: string | undefined, { startMs, endMs }: Range, { grafana
   return url.href
 }
 
-/** Alertmanager's form for a silence, filled in with the alert's labels. */
+/** The address of Alertmanager's silence form with the alert's labels filled in. */
 function silenceUrl(labels: Labels, alertmanagerUrl: string | undefined): string | undefined {
   if (alertmanagerUrl === undefined) return undefined
   const matchers = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`)

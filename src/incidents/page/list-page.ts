@@ -10,7 +10,7 @@ import { INCIDENT_STYLE } from './style'
 
 const STYLE = styleSheet(BASE_STYLE, INCIDENT_STYLE)
 
-/** The incidents that are remembered, in the order given. */
+/** The stored incidents, in the given order. */
 export function listPage(incidents: readonly Incident[], now: number): Page {
   const open = incidents.filter(({ closedAtMs }) => closedAtMs === undefined).length
   return {
@@ -33,7 +33,7 @@ export function listPage(incidents: readonly Incident[], now: number): Page {
   }
 }
 
-/** Those that are open by severity, then in the order given. */
+/** Open incidents by severity, then the others in the given order. */
 function bySeverity(incidents: readonly Incident[], now: number): Incident[] {
   const ranks = new Map(
     incidents.map(incident => [
@@ -44,7 +44,7 @@ function bySeverity(incidents: readonly Incident[], now: number): Incident[] {
   return incidents.toSorted((a, b) => compareRanks(ranks.get(a) ?? 0, ranks.get(b) ?? 0))
 }
 
-/** Infinity less Infinity is no number. */
+/** Compares two ranks; a subtraction would give NaN for two infinite ones. */
 function compareRanks(a: number, b: number): number {
   return a === b ? 0 : a - b
 }
@@ -65,7 +65,7 @@ function listItem(incident: Incident, now: number): Html {
   </li>`
 }
 
-/** For an address that leads to nothing. */
+/** The page for an unknown address. */
 export function notFoundPage(what: string): Page {
   return {
     title: 'Not found',

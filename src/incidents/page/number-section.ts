@@ -6,7 +6,7 @@ import { statusesInWords } from '../evidence/statuses'
 import type { IncidentAlert } from '../record/incident'
 import type { IncidentView } from './incident-view'
 
-/** With which statuses requests ended, and how much there was to do: a row for each selection, by the alert that saw most. */
+/** Statuses of the requests and the load: one row per selection, from the alert with the most requests. */
 export function numberSection({ incident }: IncidentView): Html | undefined {
   const rows = new Map<string, { readonly seen: number; readonly text: string }>()
   for (const alert of incident.alerts) {

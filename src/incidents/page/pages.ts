@@ -15,18 +15,18 @@ import { firstLine, tell } from './story'
 
 export interface PagesOptions {
   readonly incidents: Pick<IncidentLog, 'get' | 'list'>
-  /** For the curve of the affected series; the page is made without it when Prometheus does not answer. */
+  /** Source of the curves; the page is rendered without them if Prometheus does not answer. */
   readonly prometheus: AskedPrometheus
   readonly gatewayJob: string
-  /** Asked for each page: where this service is reached is known once it listens. */
+  /** Called for each page: the service's own address is known only once it listens. */
   readonly places: () => Places
 }
 
-/** Incidents on the list: those that are open, and the newest others. */
+/** Maximum incidents on the list: the open ones and the newest others. */
 const LISTED = 100
 const GONE = 'There is no such incident, or it is no longer stored.'
 
-/** `GET /incidents` and `GET /incidents/{id}`: as a page for browsers, as JSON for everybody else. */
+/** Serves `GET /incidents` and `GET /incidents/{id}`: a page for browsers, JSON for other clients. */
 export function createPages({ incidents, prometheus, gatewayJob, places }: PagesOptions) {
   return async function servePage(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const now = Date.now()
@@ -58,7 +58,7 @@ export function createPages({ incidents, prometheus, gatewayJob, places }: Pages
   }
 }
 
-/** An incident on the list: the whole of it, with every span, is at its own address. */
+/** An incident in the list; all its data, with every span, is at its own address. */
 function summary(incident: Incident, now: number): object {
   const { id, title, cause, openedAtMs, closedAtMs, alerts } = incident
   const story = tell(incident, now)
@@ -77,12 +77,12 @@ function summary(incident: Incident, now: number): object {
   }
 }
 
-/** `?format=markdown`: the beginning of a post-mortem. */
+/** `?format=markdown`: a post-mortem draft. */
 function wantsMarkdown({ url = '' }: IncomingMessage): boolean {
   return new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('format') === 'markdown'
 }
 
-/** As plain text: a browser shows it, and runs nothing of it. */
+/** Sends plain text, so that a browser shows it and runs nothing in it. */
 function sendText(response: ServerResponse, text: string): void {
   response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', ...COMMON_HEADERS })
   response.end(text)

@@ -5,10 +5,10 @@ import { placeOf, saidOf } from '../evidence/signatures'
 import type { Incident } from '../record/incident-record'
 import { tell } from './story'
 
-/** Characters of a text that came from outside. */
+/** Maximum characters of a text from outside. */
 const MAX_TEXT = 300
 
-/** The beginning of a post-mortem as Markdown: what is known, and the questions that only people can answer. */
+/** A post-mortem draft in Markdown: the known facts, and the questions that only people can answer. */
 export function postMortem(incident: Incident, now: number): string {
   const story = tell(incident, now)
   const evidence = incident.alerts.flatMap(({ evidence: known, labels }) => (known ? [{ known, labels }] : []))
@@ -73,7 +73,7 @@ function moment(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ')
 }
 
-/** Text from outside as text: it can end no line, make no link, no image and no HTML. */
+/** Escapes text from outside: it cannot end a line or create a link, an image or HTML. */
 function text(raw: string): string {
   return raw
     .replaceAll(/\p{C}/gu, ' ')

@@ -9,7 +9,7 @@ import { styleSheet } from '../../pages/style-sheet'
 const FOLDER = join(__dirname, '../../../../monitoring/runbooks')
 const STYLE = styleSheet(BASE_STYLE, 'pre { white-space: pre-wrap; overflow-wrap: anywhere; }')
 
-/** The pages that came with this version, by the names of their alerts: read once, so that a request names no file. */
+/** The shipped runbooks by alert name, read once at the start, so that no request can name a file. */
 const RUNBOOKS: ReadonlyMap<string, string> = readAll()
 
 function readAll(): Map<string, string> {
@@ -17,7 +17,7 @@ function readAll(): Map<string, string> {
     const files = readdirSync(FOLDER).filter(name => name.endsWith('.md'))
     return new Map(files.map(name => [name.slice(0, -3), readFileSync(join(FOLDER, name), 'utf8')]))
   } catch {
-    return new Map() // an installation without them
+    return new Map() // this installation has no runbooks
   }
 }
 
@@ -25,7 +25,7 @@ export function hasRunbook(alertname: string): boolean {
   return RUNBOOKS.has(alertname)
 }
 
-/** The text of a runbook as it is written, so that a link in a message opens where the incidents do. */
+/** Shows a runbook as plain text, at the same address as the incidents, so that its link in a message opens. */
 export function runbookPage(alertname: string): Page | undefined {
   const text = RUNBOOKS.get(alertname)
   if (text === undefined) return undefined

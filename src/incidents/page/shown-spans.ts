@@ -1,7 +1,7 @@
 import type { ShownSpan } from '../../pages/shown-span'
 import type { TraceSpan } from '../evidence/otlp-trace'
 
-/** A span of the record as a page shows it. */
+/** Converts a recorded span for display. */
 export function toShownSpan({ kind, exception, attributes, ...span }: TraceSpan): ShownSpan {
   const event = { name: 'exception', atMs: span.startMs + span.durationMs }
   return {

@@ -49,7 +49,7 @@ function signatureRow(signature: Signature): Html {
   </tr>`
 }
 
-/** What is there is never 0 %, and all but a few is not everything. */
+/** Rounds to whole percent, but a share above zero is never 0 % and one below all is never 100 %. */
 function inPercent(share: number): string {
   if (share > 0 && share < 1) return '< 1 %'
   return share > 99 && share < 100 ? '> 99 %' : `${Math.round(share)} %`

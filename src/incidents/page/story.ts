@@ -3,25 +3,25 @@ import { placeOf, saidOf } from '../evidence/signatures'
 import type { Incident, IncidentAlert } from '../record/incident'
 import { clockOrDate, lasted } from '../../pages/times'
 
-/** An incident as it is told: what the alerts of one cause say together. */
+/** The summary of an incident from all its alerts. */
 export interface Story {
   readonly isOpen: boolean
   readonly severity: string
-  /** The alert that says most: firing before over, critical before warning, the first before later ones. */
+  /** The most important alert: firing before resolved, critical before warning, earlier before later. */
   readonly main: IncidentAlert | undefined
-  /** When it began to go wrong, as far as is known: before the first alert. Milliseconds since the epoch. */
+  /** The onset as far as known, before the first alert. Milliseconds since the epoch. */
   readonly sinceMs: number
   readonly untilMs: number | undefined
-  /** When the last request failed; undefined where that is not known. An alert goes on for minutes after that. */
+  /** When the last request failed; undefined if unknown. An alert still fires for minutes after that. */
   readonly lastBadMs: number | undefined
-  /** What broke, where, since when, and why: two sentences. */
+  /** What failed, where, since when, and why: two sentences. */
   readonly what: string
   readonly why: string
-  /** Most frequent first; `total` is all failures of the incident. */
+  /** Most frequent first; `total` is the number of failures in the incident. */
   readonly signatures: readonly Signature[]
-  /** Until when they were counted: when the evidence of the latest alert was gathered. */
+  /** End of the counted time: when the evidence of the latest alert was gathered. */
   readonly countedUntilMs: number | undefined
-  /** As they happened. */
+  /** In order of time. */
   readonly traces: readonly ProvingTrace[]
   readonly timeline: readonly Moment[]
   readonly missing: readonly string[]
@@ -59,7 +59,7 @@ export function tell(incident: Incident, now: number): Story {
   }
 }
 
-/** The first line of what is known, for a list. */
+/** The first line of the summary, for a list. */
 export function firstLine({ signatures: [first], why }: Story): string {
   return first === undefined ? why : `${first.count} of ${first.total}: ${placeOf(first)} ${saidOf(first)}`
 }
@@ -75,13 +75,13 @@ function rank({ labels }: IncidentAlert): number {
   return severityRank(labels['severity'] ?? 'none')
 }
 
-/** 0 for the most severe. */
+/** Rank of a severity; 0 is the most severe. */
 export function severityRank(severity: string): number {
   const index = SEVERITIES.indexOf(severity)
   return index === -1 ? SEVERITIES.length : index
 }
 
-/** Of one incident, the same signature may stand in the evidence of several alerts; the one that saw most of it counts. */
+/** Merges the signatures of all alerts of an incident; of equal ones the highest count is used. */
 function mergeSignatures(alerts: readonly IncidentAlert[]): Signature[] {
   const merged = new Map<string, Signature>()
   const found = alerts.flatMap(({ evidence }) => evidence?.signatures ?? [])
@@ -98,7 +98,7 @@ function mergeSignatures(alerts: readonly IncidentAlert[]): Signature[] {
 function mergeTraces(alerts: readonly IncidentAlert[]): ProvingTrace[] {
   const traces = new Map<string, ProvingTrace>()
   for (const trace of alerts.flatMap(({ evidence }) => evidence?.traces ?? [])) {
-    // The same trace may have been opened for one alert and been out of reach for another.
+    // The trace may have been found for one alert and not for another.
     if (trace.source !== undefined || !traces.has(trace.traceId)) traces.set(trace.traceId, trace)
   }
   return [...traces.values()].sort((a, b) => a.timeMs - b.timeMs)
@@ -120,7 +120,7 @@ function whatBroke(main: IncidentAlert | undefined, signatures: readonly Signatu
   return `${requestsTo(places)} ${isOpen ? verbs[0] : verbs[1]}`
 }
 
-/** Routes named in the sentence; the table below it has all. */
+/** Maximum routes named in the sentence; the table below lists all. */
 const MAX_ROUTES = 3
 
 function requestsTo(routes: readonly string[]): string {
@@ -142,10 +142,13 @@ function when(time: Time, now: number): string {
     : `${timeInWords(time, now)}. ${end}`
 }
 
-/** How long nothing may fail before it is said that it no longer does. */
+/** Time without failures after which they count as ended. */
 const QUIET_MS = 60_000
 
-/** "since 15:12:27 UTC, for 6 min now"; "from 15:12:27 to 15:12:29 UTC, for 2 s" once the last failure is known. */
+/**
+ * The time as "since 15:12:27 UTC, for 6 min now", or "from 15:12:27 to 15:12:29 UTC, for 2 s" once the last failure is
+ * known.
+ */
 export function timeInWords({ sinceMs, lastBadMs, untilMs }: Time, now: number): string {
   const isOver = untilMs !== undefined || (lastBadMs !== undefined && now - lastBadMs > QUIET_MS)
   if (!isOver) return `since ${clockOrDate(sinceMs, now)} UTC, for ${lasted(now - sinceMs)} now`
@@ -154,7 +157,7 @@ export function timeInWords({ sinceMs, lastBadMs, untilMs }: Time, now: number):
   return `from ${clockOrDate(sinceMs, now)} to ${clockOrDate(last, now)} UTC, for ${lasted(last - sinceMs)}`
 }
 
-/** Causes named in the sentence. */
+/** Maximum causes named in the sentence. */
 const MAX_CAUSES = 3
 
 function whyItBroke(main: IncidentAlert | undefined, signatures: readonly Signature[]): string {
@@ -191,7 +194,7 @@ function toTimeline(alerts: readonly IncidentAlert[], now: number): Moment[] {
   return moments.filter(({ timeMs }) => timeMs <= now).sort((a, b) => a.timeMs - b.timeMs)
 }
 
-/** Each alert looked at another grid of seconds: the same change, found at nearly the same time, is one. */
+/** Maximum distance of two reports of the same change: each alert queries at other times. */
 const SAME_CHANGE_MS = 60_000
 
 function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
@@ -204,7 +207,7 @@ function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
   return distinct
 }
 
-/** Which alert, and where: `GatewayHttp500Spike /api/orders`. */
+/** The alert and what it concerns: `GatewayHttp500Spike /api/orders`. */
 export function nameOf(alert: IncidentAlert | undefined): string {
   const { alertname = 'alert', http_route: route, instance, gateway_rate_limiting_policy: policy } = alert?.labels ?? {}
   return [alertname, route ?? instance, policy && `(policy ${policy})`].filter(Boolean).join(' ')

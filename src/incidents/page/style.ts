@@ -1,4 +1,4 @@
-/** What only the incident pages have. */
+/** Styles of the incident pages only. */
 export const INCIDENT_STYLE = `
 section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: 1rem; margin-top: 1rem; }
 main > nav { margin-bottom: .75rem; }
@@ -53,7 +53,7 @@ footer { margin-top: 1.25rem; }
 }
 `
 
-/** What only the curves of incidents have. */
+/** Styles of the incident curves only. */
 export const CURVE_STYLE = `
 .bad-time { fill: var(--bad-soft); }
 .main-line { stroke: var(--bad); stroke-width: 2.25; fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; }

@@ -6,7 +6,7 @@ import type { IncidentView } from './incident-view'
 import { traceLinks, type Places } from './links'
 import { toShownSpan } from './shown-spans'
 
-/** Traces that are seen at once; the others are one tap away. */
+/** Maximum traces shown open; the others are collapsed. */
 const MAX_TRACES = 8
 
 export function traceSection({ story, places }: IncidentView): Html | undefined {

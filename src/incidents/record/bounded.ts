@@ -1,10 +1,13 @@
 import type { ProvingTrace } from '../evidence/evidence'
 import type { Incident, IncidentAlert } from './incident-record'
 
-/** Bytes of JSON of one incident: 500 of them (`MAX_INCIDENTS`) stay below 128 MiB in Redis, whatever traces and labels hold. */
+/** Maximum bytes of JSON per incident: 500 incidents (`MAX_INCIDENTS`) stay below 128 MiB in Redis. */
 export const MAX_INCIDENT_BYTES = 256 * 1024
 
-/** What can be given up of an alert, the least missed first. Each takes one thing away, or nothing if there is none left. */
+/**
+ * Steps that shorten an alert, the least important data first. Each removes one item, or returns undefined if none is
+ * left.
+ */
 const GIVE_UP: readonly ((alert: IncidentAlert) => IncidentAlert | undefined)[] = [
   withoutSpansOfOldest,
   withoutGoodTrace,
@@ -12,7 +15,10 @@ const GIVE_UP: readonly ((alert: IncidentAlert) => IncidentAlert | undefined)[] 
   alert => (Object.keys(alert.annotations).length > 0 ? { ...alert, annotations: {} } : undefined),
 ]
 
-/** The incident, made to fit: first the spans of the oldest alerts' traces go, whole alerts last and the newest never. */
+/**
+ * Shortens the incident to the maximum size: spans of the oldest alerts first, whole alerts last, never the newest
+ * alert.
+ */
 export function bounded(incident: Incident): Incident {
   let bytes = bytesOfIncident(incident)
   if (bytes <= MAX_INCIDENT_BYTES) return incident
@@ -58,8 +64,7 @@ function withoutGoodTrace(alert: IncidentAlert): IncidentAlert | undefined {
 const NO_SPANS: ProvingTrace['spans'] = []
 
 /**
- * Known sizes. Alerts and spans are never changed, only replaced: each is measured once, however many alerts its incident
- * has and however often one of them changes.
+ * Sizes measured so far. Alerts and spans are immutable, so each is measured once, however often its incident changes.
  */
 const sizes = new WeakMap<object, number>()
 

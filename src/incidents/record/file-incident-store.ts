@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
-/** One JSON file per incident in a folder; ids sort by time, so the folder's listing is the index. */
+/** Stores one JSON file per incident in a folder; ids sort by time, so the folder's listing is the index. */
 export class FileIncidentStore implements IncidentStore {
   readonly #folder: string
 
@@ -14,7 +14,7 @@ export class FileIncidentStore implements IncidentStore {
   async put(incident: Incident): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     const path = this.#path(incident.id)
-    // Written beside and renamed: whoever reads meanwhile sees the old one or the new one, never half of one.
+    // Written to a temporary file and renamed, so that a reader never sees a partial file.
     await writeFile(`${path}.new`, JSON.stringify(incident))
     await rename(`${path}.new`, path)
     await this.#forgetOld()
@@ -37,7 +37,7 @@ export class FileIncidentStore implements IncidentStore {
   }
 
   async close(): Promise<void> {
-    // Nothing is held open.
+    // There is nothing to close.
   }
 
   async #forgetOld(): Promise<void> {
@@ -62,7 +62,7 @@ export class FileIncidentStore implements IncidentStore {
   }
 }
 
-/** The folder is made with the first incident. */
+/** The folder does not exist before the first incident. */
 function nothingYet(error: NodeJS.ErrnoException): string[] {
   if (error.code === 'ENOENT') return []
   throw error

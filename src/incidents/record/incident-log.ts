@@ -4,19 +4,19 @@ import type { Evidence } from '../evidence/evidence'
 import { causeOf, isEndedBy, openIncident, withAlert, type Incident, type IncidentAlert } from './incident'
 import type { IncidentStore } from './incident-store'
 
-/** Open incidents held in memory; far more than one machine's alerts can have causes. */
+/** Maximum open incidents in memory; far more than the causes of one machine's alerts. */
 const MAX_OPEN = 1_000
-/** Incidents held in memory until a store that is down takes them. */
+/** Maximum incidents in memory while the store is unavailable. */
 const MAX_UNSAVED = 1_000
 
 export interface IncidentLogOptions {
-  /** Told of every failure of the store. */
+  /** Called for every failure of the store. */
   readonly onStoreFailure: (error: unknown) => void
-  /** How long to wait before a store that failed is asked again; default 5 s. */
+  /** Time before a failed store is tried again; default 5 s. */
   readonly retryMs?: number
 }
 
-/** An alert that fired when the process ended, with what is known of it. */
+/** An alert that was firing when the process ended, with its evidence. */
 export interface RestoredAlert {
   readonly incidentId: string
   readonly alert: Alert
@@ -24,14 +24,14 @@ export interface RestoredAlert {
 }
 
 /**
- * Which alert belongs to which incident, and what is known of it. The open incidents are here, so that a store that is down
- * costs history and never evidence.
+ * Assigns alerts to incidents and keeps what is known about them. Open incidents are in memory, so a store that is down
+ * costs history but no evidence.
  */
 export class IncidentLog {
   readonly #store: IncidentStore
   readonly #options: IncidentLogOptions
   readonly #open = new Map<string, Incident>()
-  /** What the store has not got yet, by id: the newest state of each alone, however often it changed meanwhile. */
+  /** Incidents not stored yet, by id: only the newest state of each. */
   readonly #unsaved = new Map<string, Incident>()
   readonly #closing = new AbortController()
   #saving: Promise<void> | undefined
@@ -41,7 +41,7 @@ export class IncidentLog {
     this.#options = options
   }
 
-  /** Takes up the incidents that were open when the process ended. @returns their alerts that still fired then */
+  /** Restores the incidents that were open when the process ended. @returns their alerts that were firing then */
   async restore(): Promise<readonly RestoredAlert[]> {
     const restored: RestoredAlert[] = []
     for (const stored of await this.#stored(MAX_OPEN)) {
@@ -51,20 +51,20 @@ export class IncidentLog {
         restored.push(...firingOf(incident))
         this.#open.set(incident.cause, incident)
       } catch (error) {
-        // Somebody edited it: that must not keep the service from starting.
+        // A record that was edited by hand must not keep the service from starting.
         this.#options.onStoreFailure(error)
       }
     }
     return restored
   }
 
-  /** @returns the incident the alert belongs to, opened if there was none */
+  /** @returns the incident of the alert, created if there was none */
   fire(alert: Alert, now: number): Incident {
     const incident = this.#open.get(causeOf(alert)) ?? openIncident(alert, now)
     return this.#save(withAlert(incident, fingerprint(alert), alert, {}))
   }
 
-  /** @returns all that is now known: what was found before is kept where it says more */
+  /** @returns the merged evidence: earlier findings are kept if they say more */
   addEvidence(alert: Alert, evidence: Evidence): Evidence {
     const key = fingerprint(alert)
     const startsAtMs = Date.parse(alert.startsAt)
@@ -76,9 +76,9 @@ export class IncidentLog {
   }
 
   /**
-   * Takes no notice of an alert that does not fire here: Prometheus repeats an end for 15 minutes.
+   * Ends an alert. Ignores one that is not firing here: Prometheus repeats an end for 15 minutes.
    *
-   * @returns the id of the incident that it belonged to
+   * @returns the id of its incident
    */
   resolve(alert: Alert): string | undefined {
     const key = fingerprint(alert)
@@ -88,13 +88,13 @@ export class IncidentLog {
     return this.#save(withAlert(incident, key, alert, { endsAtMs })).id
   }
 
-  /** Adds what is known of an alert only once it is over. @returns all that is now known of it; undefined where nothing was */
+  /** Adds findings that are known only after the alert ended. @returns all its evidence; undefined if there is none */
   async conclude(incidentId: string, alert: Alert, more: Pick<Evidence, 'lastBadMs'>): Promise<Evidence | undefined> {
     const key = fingerprint(alert)
     const startsAtMs = Date.parse(alert.startsAt)
     const isIt = (other: IncidentAlert): boolean => other.fingerprint === key && other.startsAtMs === startsAtMs
     const stored = this.#inMemory().get(incidentId) ?? (await this.#store.get(incidentId))
-    // It may have begun anew while the store was asked.
+    // The incident may have changed while the store was read.
     const incident = this.#inMemory().get(incidentId) ?? stored
     const known = incident?.alerts.find(isIt)?.evidence
     if (incident === undefined || known === undefined) return undefined
@@ -108,14 +108,14 @@ export class IncidentLog {
     return this.#inMemory().get(id) ?? this.#store.get(id)
   }
 
-  /** Those that are open first, each kind newest first. What is in memory is there in any case. */
+  /** Open incidents first, each kind newest first. Incidents in memory are always included. */
   async list(limit: number): Promise<Incident[]> {
     const known = this.#inMemory()
     const others = (await this.#stored(limit)).filter(({ id }) => !known.has(id))
     return [...known.values(), ...others].sort(openThenNewest).slice(0, limit)
   }
 
-  /** Hands the store what it has not got yet, once. */
+  /** Tries once to store the incidents not stored yet. */
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#saving
@@ -137,7 +137,7 @@ export class IncidentLog {
   }
 
   #save(incident: Incident): Incident {
-    // What is said of one that is over must not end a later one of the same cause.
+    // Closing an incident must not close a later one with the same cause.
     if (this.#open.get(incident.cause)?.id === incident.id) this.#open.delete(incident.cause)
     if (incident.closedAtMs === undefined) keep(this.#open, incident.cause, incident, MAX_OPEN)
     this.#unsaved.delete(incident.id)
@@ -157,12 +157,12 @@ export class IncidentLog {
         await sleep(this.#options.retryMs ?? 5_000, undefined, { signal: this.#closing.signal }).catch(() => undefined)
       }
     }
-    // Here and not when the promise is settled: what is saved in between would wait for whatever comes next.
+    // Reset here, not when the promise settles: an incident saved in between would wait for the next save.
     this.#saving = undefined
   }
 }
 
-/** A record of an older version knows less; what is undefined is not in JSON at all. */
+/** Fills in fields that a record of an older version lacks; JSON has no undefined. */
 function completed(incident: Incident): Incident {
   const alerts = incident.alerts.map(alert =>
     alert.evidence === undefined ? alert : { ...alert, evidence: { ...NO_EVIDENCE, ...alert.evidence } },
@@ -182,7 +182,7 @@ function firingOf({ id, alerts }: Incident): RestoredAlert[] {
     }))
 }
 
-/** The oldest goes when there are too many. */
+/** Adds an incident; the oldest is removed above the maximum. */
 function keep(map: Map<string, Incident>, key: string, incident: Incident, max: number): void {
   const oldest = map.keys().next().value
   if (map.size >= max && oldest !== undefined) map.delete(oldest)

@@ -1,10 +1,10 @@
 import type { Labels } from '../alerts/alert'
 import type { Evidence } from '../evidence/evidence'
 
-/** What is remembered of one cause, so that the evidence outlives the traces. */
+/** The stored data of one incident, so that evidence outlives the traces. */
 export interface Incident {
   readonly id: string
-  /** What alerts must have in common to belong here. */
+  /** The common cause that alerts need to belong to this incident. */
   readonly cause: string
   readonly title: string
   readonly openedAtMs: number
@@ -17,7 +17,7 @@ export interface IncidentAlert {
   readonly fingerprint: string
   readonly labels: Labels
   readonly annotations: Labels
-  /** Where the alert's rule can be seen in Prometheus. Comes from outside, as labels and annotations do. */
+  /** Link to the alert's rule in Prometheus. Comes from outside, as labels and annotations do. */
   readonly generatorURL: string
   readonly startsAtMs: number
   readonly endsAtMs: number | undefined

@@ -6,12 +6,12 @@ import type { Incident, IncidentAlert } from './incident-record'
 
 export type { Incident, IncidentAlert }
 
-/** Alerts remembered in one incident; a flapping alert must not make it grow for ever. */
+/** Maximum alerts per incident, so that a flapping alert does not grow it without limit. */
 const MAX_ALERTS = 50
 
 /**
- * Alerts with the same cause belong together: one upstream takes several routes along, and a Redis that is gone is behind
- * everything that is said about Redis and about limits counted without it.
+ * The cause of an alert; alerts with the same cause share an incident. One upstream affects several routes, and an
+ * unavailable Redis is the cause of all alerts about Redis and about degraded limits.
  */
 export function causeOf({ labels }: Alert): string {
   const { component, family, gateway_upstream_name: upstream, alertname = 'alert' } = labels
@@ -21,7 +21,7 @@ export function causeOf({ labels }: Alert): string {
 }
 
 export function openIncident(alert: Alert, now: number): Incident {
-  // Sorts by time, and cannot be guessed from outside.
+  // The id sorts by time and cannot be guessed.
   const id = `${now.toString(36)}-${crypto.randomUUID().slice(0, 8)}`
   const { alertname = 'alert', http_route: route, gateway_upstream_name: upstream } = alert.labels
   const title = [alertname, route, upstream && `(${upstream})`].filter(Boolean).join(' ')
@@ -29,8 +29,8 @@ export function openIncident(alert: Alert, now: number): Incident {
 }
 
 /**
- * The incident with what is now known about one of its alerts. An alert is in one state at a time: when it begins anew or ends,
- * what is still open of it under an earlier start (its end was missed, or another Prometheus saw it begin) ends too.
+ * Returns the incident with an alert added or updated. An alert has one state at a time: when it starts again or ends,
+ * firings with an earlier start (whose end was missed, or which another Prometheus reported) end too.
  */
 export function withAlert(
   incident: Incident,
@@ -63,7 +63,7 @@ export function withAlert(
   return { ...rest, alerts, closedAtMs }
 }
 
-/** Whether the alert still fires and an end at this time can be its own, not that of an earlier firing. */
+/** Whether the alert is firing and an end at this time belongs to this firing, not to an earlier one. */
 export function isEndedBy({ startsAtMs, endsAtMs }: IncidentAlert, timeMs: number): boolean {
   return endsAtMs === undefined && startsAtMs <= timeMs
 }

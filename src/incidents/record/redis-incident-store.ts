@@ -4,18 +4,18 @@ import { createRedisClient, neverGivesUp, selectDatabase, type RedisCredentials 
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
-/** All in one slot of a cluster, as a transaction needs it. */
+/** The common hash tag puts all keys into one cluster slot, as a transaction requires. */
 const INDEX = 'myesi:{incidents}'
 const KEY_PREFIX = 'myesi:{incidents}:'
 const COMMAND_TIMEOUT_MS = 1_000
 
-/** One JSON string per incident, found by a sorted set of ids in the order of their opening. */
+/** Stores one JSON string per incident; a sorted set holds the ids in order of creation. */
 export class RedisIncidentStore implements IncidentStore {
   readonly #redis: Redis | Cluster
   #closed = false
-  /** One for all who wait. */
+  /** The shared connection attempt. */
   #connecting: Promise<unknown> | undefined
-  /** The database of this connection. */
+  /** The database selection of the current connection. */
   #selected: Promise<void> | undefined
 
   constructor(url: string, onError: (error: unknown) => void, credentials: RedisCredentials = {}) {
@@ -61,8 +61,8 @@ export class RedisIncidentStore implements IncidentStore {
   }
 
   /**
-   * A command that is given before the connection stands is refused, and the first is given at the start: to learn which
-   * incidents are open.
+   * Waits for the connection: commands before it are rejected, and the first one, which reads the open incidents, is
+   * sent at the start.
    */
   async #connected(): Promise<void> {
     if (this.#redis.status !== 'ready') await this.#becomesReady()

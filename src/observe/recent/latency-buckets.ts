@@ -1,13 +1,13 @@
 /**
- * Latencies in a fixed number of buckets, each a quarter (2^⅓) wider than the one before: from below 0.1 ms in the first to above
- * two and a half minutes in the last. A quantile is at the most a quarter off, as a rule by a few per cent.
+ * Number of latency buckets. Each is a quarter (2^⅓) wider than the previous: from below 0.1 ms in the first to above
+ * two and a half minutes in the last. The error of a quantile is at most a quarter, usually a few per cent.
  */
 export const LATENCY_BUCKETS = 64
 
 const LOWEST_MS = 0.1
 const PER_DOUBLING = 3
 
-/** The bucket of a latency, from 0. */
+/** Returns the bucket index of a latency, from 0. */
 export function latencyBucket(ms: number): number {
   if (!(ms >= LOWEST_MS)) return 0
   const bucket = 1 + Math.floor(Math.log2(ms / LOWEST_MS) * PER_DOUBLING)
@@ -15,7 +15,7 @@ export function latencyBucket(ms: number): number {
 }
 
 /**
- * The latency that the given share of requests stayed below, in milliseconds; undefined when there were none.
+ * Returns the latency quantile for the given share in milliseconds; undefined without requests.
  *
  * @param counts one for each bucket
  */
@@ -33,7 +33,7 @@ export function latencyQuantile(counts: ArrayLike<number>, share: number): numbe
   return undefined
 }
 
-/** As if the requests of a bucket were spread evenly over it, on the scale that the buckets are made on. */
+/** Interpolates within a bucket, on its logarithmic scale. */
 function withinBucket(bucket: number, part: number): number {
   if (bucket === 0) return LOWEST_MS * part
   return LOWEST_MS * 2 ** ((bucket - 1 + part) / PER_DOUBLING)

@@ -1,33 +1,33 @@
 import type { Outcome } from '../../errors/reasons'
 import { LATENCY_BUCKETS, latencyBucket, latencyQuantile } from './latency-buckets'
 
-/** The last quarter of an hour, in steps that are as long as the usual time between two scrapes. */
+/** Length of a slot: the usual scrape interval of Prometheus. */
 export const SLOT_MS = 15_000
 export const SLOTS = 60
 
-/** One row for each slot: which slot it is of, how many requests ended how, and the latency buckets. */
+/** Columns of a row, one row per slot: slot number, counts by outcome, latency buckets. */
 const SLOT_NUMBER = 0
 const OUTCOME_COLUMNS = { ok: 1, fault: 2, refusal: 3, client_closed: 4 } as const satisfies Record<Outcome, number>
 const FIRST_BUCKET = 5
 const COLUMNS = FIRST_BUCKET + LATENCY_BUCKETS
 
-/** As much of an exchange as is remembered. */
+/** The part of an exchange that is recorded. */
 export interface EndedRequest {
   readonly route: { readonly name: string } | undefined
   readonly outcome: Outcome
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number
-  /** Where it is one, it was meant to stay open: how long it did is no latency. */
+  /** Kind of stream, whose duration is not a latency; undefined for other responses. */
   readonly stream: 'event_stream' | 'websocket' | undefined
 }
 
-/** What came of the requests of some time. */
+/** Outcomes and latencies of the requests in a period. */
 export interface Traffic {
   readonly requests: number
   readonly faults: number
   readonly refusals: number
   readonly clientClosed: number
-  /** Milliseconds; null where no answer was sent. */
+  /** Milliseconds; null if no response was sent. */
   readonly p50Ms: number | null
   readonly p95Ms: number | null
   readonly p99Ms: number | null
@@ -35,29 +35,30 @@ export interface Traffic {
 
 /** The requests of one route, or of all. */
 export interface RecentTraffic extends Traffic {
-  /** Over the last minute, the running slot included. */
+  /** Rate over the last minute, including the current slot. */
   readonly perSecond: number
-  /** Those of the last five minutes alone. */
+  /** Counts of the last five minutes. */
   readonly lately: Pick<Traffic, 'requests' | 'faults'>
 }
 
 const LATELY_SLOTS = 20
-/** Shown of a process that has just begun: nothing but the time before it would press its first requests into a corner. */
+/** Minimum number of slots in a chart, even for a process that has just started. */
 const LEAST_SLOTS = 12
 const RATE_SLOTS = 4
 
 /**
- * What the last quarter of an hour was like, route by route, for whoever has no Prometheus.
+ * Records the traffic of the last quarter of an hour by route, for the status page, which needs no Prometheus.
  *
- * A fixed table for each route that had a request: 60 slots of 69 numbers, 16.2 KiB; 1,000 busy routes take 16 MiB. Requests are
- * told apart by the names of routes in the file alone, so clients cannot make it grow. Noting one allocates nothing.
+ * Each route with a request has a fixed table of 60 slots with 69 numbers, 16.2 KiB; 1,000 busy routes take 16 MiB.
+ * Only the route names in the file create tables, so clients cannot make it grow. Recording a request allocates
+ * nothing.
  */
 export class RecentRequests {
   readonly #now: () => number
   readonly #startedAt: number
-  /** By the name of the route; undefined until it has its first request. */
+  /** Tables by route name; undefined until the first request. */
   #routes = new Map<string, Uint32Array | undefined>()
-  /** Of no route: unknown paths, malformed requests, and the gateway's own page. */
+  /** Table of requests without a route: unknown paths, malformed requests, and the gateway's own page. */
   readonly #others = newTable()
 
   /** @param now milliseconds on the monotonic clock, as `performance.now()` */
@@ -66,12 +67,12 @@ export class RecentRequests {
     this.#startedAt = now()
   }
 
-  /** Which routes there are from now on: those that stay keep what they have, those that are gone are forgotten. */
+  /** Sets the routes. Routes that remain keep their table; tables of removed routes are dropped. */
   announce(routes: readonly { readonly name: string }[]): void {
     this.#routes = new Map(routes.map(({ name }) => [name, this.#routes.get(name)]))
   }
 
-  /** To be called once for each request, when its response closes. */
+  /** Records a request. Called once for each, when its response closes. */
   note(ended: EndedRequest): void {
     const now = this.#now()
     const table = this.#tableOf(ended.route)
@@ -81,12 +82,12 @@ export class RecentRequests {
     count(table, row + FIRST_BUCKET + latencyBucket(now - ended.startedAt))
   }
 
-  /** What never became a request. */
+  /** Records a rejected request that never became an exchange. */
   noteRefused(): void {
     count(this.#others, openRow(this.#others, slotNumber(this.#now())) + OUTCOME_COLUMNS.refusal)
   }
 
-  /** Of all requests, or of one route's: its name, or null for those of none. */
+  /** Returns the traffic of all requests, of one route by name, or of requests without a route (null). */
   recent(route?: string | null): RecentTraffic {
     const tables = this.#tables(route)
     const all = this.#sum(tables, SLOTS)
@@ -101,7 +102,7 @@ export class RecentRequests {
     }
   }
 
-  /** The same slot by slot, oldest first; the last one still runs. */
+  /** Returns the traffic slot by slot, oldest first; the last slot is incomplete. */
   slots(route?: string | null): Traffic[] {
     const tables = this.#tables(route)
     const last = slotNumber(this.#now())
@@ -113,7 +114,7 @@ export class RecentRequests {
     })
   }
 
-  /** Milliseconds between the begin of the first of the slots and now. */
+  /** Milliseconds from the start of the first slot until now. */
   get reachMs(): number {
     return (this.#shownSlots() - 1) * SLOT_MS + (this.#now() % SLOT_MS)
   }
@@ -127,7 +128,7 @@ export class RecentRequests {
     if (route === undefined) return this.#others
     const table = this.#routes.get(route.name)
     if (table !== undefined) return table
-    // Of a table that is gone, or of none: a request that outlived its route.
+    // The request outlived its route.
     if (!this.#routes.has(route.name)) return this.#others
     const made = newTable()
     this.#routes.set(route.name, made)
@@ -154,12 +155,12 @@ function newTable(): Uint32Array {
   return new Uint32Array(SLOTS * COLUMNS)
 }
 
-/** From 1: a row that was never used has 0. */
+/** Numbers slots from 1, because an unused row has 0. */
 function slotNumber(now: number): number {
   return 1 + Math.floor(now / SLOT_MS)
 }
 
-/** Where the slot's row begins; what stood there a quarter of an hour ago is gone. */
+/** Returns the offset of the slot's row, and clears the row if it belongs to an older slot. */
 function openRow(table: Uint32Array, slot: number): number {
   const row = (slot % SLOTS) * COLUMNS
   if (table[row + SLOT_NUMBER] !== slot) {

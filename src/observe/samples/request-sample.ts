@@ -7,7 +7,7 @@ import { methodLabel } from '../../telemetry/http-method'
 import { pathShape } from './path-shape'
 import { userAgentFamily } from './user-agent'
 
-/** What one request was like: everything that failing requests may have in common. Absent fields are undefined. */
+/** Properties of one request that failing requests may have in common. Absent fields are undefined. */
 export interface RequestSample {
   /** Milliseconds since the epoch, when it ended. */
   readonly timeMs: number
@@ -33,11 +33,11 @@ export interface RequestSample {
   readonly contentType: string
   readonly requestSize: string
   readonly responseSize: string
-  /** Names of the request's header fields that are looked at and were there. */
+  /** The fields of `SAMPLED_HEADERS` that the request had. */
   readonly headers: readonly string[]
 }
 
-/** Header fields whose presence is looked at; their values never are. */
+/** Header fields whose presence is recorded; their values never are. */
 export const SAMPLED_HEADERS = [
   'accept-encoding',
   'accept-language',
@@ -53,10 +53,10 @@ export const SAMPLED_HEADERS = [
   'x-forwarded-for',
 ] as const
 
-/** Characters of a value that the client chose. */
+/** Maximum length of a value that the client chose. */
 const MAX_CHARACTERS = 64
 
-/** Made of few requests: what it costs is no matter of the hot path. */
+/** Creates a sample. Runs for few requests only, so its cost does not affect the hot path. */
 export function toSample(exchange: Exchange, timeMs: number, durationMs: number): RequestSample {
   const { request, response, route, consumer } = exchange
   const { headers } = request

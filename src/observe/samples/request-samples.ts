@@ -3,41 +3,41 @@ import { toSample, type RequestSample } from './request-sample'
 import { Reservoir } from './reservoir'
 
 /**
- * How a request ended, as far as a comparison goes. `recovered`: a target failed it and another one answered. `slow`: answered
- * well, and late.
+ * How a request ended, for comparisons. `recovered`: one target failed and another responded. `slow`: ended ok, but
+ * late.
  */
 export const SAMPLE_KINDS = ['good', 'slow', 'recovered', 'fault', 'limited', 'refusal'] as const
 export type SampleKind = (typeof SAMPLE_KINDS)[number]
 
-/** Short enough that what is compared was under way at the same time. */
+/** Length of a slot, short enough that compared requests were in flight at about the same time. */
 export const SAMPLE_SLOT_MS = 30_000
-/** The last quarter of an hour. */
+/** Number of slots: a quarter of an hour. */
 const SLOTS = 30
-/** Samples of one route and kind in one slot. */
+/** Maximum samples of one route and kind in one slot. */
 const PER_GROUP = 50
-/** The same once a slot has `FULL_SLOT` of them: the routes that come late still have some. */
+/** The same once a slot has `FULL_SLOT` samples, so that routes that come later still get some. */
 const PER_LATE_GROUP = 5
 const FULL_SLOT = 4_000
-/** Samples of all slots but the newest, some 400 bytes each: beyond that the oldest slot goes early. */
+/** Maximum samples of all slots but the newest, about 400 bytes each. Beyond it, the oldest slot is dropped early. */
 const MAX_SAMPLES = 40_000
 
 interface Slot {
   readonly startMs: number
-  /** By path template; empty for requests of no route. Templates are those of the configuration. */
+  /** Groups by path template of the configuration; the key is empty for requests without a route. */
   readonly routes: Map<string, RouteGroups>
   samples: number
 }
 
 type RouteGroups = { [Kind in SampleKind]: Reservoir<RequestSample> | undefined }
 
-/** A sample with the number of requests that each of its members stands for. */
+/** A group of samples, with the number of requests that each sample represents. */
 export interface SampleGroup {
   readonly startMs: number
   readonly route: string
   readonly kind: SampleKind
-  /** Requests that the samples were taken from. */
+  /** Number of requests from which the samples were taken. */
   readonly seen: number
-  /** Requests that each sample stands for. */
+  /** Number of requests that each sample represents. */
   readonly weight: number
   readonly samples: readonly RequestSample[]
 }
@@ -51,12 +51,12 @@ export interface SampleQuery {
   readonly limit?: number | undefined
 }
 
-/** Samples in one answer, on the average: some 2 MiB of JSON. */
+/** Average maximum of samples in one response, about 2 MiB of JSON. */
 export const MAX_ANSWERED = 5_000
 
 /**
- * An unbiased sample of the requests of the last quarter of an hour, by time, route and how they ended, so that failing
- * requests can be compared with good ones. Most requests cost two look-ups and a decrement; only a sampled one costs an object.
+ * An unbiased sample of the requests of the last quarter of an hour, by time, route and kind, so that failing requests
+ * can be compared with good ones. Most requests cost two look-ups and a decrement; only a sampled one costs an object.
  */
 export class RequestSamples {
   readonly #slowMs: number
@@ -71,10 +71,10 @@ export class RequestSamples {
     this.#slot = newSlot(now())
   }
 
-  /** To be called once for each request, when its response closes. */
+  /** Records a request. Called once for each, when its response closes. */
   note(exchange: Exchange): void {
     const now = this.#now()
-    // Also when the clock was set back: slots must stay in order.
+    // Also starts a new slot if the clock was set back, because slots must stay in order.
     if (now >= this.#slot.startMs + SAMPLE_SLOT_MS || now < this.#slot.startMs) this.#turn(now)
     const slot = this.#slot
     const durationMs = performance.now() - exchange.startedAt
@@ -87,7 +87,7 @@ export class RequestSamples {
     reservoir.put(index, toSample(exchange, now, durationMs))
   }
 
-  /** What was seen in some time, oldest first. An answer that would be too large is thinned evenly. */
+  /** Returns the samples of a period, oldest first. A result that would be too large is thinned evenly. */
   read({ route, fromMs, toMs, limit = MAX_ANSWERED }: SampleQuery): SampleGroup[] {
     const slots = [...this.#closed, this.#slot].filter(
       ({ startMs }) => startMs < toMs && startMs + SAMPLE_SLOT_MS > fromMs && startMs > this.#now() - reachMs,
@@ -148,8 +148,8 @@ function groupsIn({ startMs, routes }: Slot, asked: string | undefined): SampleG
 }
 
 /**
- * A random part of each group, with its weight raised to match. Groups of which nothing is left are left out: over all of
- * them the others make up for it.
+ * Returns a random part of each group, with the weight raised accordingly. Groups with no sample left are omitted; on
+ * average, the others compensate for them.
  */
 function thinned(groups: readonly SampleGroup[], share: number): SampleGroup[] {
   return groups.flatMap(group => {
@@ -159,7 +159,10 @@ function thinned(groups: readonly SampleGroup[], share: number): SampleGroup[] {
   })
 }
 
-/** Not the first ones: those of a sample that was never full are the ones that came first. */
+/**
+ * Chooses items at random. The first items would be biased, because a sample that was never full is in order of
+ * arrival.
+ */
 function randomPart<Item>(items: readonly Item[], count: number): Item[] {
   const rest = [...items]
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /**
- * A uniform sample of a stream: each item that came is in it with the same chance. Algorithm L (Li 1994): it draws how many
- * items to skip instead of a number for each, so an item that is not taken costs a decrement.
+ * A uniform random sample of a stream (Algorithm L, Li 1994). It draws how many items to skip instead of a number for
+ * each item, so that an item that is not sampled costs only a decrement.
  */
 export class Reservoir<Item> {
   readonly items: Item[] = []
@@ -15,12 +15,12 @@ export class Reservoir<Item> {
     this.#random = random
   }
 
-  /** How many items the sample stands for. */
+  /** Number of items that the sample represents. */
   get seen(): number {
     return this.#seen
   }
 
-  /** Counts an item. @returns where it has to be put, or -1 when it is not taken: it need not be made then */
+  /** Counts an item. @returns the index at which to store it, or -1 if it is not sampled and need not be created */
   next(): number {
     this.#seen++
     if (this.items.length < this.#capacity) {
@@ -44,7 +44,7 @@ export class Reservoir<Item> {
     this.#skip = Math.floor(Math.log(this.#draw()) / Math.log(1 - this.#weight))
   }
 
-  /** Never 0: its logarithm would end all sampling. */
+  /** Returns a random number that is never 0, whose logarithm would end all sampling. */
   #draw(): number {
     return this.#random() || Number.EPSILON
   }

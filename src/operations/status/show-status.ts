@@ -7,12 +7,12 @@ import { readStatus, type Status, type StatusSources } from './status'
 import { statusPage } from './status-page'
 
 const PARAMETERS: readonly string[] = ['route', 'refresh', 'format']
-/** As often as a step of the charts is worth; below a scrape's interval, so that it is no staler than a dashboard. */
+/** Refresh interval of the page. It is below a scrape interval, so that the page is as current as a dashboard. */
 const REFRESH_SECONDS = 10
 
 /**
- * `GET /status`: how this replica is. A page that loads itself anew for a browser (`?refresh=off` stops that, `?route=orders` shows
- * the curves of one route), JSON for everybody else.
+ * `GET /status`: the state of this replica. Browsers get a page that reloads itself (`?refresh=off` stops that,
+ * `?route=orders` shows the curves of one route), other clients get JSON.
  */
 export function showStatus(sources: StatusSources, request: IncomingMessage, response: ServerResponse): void {
   const query = new URL(request.url ?? '/', 'http://ops').searchParams
@@ -55,7 +55,7 @@ function titleOf({ status, concerns }: Status): string {
   return status === 'not_ready' ? 'Not ready' : `${concerns.length} to look at`
 }
 
-/** Times as everybody else reads them. */
+/** Formats times as ISO 8601 for JSON. */
 function toJson({ timeMs, replica, traffic, redis, failures, configuration, pipelines, ...rest }: Status): object {
   const { startedAtMs, ...process } = replica
   const { sinceMs, lastReload, ...inForce } = configuration

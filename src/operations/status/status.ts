@@ -5,7 +5,7 @@ import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 
-/** The configuration in force, and what came of the last attempt to change it. */
+/** The active configuration, and the result of the last reload. */
 export interface ConfigurationState {
   readonly file: string
   readonly config: GatewayConfig
@@ -13,11 +13,11 @@ export interface ConfigurationState {
   readonly sinceMs: number
   /** Undefined: nothing was reloaded since the start. */
   readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
-  /** What of it takes effect only with a restart, one sentence each. */
+  /** Changes that take effect only after a restart, one sentence each. */
   readonly needRestart: readonly string[]
 }
 
-/** What limits are counted in, beside this replica's memory. */
+/** The Redis in which limits are counted. */
 export interface RedisState {
   /** Without credentials. */
   readonly address: string
@@ -34,20 +34,20 @@ export interface Replica {
   readonly startedAtMs: number
 }
 
-/** How one signal leaves by one exporter, as `otel/sdk/telemetry.ts` writes it. */
+/** The state of one signal's export by one exporter, as written by `otel/sdk/telemetry.ts`. */
 export interface TelemetryPipeline {
   readonly signal: string
   readonly exporter: string
   readonly receiver: string
   /** Batches. */
   readonly sent: number
-  /** Batches that were given up, by kind. */
+  /** Number of lost batches, by kind. */
   readonly failed: Readonly<Record<string, number>>
   readonly lastSuccessMs: number | undefined
   readonly lastFailure: { readonly atMs: number; readonly message: string } | undefined
 }
 
-/** Everything that the status page tells of; all of it is asked anew for each page. */
+/** Sources of the status page, read again for each page. */
 export interface StatusSources {
   readonly recent: Pick<RecentRequests, 'recent' | 'slots' | 'reachMs'>
   readonly configuration: () => ConfigurationState
@@ -56,7 +56,7 @@ export interface StatusSources {
   readonly traces: TraceReader
   /** Undefined without `REDIS_URL`. */
   readonly redis: () => RedisState | undefined
-  /** How telemetry leaves; empty where nothing is sent. */
+  /** The telemetry exports; empty if nothing is exported. */
   readonly pipelines: () => readonly TelemetryPipeline[]
   readonly inFlight: () => number
   readonly notReady: () => string | undefined
@@ -70,10 +70,10 @@ export interface RouteTraffic extends RecentTraffic {
   readonly slots: readonly Traffic[]
 }
 
-/** Something that a person should look at. */
+/** A problem that needs attention. */
 export interface Concern {
   readonly text: string
-  /** Where more is to be seen. */
+  /** Path of a page with details. */
   readonly path: string
 }
 
@@ -81,7 +81,7 @@ export interface LimitedClient {
   readonly client: string
   readonly route: string
   readonly policy: string
-  /** Times over the limit since this replica began, at the most `error` too many. */
+  /** How often the limit was exceeded since this replica started; too high by at most `error`. */
   readonly count: number
   readonly error: number
 }
@@ -110,19 +110,19 @@ export interface Status {
   readonly configuration: Omit<ConfigurationState, 'config'> & { readonly sha256: string; readonly routes: number }
 }
 
-/** Whether the last thing that was sent did not arrive. */
+/** Whether the last export failed. */
 export function isFailing({ lastFailure, lastSuccessMs }: TelemetryPipeline): boolean {
   return lastFailure !== undefined && lastFailure.atMs > (lastSuccessMs ?? -Infinity)
 }
 
-/** More than a person reads; `/routes` has all. */
+/** Maximum number of routes on the page; `/routes` lists all. */
 const MAX_ROUTES = 50
 const MAX_FAILURES = 8
 const MAX_LIMITED = 8
-/** Above this share of a route's requests of the last five minutes, failures are worth a word. */
+/** Share of faults in a route's last five minutes above which the page reports a concern. */
 const FAULT_SHARE = 0.01
 
-/** How this replica is, now and over the last quarter of an hour. */
+/** Reads the state of this replica, now and over the last quarter of an hour. */
 export function readStatus(sources: StatusSources, now: number): Status {
   const { recent } = sources
   const { config, ...configuration } = sources.configuration()

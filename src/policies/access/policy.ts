@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors/gateway-error'
 import { definePolicy, type Line } from '../define-policy'
 import { accessListsSchema, type AccessConfig } from './schema'
 
-/** Access lists. Each of them must let a client in: those of the entrypoint first, then the route's own. */
+/** Access lists: the entrypoint's and the route's must all admit a client. */
 export const access = definePolicy({
   name: 'access',
   schema: accessListsSchema(

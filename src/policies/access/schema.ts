@@ -13,7 +13,7 @@ const addresses = z
   )
   .prefault([])
 
-/** @param allow what its `allow` does */
+/** @param allow description of `allow` */
 export function accessListsSchema(allow: string) {
   return z.strictObject({
     allow: addresses.meta({ description: allow, value: VALUE }),

@@ -9,16 +9,16 @@ import { InvalidToken, type TokenVerifier } from './token-verifier'
 export interface AuthenticateOptions {
   readonly auth: AuthConfig
   readonly consumers: Consumers
-  /** Undefined where the route takes no tokens. */
+  /** Undefined if the route accepts no tokens. */
   readonly verifier: TokenVerifier | undefined
-  /** It is known who asks. */
+  /** Called when the consumer is known. */
   readonly onAuthenticated: (exchange: Exchange) => void
 }
 
-/** How a client shows who it is. */
+/** Kind of credential. */
 type Scheme = 'apiKey' | 'jwt'
 
-/** Lets in who shows a credential of a kind the route asks for, and is good for what the route needs: 401, 403. */
+/** Creates the stage that requires a valid credential (else 401) with the scopes of the route (else 403). */
 export function createAuthenticator({ auth, consumers, verifier, onAuthenticated }: AuthenticateOptions): Stage {
   const { apiKey, jwt, scopes } = auth
 
@@ -43,7 +43,7 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
   }
 
   function admit(exchange: Exchange, consumer: Consumer, scheme: Scheme): void {
-    // Before its scopes are looked at: who was refused is worth knowing too.
+    // Set before scopes are checked, so that refusals are recorded with their consumer.
     exchange.consumer = consumer
     onAuthenticated(exchange)
     const missing = scopes.filter(scope => !consumer.scopes.includes(scope))
@@ -59,7 +59,7 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
     const { request } = exchange
     const key = apiKey && credentialIn(request, apiKey.header)
     const token = verifier && bearerTokenIn(request)
-    // Let in by the one, a client could be somebody else to an upstream that believes the other.
+    // Refuses two credentials: the upstream could take the client for the owner of the other one.
     if (key !== undefined && token !== undefined) throw new GatewayError('bad_request', { cause: 'two credentials' })
     if (key !== undefined) {
       if (apiKey?.forward === false) exchange.withheldField = apiKey.header
@@ -75,12 +75,12 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
 
 interface RefusalDetails {
   readonly cause: unknown
-  /** Of the credential that was shown, and what is wrong with it. */
+  /** Kind of the credential that was presented; `error` says why it is not accepted. */
   readonly scheme?: Scheme
   readonly error?: ChallengeError
 }
 
-/** With one challenge for each kind of credential that would do. */
+/** Creates the refusal, with a challenge for each accepted kind of credential. */
 function refusal(
   reason: 'unauthenticated' | 'forbidden',
   { apiKey, jwt }: AuthConfig,

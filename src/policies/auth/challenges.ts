@@ -1,23 +1,23 @@
-/** What is wrong with the credential that was shown: parameters of RFC 6750 §3. */
+/** Error parameters of a challenge (RFC 6750 §3). */
 export type ChallengeError = Readonly<Record<string, string>>
 
-/** One name for all that is behind the gateway: what is protected is nobody's business who has no credentials. */
+/** One realm for all routes: clients without credentials must not learn what is protected. */
 const REALM = 'myesi-gateway'
 
 /**
- * Asks for an API key. No scheme for keys is registered, and RFC 9110 §11.6.1 wants one in every 401: `ApiKey`, with the
- * name of the field that holds the key.
+ * Returns the challenge for an API key. RFC 9110 §11.6.1 requires a challenge in every 401, but no scheme for keys is
+ * registered: `ApiKey`, with the name of the key's field, is our own.
  */
 export function apiKeyChallenge(header: string, error: ChallengeError): string {
   return challenge('ApiKey', { realm: REALM, header, ...error })
 }
 
-/** Asks for a token (RFC 6750 §3). */
+/** Returns the challenge for a token (RFC 6750 §3). */
 export function bearerChallenge(error: ChallengeError): string {
   return challenge('Bearer', { realm: REALM, ...error })
 }
 
-/** RFC 9110 §11.2; no value here has a quote or a backslash in it. */
+/** Formats a challenge (RFC 9110 §11.2). Values must not contain quotes or backslashes. */
 function challenge(scheme: string, parameters: Readonly<Record<string, string>>): string {
   return `${scheme} ${Object.entries(parameters)
     .map(([name, value]) => `${name}="${value}"`)

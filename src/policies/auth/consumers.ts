@@ -5,13 +5,13 @@ import type { Consumer } from '../../exchange/exchange'
 /** Characters of a digest that limits count by: 132 bits. */
 const SHOWN_DIGEST = 22
 
-/** One API key: its digest, and who shows it. */
+/** An API key's digest, with its consumer. */
 interface KnownKey {
   readonly digest: Buffer
   readonly consumer: Consumer
 }
 
-/** Who the file lets in, found by what they show. */
+/** Consumers of the file, found by their credentials. */
 export class Consumers {
   readonly #keys = new Map<string, KnownKey[]>()
   readonly #subjects = new Map<string, ConsumerConfig>()
@@ -24,8 +24,8 @@ export class Consumers {
   }
 
   /**
-   * Whose key this is. Found by a part of its digest and decided by all of it, in the same time wherever the two differ: how
-   * long a refusal takes says nothing of the keys there are.
+   * Returns the consumer of an API key. Looks it up by a part of its digest and compares the whole digest in constant time:
+   * the duration of a refusal must not disclose anything about existing keys.
    */
   byApiKey(key: string): Consumer | undefined {
     const digest = hash('sha256', key, 'buffer')
@@ -34,8 +34,8 @@ export class Consumers {
   }
 
   /**
-   * Whose token this is: the consumer that names the subject as its own, or the subject itself, under the name of its tokens
-   * and its own, which no consumer of the file can have.
+   * Returns the consumer of a token: the one that lists the subject, or else a consumer for the subject itself. Its name
+   * combines the names of the tokens and the subject, which no consumer of the file can have.
    */
   bySubject(tokens: string, subject: string, scopes: readonly string[]): Consumer {
     const known = this.#subjects.get(`${tokens}/${subject}`)
@@ -61,7 +61,7 @@ function shortened(digest: Buffer): string {
   return digest.toString('base64url').slice(0, SHOWN_DIGEST)
 }
 
-/** Fit for a header field and a log line: issuers let people choose their names. */
+/** Escapes text for header fields and logs: issuers may let users choose their names. */
 function visible(text: string): string {
   return text.replace(/[^!-$&-~]/gu, character => {
     return [...Buffer.from(character)].map(byte => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')

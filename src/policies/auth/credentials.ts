@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../../errors/gateway-error'
 
 /**
- * What a client shows in a field; undefined when it shows nothing.
+ * Returns the credential in a field; undefined if the field is missing.
  *
- * Read from the lines as they came: Node joins two lines of one field, or drops the second, and an upstream may do
- * otherwise. Whoever is let in by one credential must not be somebody else behind the gateway by another.
+ * Reads the raw lines: Node joins two lines of one field or drops the second, and an upstream may do otherwise. A client
+ * admitted by one credential must not be another client for the upstream by a second one.
  *
  * @param field lower case
- * @throws GatewayError `bad_request` when the field is there twice, or with `_` in the place of `-`
+ * @throws GatewayError `bad_request` if the field is repeated, or spelled with `_` for `-`
  */
 export function credentialIn({ rawHeaders }: IncomingMessage, field: string): string | undefined {
   let found: string | undefined
@@ -22,14 +22,14 @@ export function credentialIn({ rawHeaders }: IncomingMessage, field: string): st
   return found === '' ? undefined : found
 }
 
-/** `x_api_key` is the same field as `x-api-key` to CGI and what came after it. */
+/** Compares names of fields; `x_api_key` equals `x-api-key` for CGI and its successors. */
 function isSpelledAs(name: string, field: string): boolean {
   return name === field || name.replaceAll('_', '-') === field.replaceAll('_', '-')
 }
 
 /**
- * The token of `Authorization: Bearer` (RFC 6750 §2.1); undefined where the field is not there or of another scheme. What
- * follows the word is the token, whatever it looks like: that it is none is found out by whoever checks it.
+ * Returns the token of `Authorization: Bearer` (RFC 6750 §2.1); undefined if the field is missing or has another scheme.
+ * The token's syntax is checked by the verifier.
  */
 export function bearerTokenIn(request: IncomingMessage): string | undefined {
   const value = credentialIn(request, 'authorization')

@@ -14,7 +14,7 @@ export function openKeys(source: KeySource, files: ConfigFiles, log: Logger): Op
   return keysIn(files.read(source.file).toString('utf8'))
 }
 
-/** Those of a file. @throws Error where it holds none */
+/** Parses the keys of a file. @throws Error if it contains none */
 export function keysIn(text: string): OpenKeys {
   return { find: parseKeySet(text), close: () => {} }
 }

@@ -15,7 +15,7 @@ import { TokenVerifier } from './token-verifier'
 
 type Written = Frozen<z.output<typeof authSchema>> | undefined
 
-/** What clients must show: an API key, a token, or one of the two. */
+/** Authenticates clients by an API key, a token, or one of the two. */
 export const auth = definePolicy({
   name: 'auth',
   schema: authSchema.optional(),
@@ -61,13 +61,13 @@ function checkTokens(written: Written, context: CheckContext): ConfigProblem[] {
   return [context.problem(['jwt', 'tokens'], wrong)]
 }
 
-/** `auth` that asks for nothing would let everybody pass, which nobody means who writes it. */
+/** Checks that `auth` requires a credential: an empty one would admit every client. */
 function checkAsked(written: Written, context: CheckContext): ConfigProblem[] {
   if (written === undefined || written.apiKey !== undefined || written.jwt !== undefined) return []
   return [context.problemAtKey([], mistake('does not say which credential is required', 'apiKey, jwt, or both'))]
 }
 
-/** Worth saying, and no mistake: a gateway may be there before its first consumer. */
+/** Warns if no consumer can pass. Not an error: a gateway may be deployed before its first consumer. */
 function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigProblem[] {
   if (written?.apiKey === undefined || written.jwt !== undefined) return []
   const hasKeys = context
@@ -79,12 +79,12 @@ function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigPr
 }
 
 /**
- * Once for all routes, and kept by a reload: imported keys are not imported again, and with fetched ones tokens are taken
- * also while their issuer is away.
+ * Returns the keys of an issuer, shared by all routes and kept by a reload: keys are not imported again, and fetched keys
+ * stay valid while the issuer is unavailable.
  */
 function keysOf({ jwks }: TokenConfig, files: ConfigFiles, reuseOrCreate: ReuseOrCreate, log: Logger): OpenKeys {
   if ('url' in jwks) return reuseOrCreate('keys', jwks, () => openKeys(jwks, files, log))
-  // By what the file holds: it may be replaced in its place.
+  // By content: the file may be replaced under the same path.
   const text = files.read(jwks.file).toString('utf8')
   return reuseOrCreate('keys', text, () => keysIn(text))
 }

@@ -6,21 +6,21 @@ import type { Logger } from '../../telemetry/logger'
 import { jose } from '../../config/values/jose'
 import { parseKeySet, type FindKey } from '../../config/values/key-set'
 
-/** How long a withdrawn key is taken at the most, as long as the issuer answers. */
+/** Longest time that a withdrawn key is still accepted while the issuer answers. */
 const REFRESH_MS = 300_000
-/** Between two tries while the issuer does not answer: it is waited for when there are no keys, and not when there are. */
+/** Retry intervals while the issuer does not answer: short without keys, because requests wait, long with keys. */
 const RETRY_WITHOUT_KEYS_MS = 1_000
 const RETRY_MS = 30_000
-/** Between two fetches for keys that are not known: anybody can make up names of keys, and the issuer is not to pay for it. */
+/** Interval between fetches for unknown keys: clients can invent key ids and must not cause load on the issuer. */
 const COOL_DOWN_MS = 30_000
-/** How long one fetch may take, and a request wait for it. */
+/** Timeout of one fetch, and of a request that waits for it. */
 const TIMEOUT_MS = 3_000
 const MAX_BYTES = 262_144
 const JITTER = 0.1
 
 /**
- * The public keys of an issuer, fetched again and again in the background, so that hardly any request waits for them. Those
- * there are stay in use while the issuer is away: tokens must not fail because nobody can make new ones.
+ * The public keys of an issuer, refreshed in the background so that few requests wait for them. While the issuer is
+ * unavailable, the known keys stay in use, so that existing tokens remain valid.
  */
 export class RemoteKeys {
   readonly #url: string
@@ -29,7 +29,7 @@ export class RemoteKeys {
   #findKnown: FindKey | undefined
   #fetching: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  /** Since when the issuer does not answer, so that it is logged once. */
+  /** Whether the issuer is failing, so that the failure is logged once. */
   #isFailing = false
   /** Milliseconds on the monotonic clock. */
   #askedForUnknownAt = -Infinity
@@ -40,7 +40,7 @@ export class RemoteKeys {
     void this.#refresh()
   }
 
-  /** @throws GatewayError `keys_unavailable` as long as no keys were ever fetched */
+  /** Finds the key of a token. @throws GatewayError `keys_unavailable` if no keys were ever fetched */
   readonly find: FindKey = async (header, token): Promise<CryptoKey> => {
     if (this.#findKnown === undefined) await this.#fetching
     const findKnown = this.#findKnown
@@ -50,7 +50,7 @@ export class RemoteKeys {
     try {
       return await findKnown(header, token)
     } catch (error) {
-      // Signed with a key that came after the last fetch, or with none at all.
+      // The token is signed with a key newer than the last fetch, or with an unknown one.
       if (!(error instanceof jose().errors.JWKSNoMatchingKey) || !(await this.#hasNewKeys(findKnown))) throw error
       return (this.#findKnown as FindKey)(header, token)
     }
@@ -72,9 +72,9 @@ export class RemoteKeys {
     return this.#findKnown !== known
   }
 
-  /** Never rejects. Whoever comes while it is under way waits for the same. */
+  /** Fetches the keys. Concurrent callers share one fetch. Never rejects. */
   async #refresh(): Promise<void> {
-    // In the trace of nobody: keys belong to no request.
+    // Outside of any trace: keys belong to no request.
     this.#fetching ??= context.with(ROOT_CONTEXT, async () => this.#fetch())
     await this.#fetching
   }
@@ -106,7 +106,7 @@ export class RemoteKeys {
   }
 }
 
-/** @throws Error when it does not come in time, whole, with status 200 and from this very URL */
+/** Downloads a key set. @throws Error unless it arrives in time, complete, with status 200 and without redirects */
 async function download(url: string, closing: AbortSignal): Promise<string> {
   const response = await fetch(url, {
     headers: { accept: 'application/jwk-set+json, application/json', 'user-agent': 'myesi-gateway' },
@@ -124,7 +124,7 @@ async function download(url: string, closing: AbortSignal): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** `fetch` hides why it failed in the cause. */
+/** Returns why a fetch failed; `fetch` puts it in the error's cause. */
 function reasonOf(error: unknown): string {
   const { message, cause } = toError(error)
   return cause instanceof Error && cause.message !== '' ? `${message}: ${cause.message}` : message

@@ -49,7 +49,7 @@ export const authSchema = z
 
 type Written = Frozen<z.output<typeof authSchema>>
 
-/** What a route wants to be shown before it forwards: with the tokens that it names. */
+/** Authentication of a route, with the tokens that it names. */
 export type AuthConfig = Omit<Written, 'jwt'> & {
   readonly jwt: (Omit<NonNullable<Written['jwt']>, 'tokens'> & { readonly tokens: TokenConfig }) | undefined
 }

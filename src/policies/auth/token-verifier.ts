@@ -7,17 +7,17 @@ import type { OpenKeys } from './open-keys'
 
 const MAX_SUBJECT_CHARACTERS = 256
 
-/** What a valid token says. */
+/** Claims of a valid token. */
 export interface VerifiedToken {
-  /** Who asks, in the issuer's words. */
+  /** Client, as named by the issuer. */
   readonly subject: string
   readonly scopes: readonly string[]
 }
 
-/** A token that is not to be believed. */
+/** Thrown for a token that is not valid. */
 export class InvalidToken extends Error {
   override readonly name = 'InvalidToken'
-  /** What the client may know of it: `error_description` of RFC 6750 §3. */
+  /** Description for the client: `error_description` of RFC 6750 §3. */
   readonly description: string
 
   constructor(message: string, description: string) {
@@ -38,10 +38,10 @@ export class TokenVerifier {
     this.#options = {
       issuer: config.issuer,
       audience: [...config.audience],
-      // By this list and never by the token's own word: `none`, or the public key taken for a shared secret.
+      // Never from the token itself: it could name `none`, or have the public key used as a shared secret.
       algorithms: [...config.algorithms],
       clockTolerance: config.clockSkewMs / 1_000,
-      // One without an end could never be taken back.
+      // A token without expiry could never be revoked.
       requiredClaims: ['exp'],
     }
   }
@@ -50,7 +50,7 @@ export class TokenVerifier {
     return this.#config.name
   }
 
-  /** @throws InvalidToken, or GatewayError `keys_unavailable` when it cannot be told */
+  /** Verifies a token. @throws InvalidToken, or GatewayError `keys_unavailable` if it cannot be verified */
   async verify(token: string): Promise<VerifiedToken> {
     const { payload, protectedHeader } = await this.#verified(token)
     this.#refuseOtherKinds(protectedHeader.typ, payload)
@@ -62,8 +62,8 @@ export class TokenVerifier {
   }
 
   /**
-   * An issuer signs several kinds of tokens with one key: one that was made for another purpose must not open an API
-   * (RFC 8725 §3.11).
+   * Refuses tokens that are not access tokens. An issuer signs several kinds with one key, and a token for another purpose
+   * must not give access to an API (RFC 8725 §3.11).
    */
   #refuseOtherKinds(typ: unknown, payload: JWTPayload): void {
     const { types, idTokens, scopeClaim } = this.#config
@@ -90,15 +90,15 @@ const INVALID = 'the token is not valid here'
 const OTHER_KIND = 'a token of this kind is not taken here'
 
 /**
- * Whether it is what OpenID Connect Core §2 and §3.3.2.11 say of ID tokens: hashes of what was handed out along with it, or
- * a nonce. Some issuers put a nonce into access tokens too; those say what they are good for.
+ * Returns whether a token is an ID token (OpenID Connect Core §2 and §3.3.2.11): it has hashes of tokens issued with it, or
+ * a nonce. Some issuers put a nonce in access tokens, too; those have scopes.
  */
 function isIdToken(payload: JWTPayload, scopeClaim: string): boolean {
   if ('at_hash' in payload || 'c_hash' in payload || 's_hash' in payload) return true
   return 'nonce' in payload && !(scopeClaim in payload)
 }
 
-/** Words with spaces between them (RFC 8693 §4.2), or a list, as some issuers have it. */
+/** Parses scopes: words separated by spaces (RFC 8693 §4.2), or a list, as some issuers use. */
 function scopesOf(claim: unknown): readonly string[] {
   if (typeof claim === 'string') return claim.split(' ').filter(scope => scope !== '')
   return Array.isArray(claim) ? claim.filter(scope => typeof scope === 'string') : []

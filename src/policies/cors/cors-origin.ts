@@ -5,7 +5,7 @@ const ALLOWED = 'an origin such as https://shop.example, https://*.shop.example 
 
 export const CORS_ORIGIN_PATTERN = '^(?:\\*|https?://(?:\\*\\.)?[^/*?#@\\s]+)$'
 
-/** What browsers may name in `Origin`, as they write it: lower case, without the port that the scheme has anyway. */
+/** Parses an origin to the form that browsers send in `Origin`: lower case, without the scheme's default port. */
 export function parseCorsOrigin(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   if (found === '*') return { value: found }

@@ -3,20 +3,20 @@ import { ANSWERED, type Stage } from '../../exchange/exchange'
 import { sendLocalReply } from '../../exchange/local-reply'
 import type { CorsConfig } from './schema'
 
-/** The two ways a route deals with requests of other origins (the CORS protocol of the Fetch standard). */
+/** Stages that implement CORS for a route (Fetch standard). */
 export interface Cors {
-  /** Has the response say whether the page that asked may read it, whoever answers. */
+  /** Adds CORS fields to the response of the upstream or gateway. */
   readonly announce: Stage
-  /** Answers a browser that asks what it may send, in the place of everything else. */
+  /** Answers preflight requests instead of all later stages. */
   readonly answerPreflight: Stage
 }
 
-/** Whether a browser asks, before it sends a request, if it may. */
+/** Returns whether a request is a CORS preflight. */
 export function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 }
 
-/** @param methods those of the route, undefined for any */
+/** @param methods methods of the route; undefined for any */
 export function createCors(config: CorsConfig, methods: readonly string[] | undefined): Cors {
   const isAllowed = createOriginCheck(config.origins)
   const anybody = config.origins.includes('*')
@@ -25,7 +25,7 @@ export function createCors(config: CorsConfig, methods: readonly string[] | unde
     config.exposeHeaders.length > 0 ? ['Access-Control-Expose-Headers', config.exposeHeaders.join(', ')] : []
   const allowedMethods = (config.methods ?? methods ?? USUAL_METHODS).join(', ')
   const maxAge = config.maxAgeSeconds === undefined ? [] : ['Access-Control-Max-Age', String(config.maxAgeSeconds)]
-  /** Caches must keep the answers for different origins apart, also those for no origin. */
+  /** Caches must keep responses for different origins apart, also those without an origin. */
   const forOthers = anybody ? [] : ['Vary', 'Origin']
   const forAnybody = ['Access-Control-Allow-Origin', '*', ...exposed]
 
@@ -43,7 +43,7 @@ export function createCors(config: CorsConfig, methods: readonly string[] | unde
       const { headers } = exchange.request
       const origin = headers.origin as string
       const fields = ['Vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers']
-      // Without a word about the origin the browser sends nothing.
+      // Without Access-Control-Allow-Origin the browser does not send the request.
       if (anybody || isAllowed(origin)) {
         fields.push('Access-Control-Allow-Origin', anybody ? '*' : origin, ...credentials)
         fields.push('Access-Control-Allow-Methods', allowedMethods)
@@ -57,7 +57,7 @@ export function createCors(config: CorsConfig, methods: readonly string[] | unde
   }
 }
 
-/** For routes of any method. */
+/** Allowed methods for routes of any method. */
 const USUAL_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY']
 
 function createOriginCheck(origins: readonly string[]): (origin: string) => boolean {
@@ -69,7 +69,7 @@ function createOriginCheck(origins: readonly string[]): (origin: string) => bool
     if (exact.has(origin)) return true
     return suffixes.some(([scheme, suffix]) => {
       if (!origin.startsWith(scheme) || !origin.endsWith(suffix)) return false
-      // What stands for the star is labels of a name and nothing else: `https://evil.example/.shop.example` is not below it.
+      // The star matches only labels of a name, so that `https://evil.example/.shop.example` does not match.
       return LABELS.test(origin.slice(scheme.length, -suffix.length))
     })
   }

@@ -6,7 +6,7 @@ import { definePolicy } from '../define-policy'
 import { createCors } from './cors'
 import { corsSchema } from './schema'
 
-/** Pages of other origins. Undefined: the upstream deals with them. */
+/** CORS for pages of other origins. Undefined: left to the upstream. */
 export const cors = definePolicy({
   name: 'cors',
   schema: corsSchema.optional(),
@@ -28,7 +28,10 @@ export const cors = definePolicy({
   },
 })
 
-/** Browsers refuse it, and a gateway that named each origin instead would lend everybody's cookies to every page. */
+/**
+ * Refuses credentials with `*`: browsers reject them, and echoing each origin would expose users' cookies to every
+ * page.
+ */
 function checkCredentials(context: CheckContext): ConfigProblem[] {
   const { credentials, origins } = asMap(context.written)
   if (credentials !== true || !asList(origins).includes('*')) return []
@@ -36,7 +39,7 @@ function checkCredentials(context: CheckContext): ConfigProblem[] {
   return [context.problem(['credentials'], wrong)]
 }
 
-/** A browser that finds two values of one of them takes neither, and no page could read an answer. */
+/** Checks that no header edits set CORS fields: browsers reject a repeated one, and no page could read a response. */
 function checkFields(context: CheckContext): ConfigProblem[] {
   if (context.written === undefined) return []
   const twice = mistake('is already set by "cors": browsers refuse a response that has it twice', 'only one of the two')

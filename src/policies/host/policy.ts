@@ -2,7 +2,7 @@ import { HOST_SENT_PATTERN, hostSentText, parseHostSent } from '../../config/val
 import { field } from '../../config/values/field'
 import { definePolicy } from '../define-policy'
 
-/** What the upstream gets as `Host`, in place of what its own entry says. */
+/** `Host` field of upstream calls; overrides the upstream's own setting. */
 export const host = definePolicy({
   name: 'host',
   schema: field(parseHostSent, {

@@ -2,15 +2,15 @@ import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange } from '../../exchange/exchange'
 import { defineStep } from '../define-policy'
 
-/** How often a request may come by: gateways behind one another have the same name in `Via`, and are no loop. */
+/** Number of times a request may pass. More than one: chained gateways have the same name in `Via` and are not a loop. */
 const MOST_PASSES = 5
 
-/** One hop of ours: protocol, pseudonym, perhaps a comment (RFC 9110 §7.6.3). */
+/** A hop of this gateway in `Via`: protocol, pseudonym, optional comment (RFC 9110 §7.6.3). */
 const OWN_HOP = /(?:^|,)[ \t]*[^\s,]+[ \t]+myesi-gateway(?=[\s,]|$)/g
 
 /**
- * Refuses requests that have passed the gateway too often. Without it an upstream that leads back here would have each
- * request sent round until its header section is too large, on a hundred connections.
+ * Refuses requests that have passed the gateway too often. Without it, an upstream that points back to the gateway would
+ * make each request circulate until its header section is too large, on a hundred connections.
  */
 export const loops = defineStep({
   name: 'loops',

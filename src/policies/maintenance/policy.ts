@@ -4,7 +4,7 @@ import type { Stage } from '../../exchange/exchange'
 import { definePolicy } from '../define-policy'
 import { maintenanceField, type MaintenanceConfig } from './schema'
 
-/** Refuses every request of a route: by its own word, else by the entrypoint's. */
+/** Refuses every request of a route in maintenance; the route's setting takes precedence over the entrypoint's. */
 export const maintenance = definePolicy({
   name: 'maintenance',
   schema: maintenanceField(

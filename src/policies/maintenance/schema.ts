@@ -4,14 +4,14 @@ import { field } from '../../config/values/field'
 import { refuse, type Parsed } from '../../config/values/parsed'
 
 export interface MaintenanceConfig {
-  /** For `Retry-After`; undefined: not said. */
+  /** Value of `Retry-After`; undefined: not sent. */
   readonly retryAfterMs: number | undefined
 }
 
 const ALLOWED = 'true, false, or when to come again, such as { retryAfter: 10m }'
 const parseRetryAfter = duration({ atLeast: '1s' })
 
-/** For editors. */
+/** JSON schema forms, for editors. */
 const MAINTENANCE_FORMS = [
   { type: 'boolean' },
   {
@@ -29,7 +29,7 @@ const MAINTENANCE_FORMS = [
   },
 ]
 
-/** Whether everything is turned down, and until when. `false` is for a route that stays open while the entrypoint is not. */
+/** Parses maintenance with its end. `false` keeps a route open while the entrypoint is in maintenance. */
 function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | false> {
   if (found === true) return { value: { retryAfterMs: undefined } }
   if (found === false) return { value: false }

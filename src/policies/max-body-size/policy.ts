@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors/gateway-error'
 import { definePolicy } from '../define-policy'
 import { maxBodySizeField } from './schema'
 
-/** Bound of a request's body in bytes; the entrypoint's where the route has none of its own. */
+/** Largest request body in bytes; default: the entrypoint's. */
 export const maxBodySize = definePolicy({
   name: 'maxBodySize',
   schema: maxBodySizeField(
@@ -17,8 +17,8 @@ export const maxBodySize = definePolicy({
 })
 
 /**
- * Refuses bodies that are too large: by their announced length before any byte is taken (a client that waits for
- * `100 Continue` need not send one), those in chunks as soon as they have grown too long.
+ * Refuses too large bodies: by Content-Length before any byte is read (a client that waits for `100 Continue` sends none),
+ * chunked bodies as soon as they exceed the bound.
  */
 function limitBody(maxBytes: number): Stage {
   return function limitBodySize(exchange) {

@@ -2,7 +2,7 @@ import { sizeText } from '../../config/values/size'
 import { definePolicy } from '../define-policy'
 import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from './schema'
 
-/** Bytes a second of a body that a client must send, 0 for no bound; the entrypoint's where the route has none of its own. */
+/** Smallest rate of a request body in bytes per second; 0 for no bound. Default: the entrypoint's. */
 export const minUploadRate = definePolicy({
   name: 'minUploadRate',
   schema: minUploadRateField(

@@ -11,5 +11,5 @@ export function minUploadRateField(description: string): z.ZodType<number> {
   })
 }
 
-/** Which every modem has managed. */
+/** Default rate, slow enough for any modem. */
 export const DEFAULT_MIN_UPLOAD_RATE = '100B'

@@ -10,15 +10,15 @@ import { ExchangeContext, withContext, type Reply } from '../policy-context'
 import type { PolicyDefinition } from './define-policy'
 
 const DEFAULT_TIMEOUT_MS = 1_000
-/** A policy that fails at every request must not fill the log. */
+/** Smallest interval between log lines of a policy: one that fails at every request must not fill the log. */
 const LOG_EVERY_MS = 1_000
 
 export const FAILURE_KINDS = ['threw', 'timed_out'] as const
 type FailureKind = (typeof FAILURE_KINDS)[number]
 
 /**
- * Hooks of a policy that is not part of the gateway: what it throws, and a promise that does not settle in time, ends the
- * policy and not the gateway. A loop without an end cannot be ended from inside.
+ * Wraps the hooks of a custom policy: an exception, or a promise that does not settle in time, ends the policy for this
+ * exchange, not the gateway. An endless loop cannot be stopped.
  */
 export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Logger): Hooks {
   const { name, onFailure = 'closed', timeoutMs = DEFAULT_TIMEOUT_MS } = policy
@@ -36,7 +36,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
   for (const kind of FAILURE_KINDS) failures.add(0, { [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: kind })
   let loggedAt = -Infinity
 
-  /** Counts, logs and marks it. @returns what ends the exchange */
+  /** Counts, logs and marks a failure. @returns the error that ends the exchange */
   const failed = (exchange: Exchange, phase: keyof Hooks, kind: FailureKind, error: unknown): GatewayError => {
     contextOf(exchange).hasFailed = true
     failures.add(1, { [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: kind }, exchange.context)
@@ -59,7 +59,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
       if (error instanceof GatewayError) throw error
       const failure = failed(exchange, phase, kind, error)
       if (onFailure === 'closed') throw failure
-      // It may have answered before it threw.
+      // The policy may have answered before it threw.
       return exchange.response.headersSent ? ANSWERED : undefined
     }
     return function runPolicy(exchange) {
@@ -76,7 +76,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
     }
   }
 
-  /** @returns undefined when it failed and the exchange goes on without it */
+  /** Runs a hook. @returns undefined if it failed and the exchange continues without it */
   const guarded = <Result>(
     exchange: Exchange,
     phase: keyof Hooks,
@@ -87,7 +87,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
     try {
       const result = run()
       if (!isPromise(result)) return result
-      // Nothing waits for it here. A rejection that nothing handles would end the process.
+      // This promise is not awaited. An unhandled rejection would end the process.
       result.catch((error: unknown) => void failed(exchange, phase, 'threw', error))
       if (phase === 'onEnd') return undefined
       throw new Error('it must not return a promise here')
@@ -122,7 +122,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
           () => isOfUpstream(exchange),
           () => onBody(exchange, head),
         )
-        // The rest of the body cannot be trusted, nor can it be taken back: whatever the policy says, the response breaks off.
+        // The body is partly sent and the rest is unreliable, so the response is aborted even with `onFailure: open`.
         transform?.once('error', error => {
           exchange.conclude('fault', 'policy_failed', failed(exchange, 'onBody', 'threw', error).cause)
         })
@@ -133,8 +133,8 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
 }
 
 /**
- * Whether a response is the upstream's, so that an error may still be answered in its place. A local reply is the answer to an
- * error already.
+ * Returns whether a response comes from the upstream, so that an error response may still replace it. A local reply may
+ * already be the response to an error.
  */
 function isOfUpstream({ target, outcome, reason, response }: Exchange): boolean {
   return target !== undefined && !response.headersSent && (outcome === 'ok' || reason === 'upstream_5xx')
@@ -163,7 +163,7 @@ function settledWithin<T>(promise: Promise<T>, timeoutMs: number): Promise<T | t
 
 /** The context of one policy and exchange. */
 class GuardedContext extends ExchangeContext {
-  /** From then on the policy does nothing more: the exchange goes on, or has ended, without it. */
+  /** Set after a failure: no further hooks of the policy run for this exchange. */
   hasFailed = false
 
   override respond(reply: Reply): ReturnType<ExchangeContext['respond']> {

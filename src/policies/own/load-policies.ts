@@ -8,23 +8,23 @@ import type { RegistryEntry } from '../define-policy'
 import { POLICY_MARK, type DefinedPolicy } from './define-policy'
 import { toPolicy } from './to-policy'
 
-/** One module of `policies`, as it was when the file was read. */
+/** A module of `policies`, with its contents when the configuration was read. */
 export interface PolicyFile {
   readonly path: string
-  /** Of its bytes, hexadecimal. */
+  /** SHA-256 of its bytes, hexadecimal. */
   readonly sha256: string
 }
 
 export interface LoadedPolicies {
   readonly entries: readonly RegistryEntry[]
   readonly files: readonly PolicyFile[]
-  /** What is wrong, by index in the list. */
+  /** Problems by index in the list. */
   readonly mistakes: readonly { readonly index: number; readonly problem: string; readonly allowed: string }[]
 }
 
 const MODULE = /\.(?:m?ts|m?js)$/
 const NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+$/
-/** Node never frees a module: a process that has loaded so many contents needs a restart for the next one. */
+/** Number of module versions that one process loads. Node never frees a module, so more need a restart. */
 const MAX_LOADED = 1_000
 
 /** Modules by path and content: the same content is the same module. Bounded by `MAX_LOADED`. */
@@ -33,8 +33,8 @@ const loaded = new Map<string, Promise<object>>()
 /**
  * Loads the modules that `policies` of a `gateway.yaml` names. TypeScript is run by Node itself, which strips the types.
  *
- * @param paths as they are written
- * @param configFile they are relative to its folder
+ * @param paths paths as written, relative to the folder of `configFile`
+ * @param configFile path of the configuration file
  */
 export async function loadPolicies(paths: readonly string[], configFile: string): Promise<LoadedPolicies> {
   const entries: RegistryEntry[] = []
@@ -77,11 +77,11 @@ function moduleOf(path: string, sha256: string): Promise<object> {
   if (module === undefined) {
     if (loaded.size >= MAX_LOADED) throw new Error(`this process has loaded ${MAX_LOADED} modules: restart it`)
     const url = pathToFileURL(path)
-    // Another content is another address, or Node would answer with the module that it has.
+    // The hash makes the URL unique per content; otherwise Node would return the cached module.
     url.searchParams.set('sha256', sha256)
     module = import(url.href) as Promise<object>
     loaded.set(key, module)
-    // Loaded again when it is asked for again: what it imports may be mended.
+    // A failed module is loaded again next time: its imports may have been fixed.
     module.catch(() => loaded.delete(key))
   }
   return module

@@ -2,14 +2,14 @@ import { definePolicy as defineInternal, type Policy } from '../define-policy'
 import { guardedHooks } from './guarded-hooks'
 import type { DefinedPolicy } from './define-policy'
 
-/** Makes a policy of the registry's kind: a key that may be left out, with hooks that cannot harm the gateway. */
+/** Converts a custom policy to one of the registry: an optional key with guarded hooks. */
 export function toPolicy(definition: DefinedPolicy): Policy {
   const { name, schema, under = 'route', onFailure = 'closed' } = definition
   return defineInternal({
     name,
     schema: schema.optional(),
     under,
-    // What it does when it is only asked, the gateway cannot know.
+    // The gateway cannot know whether its hooks have side effects.
     hasSideEffects: true,
     create: (config, { log }) => guardedHooks(definition, config, log),
     refuses: () => (onFailure === 'closed' ? ['policy_failed'] : []),

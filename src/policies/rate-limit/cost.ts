@@ -11,7 +11,7 @@ export const MAX_COST = 1_000_000
 const ALLOWED = 'a whole number from 1 to 1000000, or a map of methods to such numbers, such as { POST: 5 }'
 const parseNumber = wholeNumber({ atLeast: 1, atMost: MAX_COST })
 
-/** What a request counts for: the same for every request, or by method; those not named count for one. */
+/** Parses the cost of a request: one number, or one per method; methods not named cost one. */
 export function parseCost(found: unknown): Parsed<Cost> {
   if (typeof found !== 'object' || found === null || Array.isArray(found)) {
     const parsed = parseNumber(found)

@@ -12,16 +12,16 @@ import {
 } from '../../telemetry/semconv'
 import type { AnsweringStore } from './rate-limit-store'
 
-/** `would_limit`: over the limit of a policy that only tries itself out. */
+/** Result of a limiter. `would_limit`: over the limit of a policy in dry run. */
 export type Result = 'allowed' | 'limited' | 'would_limit'
 
-/** Counts the decisions of one policy. Six series per policy at the most: two results, three stores. */
+/** Counts the decisions of one policy. At most six series per policy: two results, three stores. */
 export class Decisions {
   static #counter: Counter | undefined
   readonly #allowed: Readonly<Record<AnsweringStore, LimitDecision>>
   readonly #over: Readonly<Record<AnsweringStore, LimitDecision>>
 
-  /** @param expected the stores that will answer when all is well */
+  /** @param expected stores that answer in normal operation */
   constructor(route: Route, policy: RateLimitPolicy, expected: readonly AnsweringStore[]) {
     Decisions.#counter ??= gatewayMeter().createCounter(METRIC_RATE_LIMITING_REQUESTS, {
       description: 'Rate-limit decisions',

@@ -2,7 +2,7 @@ import type { RedisConnection } from '../../redis/connection'
 import { gatewayMeter } from '../../telemetry/scope'
 import { METRIC_RATE_LIMITING_DEGRADED } from '../../telemetry/semconv'
 
-/** Says 1 while limits are counted without the Redis that is configured. Without one there is nothing to degrade. */
+/** Reports 1 while limits are degraded. Without a configured Redis it is always 0. */
 export function reportDegradedLimits(redis: RedisConnection | undefined): void {
   gatewayMeter()
     .createObservableGauge(METRIC_RATE_LIMITING_DEGRADED, {

@@ -12,20 +12,20 @@ import { countsConsumers } from './rate-limit-key'
 import type { Standing } from './rate-limit-store'
 
 /**
- * Stages that refuse a client that is over a policy's limit: 429 with `Retry-After`, and on every answer `RateLimit` and
- * `RateLimit-Policy`. A request counts against all policies of a stage that have a key in common, or against none.
+ * Stages that refuse clients over a policy's limit: 429 with `Retry-After`, and `RateLimit` and `RateLimit-Policy` on every
+ * response. A request counts against all policies of a stage with the same key, or against none.
  */
 export interface RateLimiter {
-  /** For before authentication; undefined where no policy is. */
+  /** Runs before authentication; undefined without such policies. */
   readonly limitAddresses: Stage | undefined
-  /** For after it: the policies that count consumers or their keys. */
+  /** Runs after authentication: policies that count consumers or their keys. */
   readonly limitConsumers: Stage | undefined
-  /** Who is limited, policy by policy. */
+  /** Returns limited clients per policy. */
   offenders(): PolicyOffenders[]
   close(): void
 }
 
-/** All policies of one route. */
+/** Creates the limiter of a route with all its policies. */
 export function createRateLimiter(options: LimitRateOptions): RateLimiter {
   const { route, redis } = options
   const groups = createGroups(options)
@@ -61,7 +61,7 @@ function createStage(groups: readonly LimitedGroup[], redis: RedisConnection | u
       if (group.bypasses(exchange.clientAddress)) continue
       const key = group.keyOf(exchange)
       const tier = tierOf(group, exchange)
-      // All are asked before the first is waited for.
+      // All groups start before the first is awaited.
       const verdict = tier.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))
       if (verdict instanceof Promise) waits = true
       judgements.push({ tier, key, verdict })
@@ -83,7 +83,7 @@ function tierOf({ standard, tiers }: LimitedGroup, { consumer }: Exchange): Limi
   return (consumer?.tier === undefined ? undefined : tiers.get(consumer.tier)) ?? standard
 }
 
-/** Tells the client how it stands, notes the decisions, and refuses. */
+/** Sets the rate limit fields, records the decisions, and refuses the request if it is over a limit. */
 function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts: readonly Verdict[]): void {
   const { response } = exchange
   const policyItems: string[] = []
@@ -100,7 +100,7 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
       const standing = standings?.[i]
       exchange.limitDecisions.push(decisions.of(standing?.allowed !== false, store))
       if (standing?.allowed === false) offenders.note(key)
-      // A dry run is nobody's business but the operator's.
+      // Dry runs are not shown to clients.
       if (policy.dryRun) continue
       policyItems.push(item)
       if (standing === undefined) continue
@@ -122,7 +122,7 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
   }
 }
 
-/** Behind those of the stage before. */
+/** Appends items to those of the earlier stage. */
 function addItems(response: ServerResponse, name: string, items: readonly string[]): void {
   if (items.length === 0) return
   const earlier = response.getHeader(name)

@@ -16,16 +16,16 @@ export interface LimitRateOptions {
   readonly redis: RedisConnection | undefined
 }
 
-/** What is known of one policy beside its count. */
+/** A policy with everything but its count. */
 export interface Limited {
-  /** With the limit of the tier. */
+  /** Policy with the limit of the tier. */
   readonly policy: RateLimitPolicy
   readonly item: string
   readonly decisions: Decisions
   readonly offenders: TopOffenders
 }
 
-/** The policies of a group with the limits of one tier, and their counts: nobody is in two tiers, so none is needed twice. */
+/** Policies of a group with the limits and counts of one tier. A client is in one tier, so counts are not shared. */
 export interface LimitedTier {
   readonly policies: readonly RateLimitPolicy[]
   readonly limited: readonly Limited[]
@@ -38,7 +38,7 @@ export interface LimitedGroup {
   readonly bypasses: (clientAddress: string) => boolean
   readonly costsOf: (method: string) => readonly number[]
   readonly standard: LimitedTier
-  /** Tiers that some policy has a limit of its own for. */
+  /** Tiers for which a policy has its own limit. */
   readonly tiers: ReadonlyMap<string, LimitedTier>
 }
 
@@ -48,7 +48,7 @@ export function createGroups(options: LimitRateOptions): LimitedGroup[] {
   return grouped(options.policies).map(policies => createGroup(policies, options))
 }
 
-/** What is counted together, in the order of the file: by the same key, for the same clients, with the same way out. */
+/** Groups policies, in the order of the file, by key, clients and `onStoreFailure`. */
 function grouped(policies: readonly RateLimitPolicy[]): Policies[] {
   const groups = new Map<string, [RateLimitPolicy, ...RateLimitPolicy[]]>()
   for (const policy of policies) {
@@ -64,7 +64,7 @@ function grouped(policies: readonly RateLimitPolicy[]): Policies[] {
 function createGroup(policies: Policies, { route, replicas, redis }: LimitRateOptions): LimitedGroup {
   const [{ key, bypass }] = policies
   const stores = redis === undefined ? (['local'] as const) : (['redis', 'local'] as const)
-  // Of all tiers together: metrics and lists of offenders tell policies apart, not tiers.
+  // Shared by all tiers: metrics and lists of offenders distinguish policies, not tiers.
   const shared = policies.map(policy => ({
     decisions: new Decisions(route, policy, stores),
     offenders: new TopOffenders(route.name, policy),
@@ -100,7 +100,7 @@ function createCostsOf(policies: readonly RateLimitPolicy[]): (method: string) =
   const standard = policies.map(({ cost }) => cost.standard)
   const methods = new Set(policies.flatMap(({ cost }) => Object.keys(cost.methods)))
   if (methods.size === 0) return () => standard
-  // The upstream does for HEAD what it does for GET (RFC 9110 §9.3.2): a cheaper one would be a way around the limit.
+  // The upstream does the same work for HEAD as for GET (RFC 9110 §9.3.2): a cheaper HEAD would bypass the limit.
   if (methods.has('GET')) methods.add('HEAD')
   const costOf = ({ cost }: RateLimitPolicy, method: string): number =>
     cost.methods[method] ?? (method === 'HEAD' ? cost.methods['GET'] : undefined) ?? cost.standard

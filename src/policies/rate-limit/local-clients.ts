@@ -1,10 +1,10 @@
-/** Clients counted in memory per policy. */
+/** Largest number of clients counted in memory per policy. */
 const MAX_CLIENTS = 100_000
 
 /**
- * The clients of one local count, `MAX_CLIENTS` at most. In two generations, so that clients that left are forgotten without a
- * timer or a search; above the bound the client goes that was not seen for longest. Its next request finds a fresh count:
- * sharing one count instead would refuse tenants that were never seen, once somebody makes up enough names.
+ * Clients of one local count, at most `MAX_CLIENTS`. Two generations make it possible to forget inactive clients without a
+ * timer or a search. Above the bound the least recently seen client is evicted and later starts with a fresh count. A shared
+ * count for all further clients would refuse new tenants as soon as an attacker invents enough names.
  */
 export class LocalClients<Client> {
   readonly #maxClients: number
@@ -19,11 +19,11 @@ export class LocalClients<Client> {
     return this.#current.size + this.#previous.size
   }
 
-  /** A client that is asked for counts as seen. */
+  /** Returns a client and marks it as seen. */
   get(key: string): Client | undefined {
     const known = this.#current.get(key)
     if (known !== undefined) {
-      // The order of a map is that of insertion. Kept in that of use only where somebody may have to go soon.
+      // Maps are ordered by insertion. Reordered by use only when evictions are near.
       if (this.size * 2 > this.#maxClients) {
         this.#current.delete(key)
         this.#current.set(key, known)
@@ -37,13 +37,13 @@ export class LocalClients<Client> {
     return earlier
   }
 
-  /** Only for a key that `get` does not find. */
+  /** Adds a client. Only for a key that `get` does not find. */
   add(key: string, client: Client): void {
     if (this.size >= this.#maxClients) this.#evict()
     this.#current.set(key, client)
   }
 
-  /** Forgets the clients that were not seen since the last time. */
+  /** Forgets clients that were not seen since the last call. */
   forgetUnseen(): void {
     this.#previous = this.#current
     this.#current = new Map()
@@ -54,7 +54,7 @@ export class LocalClients<Client> {
     this.#previous.clear()
   }
 
-  /** A map keeps the order in which keys came; those of the previous generation were not seen in this one. */
+  /** Evicts the oldest client of the previous generation: its clients were not seen in the current one. */
   #evict(): void {
     if (this.#previous.size === 0) this.forgetUnseen()
     for (const oldest of this.#previous.keys()) {

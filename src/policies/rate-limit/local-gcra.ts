@@ -2,17 +2,17 @@ import { LocalClients } from './local-clients'
 import type { LocalCounter } from './local-counter'
 import type { Standing } from './rate-limit-store'
 
-/** What is used of the limit at a moment of the monotonic clock; it drains evenly. */
+/** Used part of the limit at a time of the monotonic clock; it drains evenly. */
 interface Client {
   used: number
   at: number
 }
 
-/** Rounding of what drained: a request that is due to the microsecond is not refused for a billionth of one. */
+/** Tolerance for rounding: a request that is exactly due must not be refused for a tiny fraction. */
 const TOLERANCE = 1e-6
 
 /**
- * GCRA in the memory of this process, as a leaky bucket (ITU-T I.371, annex A.1.1): what is used drains at the rate of
+ * GCRA in the memory of this process, as a leaky bucket (ITU-T I.371, annex A.1.1): the used part drains at the rate of
  * limit ÷ window.
  */
 export class LocalGcra implements LocalCounter {
@@ -70,7 +70,7 @@ export class LocalGcra implements LocalCounter {
     return client
   }
 
-  /** Whoever was not seen for two windows has nothing left in use, unless a share below one request says otherwise. */
+  /** Forgets clients not seen for two windows: nothing is in use, unless the replica's share is below one request. */
   #turn(now: number): void {
     if (now < this.#generationEnd) return
     const windows = Math.max(1, this.#replicas / this.#limit)

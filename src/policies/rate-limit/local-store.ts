@@ -4,7 +4,7 @@ import { LocalGcra } from './local-gcra'
 import { LocalWindow } from './local-window'
 import type { RateLimitStore, Standing } from './rate-limit-store'
 
-/** Counts in the memory of this process, with its share of the limits: all there is without Redis, and the stand-in for it. */
+/** Counts in the memory of this process, with its share of the limits: without Redis, and while degraded. */
 export class LocalStore implements RateLimitStore {
   readonly #policies: readonly RateLimitPolicy[]
   readonly #counters: readonly LocalCounter[]
@@ -25,7 +25,7 @@ export class LocalStore implements RateLimitStore {
     })
   }
 
-  /** Counts along what Redis decided, so that one outage within a window never lets more than twice the limit pass. */
+  /** Counts what Redis decided, so that one outage within a window never allows more than twice the limit. */
   note(key: string, costs: readonly number[], standings: readonly Standing[]): void {
     for (let i = 0; i < standings.length; i++) {
       const { allowed, resetMs } = standings[i] as Standing

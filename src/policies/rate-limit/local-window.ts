@@ -4,13 +4,13 @@ import type { Standing } from './rate-limit-store'
 
 interface Client {
   used: number
-  /** When the window ends: a moment of the monotonic clock. */
+  /** End of the window on the monotonic clock. */
   endsAt: number
 }
 
 /**
- * A fixed window in the memory of this process, by the monotonic clock: a wall clock that is set back or forward would lock
- * clients out for hours, or hand them another full limit.
+ * A fixed window in the memory of this process, by the monotonic clock: a change of the wall clock could lock clients out
+ * for hours, or give them a second full limit.
  */
 export class LocalWindow implements LocalCounter {
   readonly #limit: number
@@ -28,8 +28,8 @@ export class LocalWindow implements LocalCounter {
   take(key: string, cost: number): Standing {
     const now = performance.now()
     const client = this.#inWindow(key, now)
-    // Every replica is taken to have the same: so all of them together keep to the limit. The first one always passes, or
-    // with more replicas than requests nobody would get through at all.
+    // Assumes that every replica has counted the same, so that all together stay within the limit. The first request is
+    // always allowed: with more replicas than the limit allows requests, all would be refused.
     const allowed = client.used === 0 || (client.used + cost) * this.#replicas <= this.#limit
     if (allowed) client.used += cost
     const resetMs = Math.ceil(client.endsAt - now)
@@ -60,7 +60,7 @@ export class LocalWindow implements LocalCounter {
     this.#clients.clear()
   }
 
-  /** The client in its present window, which begins with its first request. */
+  /** Returns the client in its current window, which starts with its first request. */
   #inWindow(key: string, now: number): Client {
     if (now >= this.#generationEnd) {
       // The window of a client that was not seen for two generations is over.

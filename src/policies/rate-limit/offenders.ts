@@ -1,15 +1,15 @@
 import { hash } from 'node:crypto'
 import type { RateLimitPolicy } from './schema'
 
-/** Clients told apart per policy. */
+/** Number of counters per policy. */
 const CAPACITY = 50
 const SHOWN_HASH_DIGITS = 12
 
-/** One of those who ran into a limit most often. */
+/** A client that exceeded a limit most often. */
 export interface Offender {
-  /** What the policy counts by, as a digest or in clear as the policy says. */
+  /** Key of the client, as a digest or in clear as the policy configures. */
   readonly client: string
-  /** Times it was over the limit, at the most `error` too many. */
+  /** Times it was over the limit; too high by at most `error`. */
   readonly count: number
   readonly error: number
 }
@@ -17,10 +17,10 @@ export interface Offender {
 /** The top offenders of one policy. */
 export interface PolicyOffenders {
   readonly route: string
-  /** Its template, the value of `http.route` in metrics and alerts. */
+  /** Path template, the value of `http.route` in metrics and alerts. */
   readonly httpRoute: string
   readonly policy: string
-  /** All times that a client was over the limit. */
+  /** Total of requests over the limit. */
   readonly limited: number
   readonly offenders: readonly Offender[]
 }
@@ -31,9 +31,9 @@ interface Counted {
 }
 
 /**
- * Who runs into a limit most often, in a fixed number of counters (Space-Saving, Metwally et al. 2005): a client without
- * one takes over the smallest. Whoever has more than 1/50 of all is certainly among them. Metrics have no place for this:
- * a label for each client would never end.
+ * Finds the clients that exceed a limit most often, with a fixed number of counters (Space-Saving, Metwally et al. 2005): a
+ * new client takes over the smallest counter. Clients with more than 1/50 of the total are always included. Metrics cannot
+ * hold this: a label per client would be unbounded.
  */
 export class TopOffenders {
   readonly #routeName: string
@@ -54,7 +54,7 @@ export class TopOffenders {
     else this.#takeOver(key)
   }
 
-  /** Those with most first. */
+  /** Returns the clients, highest count first. */
   list(): Omit<PolicyOffenders, 'httpRoute'> {
     const offenders = [...this.#counted]
       .map(([key, { count, error }]) => ({ client: this.#shown(key), count, error }))
@@ -72,7 +72,7 @@ export class TopOffenders {
     this.#counted.set(key, { count: count + 1, error: count })
   }
 
-  /** The same digest on every replica, so that their lists can be added up. */
+  /** Returns the displayed key. Digests are equal on all replicas, so that their lists can be added up. */
   #shown(key: string): string {
     return this.#policy.offenders === 'clear' ? key : hash('sha256', key, 'hex').slice(0, SHOWN_HASH_DIGITS)
   }

@@ -3,14 +3,14 @@ import type { RedisScriptStore } from './redis-stores'
 
 type Told = Pick<RedisScriptStore, 'handBack'>
 
-/** Clients per group whose counts of an outage are handed back; those above it are known to this process alone. */
+/** Number of clients per group whose counts are handed back after an outage. Further ones stay local. */
 const MAX_OWED = 10_000
-/** Handed back at once: more would be a load of its own for a Redis that has only just returned. */
+/** Clients handed back at once. Bounded to spare a Redis that has just recovered. */
 const BATCH = 200
-/** While Redis is told, a busy gateway counts on: waiting until nothing is left it would never come back to Redis. */
+/** Rounds of handing back. Bounded because a busy gateway keeps counting meanwhile and would never finish. */
 const ROUNDS = 3
 
-/** What was let through without Redis, and is not in Redis yet. */
+/** Requests allowed while degraded that are not yet counted in Redis. */
 export class OutageCounts {
   readonly #owed = new Map<string, number[]>()
 
@@ -24,9 +24,9 @@ export class OutageCounts {
   }
 
   /**
-   * Tells Redis. What has run out since is not worth telling: no more than what still counts here.
+   * Adds the counts of the outage to Redis. Counts that have expired since are skipped.
    *
-   * @throws Error when Redis fails again; what it was not told is kept
+   * @throws Error if Redis fails again; counts not yet handed back are kept
    */
   async handBack(local: LocalStore, redis: Told): Promise<void> {
     for (let round = 0; round < ROUNDS && this.#owed.size > 0; round++) {
@@ -35,9 +35,9 @@ export class OutageCounts {
     }
   }
 
-  /** Tells Redis what was counted in the last round: sent before this returns, as nothing is added any more. Never rejects. */
+  /** Adds the counts of the last round to Redis. Sends them before it returns, when no more are added. Never rejects. */
   async handBackRest(local: LocalStore, redis: Told): Promise<void> {
-    // The connection has noted and logged it.
+    // The connection has already recorded and logged the failure.
     await this.#tell([...this.#owed.keys()], local, redis).catch(() => {})
   }
 

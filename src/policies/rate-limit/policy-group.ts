@@ -6,12 +6,12 @@ import type { AnsweringStore, RateLimitStore, Standing } from './rate-limit-stor
 import { RedisScriptStore, RedisWindowStore } from './redis-stores'
 import { Refusals } from './refusals'
 
-/** What became of one request in one group. */
+/** Result of counting one request in one group. */
 export interface Verdict {
   readonly store: AnsweringStore
-  /** Undefined when nobody counted. */
+  /** Undefined if the request was not counted. */
   readonly standings: readonly Standing[] | undefined
-  /** What is done in place of counting in Redis; undefined when all is well. */
+  /** Degraded mode that replaces counting in Redis; undefined if not degraded. */
   readonly degraded: RateLimitPolicy['onStoreFailure'] | undefined
 }
 
@@ -24,8 +24,8 @@ export interface PolicyGroupOptions {
 }
 
 /**
- * Counts in Redis, and in this process along with it, so that the local count is ready when Redis fails. What then
- * happens is the policies' `onStoreFailure`. Takes Redis back by itself, and tells it what it has missed.
+ * Counts in Redis and in this process, so that the local count is ready when Redis fails. While degraded, it applies the
+ * policies' `onStoreFailure`. When Redis is back, it hands over the counts of the outage.
  */
 export class PolicyGroup {
   readonly #policies: readonly RateLimitPolicy[]
@@ -61,7 +61,7 @@ export class PolicyGroup {
     if (refused !== undefined) return { store: 'redis', standings: refused, degraded: undefined }
     return (this.#shared.take(key, costs) as Promise<readonly Standing[]>).then(
       standings => this.#fromRedis(key, costs, standings),
-      // The connection has noted and logged it.
+      // The connection has already recorded and logged the failure.
       () => this.#withoutRedis(key, costs),
     )
   }
@@ -88,7 +88,7 @@ export class PolicyGroup {
   }
 }
 
-/** Milliseconds until no policy would refuse the request any more; 0 when none does. A dry run never refuses. */
+/** Returns the milliseconds until no policy would refuse the request; 0 if none does. A dry run never refuses. */
 export function retryAfterMs(policies: readonly RateLimitPolicy[], standings: readonly Standing[]): number {
   let longest = 0
   for (let i = 0; i < standings.length; i++) {

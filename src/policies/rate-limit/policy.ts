@@ -10,7 +10,7 @@ import { createRateLimiter, type RateLimiter } from './limit-rate'
 import { countsConsumers } from './rate-limit-key'
 import { policySchema, rateLimitSchema, type RateLimitPolicy } from './schema'
 
-/** Rate limits by what is known of every client: its address, its header fields. */
+/** Rate limits by properties that every client has: address and header fields. */
 export const rateLimit = definePolicy({
   name: 'rateLimit',
   schema: rateLimitSchema,
@@ -32,7 +32,7 @@ export const rateLimit = definePolicy({
   describe: policies => policies.filter(({ key }) => !countsConsumers(key)).map(limitLine),
 })
 
-/** The limits that count consumers or their keys, and so must know them. */
+/** Rate limits by consumer or API key, which run after authentication. */
 export const consumerRateLimit = defineStep({
   name: 'consumerRateLimit',
   of: rateLimit,
@@ -41,7 +41,7 @@ export const consumerRateLimit = defineStep({
   describe: policies => policies.filter(({ key }) => countsConsumers(key)).map(limitLine),
 })
 
-/** One for both places, and kept by a reload with its counts. */
+/** Returns the limiter that both positions share. A reload keeps it with its counts. */
 function limiterOf(policies: readonly RateLimitPolicy[], resources: PolicyResources): RateLimiter {
   const { route, replicas, redis, reuseOrCreate } = resources
   return reuseOrCreate('limiter', [route.name, route.template, policies], () =>
@@ -65,7 +65,7 @@ function limitLine({ name, limit, tiers, windowMs, key, algorithm, dryRun, onSto
   }
 }
 
-/** Where the policies are below the key: there may be one, or a list. */
+/** Returns the paths of the policies below the key: one policy, or a list. */
 function placesOf({ written }: CheckContext): Path[] {
   return Array.isArray(written) ? written.map((_, index) => [index]) : written === undefined ? [] : [[]]
 }
@@ -80,7 +80,7 @@ function checkNames(context: CheckContext): ConfigProblem[] {
   })
 }
 
-/** A request that counts for more than the whole limit would never pass. */
+/** Checks that no cost exceeds the limit: such a request would never be allowed. */
 function checkCost(at: Path, context: CheckContext): ConfigProblem[] {
   const policy = asMap(context.valueAt(...at))
   const limit = read(policySchema.shape.limit, policy['limit'])
@@ -94,7 +94,7 @@ function checkCost(at: Path, context: CheckContext): ConfigProblem[] {
   return [context.problem([...at, 'cost'], never)]
 }
 
-/** Who asks is only known where the route asks for it, and tiers only belong to somebody who is known. */
+/** Checks that keys by consumer, and tiers, are used only on routes with authentication. */
 function checkKey(at: Path, context: CheckContext): ConfigProblem[] {
   const policy = asMap(context.valueAt(...at))
   const key = policy['key'] === undefined ? ['client'] : read(policySchema.shape.key, policy['key'])

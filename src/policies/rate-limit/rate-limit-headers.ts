@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { RateLimitPolicy } from './schema'
 import type { Standing } from './rate-limit-store'
 
-/** Says on an answer what is done in place of counting in Redis: `local`, `open` or `closed`. */
+/** Response field with the degraded mode: `local`, `open` or `closed`. */
 export const DEGRADED_HEADER = 'X-RateLimit-Degraded'
 
 /**
@@ -14,29 +14,29 @@ export function policyItem({ name, limit, windowMs }: RateLimitPolicy): string {
 }
 
 /**
- * `RateLimit` of the same: what is left, and in how many seconds there is more. For a request that the policy refuses, more is
- * what this request needs: then `t` is what the policy has `Retry-After` say.
+ * `RateLimit` of a policy: the rest of the limit, and seconds until there is more. For a refused request, `t` is the time
+ * until it would be allowed, as in `Retry-After`.
  */
 export function limitItem(policy: RateLimitPolicy, standing: Standing): string {
   const moreMs = standing.allowed ? untilMoreMs(policy, standing) : standing.retryMs
   return `"${policy.name}"; r=${standing.remaining}; t=${seconds(moreMs)}`
 }
 
-/** A fixed window gives everything back at its end, GCRA one after the other. */
+/** Returns the time until more is available: a fixed window resets at its end, GCRA frees one request after the other. */
 function untilMoreMs({ algorithm, limit, windowMs }: RateLimitPolicy, { remaining, resetMs }: Standing): number {
   if (algorithm === 'fixed-window') return resetMs
   const othersMs = ((limit - remaining - 1) * windowMs) / limit
   return Math.max(0, resetMs - Math.max(0, othersMs))
 }
 
-/** Whole seconds, upwards: after so many it is true. */
+/** Converts to whole seconds, rounded up. */
 export function seconds(ms: number): number {
   return Math.ceil(ms / 1000)
 }
 
 /**
- * The fields before there was a draft: of one policy, that with least left of those of all stages, with the moment of the
- * reset in seconds since 1970.
+ * Sets the `X-RateLimit-*` fields from before the draft, for the policy with the smallest rest in all stages. The reset is
+ * in seconds since 1970.
  */
 export function setLegacyHeaders(response: ServerResponse, { limit }: RateLimitPolicy, standing: Standing): void {
   const earlier = response.getHeader('X-RateLimit-Remaining')

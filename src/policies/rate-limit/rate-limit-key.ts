@@ -3,7 +3,7 @@ import type { RateLimitKey } from '../../config/values/rate-limit-key'
 import { clientKey } from '../../exchange/client-key'
 import type { Exchange } from '../../exchange/exchange'
 
-/** Makes the text that a policy counts by out of a request: never longer than some 100 characters, never a secret. */
+/** Creates a function that returns the key of a request: about 100 characters at most, never a secret. */
 export function createKeyOf(key: RateLimitKey): (exchange: Exchange) => string {
   const parts = key.map(keyOfPart)
   const [first = clientKey, ...others] = parts
@@ -13,7 +13,7 @@ export function createKeyOf(key: RateLimitKey): (exchange: Exchange) => string {
   }
 }
 
-/** Whether it must be known who asks before the request can be counted. */
+/** Returns whether the key needs an authenticated consumer. */
 export function countsConsumers(key: RateLimitKey): boolean {
   return key.includes('consumer') || key.includes('api-key')
 }
@@ -26,8 +26,8 @@ function keyOfPart(part: RateLimitKey[number]): (exchange: Exchange) => string {
 }
 
 /**
- * The field's value as a digest: it may be of any length, and a key for Redis that holds an API key would be one more
- * place to steal it from. Without the field the client's address counts, or leaving it out would lift the limit.
+ * Returns the digest of a field's value: values may be long, and API keys must not be readable in Redis. Without the field
+ * the client's address is used; otherwise omitting the field would bypass the limit.
  */
 function headerKey(name: string): (exchange: Exchange) => string {
   return function keyOfHeader(exchange) {

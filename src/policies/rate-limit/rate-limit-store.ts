@@ -1,27 +1,27 @@
-/** Who counted a request: Redis for all replicas, this process alone, or nobody. */
+/** Store that counted a request: Redis for all replicas, this process alone, or none. */
 export type AnsweringStore = 'redis' | 'local' | 'none'
 
-/** How a client stands with one policy, after the request was counted or refused. */
+/** State of a client under one policy, after the request was counted or refused. */
 export interface Standing {
   readonly allowed: boolean
-  /** What is left of the limit now. */
+  /** Rest of the limit. */
   readonly remaining: number
-  /** Milliseconds until the whole limit is there again. */
+  /** Milliseconds until the whole limit is available again. */
   readonly resetMs: number
-  /** Milliseconds until this very request would pass; 0 when it did. */
+  /** Milliseconds until this request would be allowed; 0 if it was. */
   readonly retryMs: number
 }
 
 /**
- * Counts the requests of clients against the policies of one group. A request counts against all of them or against none:
- * whoever is over the limit per second does not use up the one per day as well.
+ * Counts the requests of clients against the policies of one group. A request counts against all of them or none: a client
+ * over its limit per second must not use up its limit per day.
  */
 export interface RateLimitStore {
   /**
-   * @param costs what the request counts for, one for each policy
+   * @param costs cost of the request under each policy
    * @returns one standing for each policy, in the same order
    */
   take(key: string, costs: readonly number[]): readonly Standing[] | Promise<readonly Standing[]>
-  /** Nothing is counted in it any more. */
+  /** Called when the store is no longer used. */
   close?(): void
 }

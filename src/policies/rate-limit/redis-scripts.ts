@@ -1,6 +1,6 @@
 /**
- * What runs inside Redis, in one piece and by its clock. A fixed window is kept as rate-limit-redis keeps it: a number that
- * expires. GCRA is kept as what is used of the limit and when that was so: `used microseconds`.
+ * Scripts that run atomically inside Redis, by its clock. A fixed window is stored as in rate-limit-redis: a number that
+ * expires. GCRA is stored as the used part of the limit with its time: `used microseconds`.
  */
 
 const DRAINED = `
@@ -20,9 +20,9 @@ local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 /**
  * Counts a request against all policies or, if one refuses it, against none.
  *
- * KEYS one for each policy. ARGV for each: `fixed-window` or `gcra`, limit, window in ms, cost, 1 if it refuses or 0 if it
- * only says so. Returns for each: 1 if it allows the request, what is left, ms until all is there again, ms until the
- * request would pass.
+ * KEYS one for each policy. ARGV for each: `fixed-window` or `gcra`, limit, window in ms, cost, 1 if it refuses or 0 if
+ * it only reports. Returns for each: 1 if it allows the request, rest of the limit, ms until the whole limit is available,
+ * ms until the request would be allowed.
  */
 export const TAKE = `${DRAINED}
 local policies, refused = {}, false
@@ -67,9 +67,9 @@ return reply
 `
 
 /**
- * Counts what was let through while Redis was away.
+ * Counts requests that were allowed while Redis was unavailable.
  *
- * KEYS one. ARGV: algorithm, limit, window in ms, cost, ms until the window ends that it was counted in.
+ * KEYS one. ARGV: algorithm, limit, window in ms, cost, ms until the end of the window that it was counted in.
  */
 export const HAND_BACK = `${DRAINED}
 local key, limit, window, cost, rest = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]

@@ -6,8 +6,8 @@ import type { RateLimitStore, Standing } from './rate-limit-store'
 import { HAND_BACK, TAKE } from './redis-scripts'
 
 /**
- * The key of a policy's count. What is in braces decides in which slot of a cluster it is: all counts of one request are in
- * one, as one script must find them there.
+ * Returns the Redis key of a policy's count. The part in braces selects the cluster slot: one script needs all counts of a
+ * request in the same slot.
  */
 export function redisKey(prefix: string, key: string): string {
   return `${prefix}{${key}}`
@@ -17,9 +17,9 @@ export function redisPrefix(routeName: string, policy: RateLimitPolicy): string 
   return `myesi:${policy.algorithm === 'gcra' ? 'gcra' : 'rl'}:${routeName}:${policy.name}:`
 }
 
-/** One fixed window in which every request counts for one: the store of rate-limit-redis. */
+/** Store for one fixed window in which every request costs one; uses rate-limit-redis. */
 export class RedisWindowStore implements RateLimitStore {
-  /** Ends what the connection does for it. */
+  /** Removes the store's preparation from the connection. */
   readonly close: () => void
   readonly #policy: RateLimitPolicy
   readonly #store: RedisStore
@@ -30,7 +30,7 @@ export class RedisWindowStore implements RateLimitStore {
       prefix: redisPrefix(routeName, policy),
       sendCommand: (...args) => redis.command(args) as Promise<string>,
     })
-    // At each connection, not once: it keeps a failed SCRIPT LOAD for ever, and the limiter would never come back.
+    // Runs at each connect: rate-limit-redis keeps a failed SCRIPT LOAD, so the limiter would stay degraded.
     this.close = redis.prepareWith(() => this.#store.init({ windowMs: policy.windowMs } as Options))
   }
 
@@ -44,7 +44,7 @@ export class RedisWindowStore implements RateLimitStore {
   }
 }
 
-/** Everything else: several policies, GCRA, requests that count for more. One script, one round trip. */
+/** Store for all other cases: several policies, GCRA, costs above one. One script, one round trip. */
 export class RedisScriptStore implements RateLimitStore {
   readonly #policies: readonly RateLimitPolicy[]
   readonly #prefixes: readonly string[]
@@ -68,7 +68,7 @@ export class RedisScriptStore implements RateLimitStore {
     return this.#take(keys, args).then(readStandings)
   }
 
-  /** Counts what was let through while Redis was away; `costs` and the rest of the window for each policy. */
+  /** Counts requests that were allowed while Redis was unavailable: cost and rest of the window for each policy. */
   async handBack(key: string, counts: readonly { readonly cost: number; readonly resetMs: number }[]): Promise<void> {
     await Promise.all(
       this.#policies.map(async ({ algorithm, limit, windowMs }, i) => {

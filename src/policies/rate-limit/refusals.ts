@@ -1,6 +1,6 @@
 import type { Standing } from './rate-limit-store'
 
-/** Limited clients remembered per group of policies; of more, the longest known is asked for in Redis again. */
+/** Number of limited clients remembered per group. Beyond it the oldest is dropped and checked in Redis again. */
 const MAX_REFUSALS = 10_000
 
 interface Refusal {
@@ -11,11 +11,11 @@ interface Refusal {
   readonly until: number
 }
 
-/** Remembers who is limited and until when: until then the answer is known, and Redis need not be asked. */
+/** Remembers limited clients until their limit allows a request again, which saves calls to Redis. */
 export class Refusals {
   readonly #refusals = new Map<string, Refusal>()
 
-  /** The standing of a client that is limited, as it is now; undefined when Redis must be asked. */
+  /** Returns the current standing of a limited client; undefined if Redis must be asked. */
   recall(key: string, costs: readonly number[]): readonly Standing[] | undefined {
     if (this.#refusals.size === 0) return undefined
     const refusal = this.#refusals.get(key)
@@ -25,7 +25,7 @@ export class Refusals {
       this.#refusals.delete(key)
       return undefined
     }
-    // What counts for less may still fit.
+    // A cheaper request may still be allowed.
     if (costs.some((cost, i) => cost < (refusal.costs[i] as number))) return undefined
     const passed = now - refusal.at
     return refusal.standings.map(standing => ({
@@ -35,7 +35,7 @@ export class Refusals {
     }))
   }
 
-  /** @param retryMs until when it is certain that the request would be refused again */
+  /** Remembers a refusal. @param retryMs time in which the request would certainly be refused again */
   remember(key: string, costs: readonly number[], standings: readonly Standing[], retryMs: number): void {
     if (this.#refusals.size >= MAX_REFUSALS) {
       for (const oldest of this.#refusals.keys()) {
@@ -47,7 +47,7 @@ export class Refusals {
     this.#refusals.set(key, { costs, standings, at, until: at + retryMs })
   }
 
-  /** A Redis that comes back may have forgotten everything. */
+  /** Forgets all refusals: a Redis that comes back may have lost its counts. */
   clear(): void {
     this.#refusals.clear()
   }

@@ -6,7 +6,7 @@ export const MAX_LIMIT = 1_000_000_000
 const ALLOWED = 'a map of tiers to limits, such as { gold: 1000 }'
 const parseLimit = wholeNumber({ atLeast: 1, atMost: MAX_LIMIT })
 
-/** The limit of each tier; whether there is such a tier, a check between keys must say. */
+/** Parses the limit of each tier. A check between keys verifies that the tiers exist. */
 export function parseTiers(found: unknown): Parsed<Readonly<Record<string, number>>> {
   if (found === undefined || found === null) return notText(found, ALLOWED)
   if (typeof found !== 'object' || Array.isArray(found)) return refuse('is not a map', ALLOWED)

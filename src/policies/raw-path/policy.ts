@@ -2,7 +2,7 @@ import { parseFlag } from '../../config/values/choice'
 import { field } from '../../config/values/field'
 import { definePolicy } from '../define-policy'
 
-/** Forwards paths as they came. They are matched in their one spelling all the same. */
+/** Forwards paths as received. Routes still match the normalised path. */
 export const rawPath = definePolicy({
   name: 'rawPath',
   schema: field(parseFlag, {

@@ -30,7 +30,7 @@ const schema = z
 
 type RedirectConfig = z.output<typeof schema>
 
-/** Sends the client elsewhere, in place of an upstream. */
+/** Redirects clients instead of calling an upstream. */
 export const redirect = definePolicy({
   name: 'redirect',
   schema: schema.optional(),
@@ -41,7 +41,7 @@ export const redirect = definePolicy({
   redirect: { to: 'https://shop.example/*', status: 301 }
 `,
   answers: true,
-  /** A client that is sent to where it came from comes again at once. */
+  /** Refuses a redirect to the route itself: clients would loop. */
   check(written, context) {
     const { path, methods, headers } = asMap(context.route['match'])
     if (written === undefined || methods !== undefined || headers !== undefined) return []
@@ -56,9 +56,9 @@ export const redirect = definePolicy({
 
 function createRedirect({ to, keepsRest, status }: RedirectConfig, { path }: MatchConfig): Stage {
   const segments = segmentsOf(path)
-  // Below `/`, and below nothing but parameters, is everything: so a whole site is moved.
+  // `/`, and paths of parameters only, keep the whole path, so that a whole site can be moved.
   const depth = path === '/' || segments.every(segment => segment.startsWith(':')) ? 0 : segments.length
-  // What comes behind an origin or nothing begins with one `/`: `//evil.example` would be another site.
+  // The path after an origin or an empty target starts with one `/`: `//evil.example` would be another site.
   const withoutRest = to === '' || /^https?:\/\/[^/]+$/.test(to) ? `${to}/` : to
   const joint = to.includes('?') ? '&' : '?'
   return function redirectRequest(exchange) {

@@ -1,24 +1,24 @@
 import { refuse, notText, type Parsed } from '../../config/values/parsed'
 
 export interface RedirectTarget {
-  /** Without the `/*` at its end. */
+  /** Target without a trailing `/*`. */
   readonly to: string
-  /** The path below the route's is put behind it. */
+  /** Whether the path below the route's is appended. */
   readonly keepsRest: boolean
 }
 
 const ALLOWED = 'a path such as /new or an http(s) URL; with /* at its end it keeps the rest of the path'
 
-/** For editors. */
+/** JSON schema pattern, for editors. */
 export const REDIRECT_PATTERN = '^(?:[Hh][Tt][Tt][Pp][Ss]?://[^/]|/(?:[^/]|$))[^#\\s]*$'
 
-/** Where a client is sent. Never a `//host`, which looks like a path and leads to another site. */
+/** Parses a redirect target. Refuses `//host`, which looks like a path but leads to another site. */
 export function parseRedirectTarget(found: unknown): Parsed<RedirectTarget> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   const keepsRest = found.endsWith('/*')
   const to = keepsRest ? found.slice(0, -2) : found
   if (to.includes('*')) return refuse('has a "*" that is not a whole last segment', ALLOWED)
-  // Also `//*`, of which `/` is left, and with the rest of the path another site.
+  // Also `//*`: its `/` with the rest of the path would lead to another site.
   if (/^\/[/\\]/.test(found)) return refuse('would lead to another site: such a target has its scheme', ALLOWED)
   if (keepsRest && to.endsWith('/')) return refuse('has an empty segment', ALLOWED)
   const fault = isUrl(to) ? urlFault(to) : pathFault(to, keepsRest)
@@ -34,7 +34,7 @@ function urlFault(to: string): string | undefined {
   const url = URL.parse(to)
   if (!/^https?:\/\/[^/?#]/i.test(to)) return 'is neither a path nor an http or https URL'
   if (url === null) return 'is not a valid URL'
-  // Said without the text itself: nobody wants the password in a log.
+  // The problem omits the text: a password must not appear in a log.
   if (url.username !== '' || url.password !== '') return 'has credentials in it'
   return textFault(to) ?? segmentsFault(to.replace(/^https?:\/\/[^/?#]+/i, ''))
 }

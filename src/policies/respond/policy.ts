@@ -29,10 +29,10 @@ const schema = z
 
 type RespondConfig = Frozen<z.output<typeof schema>>
 
-/** RFC 9110 §15.3.5, §15.3.6 and §15.4.5 */
+/** Statuses without a body (RFC 9110 §15.3.5, §15.3.6 and §15.4.5). */
 const WITHOUT_BODY: readonly number[] = [204, 205, 304]
 
-/** A fixed response, in place of an upstream. */
+/** Sends a fixed response instead of calling an upstream. */
 export const respond = definePolicy({
   name: 'respond',
   schema: schema.optional(),
@@ -58,7 +58,7 @@ export const respond = definePolicy({
     return [...names, context.problemAtKey(['body'], never)]
   },
   create: config => ({ onRequest: createRespond(config) }),
-  // Not what stands in the body: it may be long.
+  // Only the size of the body: it may be long.
   describe: ({ status, body = '' }) => [
     { about: 'answer', text: `fixed response ${status}, ${Buffer.byteLength(body)} bytes` },
   ],
@@ -69,7 +69,7 @@ function createRespond({ status, headers, body }: RespondConfig): Stage {
   const fields = headers.flatMap(({ name, value }) => [name, value])
   if (bytes && !headers.some(({ name }) => name === 'content-type'))
     fields.push('Content-Type', 'text/plain; charset=utf-8')
-  // Of 204 and 304 everybody knows that they have none (RFC 9110 §8.6).
+  // 204 and 304 never have content (RFC 9110 §8.6).
   if (!hasNoContent(status)) fields.push('Content-Length', String(bytes?.length ?? 0))
   const answer: LocalReply = { status, fields, body: bytes }
   return function respondToRequest(exchange) {

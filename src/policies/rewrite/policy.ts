@@ -49,7 +49,7 @@ const schema = z
 
 type RewriteConfig = Readonly<z.output<typeof schema>>
 
-/** What becomes of the path before it is forwarded. */
+/** Rewrites the path before it is forwarded. */
 export const rewrite = definePolicy({
   name: 'rewrite',
   schema: schema.prefault({}),
@@ -105,7 +105,7 @@ function checkPath(written: RewriteConfig | undefined, context: CheckContext): C
   ]
 }
 
-/** What has a value in a rewritten path. */
+/** Returns the names that a rewritten path may refer to. */
 function valueNames(match: MatchConfig): string[] {
   return [...parametersOf(match.path), ...(match.pattern ? new PathPattern(match.pattern, false).groupNames : [])]
 }
@@ -114,7 +114,7 @@ function parametersOf(path: string): string[] {
   return segmentsOf(path).flatMap(segment => (segment.startsWith(':') ? [segment.slice(1)] : []))
 }
 
-/** Undefined where the path stays as it is. */
+/** Creates the rewrite; undefined if the path does not change. */
 function createPathRewrite(config: RewriteConfig, match: MatchConfig): ((path: string) => string) | undefined {
   const { stripPrefix, addPrefix, path: template } = config
   if (template !== undefined) return createTemplateRewrite(template, match)
@@ -129,7 +129,7 @@ function createPathRewrite(config: RewriteConfig, match: MatchConfig): ((path: s
   }
 }
 
-/** Without its first segments, however they are spelled: in another case, or with several slashes between them. */
+/** Removes the first segments of a path, whatever their case and number of slashes. */
 function withoutSegments(path: string, count: number): string {
   let end = 0
   for (let i = 0; i < count; i++) {
@@ -153,7 +153,7 @@ function createTemplateRewrite(template: string, match: MatchConfig): (path: str
     }
     const start = parts.map(part => `/${part.startsWith(':') ? valueOf(part.slice(1)) : part}`).join('')
     if (pattern === undefined) return start + withoutSegments(path, matched.length) || '/'
-    // A group may be any part of a path: `..` of `/a..b`, or half an escape.
+    // A group may match any part of a path, such as `..` in `/a..b`, or half an escape.
     if (!isNormalPath(start)) throw new GatewayError('bad_request', { cause: new Error('ambiguous rewritten path') })
     return start || '/'
   }

@@ -4,7 +4,7 @@ import { GatewayError } from '../../errors/gateway-error'
 import type { Stage } from '../../exchange/exchange'
 import { definePolicy } from '../define-policy'
 
-/** Refuses `;` in paths, which some upstreams cut off with what follows: `/admin;x` is `/admin` for them. */
+/** Refuses `;` in paths: some upstreams remove it with the rest of the segment, so `/admin;x` is `/admin` for them. */
 export const semicolons = definePolicy({
   name: 'semicolons',
   schema: field(choice(['allow', 'refuse']), {

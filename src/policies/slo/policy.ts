@@ -4,7 +4,7 @@ import { durationText } from '../../config/values/duration'
 import { resolveSlo, routeSloSchema, type SloConfig } from '../../slo/slo-schema'
 import { definePolicy } from '../define-policy'
 
-/** What a route promises. Changes nothing about its requests: rules in Prometheus are made from it. */
+/** Service level objectives of a route. They do not affect requests; Prometheus rules are generated from them. */
 export const slo = definePolicy({
   name: 'slo',
   schema: routeSloSchema,

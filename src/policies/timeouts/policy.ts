@@ -3,7 +3,7 @@ import { idleTimeout, responseTimeout, totalTimeout } from '../../config/fields'
 import { durationText } from '../../config/values/duration'
 import { definePolicy } from '../define-policy'
 
-/** Times that this route gives its upstream, in place of the upstream's own. */
+/** Timeouts of upstream calls that override the upstream's own. */
 export const timeouts = definePolicy({
   name: 'timeouts',
   schema: z

@@ -8,7 +8,7 @@ import { GatewayError } from '../../errors/gateway-error'
 import type { Exchange } from '../../exchange/exchange'
 import { definePolicy } from '../define-policy'
 
-/** How long nothing may move on a WebSocket, where the file says nothing else. */
+/** Default idle timeout of a WebSocket. */
 const DEFAULT_IDLE_TIMEOUT = '5m'
 const DEFAULT_IDLE_TIMEOUT_MS = 300_000
 
@@ -26,7 +26,7 @@ const flag = field(parseWebSocketFlag, {
   type: 'boolean',
 })
 
-/** Upgrades of connections to WebSocket. */
+/** Allows upgrades to WebSocket. */
 export const websocket = definePolicy({
   name: 'websocket',
   schema: z
@@ -48,7 +48,7 @@ export const websocket = definePolicy({
   },
 })
 
-/** `websocket: true` is the same as a map with nothing in it. */
+/** Parses a flag; `websocket: true` equals an empty map. */
 function parseWebSocketFlag(found: unknown): Parsed<false | { readonly idleTimeout: number }> {
   const parsed = parseFlag(found)
   if ('value' in parsed) return { value: parsed.value && { idleTimeout: DEFAULT_IDLE_TIMEOUT_MS } }
@@ -57,10 +57,9 @@ function parseWebSocketFlag(found: unknown): Parsed<false | { readonly idleTimeo
 }
 
 /**
- * 403, because the client is understood and is not to have it; 426 would ask for an upgrade instead, and served without one
- * the request would reach an upstream that expects none of its kind. A handshake that comes before the response in front of
- * it is out is no upgrade to anybody (`entrypoint/server.ts`): it is a plain GET at the most, here and, without `Upgrade`,
- * for the upstream.
+ * Refuses WebSockets with 403. 426 would ask for an upgrade, and served without one the request would reach an upstream that
+ * does not expect it. A handshake behind an unfinished response is not an upgrade (`entrypoint/server.ts`): at most it is
+ * forwarded as a plain GET without `Upgrade`.
  *
  * @throws GatewayError `forbidden`
  */

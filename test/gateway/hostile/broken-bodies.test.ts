@@ -4,8 +4,8 @@ import { proxyTo, startPipeline } from '../../support/start-pipeline'
 import { startUpstream } from '../../support/start-upstream'
 import { get, post } from './hostile-cases'
 
-describe('a request that breaks in its body', () => {
-  it('is answered and counted as malformed when the answer has not begun', async () => {
+describe('a request with a malformed body', () => {
+  it('gets 400 and is counted as malformed if the response has not begun', async () => {
     const upstream = await startUpstream(request => request.resume())
     const pipeline = await startPipeline(proxyTo(upstream.url))
     const connection = await openRaw(pipeline.port)
@@ -18,7 +18,7 @@ describe('a request that breaks in its body', () => {
     await upstream.stop()
   })
 
-  it('loses its connection when the answer has begun, so that nothing is written into it', async () => {
+  it('loses its connection if the response has begun, so that no error is written into it', async () => {
     const upstream = await startUpstream((request, response) => {
       request.resume()
       response.write('begun')
@@ -36,7 +36,7 @@ describe('a request that breaks in its body', () => {
     await upstream.stop()
   })
 
-  it('loses its connection when the nonsense comes behind a request that is still being answered', async () => {
+  it('loses its connection if malformed bytes follow a request that is still in flight', async () => {
     const upstream = await startUpstream((request, response) => {
       request.resume()
       response.write('begun')

@@ -2,7 +2,7 @@ import { describeHostile, get, request, served } from './hostile-cases'
 
 const own = { 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': 'shop.example' }
 
-// CVE-2026-33805 of another proxy: a client's Connection made it strip the very fields that it had added itself.
+// CVE-2026-33805 of another proxy: a client's Connection field made it strip the fields that it had added itself.
 describeHostile('fields that Connection names (CVE-2026-33805)', [
   ['X-Forwarded-For', 'RFC 9110 §7.6.1', get('/app', 'Connection: X-Forwarded-For'), served({}, { having: own })],
   [
@@ -88,7 +88,7 @@ describeHostile('fields of one connection', [
   ],
 ])
 
-// CVE-2026-3635 of another framework: protocol and host were believed whoever sent them.
+// CVE-2026-3635 of another framework: it trusted the forwarded protocol and host of any sender.
 describeHostile('forwarding fields of strangers (CVE-2026-3635)', [
   ['X-Forwarded-For', 'RFC 7239 §8.1', get('/app', 'X-Forwarded-For: 192.0.2.1'), served({}, { having: own })],
   [

@@ -7,31 +7,31 @@ import { send } from '../../support/send'
 import { startPipeline, type Pipeline } from '../../support/start-pipeline'
 import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
 
-/** A name, the rule it is about, the bytes that are sent, and what must become of them. */
+/** A label, the rule it tests, the bytes that are sent, and the expected outcome. */
 export type HostileCase = readonly [what: string, rule: string, bytes: string, outcome: Outcome]
 
 export type Outcome = Refused | Forbidden | Served
 
-/** One answer in problem details, the connection closed, and nothing for the upstream. */
+/** One response in problem details, the connection closed, and no upstream request. */
 interface Refused {
   readonly refused: Reason
 }
 
-/** One answer in problem details and nothing for the upstream; what the request was is clear, so that the next one is served. */
+/** One response in problem details and no upstream request; the framing is clear, so the next request is served. */
 interface Forbidden {
   readonly forbidden: Reason
 }
 
-/** What the upstream saw of it, and nothing besides. */
+/** The request that the upstream received, and no other one. */
 interface Served {
   readonly served: Partial<Seen>
-  /** Names of fields that the upstream must not see. */
+  /** Names of fields that the upstream must not receive. */
   readonly without?: readonly string[]
-  /** Fields that it must see, with these values. */
+  /** Fields that the upstream must receive, with these values. */
   readonly having?: Readonly<Record<string, string>>
-  /** The client asked for it: the follower is not served. */
+  /** The client asked to close the connection: the follower is not served. */
   readonly closes?: true
-  /** Node drops what comes in the packet of a request that asks for an upgrade: the follower is lost, and served to nobody. */
+  /** Node drops bytes that follow an upgrade request in the same packet: the follower is not served. */
   readonly drops?: true
 }
 
@@ -45,7 +45,7 @@ export const refused = (reason: Reason = 'bad_request'): Refused => ({ refused: 
 export const forbidden: Forbidden = { forbidden: 'forbidden' }
 export const served = (seen: Partial<Seen>, also: Omit<Served, 'served'> = {}): Served => ({ served: seen, ...also })
 
-/** A whole request without a body. */
+/** A complete request without a body. */
 export function request(line: string, ...fields: readonly string[]): string {
   return [line, ...fields, '', ''].join('\r\n')
 }
@@ -60,13 +60,13 @@ export function post(body: string, ...fields: readonly string[]): string {
   return request('POST /app HTTP/1.1', HOST, ...fields) + body
 }
 
-/** Comes right behind every case: what is wrong before it must not make the gateway or the upstream take it for something else. */
+/** Follows every case: the bytes before it must not make the gateway or the upstream read it as part of another request. */
 const FOLLOWER = request('GET /follower HTTP/1.1', HOST)
 
 /**
- * Each case on a connection of its own, with another request right behind it in the same packet. What is refused is answered
- * once and ends the connection, so that the follower reaches nobody; what is served reaches the upstream exactly as said, and the
- * follower after it, so that both agree on where it ended. And the next client finds the gateway as it was.
+ * Runs each case on a connection of its own, with a second request (the follower) behind it in the same packet. A refused
+ * case gets one response and the connection closes, so the follower is not served. A served case reaches the upstream as
+ * listed, and so does the follower: gateway and upstream agree on its end. The next client is served as usual.
  */
 export function describeHostile(subject: string, cases: readonly HostileCase[]): void {
   describe(`hostile input: ${subject}`, () => {
@@ -89,7 +89,7 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
           { name: 'follower', match: { path: '/follower' }, upstream: 'app' },
           { name: 'page', match: { path: '/:page' }, upstream: 'app' },
           { name: 'small', match: { path: '/small' }, upstream: 'app', maxBodySize: '10B' },
-          // What must not be reached by another name.
+          // A restricted path that must not be reachable by another spelling.
           { name: 'guarded', match: { path: '/guarded' }, upstream: 'app', access: { allow: ['192.0.2.1'] } },
           {
             name: 'inner',

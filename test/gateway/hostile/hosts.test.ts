@@ -33,7 +33,7 @@ describeHostile('Host', [
   ['an empty value', 'RFC 9110 §4.2.1', host('Host:'), refused()],
 ])
 
-// CVE-2026-55602 of another proxy: routes were chosen by any part of Host and path.
+// CVE-2026-55602 of another proxy: it chose routes by matching any part of Host and path.
 describeHostile('routes that must not be chosen by a part of a name (CVE-2026-55602)', [
   ['the guarded host itself', 'RFC 9110 §7.4', host('Host: inner.example'), forbidden],
   ['in capitals', 'RFC 3986 §3.2.2', host('Host: INNER.example'), forbidden],

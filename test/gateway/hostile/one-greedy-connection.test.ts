@@ -6,7 +6,7 @@ import { startUpstream, type RunningUpstream } from '../../support/start-upstrea
 import { until } from '../../support/until'
 
 const HEALTHY = 100
-/** Of 100 requests one after the other; a share of a busy machine included. */
+/** Milliseconds for 100 sequential requests, with a margin for a busy machine. */
 const WORST_P99_MS = 250
 
 const GET = (path: string): string => `GET /app/${path} HTTP/1.1\r\nHost: a\r\n\r\n`
@@ -37,7 +37,7 @@ describe('one connection with more requests than an upstream has connections', (
     await upstream.stop()
   })
 
-  /** One that asks beside it, again and again. */
+  /** A second client that sends requests all the time. */
   async function healthyClient(): Promise<void> {
     const times: number[] = []
     for (let i = 0; i < HEALTHY; i++) {
@@ -49,21 +49,21 @@ describe('one connection with more requests than an upstream has connections', (
     assert.ok(p99 < WORST_P99_MS, `p99 ${p99} ms`)
   }
 
-  it('takes one of them with 200 requests that are never answered, and others are served as ever', async () => {
+  it('uses one of them for 200 requests that are never answered, and other clients are not affected', async () => {
     greedy.send(GET('slow').repeat(200))
     await until(() => upstream.requests.length > 0, { what: 'the attack' })
     await healthyClient()
     assert.equal(most, 1, 'requests of the greedy one at the upstream')
   })
 
-  it('takes one of them with 400 large answers behind a slow one, and others are served as ever', async () => {
+  it('uses one of them for 400 large responses behind a slow one, and other clients are not affected', async () => {
     greedy.send(GET('slow') + GET('large').repeat(400))
     await until(() => upstream.requests.length > 0, { what: 'the attack' })
     await healthyClient()
     assert.equal(most, 1, 'requests of the greedy one at the upstream')
   })
 
-  it('takes one of them with large answers that it does not read, and others are served as ever', async () => {
+  it('uses one of them for large responses that it does not read, and other clients are not affected', async () => {
     greedy.socket.pause()
     greedy.send(GET('large').repeat(400))
     await until(() => upstream.requests.length > 0, { what: 'the attack' })

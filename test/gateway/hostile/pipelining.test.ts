@@ -13,7 +13,7 @@ function statusesIn(received: string): number[] {
   return [...received.matchAll(/(?:^|[^ ])HTTP\/1\.1 (\d{3}) /g)].map(match => Number(match[1]))
 }
 
-describe('one connection', () => {
+describe('one client connection', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
 
@@ -36,7 +36,7 @@ describe('one connection', () => {
   })
   const seen = (): string[] => upstream.requests.map(request => request.url)
 
-  it('serves requests that were sent in one go one after the other, in their order', async () => {
+  it('serves pipelined requests one after the other, in their order', async () => {
     let underWay = 0
     let most = 0
     upstream.handler = (request, response) => {
@@ -58,12 +58,12 @@ describe('one connection', () => {
     ['without a body', '', ''],
     ['with a body', 'Content-Length: 5\r\n', 'hello'],
   ] as const) {
-    it(`ends behind a request ${how} whose upgrade it declines when another one came along, which Node's parser drops`, async () => {
+    it(`closes after a request ${how} whose upgrade is declined if Node's parser dropped a second request`, async () => {
       const upgrade = `Host: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n`
       const client = await openRaw(pipeline.port)
       client.send(`POST /app/1 HTTP/1.1\r\n${upgrade}${field}\r\n${body}${GET('/app/2')}`)
       await client.waitFor('answer to /app/1.')
-      // Its answer would be taken for that to the second one.
+      // Its response would be taken for that to the second request.
       client.send(GET('/app/3'))
       const received = await client.closed()
       assert.deepEqual(received.match(/answer to [^.]*/g), ['answer to /app/1'])
@@ -71,7 +71,7 @@ describe('one connection', () => {
     })
   }
 
-  it('goes on behind a request whose upgrade it declines when nothing came along', async () => {
+  it('stays open after a request whose upgrade is declined if no other request came with it', async () => {
     const client = await openRaw(pipeline.port)
     client.send('GET /app/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n')
     await client.waitFor('answer to /app/1.')
@@ -81,7 +81,7 @@ describe('one connection', () => {
     assert.doesNotMatch(received, /Connection: close/)
   })
 
-  it('serves a request with a body only when the response before it has ended', async () => {
+  it('serves a request with a body only after the previous response has ended', async () => {
     const held: (() => void)[] = []
     upstream.handler = (request, response) => {
       void bodyOf(request).then(body => {
@@ -94,7 +94,7 @@ describe('one connection', () => {
     client.send(post('first') + post('second') + 'DELETE /app HTTP/1.1\r\nHost: a\r\n\r\n')
     for (const expected of ['POST first.', 'POST second.', 'DELETE .']) {
       await until(() => held.length > 0, { what: 'the next request' })
-      // The others have come with it, and none of them is known to anybody.
+      // The others have arrived with it, but the gateway has not started them.
       assert.equal(held.length, 1)
       held.pop()?.()
       await client.waitFor(expected)
@@ -103,7 +103,7 @@ describe('one connection', () => {
     assert.equal((await pipeline.ended(3)).length, 3)
   })
 
-  it('counts the time of a request from when it is served, not from when it came', async () => {
+  it('measures the time of a request from its start, not from its arrival', async () => {
     upstream.handler = (request, response) => {
       if (request.url === '/app/slow') setTimeout(() => response.end('slow.'), 400)
       else response.end('fast.')
@@ -118,7 +118,7 @@ describe('one connection', () => {
     assert.ok(Number(fast) < 300, `${fast} ms`)
   })
 
-  it('serves a body that its client sends only when it is asked to, behind another request', async () => {
+  it('serves a request with Expect: 100-continue that waits behind another one', async () => {
     const client = await openRaw(pipeline.port)
     client.send(`${GET('/app/1')}POST /app/2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`)
     await client.waitFor(/answer to \/app\/1\.HTTP\/1\.1 100 Continue\r\n\r\n$/)
@@ -144,7 +144,7 @@ describe('one connection', () => {
     assert.equal((await pipeline.ended(2)).length, 2)
   })
 
-  it('answers a request that turns out to be malformed while it waits in its turn, and the upstream never hears of it', async () => {
+  it('answers a waiting request that turns out to be malformed in its turn, without the upstream', async () => {
     let end: (() => void) | undefined
     upstream.handler = (_request, response) => (end = () => response.end('first.'))
     const client = await openRaw(pipeline.port)
@@ -161,7 +161,7 @@ describe('one connection', () => {
     ])
   })
 
-  it('serves what waits before nonsense, and ends with it', async () => {
+  it('serves the requests before malformed bytes, and then closes', async () => {
     const client = await openRaw(pipeline.port)
     client.send(`${GET('/app/1')}${GET('/app/2')}nonsense\r\n\r\n`)
     const received = await client.closed()
@@ -169,7 +169,7 @@ describe('one connection', () => {
     assert.deepEqual(statusesIn(received), [200, 200])
   })
 
-  it('closes with the response that says so: requests that wait behind it reach no upstream', async () => {
+  it('closes after a response with Connection: close: requests behind it reach no upstream', async () => {
     const client = await openRaw(pipeline.port)
     pipeline.drain()
     client.send(GET('/app/1') + GET('/app/2'))
@@ -178,7 +178,7 @@ describe('one connection', () => {
     assert.deepEqual(seen(), ['/app/1'])
   })
 
-  it('takes nothing for WebSocket that comes behind a request, and serves it in its turn', async () => {
+  it('never treats bytes behind a request as a WebSocket, and serves them as the next request', async () => {
     const handshake = `GET /app/2 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`
     const client = await openRaw(pipeline.port)
     client.send(GET('/app/1') + handshake)
@@ -187,10 +187,10 @@ describe('one connection', () => {
     assert.deepEqual(statusesIn(received), [200, 200])
   })
 
-  /** Its body fills the gateway's buffers, so that Node pauses the connection and resumes it at its end. */
+  /** The body fills the gateway's buffers, so that Node pauses the connection and resumes it at the end. */
   const LARGE_POST = `POST /app/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`
 
-  it('is read no further while many requests wait', async () => {
+  it('is not read further while many requests wait', async () => {
     upstream.handler = request => request.resume()
     const accepted = once(pipeline.server, 'connection') as Promise<[Socket]>
     const client = await openRaw(pipeline.port)
@@ -209,7 +209,7 @@ describe('one connection', () => {
     assert.equal(seen().length, 1)
   })
 
-  it('is read again after many requests have waited, and every one of them is served', async () => {
+  it('is read again after many requests have waited, and all of them are served', async () => {
     const many = 2_000
     const client = await openRaw(pipeline.port)
     client.send(LARGE_POST)
@@ -232,7 +232,7 @@ describe('one connection', () => {
     assert.ok(seen().length <= 1)
   })
 
-  it('gives a request that was held back its time again', async () => {
+  it('restarts the timeout of a request whose reading was paused', async () => {
     await pipeline.stop()
     pipeline = await startPipeline({
       entrypoint: { headersTimeout: '300ms', requestTimeout: '1s' },
@@ -248,14 +248,14 @@ describe('one connection', () => {
     const started = performance.now()
     const body = 'x'.repeat(5_000_000)
     client.send(`${GET('/app/1')}POST /app/2 HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
-    // Node looks every second.
+    // Node checks every second.
     await until(() => performance.now() - started > 3_500, { what: 'the time of a request is over' })
     end?.()
     await client.waitFor('5000000 bytes.')
     client.destroy()
   })
 
-  it('goes on after a body that was read', async () => {
+  it('stays open after a body that was read', async () => {
     const client = await openRaw(pipeline.port)
     const post = `POST /app/1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`
     client.send(post + GET('/app/2'))
@@ -271,14 +271,14 @@ describe('one connection', () => {
   const REFUSED: Readonly<Record<number, string>> = { 400: '/app/%00', 404: '/nowhere', 405: '/', 502: '/none' }
   for (const [framing, write] of Object.entries(FRAMINGS)) {
     for (const [status, path] of Object.entries(REFUSED)) {
-      it(`takes no body of ${framing} for a request after a ${status}`, async () => {
+      it(`never reads a body of ${framing} as a request after a ${status}`, async () => {
         const client = await openRaw(pipeline.port)
         const request = `POST ${path} HTTP/1.1\r\nHost: a\r\n${write(SMUGGLED)}`
         const split = request.indexOf('GET /app/smuggled')
         client.send(request.slice(0, split))
         await client.waitFor(/\r\n\r\n\{.*\}$/)
         client.send(request.slice(split))
-        // Whether it goes on or not: what was the body stays it.
+        // Whether the connection stays open or not, the body remains a body.
         client.send(GET('/app/next'))
         const received = await client.waitFor('answer to /app/next.').catch(() => client.received)
         client.destroy()
@@ -289,7 +289,7 @@ describe('one connection', () => {
     }
   }
 
-  it('takes no body for a request after a 429', async () => {
+  it('never reads a body as a request after a 429', async () => {
     const client = await openRaw(pipeline.port)
     client.send(GET('/limited'))
     await client.waitFor('answer to /limited.')
@@ -303,7 +303,7 @@ describe('one connection', () => {
     assert.ok(!seen().includes('/app/smuggled'))
   })
 
-  it('takes no body for a request when the upstream answers before it has read it', async () => {
+  it('never reads a body as a request when the upstream answers before reading it', async () => {
     upstream.handler = (request, response) => {
       if (request.method === 'POST') response.writeHead(413).end('too much')
       else response.end(`answer to ${request.url ?? ''}.`)

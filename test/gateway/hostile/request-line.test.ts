@@ -2,7 +2,7 @@ import { describeHostile, get, HOST, refused, request, served } from './hostile-
 
 const line = (start: string): string => request(start, HOST)
 
-// Spaces in the place of one are let through by Node’s parser, as RFC 9112 §3 allows: the upstream gets one.
+// Node's parser accepts several spaces instead of one, as RFC 9112 §3 allows: the upstream gets one.
 describeHostile('the request line', [
   ['nothing but a method', 'RFC 9112 §3', line('GET'), refused()],
   ['no version', 'RFC 9112 §3', line('GET /app'), refused()],

@@ -5,16 +5,16 @@ import { proxyTo, startPipeline, type Pipeline } from '../../support/start-pipel
 import { startUpstream, type RunningUpstream } from '../../support/start-upstream'
 import { until } from '../../support/until'
 
-/** More than an upstream has connections. */
+/** More than the number of connections of an upstream. */
 const UPLOADS = 130
 const STALL_MS = 2_000
-/** A test cannot wait for the default, a minute: everything else is as it is by default. */
+/** A test cannot wait for the default of one minute; all other settings are the defaults. */
 const SOON = { entrypoint: { stallTimeout: `${STALL_MS}ms` } }
 const HEALTHY = 50
-/** Of one request; a share of a busy machine included. */
+/** Milliseconds for one request, with a margin for a busy machine. */
 const WORST_MS = 250
 
-describe('uploads in chunks that trickle', () => {
+describe('trickling chunked uploads', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let uploads: RawConnection[] = []
@@ -22,14 +22,14 @@ describe('uploads in chunks that trickle', () => {
 
   async function attack(file: object): Promise<void> {
     upstream = await startUpstream((request, response) => {
-      request.on('error', () => undefined) // cut off, as it should be
+      request.on('error', () => undefined) // the gateway closes it
       request.resume()
       request.on('end', () => response.end('ok'))
     })
     pipeline = await startPipeline(proxyTo(upstream.url, file))
     uploads = await Promise.all(Array.from({ length: UPLOADS }, () => openRaw(pipeline.port)))
     for (const client of uploads) client.send('POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
-    // Below stallTimeout by a wide margin.
+    // Far below stallTimeout.
     trickle = setInterval(() => {
       for (const client of uploads) client.send('1\r\nx\r\n')
     }, STALL_MS / 4)
@@ -41,7 +41,7 @@ describe('uploads in chunks that trickle', () => {
     await upstream.stop()
   })
 
-  it('do not keep another client waiting, on the defaults', async () => {
+  it('do not delay another client with the default settings', async () => {
     await attack({})
     await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
     const times: number[] = []
@@ -53,7 +53,7 @@ describe('uploads in chunks that trickle', () => {
     assert.ok(Math.max(...times) < WORST_MS, `${Math.max(...times)} ms`)
   })
 
-  it('lose their connections to the upstream within two stallTimeouts, and requests beside them all succeed', async () => {
+  it('lose their upstream connections within two stallTimeouts, and other requests all succeed', async () => {
     await attack(SOON)
     const [first] = uploads as [RawConnection]
     await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
@@ -71,7 +71,7 @@ describe('uploads in chunks that trickle', () => {
     await until(() => slow() === UPLOADS, { what: 'each is counted' })
   })
 
-  it('may go on on a route that says so', async () => {
+  it('may continue on a route that allows them', async () => {
     await attack({ ...SOON, route: { minUploadRate: '0B' } })
     await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
     const started = performance.now()

@@ -30,7 +30,7 @@ describe('HTTP/2 of a gateway that stops or reloads', () => {
     await upstream.stop()
   })
 
-  it('tells its clients to open no further stream, and finishes those in flight', async () => {
+  it('asks its clients to open no further stream, and finishes the streams in flight', async () => {
     const waiting: (() => void)[] = []
     upstream.handler = (_request, response) => waiting.push(() => response.end('late'))
     const session = await openHttp2(pipeline.url)
@@ -48,7 +48,7 @@ describe('HTTP/2 of a gateway that stops or reloads', () => {
     await closed
   })
 
-  it('says so with the first request while it still takes some', async () => {
+  it('announces it with the first request while it still accepts some', async () => {
     const session = await openHttp2(pipeline.url)
     pipeline.drain()
     const goaway = once(session, 'goaway')
@@ -57,7 +57,7 @@ describe('HTTP/2 of a gateway that stops or reloads', () => {
     await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
   })
 
-  it('ends idle connections when it stops', async () => {
+  it('closes idle connections when it stops', async () => {
     const session = await openHttp2(pipeline.url)
     const [ended, closed] = [once(session, 'close'), once(pipeline.server, 'close')]
     pipeline.server.close()
@@ -65,7 +65,7 @@ describe('HTTP/2 of a gateway that stops or reloads', () => {
   })
 
   it('loses no stream under load', async () => {
-    // Frame by frame: Node's client refuses by itself what it has not sent when it is told.
+    // Uses raw frames, because Node's client itself rejects requests it has not sent when it receives GOAWAY.
     const client = await openFrames(pipeline.port)
     let sent = 0
     const isTold = (): boolean => goawayCode(client) !== undefined
@@ -87,7 +87,7 @@ describe('HTTP/2 of a gateway that stops or reloads', () => {
     await closed
     const goaways = framesOf(client).filter(({ type }) => type === FRAME.goaway)
     const lastTaken = (goaways.at(-1)?.payload.readUInt32BE(0) as number) & 0x7fff_ffff
-    // Each that the gateway has taken is answered; the client knows that the others were not looked at, and none was.
+    // Every accepted stream is answered; the client knows that the others were not processed, and none was.
     assert.equal(ended(), (lastTaken + 1) / 2)
     assert.equal(upstream.requests.length, ended())
     assert.equal(
@@ -98,7 +98,7 @@ describe('HTTP/2 of a gateway that stops or reloads', () => {
     client.destroy()
   })
 
-  it('ends connections that are idle for too long', async () => {
+  it('closes connections that are idle for too long', async () => {
     await pipeline.stop()
     pipeline = await startPipeline(
       proxyTo(upstream.url, { entrypoint: { keepAliveTimeout: '100ms', http2: { cleartext: true } } }),

@@ -28,7 +28,7 @@ const PROTOCOL_ERROR = 1
 const REFUSED_STREAM = 7
 const ACK = 1
 
-describe('hostile HTTP/2', () => {
+describe('an HTTP/2 listener under attack', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let healthy: ClientHttp2Session
@@ -55,7 +55,7 @@ describe('hostile HTTP/2', () => {
     upstream.requests.length = 0
   })
   afterEach(async () => {
-    // Whatever another one has sent.
+    // The gateway must still serve this client, whatever another one has sent.
     upstream.handler = (_request, response) => response.end('ok')
     assert.equal((await sendHttp2(healthy, { ':path': '/app' })).status, 200, 'the healthy client')
     healthy.destroy()
@@ -80,7 +80,7 @@ describe('hostile HTTP/2', () => {
   const answersTo = (client: RawConnection, stream: number): number =>
     framesOf(client).filter(({ type, stream: id }) => type === FRAME.headers && id === stream).length
 
-  describe('requests that could be read in two ways', () => {
+  describe('with an ambiguous request', () => {
     const cases: [what: string, fields: Fields, reason: Reason][] = [
       ['an authority and another host', requestFields('/app', ['host', 'other.example']), 'bad_request'],
       ['a dot segment', requestFields('/app/../x'), 'bad_request'],
@@ -105,14 +105,14 @@ describe('hostile HTTP/2', () => {
           assert.equal(reason, 'header_too_large', 'only this is refused before it is a request')
         })
         assert.equal(upstream.requests.length, 0)
-        // The connection is as good as before.
+        // The connection is still usable.
         client.send(requestFrame(3, requestFields('/app')))
         await until(() => answersTo(client, 3) === 1, { what: 'the next request is answered' })
       })
     }
   })
 
-  describe('malformed requests', () => {
+  describe('with a malformed request', () => {
     const cases: [what: string, fields: Fields][] = [
       ['a field of the connection', requestFields('/app', ['connection', 'x-secret'])],
       ['a transfer coding', requestFields('/app', ['transfer-encoding', 'chunked'])],
@@ -126,7 +126,7 @@ describe('hostile HTTP/2', () => {
       ['a protocol to change to', requestFields('/app').with(0, [':method', 'CONNECT'])],
     ]
     for (const [what, fields] of cases) {
-      it(`${what}: the stream is reset and reaches nobody`, async () => {
+      it(`${what}: the stream is reset and the upstream gets no request`, async () => {
         const client = await connection()
         client.send(requestFrame(1, fields))
         await until(() => framesOf(client).some(({ type }) => type === FRAME.reset || type === FRAME.goaway), {
@@ -137,7 +137,7 @@ describe('hostile HTTP/2', () => {
     }
   })
 
-  it('never hands on an end of line that is in a value', async () => {
+  it('never forwards a line break in a field value', async () => {
     const client = await connection()
     client.send(requestFrame(1, requestFields('/app', ['x-a', 'a\r\nx-b: b'])))
     client.send(requestFrame(3, requestFields('/app')))
@@ -146,8 +146,8 @@ describe('hostile HTTP/2', () => {
       assert.deepEqual([headers['x-a'], headers['x-b']], [undefined, undefined])
   })
 
-  describe('floods', () => {
-    it('ends a connection that opens and resets streams', async () => {
+  describe('with a flood of frames', () => {
+    it('closes a connection that opens and resets streams', async () => {
       upstream.handler = () => {}
       const client = await connection()
       for (let id = 1; id < 100; id += 2)
@@ -158,30 +158,30 @@ describe('hostile HTTP/2', () => {
       })
     })
 
-    it('ends a connection whose streams the gateway has to reset for its mistakes', async () => {
+    it('closes a connection that makes the gateway reset many streams for errors', async () => {
       upstream.handler = () => {}
       const client = await connection()
       for (let id = 1; id < 100; id += 2) {
-        // An increment of 0 is an error of the stream (RFC 9113 §6.9).
+        // An increment of 0 is a stream error (RFC 9113 §6.9).
         client.send(Buffer.concat([requestFrame(id, requestFields('/app')), frame(FRAME.window, 0, id, word(0))]))
       }
       await client.closed()
       assert.ok([PROTOCOL_ERROR, ENHANCE_YOUR_CALM].includes(goawayCode(client) as number))
     })
 
-    it('ends a connection that sends PING after PING', async () => {
+    it('closes a connection that sends PING after PING', async () => {
       const client = await connection()
       for (let i = 0; i < 110; i++) client.send(frame(FRAME.ping, 0, 0, Buffer.alloc(8)))
       await isRefused(client)
     })
 
-    it('ends a connection that changes its settings again and again', async () => {
+    it('closes a connection that changes its settings again and again', async () => {
       const client = await connection()
       for (let i = 0; i < 110; i++) client.send(frame(FRAME.settings, 0, 0))
       await isRefused(client)
     })
 
-    it('ends a connection whose header section never ends', async () => {
+    it('closes a connection whose header section never ends', async () => {
       const client = await connection()
       client.send(frame(FRAME.headers, END_STREAM, 1, headerBlock(requestFields('/app'))))
       const more = headerBlock([['x-a', 'a'.repeat(100)]])
@@ -190,7 +190,7 @@ describe('hostile HTTP/2', () => {
       assert.equal(upstream.requests.length, 0)
     })
 
-    it('ends a connection that sends DATA without a byte', async () => {
+    it('closes a connection that sends empty DATA frames', async () => {
       upstream.handler = request => void request.resume()
       const client = await connection()
       const fields = requestFields('/app').with(0, [':method', 'POST'])
@@ -199,7 +199,7 @@ describe('hostile HTTP/2', () => {
       await client.closed()
     })
 
-    it('refuses streams beyond the bound, and serves those within', async () => {
+    it('refuses streams above the limit, and serves those within', async () => {
       upstream.handler = () => {}
       const client = await connection()
       for (let id = 1; id < 31; id += 2) client.send(requestFrame(id, requestFields('/app')))
@@ -209,7 +209,7 @@ describe('hostile HTTP/2', () => {
       await until(() => upstream.requests.length === 10, { what: 'ten are forwarded' })
     })
 
-    it('ends a connection that opens more of them although it was told the bound', async () => {
+    it('closes a connection that keeps opening streams above the announced limit', async () => {
       const client = await connection()
       await until(() => framesOf(client).length > 0, { what: 'the settings' })
       client.send(frame(FRAME.settings, ACK, 0))
@@ -219,7 +219,7 @@ describe('hostile HTTP/2', () => {
     })
   })
 
-  it('cuts off a client that opens no window for its response', async () => {
+  it('closes a client that opens no window for its response', async () => {
     upstream.handler = (_request, response) => response.end(Buffer.alloc(3_000_000))
     // SETTINGS_INITIAL_WINDOW_SIZE 0
     const client = await connection(Buffer.concat([Buffer.of(0, 4), word(0)]))
@@ -233,7 +233,7 @@ describe('hostile HTTP/2', () => {
     await until(() => framesOf(client).some(({ type }) => type === FRAME.reset), { what: 'the stream is reset' })
   })
 
-  it('ends an upload that stands still', async () => {
+  it('ends a stalled upload', async () => {
     upstream.handler = request => void request.resume()
     const client = await connection()
     const counted = pipeline.counted.length

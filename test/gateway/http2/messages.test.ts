@@ -46,7 +46,7 @@ describe('requests and responses over HTTP/2', () => {
     await upstream.stop()
   })
 
-  it('reach the upstream as those of HTTP/1.1 do', async () => {
+  it('reach the upstream in the same form as those of HTTP/1.1', async () => {
     const answer = await sendHttp2(session, {
       ':path': '/app/%61?b=1',
       ':authority': 'shop.example',
@@ -79,7 +79,7 @@ describe('requests and responses over HTTP/2', () => {
     assert.equal(upstream.requests[1]?.headers['transfer-encoding'], 'chunked')
   })
 
-  it('come back with every field but those of the connection', async () => {
+  it('return all response fields except connection fields', async () => {
     upstream.handler = (_request, response) => {
       response.writeHead(200, [
         'Set-Cookie',
@@ -105,7 +105,7 @@ describe('requests and responses over HTTP/2', () => {
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) assert.equal(headers[name], undefined)
   })
 
-  it('come back without a body where there is none', async () => {
+  it('return no body for responses that have none', async () => {
     for (const [method, status] of [
       ['HEAD', 200],
       ['GET', 204],
@@ -138,7 +138,7 @@ describe('requests and responses over HTTP/2', () => {
     )
   })
 
-  it('are asked for their body where they expect that', async () => {
+  it('get 100 Continue when they expect it', async () => {
     upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(body))
     const stream = session.request({ ':method': 'POST', ':path': '/app', expect: '100-continue' })
     const answer = answerOn(stream)
@@ -147,7 +147,7 @@ describe('requests and responses over HTTP/2', () => {
     assert.equal((await answer).text, 'now')
   })
 
-  it('stream both ways at once', async () => {
+  it('stream in both directions at once', async () => {
     upstream.handler = (request, response) => void request.pipe(response)
     const stream = session.request({ ':method': 'POST', ':path': '/app' })
     stream.setEncoding('utf8')
@@ -166,7 +166,7 @@ describe('requests and responses over HTTP/2', () => {
     assert.equal(text.length, 8_000_000)
   })
 
-  it('pass the same policies, and are refused in the same words', async () => {
+  it('pass the same policies, and get the same refusals', async () => {
     const refusals: [string, number, string][] = [
       ['/nowhere', 404, 'no_route'],
       ['/guarded', 403, 'forbidden'],
@@ -186,7 +186,7 @@ describe('requests and responses over HTTP/2', () => {
     assert.equal(upstream.requests.length, 1)
   })
 
-  it('get the page of the gateway itself, by GET and HEAD', async () => {
+  it('serve the gateway’s own page to GET and HEAD', async () => {
     const page = await sendHttp2(session, { ':path': '/' })
     assert.equal(JSON.parse(page.text).name, 'myesi-gateway')
     const head = await sendHttp2(session, { ':path': '/', ':method': 'HEAD' })
@@ -197,7 +197,7 @@ describe('requests and responses over HTTP/2', () => {
     assert.match(scraped.text, /scraped/)
   })
 
-  it('are answered before their body has come, and the connection stays', async () => {
+  it('can be answered before their body has arrived, and the connection stays open', async () => {
     const stream = session.request({ ':method': 'POST', ':path': '/small' })
     stream.on('error', () => {})
     const answer = answerOn(stream)
@@ -222,13 +222,13 @@ describe('requests and responses over HTTP/2', () => {
     assert.equal((await sendHttp2(session, { ':path': '/nowhere' })).status, 404)
   })
 
-  it('never end an upload that the client broke off as if it were whole', async () => {
+  it('never end an aborted upload as if it were complete', async () => {
     let ended: string | undefined
     upstream.handler = request => {
       request.on('end', () => (ended = 'whole')).on('error', () => (ended = 'broken'))
       request.resume()
     }
-    // Not Node's client, which ends what it breaks off.
+    // Does not use Node's client, which ends an upload that it aborts.
     const client = await openFrames(pipeline.port)
     const fields = requestFields('/app').with(0, [':method', 'POST'])
     client.send(frame(FRAME.headers, END_HEADERS, 1, headerBlock(fields)))
@@ -240,7 +240,7 @@ describe('requests and responses over HTTP/2', () => {
     client.destroy()
   })
 
-  it('are reset where the upstream breaks off, and the others on the connection go on', async () => {
+  it('are reset when the upstream breaks off, and other streams on the connection continue', async () => {
     upstream.handler = (_request, response) => {
       response.write('a part')
       setImmediate(() => response.destroy())

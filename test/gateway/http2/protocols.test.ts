@@ -12,7 +12,7 @@ import { until } from '../../support/until'
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
-describe('which protocol a connection speaks', () => {
+describe('the protocol of a connection', () => {
   let authority: Authority
   let certificate: Certificate
   let upstream: RunningUpstream
@@ -50,7 +50,7 @@ describe('which protocol a connection speaks', () => {
     return socket.alpnProtocol
   }
 
-  it('is the client’s choice by ALPN behind TLS', async () => {
+  it('is chosen by the client through ALPN with TLS', async () => {
     await startSecurely()
     const session = await openHttp2(pipeline.url, { ca: authority.cert, servername: 'localhost' })
     const answer = await sendHttp2(session, { ':path': '/app' })
@@ -62,20 +62,20 @@ describe('which protocol a connection speaks', () => {
     assert.equal(await handshake(undefined), false)
   })
 
-  it('is HTTP/1.1 only behind TLS where the file says so', async () => {
+  it('is HTTP/1.1 only with TLS where the file says so', async () => {
     await startSecurely({ tls: false })
     assert.equal(await handshake(['h2', 'http/1.1']), 'http/1.1')
     await assert.rejects(handshake(['h2']))
   })
 
-  it('is HTTP/2 without TLS for whoever begins with its preface, and HTTP/1.1 for all others', async () => {
+  it('without TLS is HTTP/2 for a client that sends its preface, and HTTP/1.1 for all others', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint: { http2: { cleartext: true } } }))
     const session = await openHttp2(pipeline.url)
     assert.equal((await sendHttp2(session, { ':path': '/app' })).status, 200)
     session.destroy()
     assert.equal((await send(pipeline.port, '/app')).status, 200)
     assert.equal((await send(pipeline.port, { path: '/app', method: 'PROPFIND' })).status, 200)
-    // Pipelined, as ever.
+    // Pipelined requests still work.
     const both = await rawExchange(
       pipeline.port,
       'GET /app HTTP/1.1\r\nHost: a\r\n\r\nGET /app HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
@@ -83,7 +83,7 @@ describe('which protocol a connection speaks', () => {
     assert.equal(both.split('HTTP/1.1 200').length, 3)
   })
 
-  it('is found out also where the first bytes come one by one', async () => {
+  it('is detected also when the first bytes arrive one by one', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint: { http2: { cleartext: true } } }))
     const request = frame(FRAME.headers, END_STREAM | END_HEADERS, 1, headerBlock(requestFields('/app')))
     const bytes = Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0), request])
@@ -100,12 +100,12 @@ describe('which protocol a connection speaks', () => {
     assert.match(await slow.closed(), /^HTTP\/1\.1 200 /)
   })
 
-  it('is HTTP/1.1 without TLS unless the file says otherwise', async () => {
+  it('without TLS is HTTP/1.1 by default', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url))
     assert.match(await rawExchange(pipeline.port, PREFACE), /^(?:HTTP\/1\.1 (?:400|505) |$)/)
   })
 
-  it('does not keep a connection open that says nothing, or only a part of the preface', async () => {
+  it('does not keep a silent connection open, nor one that sent only part of the preface', async () => {
     pipeline = await startPipeline(
       proxyTo(upstream.url, { entrypoint: { headersTimeout: '200ms', http2: { cleartext: true } } }),
     )
@@ -122,7 +122,7 @@ describe('which protocol a connection speaks', () => {
     await until(async () => (await pipeline.connections()) === 0, { what: 'no connection is left' })
   })
 
-  it('changes with a reload for connections that are opened afterwards', async () => {
+  it('changes on a reload for new connections', async () => {
     pipeline = await startPipeline(proxyTo(upstream.url))
     pipeline.reload(proxyTo(upstream.url, { entrypoint: { http2: { cleartext: true } } }))
     const session = await openHttp2(pipeline.url)
@@ -130,7 +130,7 @@ describe('which protocol a connection speaks', () => {
     session.destroy()
   })
 
-  it('counts connections of a client in both', async () => {
+  it('does not affect the limit of connections per client, which counts both', async () => {
     pipeline = await startPipeline(
       proxyTo(upstream.url, { entrypoint: { maxConnectionsPerClient: 1, http2: { cleartext: true } } }),
     )

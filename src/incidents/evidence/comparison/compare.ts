@@ -3,28 +3,28 @@ import { findDifferences, SAME_TIME, TIME_BEFORE, type Bounds, type Difference, 
 import type { ReplicaSamples, SampledGroup, SampledRequest } from './sampled-requests'
 import { effectiveSize } from './statistics'
 
-/** What failing requests have that good ones have not. */
+/** What distinguishes failing requests from good ones. */
 export interface Comparison {
-  /** The likeliest cause first. */
+  /** The most likely cause first. */
   readonly differences: readonly NamedDifference[]
-  /** Failing requests in the window, and how many of them were looked at. */
+  /** Failing requests in the window, and how many of them were sampled. */
   readonly failing: number
   readonly sampled: number
-  /** Good requests that were looked at, and when they ended: at the same time, or before where there were too few. */
+  /** Sampled good requests, and their time: the same time, or before if there were too few. */
   readonly good: number
   readonly goodAre: 'of the same time' | 'of the time before'
 }
 
 export interface NamedDifference extends Difference {
-  /** Failing requests that have the value; exact where all were looked at. */
+  /** Failing requests with the value; exact if all were sampled. */
   readonly failingCount: number
-  /** Share of the good requests of the time before; undefined where too few of them were looked at. */
+  /** Share among the good requests of the time before; undefined if too few were sampled. */
   readonly shareBefore: number | undefined
-  /** When it was first seen, where no request before the failures had it. Milliseconds since the epoch. */
+  /** When the value was first seen, if no request before the failures had it. Milliseconds since the epoch. */
   readonly newSinceMs: number | undefined
 }
 
-/** Which requests an alert is about, by its family. Others are not compared. */
+/** The kind of requests an alert is about, by its family. Other families are not compared. */
 const KINDS: ReadonlyMap<string, string> = new Map([
   ['faults', 'fault'],
   ['upstream', 'fault'],
@@ -37,14 +37,14 @@ export function isCompared(family: string | undefined): boolean {
   return KINDS.has(family ?? '')
 }
 
-/** With fewer good requests of the same time, those of the time before are asked where these show nothing. */
+/** Minimum good requests of the same time; with fewer, those of the time before are used if these show nothing. */
 const ENOUGH_OF_SAME_TIME = 50
-/** Good requests of slots that begin so near to a failing one's count as of the same time. */
+/** Good requests in slots that begin this near to a failing one's count as of the same time. */
 const NEAR_MS = 60_000
-/** A value is new when at least so many earlier requests were looked at, and none had it. */
+/** Minimum earlier requests without a value for it to count as new. */
 const LEAST_BEFORE = 100
 
-/** @param fromMs since when failing requests count; good ones before the first of them are of the time before */
+/** @param fromMs start of the failing requests; good ones before the first of them belong to the time before */
 export function compare(
   family: string | undefined,
   replicas: readonly ReplicaSamples[],
@@ -56,7 +56,7 @@ export function compare(
   const failing = all.filter(({ group, request }) => group.kind === kind && request.timeMs >= fromMs)
   if (failing.length === 0) return undefined
   const onsetMs = Math.min(...failing.map(({ request }) => request.timeMs))
-  // A call that failed although its request did not is one more proof, and not biased by which requests may be repeated.
+  // A failed call of a request that succeeded is further evidence, unbiased by which requests may be retried.
   const isRecovered = ({ group, request }: Sampled): boolean => group.kind === 'recovered' && request.timeMs >= onsetMs
   const recovered = kind === 'fault' ? all.filter(isRecovered) : []
   const good = all.filter(({ group }) => group.kind === 'good')
@@ -114,8 +114,9 @@ interface Sides {
 }
 
 /**
- * Failed calls show the cause best. Where they show none, or another than that of the requests, the requests speak alone:
- * then beside good ones of the same mix of methods, as only some requests may be sent to another target, and all others fail.
+ * Finds the differences. Failed calls show the cause best. If they show none, or another one than the requests, only
+ * the requests are used, compared with good ones of the same mix of methods: only some requests may be retried on
+ * another target, so all others fail.
  */
 function differencesOf(
   { failing, recovered, reference }: Sides,
@@ -131,12 +132,12 @@ function differencesOf(
   return findDifferences(rows, standardised(reference, failing, repeatability).map(rowOf), dimensions, bounds)
 }
 
-/** What decides whether a request may be sent to a second target: its method, and whether it has a body. */
+/** What determines whether a request may be retried on a second target: its method, and whether it has a body. */
 function repeatability({ request: { method, requestSize } }: Sampled): string {
   return `${method} ${requestSize === 'none'}`
 }
 
-/** The rows weighted so that each key has the share that it has among the others. */
+/** Weights the rows so that each key has the same share as in the other group. */
 function standardised(
   sampled: readonly Sampled[],
   others: readonly Sampled[],
@@ -149,7 +150,7 @@ function standardised(
   })
 }
 
-/** Nothing where nothing of it is left. */
+/** Empty if the weight is zero. */
 function weighted(sampled: Sampled, factor: number): Sampled[] {
   const { row } = sampled
   return factor === 0 ? [] : [{ ...sampled, row: { values: row.values, weight: row.weight * factor } }]
@@ -170,7 +171,7 @@ function shareOf(sampled: readonly Sampled[], { dimension, value }: Difference):
   return sum(having.map(({ row }) => row.weight)) / sum(sampled.map(({ row }) => row.weight))
 }
 
-/** The good ones weighted by how many failed around them: a mix that changes with time is then no difference. */
+/** Weights good requests by how many failed around them, so that a mix that changes over time is no difference. */
 function ofSameTime(good: readonly Sampled[], failing: readonly Sampled[]): Sampled[] {
   const [failedIn, goodIn] = [weightBy(failing, slotOf), weightBy(good, slotOf)]
   return good.flatMap(one => {
@@ -183,7 +184,7 @@ function slotOf({ group }: Sampled): number {
   return group.startMs
 }
 
-/** Only a value that nothing had for minutes is new: with errors now and then, the first of them is long before the cause. */
+/** Only a value that was absent for minutes is new: with occasional errors, the first one is long before the cause. */
 function newSince({ dimension, value }: Difference, all: readonly Sampled[]): number | undefined {
   const firstMs = Math.min(
     ...all.filter(({ row }) => row.values[dimension] === value).map(({ request }) => request.timeMs),

@@ -17,7 +17,7 @@ const HEADERS = [
   'x-forwarded-for',
 ] as const
 
-/** The nearest to a cause first: of several names of the same requests the first is the one that is said. */
+/** Dimensions, the nearest to a cause first: if several values select the same requests, the first one is reported. */
 export const DIMENSIONS: readonly string[] = [
   'target',
   'release',
@@ -40,7 +40,7 @@ export const DIMENSIONS: readonly string[] = [
   ...HEADERS.map(name => `header ${name}`),
 ]
 
-/** What is a result where requests fail may be a cause where they are slow. */
+/** Dimensions for slow requests: status and size, which are results of a failure, may be causes of slowness. */
 export const SLOW_DIMENSIONS: readonly string[] = [...DIMENSIONS, 'status', 'responseSize']
 
 /** A sample as a row of the comparison. */

@@ -5,10 +5,10 @@ import type { Shown } from '../shown'
 import { redacted } from './redact'
 import { sampleAnswer, type ReplicaSamples } from './sampled-requests'
 
-/** How far before the window good requests are looked at: what was normal. */
+/** How long before the window good requests are read, as the normal state. */
 const BEFORE_MS = 5 * 60_000
 
-/** Samples that are compared for one alert: some 20 ms of work. */
+/** Maximum samples compared for one alert: about 20 ms of work. */
 const MAX_SAMPLES = 3_000
 const LEAST_OF_EACH = 100
 
@@ -17,7 +17,9 @@ export interface FindComparisonOptions {
   readonly signal: AbortSignal
 }
 
-/** What the requests of an alert have that good ones have not; asks every replica. A replica that fails is left out. */
+/**
+ * Finds what distinguishes an alert's requests from good ones; queries every replica. A replica that fails is left out.
+ */
 export async function findComparison(
   { labels }: Pick<Alert, 'labels'>,
   window: { readonly startMs: number; readonly endMs: number },
@@ -36,7 +38,7 @@ export async function findComparison(
   const answers = await Promise.allSettled(
     asked.map(async ([instance, { url, token }]): Promise<ReplicaSamples> => {
       const answer = await fetchJson(`${url.replace(/\/$/, '')}/samples?${query.toString()}`, signal, opsHeaders(token))
-      // Without such an endpoint it is an older gateway.
+      // A gateway without this endpoint is an older version.
       return { instance, groups: answer === undefined ? [] : sampleAnswer.parse(answer).groups }
     }),
   )

@@ -15,46 +15,49 @@ export interface Value {
 
 /** What failing requests have in common and good ones do not. */
 export interface Difference extends Value {
-  /** Other names of the same requests: "release 1.4.2" where only that target runs it. */
+  /** Other values of the same requests: "release 1.4.2" if only that target runs it. */
   readonly alsoKnownAs: readonly Value[]
   /** Shares of the failing and of the good requests that have the value, 0 to 1. */
   readonly failingShare: number
   readonly goodShare: number
-  /** Chance that any value at all would stand out so much if failing had nothing to do with any of them. */
+  /** Probability that any value stands out this much if failing depends on none of them. */
   readonly pValue: number
 }
 
-/** How strong a difference has to be: weak ones are worse than none. */
+/** Minimum strength of a difference: weak ones mislead. */
 export interface Bounds {
-  /** A value that fewer of the failing requests have explains too little of them. */
+  /** Minimum share of the failing requests with the value; with fewer it explains too little. */
   readonly leastShare: number
-  /** The odds of failing must be raised at least so much, at 95 % confidence. */
+  /** Minimum odds ratio of failing, at 95 % confidence. */
   readonly leastOddsRatio: number
 }
 
-/** Beside good requests of the same time. */
+/** Bounds for the comparison with good requests of the same time. */
 export const SAME_TIME: Bounds = { leastShare: 0.3, leastOddsRatio: 1.5 }
-/** Beside those of the time before: who asks for what changes with time by itself. */
+/** Bounds for the comparison with the time before: traffic changes over time by itself. */
 export const TIME_BEFORE: Bounds = { leastShare: 0.6, leastOddsRatio: 4 }
 
-/** False claims in a hundred comparisons without a cause: at most 1 is wanted, and independence is never perfect. */
+/**
+ * Significance level. At most 1 false claim in a hundred comparisons without a cause is wanted, and independence is
+ * never perfect.
+ */
 const ALPHA = 0.004
-/** Fewer failing requests with a value prove nothing. */
+/** Minimum failing requests with a value. */
 const LEAST_SUPPORT = 10
-/** Fewer good requests say nothing of what is normal; the exact test knows how little a few say. */
+/** Minimum good requests; the exact test accounts for small numbers. */
 const LEAST_GOOD = 6
-/** Samples of each side count as at most so many independent requests; bounds the exact test. */
+/** Maximum effective sample size of each side; bounds the exact test. */
 const MAX_EFFECTIVE = 2_000
-/** Values that nearly the same requests have (Jaccard) are names of one thing. */
+/** Minimum overlap (Jaccard) of the requests of two values that count as names of one thing. */
 const SAME = 0.9
-/** Causes named of one alert. */
+/** Maximum causes named for one alert. */
 const MAX_DIFFERENCES = 3
 
 /**
- * Ranks what separates failing from good requests; what is likeliest to be the cause comes first. Each further one is looked
- * for among the requests that those before it do not explain. Empty where there is too little to go by.
+ * Ranks what separates failing from good requests, the most likely cause first. Each further difference is searched
+ * among the requests that the earlier ones do not explain. Empty if there is too little data.
  *
- * @param dimensions the nearest to a cause first: of several names of the same requests the first one is the name
+ * @param dimensions the nearest to a cause first: if several values select the same requests, the first one is the name
  */
 export function findDifferences(
   failing: readonly Row[],
@@ -79,11 +82,11 @@ interface Candidate extends Value {
   readonly table: Table
   readonly support: number
   readonly tail: number
-  /** Chance that it would have enough support at all without being the cause. */
+  /** Probability that it has enough support without being the cause. */
   readonly chanceOfSupport: number
 }
 
-/** The value that separates the two best, under all the names it has. */
+/** The value that separates the two groups best, with all its names. */
 function findDifference(
   failing: readonly Row[],
   good: readonly Row[],
@@ -92,7 +95,7 @@ function findDifference(
 ): Difference | undefined {
   if (failing.length < LEAST_SUPPORT || good.length < LEAST_GOOD) return undefined
   const candidates = candidatesOf(failing, good, dimensions, bounds)
-  // Over all values that could have stood out: each can only where it would have enough support.
+  // Corrects for all values that could have stood out; each counts only by its chance of enough support.
   const familyWise = ({ tail }: Candidate): number =>
     candidates.reduce((sum, { chanceOfSupport }) => sum + Math.min(tail, chanceOfSupport), 0)
   const significant = candidates
@@ -183,7 +186,7 @@ function shareOf(rows: readonly Row[], { dimension, value }: Value): number {
   return total === 0 ? 0 : having / total
 }
 
-/** Jaccard index of the requests that have one value and those that have the other. */
+/** Jaccard index of the requests with one value and those with the other. */
 function overlap(rows: readonly Row[], one: Value, other: Value): number {
   let [both, either] = [0, 0]
   for (const { values, weight } of rows) {

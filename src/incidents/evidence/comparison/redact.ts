@@ -2,7 +2,7 @@ import { digestOf, type Shown } from '../shown'
 import type { Comparison } from './compare'
 import type { Value } from './find-differences'
 
-/** The comparison with digests for who the clients are, except where the settings show them. */
+/** The comparison with digests of client identities, unless the settings show them. */
 export function redacted(comparison: Comparison, shown: Shown): Comparison {
   const redact = <V extends Value>(of: V): V => {
     const isHidden = of.dimension === 'consumer' ? !shown.consumers : of.dimension === 'clientNetwork' && !shown.clients

@@ -5,7 +5,7 @@ const sample = z.object({
   durationMs: z.number(),
   routeName: z.string().optional(),
   upstream: z.string().optional(),
-  /** `service.version` of what answered, where its trace says it. */
+  /** `service.version` of the service that answered, if its trace has it. */
   release: z.string().optional(),
   target: z.string().optional(),
   attempts: z.number(),
@@ -36,7 +36,7 @@ const group = z.object({
   samples: z.array(sample),
 })
 
-/** What `GET /samples` of a gateway answers; comes from another process. */
+/** The response of a gateway to `GET /samples`; comes from another process. */
 export const sampleAnswer = z.object({ groups: z.array(group) })
 
 export type SampledRequest = z.infer<typeof sample>

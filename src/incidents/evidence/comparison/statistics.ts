@@ -1,4 +1,4 @@
-/** Logarithms of factorials, made as far as they are needed; counts are at most `MAX_EFFECTIVE` of each side. */
+/** Logarithms of factorials, computed on demand; counts are at most `MAX_EFFECTIVE` per side. */
 const logFactorials = [0]
 
 function logFactorial(n: number): number {
@@ -19,8 +19,8 @@ export interface Table {
 }
 
 /**
- * Fisher's exact test, one-sided: how likely `atLeast` or more of the failing have the value when failing has nothing to do
- * with it. All counts are whole.
+ * Fisher's exact test, one-sided: the probability that `atLeast` or more of the failing have the value if failing does
+ * not depend on it. All counts are whole.
  */
 export function fisherTail({ failing, goodWith, good, failingWith }: Table, atLeast = failingWith): number {
   const all = failing + good
@@ -34,7 +34,7 @@ export function fisherTail({ failing, goodWith, good, failingWith }: Table, atLe
   return Math.min(1, sum)
 }
 
-/** Log-likelihood ratio (G): how much better the failures are explained when the value is taken into account. */
+/** Log-likelihood ratio (G): how much better the failures are explained with the value than without it. */
 export function logLikelihoodRatio({ failingWith, failing, goodWith, good }: Table): number {
   const all = failing + good
   const having = failingWith + goodWith
@@ -53,13 +53,13 @@ export function logLikelihoodRatio({ failingWith, failing, goodWith, good }: Tab
 /** z of a 95 % interval. */
 const Z = 1.96
 
-/** The least odds ratio that the counts allow (95 %); a half is added to each cell, as none is certain to be empty. */
+/** Lower bound of the odds ratio (95 %); a half is added to each cell, because a zero count may be chance. */
 export function lowestOddsRatio({ failingWith, failing, goodWith, good }: Table): number {
   const [a, b, c, d] = [failingWith + 0.5, failing - failingWith + 0.5, goodWith + 0.5, good - goodWith + 0.5]
   return Math.exp(Math.log((a * d) / (b * c)) - Z * Math.sqrt(1 / a + 1 / b + 1 / c + 1 / d))
 }
 
-/** Kish: as how many independent requests a weighted sample counts. */
+/** Kish's effective sample size: the number of independent requests that a weighted sample is worth. */
 export function effectiveSize(weights: readonly number[]): number {
   let [sum, squares] = [0, 0]
   for (const weight of weights) {

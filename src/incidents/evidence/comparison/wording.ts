@@ -2,7 +2,7 @@ import { clock } from '../../../pages/times'
 import type { Comparison, NamedDifference } from './compare'
 import type { Value } from './find-differences'
 
-/** What requests with the value did: "went to 10.0.0.7:9001". */
+/** Phrase for requests with the value: "went to 10.0.0.7:9001". */
 const SAID: Readonly<Record<string, (value: string) => string>> = {
   target: value => `went to ${value}`,
   release: value => `were answered by release ${value}`,
@@ -26,7 +26,7 @@ const SAID: Readonly<Record<string, (value: string) => string>> = {
   tls: value => (value === 'none' ? 'used no TLS' : `used ${value}`),
 }
 
-/** Names of a value in a few words: "release 1.4.2". */
+/** Short name of a value: "release 1.4.2". */
 const NAMED: Readonly<Record<string, string>> = {
   contentType: 'content-type',
   requestSize: 'request body',
@@ -42,7 +42,10 @@ const ADJECTIVES: ReadonlyMap<string | undefined, string> = new Map([
   ['refusals', 'refused'],
 ])
 
-/** "Different: all 60 failing requests went to 10.0.0.7:9001 (32 % of the good ones did)", the likeliest cause first. */
+/**
+ * One line per difference, the most likely cause first: "Different: all 60 failing requests went to 10.0.0.7:9001 (32 %
+ * of the good ones did)".
+ */
 export function differenceLines(comparison: Comparison, family: string | undefined): string[] {
   const adjective = ADJECTIVES.get(family) ?? 'failing'
   return comparison.differences.map(difference => {
@@ -53,10 +56,13 @@ export function differenceLines(comparison: Comparison, family: string | undefin
   })
 }
 
-/** Other names of the same requests in a line. */
+/** Maximum other names of the same requests in a line. */
 const MAX_NAMES = 3
 
-/** "all 60 failing requests", "58 of 60 failing requests"; of many only a share is known: "97 % of the failing requests". */
+/**
+ * "all 60 failing requests", "58 of 60 failing requests"; of a sample only the share is known: "97 % of the failing
+ * requests".
+ */
 function failingInWords({ failing, sampled }: Comparison, difference: NamedDifference, adjective: string): string {
   const { failingCount, failingShare } = difference
   if (sampled < failing) {
@@ -74,19 +80,19 @@ function goodInWords({ goodAre }: Comparison, { goodShare, shareBefore }: NamedD
   return goodShare === 0 ? `no good one did${before}` : `${percent(goodShare)} of the good ones did`
 }
 
-/** What requests with this value did. */
+/** The phrase for requests with this value. */
 export function inWords({ dimension, value }: Value): string {
   if (dimension.startsWith('header '))
     return `had ${value === 'present' ? 'a' : 'no'} ${dimension.slice('header '.length)} header`
   return SAID[dimension]?.(value) ?? `had ${dimension} ${value}`
 }
 
-/** "release 1.4.2". */
+/** The short name, such as "release 1.4.2". */
 export function nameOf({ dimension, value }: Value): string {
   return `${NAMED[dimension] ?? dimension} ${value}`
 }
 
-/** What is there is never 0 %, and all but a few is not everything. */
+/** Rounds to whole percent, but a share above zero is never 0 % and one below all is never 100 %. */
 export function percent(share: number): string {
   if (share === 0 || share === 1) return `${share * 100} %`
   if (share < 0.01) return 'under 1 %'
