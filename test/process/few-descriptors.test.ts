@@ -64,7 +64,9 @@ describe('a gateway with a limit of 64 file descriptors', function () {
     const families = await scrape(opsUrl)
     const refused = sampleValue(families, 'gateway_connections_refused_total', { error_type: 'max_connections' })
     assert.ok((refused ?? 0) >= closedSoFar - 1, `${refused} refused, ${closedSoFar} closed`)
-    assert.equal(gateway.logs.filter(({ event }) => event === 'connections').length, 1)
+    const isAboutConnections = ({ event }: { readonly event?: unknown }): boolean => event === 'connections'
+    await gateway.waitForLog('that connections are closed', isAboutConnections)
+    assert.equal(gateway.logs.filter(isAboutConnections).length, 1)
 
     first.write('GET /r HTTP/1.1\r\nHost: a\r\n\r\n')
     const [answer] = (await once(first, 'data')) as [Buffer]
