@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   eventLoopDelay.start()
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
-  const { settings, config, written } = await readConfiguration()
+  const { settings, config, written, included } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
@@ -163,17 +163,26 @@ async function main(): Promise<void> {
   reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
 
   const watched = settings.configWatch
-    ? watchFile({ path: settings.configFile, sha256: config.sha256, onChange: () => void configuration.reload('file') })
+    ? watchFile({
+        path: settings.configFile,
+        sha256: config.sha256,
+        included,
+        onChange: () => void reload('file'),
+      })
     : undefined
+
+  /** Reloads, and watches what the file includes now: also after a refusal, so that its correction is seen. */
+  async function reload(cause: string): Promise<void> {
+    const read = await configuration.reload(cause)
+    watched?.know(read?.sha256, read?.included)
+  }
 
   let watchedPolicies: WatchedFile[] = []
   /** Watches the policy modules of the active configuration. */
   function watchPolicies(next: GatewayConfig): void {
     for (const file of watchedPolicies) file.stop()
     if (!settings.configWatch) return
-    watchedPolicies = policyFilesOf(next).map(file =>
-      watchFile({ ...file, onChange: () => void configuration.reload('policy') }),
-    )
+    watchedPolicies = policyFilesOf(next).map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
   }
   watchPolicies(config)
 
@@ -199,7 +208,7 @@ async function main(): Promise<void> {
   // On Windows, SIGHUP means that the console window was closed.
   process.on('SIGHUP', signal => {
     if (process.platform === 'win32') return stop(signal)
-    void configuration.reload(signal).then(sha256 => watched?.know(sha256))
+    void reload(signal)
   })
   // Under npx, the shell ends at SIGTERM without passing it on. A parent with an IPC channel is handled below.
   if (process.send === undefined) onNpmExit(() => stop('npm exit'))
@@ -220,15 +229,22 @@ async function main(): Promise<void> {
   process.send?.({ event: 'listening', port, opsPort })
 }
 
+interface Configured {
+  readonly settings: Settings
+  readonly config: GatewayConfig
+  readonly written: unknown
+  readonly included: readonly string[]
+}
+
 /** Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening. */
-async function readConfiguration(): Promise<{ settings: Settings; config: GatewayConfig; written: unknown }> {
+async function readConfiguration(): Promise<Configured> {
   const env = processEnv()
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
-  const { config, written, problems: fileProblems } = await readRoutes(configFile)
+  const { config, written, included = [], problems: fileProblems } = await readRoutes(configFile)
   const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
   if (problems.length > 0) process.stderr.write(formatProblems(problems))
-  if (settings && config && !hasErrors(problems)) return { settings, config, written }
+  if (settings && config && !hasErrors(problems)) return { settings, config, written, included }
   return process.exit(EXIT_CONFIG)
 }
 

@@ -180,6 +180,7 @@ async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchang
   }
   const upstream = upstreamOf(config, route.config)
   const shown = shownRoute(route.config, upstream, policiesOf(config))
+  lines.push(...inheritedLines(config, route.config))
   const withoutSubject = { ...shown, lines: shown.lines.filter(({ subject }) => subject === undefined) }
   const overload = overloadText(config.entrypoint.overload)
   const conditions = textsAbout(withoutSubject, 'clients', 'size', 'changes', 'upgrades', 'calls')
@@ -193,6 +194,13 @@ async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchang
     ['forward', `${exchange.request.method} ${path}${exchange.upgrade === undefined ? '' : ' as a WebSocket'}`],
     ['to', `${upstream.name}: ${upstreamText(upstream)}`],
   ]
+}
+
+/** Where the inherited keys of the route and of its upstream come from. */
+function inheritedLines({ inherited }: GatewayConfig, { name, upstream = '' }: RouteConfig): Line[] {
+  const lines = (keys: Readonly<Record<string, string>> = {}, prefix = ''): Line[] =>
+    Object.entries(keys).map(([key, origin]) => ['from', `${prefix}${key}: ${origin}`])
+  return [...lines(inherited.routes[name]), ...lines(inherited.upstreams[upstream], `upstream ${upstream}, `)]
 }
 
 function rewrittenPath(exchange: Exchange, forwarding: Partial<Forwarding>): string | GatewayError {

@@ -3,6 +3,8 @@ const MAX_CHANGES = 100
 /** Keys whose values may be secrets written into the file: the change is reported, the value is not. */
 const PERHAPS_SECRET = /header|body|api-?key|token|secret|password|credential/i
 const LONGEST_VALUE = 60
+/** Their changes are shown where they have an effect: in the routes and upstreams that inherit them. */
+const INHERITED = ['defaults', 'policySets']
 
 type Mapping = Readonly<Record<string, unknown>>
 
@@ -14,6 +16,7 @@ type Mapping = Readonly<Record<string, unknown>>
 export function changesBetween(writtenBefore: unknown, writtenNow: unknown): string[] {
   const [old, young] = [mapping(writtenBefore), mapping(writtenNow)]
   const changes = namesOf(old, young).flatMap(section => {
+    if (INHERITED.includes(section)) return []
     const [before, after] = [entriesOf(old[section]) ?? {}, entriesOf(young[section]) ?? {}]
     if (section !== 'entrypoint' && section !== 'slo') return changesOfEntries(section.replace(/s$/, ''), before, after)
     const changed = differences(before, after, '')

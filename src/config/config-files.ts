@@ -1,14 +1,19 @@
-import { readFileSync } from 'node:fs'
-import { readFileBounded } from './read-file'
+import { readdirSync, readFileSync } from 'node:fs'
+import { listFolderBounded, readFileBounded } from './read-file'
 
-/** The files that a `gateway.yaml` names: certificates, keys and key sets, with their content when it was read. */
+/** The files that a `gateway.yaml` names: certificates, keys, key sets and included files, with their content when it was read. */
 export interface ConfigFiles {
   /** @throws the error that prevented reading */
   read(path: string): Buffer
+  /** Names in a folder. @throws the error that prevented reading */
+  list(folder: string): readonly string[]
 }
 
 /** Reads each file on request and blocks meanwhile: for tests and tools, never in a serving gateway. */
-export const FILES_ON_DISK: ConfigFiles = Object.freeze({ read: (path: string) => readFileSync(path) })
+export const FILES_ON_DISK: ConfigFiles = Object.freeze({
+  read: (path: string) => readFileSync(path),
+  list: (folder: string) => readdirSync(folder),
+})
 
 /**
  * Reads files without blocking. A file that was not loaded yet counts as missing: the reader runs once, `load` reads
@@ -17,6 +22,8 @@ export const FILES_ON_DISK: ConfigFiles = Object.freeze({ read: (path: string) =
 export class LoadedFiles implements ConfigFiles {
   readonly #contents = new Map<string, Buffer | Error>()
   readonly #wanted = new Set<string>()
+  readonly #folders = new Map<string, readonly string[] | Error>()
+  readonly #wantedFolders = new Set<string>()
 
   constructor() {
     Object.freeze(this)
@@ -32,15 +39,31 @@ export class LoadedFiles implements ConfigFiles {
     return content
   }
 
-  /** Loads the files that were requested and missing, in parallel. @returns whether there were any */
-  async load(): Promise<boolean> {
-    const wanted = [...this.#wanted]
+  list(folder: string): readonly string[] {
+    const names = this.#folders.get(folder)
+    if (names === undefined) {
+      this.#wantedFolders.add(folder)
+      throw new Error(`${folder} is not loaded yet`)
+    }
+    if (names instanceof Error) throw names
+    return names
+  }
+
+  /** Loads files and folders in parallel: by default those that were requested and missing. @returns whether there were any */
+  async load(
+    wanted: readonly string[] = [...this.#wanted],
+    folders: readonly string[] = [...this.#wantedFolders],
+  ): Promise<boolean> {
     this.#wanted.clear()
-    await Promise.all(
-      wanted.map(async path => {
+    this.#wantedFolders.clear()
+    await Promise.all([
+      ...wanted.map(async path => {
         this.#contents.set(path, await readFileBounded(path).catch((error: Error) => error))
       }),
-    )
-    return wanted.length > 0
+      ...folders.map(async folder => {
+        this.#folders.set(folder, await listFolderBounded(folder).catch((error: Error) => error))
+      }),
+    ])
+    return wanted.length + folders.length > 0
   }
 }

@@ -234,5 +234,5 @@ function checkRouteUpstreams(
 }
 
 function label({ at, name }: UnderstoodRoute, source: YamlSource): string {
-  return `routes[${String(at[1])}]${name === undefined ? '' : ` "${name}"`} (line ${source.line(at)})`
+  return `routes[${String(at[1])}]${name === undefined ? '' : ` "${name}"`} (${source.line(at)})`
 }

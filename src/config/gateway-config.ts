@@ -8,7 +8,7 @@ import type { ConsumerConfig, EntrypointConfig, UpstreamConfig } from './types'
 
 /** The content of `gateway.yaml`, parsed, checked and frozen. */
 export interface GatewayConfig {
-  /** SHA-256 of the file's bytes, hexadecimal. */
+  /** SHA-256 of the file and of what it includes, hexadecimal. */
   readonly sha256: string
   /** The content of the files that it names. */
   readonly files: ConfigFiles
@@ -16,7 +16,14 @@ export interface GatewayConfig {
   readonly consumers: readonly ConsumerConfig[]
   readonly upstreams: readonly UpstreamConfig[]
   readonly routes: readonly RouteConfig[]
+  readonly inherited: {
+    readonly routes: InheritedKeys
+    readonly upstreams: InheritedKeys
+  }
 }
+
+/** Where the inherited keys of routes or upstreams come from, by name and key: `policySets.partner (gateway.yaml:12)`. */
+export type InheritedKeys = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 type RoutePolicy = Extract<(typeof POLICIES)[number], Policy<string, z.ZodType, unknown, 'route'>>
 

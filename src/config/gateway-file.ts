@@ -13,11 +13,15 @@ import { isPolicy, isRoutePolicy, type FileParts, type RegistryEntry } from '../
 import { loadPolicies, type LoadedPolicies } from '../policies/own/load-policies'
 import { rememberPolicies } from '../policies/policies-of'
 import { POLICIES, withOwnPolicies } from '../policies/registry'
-import type { GatewayConfig, RouteConfig } from './gateway-config'
+import type { GatewayConfig, InheritedKeys, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
 import type { HostSent } from './values/host-sent'
-import { readYaml } from './yaml-source'
+import { digestOf } from './config-digest'
+import type { Path } from './variables'
+import { readYaml, type YamlSource } from './yaml-source'
+
+const MAX_ROUNDS = 3
 
 type PolicyConfigs = Omit<RouteConfig, 'name' | 'match' | 'upstream'>
 
@@ -26,8 +30,10 @@ export interface ReadGatewayFile {
   readonly config: GatewayConfig | undefined
   /** The file's content with `${NAME}` unreplaced; undefined if it could not be parsed. */
   readonly written?: unknown
-  /** SHA-256 of the file's bytes, hexadecimal; undefined if they could not be read. */
+  /** SHA-256 of the file and of what it includes, hexadecimal; undefined if the file could not be read. */
   readonly sha256?: string
+  /** Paths of the included files and folders. */
+  readonly included?: readonly string[]
   readonly problems: readonly ConfigProblem[]
 }
 
@@ -48,9 +54,12 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     // Without the file's own policies, their keys in routes would all be unknown.
     if (problems.length > 0) return { config: undefined, problems, sha256 }
     let read = parseGatewayFile(text, path, env, entries, files)
-    if (await files.load()) read = parseGatewayFile(text, path, env, entries, files)
+    // Once for the included folders, once for the files in them, once for the certificates that these name.
+    for (let round = 0; round < MAX_ROUNDS && (await files.load()); round++) {
+      read = parseGatewayFile(text, path, env, entries, files)
+    }
     if (read.config !== undefined) rememberPolicies(read.config, { entries, files: policyFiles })
-    return { ...read, sha256 }
+    return { ...read, sha256: read.sha256 ?? sha256 }
   } catch (error) {
     if (error instanceof UnreadableFile) {
       const { problem, allowed } = error.mistake
@@ -98,36 +107,45 @@ export function parseGatewayFile(
   entries: readonly RegistryEntry[] = POLICIES,
   files: ConfigFiles = FILES_ON_DISK,
 ): ReadGatewayFile {
-  const { source, problems: yamlProblems } = readYaml(text, fileName, env)
+  const needUpstream = entries.flatMap(entry => (isRoutePolicy(entry) && entry.needsUpstream ? [entry.name] : []))
+  const { source, problems: yamlProblems } = readYaml(text, fileName, env, { files, needUpstream })
   if (source === undefined) return { config: undefined, problems: yamlProblems }
+  const { included } = source
+  const sha256 = digestOf(Buffer.from(text), included, files)
   const schema: z.ZodType<FileContent> = entries === POLICIES ? fileSchema : (fileSchemaOf(entries) as never)
   const parsed = schema.safeParse(source.value)
   const shapeProblems = parsed.success ? [] : problemsOf(parsed.error, schema, source)
-  const problems = inFileOrder([
+  const problems = inOrder(fileName, [
     ...yamlProblems,
     ...shapeProblems,
     ...crossChecks(source, entries, files),
     ...checkScopes(source),
     ...checkSelfTargets(source, env),
   ])
-  if (!parsed.success || hasErrors(problems)) return { config: undefined, problems }
-  const sha256 = createHash('sha256').update(text).digest('hex')
-  const config = deepFreeze({ ...toConfig(parsed.data, sha256, entries), files })
-  return { config, written: source.written, problems }
+  if (!parsed.success || hasErrors(problems)) return { config: undefined, problems, sha256, included }
+  const config = deepFreeze({ ...toConfig(parsed.data, sha256, entries, source), files })
+  return { config, written: source.written, problems, sha256, included }
 }
 
-function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
-  const position = ({ where }: ConfigProblem): number => {
-    const [, line = 0, column = 0] = /:(\d+):(\d+)(?: |$)/.exec(where) ?? []
-    return Number(line) * 1e6 + Number(column)
-  }
-  return problems.toSorted((a, b) => position(a) - position(b))
+/** Sorts by position, the main file first. A mistake that several routes inherit is reported once, where it was written. */
+function inOrder(mainFile: string, problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const seen = new Set<string>()
+  const placed = problems.flatMap(problem => {
+    const [place, file = '', line = 0, column = 0] = /^(.*?):(\d+):(\d+)(?= |$)/.exec(problem.where) ?? []
+    const same = `${place ?? problem.where} ${problem.problem}`
+    if (place !== undefined && seen.has(same)) return []
+    seen.add(same)
+    return [{ problem, file: file === mainFile ? '' : file, position: Number(line) * 1e6 + Number(column) }]
+  })
+  placed.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.position - b.position))
+  return placed.map(({ problem }) => problem)
 }
 
 function toConfig(
   { entrypoint, consumers, tokens, slo, upstreams, routes }: FileContent,
   sha256: string,
   entries: readonly RegistryEntry[],
+  source: YamlSource,
 ): Omit<GatewayConfig, 'files'> {
   return {
     sha256,
@@ -175,7 +193,26 @@ function toConfig(
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
     routes: routes.map(route => toRoute(route, { entrypoint, tokens, slo }, entries)),
+    inherited: {
+      routes: inheritedKeys(
+        routes.map(({ name }, index) => [name, ['routes', index]]),
+        source,
+      ),
+      upstreams: inheritedKeys(
+        Object.keys(upstreams).map(name => [name, ['upstreams', name]]),
+        source,
+      ),
+    },
   }
+}
+
+function inheritedKeys(named: readonly (readonly [name: string, at: Path])[], source: YamlSource): InheritedKeys {
+  return Object.fromEntries(
+    named.flatMap(([name, at]) => {
+      const origins = source.origins(at)
+      return origins === undefined ? [] : [[name, Object.fromEntries(origins)]]
+    }),
+  )
 }
 
 function toConsumer(
@@ -252,7 +289,7 @@ type Mapping = Readonly<Record<string, unknown>>
 
 /** Builds a route's configuration; each policy adds the parts of the file that it needs. */
 function toRoute(
-  { name, match, upstream, ...written }: FileContent['routes'][number],
+  { name, match, upstream, use: _use, without: _without, ...written }: FileContent['routes'][number],
   file: FileParts,
   entries: readonly RegistryEntry[],
 ): RouteConfig {

@@ -13,7 +13,9 @@ export interface DescribedSchema {
   readonly default?: unknown
   readonly enum?: readonly unknown[]
   readonly anyOf?: readonly DescribedSchema[]
-  readonly properties?: Readonly<Record<string, DescribedSchema>>
+  readonly properties?: Record<string, DescribedSchema>
+  readonly definitions?: Readonly<Record<string, DescribedSchema>>
+  readonly $ref?: string
   readonly required?: readonly string[]
   readonly items?: DescribedSchema
   readonly additionalProperties?: DescribedSchema | false
@@ -23,13 +25,31 @@ export interface DescribedSchema {
 
 /** `docs/gateway.schema.json`: the shape of `gateway.yaml` for editors. Draft 7, which the YAML language server knows best. */
 export function gatewayJsonSchema(entries: readonly RegistryEntry[] = POLICIES): string {
-  const schema = describedSchema(entries)
+  const schema = withDefinitions(describedSchema(entries))
   const published = JSON.stringify(
     schema,
     (key, value: unknown) => (key === 'value' && typeof value === 'string' ? undefined : value),
     2,
   )
   return `${published}\n`
+}
+
+/** Writes the keys of routes and upstreams once, as definitions, because `defaults` and `policySets` have them too. */
+function withDefinitions(schema: DescribedSchema): DescribedSchema {
+  const { defaults, policySets, routes, upstreams } = schema.properties ?? {}
+  const definitions: Record<string, DescribedSchema> = {}
+  const define = (kind: string, ...maps: readonly (DescribedSchema | false | undefined)[]): void => {
+    for (const { properties = {} } of maps.filter(map => map !== undefined && map !== false)) {
+      for (const [key, node] of Object.entries(properties)) {
+        const name = `${kind}.${key}`
+        definitions[name] ??= node
+        properties[key] = { $ref: `#/definitions/${name}` }
+      }
+    }
+  }
+  define('route', routes?.items, defaults?.properties?.['routes'], policySets?.additionalProperties)
+  define('upstream', upstreams?.additionalProperties, defaults?.properties?.['upstreams'])
+  return { ...schema, definitions }
 }
 
 export function describedSchema(entries: readonly RegistryEntry[] = POLICIES): DescribedSchema {

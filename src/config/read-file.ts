@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import { noteBlockedCall } from '../process/blocked-calls'
 import { mistake, type Mistake } from './values/parsed'
 
@@ -38,6 +38,11 @@ export async function readFileBounded(path: string, timeoutMs = READ_TIMEOUT_MS)
 /** `stat` with the same timeout. */
 export async function statBounded(path: string, timeoutMs = READ_TIMEOUT_MS): Promise<Stats> {
   return giveUpAfter(timeoutMs, path, hanging.has(path) ? refuseHanging() : stat(path))
+}
+
+/** The names in a folder, with the same timeout. */
+export async function listFolderBounded(path: string, timeoutMs = READ_TIMEOUT_MS): Promise<string[]> {
+  return giveUpAfter(timeoutMs, path, hanging.has(path) ? refuseHanging() : readdir(path))
 }
 
 async function readRegular(path: string): Promise<Buffer> {

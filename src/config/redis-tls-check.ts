@@ -18,7 +18,7 @@ const VARIABLES = { ca: 'REDIS_TLS_CA_FILE', cert: 'REDIS_TLS_CERT_FILE', key: '
 /**
  * Reads regular files only. It runs before serving, so it may block, but not for ever, as on a pipe without a writer.
  */
-const REGULAR_FILES: ConfigFiles = {
+const REGULAR_FILES: Pick<ConfigFiles, 'read'> = {
   read: path => {
     if (!statSync(path).isFile()) throw new UnreadableFile(mistake('is not a regular file', 'a regular file'))
     return FILES_ON_DISK.read(path)

@@ -38,16 +38,53 @@ export const routeUpstreamField = field(referenceTo('an upstream'), {
 
 /** @param entries the policies that routes may have; may differ from the registry */
 export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(entries: Entries) {
+  const policies = shapeOf(entries, 'route')
   const routeSchema = z
     .strictObject({
       name: routeNameField,
       match: matchSchema,
       upstream: routeUpstreamField,
-      ...shapeOf(entries, 'route'),
+      use: z.array(nameField('A set of `policySets`.')).prefault([]).meta({
+        description:
+          'Sets of `policySets` whose keys the route gets where it has none of its own. Of two sets with the same key, the later one counts ([more](#defaults-policy-sets-and-included-files)).',
+        value: 'list of names',
+      }),
+      without: z
+        .array(z.enum(Object.keys(policies)))
+        .prefault([])
+        .meta({
+          description: 'Keys that the route does not take from `defaults` and policy sets.',
+          value: 'list of keys',
+        }),
+      ...policies,
     })
     .meta({ description: 'Which requests go where, and under which limits.' })
   return z
     .strictObject({
+      include: z.array(z.string().min(1)).max(100).prefault([]).meta({
+        description:
+          'More files, relative to this one, and folders of files that end in `.yaml` or `.yml`. They may have `upstreams`, `routes`, `consumers`, `tokens` and `policySets`.',
+      }),
+      defaults: z
+        .strictObject({
+          routes: z
+            .strictObject(policies)
+            .optional()
+            .meta({ description: 'Keys of every route that has none of its own.' }),
+          upstreams: upstreamSchema
+            .omit({ targets: true, without: true })
+            .optional()
+            .meta({ description: 'Keys of every upstream that has none of its own.' }),
+        })
+        .optional()
+        .meta({ description: 'What routes and upstreams have unless they say otherwise.' }),
+      policySets: z
+        .record(z.string(), z.strictObject(policies).meta({ description: 'Keys of a route.' }))
+        .optional()
+        .meta({
+          description: 'Named sets of route keys, for `use` in routes.',
+          propertyNames: { pattern: NAME_PATTERN },
+        }),
       entrypoint: entrypointSchema
         .extend(shapeOf(entries, 'entrypoint'))
         .meta(entrypointSchema.meta() ?? {})

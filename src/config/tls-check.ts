@@ -16,7 +16,7 @@ export interface TlsMistake {
 /** Reads the files as the upstream client will, so that a problem is reported before the first request. */
 export function checkTlsFiles(
   paths: { readonly [Key in TlsMistake['key']]?: string | undefined },
-  files: ConfigFiles,
+  files: Pick<ConfigFiles, 'read'>,
 ): TlsMistake[] {
   const mistakes: TlsMistake[] = (['ca', 'cert', 'key'] as const).flatMap(key => {
     const found = paths[key] === undefined ? undefined : fileMistake(key, paths[key], files)
@@ -63,7 +63,7 @@ function readers(path: string): string | undefined {
   return (stats.mode & 0o060) !== 0 && stats.uid === user ? 'its group' : undefined
 }
 
-function fileMistake(key: 'ca' | 'cert' | 'key', path: string, files: ConfigFiles): Mistake | undefined {
+function fileMistake(key: 'ca' | 'cert' | 'key', path: string, files: Pick<ConfigFiles, 'read'>): Mistake | undefined {
   const wanted = key === 'key' ? 'a private key in PEM form' : 'certificates in PEM form'
   let text: string
   try {

@@ -245,5 +245,9 @@ export const upstreamSchema = z
         atMost: 100,
       },
     ).prefault(50),
+    without: z.array(z.string()).prefault([]).meta({
+      description: 'Keys that the upstream does not take from `defaults.upstreams`.',
+      value: 'list of keys',
+    }),
   })
   .meta({ description: 'A backend: servers that answer the same requests.' })

@@ -16,8 +16,6 @@ export interface Filled {
 
 export interface Unfilled {
   readonly path: Path
-  /** Offset of the scalar in the text. */
-  readonly offset: number
   readonly text: string
   readonly mistake: Mistake
 }
@@ -35,12 +33,13 @@ export function fillVariables(document: Document, env: Environment): Filled {
   visit(document, {
     Scalar(key, scalar, ancestors) {
       const text = scalar.value
-      if (key === 'key' || typeof text !== 'string' || !/\$[${]/.test(text)) return
+      // An inherited scalar is in several places: filled twice, the value of a variable could name another one.
+      if (key === 'key' || typeof text !== 'string' || scalars.has(scalar) || !/\$[${]/.test(text)) return
       scalars.add(scalar)
       const found = fill(text, env)
       if ('mistake' in found) {
         const path = pathOf([...ancestors, scalar])
-        unfilled.set(scalar, { path, offset: scalar.range?.[0] ?? 0, text, mistake: found.mistake })
+        unfilled.set(scalar, { path, text, mistake: found.mistake })
         return
       }
       scalar.value = scalar.type === Scalar.PLAIN ? typed(found.value) : found.value
@@ -49,7 +48,7 @@ export function fillVariables(document: Document, env: Environment): Filled {
   return { scalars, unfilled }
 }
 
-function fill(text: string, env: Environment): Parsed<string> {
+export function fill(text: string, env: Environment): Parsed<string> {
   let failed: { readonly mistake: Mistake } | undefined
   const value = text.replace(REFERENCE, (_, reference: string | undefined, brace: string | undefined) => {
     if (reference === undefined) return '$'

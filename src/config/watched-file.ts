@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto'
+import { digestOf, isYamlFile } from './config-digest'
+import { LoadedFiles } from './config-files'
 import { readFileBounded, statBounded } from './read-file'
 
 export interface WatchOptions {
   readonly path: string
-  /** SHA-256, hexadecimal, of the known content. */
+  /** SHA-256, hexadecimal, of the known content with what it includes. */
   readonly sha256: string
+  /** Paths of included files and folders. */
+  readonly included?: readonly string[]
   /** Called once for each new content, and once when the file is gone or cannot be read. */
   readonly onChange: () => void
   readonly intervalMs?: number
@@ -16,8 +19,9 @@ export interface WatchedFile {
    * Records content that was read independently of `onChange`, so that it is not reported as a change.
    *
    * @param sha256 undefined if the file could not be read
+   * @param included what the content includes: watched from now on
    */
-  know(sha256: string | undefined): void
+  know(sha256: string | undefined, included?: readonly string[]): void
   stop(): void
 }
 
@@ -31,19 +35,22 @@ const UNREADABLE = 'unreadable'
  *
  * A change is reported once the file has been stable for a moment, because files are often written in several steps.
  */
-export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs = 200 }: WatchOptions): WatchedFile {
-  let known = sha256
+export function watchFile(options: WatchOptions): WatchedFile {
+  const { path, onChange, intervalMs = 1_000, settleMs = 200 } = options
+  let known = options.sha256
+  let included = options.included ?? []
   let knownState: string | undefined
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
 
   const look = async (): Promise<void> => {
-    const state = await stateOf(path)
+    const state = await stateOf([path, ...included])
     if (state !== knownState) {
-      const content = await contentOf(path)
+      const content = await contentOf(path, included)
       await new Promise(resolve => (timer = setTimeout(resolve, settleMs).unref()))
       // The file was written meanwhile: the next poll checks its new state.
-      if (isStopped || (await stateOf(path)) !== state || (await contentOf(path)) !== content) return
+      if (isStopped || (await stateOf([path, ...included])) !== state || (await contentOf(path, included)) !== content)
+        return
       knownState = state
       if (content === known) return
       known = content
@@ -55,8 +62,9 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
   }
   lookAgain()
   return {
-    know: sha256 => {
+    know: (sha256, next = []) => {
       known = sha256 ?? UNREADABLE
+      included = next
     },
     stop: () => {
       isStopped = true
@@ -66,7 +74,11 @@ export function watchFile({ path, sha256, onChange, intervalMs = 1_000, settleMs
 }
 
 /** A state that changes whenever the content may have changed. */
-async function stateOf(path: string): Promise<string> {
+async function stateOf(paths: readonly string[]): Promise<string> {
+  return (await Promise.all(paths.map(stateOfOne))).join()
+}
+
+async function stateOfOne(path: string): Promise<string> {
   try {
     const { dev, ino, size, mtimeMs, ctimeMs } = await statBounded(path)
     return [dev, ino, size, mtimeMs, ctimeMs].join()
@@ -75,11 +87,15 @@ async function stateOf(path: string): Promise<string> {
   }
 }
 
-async function contentOf(path: string): Promise<string> {
+async function contentOf(path: string, included: readonly string[]): Promise<string> {
   try {
-    return createHash('sha256')
-      .update(await readFileBounded(path))
-      .digest('hex')
+    const content = await readFileBounded(path)
+    const files = new LoadedFiles()
+    await files.load(
+      included.filter(isYamlFile),
+      included.filter(name => !isYamlFile(name)),
+    )
+    return digestOf(content, included, files)
   } catch {
     return UNREADABLE
   }

@@ -1,5 +1,7 @@
 import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 import type { Alias, Document, Node, Pair, YAMLError, YAMLMap } from 'yaml'
+import { compose, type Composed, type ParsedPart, type PlaceInFile } from './compose'
+import type { ConfigFiles } from './config-files'
 import type { Environment } from './env'
 import { quoted } from './quoted'
 import type { ConfigProblem } from './types'
@@ -16,40 +18,34 @@ export interface ReadYaml {
   readonly problems: readonly ConfigProblem[]
 }
 
-/** Parses a YAML text and fills in its variables. Never throws. */
-export function readYaml(text: string, fileName: string, env: Environment): ReadYaml {
+/** For a file that may include others and inherit keys: the main file of a gateway. */
+export interface Composition {
+  /** Contents of the included files. */
+  readonly files: ConfigFiles
+  /** Policies that have no effect in a route without upstream. */
+  readonly needUpstream: readonly string[]
+}
+
+const NOTHING_ADDED: Composed = { problems: [], included: [], places: new WeakMap(), origins: new WeakMap() }
+
+/** Parses a YAML text, adds what it includes and inherits, and fills in its variables. Never throws. */
+export function readYaml(text: string, fileName: string, env: Environment, composition?: Composition): ReadYaml {
   try {
-    const lines = new LineCounter()
-    const place = placesIn(fileName, lines)
-    const excess = excessIn(text)
-    if (excess !== undefined) {
-      const { line, column } = positionIn(text, excess.offset)
-      const where = `${fileName}:${line}:${column}`
-      return { source: undefined, problems: [{ where, ...excess.mistake }] }
-    }
-    // Duplicate keys are found below: the parser would compare each key with each other.
-    // `logLevel`: the parser's warnings are reported as problems below, not printed to standard error.
-    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const
-    const document = parseDocument(text, options)
-    const [fatal] = document.errors
-    // Only the first syntax error: after it the parser reports consequential errors.
-    if (fatal) return { source: undefined, problems: [syntaxProblem(fatal, text, place)] }
-    const aliases = unresolvedAliases(document).map(alias => aliasProblem(alias, place))
-    if (aliases.length > 0) return { source: undefined, problems: aliases }
+    const { document, place, problems } = parsePart(text, fileName)
+    if (document === undefined) return { source: undefined, problems }
     if (document.contents === null) {
       return {
         source: undefined,
         problems: [{ where: fileName, problem: 'the file says nothing', allowed: 'upstreams and routes' }],
       }
     }
-    const renamed = renameKeys(document, place)
+    const composed =
+      composition === undefined
+        ? NOTHING_ADDED
+        : compose({ document, fileName, place, env, parse: parsePart, ...composition })
     const written: unknown = document.toJS()
-    const source = new YamlSource(document, written, fillVariables(document, env), fileName, lines)
-    const warnings = document.warnings.map(error => syntaxProblem(error, text, place))
-    return {
-      source,
-      problems: [...duplicateKeys(document, place), ...renamed, ...warnings, ...source.unfilledProblems()],
-    }
+    const source = new YamlSource(document, written, fillVariables(document, env), place, composed)
+    return { source, problems: [...problems, ...composed.problems, ...source.unfilledProblems()] }
   } catch (error) {
     // Nested too deeply for the parser's stack, or too many aliases.
     const why = error instanceof Error ? error.message : String(error)
@@ -57,9 +53,31 @@ export function readYaml(text: string, fileName: string, env: Environment): Read
   }
 }
 
-type Place = (offset: number) => string
+/** Parses one file. */
+function parsePart(text: string, fileName: string): ParsedPart {
+  const lines = new LineCounter()
+  const place = placesIn(fileName, lines)
+  const refused = (...problems: ConfigProblem[]): ParsedPart => ({ document: undefined, place, problems })
+  const excess = excessIn(text)
+  if (excess !== undefined) {
+    const { line, column } = positionIn(text, excess.offset)
+    return refused({ where: `${fileName}:${line}:${column}`, ...excess.mistake })
+  }
+  // Duplicate keys are found below: the parser would compare each key with each other.
+  // `logLevel`: the parser's warnings are reported as problems below, not printed to standard error.
+  const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const
+  const document = parseDocument(text, options)
+  const [fatal] = document.errors
+  // Only the first syntax error: after it the parser reports consequential errors.
+  if (fatal) return refused(syntaxProblem(fatal, text, place))
+  const aliases = unresolvedAliases(document).map(alias => aliasProblem(alias, place))
+  if (aliases.length > 0) return refused(...aliases)
+  const renamed = renameKeys(document, place)
+  const warnings = document.warnings.map(error => syntaxProblem(error, text, place))
+  return { document, place, problems: [...duplicateKeys(document, place), ...renamed, ...warnings] }
+}
 
-function placesIn(fileName: string, lines: LineCounter): Place {
+function placesIn(fileName: string, lines: LineCounter): PlaceInFile {
   return offset => {
     const { line, col } = lines.linePos(offset)
     return `${fileName}:${line}:${col}`
@@ -72,7 +90,7 @@ function positionIn(text: string, offset: number): { line: number; column: numbe
   return { line: before.split('\n').length, column: offset - lineStart + 1 }
 }
 
-function syntaxProblem(error: YAMLError, text: string, place: Place): ConfigProblem {
+function syntaxProblem(error: YAMLError, text: string, place: PlaceInFile): ConfigProblem {
   const [start] = error.pos
   const where = place(start)
   if (error.code === 'MULTIPLE_DOCS') return { where, problem: 'a second document begins', allowed: 'one document' }
@@ -81,7 +99,7 @@ function syntaxProblem(error: YAMLError, text: string, place: Place): ConfigProb
   return { where, problem: `this is not YAML: ${error.message}`, ...hint }
 }
 
-function duplicateKeys(document: Document, place: Place): ConfigProblem[] {
+function duplicateKeys(document: Document, place: PlaceInFile): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   visit(document, {
     Map(_key, map) {
@@ -118,7 +136,7 @@ function unresolvedAliases(document: Document): Alias[] {
   return found
 }
 
-function aliasProblem(alias: Alias, place: Place): ConfigProblem {
+function aliasProblem(alias: Alias, place: PlaceInFile): ConfigProblem {
   return {
     where: place(alias.range?.[0] ?? 0),
     problem: `"*${alias.source}" refers to an anchor that is not defined above it`,
@@ -133,26 +151,35 @@ export class YamlSource {
   readonly written: unknown
   readonly #document: Document
   readonly #filled: Filled
-  readonly #lines: LineCounter
-  readonly #place: Place
+  readonly #place: PlaceInFile
+  readonly #composed: Composed
   /** Pairs by key: a file may have thousands of problems in a map of thousands of keys. */
   readonly #pairs = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>()
 
-  constructor(document: Document, written: unknown, filled: Filled, fileName: string, lines: LineCounter) {
+  constructor(document: Document, written: unknown, filled: Filled, place: PlaceInFile, composed: Composed) {
     this.#document = document
     this.#filled = filled
-    this.#lines = lines
-    this.#place = placesIn(fileName, lines)
+    this.#place = place
+    this.#composed = composed
     this.value = document.toJS()
     this.written = written
   }
 
   unfilledProblems(): ConfigProblem[] {
-    return [...this.#filled.unfilled.values()].map(({ path, offset, text, mistake: { problem, ...hints } }) => ({
-      where: `${this.#place(offset)} ${formatPath(path)}`,
-      problem: `${quoted(text)} ${problem}`,
-      ...hints,
-    }))
+    return [...this.#filled.unfilled].map(
+      ([
+        node,
+        {
+          path,
+          text,
+          mistake: { problem, ...hints },
+        },
+      ]) => ({
+        where: `${this.#placeOf(node)} ${formatPath(path)}`,
+        problem: `${quoted(text)} ${problem}`,
+        ...hints,
+      }),
+    )
   }
 
   /**
@@ -160,13 +187,32 @@ export class YamlSource {
    */
   where(path: Path, at: 'key' | 'value' = 'value'): string {
     const { node, key } = this.#find(path)
-    const place = this.#place((at === 'key' ? key : node)?.range?.[0] ?? 0)
+    const place = this.#placeOf(at === 'key' ? key : node)
     return path.length === 0 ? place : `${place} ${formatPath(path)}`
   }
 
-  /** Line of the value, from 1. */
-  line(path: Path): number {
-    return this.#lines.linePos(this.#find(path).node?.range?.[0] ?? 0).line
+  /** Line of the value for a message: `line 12`, or `routes.d/shop.yaml:12` if it is in an included file. */
+  line(path: Path): string {
+    const { node } = this.#find(path)
+    const [, file, line] = /^(.*):(\d+):\d+$/.exec(this.#placeOf(node)) ?? []
+    return node !== undefined && this.#composed.places.has(node) ? `${file}:${line}` : `line ${line}`
+  }
+
+  /** Paths of the included files and folders. */
+  get included(): readonly string[] {
+    return this.#composed.included
+  }
+
+  /** Where each inherited key of a route or an upstream comes from: `policySets.partner (gateway.yaml:12)`. */
+  origins(path: Path): ReadonlyMap<string, string> | undefined {
+    const { node } = this.#find(path)
+    return node && this.#composed.origins.get(node)
+  }
+
+  #placeOf(node: unknown): string {
+    const found = isNode(node) ? node : undefined
+    const place = (found && this.#composed.places.get(found)) ?? this.#place
+    return place(found?.range?.[0] ?? 0)
   }
 
   /** The value for a message: variables as written, URLs without credentials. */

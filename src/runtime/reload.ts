@@ -76,15 +76,15 @@ export class Configuration {
    * order of the calls.
    *
    * @param cause trigger of the reload, for the log
-   * @returns SHA-256 of the file; undefined if it could not be read
+   * @returns what was read; undefined if reloads have stopped
    */
-  async reload(cause: string): Promise<string | undefined> {
+  async reload(cause: string): Promise<ReadGatewayFile | undefined> {
     const reloading = this.#reloading.then(async () => {
       if (this.#isClosed) return undefined
       const read = await this.#options.read()
       // `close()` may have been called while the file was read.
       if (!this.#isClosed) this.#take(read, cause)
-      return read.sha256
+      return read
     })
     this.#reloading = reloading
     return reloading

@@ -20,6 +20,7 @@ function exampleFile(): string {
     .replace(/^ {2}tls:[^]*?(?=^#|^\S)/m, '\n')
     .replace(/^ {4}tls:\n(?: {6}.*\n)+/m, '')
     .replace(/^ {4}apiKeys:.*\n/m, '')
+    .replace(/^include:.*\n/m, '')
     .replace(/https?:\/\/(?:10[\d.]+|web-.\.internal):\d+/g, 'http://127.0.0.1:1')
     .replace('targets: [http://127.0.0.1:1, http://127.0.0.1:1]', 'targets: [http://127.0.0.1:1, http://127.0.0.1:2]')
     .replace('- http://127.0.0.1:1', '- http://127.0.0.1:2')

@@ -90,6 +90,24 @@ describe('gateway.yaml, changed while the gateway runs,', () => {
     await isServed('/three')
   })
 
+  it('becomes active when an included file changes, also one that was wrong at first, and when a file is added', async () => {
+    await start()
+    const folder = dirname(gateway.configFile)
+    const routes = (path: string): string =>
+      JSON.stringify({ routes: [{ name: path.slice(1), match: { path }, upstream: 'app' }] })
+    mkdirSync(join(folder, 'conf.d'))
+    writeFileSync(join(folder, 'conf.d', 'a.yaml'), 'routes: [')
+    writeFileSync(gateway.configFile, file('/one', { include: ['conf.d'] }))
+    await reloaded('refused')
+    writeFileSync(join(folder, 'conf.d', 'a.yaml'), routes('/two'))
+    await isServed('/two')
+    writeFileSync(join(folder, 'conf.d', 'b.yaml'), routes('/three'))
+    await isServed('/three')
+    rmSync(join(folder, 'conf.d', 'a.yaml'))
+    await until(async () => !(await serves('/two')), { what: '/two is no longer served' })
+    assert.equal(await serves('/one'), true)
+  })
+
   it('has its changes logged line by line', async () => {
     await start()
     writeFileSync(gateway.configFile, file('/two', { entrypoint: { maxConnections: 50 } }))

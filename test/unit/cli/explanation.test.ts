@@ -62,8 +62,8 @@ const UPGRADE = [
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
 ]
 
-async function explained(request: Partial<TypedRequest>): Promise<string[]> {
-  const { config, problems } = parseGatewayFile(JSON.stringify(FILE), 'gateway.yaml', {})
+async function explained(request: Partial<TypedRequest>, file: object = FILE): Promise<string[]> {
+  const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
   if (!config) throw new Error(formatProblems(problems))
   const usual = {
     method: 'GET',
@@ -79,6 +79,18 @@ async function explained(request: Partial<TypedRequest>): Promise<string[]> {
 }
 
 describe('the explanation of a request', () => {
+  it('names the place that each inherited key comes from', async () => {
+    const defaults = { routes: { maxBodySize: '1KiB' }, upstreams: { panicThreshold: 10 } }
+    const lines = await explained(
+      { target: '/closed' },
+      { ...FILE, defaults, routes: [{ ...FILE.routes[7], name: 'live', match: { path: '/closed' } }] },
+    )
+    const from = lines.filter(line => line.startsWith('from'))
+    assert.equal(from.length, 2)
+    assert.match(from[0] ?? '', /^from\s+maxBodySize: defaults\.routes \(.+:1\)$/)
+    assert.match(from[1] ?? '', /^from\s+upstream other, panicThreshold: defaults\.upstreams \(.+:1\)$/)
+  })
+
   it('tells route, limits, what is forwarded and where to', async () => {
     assert.deepEqual(await explained({ target: '/api/orders?page=2', authority: 'Shop.example:8000' }), [
       'path /api/orders',

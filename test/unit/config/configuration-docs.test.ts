@@ -7,21 +7,12 @@ import { describedSchema } from '../../../src/config/json-schema'
 import { readIncidentSettings } from '../../../src/config/incident-settings'
 import { formatProblems } from '../../../src/config/problems'
 import { INCIDENT_VARIABLES, VARIABLES, VARIABLES_OF_OTHERS } from '../../../src/config/variable-names'
+import { schemaByPlace, type SchemaNode } from '../../support/gateway-schema'
 import { withKeyTables } from '../../../tools/docs/key-tables'
-
-interface JsonSchema {
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly required?: readonly string[]
-  readonly items?: JsonSchema
-  readonly additionalProperties?: JsonSchema | false
-  readonly anyOf?: readonly JsonSchema[]
-  readonly default?: unknown
-  readonly not?: unknown
-}
 
 const DOCS = join(__dirname, '../../../..', 'docs')
 const TEXT = readFileSync(join(DOCS, 'configuration.md'), 'utf8')
-const SCHEMA = JSON.parse(readFileSync(join(DOCS, 'gateway.schema.json'), 'utf8')) as JsonSchema
+const SCHEMA = schemaByPlace()
 
 const [, INCIDENT_SERVICE = ''] = /^## The incident service\n(.*?)^## /ms.exec(TEXT) ?? []
 
@@ -43,7 +34,7 @@ function rows(text: string): ReadonlyMap<string, string> {
 }
 
 /** Every key that holds a value or may hold a whole one of several shapes, with what the docs should call its default. */
-function keys(schema: JsonSchema, path: string): [string, string][] {
+function keys(schema: SchemaNode, path: string): [string, string][] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, value]): [string, string][] => {
     if (value.not !== undefined) return []
     const here = path === '' ? key : `${path}.${key}`
@@ -59,7 +50,7 @@ function keys(schema: JsonSchema, path: string): [string, string][] {
 }
 
 /** Keys that belong to the format, and are refused. */
-function refusedKeys({ properties = {}, additionalProperties, items }: JsonSchema): string[] {
+function refusedKeys({ properties = {}, additionalProperties, items }: SchemaNode): string[] {
   return [
     ...Object.entries(properties).flatMap(([key, value]) => (value.not ? [key] : refusedKeys(value))),
     ...(additionalProperties ? refusedKeys(additionalProperties) : []),

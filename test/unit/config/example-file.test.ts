@@ -7,15 +7,8 @@ import { readGatewayFile } from '../../../src/config/gateway-file'
 import { POLICIES } from '../../../src/policies/registry'
 import { withExampleRoutes } from '../../../tools/docs/example-routes'
 import { createAuthority } from '../../support/certificates'
+import { schemaByPlace, type SchemaNode } from '../../support/gateway-schema'
 import { temporaryFolder } from '../../support/temporary-folder'
-
-interface JsonSchema {
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly additionalProperties?: JsonSchema | boolean
-  readonly items?: JsonSchema
-  readonly anyOf?: readonly JsonSchema[]
-  readonly not?: unknown
-}
 
 const DOCS = join(__dirname, '../../../../docs')
 const EXAMPLE = join(DOCS, 'gateway.example.yaml')
@@ -23,13 +16,16 @@ const SCHEMA: unknown = JSON.parse(readFileSync(join(DOCS, 'gateway.schema.json'
 
 const ANY_NAME = '<name>'
 
-/** In force here it would close the whole example; it is shown at a route, where it is the same. */
+/** In force here, maintenance would close the whole example; it is shown at a route, where it is the same. */
 const SHOWN_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['entrypoint.maintenance.retryAfter', 'routes.maintenance.retryAfter'],
+  // In the included file.
+  ['routes.use', 'policySets'],
+  ['routes.without', 'upstreams.<name>.without'],
 ])
 
 /** Every key that a file may have, in all the shapes of its values; an item of a list is where the list is. */
-function keyPaths(schema: JsonSchema, path: readonly string[] = []): string[][] {
+function keyPaths(schema: SchemaNode, path: readonly string[] = []): string[][] {
   const { properties = {}, additionalProperties, items, anyOf = [] } = schema
   return [
     ...Object.entries(properties).flatMap(([key, value]) => {
@@ -75,7 +71,7 @@ describe('docs/gateway.example.yaml', () => {
   })
 
   it('has every key of the schema', () => {
-    const paths = new Set(keyPaths(SCHEMA as JsonSchema).map(path => path.join('.')))
+    const paths = new Set(keyPaths(schemaByPlace()).map(path => path.join('.')))
     for (const known of ['upstreams.<name>.targets.weight', 'routes.rateLimit.tiers', 'routes.websocket.idleTimeout'])
       assert.ok(paths.has(known), known)
     const missing = [...paths].filter(path => {

@@ -113,6 +113,7 @@ describe('a valid gateway.yaml', () => {
         maxConnections: 10_000,
         maxConnectionsPerClient: 9_000,
       },
+      inherited: { routes: {}, upstreams: {} },
       consumers: [],
       upstreams: [
         {

@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { gatewayJsonSchema } from '../../../src/config/json-schema'
 import { POLICIES } from '../../../src/policies/registry'
+import { schemaByPlace } from '../../support/gateway-schema'
 import { configOf, gatewayYaml, problemsIn, type Additions } from './gateway-yaml'
 
 const ROOT = join(__dirname, '../../../..')
@@ -44,6 +45,8 @@ describe('docs/gateway.schema.json', () => {
       routes: '  - { name: b, match: { path: /b }, upstream: b }',
     },
     { upstream: 'ejection: {}, maxHeaderSize: 64KiB' },
+    { routes: 'defaults: { routes: { maxBodySize: 1KiB }, upstreams: { timeouts: { connect: 1s } } }' },
+    { routes: 'policySets: { small: { maxBodySize: 1KiB } }', route: 'use: [small], without: [maxBodySize]' },
     { upstream: 'ejection: { failures: 0, for: 1s, conditions: [connect, 500] }' },
     { upstream: 'circuitBreaker: { failures: 1, openFor: 1s, conditions: [500] }' },
     { upstream: 'retries: { attempts: "${N:-2}", conditions: [connect, 503, "504"] }' },
@@ -158,7 +161,7 @@ describe('docs/gateway.schema.json', () => {
       }
       for (const [key, value] of Object.entries(node)) walk(value, `${path}.${key}`)
     }
-    walk(JSON.parse(PUBLISHED), '$')
+    walk(schemaByPlace(), '$')
     assert.deepEqual(undescribed, [])
     // Where leaving the key out means that there is none.
     assert.deepEqual(withoutDefault.toSorted(), [
@@ -171,6 +174,7 @@ describe('docs/gateway.schema.json', () => {
       'ca',
       'cert',
       'circuitBreaker',
+      'defaults',
       'headers',
       'headers',
       'healthCheck',
@@ -189,8 +193,10 @@ describe('docs/gateway.schema.json', () => {
       'methods',
       'path',
       'pattern',
+      'policySets',
       'response',
       'retries',
+      'routes',
       'serverName',
       'stripPrefix',
       'tier',
@@ -199,6 +205,7 @@ describe('docs/gateway.schema.json', () => {
       'total',
       'total',
       'upstream',
+      'upstreams',
       'window',
     ])
   })
