@@ -1,5 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { findGo as FindGo } from '../../tools/stack/go-build.ts'
+import type {
+  buildModule as BuildModule,
+  GoModule,
+  moduleFolder as ModuleFolder,
+} from '../../tools/stack/module-build.ts'
 import { freePort } from '../free-port.ts'
 import type { ProcessSpec } from '../processes.ts'
 import { exporting, row, type Environment } from '../subjects.ts'
@@ -7,18 +13,6 @@ import { cacheFolder, ours } from '../trees.ts'
 import type { FindPeer } from './peer.ts'
 
 export const goPeers = { Traefik: findTraefik, Caddy: findCaddy } satisfies Record<string, FindPeer>
-
-/** The parameter type of `tools/stack/module-build.ts`. */
-interface GoModule {
-  readonly title: string
-  readonly name: string
-  readonly path: string
-  readonly moduleVersion: string
-  readonly version: string
-  readonly programs: readonly string[]
-  readonly tags: readonly string[]
-  readonly missingFiles: Readonly<Record<string, string>>
-}
 
 function goModule(title: string, path: string, version: string): GoModule {
   const name = title.toLowerCase()
@@ -117,13 +111,10 @@ async function findCaddy({ folder, upstreamUrl, sinkUrl }: Parameters<FindPeer>[
 
 /** Builds a module like Prometheus for the local stack, into the bench's cache folder. */
 async function built(module: GoModule): Promise<string> {
-  const { findGo } = ours('tools/stack/go-build.js') as { readonly findGo: () => Promise<string | undefined> }
+  const { findGo } = ours('tools/stack/go-build.js') as { readonly findGo: typeof FindGo }
   const { buildModule, moduleFolder } = ours('tools/stack/module-build.js') as {
-    readonly moduleFolder: (module: GoModule) => string
-    readonly buildModule: (
-      module: GoModule,
-      how: { readonly go: string; readonly target: string; readonly log: (line: string) => void },
-    ) => Promise<void>
+    readonly buildModule: typeof BuildModule
+    readonly moduleFolder: typeof ModuleFolder
   }
   const go = await findGo()
   if (go === undefined) throw new Error('Go is not installed, and it is built from source')

@@ -8,7 +8,7 @@ import type { ClientOrigin } from './client-address'
 import { expectsContinue } from './expect-continue'
 import { takeNoMore } from './lingering-close'
 import { refuseFaulty, type RequestLimits } from './request-faults'
-import { describeRefusedTarget, parseRequestTarget, type RequestTarget } from './request-target'
+import { describeRefusedTarget, parseRequestTarget, type RequestTarget } from '../exchange/request-target'
 import { upgradeOf } from './upgrades'
 
 /** Configuration that applies to every incoming request. */

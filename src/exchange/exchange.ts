@@ -21,7 +21,7 @@ export class Exchange {
   /** Forwarding fields from trusted proxies; undefined if the peer is not one. */
   readonly said: SaidByProxies | undefined
   /**
-   * Path without query, normalised once (`entrypoint/request-target.ts`), so that the matched path is the forwarded path.
+   * Path without query, normalised once (`exchange/request-target.ts`), so that the matched path is the forwarded path.
    * For a malformed request: the path as received, truncated, for log and span only.
    */
   readonly path: string

@@ -1,11 +1,12 @@
 import type { HostSent } from '../config/values/host-sent'
 import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
+import type { CallOptions } from './call-options'
 import type { ClientTelemetry } from './client-telemetry'
 import { RequestBody } from './request-body'
 import { observedResponseMemory } from './response-memory'
 import { slowestPace } from './upload-pace'
-import { sendCall, type CallOptions } from './upstream-call'
+import { sendCall } from './upstream-call'
 import type { Upstream } from './upstream'
 
 /** What a route changes about calls to its upstream. */
@@ -44,7 +45,8 @@ export interface ForwardOptions {
   readonly telemetry: ClientTelemetry
   readonly forwarding: Partial<Forwarding>
   readonly fieldRules: CallOptions['fieldRules']
-  readonly clientStallMs: CallOptions['clientStallMs']
+  /** How long a client may stall its upload or download. */
+  readonly clientStallMs: number
   /** Minimum download rate in bytes per second, measured over `clientStallMs`. */
   readonly minDownloadRate: number
   readonly responseBuffer: CallOptions['responseBuffer']
@@ -72,10 +74,9 @@ export function forward(options: ForwardOptions): Stage {
     host: host ?? upstream.host,
     retry,
     webSocketIdleMs,
-    clientStallMs,
     onFailure,
     connectionMs: upstream.timeouts.connectMs + responseMs,
-    responseMs,
+    silence: { upstreamMs: responseMs, clientMs: clientStallMs },
     idleMs: timeouts.idleMs ?? upstream.timeouts.idleMs ?? responseMs,
     totalMs: timeouts.totalMs ?? upstream.timeouts.totalMs,
     fieldRules,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import { parseRequestTarget } from '../../src/entrypoint/request-target'
+import { parseRequestTarget } from '../../src/exchange/request-target'
 import { GatewayError } from '../../src/errors/gateway-error'
 import { holds } from './properties'
 

@@ -192,46 +192,12 @@ alerts:
     const folder = written(files)
     cpSync(join(ROOT, 'monitoring/templates'), join(folder, 'templates'), { recursive: true })
     const tree = `--config.file=${join(folder, 'alertmanager.yml')}`
-    await runTool(
-      'amtool',
-      'config',
-      'routes',
-      'test',
-      tree,
-      '--verify.receivers=pagerduty',
-      'severity=P1',
-      'alertname=X',
-    )
-    await runTool(
-      'amtool',
-      'config',
-      'routes',
-      'test',
-      tree,
-      '--verify.receivers=slack-api',
-      'severity=P3',
-      'alertname=X',
-    )
-    await runTool(
-      'amtool',
-      'config',
-      'routes',
-      'test',
-      tree,
-      '--verify.receivers=nobody',
-      'severity=info',
-      'alertname=X',
-    )
-    await runTool(
-      'amtool',
-      'config',
-      'routes',
-      'test',
-      tree,
-      '--verify.receivers=heartbeat',
-      'severity=none',
-      'alertname=Watchdog',
-    )
+    const goesTo = async (receiver: string, ...labels: string[]): Promise<unknown> =>
+      await runTool('amtool', 'config', 'routes', 'test', tree, `--verify.receivers=${receiver}`, ...labels)
+    await goesTo('pagerduty', 'severity=P1', 'alertname=X')
+    await goesTo('slack-api', 'severity=P3', 'alertname=X')
+    await goesTo('nobody', 'severity=info', 'alertname=X')
+    await goesTo('heartbeat', 'severity=none', 'alertname=Watchdog')
   })
 
   it('come as PrometheusRule, and as files for the rulers of Mimir and Thanos', () => {

@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { ipKeyGenerator } from 'express-rate-limit'
 import type { Exchange } from '../../exchange/exchange'
 import { methodLabel } from '../../telemetry/http-method'
+import { SAMPLED_HEADERS } from '../../telemetry/sampled-headers'
 import { pathShape } from './path-shape'
 import { userAgentFamily } from './user-agent'
 
@@ -36,22 +37,6 @@ export interface RequestSample {
   /** The fields of `SAMPLED_HEADERS` that the request had. */
   readonly headers: readonly string[]
 }
-
-/** Header fields whose presence is recorded; their values never are. */
-export const SAMPLED_HEADERS = [
-  'accept-encoding',
-  'accept-language',
-  'authorization',
-  'content-encoding',
-  'cookie',
-  'expect',
-  'if-none-match',
-  'origin',
-  'range',
-  'referer',
-  'traceparent',
-  'x-forwarded-for',
-] as const
 
 /** Maximum length of a value that the client chose. */
 const MAX_CHARACTERS = 64

@@ -8,6 +8,8 @@ const MAX_CLIENTS = 100_000
  */
 export class LocalClients<Client> {
   readonly #maxClients: number
+  /** End of the generation; monotonic clock. */
+  #generationEnd = 0
   #current = new Map<string, Client>()
   #previous = new Map<string, Client>()
 
@@ -43,8 +45,14 @@ export class LocalClients<Client> {
     this.#current.set(key, client)
   }
 
-  /** Forgets clients that were not seen since the last call. */
-  forgetUnseen(): void {
+  /** Forgets clients that were not seen for two generations. */
+  forgetInactive(now: number, generationMs: number): void {
+    if (now < this.#generationEnd) return
+    this.#generationEnd = now + generationMs
+    this.#startGeneration()
+  }
+
+  #startGeneration(): void {
     this.#previous = this.#current
     this.#current = new Map()
   }
@@ -56,7 +64,7 @@ export class LocalClients<Client> {
 
   /** Evicts the oldest client of the previous generation: its clients were not seen in the current one. */
   #evict(): void {
-    if (this.#previous.size === 0) this.forgetUnseen()
+    if (this.#previous.size === 0) this.#startGeneration()
     for (const oldest of this.#previous.keys()) {
       this.#previous.delete(oldest)
       return

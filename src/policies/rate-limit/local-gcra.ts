@@ -19,13 +19,15 @@ export class LocalGcra implements LocalCounter {
   readonly #limit: number
   readonly #windowMs: number
   readonly #replicas: number
+  readonly #generationMs: number
   readonly #clients = new LocalClients<Client>()
-  #generationEnd = 0
 
   constructor(policy: { readonly limit: number; readonly windowMs: number }, replicas: number) {
     this.#limit = policy.limit
     this.#windowMs = policy.windowMs
     this.#replicas = replicas
+    // All of a client has drained after one window, unless the replica's share is below one request.
+    this.#generationMs = Math.max(1, replicas / policy.limit) * policy.windowMs
   }
 
   take(key: string, cost: number): Standing {
@@ -63,19 +65,11 @@ export class LocalGcra implements LocalCounter {
 
   #drained(key: string): Client {
     const now = performance.now()
-    this.#turn(now)
+    this.#clients.forgetInactive(now, this.#generationMs)
     const client = this.#find(key, now)
     client.used = Math.max(0, client.used - ((now - client.at) * this.#limit) / this.#windowMs)
     client.at = now
     return client
-  }
-
-  /** Forgets clients not seen for two windows: nothing is in use, unless the replica's share is below one request. */
-  #turn(now: number): void {
-    if (now < this.#generationEnd) return
-    const windows = Math.max(1, this.#replicas / this.#limit)
-    this.#clients.forgetUnseen()
-    this.#generationEnd = now + windows * this.#windowMs
   }
 
   #find(key: string, now: number): Client {

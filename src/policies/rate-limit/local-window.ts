@@ -17,7 +17,6 @@ export class LocalWindow implements LocalCounter {
   readonly #windowMs: number
   readonly #replicas: number
   readonly #clients = new LocalClients<Client>()
-  #generationEnd = 0
 
   constructor(policy: { readonly limit: number; readonly windowMs: number }, replicas: number) {
     this.#limit = policy.limit
@@ -62,11 +61,7 @@ export class LocalWindow implements LocalCounter {
 
   /** Returns the client in its current window, which starts with its first request. */
   #inWindow(key: string, now: number): Client {
-    if (now >= this.#generationEnd) {
-      // The window of a client that was not seen for two generations is over.
-      this.#clients.forgetUnseen()
-      this.#generationEnd = now + this.#windowMs
-    }
+    this.#clients.forgetInactive(now, this.#windowMs)
     const known = this.#clients.get(key)
     if (known === undefined) {
       const client = { used: 0, endsAt: now + this.#windowMs }

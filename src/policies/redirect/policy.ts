@@ -70,7 +70,7 @@ function createRedirect({ to, keepsRest, status }: RedirectConfig, { path }: Mat
   }
 }
 
-/** `/a/b/c` below the one segment of `/a` is `/b/c`. Paths have no empty segment left (`entrypoint/request-target.ts`). */
+/** `/a/b/c` below the one segment of `/a` is `/b/c`. Paths have no empty segment left (`exchange/request-target.ts`). */
 function restBelow(path: string, depth: number): string {
   let slash = 0
   for (let segments = depth; segments > 0; segments--) {

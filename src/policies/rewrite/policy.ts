@@ -12,7 +12,7 @@ import {
   PATH_PATTERN,
   segmentsOf,
 } from '../../config/values/path-template'
-import { isNormalPath } from '../../entrypoint/request-target'
+import { isNormalPath } from '../../exchange/request-target'
 import { GatewayError } from '../../errors/gateway-error'
 import type { CheckContext } from '../check-context'
 import { definePolicy, type Line } from '../define-policy'

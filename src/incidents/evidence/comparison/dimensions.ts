@@ -1,21 +1,6 @@
+import { SAMPLED_HEADERS } from '../../../telemetry/sampled-headers'
 import type { Row } from './find-differences'
 import type { SampledRequest } from './sampled-requests'
-
-/** Header fields whose presence a gateway samples (`src/observe/samples/request-sample.ts`). */
-const HEADERS = [
-  'accept-encoding',
-  'accept-language',
-  'authorization',
-  'content-encoding',
-  'cookie',
-  'expect',
-  'if-none-match',
-  'origin',
-  'range',
-  'referer',
-  'traceparent',
-  'x-forwarded-for',
-] as const
 
 /** Dimensions, the nearest to a cause first: if several values select the same requests, the first one is reported. */
 export const DIMENSIONS: readonly string[] = [
@@ -37,7 +22,7 @@ export const DIMENSIONS: readonly string[] = [
   'clientNetwork',
   'protocol',
   'tls',
-  ...HEADERS.map(name => `header ${name}`),
+  ...SAMPLED_HEADERS.map(name => `header ${name}`),
 ]
 
 /** Dimensions for slow requests: status and size, which are results of a failure, may be causes of slowness. */
@@ -70,6 +55,6 @@ export function toRow(
   if (request.upstream !== undefined) values['upstream'] = request.upstream
   if (request.routeName !== undefined) values['routeName'] = request.routeName
   if (request.host !== undefined) values['host'] = request.host
-  for (const name of HEADERS) values[`header ${name}`] = request.headers.includes(name) ? 'present' : 'absent'
+  for (const name of SAMPLED_HEADERS) values[`header ${name}`] = request.headers.includes(name) ? 'present' : 'absent'
   return { values, weight }
 }

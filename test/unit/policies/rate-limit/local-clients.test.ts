@@ -17,11 +17,14 @@ describe('the clients of a local count', () => {
 
   it('are forgotten when they were not seen for two generations', () => {
     const clients = new LocalClients<string>()
+    clients.forgetInactive(1_000, 500)
     clients.add('a', 'a')
     clients.add('b', 'b')
-    clients.forgetUnseen()
+    clients.forgetInactive(1_500, 500)
     assert.equal(clients.get('a'), 'a')
-    clients.forgetUnseen()
+    clients.forgetInactive(1_999, 500)
+    assert.equal(clients.size, 2)
+    clients.forgetInactive(2_000, 500)
     assert.deepEqual([clients.get('a'), clients.get('b')], ['a', undefined])
   })
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { parseRequestTarget } from '../../../src/entrypoint/request-target'
+import { parseRequestTarget } from '../../../src/exchange/request-target'
 import { GatewayError } from '../../../src/errors/gateway-error'
 
 const parse = (url: string, host?: string): string => {
