@@ -46,7 +46,7 @@ describe(`the message names what sets the failing requests apart (planted: ${CAU
     const redis = await startRedis()
     gateway = await startGateway({ config: configuration(targets), env: { REDIS_URL: redis.url } })
     const incidents = { REDIS_URL: redis.url, INCIDENTS_SHOW_CONSUMERS: 'true' }
-    return { gateways: [gateway], redis, factor: FACTOR, incidents }
+    return { gateways: [gateway], redis, factor: FACTOR, incidents, waitForEvidence: true }
   })
 
   before(async () => {
