@@ -23,7 +23,7 @@ describe('the alert message of an overloaded gateway', function () {
     upstream = await startUpstream((_request, response) => pending.push(response))
     const redis = await startRedis()
     gateway = await startGateway({ config: configuration(upstream.url, '/one'), env: { REDIS_URL: redis.url } })
-    return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url } }
+    return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url }, waitForEvidence: true }
   })
 
   it('shows the refused share and the load, and looks up no traces', async () => {

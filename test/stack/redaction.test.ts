@@ -34,7 +34,7 @@ describe('messages, pages and records, unless the settings allow it,', function 
     })
     const redis = await startRedis()
     gateway = await startGateway({ config: configuration(upstream.url), env: { REDIS_URL: redis.url } })
-    return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url } }
+    return { gateways: [gateway], redis, factor: FACTOR, incidents: { REDIS_URL: redis.url }, waitForEvidence: true }
   })
 
   before(async () => {

@@ -21,6 +21,12 @@ export interface Watched {
   readonly incidents?: NodeJS.ProcessEnv | undefined
   /** By which every duration of the shipped files is divided. */
   readonly factor: number
+  /**
+   * Alertmanager waits for the evidence before its first message, as it does with the shipped durations: `group_wait` is then
+   * longer than the incident service may take (5 s). Divided by the factor it would be shorter, and on a busy machine
+   * the message would go out without evidence.
+   */
+  readonly waitForEvidence?: boolean
 }
 
 export interface RunningAlerting {
@@ -37,6 +43,10 @@ export interface Receivers {
   readonly slack: SlackStandIn
   readonly mail: MailServer
 }
+
+/** Those of pages and of other messages, not the one of the watchdog, which waits for nothing. */
+const GROUP_WAIT = /(group_wait: )(?!0ms)\d+ms/g
+const EVIDENCE_WAIT_MS = 6_000
 
 /** redis_exporter, Prometheus and Alertmanager as real processes, with the shipped files; ready when all targets are up. */
 export async function startAlerting(watched: Watched, { slack, mail }: Receivers): Promise<RunningAlerting> {
@@ -61,7 +71,10 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
       'mail:1025': `127.0.0.1:${mail.port}`,
       '/run/secrets': secrets,
     },
-    transform: text => shortened(text, watched.factor),
+    transform: text => {
+      const short = shortened(text, watched.factor)
+      return watched.waitForEvidence === true ? short.replaceAll(GROUP_WAIT, `$1${EVIDENCE_WAIT_MS}ms`) : short
+    },
   })
   await startPlanned(await redisExporterPlan(exporterPort, watched.redis.port))
   await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
