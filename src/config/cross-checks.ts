@@ -3,6 +3,7 @@ import { isRoutePolicy, type RegistryEntry } from '../policies/define-policy'
 import { answersIn, checkAnswers } from './answer-checks'
 import type { ConfigFiles } from './config-files'
 import { entrypointSchema, entrypointTlsSchema, responseBufferSchema } from './entrypoint-schema'
+import { checkErrorPages } from '../policies/error-page/check'
 import { checkFieldNames } from './field-names-check'
 import { problemAt, problemAtKey } from './findings'
 import { checkGuards } from './guard-checks'
@@ -55,6 +56,7 @@ export function crossChecks(
     ...routes.flatMap(({ at }) => checkFieldNames(new CheckContext(source, at, 'match'), 'headers')),
     ...checkIdentity(source, files),
     ...checkThresholds(source),
+    ...checkErrorPages(source, files),
   ]
 }
 

@@ -3,6 +3,8 @@ import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from '../policies/min-upload-rate/schema'
+import { errorPageField } from '../policies/error-page/schema'
+import { parseProxyName, PROXY_NAME_PATTERN } from './values/proxy-name'
 import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, parseIdHeaderName, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
@@ -155,6 +157,15 @@ export const entrypointSchema = z
       enum: ['all', 'trusted', 'none'],
     }).prefault('all'),
     requestId: requestIdSchema.prefault({}),
+    errorPage: errorPageField(
+      'HTML file for browsers when the gateway answers with an error. Left out: a plain page of the gateway ([more](errors.md#the-answer)).',
+    ).optional(),
+    proxyStatus: field(parseProxyName, {
+      description:
+        'Name of this gateway in `Proxy-Status` (RFC 9209), which says why it answered with an error. `true`: `myesi-gateway`. `false`: the field is not sent.',
+      value: '`true`, `false`, or token',
+      anyOf: [{ type: 'boolean' }, { type: 'string', pattern: PROXY_NAME_PATTERN }],
+    }).prefault(false),
     headersTimeout: durationField('Maximum time for a client to send the header section; above it 408.', {
       atLeast: '1ms',
       atMost: '1h',

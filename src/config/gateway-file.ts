@@ -155,6 +155,8 @@ function toConfig(
       underscoreHeaders: entrypoint.underscoreHeaders,
       traceContext: entrypoint.traceContext,
       requestId: entrypoint.requestId,
+      errorPage: entrypoint.errorPage,
+      proxyStatus: entrypoint.proxyStatus,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,

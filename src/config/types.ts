@@ -129,6 +129,10 @@ export interface EntrypointConfig {
   readonly traceContext: 'all' | 'trusted' | 'none'
   /** The fields that carry the request id in requests and responses. */
   readonly requestId: RequestIdConfig
+  /** Path of the HTML page for errors; undefined: the gateway's own. */
+  readonly errorPage: string | undefined
+  /** The gateway's name in `Proxy-Status`; undefined: not sent. */
+  readonly proxyStatus: string | undefined
   /** Maximum time for a client to send its header section. */
   readonly headersTimeoutMs: number
   /** Maximum time for a client to send a whole request, body included; 0: no limit. */

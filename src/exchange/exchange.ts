@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
+import type { ErrorAnswers } from '../errors/error-answer'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
 import type { RequestIdConfig } from './request-id-config'
@@ -44,6 +45,8 @@ export class Exchange {
   requestId = ''
   /** Undefined if the response does not carry the request id. */
   requestIdConfig: RequestIdConfig | undefined
+  /** Undefined for `explain`. */
+  errorAnswers: ErrorAnswers | undefined
   /** Undefined if no policy of the route has hooks, so that most requests pay only a comparison. */
   hooks: LateHooks | undefined
   /** The authenticated consumer; undefined before authentication or without a credential. */

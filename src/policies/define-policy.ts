@@ -3,6 +3,7 @@ import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem } from '../config/types'
+import type { ErrorPage } from '../exchange/error-page'
 import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
@@ -156,6 +157,7 @@ export interface InternalHooks extends Hooks {
   readonly forwarding?: Partial<Forwarding> | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
+  readonly errorPage?: ErrorPage | undefined
   /** Listed by `/offenders`. */
   readonly limiter?: RateLimiter | undefined
 }

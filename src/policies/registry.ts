@@ -2,6 +2,7 @@ import { access } from './access/policy'
 import { auth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
+import { errorPage } from './error-page/policy'
 import { host } from './host/policy'
 import { loops } from './loops/policy'
 import { maintenance } from './maintenance/policy'
@@ -47,6 +48,7 @@ export const POLICIES = [
   retry,
   timeouts,
   minUploadRate,
+  errorPage,
 
   // Objectives, without hooks.
   slo,

@@ -175,6 +175,7 @@ describe('docs/gateway.schema.json', () => {
       'cert',
       'circuitBreaker',
       'defaults',
+      'errorPage',
       'headers',
       'headers',
       'healthCheck',
