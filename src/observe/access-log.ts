@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { symbols } from 'pino'
 import { context, INVALID_TRACEID, trace } from '@opentelemetry/api'
 import { errorCode, toError } from '../errors/error-code'
@@ -62,13 +63,13 @@ function logByPino(requests: RequestLogger, exchange: Exchange): void {
 /** Replaces pino's serializer for access-log lines. Omits undefined fields. */
 function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level: number, time: string): string {
   const { request, route, outcome, reason, consumer, stream, tunnel, cause, startedAt } = exchange
-  let line = this[symbols.lsCacheSym][level] + time + traceOf(exchange)
+  // V8 joins the parts of a text when it is written; each part costs, so constants and cached texts are as long as possible.
+  let line = beginningOf(this, level, time) + traceOf(exchange)
   if (exchange.requestId !== '') line += `,"request_id":${toJson(exchange.requestId)}`
-  line += `,"event":"request","method":${toJson(request.method ?? '')},"path":${toJson(exchange.path)}`
-  line += endOf(route ?? NO_ROUTE, exchange.statusCode, outcome)
+  line += `${ofMethod(request.method ?? '')}${toJson(exchange.path)}${endOf(route ?? NO_ROUTE, exchange.statusCode, outcome)}`
   if (reason !== undefined) line += `,"reason":"${reason}"`
   if (consumer !== undefined) line += `,"consumer":${toJson(consumer.name)}`
-  if (exchange.clientAddress !== '') line += `,"client":${toJson(exchange.clientAddress)}`
+  if (exchange.clientAddress !== '') line += ofClient(exchange.clientAddress)
   if (stream !== undefined) line += `,"stream":"${stream}"`
   if (tunnel !== undefined) {
     line += `,"ended_by":"${tunnel.endedBy ?? 'gateway'}","bytes_in":${tunnel.bytesIn},"bytes_out":${tunnel.bytesOut}`
@@ -80,6 +81,37 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   if (cause !== undefined) line += `,"error":${JSON.stringify(describe(cause))}`
   if (outcome === 'fault' && exchange.target !== undefined) line += `,"target":${toJson(exchange.target)}`
   return `${line},"msg":"${message}"}\n`
+}
+
+/** The last beginning of a line: many lines are written in the same millisecond. */
+let beginning = { of: undefined as LineBeginnings | undefined, level: 0, time: '', text: '' }
+
+function beginningOf(of: LineBeginnings, level: number, time: string): string {
+  if (beginning.time !== time || beginning.level !== level || beginning.of !== of) {
+    beginning = { of, level, time, text: inOnePiece(of[symbols.lsCacheSym][level] + time) }
+  }
+  return beginning.text
+}
+
+/** Known methods, which are few; the text up to the path. */
+const ofMethods = new Map(METHODS.map(method => [method, `,"event":"request","method":"${method}","path":`]))
+
+function ofMethod(method: string): string {
+  return ofMethods.get(method) ?? `,"event":"request","method":${toJson(method)},"path":`
+}
+
+/** The last client: requests of one connection often come one after another. */
+let client = { address: '', text: '' }
+
+function ofClient(address: string): string {
+  if (client.address !== address) client = { address, text: inOnePiece(`,"client":${toJson(address)}`) }
+  return client.text
+}
+
+/** Makes V8 join the parts of a text, which a search in it does. */
+function inOnePiece(text: string): string {
+  NEEDS_ESCAPE.test(text)
+  return text
 }
 
 /** Formats milliseconds with three decimals. V8 takes several times as long to format a fraction. */
@@ -117,7 +149,7 @@ function endOf(route: Route | typeof NO_ROUTE, status: number, outcome: Outcome)
   let known = ofRoutes.get(route)
   if (known === undefined) ofRoutes.set(route, (known = { fields: fieldsOfRoute(route), status: 0, outcome, end: '' }))
   if (known.status !== status || known.outcome !== outcome) {
-    known.end = `${known.fields},"status":${status},"outcome":"${outcome}"`
+    known.end = inOnePiece(`${known.fields},"status":${status},"outcome":"${outcome}"`)
     known.status = status
     known.outcome = outcome
   }
