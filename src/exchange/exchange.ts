@@ -115,7 +115,7 @@ export class Exchange {
 
   /** Whether the request body is incomplete: the connection cannot be reused before the rest is read. */
   get bodyIsPending(): boolean {
-    return hasBody(this.request) && !this.request.complete
+    return !this.request.complete && hasBody(this.request)
   }
 
   /** Whether the response must carry `Connection: close`. */

@@ -5,6 +5,7 @@ import type { Consumers } from './consumers'
 import { bearerTokenIn, credentialIn } from './credentials'
 import type { AuthConfig } from './schema'
 import { InvalidToken, type TokenVerifier } from './token-verifier'
+import type { VerifiedToken } from './verified-tokens'
 
 export interface AuthenticateOptions {
   readonly auth: AuthConfig
@@ -28,10 +29,15 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
     admit(exchange, consumer, 'apiKey')
   }
 
-  async function admitByToken(exchange: Exchange, token: string, by: TokenVerifier): Promise<void> {
+  function admitByToken(exchange: Exchange, token: string, by: TokenVerifier): void | Promise<void> {
+    const verified = by.verify(token)
+    if (verified instanceof Promise) return admitWhenVerified(exchange, verified, by)
+    admit(exchange, consumers.ofToken(by.tokens, verified), 'jwt')
+  }
+
+  async function admitWhenVerified(exchange: Exchange, verified: Promise<VerifiedToken>, by: TokenVerifier) {
     try {
-      const { subject, scopes: granted } = await by.verify(token)
-      admit(exchange, consumers.bySubject(by.tokens, subject, granted), 'jwt')
+      admit(exchange, consumers.ofToken(by.tokens, await verified), 'jwt')
     } catch (error) {
       if (!(error instanceof InvalidToken)) throw error
       throw refusal('unauthenticated', auth, {
@@ -46,6 +52,7 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
     // Set before scopes are checked, so that refusals are recorded with their consumer.
     exchange.consumer = consumer
     onAuthenticated(exchange)
+    if (scopes.length === 0) return
     const missing = scopes.filter(scope => !consumer.scopes.includes(scope))
     if (missing.length === 0) return
     throw refusal('forbidden', auth, {

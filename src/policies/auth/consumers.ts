@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { ConsumerConfig } from '../../config/types'
 import type { Consumer } from '../../exchange/exchange'
+import type { VerifiedToken } from './verified-tokens'
 
 /** Characters of a digest that limits count by: 132 bits. */
 const SHOWN_DIGEST = 22
@@ -15,6 +16,7 @@ interface KnownKey {
 export class Consumers {
   readonly #keys = new Map<string, KnownKey[]>()
   readonly #subjects = new Map<string, ConsumerConfig>()
+  readonly #ofTokens = new WeakMap<VerifiedToken, Consumer>()
 
   constructor(consumers: readonly ConsumerConfig[]) {
     for (const consumer of consumers) {
@@ -33,11 +35,21 @@ export class Consumers {
     return candidates?.find(known => timingSafeEqual(known.digest, digest))?.consumer
   }
 
+  /** Returns the consumer of a verified token, made once for as long as the token is remembered. */
+  ofToken(tokens: string, token: VerifiedToken): Consumer {
+    let consumer = this.#ofTokens.get(token)
+    if (consumer === undefined) {
+      consumer = this.#bySubject(tokens, token.subject, token.scopes)
+      this.#ofTokens.set(token, consumer)
+    }
+    return consumer
+  }
+
   /**
    * Returns the consumer of a token: the one that lists the subject, or else a consumer for the subject itself. Its name
    * combines the names of the tokens and the subject, which no consumer of the file can have.
    */
-  bySubject(tokens: string, subject: string, scopes: readonly string[]): Consumer {
+  #bySubject(tokens: string, subject: string, scopes: readonly string[]): Consumer {
     const known = this.#subjects.get(`${tokens}/${subject}`)
     const name = known?.name ?? `${tokens}/${visible(subject)}`
     const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`

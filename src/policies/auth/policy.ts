@@ -12,6 +12,7 @@ import { createAuthenticator } from './authenticate'
 import { keysIn, openKeys, type OpenKeys } from './open-keys'
 import { authSchema, type AuthConfig } from './schema'
 import { TokenVerifier } from './token-verifier'
+import { VerifiedTokens } from './verified-tokens'
 
 type Written = Frozen<z.output<typeof authSchema>> | undefined
 
@@ -27,7 +28,7 @@ export const auth = definePolicy({
   ],
   create(config, { consumers, files, reuseOrCreate, log, onAuthenticated }) {
     const { jwt } = config
-    const verifier = jwt && new TokenVerifier(jwt.tokens, keysOf(jwt.tokens, files, reuseOrCreate, log))
+    const verifier = jwt && createVerifier(jwt.tokens, files, reuseOrCreate, log)
     return { onRequest: createAuthenticator({ auth: config, consumers, verifier, onAuthenticated }) }
   },
   refuses: ({ scopes }) => ['unauthenticated', 'bad_request', ...(scopes.length > 0 ? (['forbidden'] as const) : [])],
@@ -76,6 +77,16 @@ function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigPr
   if (hasKeys) return []
   const nobody = mistake('allows no request: no consumer has an API key', 'consumers with apiKeys')
   return [{ ...context.problemAtKey(['apiKey'], nobody), severity: 'warning' }]
+}
+
+function createVerifier(
+  tokens: TokenConfig,
+  files: ConfigFiles,
+  reuseOrCreate: ReuseOrCreate,
+  log: Logger,
+): TokenVerifier {
+  const verified = reuseOrCreate('verified tokens', tokens, () => new VerifiedTokens())
+  return new TokenVerifier(tokens, keysOf(tokens, files, reuseOrCreate, log), verified)
 }
 
 /**

@@ -27,6 +27,8 @@ export class RemoteKeys {
   readonly #log: Logger
   readonly #closing = new AbortController()
   #findKnown: FindKey | undefined
+  /** The key set as fetched. */
+  #text = ''
   #fetching: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   /** Whether the issuer is failing, so that the failure is logged once. */
@@ -56,6 +58,10 @@ export class RemoteKeys {
     }
   }
 
+  get current(): FindKey | undefined {
+    return this.#findKnown
+  }
+
   close(): void {
     this.#closing.abort()
     clearTimeout(this.#timer)
@@ -82,7 +88,10 @@ export class RemoteKeys {
   async #fetch(): Promise<void> {
     clearTimeout(this.#timer)
     try {
-      this.#findKnown = parseKeySet(await download(this.#url, this.#closing.signal))
+      const text = await download(this.#url, this.#closing.signal)
+      // Unchanged keys are not imported again, and the tokens verified with them stay remembered.
+      if (text !== this.#text || this.#findKnown === undefined) this.#findKnown = parseKeySet(text)
+      this.#text = text
       if (this.#isFailing) this.#log.info({ event: 'token_keys', url: this.#url }, 'token keys are available again')
       this.#isFailing = false
     } catch (error) {
