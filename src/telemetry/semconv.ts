@@ -76,6 +76,9 @@ export const METRIC_RESPONSE_BUFFER_EXHAUSTED = 'gateway.response_buffer.exhaust
 export const METRIC_TLS_CERTIFICATE_NOT_AFTER = 'gateway.tls.certificate.not_after'
 /** Counter, `{handshake}`, by `error.type`: failed TLS handshakes. */
 export const METRIC_TLS_HANDSHAKE_FAILURES = 'gateway.tls.handshake_failures'
+/** Counter, `{fetch}`, by URL and result (`fetched`, `failed`): fetches of the keys of a token issuer. */
+export const METRIC_AUTH_KEY_FETCHES = 'gateway.auth.key_fetches'
+export const ATTR_AUTH_KEY_FETCH_RESULT = 'gateway.auth.key_fetch.result'
 /** Counter, `{request}`: ended exchanges, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
 /** Counter, `{call}`: retries, and retries refused by the budget; by upstream, reason and result. */
