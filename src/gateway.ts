@@ -20,6 +20,7 @@ import { InFlight } from './exchange/in-flight'
 import { addRequestId } from './exchange/request-id'
 import { sendLocalReply } from './exchange/local-reply'
 import type { Observer } from './observe/observer'
+import { createCertificateCheck } from './policies/access/policy'
 import { collectHooks } from './policies/collect-hooks'
 import { isPreflight } from './policies/cors/cors'
 import type { PolicyResources, RegistryEntry } from './policies/define-policy'
@@ -31,6 +32,7 @@ import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
 import type { ReuseOrCreate } from './runtime/resources'
 import { RetiredResources } from './runtime/retired-resources'
+import { UpstreamCertificates } from './runtime/upstream-certificates'
 import {
   createSnapshot,
   resourcesOnlyIn,
@@ -56,6 +58,8 @@ export interface GatewayOptions {
   readonly isDraining: () => boolean
   /** Policies that routes may use. Default: those of the registry and of the file; tests pass their own. */
   readonly policies?: readonly RegistryEntry[]
+  /** How often the certificate files of upstreams are checked. */
+  readonly lookEveryMs?: number
 }
 
 export interface Gateway {
@@ -109,6 +113,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   const http2App = createApp(options)
   const inFlight = new InFlight()
   const retired = new RetiredResources(() => inFlight.all())
+  const use = (config: GatewayConfig): void => {
+    const previous = active.snapshot
+    active.snapshot = build(config, previous)
+    retired.add(resourcesOnlyIn(previous, active.snapshot))
+  }
+  const certificates = new UpstreamCertificates({ ...options, use })
+  certificates.follow(options.config)
   return {
     handle: enter(app, active, inFlight, options),
     messages: expressMessages(app),
@@ -130,11 +141,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     upstreams: () => active.snapshot.upstreams.map(upstream => upstream.describe()),
     inFlight: () => inFlight.size,
     reload: config => {
-      const previous = active.snapshot
-      active.snapshot = build(config, previous)
-      retired.add(resourcesOnlyIn(previous, active.snapshot))
+      use(config)
+      certificates.follow(config)
     },
     close: async () => {
+      certificates.stop()
       await Promise.all([
         retired.closeAll(),
         ...[...active.snapshot.resources.values()].map(async resource => resource.close()),
@@ -219,7 +230,9 @@ function mayScrapeOf(
   if (!metrics) return () => false
   if (access === undefined) return mayScrape
   const isLetIn = createAccessCheck([access])
-  return (request, clientOrigin) => mayScrape(request) && isLetIn(clientOrigin(request).address)
+  const hasCertificate = createCertificateCheck([access]) ?? (() => true)
+  return (request, clientOrigin) =>
+    mayScrape(request) && isLetIn(clientOrigin(request).address) && hasCertificate(request)
 }
 
 /**

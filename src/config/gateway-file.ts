@@ -17,6 +17,7 @@ import type { GatewayConfig, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
 import type { HostSent } from './values/host-sent'
+import { CIPHER_PROFILES } from './values/tls'
 import { readYaml } from './yaml-source'
 
 type PolicyConfigs = Omit<RouteConfig, 'name' | 'match' | 'upstream'>
@@ -156,7 +157,16 @@ function toConfig(
       },
       access: entrypoint.access,
       metrics: entrypoint.metrics,
-      tls: entrypoint.tls,
+      tls: entrypoint.tls && {
+        cert: entrypoint.tls.cert,
+        key: entrypoint.tls.key,
+        certificates: entrypoint.tls.certificates,
+        unknownNames: entrypoint.tls.unknownNames,
+        minVersion: entrypoint.tls.minVersion,
+        ciphers: entrypoint.tls.ciphers ?? CIPHER_PROFILES[entrypoint.tls.profile],
+        clientCertificates: entrypoint.tls.clientCertificates,
+        redirectHttp: entrypoint.tls.redirectHttp,
+      },
       http2: {
         tls: entrypoint.http2.tls,
         cleartext: entrypoint.http2.cleartext,
@@ -182,8 +192,15 @@ function toConsumer(
   [name, consumer]: [string, FileContent['consumers'][string]],
   tokens: readonly string[],
 ): ConsumerConfig {
-  const { tier, scopes, apiKeys, subjects } = consumer
-  return { name, tier, scopes, apiKeys, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
+  const { tier, scopes, apiKeys, subjects, certificates } = consumer
+  return {
+    name,
+    tier,
+    scopes,
+    apiKeys,
+    subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []),
+    certificates,
+  }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {

@@ -1,3 +1,4 @@
+import { clientCertificateOf } from '../certificates/client-certificate'
 import type { EntrypointConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
 import { forwardedElement } from '../exchange/forwarded'
@@ -44,18 +45,28 @@ export interface FieldRules {
   /** Rules for clients that are not trusted proxies. */
   readonly ofStrangers: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
   readonly ofProxies: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
+  /** Whether the client's certificate is forwarded. */
+  readonly forwardsCertificate: boolean
 }
+
+/** Fields of RFC 9440, which only the server of the client's TLS connection may set; also spelled with `_`. */
+const OF_THE_CERTIFICATE = /^client[-_]cert(?:[-_]chain)?$/
 
 export function createFieldRules({
   proxyOnlyHeaders,
   underscoreHeaders,
-}: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'>): FieldRules {
+  tls,
+}: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'> &
+  Partial<Pick<EntrypointConfig, 'tls'>>): FieldRules {
+  const ofStrangers = underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS
+  const clientCertificates = tls?.clientCertificates
+  // Where the gateway itself asks for certificates, a proxy cannot know the client's.
+  const orCertificate = (pattern: RegExp): RegExp =>
+    clientCertificates === undefined ? pattern : new RegExp(`${pattern.source}|${OF_THE_CERTIFICATE.source}`)
   return {
-    ofStrangers: {
-      names: new Set([...NEVER_FORWARDED, ...proxyOnlyHeaders]),
-      pattern: underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS,
-    },
-    ofProxies: { names: NEVER_FORWARDED, pattern: NOT_SAID_BY_PROXIES },
+    ofStrangers: { names: new Set([...NEVER_FORWARDED, ...proxyOnlyHeaders]), pattern: orCertificate(ofStrangers) },
+    ofProxies: { names: NEVER_FORWARDED, pattern: orCertificate(NOT_SAID_BY_PROXIES) },
+    forwardsCertificate: clientCertificates?.forward === true,
   }
 }
 
@@ -95,6 +106,10 @@ export function buildRequestHeaders(
     headers.push(requestIdConfig.header, exchange.requestId)
   }
   addAddress(headers, exchange, edits)
+  if (rules.forwardsCertificate && !isEdited(edits, 'client-cert')) {
+    const certificate = clientCertificateOf(request)
+    if (certificate !== undefined) headers.push('client-cert', certificate.field)
+  }
   if (prefix !== undefined && !isEdited(edits, 'x-forwarded-prefix')) {
     headers.push('x-forwarded-prefix', prefixOf(exchange) + prefix)
   }

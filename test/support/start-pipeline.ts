@@ -113,6 +113,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     scrape: options.scrape ?? ((_request, response) => response.end('# scraped\n')),
     mayScrape: createMetricsAccess(options.metricsToken),
     isDraining: () => draining,
+    lookEveryMs: 50,
   })
   const server = createEntrypointServer({
     config: config.entrypoint,
