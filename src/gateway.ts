@@ -66,6 +66,8 @@ export interface Gateway {
   readonly handle: RequestListener
   /** Request and response classes for the server that calls `handle`. */
   readonly messages: MessageClasses
+  /** Handler of a port that redirects http to https; the same message classes. */
+  readonly redirectHttp: RequestListener
   /** Handler and message classes for HTTP/2. */
   readonly http2: Pick<Http2Options, 'handle' | 'messages' | 'isDraining'>
   /** Ends an exchange whose request body turned out to be malformed or too slow. */
@@ -123,6 +125,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return {
     handle: enter(app, active, inFlight, options),
     messages: expressMessages(app),
+    redirectHttp: enter(redirectToHttps(app), active, inFlight, { ...options, scrape: undefined }),
     http2: {
       handle: enter(http2App, active, inFlight, options),
       messages: http2Messages(http2App),
@@ -239,7 +242,12 @@ function mayScrapeOf(
  * Creates the first handler, before Express: answers scrapes, sheds load, and turns every other request into an exchange
  * with its trace.
  */
-function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
+function enter(
+  app: RequestListener,
+  active: Active,
+  inFlight: InFlight,
+  options: Pick<GatewayOptions, 'observer' | 'isDraining'> & { readonly scrape: RequestListener | undefined },
+): RequestListener {
   const { observer, scrape } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
@@ -252,8 +260,8 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
   return function enterGateway(request, response) {
     const { snapshot } = active
     // A scrape is not traffic: no span, no metric, no log line.
-    if (isScrape(request) && !takesScrape(snapshot, request) && snapshot.mayScrape(request, snapshot.clientOrigin)) {
-      return scrape(request, response)
+    if (scrape !== undefined && isScrape(request) && !takesScrape(snapshot, request)) {
+      if (snapshot.mayScrape(request, snapshot.clientOrigin)) return scrape(request, response)
     }
     if (snapshot.shedder.rejects(inFlight.size)) {
       observer.rejected('shed')
@@ -274,6 +282,27 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     request.url = exchange.path + exchange.query
     if (snapshot.arrivalStages.length === 0) return app(request, response)
     void arrive(exchange, snapshot.arrivalStages, app)
+  }
+}
+
+/** Path below which certificate authorities look up challenges, over http (RFC 8555 §8.3). */
+const ACME_CHALLENGES = '/.well-known/acme-challenge/'
+
+/**
+ * Creates the handler that redirects to the same URL with https. 308 keeps method and body; for GET and HEAD, 301 is known to
+ * more clients. Challenges of certificate authorities are routed.
+ */
+function redirectToHttps(app: RequestListener): RequestListener {
+  return function redirectHttp(request, response) {
+    const exchange = routedExchange(response as Response)
+    const { config } = (response as Response).locals['snapshot'] as Snapshot
+    const { path, query, host } = exchange
+    if (path.startsWith(ACME_CHALLENGES)) return app(request, response)
+    if (host === '') return handleError(exchange, new GatewayError('bad_request', { cause: new Error('no Host') }))
+    const port = config.entrypoint.tls?.redirectHttp?.httpsPort ?? 443
+    const location = `https://${host}${port === 443 ? '' : `:${port}`}${path === WHOLE_SERVER ? '/' : path}${query}`
+    const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
+    sendLocalReply(exchange, { status, fields: ['Location', location, 'Content-Length', '0'], body: undefined })
   }
 }
 

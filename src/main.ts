@@ -15,17 +15,19 @@ import { createAccessLog } from './observe/access-log'
 import { RequestMetrics } from './observe/request-metrics'
 import { ListenerTls } from './entrypoint/listener-tls'
 import { countRefusedConnections } from './entrypoint/refused-connections'
+import { applyRedirectLimits, createRedirectServer, limitsBesideRedirects } from './entrypoint/redirect-server'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './observe/server-telemetry'
 import { SilentServerTelemetry } from './observe/silent-server-telemetry'
 import { StockServerTelemetry } from './observe/stock-server-telemetry'
+import type { Reason } from './errors/reasons'
 import { createGateway } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { answerArguments } from './process/program-arguments'
 import { eventLoopDelay } from './process/event-loop-delay'
 import { onNpmExit } from './process/on-npm-exit'
 import { keepTickShape } from './process/keep-tick-shape'
-import { listenOnBoth } from './process/listen'
+import { listenOnAll } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
@@ -112,20 +114,28 @@ async function main(): Promise<void> {
     if (shortage !== undefined) log.warn({ event: 'startup' }, shortage)
     return { ...entrypoint, maxConnections }
   }
-  const server = createEntrypointServer({
-    config: bounded(config),
-    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
-    handle: gateway.handle,
+  const { tls } = config.entrypoint
+  const limits = bounded(config)
+  const shared = {
     messages: gateway.messages,
-    // The stock instrumentation sees HTTP/1.1 only.
-    http2: telemetry.httpInstrumentation === 'stock' ? undefined : gateway.http2,
-    onRefused: reason => {
+    onRefused: (reason: Reason) => {
       requestMetrics.countRefused(reason)
       recent.noteRefused()
     },
     onBroken: gateway.failRequest,
+  }
+  const server = createEntrypointServer({
+    ...shared,
+    config: limitsBesideRedirects(limits),
+    tls: tls && new ListenerTls(tls, config.files, log),
+    handle: gateway.handle,
+    // The stock instrumentation sees HTTP/1.1 only.
+    http2: telemetry.httpInstrumentation === 'stock' ? undefined : gateway.http2,
   })
   countRefusedConnections(server, log)
+  const redirectServer =
+    tls?.redirectHttp && createRedirectServer({ ...shared, config: limits, handle: gateway.redirectHttp })
+  if (redirectServer !== undefined) countRefusedConnections(redirectServer, log)
   const configuration = new Configuration({
     config,
     written,
@@ -133,7 +143,9 @@ async function main(): Promise<void> {
     apply: next => {
       gateway.reload(next)
       watchPolicies(next)
-      applyLimits(server, bounded(next))
+      const nextLimits = bounded(next)
+      applyLimits(server, limitsBesideRedirects(nextLimits))
+      if (redirectServer !== undefined) applyRedirectLimits(redirectServer, nextLimits)
       return needingRestart(config, next)
     },
     log,
@@ -154,7 +166,13 @@ async function main(): Promise<void> {
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })
 
-  const listening = await listenOnBoth(opsServer, server, settings, opsPort => telemetry.ignorePort(opsPort))
+  const listening = await listenOnAll(
+    opsServer,
+    server,
+    settings,
+    opsPort => telemetry.ignorePort(opsPort),
+    redirectServer && { server: redirectServer, port: tls?.redirectHttp?.port as number },
+  )
   if ('problems' in listening) {
     process.stderr.write(`${listening.problems.join('\n')}\n`)
     return process.exit(EXIT_OS_ERROR)
@@ -191,7 +209,7 @@ async function main(): Promise<void> {
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
     log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
-    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
+    void shutDown({ server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
       .then(flush)
       .then(() => process.exit(0))
   }
@@ -214,6 +232,7 @@ async function main(): Promise<void> {
       port,
       ops_host: settings.opsHost,
       ops_port: opsPort,
+      ...(tls?.redirectHttp && { redirect_port: tls.redirectHttp.port }),
     },
     'listening',
   )

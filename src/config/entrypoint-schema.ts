@@ -72,7 +72,7 @@ const clientCertificatesSchema = z
 const redirectHttpSchema = z
   .strictObject({
     port: numberField(
-      'Port that answers plain HTTP with a redirect to https: 301 for GET and HEAD, else 308, with host, path and query kept. Requests below `/.well-known/acme-challenge/` are routed instead.',
+      'Port that answers plain HTTP with a redirect to https: 301 for GET and HEAD, else 308, with host, path and query kept. Requests below `/.well-known/acme-challenge/` are routed instead. It takes a tenth of `maxConnections`.',
       { atLeast: 1, atMost: 65_535 },
     ),
     httpsPort: numberField('Port of the https URL that clients are redirected to; 443 is left out of it.', {
