@@ -141,7 +141,7 @@ const http2Schema = z
     maxStreams: numberField('Requests open at once on one connection; one more is refused with REFUSED_STREAM.', {
       atLeast: 1,
       atMost: 10_000,
-    }).prefault(100),
+    }).prefault(128),
     maxResets: numberField(
       'Streams that end by a reset of the client, or for a mistake of it, within 10 s; one more ends the connection with ENHANCE_YOUR_CALM (rapid reset).',
       { atLeast: 1, atMost: 100_000 },

@@ -103,7 +103,7 @@ describe('a valid gateway.yaml', () => {
         http2: {
           tls: true,
           cleartext: false,
-          maxStreams: 100,
+          maxStreams: 128,
           maxResets: 200,
           maxControlFrames: 1_000,
           streamWindowBytes: 65_536,
@@ -168,7 +168,7 @@ describe('a valid gateway.yaml', () => {
       maxHeaderFields: 10_000,
       maxUrlBytes: 524_288,
       overload: { maxRequests: 0, maxEventLoopDelayMs: 60_000 },
-      access: { allow: [], deny: ['192.0.2.0/24'] },
+      access: { allow: [], deny: ['192.0.2.0/24'], certificates: [] },
       metrics: false,
       tls: undefined,
       http2: {
@@ -244,7 +244,7 @@ describe('a valid gateway.yaml', () => {
         timeouts: {},
         retry: 'idempotent',
         access: [
-          { allow: [], deny: ['192.0.2.0/24'] },
+          { allow: [], deny: ['192.0.2.0/24'], certificates: [] },
           { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'] },
         ],
         cors: {
@@ -282,7 +282,7 @@ describe('a valid gateway.yaml', () => {
         name: 'everything-else',
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
-        access: [{ allow: [], deny: ['192.0.2.0/24'] }],
+        access: [{ allow: [], deny: ['192.0.2.0/24'], certificates: [] }],
         maxBodySize: 10_737_418_240,
         minUploadRate: 1_024,
         rateLimit: [
