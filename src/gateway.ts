@@ -12,6 +12,7 @@ import { takeNoMore } from './entrypoint/lingering-close'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import { ALLOWED_METHODS } from './entrypoint/request-faults'
 import { hostNameOf, WHOLE_SERVER } from './entrypoint/request-target'
+import { WebSocketsPerClient } from './entrypoint/websockets-per-client'
 import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
@@ -114,6 +115,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   // HTTP/2 has its own app: Express sets the prototypes of the app's messages on every message it handles.
   const http2App = createApp(options)
   const inFlight = new InFlight()
+  const entering = { ...options, webSockets: new WebSocketsPerClient() }
   const retired = new RetiredResources(() => inFlight.all())
   const use = (config: GatewayConfig): void => {
     const previous = active.snapshot
@@ -123,11 +125,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   const certificates = new UpstreamCertificates({ ...options, use })
   certificates.follow(options.config)
   return {
-    handle: enter(app, active, inFlight, options),
+    handle: enter(app, active, inFlight, entering),
     messages: expressMessages(app),
-    redirectHttp: enter(redirectToHttps(app), active, inFlight, { ...options, scrape: undefined }),
+    redirectHttp: enter(redirectToHttps(app), active, inFlight, { ...entering, scrape: undefined }),
     http2: {
-      handle: enter(http2App, active, inFlight, options),
+      handle: enter(http2App, active, inFlight, entering),
       messages: http2Messages(http2App),
       isDraining: options.isDraining,
     },
@@ -238,17 +240,18 @@ function mayScrapeOf(
     mayScrape(request) && isLetIn(clientOrigin(request).address) && hasCertificate(request)
 }
 
+interface EnterOptions extends Pick<GatewayOptions, 'observer' | 'isDraining'> {
+  /** Undefined: a request for `/metrics` is like any other. */
+  readonly scrape: RequestListener | undefined
+  readonly webSockets: WebSocketsPerClient
+}
+
 /**
  * Creates the first handler, before Express: answers scrapes, sheds load, and turns every other request into an exchange
  * with its trace.
  */
-function enter(
-  app: RequestListener,
-  active: Active,
-  inFlight: InFlight,
-  options: Pick<GatewayOptions, 'observer' | 'isDraining'> & { readonly scrape: RequestListener | undefined },
-): RequestListener {
-  const { observer, scrape } = options
+function enter(app: RequestListener, active: Active, inFlight: InFlight, options: EnterOptions): RequestListener {
+  const { observer, scrape, webSockets } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     observer,
@@ -277,6 +280,13 @@ function enter(
     inFlight.add(exchange)
     ;(response as Response).locals = { exchange, snapshot }
     if (refusal) return handleError(exchange, refusal)
+    if (exchange.upgrade !== undefined) {
+      const cause = new Error('too many WebSockets of one client')
+      if (!webSockets.admit(exchange, snapshot.config.entrypoint)) {
+        return handleError(exchange, new GatewayError('limited', { cause }))
+      }
+      response.once('close', () => webSockets.release(exchange))
+    }
     // Express gets the normalised path that the routes match. Otherwise `//metrics` would not be `/metrics`, and Express
     // would answer URLs that it cannot parse with its own error page.
     request.url = exchange.path + exchange.query

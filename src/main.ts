@@ -6,7 +6,7 @@ import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from './config/exit-codes'
 import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
-import type { ConfigProblem, EntrypointConfig, Settings } from './config/types'
+import type { ConfigProblem, Settings } from './config/types'
 import type { GatewayConfig } from './config/gateway-config'
 import { watchFile, type WatchedFile } from './config/watched-file'
 import { durationText } from './config/values/duration'
@@ -36,7 +36,7 @@ import { Observer, type Observed } from './observe/observer'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RequestSamples } from './observe/samples/request-samples'
 import { RedisConnection } from './redis/connection'
-import { policyFilesOf } from './policies/policies-of'
+import { policyFilesOf, rememberSamePolicies } from './policies/policies-of'
 import { nodeWarning } from './process/node-patch-level'
 import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
 import { shutDown } from './process/shutdown'
@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   eventLoopDelay.start()
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
-  const { settings, config, written } = await readConfiguration()
+  const { settings, config: read, written } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
@@ -79,6 +79,18 @@ async function main(): Promise<void> {
 
   const redis = connectRedis(settings, log)
   reportDegradedLimits(redis)
+
+  const descriptors = readDescriptorLimit()
+  /** Lowers limits of connections to those that fit into the descriptors of the process. */
+  const withinDescriptors = (wanted: GatewayConfig): GatewayConfig => {
+    const { shortage, ...bounds } = boundConnections(wanted, descriptors)
+    if (shortage === undefined) return wanted
+    log.warn({ event: 'startup' }, shortage)
+    const usable = Object.freeze({ ...wanted, entrypoint: Object.freeze({ ...wanted.entrypoint, ...bounds }) })
+    rememberSamePolicies(usable, wanted)
+    return usable
+  }
+  const config = withinDescriptors(read)
 
   let draining = false
   const requestMetrics = new RequestMetrics()
@@ -108,14 +120,8 @@ async function main(): Promise<void> {
     'routes loaded',
   )
 
-  const descriptors = readDescriptorLimit()
-  const bounded = ({ entrypoint, upstreams }: GatewayConfig): EntrypointConfig => {
-    const { maxConnections, shortage } = boundConnections({ entrypoint, upstreams }, descriptors)
-    if (shortage !== undefined) log.warn({ event: 'startup' }, shortage)
-    return { ...entrypoint, maxConnections }
-  }
   const { tls } = config.entrypoint
-  const limits = bounded(config)
+  const limits = config.entrypoint
   const shared = {
     messages: gateway.messages,
     onRefused: (reason: Reason) => {
@@ -141,11 +147,11 @@ async function main(): Promise<void> {
     written,
     read: () => readRoutes(settings.configFile),
     apply: next => {
-      gateway.reload(next)
+      const usable = withinDescriptors(next)
+      gateway.reload(usable)
       watchPolicies(next)
-      const nextLimits = bounded(next)
-      applyLimits(server, limitsBesideRedirects(nextLimits))
-      if (redirectServer !== undefined) applyRedirectLimits(redirectServer, nextLimits)
+      applyLimits(server, limitsBesideRedirects(usable.entrypoint))
+      if (redirectServer !== undefined) applyRedirectLimits(redirectServer, usable.entrypoint)
       return needingRestart(config, next)
     },
     log,

@@ -284,5 +284,9 @@ export const entrypointSchema = z
       'Maximum open connections from one address (IPv6: one /56 block). Further ones are closed. Does not apply to `trustedProxies`. Left out: 90 % of `maxConnections`.',
       { atLeast: 1, atMost: 1_000_000 },
     ).optional(),
+    maxWebSocketsPerClient: numberField(
+      'Maximum open WebSockets of one client (IPv6: one /56 block), also behind `trustedProxies` and on one HTTP/2 connection; further ones get 429, reason `limited`. Left out: same as `maxConnectionsPerClient`.',
+      { atLeast: 1, atMost: 1_000_000 },
+    ).optional(),
   })
   .meta({ description: 'The port for clients, and its limits.' })

@@ -180,6 +180,7 @@ function toConfig(
       maxConnections: entrypoint.maxConnections,
       // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
+      maxWebSocketsPerClient: entrypoint.maxWebSocketsPerClient,
       ...entrypointPolicies(entrypoint, { entrypoint, tokens, slo }, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),

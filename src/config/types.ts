@@ -163,6 +163,8 @@ export interface EntrypointConfig {
   readonly maxConnections: number
   /** Maximum open connections per client address; trusted proxies are exempt. */
   readonly maxConnectionsPerClient: number
+  /** Maximum open WebSockets per client address, also behind trusted proxies; undefined: `maxConnectionsPerClient`. */
+  readonly maxWebSocketsPerClient: number | undefined
 }
 
 /** HTTP/2 on the listener, and the limits of one connection. */

@@ -137,6 +137,16 @@ describe('WebSockets over HTTP/2', () => {
     await pipeline.ended(3)
   })
 
+  it('are bounded for each client, which may open many on one connection', async () => {
+    pipeline = await startPipeline(
+      proxyTo(upstream.url, { entrypoint: { http2: { cleartext: true }, maxConnectionsPerClient: 3 } }),
+    )
+    session = await openHttp2(pipeline.url)
+    const statuses: number[] = []
+    for (let i = 0; i < 4; i++) statuses.push((await connectWebSocket(session, '/app')).status)
+    assert.deepEqual(statuses, [200, 200, 200, 429])
+  })
+
   it('are refused on routes without WebSockets', async () => {
     await start({ route: { websocket: false } })
     const { stream, status } = await connectWebSocket(session, '/app')

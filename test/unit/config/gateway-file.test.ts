@@ -112,6 +112,7 @@ describe('a valid gateway.yaml', () => {
         },
         maxConnections: 10_000,
         maxConnectionsPerClient: 9_000,
+        maxWebSocketsPerClient: undefined,
       },
       consumers: [],
       upstreams: [
@@ -183,6 +184,7 @@ describe('a valid gateway.yaml', () => {
       },
       maxConnections: 1_000_000,
       maxConnectionsPerClient: 900_000,
+      maxWebSocketsPerClient: undefined,
     })
     assert.deepEqual(
       upstreams.map(({ name, targets, timeouts, maxConnections }) => ({ name, targets, ...timeouts, maxConnections })),
@@ -245,7 +247,7 @@ describe('a valid gateway.yaml', () => {
         retry: 'idempotent',
         access: [
           { allow: [], deny: ['192.0.2.0/24'], certificates: [] },
-          { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'] },
+          { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'], certificates: [] },
         ],
         cors: {
           origins: ['https://shop.example', 'https://*.shop.example:8443'],
