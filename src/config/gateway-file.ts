@@ -19,6 +19,7 @@ import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
 import type { HostSent } from './values/host-sent'
 import { digestOf } from './config-digest'
 import type { Path } from './variables'
+import { CIPHER_PROFILES } from './values/tls'
 import { readYaml, type YamlSource } from './yaml-source'
 
 const MAX_ROUNDS = 3
@@ -176,7 +177,16 @@ function toConfig(
       },
       access: entrypoint.access,
       metrics: entrypoint.metrics,
-      tls: entrypoint.tls,
+      tls: entrypoint.tls && {
+        cert: entrypoint.tls.cert,
+        key: entrypoint.tls.key,
+        certificates: entrypoint.tls.certificates,
+        unknownNames: entrypoint.tls.unknownNames,
+        minVersion: entrypoint.tls.minVersion,
+        ciphers: entrypoint.tls.ciphers ?? CIPHER_PROFILES[entrypoint.tls.profile],
+        clientCertificates: entrypoint.tls.clientCertificates,
+        redirectHttp: entrypoint.tls.redirectHttp,
+      },
       http2: {
         tls: entrypoint.http2.tls,
         cleartext: entrypoint.http2.cleartext,
@@ -190,6 +200,7 @@ function toConfig(
       maxConnections: entrypoint.maxConnections,
       // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
+      maxWebSocketsPerClient: entrypoint.maxWebSocketsPerClient,
       ...entrypointPolicies(entrypoint, { entrypoint, tokens, slo }, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
@@ -221,8 +232,15 @@ function toConsumer(
   [name, consumer]: [string, FileContent['consumers'][string]],
   tokens: readonly string[],
 ): ConsumerConfig {
-  const { tier, scopes, apiKeys, subjects } = consumer
-  return { name, tier, scopes, apiKeys, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
+  const { tier, scopes, apiKeys, subjects, certificates } = consumer
+  return {
+    name,
+    tier,
+    scopes,
+    apiKeys,
+    subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []),
+    certificates,
+  }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Transform } from 'node:stream'
+import type { Duplex, Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { ErrorAnswers } from '../errors/error-answer'
 import type { Outcome, Reason } from '../errors/reasons'
@@ -163,10 +162,17 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
 }
 
-/** A connection from which no further request is read. */
+/** A connection, or stream, from which no further request is read. */
 export interface Upgrade {
   /** Hands over the connection with all bytes received since. The caller must end it. */
-  take(): Socket
+  take(): TunnelEnd
+}
+
+/** A connection, or a stream of an HTTP/2 connection. */
+export interface TunnelEnd extends Duplex {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  setTimeout(timeoutMs: number, callback?: () => void): unknown
 }
 
 /** Responses that are meant to stay open. */

@@ -1,3 +1,4 @@
+import type { AccessConfig } from '../policies/access/schema'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import type { UpstreamConfig } from '../config/types'
 import { linesOf } from '../policies/collect-hooks'
@@ -37,7 +38,7 @@ export interface ShownRoute {
   readonly requestHeaders: ShownEdits
   readonly responseHeaders: ShownEdits
   /** Addresses and CIDR blocks, list after list: each must let a client in. */
-  readonly access: readonly { readonly allow: readonly string[]; readonly deny: readonly string[] }[]
+  readonly access: readonly AccessConfig[]
   /** Null: no authentication. */
   readonly auth: ShownAuth | null
   /** Null: the upstream handles CORS. */
@@ -75,6 +76,8 @@ export interface ShownAuth {
   readonly apiKeyHeader: string | null
   /** The tokens of the file, by name. */
   readonly tokens: string | null
+  /** Whether a client certificate is accepted. */
+  readonly certificate: boolean
   readonly scopes: readonly string[]
 }
 
@@ -133,7 +136,7 @@ export function shownRoute(
     semicolons: route.semicolons,
     requestHeaders: shownEdits(route.requestHeaders),
     responseHeaders: shownEdits(route.responseHeaders),
-    access: route.access.map(({ allow, deny }) => ({ allow, deny })),
+    access: route.access.map(({ allow, deny, certificates }) => ({ allow, deny, certificates })),
     auth: shownAuth(route),
     cors: shownCors(route),
     webSocket: route.websocket ? { idleMs: route.websocket.idleTimeoutMs } : null,
@@ -177,7 +180,8 @@ function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
 
 function shownAuth({ auth }: RouteConfig): ShownAuth | null {
   if (auth === undefined) return null
-  return { apiKeyHeader: auth.apiKey?.header ?? null, tokens: auth.jwt?.tokens.name ?? null, scopes: auth.scopes }
+  const { apiKey, jwt, certificate, scopes } = auth
+  return { apiKeyHeader: apiKey?.header ?? null, tokens: jwt?.tokens.name ?? null, certificate, scopes }
 }
 
 function shownCors({ cors }: RouteConfig): ShownCors | null {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { clientCertificateOf } from '../certificates/client-certificate'
 import type { EntrypointConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
 import { forwardedElement } from '../exchange/forwarded'
@@ -40,6 +41,9 @@ const SAID_BY_PROXIES_OR_AMBIGUOUS = /_|^x-(?:forwarded-|real-ip$|consumer-)/
  */
 const NOT_SAID_BY_PROXIES = /^x(?:[-_]consumer[-_]|(?=.*_)[-_](?:forwarded[-_]|real[-_]ip$))/
 
+/** Fields of RFC 9440, which only the server of the client's TLS connection may set; also spelled with `_`. */
+const OF_THE_CERTIFICATE = /^client[-_]cert(?:[-_]chain)?$/
+
 /** Selects the request fields that are not forwarded to the upstream. Names are in lower case. */
 interface NameRules {
   readonly names: ReadonlySet<string>
@@ -50,6 +54,8 @@ export interface FieldRules {
   /** Rules for clients that are not trusted proxies. */
   readonly ofStrangers: FieldNames
   readonly ofProxies: FieldNames
+  /** Whether the client's certificate is forwarded. */
+  readonly forwardsCertificate: boolean
 }
 
 /** A field name as clients spell it, judged once. */
@@ -90,17 +96,22 @@ class FieldNames {
 const rulesOf = new WeakMap<object, FieldRules>()
 
 export function createFieldRules(
-  entrypoint: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'>,
+  entrypoint: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'> & Partial<Pick<EntrypointConfig, 'tls'>>,
 ): FieldRules {
   let rules = rulesOf.get(entrypoint)
   if (rules === undefined) {
-    const { proxyOnlyHeaders, underscoreHeaders } = entrypoint
+    const { proxyOnlyHeaders, underscoreHeaders, tls } = entrypoint
+    const clientCertificates = tls?.clientCertificates
+    // Where the gateway itself asks for certificates, a proxy cannot know the client's.
+    const orCertificate = (pattern: RegExp): RegExp =>
+      clientCertificates === undefined ? pattern : new RegExp(`${pattern.source}|${OF_THE_CERTIFICATE.source}`)
     rules = {
       ofStrangers: new FieldNames({
         names: new Set([...NEVER_FORWARDED, ...proxyOnlyHeaders]),
-        pattern: underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS,
+        pattern: orCertificate(underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS),
       }),
-      ofProxies: new FieldNames({ names: NEVER_FORWARDED, pattern: NOT_SAID_BY_PROXIES }),
+      ofProxies: new FieldNames({ names: NEVER_FORWARDED, pattern: orCertificate(NOT_SAID_BY_PROXIES) }),
+      forwardsCertificate: clientCertificates?.forward === true,
     }
     rulesOf.set(entrypoint, rules)
   }
@@ -148,6 +159,10 @@ export function buildRequestHeaders(
   }
   if (peer === undefined || edits !== undefined || peerIsTrusted) addAddress(headers, exchange, edits)
   else headers.push('x-real-ip', peer.address, 'x-forwarded-port', peer.port)
+  if (rules.forwardsCertificate && !isEdited(edits, 'client-cert')) {
+    const certificate = clientCertificateOf(request)
+    if (certificate !== undefined) headers.push('client-cert', certificate.field)
+  }
   if (prefix !== undefined && !isEdited(edits, 'x-forwarded-prefix')) {
     headers.push('x-forwarded-prefix', prefixOf(exchange) + prefix)
   }

@@ -1,6 +1,7 @@
+import { clientCertificateOf } from '../../certificates/client-certificate'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Consumer, Exchange, Stage } from '../../exchange/exchange'
-import { apiKeyChallenge, bearerChallenge, type ChallengeError } from './challenges'
+import { apiKeyChallenge, bearerChallenge, certificateChallenge, type ChallengeError } from './challenges'
 import type { Consumers } from './consumers'
 import { bearerTokenIn, credentialIn } from './credentials'
 import type { AuthConfig } from './schema'
@@ -17,11 +18,11 @@ export interface AuthenticateOptions {
 }
 
 /** Kind of credential. */
-type Scheme = 'apiKey' | 'jwt'
+type Scheme = 'apiKey' | 'jwt' | 'certificate'
 
 /** Creates the stage that requires a valid credential (else 401) with the scopes of the route (else 403). */
 export function createAuthenticator({ auth, consumers, verifier, onAuthenticated }: AuthenticateOptions): Stage {
-  const { apiKey, jwt, scopes } = auth
+  const { apiKey, jwt, certificate: takesCertificate, scopes } = auth
 
   function admitByKey(exchange: Exchange, key: string): void {
     const consumer = consumers.byApiKey(key)
@@ -46,6 +47,15 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
         error: { error: 'invalid_token', error_description: error.description },
       })
     }
+  }
+
+  function admitByCertificate(exchange: Exchange): void {
+    const found = clientCertificateOf(exchange.request)
+    if (found === undefined) throw refusal('unauthenticated', auth, { cause: 'no credentials' })
+    if (found.subject === undefined) {
+      throw refusal('unauthenticated', auth, { cause: 'the certificate lacks the part that names its client' })
+    }
+    admit(exchange, consumers.byCertificate(found.subject), 'certificate')
   }
 
   function admit(exchange: Exchange, consumer: Consumer, scheme: Scheme): void {
@@ -76,6 +86,7 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
       if (jwt?.forward === false) exchange.withheldField = 'authorization'
       return admitByToken(exchange, token, verifier)
     }
+    if (takesCertificate) return admitByCertificate(exchange)
     throw refusal('unauthenticated', auth, { cause: 'no credentials' })
   }
 }
@@ -90,12 +101,13 @@ interface RefusalDetails {
 /** Creates the refusal, with a challenge for each accepted kind of credential. */
 function refusal(
   reason: 'unauthenticated' | 'forbidden',
-  { apiKey, jwt }: AuthConfig,
+  { apiKey, jwt, certificate }: AuthConfig,
   { cause, scheme, error = {} }: RefusalDetails,
 ): GatewayError {
   const headers: string[] = []
   const of = (kind: Scheme): ChallengeError => (scheme === kind ? error : {})
   if (apiKey !== undefined) headers.push('WWW-Authenticate', apiKeyChallenge(apiKey.header, of('apiKey')))
   if (jwt !== undefined) headers.push('WWW-Authenticate', bearerChallenge(of('jwt')))
+  if (certificate) headers.push('WWW-Authenticate', certificateChallenge(of('certificate')))
   return new GatewayError(reason, { cause, headers })
 }

@@ -17,11 +17,13 @@ export class Consumers {
   readonly #keys = new Map<string, KnownKey[]>()
   readonly #subjects = new Map<string, ConsumerConfig>()
   readonly #ofTokens = new WeakMap<VerifiedToken, Consumer>()
+  readonly #certificates = new Map<string, ConsumerConfig>()
 
   constructor(consumers: readonly ConsumerConfig[]) {
     for (const consumer of consumers) {
       for (const hex of consumer.apiKeys) this.#add(Buffer.from(hex, 'hex'), consumer)
       for (const subject of consumer.subjects) this.#subjects.set(subject, consumer)
+      for (const subject of consumer.certificates) this.#certificates.set(subject, consumer)
     }
   }
 
@@ -53,6 +55,18 @@ export class Consumers {
     const known = this.#subjects.get(`${tokens}/${subject}`)
     const name = known?.name ?? `${tokens}/${visible(subject)}`
     const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`
+    return { name, tier: known?.tier, scopes, countedAs: { consumer: counted, 'api-key': counted } }
+  }
+
+  /**
+   * Returns the consumer of a client certificate: the one that lists the subject, or else a consumer for the subject itself,
+   * without scopes. Names of the file contain no colon.
+   */
+  byCertificate(subject: string): Consumer {
+    const known = this.#certificates.get(subject)
+    const name = known?.name ?? `certificate:${visible(subject)}`
+    const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`
+    const scopes = known?.scopes ?? []
     return { name, tier: known?.tier, scopes, countedAs: { consumer: counted, 'api-key': counted } }
   }
 

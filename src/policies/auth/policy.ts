@@ -10,6 +10,7 @@ import type { CheckContext } from '../check-context'
 import { definePolicy, type FileParts } from '../define-policy'
 import { createAuthenticator } from './authenticate'
 import { keysIn, openKeys, type OpenKeys } from './open-keys'
+import { checkCertificates } from '../certificate-checks'
 import { authSchema, type AuthConfig } from './schema'
 import { TokenVerifier } from './token-verifier'
 import { VerifiedTokens } from './verified-tokens'
@@ -25,6 +26,7 @@ export const auth = definePolicy({
     ...checkTokens(written, context),
     ...checkAsked(written, context),
     ...checkSomebodyMayPass(written, context),
+    ...(written?.certificate ? checkCertificates(context, ['certificate']) : []),
   ],
   create(config, { consumers, files, reuseOrCreate, log, onAuthenticated }) {
     const { jwt } = config
@@ -32,10 +34,11 @@ export const auth = definePolicy({
     return { onRequest: createAuthenticator({ auth: config, consumers, verifier, onAuthenticated }) }
   },
   refuses: ({ scopes }) => ['unauthenticated', 'bad_request', ...(scopes.length > 0 ? (['forbidden'] as const) : [])],
-  describe({ apiKey, jwt, scopes }) {
+  describe({ apiKey, jwt, certificate, scopes }) {
     const credentials = [
       ...(apiKey === undefined ? [] : [`API key (header ${apiKey.header})`]),
       ...(jwt === undefined ? [] : [`token (${jwt.tokens.name})`]),
+      ...(certificate ? ['client certificate'] : []),
     ]
     const text = `${credentials.join(' or ')}${scopes.length > 0 ? `, ${scopes.length > 1 ? 'scopes' : 'scope'} ${scopes.join(', ')}` : ''}`
     return [{ about: 'clients', text, subject: 'auth' }]
@@ -43,14 +46,10 @@ export const auth = definePolicy({
   explain: (_config, { consumer }) => (consumer === undefined ? '' : `; this is ${consumer.name}`),
 })
 
-function withTokens({ apiKey, jwt, scopes }: NonNullable<Written>, tokens: FileParts['tokens']): AuthConfig {
-  if (jwt === undefined) return { apiKey, jwt, scopes }
+function withTokens({ jwt, ...others }: NonNullable<Written>, tokens: FileParts['tokens']): AuthConfig {
+  if (jwt === undefined) return { ...others, jwt }
   const { clockSkew, ...profile } = tokens[jwt.tokens] as FileParts['tokens'][string]
-  return {
-    apiKey,
-    jwt: { tokens: { ...profile, name: jwt.tokens, clockSkewMs: clockSkew }, forward: jwt.forward },
-    scopes,
-  }
+  return { ...others, jwt: { tokens: { ...profile, name: jwt.tokens, clockSkewMs: clockSkew }, forward: jwt.forward } }
 }
 
 function checkTokens(written: Written, context: CheckContext): ConfigProblem[] {
@@ -64,13 +63,15 @@ function checkTokens(written: Written, context: CheckContext): ConfigProblem[] {
 
 /** Checks that `auth` requires a credential: an empty one would admit every client. */
 function checkAsked(written: Written, context: CheckContext): ConfigProblem[] {
-  if (written === undefined || written.apiKey !== undefined || written.jwt !== undefined) return []
-  return [context.problemAtKey([], mistake('does not say which credential is required', 'apiKey, jwt, or both'))]
+  if (written === undefined || written.apiKey !== undefined || written.jwt !== undefined || written.certificate)
+    return []
+  const allowed = 'apiKey, jwt, certificate, or several'
+  return [context.problemAtKey([], mistake('does not say which credential is required', allowed))]
 }
 
 /** Warns if no consumer can pass. Not an error: a gateway may be deployed before its first consumer. */
 function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigProblem[] {
-  if (written?.apiKey === undefined || written.jwt !== undefined) return []
+  if (written?.apiKey === undefined || written.jwt !== undefined || written.certificate) return []
   const hasKeys = context
     .names('consumers')
     .some(name => asList(context.inFile('consumers', name, 'apiKeys')).length > 0)

@@ -4,6 +4,7 @@ import { durationText } from '../../config/values/duration'
 import { mistake } from '../../config/values/parsed'
 import type { Path } from '../../config/variables'
 import { authSchema } from '../auth/schema'
+import { checkCertificates } from '../certificate-checks'
 import type { CheckContext } from '../check-context'
 import { definePolicy, defineStep, type Line, type PolicyResources } from '../define-policy'
 import { createRateLimiter, type RateLimiter } from './limit-rate'
@@ -102,6 +103,10 @@ function checkKey(at: Path, context: CheckContext): ConfigProblem[] {
   const auth = read(authSchema, writtenAuth)
   const isAuthUnderstood = auth !== undefined || writtenAuth === undefined
   if (key === undefined || !isAuthUnderstood) return []
+  if (key.includes('certificate')) {
+    const problems = checkCertificates(context, [...at, 'key'])
+    if (problems.length > 0) return problems
+  }
   const counts = key.includes('consumer') || key.includes('api-key')
   if (counts && auth === undefined) {
     const unknown = mistake('needs auth, which this route does not have', 'auth for this route, or another key')

@@ -15,14 +15,24 @@ describe('consumers and auth in gateway.yaml', () => {
       fileWith(`acme: { apiKeys: [${HASH.toUpperCase().replace('SHA', 'sha')}] }, b: { tier: gold, scopes: [a:b] }`),
     )
     assert.deepEqual(consumers, [
-      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)], subjects: [] },
-      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], subjects: [] },
+      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)], subjects: [], certificates: [] },
+      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], subjects: [], certificates: [] },
     ])
-    assert.deepEqual(routes[0]?.auth, { apiKey: { header: 'x-api-key', forward: false }, jwt: undefined, scopes: [] })
+    assert.deepEqual(routes[0]?.auth, {
+      apiKey: { header: 'x-api-key', forward: false },
+      jwt: undefined,
+      certificate: false,
+      scopes: [],
+    })
     const [route] = configOf(
       fileWith(`acme: { apiKeys: [${HASH}], scopes: [r] }`, 'apiKey: { header: X-Key, forward: true }, scopes: [r]'),
     ).routes
-    assert.deepEqual(route?.auth, { apiKey: { header: 'x-key', forward: true }, jwt: undefined, scopes: ['r'] })
+    assert.deepEqual(route?.auth, {
+      apiKey: { header: 'x-key', forward: true },
+      jwt: undefined,
+      certificate: false,
+      scopes: ['r'],
+    })
   })
 
   it('may have their hashes from the environment', () => {
