@@ -240,7 +240,12 @@ async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
 /** Problems of a configuration that the stock HTTP instrumentation cannot honour: it continues every caller's trace. */
 function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
   if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
-  return [...stockTraceProblems(config), ...stockHttp2Problems(config), ...stockSloProblems(config)]
+  return [
+    ...stockTraceProblems(config),
+    ...stockHttp2Problems(config),
+    ...stockSloProblems(config),
+    ...stockSamplingProblems(config),
+  ]
 }
 
 /** Problems with latency objectives: the stock instrumentation creates its histogram before the file is read. */
@@ -251,6 +256,13 @@ function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
   const problem = `"stock" does not count durations by the latency thresholds of slo (${texts}), so these cannot be judged`
   const allowed = `own, or thresholds among ${DURATION_BUCKETS_S.map(bound => durationText(bound * 1_000)).join(', ')}`
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
+}
+
+/** Problems with sampling rates: the stock instrumentation decides before the route is known. */
+function stockSamplingProblems({ routes }: GatewayConfig): ConfigProblem[] {
+  if (routes.every(({ telemetry }) => telemetry === undefined)) return []
+  const problem = '"stock" samples before the route is known, so that telemetry.sample has no effect'
+  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own', severity: 'warning' }]
 }
 
 /** Problems with HTTP/2: the stock instrumentation sees HTTP/1.1 only, so the gateway serves only HTTP/1.1 with it. */

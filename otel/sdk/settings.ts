@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { Environment } from './environment'
 import { INSTRUMENTATION_NAMES } from './instrumentation-names'
 import { problemsWithHeaders } from './otlp-headers'
-import type { SamplerSettings } from './sampler'
+import type { SamplerSettings } from './sampling/sampler'
 import type { TelemetryProblem } from './telemetry'
 
 /**

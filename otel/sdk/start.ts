@@ -16,7 +16,7 @@ import { observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
 import { createResource, packageVersion, SCHEMA_URL } from './resource'
-import { createSampler } from './sampler'
+import { createSampler, headSampler } from './sampling/sampler'
 import { DEFAULT_SLOW_MS, parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
 import { GATEWAY_SCOPE, withGatewayTracer } from './spans/gateway-tracer'
@@ -96,7 +96,7 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   const exports = createSpanExports(settings, ownMetrics, pipelines)
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
   const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics, pipelines)
-  const sampler = createSampler(settings.sampler)
+  const sampler = createSampler(headSampler(settings.sampler))
   withoutConsoleLogger(() => {
     const sdk = new NodeSDK({
       resource,
