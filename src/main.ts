@@ -222,7 +222,7 @@ async function main(): Promise<void> {
 
 /** Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening. */
 async function readConfiguration(): Promise<{ settings: Settings; config: GatewayConfig; written: unknown }> {
-  const env = processEnv()
+  const env = { ...processEnv(), ...telemetry.variables }
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
   const { config, written, problems: fileProblems } = await readRoutes(configFile)
@@ -316,7 +316,8 @@ function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
     log.warn({ event: 'startup' }, 'telemetry is off')
     return refuseWithout(settings, 'telemetry is off')
   }
-  log.info({ event: 'startup', exporters: telemetry.exporters }, 'telemetry started')
+  const { configFile: file } = telemetry
+  log.info({ event: 'startup', exporters: telemetry.exporters, ...(file && { file }) }, 'telemetry started')
   const modules = telemetry.notInstrumented()
   if (modules.length === 0) return
   log.error({ event: 'telemetry', modules }, 'not instrumented: their signals are missing')
