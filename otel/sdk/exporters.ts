@@ -1,9 +1,6 @@
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc'
 import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
 import { OTLPLogExporter as ProtobufLogExporter } from '@opentelemetry/exporter-logs-otlp-proto'
-import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
-import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
-import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import {
@@ -27,6 +24,7 @@ import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
 import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
+import { createMetricExporter } from './otlp/metric-exporters'
 import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
 import { Pipeline, type Signal } from './pipelines'
 import type { ConsolePlan, OtlpOptions, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
@@ -56,7 +54,7 @@ export function createMeterProvider(
     }
     if (way.name === 'console')
       return new PushingReader({ ...options, exporter: pipeline.watch(new ConsoleMetricExporter()) })
-    const exporter = otlpMetrics[way.protocol](way.options)
+    const exporter = createMetricExporter(way, exemplars)
     ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
     return new PushingReader({ ...options, exporter: pipeline.watch(exporter) })
   })
@@ -75,6 +73,8 @@ function beside(views: TelemetryPlan['views'], exemplars: ExemplarSource): Exemp
   return {
     exemplar: (instrument, attributes, bucket) =>
       isChanged(instrument) ? undefined : exemplars.exemplar(instrument, attributes, bucket),
+    // Without buckets they are right beside every aggregation.
+    exemplars: (instrument, attributes) => exemplars.exemplars(instrument, attributes),
   }
 }
 
@@ -116,15 +116,6 @@ function pipelineOf(signal: Signal, way: ConsolePlan | OtlpPlan, pipelines: Pipe
   pipelines.push(pipeline)
   return pipeline
 }
-
-const otlpMetrics: Record<OtlpProtocol, (options: OtlpOptions) => OtlpMetricExporter> = {
-  'http/protobuf': options => new ProtobufMetricExporter(options),
-  'http/json': options => new JsonMetricExporter(options),
-  grpc: options => new GrpcMetricExporter(options),
-}
-
-/** The three exporters have one method more than their common interface. */
-type OtlpMetricExporter = ProtobufMetricExporter | JsonMetricExporter | GrpcMetricExporter
 
 const otlpTraces: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => SpanExporter> = {
   'http/protobuf': (options, ownMetrics) => new ProtobufTraceExporter(options, ownMetrics),
