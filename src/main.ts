@@ -263,7 +263,7 @@ interface Configured {
 
 /** Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening. */
 async function readConfiguration(): Promise<Configured> {
-  const env = processEnv()
+  const env = { ...processEnv(), ...telemetry.variables }
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
   const { config, written, included = [], problems: fileProblems } = await readRoutes(configFile)
@@ -281,7 +281,12 @@ async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
 /** Problems of a configuration that the stock HTTP instrumentation cannot honour: it continues every caller's trace. */
 function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
   if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
-  return [...stockTraceProblems(config), ...stockHttp2Problems(config), ...stockSloProblems(config)]
+  return [
+    ...stockTraceProblems(config),
+    ...stockHttp2Problems(config),
+    ...stockSloProblems(config),
+    ...stockSamplingProblems(config),
+  ]
 }
 
 /** Problems with latency objectives: the stock instrumentation creates its histogram before the file is read. */
@@ -292,6 +297,13 @@ function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
   const problem = `"stock" does not count durations by the latency thresholds of slo (${texts}), so these cannot be judged`
   const allowed = `own, or thresholds among ${DURATION_BUCKETS_S.map(bound => durationText(bound * 1_000)).join(', ')}`
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
+}
+
+/** Problems with sampling rates: the stock instrumentation decides before the route is known. */
+function stockSamplingProblems({ routes }: GatewayConfig): ConfigProblem[] {
+  if (routes.every(({ telemetry }) => telemetry === undefined)) return []
+  const problem = '"stock" samples before the route is known, so that telemetry.sample has no effect'
+  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own', severity: 'warning' }]
 }
 
 /** Problems with HTTP/2: the stock instrumentation sees HTTP/1.1 only, so the gateway serves only HTTP/1.1 with it. */
@@ -345,7 +357,8 @@ function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
     log.warn({ event: 'startup' }, 'telemetry is off')
     return refuseWithout(settings, 'telemetry is off')
   }
-  log.info({ event: 'startup', exporters: telemetry.exporters }, 'telemetry started')
+  const { configFile: file } = telemetry
+  log.info({ event: 'startup', exporters: telemetry.exporters, ...(file && { file }) }, 'telemetry started')
   const modules = telemetry.notInstrumented()
   if (modules.length === 0) return
   log.error({ event: 'telemetry', modules }, 'not instrumented: their signals are missing')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
+import { telemetrySchema } from '../policies/telemetry/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from '../policies/min-upload-rate/schema'
 import { errorPageField } from '../policies/error-page/schema'
@@ -279,6 +280,7 @@ export const entrypointSchema = z
       description: 'Whether this port serves `/metrics`. `false`: 404; the ops port always serves it.',
       type: 'boolean',
     }).prefault(true),
+    telemetry: telemetrySchema('What is sampled of the routes that do not say it themselves.').optional(),
     maintenance: maintenanceField(
       'Answers requests to all routes with 503, reason `maintenance`, except routes with `maintenance: false`.',
     ).prefault(false),

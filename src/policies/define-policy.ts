@@ -165,7 +165,8 @@ export interface InternalHooks extends Hooks {
 /** One line of a route's description. */
 export interface Line {
   /** Column in pages and tables. */
-  readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives'
+  readonly about:
+    'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives' | 'sampling'
   readonly text: string
   /** Subject of its line in `explain`, shown in the policy's position; undefined: shown with the others at the end. */
   readonly subject?: string
