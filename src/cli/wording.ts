@@ -9,6 +9,12 @@ export function upstreamText({ targets, host, balance, retries, timeouts }: Upst
   return `${names.join(', ')}${targets.length > 1 ? ` by ${balance}` : ''}${tries}${host === undefined ? '' : `, Host: ${hostSentText(host)}`}, response within ${durationText(timeouts.responseMs)}`
 }
 
+/** The upstreams that may get the requests of a route: its own, or those of the variants of its split. */
+export function upstreamsOf(config: GatewayConfig, { upstream, split }: RouteConfig): UpstreamConfig[] {
+  const names = split === undefined ? [upstream] : split.variants.map(variant => variant.upstream)
+  return config.upstreams.filter(({ name }) => names.includes(name))
+}
+
 export function upstreamOf(config: GatewayConfig, { upstream }: RouteConfig): UpstreamConfig | undefined {
   return config.upstreams.find(({ name }) => name === upstream)
 }

@@ -294,7 +294,9 @@ function toRoute(
   entries: readonly RegistryEntry[],
 ): RouteConfig {
   const values: Mapping = written
-  const place = { hasUpstream: upstream !== undefined }
+  const choosing = entries.filter(entry => isRoutePolicy(entry) && entry.choosesUpstream)
+  const isChosen = choosing.some(policy => values[policy.name] !== undefined)
+  const place = { hasUpstream: upstream !== undefined || isChosen }
   const configs = entries
     .filter(isRoutePolicy)
     .map(policy => [policy.name, policy.resolve(values[policy.name], file, place)])

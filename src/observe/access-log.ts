@@ -72,6 +72,7 @@ function fieldsOfRoute(route: Route): string {
   if (fields === undefined) {
     fields = `,"route":${JSON.stringify(route.template)}`
     if (route.upstreamName !== undefined) fields += `,"upstream":${JSON.stringify(route.upstreamName)}`
+    if (route.variant !== undefined) fields += `,"variant":${JSON.stringify(route.variant)}`
     ofRoutes.set(route, fields)
   }
   return fields

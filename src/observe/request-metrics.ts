@@ -11,7 +11,14 @@ import {
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import { gatewayMeter } from '../telemetry/scope'
-import { ATTR_HTTP_ROUTE, ATTR_OUTCOME, ATTR_REASON, ATTR_UPSTREAM_NAME, METRIC_REQUESTS } from '../telemetry/semconv'
+import {
+  ATTR_HTTP_ROUTE,
+  ATTR_OUTCOME,
+  ATTR_REASON,
+  ATTR_UPSTREAM_NAME,
+  ATTR_VARIANT,
+  METRIC_REQUESTS,
+} from '../telemetry/semconv'
 
 /**
  * Counts every request once, by its outcome. Label values come only from the configuration and the table of reasons, so
@@ -78,6 +85,7 @@ function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason
   return Object.freeze({
     ...(route && { [ATTR_HTTP_ROUTE]: route.template }),
     ...(route && route.upstreamName !== undefined && { [ATTR_UPSTREAM_NAME]: route.upstreamName }),
+    ...(route?.variant !== undefined && { [ATTR_VARIANT]: route.variant }),
     [ATTR_OUTCOME]: outcome,
     ...(reason && { [ATTR_REASON]: reason }),
   })

@@ -1,3 +1,5 @@
+import type { RecentTraffic } from '../observe/recent/recent-requests'
+
 /** Types of the data that the ops port reads from the gateway, shared by endpoints and pages. */
 
 /** The clients that exceed one rate limit most often. */
@@ -32,6 +34,8 @@ export interface TargetState {
   readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
   /** Calls in flight, including those that wait for a connection. */
   readonly activeCalls: number
+  /** Calls of the last quarter of an hour, retries included. */
+  readonly calls?: RecentTraffic
   readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
 }
 

@@ -10,8 +10,10 @@ export interface Route {
   readonly name: string
   readonly template: RouteTemplate
   readonly match: MatchConfig
-  /** Undefined if the gateway itself answers. */
+  /** Undefined if the gateway itself answers, and until the variant of a split is chosen. */
   readonly upstreamName: string | undefined
+  /** Set once the variant of a split is chosen: from then on, the exchange has a route of its own for the variant. */
+  readonly variant?: string | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
 }

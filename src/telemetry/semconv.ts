@@ -25,6 +25,8 @@ export const ATTR_USER_AGENT_ORIGINAL = 'user_agent.original'
 
 // The gateway's own attributes.
 export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
+/** Variant of a split that a request was sent to. Only on requests of routes with `split`. */
+export const ATTR_VARIANT = 'gateway.variant'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
 /** On the SERVER span: the authenticated consumer. Never on a metric, because the number of values is unbounded. */

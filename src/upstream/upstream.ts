@@ -5,6 +5,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
 import { consumerOrClientKey } from '../exchange/client-key'
 import type { Exchange } from '../exchange/exchange'
+import type { RecentTraffic } from '../observe/recent/traffic-table'
 import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
 import { RetryPolicy } from './retry-policy'
@@ -23,6 +24,8 @@ export interface UpstreamState {
     readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
     readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
     readonly activeCalls: number
+    /** Calls of the last quarter of an hour, retries included. */
+    readonly calls?: RecentTraffic
     readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
   }[]
 }
@@ -117,7 +120,17 @@ export class Upstream {
       name: this.name,
       panicking: this.isPanicking,
       targets: this.targets.map(
-        ({ origin, isAvailable, circuit, healthCheck, names, activeCalls, connections, pool: { stats } }) => ({
+        ({
+          origin,
+          attributes,
+          isAvailable,
+          circuit,
+          healthCheck,
+          names,
+          activeCalls,
+          connections,
+          pool: { stats },
+        }) => ({
           target: origin,
           healthy: isAvailable,
           ...(circuit && { circuit: circuit.state }),
@@ -126,6 +139,7 @@ export class Upstream {
           }),
           ...(names && { name: { addresses: names.addresses, lastFailure: names.lastFailure ?? null } }),
           activeCalls,
+          calls: attributes.calls.recent(),
           connections: { open: stats.connected, free: stats.free, waitingCalls: connections.waiting + stats.queued },
         }),
       ),
