@@ -230,6 +230,13 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     ...(upstream.host !== 'target' && { host: upstream.host }),
     balance: upstream.balance,
     hashKey: upstream.hashKey,
+    ...(upstream.affinity && {
+      affinity: {
+        name: upstream.affinity.cookie.name ?? `gateway-target-${name}`,
+        ttlMs: upstream.affinity.cookie.ttl,
+        secret: upstream.affinity.cookie.secret,
+      },
+    }),
     timeouts: {
       connectMs: upstream.timeouts.connect,
       responseMs: upstream.timeouts.response,

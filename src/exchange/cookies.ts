@@ -27,14 +27,15 @@ export interface OwnCookie {
 }
 
 /**
- * Adds a cookie to the response. No script can read it (`HttpOnly`), requests that other sites cause do not carry it, except
+ * Adds a cookie to the response, in place of an earlier one of the name. No script can read it (`HttpOnly`), requests that other sites cause do not carry it, except
  * links (`SameSite=Lax`), and if the client uses TLS it is sent over TLS only (`Secure`).
  */
 export function setOwnCookie(exchange: Exchange, { name, ttlMs }: OwnCookie, value: string): void {
   let cookie = `${name}=${value}; Path=/; HttpOnly; SameSite=Lax`
   if (ttlMs !== undefined) cookie += `; Max-Age=${Math.round(ttlMs / 1_000)}`
   if (clientScheme(exchange) === 'https') cookie += '; Secure'
-  ;(exchange.ownCookies ??= []).push(cookie)
+  const others = exchange.ownCookies?.filter(other => !other.startsWith(`${name}=`)) ?? []
+  exchange.ownCookies = [...others, cookie]
 }
 
 /** Returns the scheme in the client's URL, which a trusted proxy in front knows. */

@@ -19,6 +19,8 @@ export interface UpstreamState {
   readonly name: string
   /** So few targets are available that all of them get requests. */
   readonly panicking: boolean
+  /** The cookie by which clients stay at a target. */
+  readonly affinity?: { readonly cookie: string }
   readonly targets: readonly TargetState[]
 }
 

@@ -29,11 +29,13 @@ export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
   </table>`
 }
 
-function row({ name, panicking }: UpstreamState, target: TargetState): Html {
+function row({ name, panicking, affinity }: UpstreamState, target: TargetState): Html {
   const { circuit, healthCheck, activeCalls, calls, connections } = target
   const { open, free, waitingCalls } = connections
   return html`<tr>
-    <td class="wide" data-label=""><strong>${name}</strong></td>
+    <td class="wide" data-label="">
+      <strong>${name}</strong>${affinity && html`<div class="small muted">sticky by ${affinity.cookie}</div>`}
+    </td>
     <td class="mono wide" data-label="">${target.target}${resolved(target.name)}</td>
     <td data-label="">${state(target, panicking)}</td>
     <td data-label="circuit">${circuit?.replace('_', ' ')}</td>

@@ -34,3 +34,12 @@ export function parseCookieValue(found: unknown): Parsed<string> {
 }
 
 export const COOKIE_VALUE_PATTERN = '^[!#-+\\--:<-\\[\\]-~]{1,256}$'
+
+/** Parses the key of the hash in an affinity cookie. Messages never repeat it. */
+export function parseAffinitySecret(found: unknown): Parsed<string> {
+  const allowed = 'at least 16 characters, such as ${AFFINITY_SECRET}'
+  const isTooShort = typeof found === 'string' && found.length < 16
+  if (typeof found === 'string' && !isTooShort) return { value: found }
+  const { mistake } = isTooShort ? refuse('is shorter than 16 characters', allowed) : notText(found, allowed)
+  return { mistake: { ...mistake, isSecret: true } }
+}

@@ -15,7 +15,10 @@ export const split = definePolicy({
   split:
     variants:
       - { name: stable, upstream: web, weight: 95 }
-      - { name: canary, upstream: web-next, weight: 5, match: { headers: { x-canary: always }, cookies: { canary: '1' } } }
+      - name: canary
+        upstream: web-next
+        weight: 5
+        match: { headers: { x-canary: always }, cookies: { canary: '1' } }
     stickyBy: cookie
     cookie: { name: shop-variant, ttl: 7d }
 `,

@@ -48,7 +48,9 @@ const testersSchema = z
 
 const variantSchema = z
   .strictObject({
-    name: nameField('Name of the variant, in metrics, traces, logs and pages. Alerts compare the others with the first.'),
+    name: nameField(
+      'Name of the variant, in metrics, traces, logs and pages. Alerts compare the others with the first.',
+    ),
     upstream: field(referenceTo('an upstream'), {
       description: 'Where requests of this variant go. Retries stay there.',
       value: 'name',
