@@ -191,9 +191,12 @@ function stagesOf(
     return { ...collected, stages: [...collected.stages, forward({ ...toForward, upstream })] }
   }
   const { requestEdits, responseEdits } = collected
-  const variants = (config.split?.variants ?? []).map(({ name, upstream: upstreamName }): VariantRoute => {
-    return { ...route, upstreamName, variant: name, requestEdits, responseEdits, resources: used }
-  })
+  const variants = (config.split?.variants ?? []).map(
+    ({ name, upstream: upstreamName, weight }, index): VariantRoute => {
+      const share = { weight, isStable: index === 0 }
+      return { ...route, upstreamName, variant: name, share, requestEdits, responseEdits, resources: used }
+    },
+  )
   const stage = splitRequests(
     collected.chooseVariant as ChooseVariant,
     variants.map(variant => ({

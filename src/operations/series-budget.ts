@@ -108,6 +108,13 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
       madeOf: `${owners} routes and variants, the gateway's page and no route × ${reasons} reasons and ok`,
     },
     {
+      instrument: semconv.METRIC_SPLIT_WEIGHT,
+      series: owners - routes.length,
+      typicalSeries: owners - routes.length,
+      linesPerSeries: 1,
+      madeOf: `${owners - routes.length} variants`,
+    },
+    {
       instrument: semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION,
       series: targets * (KNOWN_STATUSES.size + reasons),
       typicalSeries:

@@ -14,6 +14,8 @@ export interface Route {
   readonly upstreamName: string | undefined
   /** Set once the variant of a split is chosen: from then on, the exchange has a route of its own for the variant. */
   readonly variant?: string | undefined
+  /** The configured weight of the variant, and whether it is the one that the others are compared with. */
+  readonly share?: { readonly weight: number; readonly isStable: boolean } | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
 }

@@ -80,6 +80,10 @@ export const METRIC_TLS_CERTIFICATE_NOT_AFTER = 'gateway.tls.certificate.not_aft
 export const METRIC_TLS_HANDSHAKE_FAILURES = 'gateway.tls.handshake_failures'
 /** Counter, `{request}`: ended exchanges, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
+/** Gauge, by route, variant, upstream and role: configured weight of a variant. An alert compares candidates with the stable one. */
+export const METRIC_SPLIT_WEIGHT = 'gateway.split.weight'
+/** `stable` for the first variant of a split, `candidate` for the others. */
+export const ATTR_SPLIT_ROLE = 'gateway.split.role'
 /** Counter, `{call}`: retries, and retries refused by the budget; by upstream, reason and result. */
 export const METRIC_UPSTREAM_RETRIES = 'gateway.upstream.retries'
 /** Gauge, by upstream and target: 1 while the target is available, 0 while it is ejected. */
