@@ -52,6 +52,7 @@ const FILE = {
       maxBodySize: '1KiB',
       websocket: false,
     },
+    { name: 'live', match: { path: '/conversations' }, upstream: 'other', websocket: { idleTimeout: '10m' } },
     {
       name: 'canary',
       match: { path: '/canary' },
@@ -62,7 +63,6 @@ const FILE = {
         ],
       },
     },
-    { name: 'live', match: { path: '/conversations' }, upstream: 'other', websocket: { idleTimeout: '10m' } },
   ],
 }
 const UPGRADE = [
