@@ -25,6 +25,7 @@ import { createCertificateCheck } from './policies/access/policy'
 import { collectHooks } from './policies/collect-hooks'
 import { isPreflight } from './policies/cors/cors'
 import type { PolicyResources, RegistryEntry } from './policies/define-policy'
+import type { ChooseVariant } from './policies/split/choose-variant'
 import type { PolicyOffenders } from './policies/rate-limit/offenders'
 import { policiesOf } from './policies/policies-of'
 import { VERSION } from './process/version'
@@ -41,6 +42,7 @@ import {
   type Snapshot,
   type StagedRoute,
   type Staging,
+  type VariantRoute,
 } from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
@@ -106,7 +108,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, policies, options),
       entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, policies, options),
     })
-    options.observer.announce(snapshot.routes)
+    options.observer.announce(snapshot.routes.flatMap(route => [route, ...(route.variants ?? [])]))
     return snapshot
   }
   const active: Active = { snapshot: build(options.config, undefined) }
@@ -183,17 +185,16 @@ interface Active {
 /** Stages of a route: its policies in the order of the registry, then the handler that answers. */
 function stagesOf(
   route: Route,
-  { config, upstream, entrypoint, consumers, files }: RouteResources,
+  { config, upstream, upstreamNamed, used, entrypoint, consumers, files }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Staging {
-  const hasUpstream = upstream !== undefined
-  const resources = resourcesOf({ route, hasUpstream, consumers, files, reuseOrCreate }, options)
+  const hasUpstream = upstream !== undefined || config.split !== undefined
+  const resources = resourcesOf({ route, hasUpstream, upstreamNamed, consumers, files, reuseOrCreate }, options)
   const collected = collectHooks(policies, config, resources)
   if (!hasUpstream) return collected
-  const forwardRequest = forward({
-    upstream,
+  const toForward = {
     telemetry: options.observer.forwarded,
     forwarding: collected.forwarding,
     fieldRules: createFieldRules(entrypoint),
@@ -201,11 +202,46 @@ function stagesOf(
     minDownloadRate: entrypoint.minDownloadRate,
     responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
-  })
-  return { ...collected, stages: [...collected.stages, forwardRequest] }
+  }
+  if (upstream !== undefined) {
+    return { ...collected, stages: [...collected.stages, forward({ ...toForward, upstream })] }
+  }
+  const { requestEdits, responseEdits } = collected
+  const variants = (config.split?.variants ?? []).map(
+    ({ name, upstream: upstreamName, weight }, index): VariantRoute => {
+      const share = { weight, isStable: index === 0 }
+      return { ...route, upstreamName, variant: name, share, requestEdits, responseEdits, resources: used }
+    },
+  )
+  const stage = splitRequests(
+    collected.chooseVariant as ChooseVariant,
+    variants.map(variant => ({
+      route: variant,
+      forward: forward({ ...toForward, upstream: upstreamNamed(variant.upstreamName as string) }),
+    })),
+    options.observer,
+  )
+  return { ...collected, stages: [...collected.stages, stage], variants }
 }
 
-type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate'>
+/** Creates the last stage of a route with `split`: the exchange gets the route of its variant, whose upstream is called. */
+function splitRequests(
+  chooseVariant: ChooseVariant,
+  variants: readonly { readonly route: VariantRoute; readonly forward: Stage }[],
+  observer: Observer,
+): Stage {
+  return function splitRequest(exchange) {
+    const { route, forward: forwardToVariant } = variants[chooseVariant(exchange)] as (typeof variants)[number]
+    exchange.route = route
+    observer.varied(exchange, route)
+    return forwardToVariant(exchange)
+  }
+}
+
+type RouteParts = Pick<
+  PolicyResources,
+  'route' | 'hasUpstream' | 'upstreamNamed' | 'consumers' | 'files' | 'reuseOrCreate'
+>
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
   return { ...parts, replicas, redis, log, onAuthenticated: exchange => observer.authenticated(exchange) }
@@ -218,13 +254,17 @@ function entrypointStagesOf(
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
-  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
+  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false, upstreamNamed: noUpstream }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {
     arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,
     ownStages: collectHooks(policies, { access: [entrypoint.access ?? []].flat() }, resources).stages,
     mayScrape: mayScrapeOf(entrypoint, options.mayScrape),
   }
+}
+
+function noUpstream(name: string): never {
+  throw new Error(`no policy under "entrypoint" calls upstreams: ${name}`)
 }
 
 /** Returns the check for scrapes on this port. The entrypoint's access lists apply to them as to every other request. */

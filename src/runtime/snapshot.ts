@@ -59,9 +59,15 @@ export type StagedRoute = Omit<Route, keyof Staging> &
     readonly resources: ReadonlySet<Resource>
   }
 
+/** What the exchange of a route becomes once the variant of its split is chosen. */
+export type VariantRoute = Route & Pick<StagedRoute, 'resources'>
+
 /** Stages and hooks of a route's policies (`policies/collect-hooks.ts`). */
 export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
-  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'refusals'>>
+  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'refusals'>> & {
+    /** Routes of the variants of a split. */
+    readonly variants?: readonly VariantRoute[]
+  }
 
 export interface SnapshotOptions {
   readonly config: GatewayConfig
@@ -82,8 +88,12 @@ export interface SnapshotOptions {
 
 /** Inputs of a route's stages, besides resources that they reuse or create. */
 export interface RouteResources {
-  /** Undefined if the route itself answers. */
+  /** Undefined if the route itself answers, or if a policy chooses the upstream. */
   readonly upstream: Upstream | undefined
+  /** Returns an upstream that a policy of the route names. */
+  readonly upstreamNamed: (name: string) => Upstream
+  /** Resources that the route uses; complete once its stages are built. */
+  readonly used: ReadonlySet<Resource>
   readonly consumers: Consumers
   readonly entrypoint: EntrypointConfig
   readonly config: RouteConfig
@@ -103,9 +113,16 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     return resource
   }
   const consumers = new Consumers(config.consumers)
-  const stageRoute = (routeConfig: RouteConfig, upstream: Upstream | undefined): StagedRoute => {
+  const upstreams = new Map<string, Upstream>()
+  const stageRoute = (routeConfig: RouteConfig): StagedRoute => {
     const route = toRoute(routeConfig)
-    const used = new Set<Resource>(upstream && [upstream, ...upstream.targets])
+    const used = new Set<Resource>()
+    const upstreamNamed = (name: string): Upstream => {
+      const upstream = upstreams.get(name) as Upstream // checked with the file
+      for (const resource of [upstream, ...upstream.targets]) used.add(resource)
+      return upstream
+    }
+    const upstream = routeConfig.upstream === undefined ? undefined : upstreamNamed(routeConfig.upstream)
     const reuseNoted: ReuseOrCreate = (...request) => {
       const resource = reuseOrCreate(...request)
       used.add(resource)
@@ -115,7 +132,15 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       ...route,
       ...stagesOf(
         route,
-        { upstream, consumers, entrypoint: config.entrypoint, config: routeConfig, files: config.files },
+        {
+          upstream,
+          upstreamNamed,
+          used,
+          consumers,
+          entrypoint: config.entrypoint,
+          config: routeConfig,
+          files: config.files,
+        },
         reuseNoted,
       ),
       config: routeConfig,
@@ -123,13 +148,10 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     }
   }
   try {
-    const upstreams = new Map(
-      config.upstreams.map(upstream => [
-        upstream.name,
-        takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log),
-      ]),
-    )
-    const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream ?? '')))
+    for (const upstream of config.upstreams) {
+      upstreams.set(upstream.name, takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log))
+    }
+    const routes = config.routes.map(stageRoute)
     return {
       config,
       upstreams: [...upstreams.values()],

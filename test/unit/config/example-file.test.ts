@@ -55,6 +55,7 @@ describe('docs/gateway.example.yaml', () => {
     const { config, problems } = await readGatewayFile(EXAMPLE, {
       TLS_FOLDER: tlsFolder(),
       ACME_KEY_HASH: `sha256:${'0a'.repeat(32)}`,
+      AFFINITY_SECRET: 'the same on all replicas',
     })
     assert.deepEqual(problems, [])
     assert.ok(config)
