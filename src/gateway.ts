@@ -202,15 +202,15 @@ function stagesOf(
     minDownloadRate: entrypoint.minDownloadRate,
     responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
+    mirror: collected.mirror,
   }
   if (upstream !== undefined) {
     return { ...collected, stages: [...collected.stages, forward({ ...toForward, upstream })] }
   }
-  const { requestEdits, responseEdits } = collected
   const variants = (config.split?.variants ?? []).map(
     ({ name, upstream: upstreamName, weight }, index): VariantRoute => {
       const share = { weight, isStable: index === 0 }
-      return { ...route, upstreamName, variant: name, share, requestEdits, responseEdits, resources: used }
+      return { ...route, ...collected, upstreamName, variant: name, share, resources: used }
     },
   )
   const stage = splitRequests(

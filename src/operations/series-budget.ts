@@ -5,6 +5,7 @@ import { policiesOf } from '../policies/policies-of'
 import { POLICIES } from '../policies/registry'
 import { durationBoundaries, objectivesIn } from '../slo/objectives'
 import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-method'
+import { DROP_REASONS } from '../upstream/mirror'
 import * as semconv from '../telemetry/semconv'
 import { KNOWN_STATUSES, STATUS_CLASSES } from '../telemetry/status-code'
 
@@ -107,6 +108,7 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
       linesPerSeries: 1,
       madeOf: `${owners} routes and variants, the gateway's page and no route × ${reasons} reasons and ok`,
     },
+    ...ofMirrors(routes.filter(({ mirror }) => mirror !== undefined).length),
     {
       instrument: semconv.METRIC_SPLIT_WEIGHT,
       series: owners - routes.length,
@@ -147,6 +149,27 @@ function ownersOf({ split }: RouteConfig): number {
 
 function upstreamsIn({ upstream, split }: RouteConfig): readonly (string | undefined)[] {
   return split === undefined ? [upstream] : split.variants.map(variant => variant.upstream)
+}
+
+function ofMirrors(mirrors: number): FamilyBudget[] {
+  if (mirrors === 0) return []
+  const reasons = Object.keys(REASONS).length
+  return [
+    {
+      instrument: semconv.METRIC_MIRROR_DURATION,
+      series: mirrors * (KNOWN_STATUSES.size + reasons),
+      typicalSeries: mirrors * TYPICAL.results,
+      linesPerSeries: HISTOGRAM_LINES,
+      madeOf: `${mirrors} mirrors × ${KNOWN_STATUSES.size} statuses or ${reasons} reasons`,
+    },
+    {
+      instrument: semconv.METRIC_MIRROR_DROPPED,
+      series: mirrors * DROP_REASONS.length,
+      typicalSeries: mirrors * DROP_REASONS.length,
+      linesPerSeries: 1,
+      madeOf: `${mirrors} mirrors × ${DROP_REASONS.length} reasons`,
+    },
+  ]
 }
 
 function ofOwnPolicies(config: GatewayConfig): FamilyBudget[] {

@@ -3,6 +3,7 @@ import type { Reason } from '../errors/reasons'
 import type { LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
 import type { Forwarding } from '../upstream/forward'
+import type { Mirror } from '../upstream/mirror'
 import { isPolicy, type InternalHooks, type Line, type PolicyResources, type RegistryEntry } from './define-policy'
 import type { RateLimiter } from './rate-limit/limit-rate'
 import type { ChooseVariant } from './split/choose-variant'
@@ -20,6 +21,7 @@ export interface RouteHooks {
   readonly hooks: LateHooks | undefined
   readonly forwarding: Partial<Forwarding>
   readonly chooseVariant: ChooseVariant | undefined
+  readonly mirror: Mirror | undefined
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   readonly errorPage: ErrorPage | undefined
@@ -41,6 +43,7 @@ export function collectHooks(
     hooks: lateHooks(all),
     forwarding: Object.assign({}, ...all.map(({ forwarding }) => forwarding)) as Partial<Forwarding>,
     chooseVariant: all.find(hooks => hooks.chooseVariant)?.chooseVariant,
+    mirror: all.find(hooks => hooks.mirror)?.mirror,
     requestEdits: all.find(hooks => hooks.requestEdits)?.requestEdits,
     responseEdits: all.find(hooks => hooks.responseEdits)?.responseEdits,
     errorPage: all.find(hooks => hooks.errorPage)?.errorPage,

@@ -14,6 +14,7 @@ import type { Route } from '../routing/route'
 import type { ReuseOrCreate } from '../runtime/resources'
 import type { Logger } from '../telemetry/logger'
 import type { Forwarding } from '../upstream/forward'
+import type { Mirror } from '../upstream/mirror'
 import type { Upstream } from '../upstream/upstream'
 import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
@@ -177,6 +178,8 @@ export interface InternalHooks extends Hooks {
   readonly forwarding?: Partial<Forwarding> | undefined
   /** Chooses the variant of a request, on routes whose policy `choosesUpstream`. */
   readonly chooseVariant?: ChooseVariant | undefined
+  /** Sends copies of forwarded requests to another upstream. */
+  readonly mirror?: Mirror | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
   readonly errorPage?: ErrorPage | undefined

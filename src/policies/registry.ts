@@ -9,6 +9,7 @@ import { maintenance } from './maintenance/policy'
 import { maxBodySize } from './max-body-size/policy'
 import { minUploadRate } from './min-upload-rate/policy'
 import { consumerRateLimit, rateLimit } from './rate-limit/policy'
+import { mirror } from './mirror/policy'
 import { rawPath } from './raw-path/policy'
 import { redirect } from './redirect/policy'
 import { requestHeaders } from './request-headers/policy'
@@ -56,6 +57,7 @@ export const POLICIES = [
   timeouts,
   minUploadRate,
   errorPage,
+  mirror,
 
   // Objectives, without hooks.
   slo,

@@ -93,6 +93,14 @@ export const METRIC_AUTH_KEY_FETCHES = 'gateway.auth.key_fetches'
 export const ATTR_AUTH_KEY_FETCH_RESULT = 'gateway.auth.key_fetch.result'
 /** Counter, `{request}`: ended exchanges, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
+/** Histogram, `s`, by route, upstream and status or error type: copies of requests that were sent to a mirror. */
+export const METRIC_MIRROR_DURATION = 'gateway.mirror.request.duration'
+/** Counter, `{request}`, by route, upstream and reason: requests in the share of a mirror that were not mirrored. */
+export const METRIC_MIRROR_DROPPED = 'gateway.mirror.dropped'
+/** `busy`, `body_too_large`, `no_target`, `incomplete`. */
+export const ATTR_MIRROR_DROP_REASON = 'gateway.mirror.drop_reason'
+/** On the SERVER span: the upstream that got a copy of the request. */
+export const ATTR_MIRROR_UPSTREAM = 'gateway.mirror.upstream'
 /** Gauge, by route, variant, upstream and role: configured weight of a variant. An alert compares candidates with the stable one. */
 export const METRIC_SPLIT_WEIGHT = 'gateway.split.weight'
 /** `stable` for the first variant of a split, `candidate` for the others. */

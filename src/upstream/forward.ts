@@ -3,6 +3,7 @@ import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { CallOptions } from './call-options'
 import type { ClientTelemetry } from './client-telemetry'
+import type { Mirror } from './mirror'
 import { RequestBody } from './request-body'
 import { observedResponseMemory } from './response-memory'
 import { slowestPace } from './upload-pace'
@@ -50,6 +51,7 @@ export interface ForwardOptions {
   /** Minimum download rate in bytes per second, measured over `clientStallMs`. */
   readonly minDownloadRate: number
   readonly responseBuffer: CallOptions['responseBuffer']
+  readonly mirror: Mirror | undefined
   /** Called once when forwarding failed. Answers the client if that is still possible. */
   readonly onFailure: (exchange: Exchange, error: unknown) => void
 }
@@ -61,7 +63,7 @@ export interface ForwardOptions {
  * Uses undici's dispatch API, because its promise and stream APIs double the cost of a call (`docs/performance.md`).
  */
 export function forward(options: ForwardOptions): Stage {
-  const { upstream, telemetry, forwarding, fieldRules, clientStallMs, onFailure } = options
+  const { upstream, telemetry, forwarding, fieldRules, clientStallMs, onFailure, mirror } = options
   const { rewritePath, rawPath, forwardedPrefix, host, timeouts, retry, webSocketIdleMs, minUploadRate } = {
     ...UNCHANGED,
     ...forwarding,
@@ -95,6 +97,7 @@ export function forward(options: ForwardOptions): Stage {
     if (rawPath) exchange.forwardedPath = exchange.rawPath
     if (rewritePath !== undefined) exchange.forwardedPath = rewritePath(exchange.forwardedPath)
     const target = upstream.pick(exchange)
+    if (mirror !== undefined) mirror.begin(exchange, callOptions)
     sendCall(
       exchange,
       target,

@@ -183,6 +183,11 @@ export class Target {
     void client.close().finally(() => this.#freshClients.delete(client))
   }
 
+  /** Creates further connections to the target, which calls of clients do not use. Their creator closes them. */
+  createPool(connections: number): Pool {
+    return new Pool(this.origin, { ...this.#clientOptions, connections })
+  }
+
   /** Tracks an upgraded connection, which has left the pool, so that `close()` can close it. */
   adopt(upgraded: Socket): void {
     this.#upgraded.add(upgraded)

@@ -91,6 +91,7 @@ export const PROXY_ONLY_HEADERS: readonly string[] = [
   'x-client-ip',
   'x-cluster-client-ip',
   'x-envoy-external-address',
+  'x-mirrored',
   'x-original-forwarded-for',
   'x-original-host',
   'x-original-url',
