@@ -46,6 +46,7 @@ import {
 } from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
+import { Mirror, type MirrorConfig } from './upstream/mirror'
 import { createFieldRules } from './upstream/request-headers'
 import type { UpstreamState } from './upstream/upstream'
 
@@ -191,7 +192,7 @@ function stagesOf(
   options: GatewayOptions,
 ): Staging {
   const hasUpstream = upstream !== undefined || config.split !== undefined
-  const resources = resourcesOf({ route, hasUpstream, upstreamNamed, consumers, files, reuseOrCreate }, options)
+  const resources = resourcesOf({ route, hasUpstream, consumers, files, reuseOrCreate }, options)
   const collected = collectHooks(policies, config, resources)
   if (!hasUpstream) return collected
   const toForward = {
@@ -202,7 +203,7 @@ function stagesOf(
     minDownloadRate: entrypoint.minDownloadRate,
     responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
-    mirror: collected.mirror,
+    mirror: collected.mirror && createMirror(route, collected.mirror, upstreamNamed, reuseOrCreate),
   }
   if (upstream !== undefined) {
     return { ...collected, stages: [...collected.stages, forward({ ...toForward, upstream })] }
@@ -224,6 +225,18 @@ function stagesOf(
   return { ...collected, stages: [...collected.stages, stage], variants }
 }
 
+/** Part of the key of each mirror: none is reused after a reload, because it calls the targets of one snapshot. */
+let mirrors = 0
+
+function createMirror(
+  { template }: Route,
+  config: MirrorConfig,
+  upstreamNamed: RouteResources['upstreamNamed'],
+  reuseOrCreate: ReuseOrCreate,
+): Mirror {
+  return reuseOrCreate('mirror', ++mirrors, () => new Mirror(template, upstreamNamed(config.upstream), config))
+}
+
 /** Creates the last stage of a route with `split`: the exchange gets the route of its variant, whose upstream is called. */
 function splitRequests(
   chooseVariant: ChooseVariant,
@@ -238,10 +251,7 @@ function splitRequests(
   }
 }
 
-type RouteParts = Pick<
-  PolicyResources,
-  'route' | 'hasUpstream' | 'upstreamNamed' | 'consumers' | 'files' | 'reuseOrCreate'
->
+type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate'>
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
   return { ...parts, replicas, redis, log, onAuthenticated: exchange => observer.authenticated(exchange) }
@@ -254,17 +264,13 @@ function entrypointStagesOf(
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
-  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false, upstreamNamed: noUpstream }, options)
+  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {
     arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,
     ownStages: collectHooks(policies, { access: [entrypoint.access ?? []].flat() }, resources).stages,
     mayScrape: mayScrapeOf(entrypoint, options.mayScrape),
   }
-}
-
-function noUpstream(name: string): never {
-  throw new Error(`no policy under "entrypoint" calls upstreams: ${name}`)
 }
 
 /** Returns the check for scrapes on this port. The entrypoint's access lists apply to them as to every other request. */

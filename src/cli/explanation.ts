@@ -273,9 +273,6 @@ function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opene
   return {
     route,
     hasUpstream: route.config.upstream !== undefined || route.config.split !== undefined,
-    upstreamNamed: name => {
-      throw new Error(`a simulated request calls no upstream: ${name}`)
-    },
     consumers: new Consumers(config.consumers),
     files: config.files,
     replicas: 1,

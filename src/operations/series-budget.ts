@@ -5,7 +5,6 @@ import { policiesOf } from '../policies/policies-of'
 import { POLICIES } from '../policies/registry'
 import { durationBoundaries, objectivesIn } from '../slo/objectives'
 import { KNOWN_METHODS, methodLabel, OTHER_METHOD } from '../telemetry/http-method'
-import { DROP_REASONS } from '../upstream/mirror'
 import * as semconv from '../telemetry/semconv'
 import { KNOWN_STATUSES, STATUS_CLASSES } from '../telemetry/status-code'
 
@@ -164,10 +163,10 @@ function ofMirrors(mirrors: number): FamilyBudget[] {
     },
     {
       instrument: semconv.METRIC_MIRROR_DROPPED,
-      series: mirrors * DROP_REASONS.length,
-      typicalSeries: mirrors * DROP_REASONS.length,
+      series: mirrors * semconv.MIRROR_DROP_REASONS.length,
+      typicalSeries: mirrors * semconv.MIRROR_DROP_REASONS.length,
       linesPerSeries: 1,
-      madeOf: `${mirrors} mirrors × ${DROP_REASONS.length} reasons`,
+      madeOf: `${mirrors} mirrors × ${semconv.MIRROR_DROP_REASONS.length} reasons`,
     },
   ]
 }

@@ -3,7 +3,7 @@ import type { Reason } from '../errors/reasons'
 import type { LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
 import type { Forwarding } from '../upstream/forward'
-import type { Mirror } from '../upstream/mirror'
+import type { MirrorConfig } from '../upstream/mirror'
 import { isPolicy, type InternalHooks, type Line, type PolicyResources, type RegistryEntry } from './define-policy'
 import type { RateLimiter } from './rate-limit/limit-rate'
 import type { ChooseVariant } from './split/choose-variant'
@@ -21,7 +21,7 @@ export interface RouteHooks {
   readonly hooks: LateHooks | undefined
   readonly forwarding: Partial<Forwarding>
   readonly chooseVariant: ChooseVariant | undefined
-  readonly mirror: Mirror | undefined
+  readonly mirror: MirrorConfig | undefined
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   readonly errorPage: ErrorPage | undefined

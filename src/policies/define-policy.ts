@@ -14,8 +14,7 @@ import type { Route } from '../routing/route'
 import type { ReuseOrCreate } from '../runtime/resources'
 import type { Logger } from '../telemetry/logger'
 import type { Forwarding } from '../upstream/forward'
-import type { Mirror } from '../upstream/mirror'
-import type { Upstream } from '../upstream/upstream'
+import type { MirrorConfig } from '../upstream/mirror'
 import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
 import type { RateLimiter } from './rate-limit/limit-rate'
@@ -73,7 +72,7 @@ export interface PolicyDefinition<Name extends string, Schema extends z.ZodType,
   readonly schema: Schema
   /** Default: `route`. */
   readonly under?: Under
-  /** Returns the upstreams that the value names, besides the route's own. They are checked, and handed to `create`. */
+  /** Returns the upstreams that the value names, besides the route's own. They are checked. */
   upstreams?(written: Defined<z.output<Schema>>): readonly UpstreamReference[]
   /** Adds values from the rest of the file, such as the entrypoint's lists or the named tokens. Default: none. */
   resolve?(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
@@ -137,8 +136,6 @@ export interface PolicyResources {
   readonly route: Route
   /** False if the gateway itself answers. */
   readonly hasUpstream: boolean
-  /** Returns an upstream that the policy named in `upstreams`. */
-  readonly upstreamNamed: (name: string) => Upstream
   readonly consumers: Consumers
   /** Contents of the files that the configuration names. */
   readonly files: ConfigFiles
@@ -179,7 +176,7 @@ export interface InternalHooks extends Hooks {
   /** Chooses the variant of a request, on routes whose policy `choosesUpstream`. */
   readonly chooseVariant?: ChooseVariant | undefined
   /** Sends copies of forwarded requests to another upstream. */
-  readonly mirror?: Mirror | undefined
+  readonly mirror?: MirrorConfig | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
   readonly errorPage?: ErrorPage | undefined

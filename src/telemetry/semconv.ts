@@ -97,8 +97,10 @@ export const METRIC_REQUESTS = 'gateway.requests'
 export const METRIC_MIRROR_DURATION = 'gateway.mirror.request.duration'
 /** Counter, `{request}`, by route, upstream and reason: requests in the share of a mirror that were not mirrored. */
 export const METRIC_MIRROR_DROPPED = 'gateway.mirror.dropped'
-/** `busy`, `body_too_large`, `no_target`, `incomplete`. */
+/** One of `MIRROR_DROP_REASONS`. */
 export const ATTR_MIRROR_DROP_REASON = 'gateway.mirror.drop_reason'
+/** Why a request in the share of a mirror is not mirrored. */
+export const MIRROR_DROP_REASONS = ['busy', 'body_too_large', 'no_target', 'incomplete'] as const
 /** On the SERVER span: the upstream that got a copy of the request. */
 export const ATTR_MIRROR_UPSTREAM = 'gateway.mirror.upstream'
 /** Gauge, by route, variant, upstream and role: configured weight of a variant. An alert compares candidates with the stable one. */

@@ -1,7 +1,7 @@
 import type { HashKey } from '../config/values/rate-limit-key'
 import type { UpstreamConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
-import { hashOf, mixed } from './hash'
+import { hashOf, mixed } from '../exchange/hash'
 import type { Target } from './target'
 
 /** Chooses the target of each call from at least one candidate. Runs once per call and allocates nothing. */

@@ -1,7 +1,7 @@
 import { SpanKind, SpanStatusCode, type Attributes, type Histogram, type Span, type Tracer } from '@opentelemetry/api'
 import type { Reason } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
-import { RecentCalls } from '../observe/recent/recent-calls'
+import { RecentCalls } from '../exchange/traffic/recent-calls'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import { gatewayMeter, gatewayTracer } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'

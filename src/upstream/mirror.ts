@@ -14,6 +14,8 @@ import type { Upstream } from './upstream'
 import { toGatewayError } from './upstream-errors'
 
 export interface MirrorConfig {
+  /** Name of the upstream that gets the copies. */
+  readonly upstream: string
   /** Percentage of the requests. */
   readonly share: number
   /** Maximum mirrored requests at once, including those whose body is being received. */
@@ -21,9 +23,7 @@ export interface MirrorConfig {
   readonly maxBodyBytes: number
 }
 
-/** Why a request that was selected is not mirrored. */
-export const DROP_REASONS = ['busy', 'body_too_large', 'no_target', 'incomplete'] as const
-export type DropReason = (typeof DROP_REASONS)[number]
+type DropReason = (typeof semconv.MIRROR_DROP_REASONS)[number]
 
 /** The field that tells the upstream that no client waits for its response. */
 const MARK = ['x-mirrored', 'true'] as const
@@ -58,7 +58,7 @@ export class Mirror {
       advice: { explicitBucketBoundaries: semconv.DURATION_BUCKETS_S },
       description: 'Duration of mirrored requests',
     })
-    for (const reason of DROP_REASONS) this.#dropped.add(0, this.#dropAttributes(reason))
+    for (const reason of semconv.MIRROR_DROP_REASONS) this.#dropped.add(0, this.#dropAttributes(reason))
   }
 
   /** Mirrors the request if it is in the share. Must be called before the body is read, in the same turn. */

@@ -139,6 +139,14 @@ describe('a split', () => {
     assert.deepEqual(new Set(sampled.map(({ variant }) => variant)), new Set(['canary', 'stable']))
   })
 
+  it('keeps the policies of the route in the variant', async () => {
+    const { upstreams, routes } = file([1, 0])
+    const edits = { responseHeaders: { set: { 'x-edited': 'yes' } }, requestHeaders: { set: { 'x-asked': 'yes' } } }
+    pipeline = await startPipeline({ upstreams, routes: routes.map(route => ({ ...route, ...edits })) })
+    assert.equal((await send(pipeline.port, '/shop')).headers['x-edited'], 'yes')
+    assert.equal(stable.requests[0]?.headers['x-asked'], 'yes')
+  })
+
   it('finishes requests of a variant that a reload removes', async () => {
     let finish: (() => void) | undefined
     canary.handler = (_request, response) => (finish = () => response.end('late'))

@@ -18,11 +18,11 @@ describe('a canary is rolled out, found bad and rolled back', function () {
   /** Requests of clients until the end of the walk. */
   const answers: { readonly variant: string; readonly status: number }[] = []
   let traffic: Promise<unknown> | undefined
-  let isOver = false
+  const over = new AbortController()
 
   // Before the hooks of withAlerting(), which end the gateway.
   after(async () => {
-    isOver = true
+    over.abort()
     await traffic
   })
 
@@ -61,7 +61,7 @@ routes:
 
   /** Clients without end: each makes three requests with its cookie. At most 100 requests per second. */
   async function sendTraffic(): Promise<void> {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       let cookie = ''
       for (let i = 0; i < 3; i++) {
         const { status, text, headers } = await send(gateway.port, { path: '/shop', headers: { cookie } })

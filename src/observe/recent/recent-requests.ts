@@ -10,7 +10,7 @@ import {
   type RecentTraffic,
   type Traffic,
   type TrafficTable,
-} from './traffic-table'
+} from '../../exchange/traffic/traffic-table'
 
 export { SLOT_MS, SLOTS, type RecentTraffic, type Traffic }
 

@@ -4,7 +4,6 @@ import { field } from '../../config/values/field'
 import { referenceTo } from '../../config/values/name'
 import { mistake } from '../../config/values/parsed'
 import { size, SIZE_PATTERN } from '../../config/values/size'
-import { Mirror } from '../../upstream/mirror'
 import { definePolicy } from '../define-policy'
 
 const schema = z
@@ -37,9 +36,6 @@ const schema = z
     maxBodyBytes: maxBodySize,
   }))
 
-/** Part of the key of each mirror: none is reused after a reload, because it calls targets of one snapshot. */
-let created = 0
-
 /** Mirrors a share of the requests to another upstream. */
 export const mirror = definePolicy({
   name: 'mirror',
@@ -52,7 +48,6 @@ export const mirror = definePolicy({
   mirror: { upstream: web-next, share: 10, maxRequests: 50, maxBodySize: 16KiB }
 `,
   needsUpstream: true,
-  hasSideEffects: true,
   upstreams: ({ upstream }) => [{ name: upstream, at: ['upstream'] }],
   check(written, context) {
     if (written === undefined || written.upstream !== context.route['upstream']) return []
@@ -62,12 +57,6 @@ export const mirror = definePolicy({
     )
     return [context.problem(['upstream'], useless)]
   },
-  create: (config, { route, upstreamNamed, reuseOrCreate }) => ({
-    mirror: reuseOrCreate(
-      'mirror',
-      ++created,
-      () => new Mirror(route.template, upstreamNamed(config.upstream), config),
-    ),
-  }),
+  create: config => ({ mirror: config }),
   describe: ({ upstream, share }) => [{ about: 'changes', text: `${share} % mirrored to ${upstream}` }],
 })

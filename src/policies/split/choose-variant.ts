@@ -2,7 +2,7 @@ import type { Frozen } from '../../config/frozen'
 import { cookieOf, setOwnCookie } from '../../exchange/cookies'
 import { consumerOrClientKey } from '../../exchange/client-key'
 import type { Exchange } from '../../exchange/exchange'
-import { hashOf, mixed } from '../../upstream/hash'
+import { hashOf, mixed } from '../../exchange/hash'
 import type { z } from 'zod'
 import type { splitSchema } from './schema'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { UpstreamConfig } from '../../../src/config/types'
 import type { Exchange } from '../../../src/exchange/exchange'
 import { createBalancer, type Balancer } from '../../../src/upstream/balancer'
-import { hashOf } from '../../../src/upstream/hash'
+import { hashOf } from '../../../src/exchange/hash'
 import type { Target } from '../../../src/upstream/target'
 
 /** The part of a target that balancers look at. */
