@@ -29,9 +29,9 @@ export interface OpenCall {
   /** Rejects if the response breaks off. */
   readonly reply: Promise<Reply>
   /** The next part of the response. */
-  part(): Promise<string>
+  readonly part: () => Promise<string>
   /** Leaves, as a client does that is closed. */
-  abort(): void
+  readonly abort: () => void
 }
 
 /** One connection of a client. */
@@ -79,7 +79,7 @@ function openHttp1(port: number, agent: Agent, { headers, ...call }: Call): Open
     return {
       status: received.statusCode as number,
       headers: received.headers,
-      trailers: received.trailers as IncomingHttpHeaders,
+      trailers: received.trailers,
       text: parts.text(),
       early,
     }
