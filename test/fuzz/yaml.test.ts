@@ -24,6 +24,7 @@ function exampleFile(): string {
       // Without TLS no client has a certificate.
       .replace(/^ +(?:certificates: \[\w|certificate: true).*\n/gm, '')
       .replace(/^include:.*\n/m, '')
+      .replace('${AFFINITY_SECRET}', 'a secret of more than thirty-two characters')
       .replace(/https?:\/\/(?:10[\d.]+|web-.\.internal):\d+/g, 'http://127.0.0.1:1')
       .replace('targets: [http://127.0.0.1:1, http://127.0.0.1:1]', 'targets: [http://127.0.0.1:1, http://127.0.0.1:2]')
       .replace('- http://127.0.0.1:1', '- http://127.0.0.1:2')
