@@ -177,7 +177,7 @@ async function main(): Promise<void> {
     server,
     settings,
     opsPort => telemetry.ignorePort(opsPort),
-    redirectServer && { server: redirectServer, port: tls?.redirectHttp?.port as number },
+    redirectServer && tls?.redirectHttp && { server: redirectServer, port: tls.redirectHttp.port },
   )
   if ('problems' in listening) {
     process.stderr.write(`${listening.problems.join('\n')}\n`)

@@ -41,7 +41,7 @@ function subjectOf(certificate: X509Certificate, part: CertificateSubject): stri
     }
     case 'dn':
       // One attribute per line, escaped; the text form starts with the last one (RFC 4514 §2.1).
-      return certificate.subject?.split('\n').reverse().join(',')
+      return certificate.subject?.split('\n').toReversed().join(',')
     case 'uri':
       return alternativeNames(certificate, 'URI')[0]
     case 'dns':

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type Server, type TlsOptions, type TLSSocket } from 'node:tls'
 import { dnsNamesOf, type CertificateSource } from '../certificates/certificate-files'
 import { setClientCertificate, toClientCertificate } from '../certificates/client-certificate'

@@ -16,6 +16,7 @@ export function refuseFaulty(request: IncomingMessage, limits: RequestLimits): v
   refuseExcess(request, limits)
   refuseVersions(request)
   refuseMethods(request)
+  refuseCharacters(request)
   refuseAsterisk(request)
   refuseHosts(request)
   refuseTransferCodings(request)
@@ -52,6 +53,11 @@ function refuseMethods({ method }: IncomingMessage): void {
 const HTTP_METHODS: ReadonlySet<string> = new Set(METHODS.filter(method => method !== 'SOURCE' && method !== 'CONNECT'))
 /** Methods that the gateway forwards, as a value of `Allow`. */
 export const ALLOWED_METHODS = [...HTTP_METHODS].join(', ')
+
+/** Refuses bytes outside ASCII in the URL (RFC 3986 §2). Node's HTTP/1 parser does; nghttp2 accepts them. */
+function refuseCharacters({ url = '', httpVersion }: IncomingMessage): void {
+  if (httpVersion === HTTP_2 && /[^!-~]/.test(url)) throw refuse('bytes outside ASCII in the URL')
+}
 
 /** Refuses the target `*` for all methods but `OPTIONS` (RFC 9112 §3.2.4). */
 function refuseAsterisk({ method, url }: IncomingMessage): void {

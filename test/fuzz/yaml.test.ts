@@ -16,14 +16,19 @@ const ANSWERED_WITHIN_MS = 10_000
 /** The example without the keys of files that are not here, and with targets that need no name server. */
 function exampleFile(): string {
   const text = readFileSync(join(__dirname, '../../../docs/gateway.example.yaml'), 'utf8')
-  return text
-    .replace(/^ {2}tls:[^]*?(?=^#|^\S)/m, '\n')
-    .replace(/^ {4}tls:\n(?: {6}.*\n)+/m, '')
-    .replace(/^ {4}apiKeys:.*\n/m, '')
-    .replace(/^include:.*\n/m, '')
-    .replace(/https?:\/\/(?:10[\d.]+|web-.\.internal):\d+/g, 'http://127.0.0.1:1')
-    .replace('targets: [http://127.0.0.1:1, http://127.0.0.1:1]', 'targets: [http://127.0.0.1:1, http://127.0.0.1:2]')
-    .replace('- http://127.0.0.1:1', '- http://127.0.0.1:2')
+  return (
+    text
+      .replace(/^ {2}tls:[^]*?(?=^#|^\S)/m, '\n')
+      .replace(/^ {4}tls:\n(?: {6}.*\n)+/m, '')
+      .replace(/^ {4}apiKeys:.*\n/m, '')
+      // Without TLS no client has a certificate.
+      .replace(/^ +(?:certificates: \[\w|certificate: true).*\n/gm, '')
+      .replace(/^include:.*\n/m, '')
+      .replace('${AFFINITY_SECRET}', 'a secret of more than thirty-two characters')
+      .replace(/https?:\/\/(?:10[\d.]+|web-.\.internal):\d+/g, 'http://127.0.0.1:1')
+      .replace('targets: [http://127.0.0.1:1, http://127.0.0.1:1]', 'targets: [http://127.0.0.1:1, http://127.0.0.1:2]')
+      .replace('- http://127.0.0.1:1', '- http://127.0.0.1:2')
+  )
 }
 
 describe('a changed gateway.yaml', function () {

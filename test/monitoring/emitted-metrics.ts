@@ -24,6 +24,8 @@ const GATEWAY = {
     'gateway_split_weight',
     'gateway_telemetry_instrumented',
     'gateway_tls_certificate_not_after_seconds',
+    'gateway_tls_certificate_renewal_successful',
+    'gateway_tls_certificate_renewals_total',
     'gateway_tls_handshake_failures_total',
     'gateway_upstream_health_checks_total',
     'gateway_upstream_retries_total',

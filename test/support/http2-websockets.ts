@@ -26,7 +26,7 @@ export async function connectWebSocket(
     ...fields,
   }
   const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
-  const stream = session.request(given as Record<string, string>, { endStream: false })
+  const stream = session.request(given, { endStream: false })
   stream.on('error', () => {})
   stream.once('end', () => stream.end())
   const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders]

@@ -1,5 +1,8 @@
 import { describeHostile, get, HOST, refused, request, served } from './hostile-cases'
 
+/** nghttp2 drops a field with such a value (docs/protocols.md). */
+const leftOut = served({ url: '/app' }, { without: ['x-a'] })
+
 describeHostile('header fields', [
   ['a space before the colon', 'RFC 9112 §5.1', get('/app', 'X-A : b'), refused()],
   ['a tab before the colon', 'RFC 9112 §5.1', get('/app', 'X-A\t: b'), refused()],
@@ -15,9 +18,9 @@ describeHostile('header fields', [
   ['a bracket in the name', 'RFC 9110 §5.6.2', get('/app', 'X(A): b'), refused()],
   ['a NUL in the name', 'RFC 9110 §5.1', get('/app', 'X\0A: b'), refused()],
   ['a character outside ASCII in the name', 'RFC 9110 §5.1', get('/app', 'X-\xe9: b'), refused()],
-  ['a NUL in the value', 'RFC 9110 §5.5', get('/app', 'X-A: b\0c'), refused()],
-  ['a control character in the value', 'RFC 9110 §5.5', get('/app', 'X-A: b\x01c'), refused()],
-  ['DEL in the value', 'RFC 9110 §5.5', get('/app', 'X-A: b\x7fc'), refused()],
+  ['a NUL in the value', 'RFC 9110 §5.5', get('/app', 'X-A: b\0c'), refused(), leftOut],
+  ['a control character in the value', 'RFC 9110 §5.5', get('/app', 'X-A: b\x01c'), refused(), leftOut],
+  ['DEL in the value', 'RFC 9110 §5.5', get('/app', 'X-A: b\x7fc'), refused(), leftOut],
   ['a bare CR in the value', 'RFC 9112 §2.2', get('/app', 'X-A: b\rX-B: c'), refused()],
   ['a bare LF at the end of a field', 'RFC 9112 §2.2', get('/app', 'X-A: b\nX-B: c'), refused()],
   ['CR CR LF at the end of a field', 'RFC 9112 §2.2', get('/app', 'X-A: b\r'), refused()],

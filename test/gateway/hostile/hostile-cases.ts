@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { STATUS_CODES } from 'node:http'
 import type { Reason } from '../../../src/errors/reasons'
 import { REASONS } from '../../../src/errors/reasons'
+import { END_STREAM, FRAME, framesOf, openFrames, requestFields, requestFrame } from '../../support/http2-frames'
 import { openRaw, type RawConnection } from '../../support/raw-http'
 import { send } from '../../support/send'
 import { startPipeline, type Pipeline } from '../../support/start-pipeline'
 import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
+import { until } from '../../support/until'
+import { asHttp2 } from './as-http2'
 
-/** A label, the rule it tests, the bytes that are sent, and the expected outcome. */
-export type HostileCase = readonly [what: string, rule: string, bytes: string, outcome: Outcome]
+/** A label, the rule it tests, the bytes that are sent, the expected outcome, and that over HTTP/2 if it is another one. */
+export type HostileCase = readonly [what: string, rule: string, bytes: string, outcome: Outcome, overHttp2?: Outcome]
 
 export type Outcome = Refused | Forbidden | Served
 
@@ -64,7 +67,7 @@ export function post(body: string, ...fields: readonly string[]): string {
 const FOLLOWER = request('GET /follower HTTP/1.1', HOST)
 
 /**
- * Runs each case on a connection of its own, with a second request (the follower) behind it in the same packet. A refused
+ * Runs each case on a connection of its own, and again as a stream of HTTP/2 if it means something there, with a second request (the follower) behind it in the same packet. A refused
  * case gets one response and the connection closes, so the follower is not served. A served case reaches the upstream as
  * listed, and so does the follower: gateway and upstream agree on its end. The next client is served as usual.
  */
@@ -72,6 +75,7 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
   describe(`hostile input: ${subject}`, () => {
     let upstream: RunningUpstream
     let pipeline: Pipeline
+    let http2Pipeline: Pipeline
     let seen: (Seen & { readonly headers: Readonly<Record<string, unknown>> })[] = []
 
     before(async () => {
@@ -82,7 +86,7 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
           response.end('ok')
         })
       })
-      pipeline = await startPipeline({
+      const file = {
         upstreams: { app: { targets: [upstream.url] } },
         routes: [
           { name: 'app', match: { path: '/app' }, upstream: 'app' },
@@ -98,13 +102,16 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
             access: { allow: ['192.0.2.1'] },
           },
         ],
-      })
+      }
+      pipeline = await startPipeline(file)
+      // A port of its own, so that the other one is as without HTTP/2.
+      http2Pipeline = await startPipeline({ ...file, entrypoint: { http2: { cleartext: true } } })
     })
     beforeEach(() => {
       seen = []
     })
     after(async () => {
-      await pipeline.stop()
+      await Promise.all([pipeline.stop(), http2Pipeline.stop()])
       await upstream.stop()
     })
 
@@ -127,6 +134,45 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
         }
         assert.equal((await send(pipeline.port, '/app')).status, 200, 'the next client is served')
       })
+    }
+
+    for (const [what, rule, bytes, overHttp1, outcome = overHttp1] of cases) {
+      const frames = asHttp2(bytes)
+      if (frames === undefined) continue
+      it(`${what}, over HTTP/2 (${rule})`, async () => {
+        const counted = http2Pipeline.counted.length
+        const client = await openFrames(http2Pipeline.port)
+        client.send(Buffer.concat([frames, requestFrame(3, requestFields('/follower'))]))
+        await until(() => isAnswered(client, 3), { what: 'the follower is answered' })
+        await until(() => isAnswered(client, 1), { what: 'the request is answered' })
+        assert.equal(dataOf(client, 3), 'ok')
+        checkHttp2(client, outcome)
+        client.destroy()
+        // nghttp2 resets what is malformed before it is a request.
+        const wasReset = framesOf(client).some(({ type, stream }) => type === FRAME.reset && stream === 1)
+        const ended = (await http2Pipeline.ended(counted + (wasReset ? 1 : 2))).slice(counted)
+        const expected = 'served' in outcome ? [] : ['refused' in outcome ? outcome.refused : outcome.forbidden]
+        const reasons = ended.flatMap(({ reason }) => reason ?? [])
+        assert.deepEqual(reasons, wasReset ? [] : expected)
+      })
+    }
+
+    function checkHttp2(client: RawConnection, outcome: Outcome): void {
+      const others = seen.filter(({ url }) => url !== '/follower')
+      if (!('served' in outcome)) {
+        assert.deepEqual(others, [], 'the upstream has seen nothing')
+        const reason = 'refused' in outcome ? outcome.refused : outcome.forbidden
+        const isReset = framesOf(client).some(({ type, stream }) => type === FRAME.reset && stream === 1)
+        if (!isReset || 'forbidden' in outcome) assert.match(dataOf(client, 1), new RegExp(`"reason":"${reason}"`))
+        return
+      }
+      const { served, without = [], having = {} } = outcome
+      assert.equal(others.length, 1)
+      for (const [key, value] of Object.entries(served)) assert.equal(others[0]?.[key as keyof Seen], value)
+      for (const name of without) assert.equal(others[0]?.headers[name], undefined, name)
+      for (const [name, value] of Object.entries(having)) {
+        assert.equal(others[0]?.headers[name], name === 'via' ? value.replace('1.1 myesi', '2 myesi') : value)
+      }
     }
 
     async function checkServed(client: RawConnection, outcome: Served): Promise<void> {
@@ -169,6 +215,19 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
       assert.equal((JSON.parse(body) as { reason: string }).reason, outcome.refused)
     }
   })
+}
+
+/** Whether a stream was ended by the gateway. */
+function isAnswered(client: RawConnection, id: number): boolean {
+  return framesOf(client).some(({ type, flags, stream }) => {
+    if (type === FRAME.goaway) return true
+    return stream === id && (type === FRAME.reset || (type <= FRAME.headers && (flags & END_STREAM) !== 0))
+  })
+}
+
+function dataOf(client: RawConnection, id: number): string {
+  const data = framesOf(client).filter(({ type, stream }) => type === FRAME.data && stream === id)
+  return Buffer.concat(data.map(({ payload }) => payload)).toString()
 }
 
 function statusesIn(received: string): number[] {

@@ -6,7 +6,14 @@ const absolute = (target: string, ...hosts: readonly string[]): string => reques
 describeHostile('Host', [
   ['none', 'RFC 9112 §3.2', host(), refused()],
   ['two', 'RFC 9112 §3.2', host('Host: shop.example', 'Host: other.example'), refused()],
-  ['twice the same', 'RFC 9112 §3.2', host('Host: shop.example', 'Host: shop.example'), refused()],
+  // Over HTTP/2 `:authority` and an equal `host` are one (RFC 9113 §8.3.1).
+  [
+    'twice the same',
+    'RFC 9112 §3.2',
+    host('Host: shop.example', 'Host: shop.example'),
+    refused(),
+    served({ url: '/app' }),
+  ],
   ['two in different spelling', 'RFC 9112 §3.2', host('Host: shop.example', 'hOST: other.example'), refused()],
   ['a list', 'RFC 9110 §7.2', host('Host: shop.example, other.example'), refused()],
   ['userinfo', 'RFC 9110 §7.2', host('Host: user@shop.example'), refused()],

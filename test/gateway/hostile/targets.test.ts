@@ -22,6 +22,7 @@ describeHostile('paths that two servers could read differently', [
   ['an escape cut short', 'RFC 3986 §2.1', get('/app/%4'), refused()],
   ['a lone percent sign', 'RFC 3986 §2.1', get('/app/100%'), refused()],
   ['bytes outside ASCII', 'RFC 3986 §2', get('/caf\xc3\xa9'), refused()],
+  ['bytes outside ASCII in the query', 'RFC 3986 §2', get('/app?caf\xc3\xa9'), refused()],
   ['a control character', 'RFC 3986 §2', get('/app\x01'), refused()],
   ['DEL', 'RFC 3986 §2', get('/app\x7f'), refused()],
 ])

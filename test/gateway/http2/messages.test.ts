@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2'
+import type { ClientHttp2Session } from 'node:http2'
 import { answerOn, openHttp2, sendHttp2 } from '../../support/http2-client'
 import {
   END_HEADERS,
@@ -12,10 +12,11 @@ import {
   resetFrame,
 } from '../../support/http2-frames'
 import { startPipeline, type Pipeline } from '../../support/start-pipeline'
-import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
+import { startUpstream, type RunningUpstream } from '../../support/start-upstream'
 import { until } from '../../support/until'
 
-describe('requests and responses over HTTP/2', () => {
+/** What HTTP/2 does otherwise; what both do is in `test/gateway/both-protocols.test.ts`. */
+describe('streams of HTTP/2', () => {
   let upstream: RunningUpstream
   let pipeline: Pipeline
   let session: ClientHttp2Session
@@ -32,8 +33,6 @@ describe('requests and responses over HTTP/2', () => {
       routes: [
         { name: 'app', match: { path: '/app' }, upstream: 'app' },
         { name: 'small', match: { path: '/small' }, upstream: 'app', maxBodySize: '10B' },
-        { name: 'limited', match: { path: '/limited' }, upstream: 'app', rateLimit: { limit: 1, window: '1m' } },
-        { name: 'near', match: { path: '/guarded' }, upstream: 'app', access: { allow: ['192.0.2.1'] } },
       ],
     })
     session = await openHttp2(pipeline.url)
@@ -69,16 +68,6 @@ describe('requests and responses over HTTP/2', () => {
     assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'ok', reason: undefined }])
   })
 
-  it('carry bodies of known and of unknown length', async () => {
-    upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(String(body.length)))
-    const body = Buffer.alloc(1_000_000, 'x')
-    const known = await sendHttp2(session, { ':method': 'POST', ':path': '/app', 'content-length': '1000000' }, body)
-    const unknown = await sendHttp2(session, { ':method': 'POST', ':path': '/app' }, body)
-    assert.deepEqual([known.text, unknown.text], ['1000000', '1000000'])
-    assert.equal(upstream.requests[0]?.headers['content-length'], '1000000')
-    assert.equal(upstream.requests[1]?.headers['transfer-encoding'], 'chunked')
-  })
-
   it('return all response fields except connection fields', async () => {
     upstream.handler = (_request, response) => {
       response.writeHead(200, [
@@ -103,98 +92,6 @@ describe('requests and responses over HTTP/2', () => {
     assert.equal(headers['x-two'], '1, 2')
     assert.equal(headers.etag, 'x')
     for (const name of ['connection', 'keep-alive', 'transfer-encoding']) assert.equal(headers[name], undefined)
-  })
-
-  it('return no body for responses that have none', async () => {
-    for (const [method, status] of [
-      ['HEAD', 200],
-      ['GET', 204],
-      ['GET', 304],
-    ] as const) {
-      upstream.handler = (_request, response) => response.writeHead(status).end()
-      const answer = await sendHttp2(session, { ':method': method, ':path': '/app' })
-      assert.deepEqual([answer.status, answer.text], [status, ''])
-    }
-    await pipeline.ended(3)
-    assert.ok(pipeline.counted.every(({ outcome }) => outcome === 'ok'))
-  })
-
-  it('carry trailers and 1xx responses of the upstream', async () => {
-    upstream.handler = (_request, response) => {
-      response.writeEarlyHints({ link: '</style.css>; rel=preload' })
-      response.writeHead(200, { trailer: 'x-sum' })
-      response.write('a')
-      response.addTrailers({ 'x-sum': '1' })
-      response.end('b')
-    }
-    const stream = session.request({ ':path': '/app' })
-    const early: IncomingHttpHeaders[] = []
-    stream.on('headers', headers => early.push(headers))
-    const answer = await answerOn(stream)
-    assert.deepEqual([answer.text, answer.trailers['x-sum']], ['ab', '1'])
-    assert.deepEqual(
-      early.map(headers => [headers[':status'], headers['link']]),
-      [[103, '</style.css>; rel=preload']],
-    )
-  })
-
-  it('get 100 Continue when they expect it', async () => {
-    upstream.handler = (request, response) => void bodyOf(request).then(body => response.end(body))
-    const stream = session.request({ ':method': 'POST', ':path': '/app', expect: '100-continue' })
-    const answer = answerOn(stream)
-    await once(stream, 'continue')
-    stream.end('now')
-    assert.equal((await answer).text, 'now')
-  })
-
-  it('stream in both directions at once', async () => {
-    upstream.handler = (request, response) => void request.pipe(response)
-    const stream = session.request({ ':method': 'POST', ':path': '/app' })
-    stream.setEncoding('utf8')
-    for (const word of ['one', 'two', 'three']) {
-      stream.write(word)
-      const [echoed] = (await once(stream, 'data')) as [string]
-      assert.equal(echoed, word)
-    }
-    stream.end()
-    await once(stream, 'end')
-  })
-
-  it('carry a large response with backpressure', async () => {
-    upstream.handler = (_request, response) => response.end(Buffer.alloc(8_000_000, 'x'))
-    const { text } = await sendHttp2(session, { ':path': '/app' })
-    assert.equal(text.length, 8_000_000)
-  })
-
-  it('pass the same policies, and get the same refusals', async () => {
-    const refusals: [string, number, string][] = [
-      ['/nowhere', 404, 'no_route'],
-      ['/guarded', 403, 'forbidden'],
-      ['/app/%2e%2e/guarded', 400, 'bad_request'],
-    ]
-    for (const [path, status, reason] of refusals) {
-      const answer = await sendHttp2(session, { ':path': path })
-      assert.deepEqual([answer.status, JSON.parse(answer.text).reason], [status, reason])
-      assert.equal(answer.headers['content-type'], 'application/problem+json')
-    }
-    const [first, second] = [
-      await sendHttp2(session, { ':path': '/limited' }),
-      await sendHttp2(session, { ':path': '/limited' }),
-    ]
-    assert.deepEqual([first.status, second.status], [200, 429])
-    assert.match(String(second.headers['ratelimit']), /r=0/)
-    assert.equal(upstream.requests.length, 1)
-  })
-
-  it('serve the gateway’s own page to GET and HEAD', async () => {
-    const page = await sendHttp2(session, { ':path': '/' })
-    assert.equal(JSON.parse(page.text).name, 'myesi-gateway')
-    const head = await sendHttp2(session, { ':path': '/', ':method': 'HEAD' })
-    assert.deepEqual([head.status, head.text], [200, ''])
-    const options = await sendHttp2(session, { ':path': '*', ':method': 'OPTIONS' })
-    assert.equal(options.status, 204)
-    const scraped = await sendHttp2(session, { ':path': '/metrics' })
-    assert.match(scraped.text, /scraped/)
   })
 
   it('can be answered before their body has arrived, and the connection stays open', async () => {

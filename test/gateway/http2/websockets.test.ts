@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { constants, type ClientHttp2Session } from 'node:http2'
+import { constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { hashApiKey, newApiKey } from '../../../src/cli/hash-key'
-import { answerOn, openHttp2, sendHttp2 } from '../../support/http2-client'
+import { openHttp2, sendHttp2 } from '../../support/http2-client'
 import { clientFrame, connectWebSocket, nextMessage } from '../../support/http2-websockets'
 import { startRawUpstream } from '../../support/start-raw-upstream'
 import { proxyTo, startPipeline, type Pipeline } from '../../support/start-pipeline'
@@ -191,7 +191,7 @@ describe('WebSockets over HTTP/2', () => {
     await raw.stop()
   })
 
-  async function nextText(stream: Parameters<typeof answerOn>[0]): Promise<string> {
+  async function nextText(stream: ClientHttp2Stream): Promise<string> {
     const chunks: Buffer[] = []
     for await (const chunk of stream) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks).toString()
