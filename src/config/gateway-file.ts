@@ -219,8 +219,8 @@ function toConsumer(
   [name, consumer]: [string, FileContent['consumers'][string]],
   tokens: readonly string[],
 ): ConsumerConfig {
-  const { tier, scopes, apiKeys, subjects } = consumer
-  return { name, tier, scopes, apiKeys, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
+  const { tier, scopes, apiKeys, users, subjects } = consumer
+  return { name, tier, scopes, apiKeys, users, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {

@@ -29,8 +29,8 @@ export class Exchange {
   readonly rawPath: string
   /** Whether a segment contains `%2F`. Only routes with `rawPath` accept it. */
   readonly hasEncodedSlash: boolean
-  /** Query with its `?`, or empty, exactly as received. */
-  readonly query: string
+  /** Query with its `?`, or empty, exactly as received, except for a credential that authentication has removed. */
+  query: string
   /** Requested host, lower case, without port; empty if the client sent none. */
   readonly host: string
   /** Trace context of the request. Stored here because callbacks of pooled connections run in other contexts. */
@@ -50,6 +50,8 @@ export class Exchange {
   consumer: Consumer | undefined
   /** Name of the field with the client's credential, if it is not forwarded to the upstream. */
   withheldField: string | undefined
+  /** Fields for the upstream that say who the client is: flat name, value pairs, from claims or the authorizer. */
+  identityFields: readonly string[] | undefined
   /** Origin of the last target called. */
   target: string | undefined
   /** Origin of the first target that failed, if the call was retried on another one. */

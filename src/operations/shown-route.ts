@@ -177,7 +177,7 @@ function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
 
 function shownAuth({ auth }: RouteConfig): ShownAuth | null {
   if (auth === undefined) return null
-  return { apiKeyHeader: auth.apiKey?.header ?? null, tokens: auth.jwt?.tokens.name ?? null, scopes: auth.scopes }
+  return { apiKeyHeader: auth.apiKey?.header ?? null, tokens: auth.jwt?.tokens.map(({ name }) => name).join(', ') ?? null, scopes: auth.scopes }
 }
 
 function shownCors({ cors }: RouteConfig): ShownCors | null {

@@ -148,6 +148,17 @@ export const parseCredentialName = headerName(name => {
   return undefined
 })
 
+/** Parses the name of a request field that says who the client is; the client's own fields of that name are removed. */
+export const parseIdentityName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (MEANS_MORE.test(name)) return 'has a meaning of its own'
+  if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
+  if (WRITTEN_HERE.test(name) || /^x[-_](?:forwarded[-_](?:port|prefix)|real[-_]ip)$/.test(name)) {
+    return 'is what the gateway itself says of clients'
+  }
+  return OF_THE_TRACE.test(name) ? 'carries the trace' : undefined
+})
+
 /** Parses a value that is compared or sent exactly as written. */
 export function parseHeaderValue(found: unknown): Parsed<string> {
   if (typeof found === 'number' || typeof found === 'boolean') {

@@ -1,26 +1,32 @@
 import { GatewayError } from '../../errors/gateway-error'
 import type { Consumer, Exchange, Stage } from '../../exchange/exchange'
-import { apiKeyChallenge, bearerChallenge, type ChallengeError } from './challenges'
+import { basicCredentialsIn } from './basic-credentials'
+import { apiKeyChallenge, basicChallenge, bearerChallenge, type ChallengeError } from './challenges'
+import { fieldsOfClaims } from './claim-headers'
 import type { Consumers } from './consumers'
 import { bearerTokenIn, credentialIn } from './credentials'
+import type { Issuers } from './issuers'
+import { cookieCredential, isFromAnotherOrigin, queryParameter, withoutParameter } from './presented'
 import type { AuthConfig } from './schema'
-import { InvalidToken, type TokenVerifier } from './token-verifier'
+import { InvalidToken } from './token-verifier'
 
 export interface AuthenticateOptions {
   readonly auth: AuthConfig
   readonly consumers: Consumers
   /** Undefined if the route accepts no tokens. */
-  readonly verifier: TokenVerifier | undefined
+  readonly issuers: Issuers | undefined
   /** Called when the consumer is known. */
   readonly onAuthenticated: (exchange: Exchange) => void
 }
 
 /** Kind of credential. */
-type Scheme = 'apiKey' | 'jwt'
+type Scheme = 'apiKey' | 'jwt' | 'basic'
 
 /** Creates the stage that requires a valid credential (else 401) with the scopes of the route (else 403). */
-export function createAuthenticator({ auth, consumers, verifier, onAuthenticated }: AuthenticateOptions): Stage {
-  const { apiKey, jwt, scopes } = auth
+export function createAuthenticator({ auth, consumers, issuers, onAuthenticated }: AuthenticateOptions): Stage {
+  const { apiKey, jwt, basic, scopes } = auth
+  const fromQuery = createQueryReader(auth)
+  const fromCookie = createCookieReader(auth)
 
   function admitByKey(exchange: Exchange, key: string): void {
     const consumer = consumers.byApiKey(key)
@@ -28,10 +34,13 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
     admit(exchange, consumer, 'apiKey')
   }
 
-  async function admitByToken(exchange: Exchange, token: string, by: TokenVerifier): Promise<void> {
+  async function admitByToken(exchange: Exchange, token: string, by: Issuers): Promise<void> {
     try {
-      const { subject, scopes: granted } = await by.verify(token)
-      admit(exchange, consumers.bySubject(by.tokens, subject, granted), 'jwt')
+      const { tokens, subject, scopes: granted, claims } = await by.verify(token)
+      if (jwt !== undefined && jwt.claimHeaders.length > 0) {
+        exchange.identityFields = fieldsOfClaims(jwt.claimHeaders, claims)
+      }
+      admit(exchange, consumers.bySubject(tokens, subject, granted), 'jwt')
     } catch (error) {
       if (!(error instanceof InvalidToken)) throw error
       throw refusal('unauthenticated', auth, {
@@ -40,6 +49,21 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
         error: { error: 'invalid_token', error_description: error.description },
       })
     }
+  }
+
+  function admitByPassword(exchange: Exchange, authorization: string): void | Promise<void> {
+    const credentials = basicCredentialsIn(authorization)
+    if (credentials === 'malformed' || credentials === undefined) {
+      throw refusal('unauthenticated', auth, { cause: 'malformed Basic credentials' })
+    }
+    const found = consumers.byPassword(credentials.user, credentials.password)
+    if (found instanceof Promise) return found.then(consumer => admitUser(exchange, consumer))
+    return admitUser(exchange, found)
+  }
+
+  function admitUser(exchange: Exchange, consumer: Consumer | undefined): void {
+    if (consumer === undefined) throw refusal('unauthenticated', auth, { cause: 'unknown user or wrong password' })
+    admit(exchange, consumer, 'basic')
   }
 
   function admit(exchange: Exchange, consumer: Consumer, scheme: Scheme): void {
@@ -57,19 +81,70 @@ export function createAuthenticator({ auth, consumers, verifier, onAuthenticated
 
   return function authenticate(exchange) {
     const { request } = exchange
-    const key = apiKey && credentialIn(request, apiKey.header)
-    const token = verifier && bearerTokenIn(request)
+    let key = apiKey && credentialIn(request, apiKey.header)
+    const isBasic = basic !== undefined && /^basic\b/i.test(request.headers.authorization ?? '')
+    const authorization = isBasic ? credentialIn(request, 'authorization') : undefined
+    let token = issuers && authorization === undefined ? bearerTokenIn(request) : undefined
+    const presented = fromQuery?.(exchange)
     // Refuses two credentials: the upstream could take the client for the owner of the other one.
-    if (key !== undefined && token !== undefined) throw new GatewayError('bad_request', { cause: 'two credentials' })
-    if (key !== undefined) {
-      if (apiKey?.forward === false) exchange.withheldField = apiKey.header
-      return admitByKey(exchange, key)
-    }
-    if (token !== undefined && verifier !== undefined) {
-      if (jwt?.forward === false) exchange.withheldField = 'authorization'
-      return admitByToken(exchange, token, verifier)
+    const count =
+      Number(key !== undefined) +
+      Number(authorization !== undefined) +
+      Number(token !== undefined) +
+      Number(presented?.key !== undefined) +
+      Number(presented?.token !== undefined)
+    if (count > 1) throw new GatewayError('bad_request', { cause: 'two credentials' })
+    // A field names its credential on purpose; browsers send cookies with every request.
+    const withCookie = count === 0 ? fromCookie?.(exchange) : undefined
+    if (key !== undefined && apiKey?.forward === false) exchange.withheldField = apiKey.header
+    if (token !== undefined && jwt?.forward === false) exchange.withheldField = 'authorization'
+    key ??= presented?.key ?? withCookie?.key
+    token ??= presented?.token ?? withCookie?.token
+    if (key !== undefined) return admitByKey(exchange, key)
+    if (token !== undefined && issuers !== undefined) return admitByToken(exchange, token, issuers)
+    if (authorization !== undefined) {
+      if (basic?.forward === false) exchange.withheldField = 'authorization'
+      return admitByPassword(exchange, authorization)
     }
     throw refusal('unauthenticated', auth, { cause: 'no credentials' })
+  }
+}
+
+/** Credentials outside of header fields. */
+interface Presented {
+  readonly key: string | undefined
+  readonly token: string | undefined
+}
+
+/** Creates the function that reads credentials from the query and removes those that are not forwarded. */
+function createQueryReader({ apiKey, jwt }: AuthConfig): ((exchange: Exchange) => Presented | undefined) | undefined {
+  if (apiKey?.query === undefined && jwt?.query === undefined) return undefined
+  return function readQuery(exchange) {
+    const { query } = exchange
+    if (query.length < 2) return undefined
+    // Removed before they are judged, so that the values of refused requests are in no log either.
+    if (apiKey?.query !== undefined && !apiKey.forward) exchange.query = withoutParameter(exchange.query, apiKey.query)
+    if (jwt?.query !== undefined && jwt.forward !== true) exchange.query = withoutParameter(exchange.query, jwt.query)
+    return {
+      key: apiKey?.query === undefined ? undefined : queryParameter(query, apiKey.query),
+      token: jwt?.query === undefined ? undefined : queryParameter(query, jwt.query),
+    }
+  }
+}
+
+/** Creates the function that reads credentials from cookies. */
+function createCookieReader({ apiKey, jwt }: AuthConfig): ((exchange: Exchange) => Presented) | undefined {
+  if (apiKey?.cookie === undefined && jwt?.cookie === undefined) return undefined
+  return function readCookies(exchange) {
+    const { request, upgrade } = exchange
+    const key = apiKey?.cookie === undefined ? undefined : cookieCredential(request, apiKey.cookie)
+    const token = jwt?.cookie === undefined ? undefined : cookieCredential(request, jwt.cookie)
+    if (key !== undefined && token !== undefined) throw new GatewayError('bad_request', { cause: 'two credentials' })
+    const changes = upgrade !== undefined || (request.method !== 'GET' && request.method !== 'HEAD')
+    if ((key ?? token) !== undefined && changes && isFromAnotherOrigin(exchange)) {
+      throw new GatewayError('forbidden', { cause: 'a page of another origin sends the cookie' })
+    }
+    return { key, token }
   }
 }
 
@@ -83,12 +158,13 @@ interface RefusalDetails {
 /** Creates the refusal, with a challenge for each accepted kind of credential. */
 function refusal(
   reason: 'unauthenticated' | 'forbidden',
-  { apiKey, jwt }: AuthConfig,
+  { apiKey, jwt, basic }: AuthConfig,
   { cause, scheme, error = {} }: RefusalDetails,
 ): GatewayError {
   const headers: string[] = []
   const of = (kind: Scheme): ChallengeError => (scheme === kind ? error : {})
   if (apiKey !== undefined) headers.push('WWW-Authenticate', apiKeyChallenge(apiKey.header, of('apiKey')))
   if (jwt !== undefined) headers.push('WWW-Authenticate', bearerChallenge(of('jwt')))
+  if (basic !== undefined) headers.push('WWW-Authenticate', basicChallenge())
   return new GatewayError(reason, { cause, headers })
 }

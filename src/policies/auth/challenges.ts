@@ -17,6 +17,11 @@ export function bearerChallenge(error: ChallengeError): string {
   return challenge('Bearer', { realm: REALM, ...error })
 }
 
+/** Returns the challenge for a user and password (RFC 7617). */
+export function basicChallenge(): string {
+  return challenge('Basic', { realm: REALM, charset: 'UTF-8' })
+}
+
 /** Formats a challenge (RFC 9110 §11.2). Values must not contain quotes or backslashes. */
 function challenge(scheme: string, parameters: Readonly<Record<string, string>>): string {
   return `${scheme} ${Object.entries(parameters)

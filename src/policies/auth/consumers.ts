@@ -1,6 +1,8 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { ConsumerConfig } from '../../config/types'
+import type { PasswordHash } from '../../config/values/password-hash'
 import type { Consumer } from '../../exchange/exchange'
+import { PasswordCheck } from './password-check'
 
 /** Characters of a digest that limits count by: 132 bits. */
 const SHOWN_DIGEST = 22
@@ -11,16 +13,41 @@ interface KnownKey {
   readonly consumer: Consumer
 }
 
+/** A user's password, with the consumer. */
+interface KnownUser {
+  readonly password: PasswordHash
+  readonly consumer: Consumer
+}
+
 /** Consumers of the file, found by their credentials. */
 export class Consumers {
   readonly #keys = new Map<string, KnownKey[]>()
   readonly #subjects = new Map<string, ConsumerConfig>()
+  readonly #users = new Map<string, KnownUser>()
+  readonly #passwords: PasswordCheck | undefined
 
   constructor(consumers: readonly ConsumerConfig[]) {
     for (const consumer of consumers) {
       for (const hex of consumer.apiKeys) this.#add(Buffer.from(hex, 'hex'), consumer)
       for (const subject of consumer.subjects) this.#subjects.set(subject, consumer)
+      for (const { name, password } of consumer.users)
+        this.#users.set(name, { password, consumer: asUser(name, consumer) })
     }
+    const [first] = this.#users.values()
+    if (first !== undefined) this.#passwords = new PasswordCheck(first.password)
+  }
+
+  /**
+   * Returns the consumer of a user. A refusal takes the same time for users that exist and those that do not.
+   *
+   * @throws GatewayError `shed` if too many passwords wait for their check
+   */
+  byPassword(user: string, password: string): Consumer | undefined | Promise<Consumer | undefined> {
+    if (this.#passwords === undefined) return undefined
+    const known = this.#users.get(user)
+    const isRight = this.#passwords.isRight(user, password, known?.password)
+    if (typeof isRight === 'boolean') return isRight ? known?.consumer : undefined
+    return isRight.then(right => (right ? known?.consumer : undefined))
   }
 
   /**
@@ -51,6 +78,11 @@ export class Consumers {
     if (shelf === undefined) this.#keys.set(shelfOf(digest), [known])
     else shelf.push(known)
   }
+}
+
+function asUser(user: string, { name, tier, scopes }: ConsumerConfig): Consumer {
+  const counted = `user=${shortened(hash('sha256', user, 'buffer'))}`
+  return { name, tier, scopes, countedAs: { consumer: `consumer=${name}`, 'api-key': counted } }
 }
 
 function shelfOf(digest: Buffer): string {

@@ -9,9 +9,12 @@ const MAX_SUBJECT_CHARACTERS = 256
 
 /** Claims of a valid token. */
 export interface VerifiedToken {
+  /** Name of the entry of `tokens`. */
+  readonly tokens: string
   /** Client, as named by the issuer. */
   readonly subject: string
   readonly scopes: readonly string[]
+  readonly claims: Readonly<Record<string, unknown>>
 }
 
 /** Thrown for a token that is not valid. */
@@ -46,8 +49,8 @@ export class TokenVerifier {
     }
   }
 
-  get tokens(): string {
-    return this.#config.name
+  get issuer(): string {
+    return this.#config.issuer
   }
 
   /** Verifies a token. @throws InvalidToken, or GatewayError `keys_unavailable` if it cannot be verified */
@@ -58,7 +61,7 @@ export class TokenVerifier {
     if (typeof subject !== 'string' || subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) {
       throw new InvalidToken(`"${this.#config.consumerClaim}" does not say who asks`, INVALID)
     }
-    return { subject, scopes: scopesOf(payload[this.#config.scopeClaim]) }
+    return { tokens: this.#config.name, subject, scopes: scopesOf(payload[this.#config.scopeClaim]), claims: payload }
   }
 
   /**
