@@ -167,13 +167,15 @@ interface Active {
 /** Stages of a route: its policies in the order of the registry, then the handler that answers. */
 function stagesOf(
   route: Route,
-  { config, upstream, entrypoint, consumers, files }: RouteResources,
+  { config, upstream, entrypoint, consumers, files, findUpstream }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Staging {
   const hasUpstream = upstream !== undefined
-  const resources = resourcesOf({ route, hasUpstream, consumers, files, reuseOrCreate }, options)
+  const forwardsRawPath = config.rawPath
+  const parts = { route, hasUpstream, consumers, files, reuseOrCreate, findUpstream, forwardsRawPath }
+  const resources = resourcesOf(parts, options)
   const collected = collectHooks(policies, config, resources)
   if (!hasUpstream) return collected
   const forwardRequest = forward({
@@ -189,20 +191,24 @@ function stagesOf(
   return { ...collected, stages: [...collected.stages, forwardRequest] }
 }
 
-type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate'>
+type RouteParts = Pick<
+  PolicyResources,
+  'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate' | 'findUpstream' | 'forwardsRawPath'
+>
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
-  return { ...parts, replicas, redis, log, onAuthenticated: exchange => observer.authenticated(exchange) }
+  const onAuthenticated = (exchange: Exchange): void => observer.authenticated(exchange)
+  return { ...parts, replicas, redis, log, clientTelemetry: observer.forwarded, onAuthenticated }
 }
 
 /** Stages that every request passes before routing, and the stages of the gateway's own page. */
 function entrypointStagesOf(
   entrypoint: EntrypointConfig,
-  parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate'>,
+  parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate' | 'findUpstream'>,
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
-  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
+  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false, forwardsRawPath: false }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {
     arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,

@@ -8,6 +8,7 @@ import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange/exchange'
 import { answerText, matchText, overloadText, textsAbout } from '../operations/route-wording'
 import { shownRoute } from '../operations/shown-route'
+import { SilentClientTelemetry } from '../upstream/client-telemetry'
 import { Consumers } from '../policies/auth/consumers'
 import { configOf } from '../policies/collect-hooks'
 import { isPreflight } from '../policies/cors/cors'
@@ -260,6 +261,11 @@ function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opene
     log: createLogger('silent').log,
     // Created only when needed, so that no other service is contacted without need.
     reuseOrCreate: (_kind, _from, make) => lazily(make, opened),
+    findUpstream: () => {
+      throw new Error('explain calls no other service')
+    },
+    clientTelemetry: new SilentClientTelemetry(),
+    forwardsRawPath: route.config.rawPath,
     onAuthenticated: () => {},
   }
 }

@@ -225,7 +225,8 @@ function checkRouteUpstreams(
   })
   // While a route's upstream is invalid, the upstream it means would be reported as unused.
   if (unknown.length > 0 || routes.some(({ upstream, answers }) => upstream === undefined && !answers)) return problems
-  const used = new Set(routes.map(({ upstream }) => upstream))
+  const asked = routes.map(({ raw }) => asMap(asMap(raw['auth'])['external'])['upstream'])
+  const used = new Set<unknown>([...routes.map(({ upstream }) => upstream), ...asked])
   const unused = upstreams.filter(name => !used.has(name))
   return unused.map(name => ({
     ...problemAtKey(['upstreams', name], { problem: 'is used by no route' }, source),

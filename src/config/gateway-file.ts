@@ -16,6 +16,7 @@ import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, InheritedKeys, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
+import { upstreamSchema } from './upstream-schema'
 import type { HostSent } from './values/host-sent'
 import { digestOf } from './config-digest'
 import type { Path } from './variables'
@@ -147,6 +148,12 @@ function toConfig(
   entries: readonly RegistryEntry[],
   source: YamlSource,
 ): Omit<GatewayConfig, 'files'> {
+  const file: FileParts = {
+    entrypoint,
+    tokens,
+    slo,
+    upstreamAt: (name, origin) => toUpstream([name, upstreamSchema.parse({ targets: [origin] })]),
+  }
   return {
     sha256,
     entrypoint: {
@@ -188,11 +195,11 @@ function toConfig(
       maxConnections: entrypoint.maxConnections,
       // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
-      ...entrypointPolicies(entrypoint, { entrypoint, tokens, slo }, entries),
+      ...entrypointPolicies(entrypoint, file, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
-    routes: routes.map(route => toRoute(route, { entrypoint, tokens, slo }, entries)),
+    routes: routes.map(route => toRoute(route, file, entries)),
     inherited: {
       routes: inheritedKeys(
         routes.map(({ name }, index) => [name, ['routes', index]]),

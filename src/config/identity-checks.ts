@@ -9,7 +9,7 @@ import { asList, asMap, list, read } from './understood'
 import { parseApiKeyHash } from './values/api-key-hash'
 import { parseKeySet } from './values/key-set'
 import { parseName } from './values/name'
-import { qualified } from './subjects'
+import { EXTERNAL, qualified } from './subjects'
 import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
@@ -41,6 +41,10 @@ interface RouteAuth {
 function checkNames(key: 'consumers' | 'tokens', names: readonly string[], source: YamlSource): ConfigProblem[] {
   return names.flatMap(name => {
     const parsed = parseName(name)
+    if (key === 'tokens' && name === EXTERNAL) {
+      const taken = mistake('is what subjects named by external authorizers begin with', 'another name')
+      return [problemAtKey([key, name], taken, source)]
+    }
     return 'mistake' in parsed ? [problemAtKey([key, name], parsed.mistake, source)] : []
   })
 }

@@ -52,6 +52,10 @@ export class Exchange {
   withheldField: string | undefined
   /** Fields for the upstream that say who the client is: flat name, value pairs, from claims or the authorizer. */
   identityFields: readonly string[] | undefined
+  /** Cookies that an external authorizer sets, for the client. */
+  authorizerCookies: readonly string[] | undefined
+  /** The external authorizer failed, and the request was let in nevertheless. */
+  authorizerFailed = false
   /** Origin of the last target called. */
   target: string | undefined
   /** Origin of the first target that failed, if the call was retried on another one. */

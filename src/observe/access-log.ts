@@ -39,6 +39,7 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   line += `,"status":${exchange.statusCode},"outcome":"${outcome}"`
   if (reason !== undefined) line += `,"reason":"${reason}"`
   if (consumer !== undefined) line += `,"consumer":${toJson(consumer.name)}`
+  if (exchange.authorizerFailed) line += ',"external_auth":"failed_open"'
   if (exchange.clientAddress !== '') line += `,"client":${toJson(exchange.clientAddress)}`
   if (stream !== undefined) line += `,"stream":"${stream}"`
   if (tunnel !== undefined) {

@@ -70,11 +70,15 @@ export interface ShownEdits {
   readonly remove: readonly string[]
 }
 
-/** Authentication: one of the two credentials is required, with all of the scopes. */
+/** Authentication: one of the credentials is required, with all of the scopes, and the external authorizer must allow it. */
 export interface ShownAuth {
   readonly apiKeyHeader: string | null
   /** The tokens of the file, by name. */
   readonly tokens: string | null
+  /** Whether users and passwords are accepted. */
+  readonly basic: boolean
+  /** The external authorizer: an upstream by name, or an origin. Null: none. */
+  readonly external: string | null
   readonly scopes: readonly string[]
 }
 
@@ -177,7 +181,18 @@ function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
 
 function shownAuth({ auth }: RouteConfig): ShownAuth | null {
   if (auth === undefined) return null
-  return { apiKeyHeader: auth.apiKey?.header ?? null, tokens: auth.jwt?.tokens.map(({ name }) => name).join(', ') ?? null, scopes: auth.scopes }
+  return {
+    apiKeyHeader: auth.apiKey?.header ?? null,
+    tokens: auth.jwt?.tokens.map(({ name }) => name).join(', ') ?? null,
+    basic: auth.basic !== undefined,
+    external: externalOf(auth),
+    scopes: auth.scopes,
+  }
+}
+
+function externalOf({ external }: NonNullable<RouteConfig['auth']>): string | null {
+  if (external === undefined) return null
+  return typeof external.upstream === 'string' ? external.upstream : (external.upstream.targets[0]?.origin ?? null)
 }
 
 function shownCors({ cors }: RouteConfig): ShownCors | null {

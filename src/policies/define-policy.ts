@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
-import type { ConfigProblem } from '../config/types'
+import type { ConfigProblem, UpstreamConfig } from '../config/types'
 import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
@@ -11,7 +11,9 @@ import type { RedisConnection } from '../redis/connection'
 import type { Route } from '../routing/route'
 import type { ReuseOrCreate } from '../runtime/resources'
 import type { Logger } from '../telemetry/logger'
+import type { ClientTelemetry } from '../upstream/client-telemetry'
 import type { Forwarding } from '../upstream/forward'
+import type { Upstream } from '../upstream/upstream'
 import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
 import type { RateLimiter } from './rate-limit/limit-rate'
@@ -105,6 +107,8 @@ export interface FileParts {
   readonly entrypoint: z.output<typeof entrypointSchema>
   readonly tokens: Readonly<Record<string, z.output<typeof tokenSchema>>>
   readonly slo: FileSlo
+  /** Returns the upstream, with the defaults, of one target that a policy names by URL. */
+  readonly upstreamAt: (name: string, origin: string) => UpstreamConfig
 }
 
 /** The place of a policy: its route, or `entrypoint`, which has no upstream. */
@@ -124,6 +128,12 @@ export interface PolicyResources {
   readonly redis: RedisConnection | undefined
   readonly log: Logger
   readonly reuseOrCreate: ReuseOrCreate
+  /** Returns an upstream of the file by its name, or one that a policy names by URL. */
+  readonly findUpstream: (named: string | UpstreamConfig) => Upstream
+  /** Telemetry of calls to upstreams. */
+  readonly clientTelemetry: ClientTelemetry
+  /** Whether the route forwards paths exactly as received. */
+  readonly forwardsRawPath: boolean
   /** Called when the consumer of an exchange is known. */
   readonly onAuthenticated: (exchange: Exchange) => void
 }

@@ -1,5 +1,5 @@
 import { access } from './access/policy'
-import { auth } from './auth/policy'
+import { auth, externalAuth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
 import { host } from './host/policy'
@@ -28,6 +28,7 @@ export const POLICIES = [
   maintenance, //       before the limits: refused requests must not use them up
   rateLimit, //         before authentication, to limit guessing of keys
   auth, //              after the limits by address, before those that count consumers
+  externalAuth, //      with the consumer, and before its limits: it may name the consumer itself
   consumerRateLimit, // after authentication: counts identities, not addresses
   loops, //             after the limits, like the next three, so that repeated attempts are counted
   semicolons,

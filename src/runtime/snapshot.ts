@@ -73,6 +73,7 @@ export interface SnapshotOptions {
       readonly consumers: Consumers
       readonly files: ConfigFiles
       readonly reuseOrCreate: ReuseOrCreate
+      readonly findUpstream: FindUpstream
     },
   ) => Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'>
 }
@@ -86,7 +87,11 @@ export interface RouteResources {
   readonly config: RouteConfig
   /** Contents of the files that the configuration names. */
   readonly files: ConfigFiles
+  /** Returns an upstream of the file, or one that a policy names by URL. */
+  readonly findUpstream: FindUpstream
 }
+
+type FindUpstream = (named: string | UpstreamConfig) => Upstream
 
 const NO_STAGES = { ownStages: [], arrivalStages: [], mayScrape: () => false }
 
@@ -100,6 +105,18 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     return resource
   }
   const consumers = new Consumers(config.consumers)
+  const upstreams = new Map<string, Upstream>()
+  const addUpstream = (upstream: UpstreamConfig): Upstream => {
+    const added = takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log)
+    upstreams.set(upstream.name, added)
+    return added
+  }
+  const findUpstream: FindUpstream = named => {
+    const upstream = upstreams.get(typeof named === 'string' ? named : named.name)
+    if (upstream !== undefined) return upstream
+    if (typeof named === 'string') throw new Error(`there is no upstream ${named}`) // the check of the file finds it first
+    return addUpstream(named)
+  }
   const stageRoute = (routeConfig: RouteConfig, upstream: Upstream | undefined): StagedRoute => {
     const route = toRoute(routeConfig)
     const used = new Set<Resource>(upstream && [upstream, ...upstream.targets])
@@ -108,11 +125,17 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       used.add(resource)
       return resource
     }
+    const findNoted: FindUpstream = named => {
+      const found = findUpstream(named)
+      for (const resource of [found, ...found.targets]) used.add(resource)
+      return found
+    }
+    const { entrypoint, files } = config
     return {
       ...route,
       ...stagesOf(
         route,
-        { upstream, consumers, entrypoint: config.entrypoint, config: routeConfig, files: config.files },
+        { upstream, consumers, entrypoint, config: routeConfig, files, findUpstream: findNoted },
         reuseNoted,
       ),
       config: routeConfig,
@@ -120,12 +143,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     }
   }
   try {
-    const upstreams = new Map(
-      config.upstreams.map(upstream => [
-        upstream.name,
-        takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log),
-      ]),
-    )
+    for (const upstream of config.upstreams) addUpstream(upstream)
     const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream ?? '')))
     return {
       config,
@@ -135,7 +153,8 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       requestId: config.entrypoint.requestId,
       takesEncodedSlashes: routes.some(route => route.config.rawPath),
       mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
-      ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate }) ?? NO_STAGES),
+      ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate, findUpstream }) ??
+        NO_STAGES),
       shedder: reuseOrCreate(
         'shedder',
         config.entrypoint.overload,

@@ -23,7 +23,7 @@ export function createIdentityHook({ names, withheldCookies }: IdentityFields): 
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] as string
       if (owned.has(withDashes(name))) continue
-      let value: string | undefined = fields[i + 1] as string
+      let value: string | undefined = fields[i + 1]
       if (name === 'cookie' && cookies.size > 0) value = withoutCookies(value, cookies)
       if (value === undefined) continue
       fields[kept++] = name

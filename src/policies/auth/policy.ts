@@ -3,12 +3,15 @@ import type { ConfigFiles } from '../../config/config-files'
 import type { Frozen } from '../../config/frozen'
 import type { ConfigProblem, TokenConfig } from '../../config/types'
 import { asList, asMap, list } from '../../config/understood'
+import { durationText } from '../../config/values/duration'
 import { mistake } from '../../config/values/parsed'
 import type { ReuseOrCreate } from '../../runtime/resources'
 import type { Logger } from '../../telemetry/logger'
 import type { CheckContext } from '../check-context'
-import { definePolicy, type FileParts } from '../define-policy'
+import { definePolicy, defineStep, type FileParts } from '../define-policy'
 import { createAuthenticator } from './authenticate'
+import { addAuthorizerCookies, createExternalCheck } from './external'
+import type { ExternalConfig } from './external-schema'
 import { createIdentityHook } from './identity-fields'
 import { Issuers } from './issuers'
 import { keysIn, openKeys, type OpenKeys } from './open-keys'
@@ -17,39 +20,42 @@ import { TokenVerifier } from './token-verifier'
 
 type Written = Frozen<z.output<typeof authSchema>> | undefined
 
-/** Authenticates clients by an API key, a token, or one of the two. */
+/** Authenticates clients by an API key, a token or a password, or by one of several of these. */
 export const auth = definePolicy({
   name: 'auth',
   schema: authSchema.optional(),
-  resolve: (written, { tokens }): AuthConfig | undefined => written && withTokens(written, tokens),
+  resolve: (written, file): AuthConfig | undefined =>
+    written && { ...withTokens(written, file.tokens), external: externalOf(written.external, file) },
   check: (written, context) => [
     ...checkTokens(written, context),
     ...checkAsked(written, context),
     ...checkPlaces(written, context),
+    ...checkExternal(written, context),
     ...checkSomebodyMayPass(written, context),
   ],
   create(config, { consumers, files, reuseOrCreate, log, onAuthenticated }) {
-    const { apiKey, jwt } = config
+    const { apiKey, jwt, external } = config
+    // Written by one hook for both positions, because it removes what clients and earlier hooks wrote.
+    const onAttempt = createIdentityHook({
+      names: [...(jwt?.claimHeaders.map(({ name }) => name) ?? []), ...(external?.upstreamHeaders ?? [])],
+      withheldCookies: [
+        ...(apiKey?.cookie === undefined || apiKey.forward ? [] : [apiKey.cookie]),
+        ...(jwt?.cookie === undefined || jwt.forward === true ? [] : [jwt.cookie]),
+      ],
+    })
+    if (!asksForCredential(config)) return { onAttempt }
     const verifiers = (jwt?.tokens ?? []).map(tokens => {
       return new TokenVerifier(tokens, keysOf(tokens, files, reuseOrCreate, log))
     })
     const [first, ...others] = verifiers
     const issuers = first && new Issuers([first, ...others])
-    return {
-      onRequest: createAuthenticator({ auth: config, consumers, issuers, onAuthenticated }),
-      onAttempt: createIdentityHook({
-        names: jwt?.claimHeaders.map(({ name }) => name) ?? [],
-        withheldCookies: [
-          ...(apiKey?.cookie === undefined || apiKey.forward ? [] : [apiKey.cookie]),
-          ...(jwt?.cookie === undefined || jwt.forward === true ? [] : [jwt.cookie]),
-        ],
-      }),
-    }
+    return { onRequest: createAuthenticator({ auth: config, consumers, issuers, onAuthenticated }), onAttempt }
   },
-  refuses: ({ scopes, basic, apiKey, jwt }) => [
+  refuses: ({ scopes, basic, apiKey, jwt, external }) => [
     'unauthenticated',
     'bad_request',
-    ...(scopes.length > 0 || (apiKey?.cookie ?? jwt?.cookie) !== undefined ? (['forbidden'] as const) : []),
+    ...(scopes.length > 0 || (apiKey?.cookie ?? jwt?.cookie ?? external) !== undefined ? (['forbidden'] as const) : []),
+    ...(external === undefined ? [] : (['loop_detected'] as const)),
     ...(basic === undefined ? [] : (['shed'] as const)),
   ],
   describe({ apiKey, jwt, basic, scopes }) {
@@ -58,10 +64,37 @@ export const auth = definePolicy({
       ...(jwt === undefined ? [] : [tokenText(jwt)]),
       ...(basic === undefined ? [] : ['user and password']),
     ]
+    if (credentials.length === 0) return []
     const text = `${credentials.join(' or ')}${scopes.length > 0 ? `, ${scopes.length > 1 ? 'scopes' : 'scope'} ${scopes.join(', ')}` : ''}`
     return [{ about: 'clients', text, subject: 'auth' }]
   },
   explain: (_config, { consumer }) => (consumer === undefined ? '' : `; this is ${consumer.name}`),
+})
+
+/** Asks an external authorizer, after the other credentials, so that it gets the consumer and is not asked for nothing. */
+export const externalAuth = defineStep({
+  name: 'externalAuth',
+  of: auth,
+  hasSideEffects: true,
+  create({ external }, resources) {
+    if (external === undefined) return {}
+    return {
+      onRequest: createExternalCheck(external, resources),
+      onResponse: external.clientHeaders.includes('set-cookie') ? addAuthorizerCookies : undefined,
+    }
+  },
+  describe({ external }) {
+    if (external === undefined) return []
+    const { upstream, path, timeout, failureMode, cache } = external
+    const where =
+      typeof upstream === 'string' ? `upstream ${upstream}, ${path}` : (upstream.targets[0]?.origin ?? '') + path
+    const notes = [
+      `within ${durationText(timeout)}`,
+      ...(failureMode === 'allow' ? ['requests pass if it fails'] : []),
+      ...(cache === undefined ? [] : [`answers kept ${durationText(cache.ttl)}`]),
+    ]
+    return [{ about: 'clients', text: `external authorization by ${where} (${notes.join(', ')})`, subject: 'auth' }]
+  },
 })
 
 interface Places {
@@ -83,13 +116,62 @@ function tokenText({ tokens, claimHeaders, ...places }: NonNullable<AuthConfig['
   return `token (${names}${fields})`
 }
 
-function withTokens({ jwt, ...others }: NonNullable<Written>, tokens: FileParts['tokens']): AuthConfig {
+function withTokens(
+  { jwt, external: _, ...others }: NonNullable<Written>,
+  tokens: FileParts['tokens'],
+): Omit<AuthConfig, 'external'> {
   if (jwt === undefined) return { ...others, jwt }
   const profiles = jwt.tokens.map(name => {
     const { clockSkew, ...profile } = tokens[name] as FileParts['tokens'][string]
     return { ...profile, name, clockSkewMs: clockSkew }
   })
   return { ...others, jwt: { ...jwt, tokens: profiles } }
+}
+
+/** Finds the upstream that a URL stands for. Its name cannot be that of an upstream of the file. */
+function externalOf(written: NonNullable<Written>['external'], { upstreamAt }: FileParts): ExternalConfig | undefined {
+  if (written === undefined) return undefined
+  const { url, upstream, ...others } = written
+  if (url === undefined) return { ...others, upstream: upstream ?? '' }
+  return { ...others, upstream: upstreamAt(`external-auth/${new URL(url.origin).host}`, url.origin), path: url.path }
+}
+
+function checkExternal(written: Written, context: CheckContext): ConfigProblem[] {
+  const { external, scopes = [] } = written ?? {}
+  if (external === undefined) return []
+  const { upstream, url, consumerHeader } = external
+  const problems: ConfigProblem[] = []
+  if (upstream === undefined && url === undefined) {
+    problems.push(context.problemAtKey(['external'], mistake('does not say who is asked', 'upstream or url')))
+  }
+  if (url !== undefined && (upstream !== undefined || context.valueAt('external', 'path') !== undefined)) {
+    const key = upstream === undefined ? 'path' : 'upstream'
+    problems.push(
+      context.problemAtKey(['external', key], mistake('says again what "url" says', 'upstream and path, or url')),
+    )
+  }
+  if (upstream !== undefined && !context.names('upstreams').includes(upstream)) {
+    const names = context.names('upstreams')
+    const unknown = mistake('is not an upstream of this file', list(names), context.nearest(upstream, names))
+    problems.push(context.problem(['external', 'upstream'], unknown))
+  }
+  const hasOwn = written !== undefined && asksForCredential(written)
+  if (consumerHeader !== undefined && hasOwn) {
+    const other = mistake('names a consumer, and the credential of this route does so already', 'no consumerHeader')
+    problems.push(context.problem(['external', 'consumerHeader'], other))
+  }
+  if (scopes.length > 0 && !hasOwn) {
+    const useless = mistake(
+      'are of credentials, and the external authorizer decides itself',
+      'apiKey, jwt or basic too',
+    )
+    problems.push(context.problemAtKey(['scopes'], useless))
+  }
+  if (url?.origin.startsWith('http:') && !/^http:\/\/(?:localhost|127\.[\d.]+|\[::1\])(?::|$)/.test(url.origin)) {
+    const open = mistake('is asked without TLS: anyone on the network path can let requests in', 'https')
+    problems.push({ ...context.problem(['external', 'url'], open), severity: 'warning' })
+  }
+  return problems
 }
 
 function checkTokens(written: Written, context: CheckContext): ConfigProblem[] {
@@ -114,13 +196,12 @@ function checkPlaces(written: Written, context: CheckContext): ConfigProblem[] {
 
 /** Checks that `auth` requires a credential: an empty one would admit every client. */
 function checkAsked(written: Written, context: CheckContext): ConfigProblem[] {
-  if (written === undefined || asksForCredential(written)) return []
-  return [
-    context.problemAtKey([], mistake('does not say which credential is required', 'apiKey, jwt, basic, or several')),
-  ]
+  if (written === undefined || asksForCredential(written) || written.external !== undefined) return []
+  const allowed = 'apiKey, jwt, basic, external, or several'
+  return [context.problemAtKey([], mistake('does not say which credential is required', allowed))]
 }
 
-function asksForCredential({ apiKey, jwt, basic }: NonNullable<Written>): boolean {
+function asksForCredential({ apiKey, jwt, basic }: Partial<Record<'apiKey' | 'jwt' | 'basic', unknown>>): boolean {
   return (apiKey ?? jwt ?? basic) !== undefined
 }
 

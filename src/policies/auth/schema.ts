@@ -6,6 +6,7 @@ import { parseFlag } from '../../config/values/choice'
 import { field } from '../../config/values/field'
 import { HEADER_NAME_PATTERN, parseCredentialName } from '../../config/values/header'
 import { parseClaimHeaders } from './claim-headers'
+import { externalSchema, type ExternalConfig } from './external-schema'
 import { CREDENTIAL_NAME_PATTERN, parseCookieCredential, parseQueryCredential, parseTokenNames } from './schema-values'
 
 const query = field(parseQueryCredential, {
@@ -83,6 +84,7 @@ export const authSchema = z
         description:
           "Require a user and password (RFC 7617): one of the consumers' `users`. `basic: {}` uses the default.",
       }),
+    external: externalSchema.optional(),
     scopes: z.array(scope).prefault([]).meta({
       description: 'Scopes that the credential must have, all of them; otherwise 403.',
       value: 'list of scopes',
@@ -93,6 +95,7 @@ export const authSchema = z
 type Written = Frozen<z.output<typeof authSchema>>
 
 /** Authentication of a route, with the tokens that it names. */
-export type AuthConfig = Omit<Written, 'jwt'> & {
+export type AuthConfig = Omit<Written, 'jwt' | 'external'> & {
+  readonly external: ExternalConfig | undefined
   readonly jwt: (Omit<NonNullable<Written['jwt']>, 'tokens'> & { readonly tokens: readonly TokenConfig[] }) | undefined
 }

@@ -18,11 +18,21 @@ describe('consumers and auth in gateway.yaml', () => {
       { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)], users: [], subjects: [] },
       { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], users: [], subjects: [] },
     ])
-    assert.deepEqual(routes[0]?.auth, { apiKey: { header: 'x-api-key', forward: false }, jwt: undefined, scopes: [] })
+    assert.deepEqual(routes[0]?.auth, {
+      apiKey: { header: 'x-api-key', forward: false },
+      jwt: undefined,
+      external: undefined,
+      scopes: [],
+    })
     const [route] = configOf(
       fileWith(`acme: { apiKeys: [${HASH}], scopes: [r] }`, 'apiKey: { header: X-Key, forward: true }, scopes: [r]'),
     ).routes
-    assert.deepEqual(route?.auth, { apiKey: { header: 'x-key', forward: true }, jwt: undefined, scopes: ['r'] })
+    assert.deepEqual(route?.auth, {
+      apiKey: { header: 'x-key', forward: true },
+      jwt: undefined,
+      external: undefined,
+      scopes: ['r'],
+    })
   })
 
   it('may have their hashes from the environment', () => {

@@ -85,7 +85,13 @@ describe('a route as it is shown', () => {
       [open?.auth, open?.access, open?.webSocket, open?.maxBodyBytes, open?.minUploadRate],
       [null, [], { idleMs: 300_000 }, null, 100],
     )
-    assert.deepEqual(closed?.auth, { apiKeyHeader: 'x-api-key', tokens: null, scopes: ['orders:read'] })
+    assert.deepEqual(closed?.auth, {
+      apiKeyHeader: 'x-api-key',
+      tokens: null,
+      basic: false,
+      external: null,
+      scopes: ['orders:read'],
+    })
     assert.deepEqual(closed.access, [{ allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] }])
     assert.deepEqual([closed.webSocket, closed.maxBodyBytes, closed.minUploadRate], [null, 1_024, 0])
   })
@@ -93,7 +99,13 @@ describe('a route as it is shown', () => {
   it('says whose tokens are taken, and never what they are checked with', () => {
     const auth = { apiKey: {}, jwt: { tokens: 'sso' }, scopes: ['orders:read'] }
     const routes = shown({ match: { path: '/a' }, upstream: 'orders', auth })
-    assert.deepEqual(routes[0]?.auth, { apiKeyHeader: 'x-api-key', tokens: 'sso', scopes: ['orders:read'] })
+    assert.deepEqual(routes[0]?.auth, {
+      apiKeyHeader: 'x-api-key',
+      tokens: 'sso',
+      basic: false,
+      external: null,
+      scopes: ['orders:read'],
+    })
     assert.ok(pageOf(routes).includes('API key (header x-api-key) or token (sso), scope orders:read'))
     assert.doesNotMatch(JSON.stringify(routes) + pageOf(routes), /login\.example/)
   })
