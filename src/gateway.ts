@@ -41,6 +41,7 @@ import {
 } from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
+import { callAside, type CallAside } from './upstream/side-call'
 import { createFieldRules } from './upstream/request-headers'
 import type { UpstreamState } from './upstream/upstream'
 
@@ -198,7 +199,8 @@ type RouteParts = Pick<
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
   const onAuthenticated = (exchange: Exchange): void => observer.authenticated(exchange)
-  return { ...parts, replicas, redis, log, clientTelemetry: observer.forwarded, onAuthenticated }
+  const callAsideObserved: CallAside = (exchange, call) => callAside(exchange, call, observer.forwarded)
+  return { ...parts, replicas, redis, log, callAside: callAsideObserved, onAuthenticated }
 }
 
 /** Stages that every request passes before routing, and the stages of the gateway's own page. */

@@ -8,7 +8,6 @@ import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange/exchange'
 import { answerText, matchText, overloadText, textsAbout } from '../operations/route-wording'
 import { shownRoute } from '../operations/shown-route'
-import { SilentClientTelemetry } from '../upstream/client-telemetry'
 import { Consumers } from '../policies/auth/consumers'
 import { configOf } from '../policies/collect-hooks'
 import { isPreflight } from '../policies/cors/cors'
@@ -261,13 +260,15 @@ function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opene
     log: createLogger('silent').log,
     // Created only when needed, so that no other service is contacted without need.
     reuseOrCreate: (_kind, _from, make) => lazily(make, opened),
-    findUpstream: () => {
-      throw new Error('explain calls no other service')
-    },
-    clientTelemetry: new SilentClientTelemetry(),
+    findUpstream: callNobody,
+    callAside: callNobody,
     forwardsRawPath: route.config.rawPath,
     onAuthenticated: () => {},
   }
+}
+
+function callNobody(): never {
+  throw new Error('explain calls no other service')
 }
 
 /** A proxy that creates the resource when one of its properties is first read. */

@@ -11,8 +11,8 @@ import type { RedisConnection } from '../redis/connection'
 import type { Route } from '../routing/route'
 import type { ReuseOrCreate } from '../runtime/resources'
 import type { Logger } from '../telemetry/logger'
-import type { ClientTelemetry } from '../upstream/client-telemetry'
 import type { Forwarding } from '../upstream/forward'
+import type { CallAside } from '../upstream/side-call'
 import type { Upstream } from '../upstream/upstream'
 import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
@@ -130,8 +130,8 @@ export interface PolicyResources {
   readonly reuseOrCreate: ReuseOrCreate
   /** Returns an upstream of the file by its name, or one that a policy names by URL. */
   readonly findUpstream: (named: string | UpstreamConfig) => Upstream
-  /** Telemetry of calls to upstreams. */
-  readonly clientTelemetry: ClientTelemetry
+  /** Makes a small GET to an upstream before the request is forwarded. */
+  readonly callAside: CallAside
   /** Whether the route forwards paths exactly as received. */
   readonly forwardsRawPath: boolean
   /** Called when the consumer of an exchange is known. */

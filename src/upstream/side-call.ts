@@ -16,7 +16,6 @@ import { toGatewayError } from './upstream-errors'
 
 export interface SideCallOptions {
   readonly upstream: Upstream
-  readonly telemetry: ClientTelemetry
   /** Path with query, sent exactly as written. */
   readonly path: string
   /** Maximum time for the whole response, waiting for a connection and further attempts included. */
@@ -42,13 +41,17 @@ export interface SideAnswer {
  * @returns undefined if the client left meanwhile; the outcome is recorded then
  * @throws GatewayError with the reason why there is no answer
  */
-export async function callAside(exchange: Exchange, options: SideCallOptions): Promise<SideAnswer | undefined> {
+export async function callAside(
+  exchange: Exchange,
+  options: SideCallOptions,
+  telemetry: ClientTelemetry,
+): Promise<SideAnswer | undefined> {
   const deadline = performance.now() + options.timeoutMs
   const tried: Target[] = []
   let target: Target | undefined = options.upstream.pick(exchange)
   let fresh = false
   for (;;) {
-    const call = new SideCall(exchange, target, options, { fresh, deadline })
+    const call = new SideCall(exchange, target, options, { fresh, deadline, telemetry })
     const result = await call.made
     if (!('failure' in result)) return result.answer
     // The request is safe and has no body. It is repeated where a forwarded one would be: on another target if none of it
@@ -69,6 +72,17 @@ export async function callAside(exchange: Exchange, options: SideCallOptions): P
 
 type Result =
   { readonly answer: SideAnswer | undefined } | { readonly failure: GatewayError; readonly isStale: boolean }
+
+interface Attempt {
+  /** Whether the call opens a connection of its own. */
+  readonly fresh: boolean
+  /** Monotonic clock. */
+  readonly deadline: number
+  readonly telemetry: ClientTelemetry
+}
+
+/** Makes a side call with the telemetry of the gateway. */
+export type CallAside = (exchange: Exchange, options: SideCallOptions) => Promise<SideAnswer | undefined>
 
 /** One call to a target, as an undici dispatch handler. */
 class SideCall implements Dispatcher.DispatchHandler, ConnectedCall, ConnectionUser {
@@ -100,12 +114,7 @@ class SideCall implements Dispatcher.DispatchHandler, ConnectedCall, ConnectionU
   yieldingSince = 0
 
   /** @param target on which `begin()` was called */
-  constructor(
-    exchange: Exchange,
-    target: Target,
-    options: SideCallOptions,
-    { fresh, deadline }: { readonly fresh: boolean; readonly deadline: number },
-  ) {
+  constructor(exchange: Exchange, target: Target, options: SideCallOptions, { fresh, deadline, telemetry }: Attempt) {
     this.#exchange = exchange
     this.#target = target
     this.#options = options
@@ -118,14 +127,7 @@ class SideCall implements Dispatcher.DispatchHandler, ConnectedCall, ConnectionU
     const { host } = options.upstream
     const sentHost = host === 'client' ? exchange.request.headers.host : host
     if (sentHost !== undefined && sentHost !== '' && sentHost !== 'target') headers.push('host', sentHost)
-    this.#telemetry = options.telemetry.begin(
-      exchange,
-      target.attributes,
-      pathOnly(options.path),
-      headers,
-      undefined,
-      'GET',
-    )
+    this.#telemetry = telemetry.begin(exchange, target.attributes, pathOnly(options.path), headers, undefined, 'GET')
     const request: Dispatcher.DispatchOptions & TlsName = { path: options.path, method: 'GET', headers }
     if (target.tlsName !== undefined) request.servername = target.tlsName
     if (target.connections.enter(this, consumerOrClientKey(exchange))) {

@@ -6,7 +6,7 @@ import { sendLocalReply } from '../../exchange/local-reply'
 import { refuseLoops } from '../../exchange/loops'
 import { gatewayMeter } from '../../telemetry/scope'
 import { ATTR_EXTERNAL_AUTH_RESULT, ATTR_HTTP_ROUTE, METRIC_EXTERNAL_AUTH_REQUESTS } from '../../telemetry/semconv'
-import { callAside, type SideAnswer, type SideCallOptions } from '../../upstream/side-call'
+import type { SideAnswer, SideCallOptions } from '../../upstream/side-call'
 import type { PolicyResources } from '../define-policy'
 import { PermissionCache, type Permission } from './external-cache'
 import { askedUrl, checkHeaders, type AskedUrl } from './external-request'
@@ -15,7 +15,7 @@ import { fillSignIn } from './external-values'
 
 type Resources = Pick<
   PolicyResources,
-  'route' | 'consumers' | 'findUpstream' | 'clientTelemetry' | 'forwardsRawPath' | 'onAuthenticated'
+  'route' | 'consumers' | 'findUpstream' | 'callAside' | 'forwardsRawPath' | 'onAuthenticated'
 >
 
 /** `failed`: refused because the check failed; `failed_open`: let in nevertheless; `overloaded`: too many checks at once. */
@@ -28,7 +28,7 @@ const LONGEST_NAME = 256
 /** Creates the stage that asks an external authorizer whether a request may pass. */
 export function createExternalCheck(config: ExternalConfig, resources: Resources): Stage {
   const { upstreamHeaders, clientHeaders, consumerHeader, failureMode, maxConcurrent, signIn } = config
-  const { route, consumers, forwardsRawPath, onAuthenticated } = resources
+  const { route, consumers, callAside, forwardsRawPath, onAuthenticated } = resources
   const chosen = new Set(config.requestHeaders)
   const toUpstream = new Set(upstreamHeaders)
   const toClient = new Set(clientHeaders)
@@ -36,7 +36,6 @@ export function createExternalCheck(config: ExternalConfig, resources: Resources
   const count = createCount(route.template)
   const call: SideCallOptions = {
     upstream: resources.findUpstream(config.upstream),
-    telemetry: resources.clientTelemetry,
     path: config.path,
     timeoutMs: config.timeout,
     maxBodyBytes: config.maxBody,

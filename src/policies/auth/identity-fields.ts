@@ -23,8 +23,8 @@ export function createIdentityHook({ names, withheldCookies }: IdentityFields): 
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] as string
       if (owned.has(withDashes(name))) continue
-      let value: string | undefined = fields[i + 1]
-      if (name === 'cookie' && cookies.size > 0) value = withoutCookies(value, cookies)
+      const written = fields[i + 1] as string
+      const value = name === 'cookie' && cookies.size > 0 ? withoutCookies(written, cookies) : written
       if (value === undefined) continue
       fields[kept++] = name
       fields[kept++] = value

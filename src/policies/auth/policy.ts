@@ -25,7 +25,7 @@ export const auth = definePolicy({
   name: 'auth',
   schema: authSchema.optional(),
   resolve: (written, file): AuthConfig | undefined =>
-    written && { ...withTokens(written, file.tokens), external: externalOf(written.external, file) },
+    written && { ...written, jwt: tokensOf(written.jwt, file.tokens), external: externalOf(written.external, file) },
   check: (written, context) => [
     ...checkTokens(written, context),
     ...checkAsked(written, context),
@@ -116,16 +116,14 @@ function tokenText({ tokens, claimHeaders, ...places }: NonNullable<AuthConfig['
   return `token (${names}${fields})`
 }
 
-function withTokens(
-  { jwt, external: _, ...others }: NonNullable<Written>,
-  tokens: FileParts['tokens'],
-): Omit<AuthConfig, 'external'> {
-  if (jwt === undefined) return { ...others, jwt }
+/** Adds the tokens that a route names. */
+function tokensOf(jwt: NonNullable<Written>['jwt'], tokens: FileParts['tokens']): AuthConfig['jwt'] {
+  if (jwt === undefined) return undefined
   const profiles = jwt.tokens.map(name => {
     const { clockSkew, ...profile } = tokens[name] as FileParts['tokens'][string]
     return { ...profile, name, clockSkewMs: clockSkew }
   })
-  return { ...others, jwt: { ...jwt, tokens: profiles } }
+  return { ...jwt, tokens: profiles }
 }
 
 /** Finds the upstream that a URL stands for. Its name cannot be that of an upstream of the file. */
