@@ -143,7 +143,7 @@ function inOrder(mainFile: string, problems: readonly ConfigProblem[]): ConfigPr
 }
 
 function toConfig(
-  { entrypoint, consumers, tokens, slo, upstreams, routes }: FileContent,
+  { entrypoint, consumers, tokens, sharedLimits, slo, upstreams, routes }: FileContent,
   sha256: string,
   entries: readonly RegistryEntry[],
   source: YamlSource,
@@ -151,6 +151,7 @@ function toConfig(
   const file: FileParts = {
     entrypoint,
     tokens,
+    sharedLimits,
     slo,
     upstreamAt: (name, origin) => toUpstream([name, upstreamSchema.parse({ targets: [origin] })]),
   }

@@ -81,6 +81,8 @@ export class Exchange {
 
   /** Decisions of limiters. Counted once the trace's sampling is decided, so that exemplars can point at it. */
   readonly limitDecisions: LimitDecision[] = []
+  /** Limits whose cost the upstream reports; undefined if there are none. */
+  limitCharges: LimitCharge[] | undefined
   /** Set if the client asks to upgrade the connection to WebSocket (RFC 9110 §7.8). */
   upgrade: Upgrade | undefined
   /** Kind of a response that is meant to stay open, so that it is not reported as a slow request. */
@@ -199,6 +201,12 @@ export interface Consumer {
 export interface LimitDecision {
   /** Adds it to the limiter's counter. */
   count(context: Context): void
+}
+
+/** A limit that charges what the upstream reports in the response. */
+export interface LimitCharge {
+  /** Charges it, and corrects the rate-limit fields of the response. */
+  charge(response: ServerResponse, head: ResponseHead): void
 }
 
 /** Returned by a stage that has answered the request; later stages do not run. */

@@ -17,6 +17,7 @@ import type { Upstream } from '../upstream/upstream'
 import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
 import type { RateLimiter } from './rate-limit/limit-rate'
+import type { sharedLimitSchema } from './rate-limit/schema'
 
 /**
  * A policy is one key of a route and everything that belongs to it: schema, checks, hooks, description. `registry.ts` lists
@@ -106,6 +107,7 @@ export type RegistryEntry = Policy | Step
 export interface FileParts {
   readonly entrypoint: z.output<typeof entrypointSchema>
   readonly tokens: Readonly<Record<string, z.output<typeof tokenSchema>>>
+  readonly sharedLimits: Readonly<Record<string, z.output<typeof sharedLimitSchema>>>
   readonly slo: FileSlo
   /** Returns the upstream, with the defaults, of one target that a policy names by URL. */
   readonly upstreamAt: (name: string, origin: string) => UpstreamConfig
