@@ -11,6 +11,7 @@ import { http2Messages } from './entrypoint/http2-messages'
 import { takeNoMore } from './entrypoint/lingering-close'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import { ALLOWED_METHODS } from './entrypoint/request-faults'
+import { WebSocketsPerClient } from './entrypoint/websockets-per-client'
 import { hostNameOf, WHOLE_SERVER } from './exchange/request-target'
 import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
@@ -20,6 +21,7 @@ import { InFlight } from './exchange/in-flight'
 import { addRequestId } from './exchange/request-id'
 import { sendLocalReply } from './exchange/local-reply'
 import type { Observer } from './observe/observer'
+import { createCertificateCheck } from './policies/access/policy'
 import { collectHooks } from './policies/collect-hooks'
 import { isPreflight } from './policies/cors/cors'
 import type { PolicyResources, RegistryEntry } from './policies/define-policy'
@@ -31,6 +33,7 @@ import { toRoute, type Route } from './routing/route'
 import { MethodNotAllowed } from './routing/route-table'
 import type { ReuseOrCreate } from './runtime/resources'
 import { RetiredResources } from './runtime/retired-resources'
+import { UpstreamCertificates } from './runtime/upstream-certificates'
 import {
   createSnapshot,
   resourcesOnlyIn,
@@ -57,12 +60,16 @@ export interface GatewayOptions {
   readonly isDraining: () => boolean
   /** Policies that routes may use. Default: those of the registry and of the file; tests pass their own. */
   readonly policies?: readonly RegistryEntry[]
+  /** How often the certificate files of upstreams are checked. */
+  readonly lookEveryMs?: number
 }
 
 export interface Gateway {
   readonly handle: RequestListener
   /** Request and response classes for the server that calls `handle`. */
   readonly messages: MessageClasses
+  /** Handler of a port that redirects http to https; the same message classes. */
+  readonly redirectHttp: RequestListener
   /** Handler and message classes for HTTP/2. */
   readonly http2: Pick<Http2Options, 'handle' | 'messages' | 'isDraining'>
   /** Ends an exchange whose request body turned out to be malformed or too slow. */
@@ -109,12 +116,21 @@ export function createGateway(options: GatewayOptions): Gateway {
   // HTTP/2 has its own app: Express sets the prototypes of the app's messages on every message it handles.
   const http2App = createApp(options)
   const inFlight = new InFlight()
+  const entering = { ...options, webSockets: new WebSocketsPerClient() }
   const retired = new RetiredResources(() => inFlight.all())
+  const use = (config: GatewayConfig): void => {
+    const previous = active.snapshot
+    active.snapshot = build(config, previous)
+    retired.add(resourcesOnlyIn(previous, active.snapshot))
+  }
+  const certificates = new UpstreamCertificates({ ...options, use })
+  certificates.follow(options.config)
   return {
-    handle: enter(app, active, inFlight, options),
+    handle: enter(app, active, inFlight, entering),
     messages: expressMessages(app),
+    redirectHttp: enter(redirectToHttps(app), active, inFlight, { ...entering, scrape: undefined }),
     http2: {
-      handle: enter(http2App, active, inFlight, options),
+      handle: enter(http2App, active, inFlight, entering),
       messages: http2Messages(http2App),
       isDraining: options.isDraining,
     },
@@ -131,11 +147,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     upstreams: () => active.snapshot.upstreams.map(upstream => upstream.describe()),
     inFlight: () => inFlight.size,
     reload: config => {
-      const previous = active.snapshot
-      active.snapshot = build(config, previous)
-      retired.add(resourcesOnlyIn(previous, active.snapshot))
+      use(config)
+      certificates.follow(config)
     },
     close: async () => {
+      certificates.stop()
       await Promise.all([
         retired.closeAll(),
         ...[...active.snapshot.resources.values()].map(async resource => resource.close()),
@@ -227,15 +243,23 @@ function mayScrapeOf(
   if (!metrics) return () => false
   if (access === undefined) return mayScrape
   const isLetIn = createAccessCheck([access])
-  return (request, clientOrigin) => mayScrape(request) && isLetIn(clientOrigin(request).address)
+  const hasCertificate = createCertificateCheck([access]) ?? (() => true)
+  return (request, clientOrigin) =>
+    mayScrape(request) && isLetIn(clientOrigin(request).address) && hasCertificate(request)
+}
+
+interface EnterOptions extends Pick<GatewayOptions, 'observer' | 'isDraining'> {
+  /** Undefined: a request for `/metrics` is like any other. */
+  readonly scrape: RequestListener | undefined
+  readonly webSockets: WebSocketsPerClient
 }
 
 /**
  * Creates the first handler, before Express: answers scrapes, sheds load, and turns every other request into an exchange
  * with its trace.
  */
-function enter(app: RequestListener, active: Active, inFlight: InFlight, options: GatewayOptions): RequestListener {
-  const { observer, scrape } = options
+function enter(app: RequestListener, active: Active, inFlight: InFlight, options: EnterOptions): RequestListener {
+  const { observer, scrape, webSockets } = options
   const receiveOptions: ReceiveOptions = {
     isDraining: options.isDraining,
     observer,
@@ -247,8 +271,8 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
   return function enterGateway(request, response) {
     const { snapshot } = active
     // A scrape is not traffic: no span, no metric, no log line.
-    if (isScrape(request) && !takesScrape(snapshot, request) && snapshot.mayScrape(request, snapshot.clientOrigin)) {
-      return scrape(request, response)
+    if (scrape !== undefined && isScrape(request) && !takesScrape(snapshot, request)) {
+      if (snapshot.mayScrape(request, snapshot.clientOrigin)) return scrape(request, response)
     }
     if (snapshot.shedder.rejects(inFlight.size)) {
       observer.rejected('shed')
@@ -264,11 +288,39 @@ function enter(app: RequestListener, active: Active, inFlight: InFlight, options
     inFlight.add(exchange)
     ;(response as Response).locals = { exchange, snapshot }
     if (refusal) return handleError(exchange, refusal)
+    if (exchange.upgrade !== undefined) {
+      const cause = new Error('too many WebSockets of one client')
+      if (!webSockets.admit(exchange, snapshot.config.entrypoint)) {
+        return handleError(exchange, new GatewayError('limited', { cause }))
+      }
+      response.once('close', () => webSockets.release(exchange))
+    }
     // Express gets the normalised path that the routes match. Otherwise `//metrics` would not be `/metrics`, and Express
     // would answer URLs that it cannot parse with its own error page.
     request.url = exchange.path + exchange.query
     if (snapshot.arrivalStages.length === 0) return app(request, response)
     void arrive(exchange, snapshot.arrivalStages, app)
+  }
+}
+
+/** Path below which certificate authorities look up challenges, over http (RFC 8555 §8.3). */
+const ACME_CHALLENGES = '/.well-known/acme-challenge/'
+
+/**
+ * Creates the handler that redirects to the same URL with https. 308 keeps method and body; for GET and HEAD, 301 is known to
+ * more clients. Challenges of certificate authorities are routed.
+ */
+function redirectToHttps(app: RequestListener): RequestListener {
+  return function redirectHttp(request, response) {
+    const exchange = routedExchange(response as Response)
+    const { config } = (response as Response).locals['snapshot'] as Snapshot
+    const { path, query, host } = exchange
+    if (path.startsWith(ACME_CHALLENGES)) return app(request, response)
+    if (host === '') return handleError(exchange, new GatewayError('bad_request', { cause: new Error('no Host') }))
+    const port = config.entrypoint.tls?.redirectHttp?.httpsPort ?? 443
+    const location = `https://${host}${port === 443 ? '' : `:${port}`}${path === WHOLE_SERVER ? '/' : path}${query}`
+    const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308
+    sendLocalReply(exchange, { status, fields: ['Location', location, 'Content-Length', '0'], body: undefined })
   }
 }
 

@@ -6,7 +6,7 @@ import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from './config/exit-codes'
 import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
-import type { ConfigProblem, EntrypointConfig, Settings } from './config/types'
+import type { ConfigProblem, Settings } from './config/types'
 import type { GatewayConfig } from './config/gateway-config'
 import { watchFile, type WatchedFile } from './config/watched-file'
 import { durationText } from './config/values/duration'
@@ -15,17 +15,19 @@ import { createAccessLog } from './observe/access-log'
 import { RequestMetrics } from './observe/request-metrics'
 import { ListenerTls } from './entrypoint/listener-tls'
 import { countRefusedConnections } from './entrypoint/refused-connections'
+import { applyRedirectLimits, createRedirectServer, limitsBesideRedirects } from './entrypoint/redirect-server'
 import { applyLimits, createEntrypointServer } from './entrypoint/server'
 import { OwnServerTelemetry } from './observe/server-telemetry'
 import { SilentServerTelemetry } from './observe/silent-server-telemetry'
 import { StockServerTelemetry } from './observe/stock-server-telemetry'
+import type { Reason } from './errors/reasons'
 import { createGateway } from './gateway'
 import { boundConnections, readDescriptorLimit } from './process/file-descriptors'
 import { answerArguments } from './process/program-arguments'
 import { eventLoopDelay } from './process/event-loop-delay'
 import { onNpmExit } from './process/on-npm-exit'
 import { keepTickShape } from './process/keep-tick-shape'
-import { listenOnBoth } from './process/listen'
+import { listenOnAll } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
@@ -34,7 +36,7 @@ import { Observer, type Observed } from './observe/observer'
 import { RecentRequests } from './observe/recent/recent-requests'
 import { RequestSamples } from './observe/samples/request-samples'
 import { RedisConnection } from './redis/connection'
-import { policyFilesOf } from './policies/policies-of'
+import { policyFilesOf, rememberSamePolicies } from './policies/policies-of'
 import { nodeWarning } from './process/node-patch-level'
 import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
 import { shutDown } from './process/shutdown'
@@ -67,7 +69,7 @@ async function main(): Promise<void> {
   eventLoopDelay.start()
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
-  const { settings, config, written, included } = await readConfiguration()
+  const { settings, config: read, written, included } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
@@ -77,6 +79,18 @@ async function main(): Promise<void> {
 
   const redis = connectRedis(settings, log)
   reportDegradedLimits(redis)
+
+  const descriptors = readDescriptorLimit()
+  /** Lowers limits of connections to those that fit into the descriptors of the process. */
+  const withinDescriptors = (wanted: GatewayConfig): GatewayConfig => {
+    const { shortage, ...bounds } = boundConnections(wanted, descriptors)
+    if (shortage === undefined) return wanted
+    log.warn({ event: 'startup' }, shortage)
+    const usable = Object.freeze({ ...wanted, entrypoint: Object.freeze({ ...wanted.entrypoint, ...bounds }) })
+    rememberSamePolicies(usable, wanted)
+    return usable
+  }
+  const config = withinDescriptors(read)
 
   let draining = false
   const requestMetrics = new RequestMetrics()
@@ -106,34 +120,38 @@ async function main(): Promise<void> {
     'routes loaded',
   )
 
-  const descriptors = readDescriptorLimit()
-  const bounded = ({ entrypoint, upstreams }: GatewayConfig): EntrypointConfig => {
-    const { maxConnections, shortage } = boundConnections({ entrypoint, upstreams }, descriptors)
-    if (shortage !== undefined) log.warn({ event: 'startup' }, shortage)
-    return { ...entrypoint, maxConnections }
-  }
-  const server = createEntrypointServer({
-    config: bounded(config),
-    tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
-    handle: gateway.handle,
+  const { tls } = config.entrypoint
+  const limits = config.entrypoint
+  const shared = {
     messages: gateway.messages,
-    // The stock instrumentation sees HTTP/1.1 only.
-    http2: telemetry.httpInstrumentation === 'stock' ? undefined : gateway.http2,
-    onRefused: reason => {
+    onRefused: (reason: Reason) => {
       requestMetrics.countRefused(reason)
       recent.noteRefused()
     },
     onBroken: gateway.failRequest,
+  }
+  const server = createEntrypointServer({
+    ...shared,
+    config: limitsBesideRedirects(limits),
+    tls: tls && new ListenerTls(tls, config.files, log),
+    handle: gateway.handle,
+    // The stock instrumentation sees HTTP/1.1 only.
+    http2: telemetry.httpInstrumentation === 'stock' ? undefined : gateway.http2,
   })
   countRefusedConnections(server, log)
+  const redirectServer =
+    tls?.redirectHttp && createRedirectServer({ ...shared, config: limits, handle: gateway.redirectHttp })
+  if (redirectServer !== undefined) countRefusedConnections(redirectServer, log)
   const configuration = new Configuration({
     config,
     written,
     read: () => readRoutes(settings.configFile),
     apply: next => {
-      gateway.reload(next)
+      const usable = withinDescriptors(next)
+      gateway.reload(usable)
       watchPolicies(next)
-      applyLimits(server, bounded(next))
+      applyLimits(server, limitsBesideRedirects(usable.entrypoint))
+      if (redirectServer !== undefined) applyRedirectLimits(redirectServer, usable.entrypoint)
       return needingRestart(config, next)
     },
     log,
@@ -154,7 +172,13 @@ async function main(): Promise<void> {
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })
 
-  const listening = await listenOnBoth(opsServer, server, settings, opsPort => telemetry.ignorePort(opsPort))
+  const listening = await listenOnAll(
+    opsServer,
+    server,
+    settings,
+    opsPort => telemetry.ignorePort(opsPort),
+    redirectServer && { server: redirectServer, port: tls?.redirectHttp?.port as number },
+  )
   if ('problems' in listening) {
     process.stderr.write(`${listening.problems.join('\n')}\n`)
     return process.exit(EXIT_OS_ERROR)
@@ -200,7 +224,7 @@ async function main(): Promise<void> {
     const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
     log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
-    void shutDown({ server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
+    void shutDown({ server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
       .then(flush)
       .then(() => process.exit(0))
   }
@@ -223,6 +247,7 @@ async function main(): Promise<void> {
       port,
       ops_host: settings.opsHost,
       ops_port: opsPort,
+      ...(tls?.redirectHttp && { redirect_port: tls.redirectHttp.port }),
     },
     'listening',
   )
@@ -238,7 +263,7 @@ interface Configured {
 
 /** Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening. */
 async function readConfiguration(): Promise<Configured> {
-  const env = processEnv()
+  const env = { ...processEnv(), ...telemetry.variables }
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
   const { config, written, included = [], problems: fileProblems } = await readRoutes(configFile)
@@ -256,7 +281,12 @@ async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
 /** Problems of a configuration that the stock HTTP instrumentation cannot honour: it continues every caller's trace. */
 function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
   if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
-  return [...stockTraceProblems(config), ...stockHttp2Problems(config), ...stockSloProblems(config)]
+  return [
+    ...stockTraceProblems(config),
+    ...stockHttp2Problems(config),
+    ...stockSloProblems(config),
+    ...stockSamplingProblems(config),
+  ]
 }
 
 /** Problems with latency objectives: the stock instrumentation creates its histogram before the file is read. */
@@ -267,6 +297,13 @@ function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
   const problem = `"stock" does not count durations by the latency thresholds of slo (${texts}), so these cannot be judged`
   const allowed = `own, or thresholds among ${DURATION_BUCKETS_S.map(bound => durationText(bound * 1_000)).join(', ')}`
   return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
+}
+
+/** Problems with sampling rates: the stock instrumentation decides before the route is known. */
+function stockSamplingProblems({ routes }: GatewayConfig): ConfigProblem[] {
+  if (routes.every(({ telemetry }) => telemetry === undefined)) return []
+  const problem = '"stock" samples before the route is known, so that telemetry.sample has no effect'
+  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own', severity: 'warning' }]
 }
 
 /** Problems with HTTP/2: the stock instrumentation sees HTTP/1.1 only, so the gateway serves only HTTP/1.1 with it. */
@@ -320,7 +357,8 @@ function checkTelemetry(settings: Settings, log: ProcessLog['log']): void {
     log.warn({ event: 'startup' }, 'telemetry is off')
     return refuseWithout(settings, 'telemetry is off')
   }
-  log.info({ event: 'startup', exporters: telemetry.exporters }, 'telemetry started')
+  const { configFile: file } = telemetry
+  log.info({ event: 'startup', exporters: telemetry.exporters, ...(file && { file }) }, 'telemetry started')
   const modules = telemetry.notInstrumented()
   if (modules.length === 0) return
   log.error({ event: 'telemetry', modules }, 'not instrumented: their signals are missing')

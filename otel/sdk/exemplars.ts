@@ -21,9 +21,12 @@ export interface Exemplar {
 /** Returns the exemplar of each exposition line; `bucket` is the index of a histogram's bucket, 0 for a counter. */
 export interface ExemplarSource {
   exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined
+  /** Those of all buckets. */
+  exemplars(instrument: string, attributes: Attributes): readonly Exemplar[]
 }
 
-export const NO_EXEMPLARS: ExemplarSource = { exemplar: () => undefined }
+const NONE: readonly Exemplar[] = []
+export const NO_EXEMPLARS: ExemplarSource = { exemplar: () => undefined, exemplars: () => NONE }
 
 /** The instruments that are recorded after it is decided whether the request is kept. */
 const WITH_EXEMPLARS: ReadonlySet<string> = new Set([
@@ -59,6 +62,12 @@ export class Exemplars implements ExemplarSource {
   exemplar(instrument: string, attributes: Attributes, bucket: number): Exemplar | undefined {
     const found = this.#byInstrument.get(instrument)?.get(attributes)?.[bucket]
     return found && this.#isKept(found) ? found : undefined
+  }
+
+  exemplars(instrument: string, attributes: Attributes): readonly Exemplar[] {
+    const found = this.#byInstrument.get(instrument)?.get(attributes)
+    if (found === undefined) return NONE
+    return found.filter((exemplar): exemplar is Exemplar => exemplar !== undefined && this.#isKept(exemplar))
   }
 
   /** Wraps a provider so that the chosen instruments record exemplars here; everything else is passed through. */

@@ -1,15 +1,8 @@
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc'
 import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
 import { OTLPLogExporter as ProtobufLogExporter } from '@opentelemetry/exporter-logs-otlp-proto'
-import { OTLPMetricExporter as GrpcMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
-import {
-  OTLPMetricExporter as JsonMetricExporter,
-  type OTLPMetricExporterOptions,
-} from '@opentelemetry/exporter-metrics-otlp-http'
-import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import type { Resource } from '@opentelemetry/resources'
 import {
   BatchLogRecordProcessor,
   ConsoleLogRecordExporter,
@@ -17,14 +10,7 @@ import {
   type LogRecordExporter,
   type LogRecordProcessor,
 } from '@opentelemetry/sdk-logs'
-import {
-  AggregationType,
-  ConsoleMetricExporter,
-  InstrumentType,
-  MeterProvider,
-  type MetricReader,
-  type PushMetricExporter,
-} from '@opentelemetry/sdk-metrics'
+import { ConsoleMetricExporter, MeterProvider, type MetricReader } from '@opentelemetry/sdk-metrics'
 import {
   BatchSpanProcessor,
   ConsoleSpanExporter,
@@ -33,126 +19,112 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace'
 import { rememberHashes } from './attribute-hashes'
+import { matcher } from './wildcards'
 import type { ExemplarSource } from './exemplars'
 import { PrometheusExposition } from './exposition/exporter'
 import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
+import { createMetricExporter } from './otlp/metric-exporters'
 import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
 import { Pipeline, type Signal } from './pipelines'
-import type { OtlpProtocol, TelemetrySettings } from './settings'
+import type { ConsolePlan, OtlpOptions, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
+import type { OtlpProtocol } from './settings'
 
 /**
- * Creates the exporters of each signal. Every exporter reads its own `OTEL_EXPORTER_OTLP_*` variables (checked in
- * settings.ts), and every queue is bounded: by default 2048 spans and 2048 log records. Dropped and failed data is
- * counted in the SDK's own metrics, `otel.sdk.processor.*` and `otel.sdk.exporter.*`, which the alerts use.
+ * Creates the exporters of each signal. Every queue is bounded: by default 2048 spans and 2048 log records. Dropped and
+ * failed data is counted in the SDK's own metrics, `otel.sdk.processor.*` and `otel.sdk.exporter.*`, which the alerts
+ * use.
  */
 
 /** @returns no provider when there are no exporters: instruments then cost nothing */
 export function createMeterProvider(
-  settings: TelemetrySettings,
-  resource: Resource,
+  { readers: plans, resource, views }: TelemetryPlan,
   exemplars: ExemplarSource,
   pipelines: Pipeline[],
 ): { readonly meterProvider: MeterProvider | undefined; readonly readers: readonly MetricReader[] } {
   const ownMetrics: ((meterProvider: MeterProvider) => void)[] = []
-  const readers = settings.exporters.metrics.map(name => {
-    if (name === 'prometheus') return new PrometheusExposition(exemplars)
-    const pipeline = pipelineOf('metrics', name, settings, pipelines)
-    if (name === 'console') return periodic(pipeline.watch(new ConsoleMetricExporter()), settings)
-    const exporter = otlpMetrics[settings.protocols.metrics](histogramsOf(settings))
+  const readers = plans.map(plan => {
+    if (!('intervalMs' in plan)) return new PrometheusExposition(beside(views, exemplars))
+    const { exporter: way, intervalMs, timeoutMs, cardinalityLimits } = plan
+    const pipeline = pipelineOf('metrics', way, pipelines)
+    const options = {
+      exportIntervalMillis: intervalMs,
+      exportTimeoutMillis: timeoutMs,
+      ...(cardinalityLimits && { cardinalityLimits }),
+    }
+    if (way.name === 'console')
+      return new PushingReader({ ...options, exporter: pipeline.watch(new ConsoleMetricExporter()) })
+    const exporter = createMetricExporter(way, exemplars)
     ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
-    return periodic(pipeline.watch(exporter), settings)
+    return new PushingReader({ ...options, exporter: pipeline.watch(exporter) })
   })
   if (readers.length === 0) return { meterProvider: undefined, readers }
   rememberHashes()
-  const meterProvider = new MeterProvider({ resource, readers })
+  const meterProvider = new MeterProvider({ resource, readers, views: [...views] })
   for (const observe of ownMetrics) observe(meterProvider)
   return { meterProvider, readers }
 }
 
-function periodic(exporter: PushMetricExporter, settings: TelemetrySettings): MetricReader {
-  return new PushingReader({
-    exporter,
-    exportIntervalMillis: settings.metricExport.intervalMs,
-    exportTimeoutMillis: settings.metricExport.timeoutMs,
-  })
+/** A view that aggregates in another way has other buckets than those for which exemplars are recorded. */
+function beside(views: TelemetryPlan['views'], exemplars: ExemplarSource): ExemplarSource {
+  const names = views.filter(({ aggregation }) => aggregation !== undefined).map(view => view.instrumentName ?? '*')
+  const isChanged = matcher(names)
+  if (names.length === 0 || isChanged === undefined) return exemplars
+  return {
+    exemplar: (instrument, attributes, bucket) =>
+      isChanged(instrument) ? undefined : exemplars.exemplar(instrument, attributes, bucket),
+    // Without buckets they are right beside every aggregation.
+    exemplars: (instrument, attributes) => exemplars.exemplars(instrument, attributes),
+  }
 }
 
 /** Processors that export kept spans. There may be none; the recorder still has the spans. */
 export function createSpanExports(
-  settings: TelemetrySettings,
+  plans: readonly ProcessorPlan[],
   ownMetrics: OwnMetrics,
   pipelines: Pipeline[],
 ): SpanProcessor[] {
-  return settings.exporters.traces.map(name => {
-    const pipeline = pipelineOf('traces', name, settings, pipelines)
-    return name === 'otlp'
-      ? new BatchSpanProcessor({
-          ...ownMetrics,
-          ...settings.spanBatches,
-          exporter: pipeline.watch(otlpTraces[settings.protocols.traces](ownMetrics)),
-        })
-      : new SimpleSpanProcessor({ exporter: pipeline.watch(new ConsoleSpanExporter()) })
+  return plans.map(({ exporter: way, batches }) => {
+    const exporter = pipelineOf('traces', way, pipelines).watch<SpanExporter>(
+      way.name === 'otlp' ? otlpTraces[way.protocol](way.options, ownMetrics) : new ConsoleSpanExporter(),
+    )
+    return batches === undefined
+      ? new SimpleSpanProcessor({ exporter })
+      : new BatchSpanProcessor({ ...ownMetrics, ...batches, exporter })
   })
 }
 
-function pipelineOf(signal: Signal, name: string, settings: TelemetrySettings, pipelines: Pipeline[]): Pipeline {
-  const pipeline = new Pipeline(signal, name, name === 'otlp' ? settings.receivers[signal] : '')
-  pipelines.push(pipeline)
-  return pipeline
-}
-
 export function createLogRecordProcessors(
-  settings: TelemetrySettings,
+  plans: readonly ProcessorPlan[],
   ownMetrics: OwnMetrics,
   pipelines: Pipeline[],
 ): LogRecordProcessor[] {
-  const exports: LogRecordProcessor[] = settings.exporters.logs.map(name => {
-    const pipeline = pipelineOf('logs', name, settings, pipelines)
-    return name === 'otlp'
-      ? new BatchLogRecordProcessor({
-          ...ownMetrics,
-          ...settings.logBatches,
-          exporter: pipeline.watch(otlpLogs[settings.protocols.logs](ownMetrics)),
-        })
-      : new SimpleLogRecordProcessor({ exporter: pipeline.watch(new ConsoleLogRecordExporter()) })
+  const exports: LogRecordProcessor[] = plans.map(({ exporter: way, batches }) => {
+    const exporter = pipelineOf('logs', way, pipelines).watch<LogRecordExporter>(
+      way.name === 'otlp' ? otlpLogs[way.protocol](way.options, ownMetrics) : new ConsoleLogRecordExporter(),
+    )
+    return batches === undefined
+      ? new SimpleLogRecordProcessor({ exporter })
+      : new BatchLogRecordProcessor({ ...ownMetrics, ...batches, exporter })
   })
   // LogAttributes comes first, so that the exporters get records with all attributes.
   return exports.length === 0 ? [] : [new LogAttributes(), ...exports]
 }
 
-type HistogramChoice = Required<Pick<OTLPMetricExporterOptions, 'aggregationPreference'>>
-
-/**
- * Set at the exporter, not by a view: a view would also change `/metrics`, which cannot show exponential histograms.
- */
-function histogramsOf({ histograms }: TelemetrySettings): HistogramChoice {
-  const areExponential = histograms === 'base2_exponential_bucket_histogram'
-  return {
-    aggregationPreference: type =>
-      areExponential && type === InstrumentType.HISTOGRAM
-        ? { type: AggregationType.EXPONENTIAL_HISTOGRAM }
-        : { type: AggregationType.DEFAULT },
-  }
+function pipelineOf(signal: Signal, way: ConsolePlan | OtlpPlan, pipelines: Pipeline[]): Pipeline {
+  const pipeline = new Pipeline(signal, way.name, way.name === 'otlp' ? way.receiver : '')
+  pipelines.push(pipeline)
+  return pipeline
 }
 
-const otlpMetrics: Record<OtlpProtocol, (histograms: HistogramChoice) => OtlpMetricExporter> = {
-  'http/protobuf': histograms => new ProtobufMetricExporter(histograms),
-  'http/json': histograms => new JsonMetricExporter(histograms),
-  grpc: histograms => new GrpcMetricExporter(histograms),
+const otlpTraces: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => SpanExporter> = {
+  'http/protobuf': (options, ownMetrics) => new ProtobufTraceExporter(options, ownMetrics),
+  'http/json': (options, ownMetrics) => new JsonTraceExporter({ ...options, ...ownMetrics }),
+  grpc: (options, ownMetrics) => new GrpcTraceExporter({ ...options, ...ownMetrics }),
 }
 
-/** The three exporters have one method more than their common interface. */
-type OtlpMetricExporter = ProtobufMetricExporter | JsonMetricExporter | GrpcMetricExporter
-
-const otlpTraces: Record<OtlpProtocol, (ownMetrics: OwnMetrics) => SpanExporter> = {
-  'http/protobuf': ownMetrics => new ProtobufTraceExporter(ownMetrics),
-  'http/json': ownMetrics => new JsonTraceExporter(ownMetrics),
-  grpc: ownMetrics => new GrpcTraceExporter(ownMetrics),
-}
-
-const otlpLogs: Record<OtlpProtocol, (ownMetrics: OwnMetrics) => LogRecordExporter> = {
-  'http/protobuf': ownMetrics => new ProtobufLogExporter(ownMetrics),
-  'http/json': ownMetrics => new JsonLogExporter(ownMetrics),
-  grpc: ownMetrics => new GrpcLogExporter(ownMetrics),
+const otlpLogs: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => LogRecordExporter> = {
+  'http/protobuf': (options, ownMetrics) => new ProtobufLogExporter({ ...options, ...ownMetrics }),
+  'http/json': (options, ownMetrics) => new JsonLogExporter({ ...options, ...ownMetrics }),
+  grpc: (options, ownMetrics) => new GrpcLogExporter({ ...options, ...ownMetrics }),
 }

@@ -18,7 +18,7 @@ export class Pipeline {
   readonly #exporter: string
   readonly #receiver: string
   #sent = 0
-  /** Failed exports by kind: a status, `timeout`, `unreachable`, … Bounded: one entry per known status. */
+  /** Failed exports by kind. Bounded by the kinds of `kindOf`. */
   readonly #failed = new Map<string, number>()
   #lastSuccessMs: number | undefined
   #lastFailure: { readonly atMs: number; readonly message: string } | undefined
@@ -84,24 +84,64 @@ export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): 
     .addCallback(result => {
       for (const { state } of pipelines) {
         const of = { 'gateway.telemetry.signal': state.signal, 'gateway.telemetry.exporter': state.exporter }
-        // One error series exists from the start, so that an alert on its rate sees the first failure.
         result.observe(state.sent, of)
-        for (const [kind, count] of Object.entries({ _OTHER: 0, ...state.failed }))
+        for (const [kind, count] of Object.entries({ ...STARTS_WITH_ZERO, ...state.failed }))
           result.observe(count, { ...of, 'error.type': kind })
       }
     })
 }
 
-/** HTTP statuses, gRPC codes and system error codes are bounded sets; everything else is one kind. */
-function kindOf(error: unknown): string {
-  const code = error !== null && typeof error === 'object' && 'code' in error ? error.code : undefined
-  if (typeof code === 'number') return error instanceof OTLPExporterError ? String(code) : `grpc_${code}`
-  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,40}$/.test(code)) return code
+/** Codes of the system by which a connection fails. Everything else that fails has a kind of its own or is `_OTHER`. */
+const SYSTEM_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+])
+/** Present with 0 from the start, so that an alert on the rate of a kind sees its first failure. */
+const USUAL_KINDS = ['ECONNREFUSED', 'ENOTFOUND', 'timeout', 'tls', 'retryable_status', '_OTHER'] as const
+const STARTS_WITH_ZERO: Readonly<Record<string, number>> = Object.fromEntries(USUAL_KINDS.map(kind => [kind, 0]))
+/** Codes and messages of TLS: of OpenSSL, of Node, and of certificates that are not accepted. */
+const TLS = /^(?:EPROTO$|ERR_(?:TLS|SSL)_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)|SSL routines|certificate/
+const GRPC_DEADLINE_EXCEEDED = 4
+const GRPC_UNAVAILABLE = 14
+
+/**
+ * The kind of a failure, from a bounded set: a status of HTTP, `grpc_` and a code, a code of the system, `tls`, `timeout`,
+ * `retryable_status`, `too_many_exports` or `_OTHER`.
+ */
+export function kindOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return kindOf(error.errors[0])
   if (!(error instanceof Error)) return '_OTHER'
-  if (/timed? ?out/i.test(error.message)) return 'timeout'
+  const { code, message }: Error & { readonly code?: unknown } = error
+  if (typeof code === 'number')
+    return error instanceof OTLPExporterError ? kindOfStatus(code) : kindOfGrpc(code, message)
+  if (typeof code === 'string' && SYSTEM_CODES.has(code)) return code
+  if ((typeof code === 'string' && TLS.test(code)) || TLS.test(message)) return 'tls'
+  if (/timed? ?out/i.test(message)) return 'timeout'
+  if (/Concurrent export limit/.test(message)) return 'too_many_exports'
   // The SDK's message when the receiver answered every attempt with 429, 502, 503 or 504.
-  return /retryable/.test(error.message) ? 'retryable_status' : '_OTHER'
+  return /retryable/.test(message) ? 'retryable_status' : '_OTHER'
+}
+
+function kindOfStatus(status: number): string {
+  return status >= 100 && status <= 599 ? String(status) : '_OTHER'
+}
+
+/** gRPC reports each broken connection as unavailable and says why only in its message. */
+function kindOfGrpc(code: number, message: string): string {
+  if (code === GRPC_DEADLINE_EXCEEDED) return 'timeout'
+  if (code === GRPC_UNAVAILABLE) {
+    const cause = /\bE[A-Z_]{3,}\b/.exec(message)?.[0]
+    if (cause !== undefined && SYSTEM_CODES.has(cause)) return cause
+    if (/Name resolution failed/.test(message)) return 'ENOTFOUND'
+    if (TLS.test(message)) return 'tls'
+  }
+  return code >= 0 && code <= 16 ? `grpc_${code}` : '_OTHER'
 }
 
 function explain(error: unknown): string {

@@ -30,7 +30,8 @@ export function createResource(detectorNames: readonly string[] | undefined): Re
   return ourselves().merge(detectResources({ detectors }))
 }
 
-function ourselves(): Resource {
+/** What is known without asking: the package, and an id of this process. */
+export function ourselves(): Resource {
   const version = packageVersion()
   return defaultResource()
     .merge(resourceFromAttributes(serviceInstanceIdDetector.detect().attributes ?? {}))

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { Environment } from './environment'
 import { INSTRUMENTATION_NAMES } from './instrumentation-names'
 import { problemsWithHeaders } from './otlp-headers'
-import type { SamplerSettings } from './sampler'
+import type { SamplerSettings } from './sampling/sampler'
 import type { TelemetryProblem } from './telemetry'
 
 /**
@@ -43,6 +43,8 @@ export interface TelemetrySettings {
   readonly httpInstrumentation: HttpInstrumentation
   /** `TELEMETRY_BODY_SIZES`; default false, as the conventions have it: two more histograms for each series of the duration. */
   readonly bodySizes: boolean
+  /** `OTEL_METRICS_EXEMPLAR_FILTER`: false with `always_off`. */
+  readonly hasExemplars: boolean
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
   readonly instrumentations: readonly string[]
 }
@@ -112,6 +114,7 @@ const LIMITS = [
 
 /** Variables read by the SDK or by src/config, or that need no check; they are not reported as misspelled. */
 const READ_BY_OTHERS = [
+  'OTEL_CONFIG_FILE',
   'OTEL_SERVICE_NAME',
   'OTEL_TRACES_SAMPLER_ARG',
   'OTEL_EXPORTER_PROMETHEUS_HOST',
@@ -168,9 +171,9 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     baggageKeys: environment.list('TELEMETRY_BAGGAGE_KEYS'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
     bodySizes: environment.boolean('TELEMETRY_BODY_SIZES'),
+    hasExemplars: hasExemplars(environment),
     instrumentations: instrumentations(environment, httpInstrumentation),
   }
-  checkConfigFile(environment)
   checkOtlp(environment, settings)
   const warnings = disabled ? [] : receiverWarnings(environment, settings)
   checkResource(environment)
@@ -286,14 +289,18 @@ function sampler(environment: Environment): SamplerSettings {
   return { name, ratio: environment.number('OTEL_TRACES_SAMPLER_ARG', unit, { min: 0, max: 1, whole: false }) ?? 1 }
 }
 
-function checkConfigFile(environment: Environment): void {
-  if (environment.text('OTEL_CONFIG_FILE') === undefined) return
-  environment.complain({
-    where: 'OTEL_CONFIG_FILE',
-    problem:
-      'a configuration file would replace the exporters and /metrics that the gateway sets up, and loses all metrics of its instrumentations',
-    allowed: 'the OTEL_* variables of docs/telemetry.md',
-  })
+/** Exemplars point only at kept traces, so there is no filter that takes more. */
+function hasExemplars(environment: Environment): boolean {
+  const variable = 'OTEL_METRICS_EXEMPLAR_FILTER'
+  const filter = environment.oneOf(variable, ['trace_based', 'always_off', 'always_on'], text => text.toLowerCase())
+  if (filter === 'always_on') {
+    environment.complain({
+      where: variable,
+      problem: '"always_on" is not supported: exemplars point only at traces that are kept and can be opened',
+      allowed: 'trace_based, always_off',
+    })
+  }
+  return filter !== 'always_off'
 }
 
 function checkOtlp(environment: Environment, settings: TelemetrySettings): void {

@@ -4,25 +4,26 @@ import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/c
 import { NodeSDK } from '@opentelemetry/sdk-node'
 import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
-import { Exemplars } from './exemplars'
+import { planOfFile } from './config-file/plan-of-file'
+import { Exemplars, NO_EXEMPLARS } from './exemplars'
 import { createLogRecordProcessors, createMeterProvider, createSpanExports } from './exporters'
 import { PrometheusExposition } from './exposition/exporter'
 import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
 import { isDropped, KeptTraces } from './kept-traces/kept-traces'
 import { Recorder } from './kept-traces/recorder'
-import { createPropagator } from './propagation/propagators'
+import type { TelemetryPlan } from './plan'
+import { planOfSettings } from './plan-of-settings'
 import { observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
-import { createResource, packageVersion, SCHEMA_URL } from './resource'
-import { createSampler } from './sampler'
+import { packageVersion, SCHEMA_URL } from './resource'
+import { createSampler } from './sampling/sampler'
 import { DEFAULT_SLOW_MS, parseSettings, type LogLevel, type TelemetrySettings } from './settings'
 import { shutdownAll } from './shutdown'
 import { GATEWAY_SCOPE, withGatewayTracer } from './spans/gateway-tracer'
-import type { SpanMaker } from './spans/gateway-span'
-import { spanLimits } from './spans/span-limits'
 import type { Telemetry } from './telemetry'
+import { withOnly } from './with-variables'
 
 /** The instrumentation scope of measurements made here and not by an instrumentation. */
 const SCOPE_NAME = 'myesi-gateway/process'
@@ -41,17 +42,56 @@ const LEVELS: Record<LogLevel, DiagLogLevel> = {
   all: DiagLogLevel.ALL,
 }
 
-/** Starts the telemetry set in the environment. Never throws: a gateway without telemetry still serves. */
-export function startTelemetry(environment: Readonly<Record<string, string | undefined>>): Telemetry {
-  const { settings, problems, warnings } = parseSettings(environment)
+type Variables = Readonly<Record<string, string | undefined>>
+
+/**
+ * Starts the telemetry set in the environment, or in the file of `OTEL_CONFIG_FILE`. Never throws: a gateway without
+ * telemetry still serves.
+ */
+export function startTelemetry(environment: Variables): Telemetry {
+  const path = environment['OTEL_CONFIG_FILE']?.trim()
   const diagnostics = new Diagnostics()
-  if (problems.length > 0 || settings.disabled) return { ...silent(diagnostics), problems }
-  for (const warning of warnings) diagnostics.say('warn', warning)
   try {
-    return start(settings, spanLimits(environment), diagnostics)
+    return path ? startFromFile(path, environment, diagnostics) : startFromVariables(environment, diagnostics)
   } catch (error) {
     diagnostics.say('error', 'telemetry could not be started', [error])
     return silent(diagnostics)
+  }
+}
+
+function startFromVariables(environment: Variables, diagnostics: Diagnostics): Telemetry {
+  const { settings, problems, warnings } = parseSettings(environment)
+  if (problems.length > 0 || settings.disabled) return { ...silent(diagnostics), problems }
+  for (const warning of warnings) diagnostics.say('warn', warning)
+  // `OTEL_LOG_LEVEL` would make the SDK install a console logger over ours.
+  return withOnly({ ...environment, OTEL_LOG_LEVEL: undefined }, () =>
+    start(settings, planOfSettings(settings, environment), diagnostics),
+  )
+}
+
+/** With the file, no other variable of OpenTelemetry has an effect, also not those that the SDK reads itself. */
+function startFromFile(path: string, environment: Variables, diagnostics: Diagnostics): Telemetry {
+  const file = planOfFile(path, environment)
+  const others = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('OTEL_')))
+  const { settings: base, problems: ofVariables } = parseSettings({ ...others, ...file.gatewayVariables })
+  const problems = [...file.problems, ...ofVariables]
+  if (file.disabled || problems.length > 0) return { ...silent(diagnostics), problems: file.disabled ? [] : problems }
+  const { readers, spans, logs } = file.plan
+  const names = <Name extends string>(plans: readonly { readonly exporter: { readonly name: Name } }[]): Name[] =>
+    plans.map(({ exporter }) => exporter.name)
+  const settings: TelemetrySettings = {
+    ...base,
+    logLevel: file.logLevel,
+    exporters: { metrics: names(readers), traces: names(spans), logs: names(logs) },
+  }
+  for (const warning of file.warnings) diagnostics.say('warn', warning)
+  return {
+    ...withOnly({ ...others, ...file.logVariables }, () => start(settings, file.plan, diagnostics)),
+    configFile: path,
+    variables: {
+      OTEL_EXPORTER_PROMETHEUS_HOST: file.exposition?.host,
+      OTEL_EXPORTER_PROMETHEUS_PORT: file.exposition?.port?.toString(),
+    },
   }
 }
 
@@ -61,6 +101,8 @@ function silent(diagnostics: Diagnostics): Telemetry {
     enabled: false,
     exporters: { metrics: [], traces: [], logs: [] },
     httpInstrumentation: 'own',
+    configFile: undefined,
+    variables: {},
     slowMs: DEFAULT_SLOW_MS,
     bodySizes: false,
     problems: [],
@@ -75,12 +117,12 @@ function silent(diagnostics: Diagnostics): Telemetry {
   }
 }
 
-function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnostics: Diagnostics): Telemetry {
+function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Diagnostics): Telemetry {
+  const { resource, spanLimits: limits } = plan
   const modules = new InstrumentedModules(settings.instrumentations)
   const ignoredPorts = new Set<number>()
   const recorder = new Recorder()
   const exemplars = new Exemplars(span => recorder.has(span), isDropped)
-  const resource = createResource(settings.resourceDetectors)
   diag.setLogger(diagnostics.logger, { logLevel: LEVELS[settings.logLevel] })
   setGlobalErrorHandler(error => diagnostics.say('error', 'telemetry was not sent', [error]))
 
@@ -88,29 +130,26 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   // Created before the meter provider is set: some instrumentations register their callbacks again when they get it.
   const instrumentation = instrumentations(settings, ignoredPorts)
   // Not created by NodeSDK, which does it too late for processors and exporters to count their losses in it.
-  const { meterProvider, readers } = createMeterProvider(settings, resource, exemplars, pipelines)
+  const { meterProvider, readers } = createMeterProvider(plan, plan.hasExemplars ? exemplars : NO_EXEMPLARS, pipelines)
   if (meterProvider !== undefined) metrics.setGlobalMeterProvider(exemplars.watch(meterProvider))
   const ownMetrics = meterProvider === undefined ? {} : { selfObsMeterProvider: meterProvider }
   // There is always a processor: without one the SDK would register no tracer, and logs and responses would have no
   // trace ids.
-  const exports = createSpanExports(settings, ownMetrics, pipelines)
+  const exports = createSpanExports(plan.spans, ownMetrics, pipelines)
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
-  const logRecordProcessors = createLogRecordProcessors(settings, ownMetrics, pipelines)
-  const sampler = createSampler(settings.sampler)
-  withoutConsoleLogger(() => {
-    const sdk = new NodeSDK({
-      resource,
-      autoDetectResources: false,
-      metricReaders: [],
-      sampler,
-      textMapPropagator: createPropagator(settings.propagators, settings.baggageKeys),
-      spanProcessors: [keptTraces],
-      spanLimits: limits,
-      logRecordProcessors,
-      instrumentations: instrumentation,
-    })
-    sdk.start()
-  })
+  const logRecordProcessors = createLogRecordProcessors(plan.logs, ownMetrics, pipelines)
+  const sampler = createSampler(plan.sampler)
+  new NodeSDK({
+    resource,
+    autoDetectResources: false,
+    metricReaders: [],
+    sampler,
+    textMapPropagator: plan.propagator,
+    spanProcessors: [keptTraces],
+    spanLimits: limits,
+    logRecordProcessors,
+    instrumentations: instrumentation,
+  }).start()
   const tracers = trace.getTracerProvider()
   trace.disable() // removes the global provider: only one can be set
   trace.setGlobalTracerProvider(
@@ -129,9 +168,12 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
   if (pipelines.length > 0) observePipelines(meter, pipelines)
   const stopMeasuringRedis = measureRedis(meter)
   const exposition = readers.find(reader => reader instanceof PrometheusExposition)
+  const stopDraining = plan.views.length > 0 && readers.length > 1 ? drainRegularly(exposition) : undefined
 
   return {
     enabled: true,
+    configFile: undefined,
+    variables: {},
     exporters: settings.exporters,
     httpInstrumentation: settings.httpInstrumentation,
     slowMs: settings.keptTraces.slowMs,
@@ -151,20 +193,19 @@ function start(settings: TelemetrySettings, limits: SpanMaker['limits'], diagnos
     onDiagnostic: sink => diagnostics.onDiagnostic(sink),
     shutdown: timeoutMs => {
       stopMeasuringRedis()
+      stopDraining?.()
       return shutdownAll([keptTraces, ...logRecordProcessors, ...readers], timeoutMs, diagnostics)
     },
   }
 }
 
-/** Runs `act` without `OTEL_LOG_LEVEL`, which would make the SDK's constructor install a console logger over ours. */
-function withoutConsoleLogger(act: () => void): void {
-  const level = process.env['OTEL_LOG_LEVEL']
-  delete process.env['OTEL_LOG_LEVEL']
-  try {
-    act()
-  } finally {
-    if (level !== undefined) process.env['OTEL_LOG_LEVEL'] = level
-  }
+const DRAIN_INTERVAL_MS = 60_000
+
+function drainRegularly(exposition: PrometheusExposition | undefined): () => void {
+  const timer = setInterval(() => {
+    exposition?.drain().catch((error: unknown) => diag.error('metrics could not be collected', error))
+  }, DRAIN_INTERVAL_MS).unref()
+  return () => clearInterval(timer)
 }
 
 function setHttpRoute(route: string): void {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** One problem with an `OTEL_*` variable; printed together with all other configuration problems. */
+/** One problem with an `OTEL_*` variable or in the file of `OTEL_CONFIG_FILE`; printed together with all other configuration problems. */
 export interface TelemetryProblem {
-  /** The variable. */
+  /** The variable, or `otel-config.yaml:12:5 tracer_provider.sampler`. */
   readonly where: string
   readonly problem: string
   readonly allowed?: string
@@ -72,6 +72,10 @@ export interface PipelineState {
 export interface Telemetry {
   /** False with `OTEL_SDK_DISABLED=true`, or when `problems` kept the SDK from starting. */
   readonly enabled: boolean
+  /** `OTEL_CONFIG_FILE`; undefined without one. */
+  readonly configFile: string | undefined
+  /** With a file: the values of variables that the gateway reads and the file replaces; undefined: not set. */
+  readonly variables: Readonly<Record<string, string | undefined>>
   /** Exporters of each signal, for the start-up line: `{ metrics: ['prometheus'], traces: [], logs: [] }`. */
   readonly exporters: {
     readonly metrics: readonly string[]

@@ -63,6 +63,7 @@ function received(
     clientOrigin: createClientOrigin(entrypoint.trustedProxies),
     takesEncodedSlashes,
     requestId: undefined,
+    errorAnswers: undefined,
   }
   return receive(request, response, ROOT_CONTEXT, rules, {
     isDraining: () => false,

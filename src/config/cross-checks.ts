@@ -4,6 +4,7 @@ import { isRoutePolicy, type RegistryEntry } from '../policies/define-policy'
 import { answersIn, checkAnswers } from './answer-checks'
 import type { ConfigFiles } from './config-files'
 import { entrypointSchema, entrypointTlsSchema, responseBufferSchema } from './entrypoint-schema'
+import { checkErrorPages } from '../policies/error-page/check'
 import { checkFieldNames } from './field-names-check'
 import { problemAt, problemAtKey } from './findings'
 import { checkGuards } from './guard-checks'
@@ -12,7 +13,7 @@ import { checkAmbiguity, checkNameSets, checkPatterns, type UnderstoodMatch } fr
 import { matchSchema } from './match-schema'
 import { nearestName } from './nearest-name'
 import { routeNameField, routeUpstreamField } from './schema'
-import { checkTlsFiles, type TlsMistake } from './tls-check'
+import { checkListenerFiles, checkTlsFiles, type TlsMistake } from './tls-check'
 import { checkThresholds } from '../slo/slo-checks'
 import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
@@ -44,6 +45,7 @@ export function crossChecks(
     ...checkResponseBuffer(source),
     ...checkUpstreams(upstreams, source),
     ...checkEntrypointTls(source, files),
+    ...checkEntrypointAccess(source),
     ...checkTls(upstreams, source, files),
     ...checkRouteNames(routes, source),
     ...checkRouteUpstreams(routes, upstreams, source),
@@ -57,6 +59,7 @@ export function crossChecks(
     ...checkSharedLimits(source),
     ...checkIdentity(source, files),
     ...checkThresholds(source),
+    ...checkErrorPages(source, files),
   ]
 }
 
@@ -180,7 +183,16 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
 function checkEntrypointTls(source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const at: Path = ['entrypoint', 'tls']
   const { data } = entrypointTlsSchema.safeParse(source.valueAt(at))
-  return data === undefined ? [] : checkTlsFiles(data, files).map(found => tlsProblem(at, found, source))
+  if (data === undefined) return []
+  return checkListenerFiles(data, files).map(({ below, ...found }) => tlsProblem([...at, ...below], found, source))
+}
+
+/** Checks that clients are asked for the certificates that `access` names. */
+function checkEntrypointAccess(source: YamlSource): ConfigProblem[] {
+  const { access, tls } = asMap(source.valueAt(['entrypoint']))
+  if (asList(asMap(access)['certificates']).length === 0 || asMap(tls)['clientCertificates'] !== undefined) return []
+  const never = mistake('has no effect: clients are not asked for certificates', 'entrypoint.tls.clientCertificates')
+  return [problemAtKey(['entrypoint', 'access', 'certificates'], never, source)]
 }
 
 function tlsProblem(at: Path, { key, mistake: found, severity }: TlsMistake, source: YamlSource): ConfigProblem {

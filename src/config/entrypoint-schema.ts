@@ -1,12 +1,15 @@
 import { z } from 'zod'
 import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
+import { telemetrySchema } from '../policies/telemetry/schema'
 import { maxBodySizeField } from '../policies/max-body-size/schema'
 import { DEFAULT_MIN_UPLOAD_RATE, minUploadRateField } from '../policies/min-upload-rate/schema'
+import { errorPageField } from '../policies/error-page/schema'
+import { parseProxyName, PROXY_NAME_PATTERN } from './values/proxy-name'
 import { choice, parseFlag } from './values/choice'
 import { field } from './values/field'
 import { HEADER_NAME_PATTERN, parseIdHeaderName, parseProxyOnlyName, PROXY_ONLY_HEADERS } from './values/header'
-import { parseCipher, parseTlsVersion, TLS_12_CIPHERS } from './values/tls'
+import { parseCipher, parseTlsVersion } from './values/tls'
 import { size, SIZE_PATTERN } from './values/size'
 import { durationField, fileField, numberField, sizeField, trustedProxy } from './fields'
 
@@ -42,25 +45,84 @@ export const responseBufferSchema = z
       'Buffer for responses whose clients read slowly. It frees the upstream connection for other requests. When it is full, the upstream waits for the client.',
   })
 
+const CERT = 'PEM file with the certificate and its intermediate certificates'
+const KEY = 'PEM file with its private key, without a passphrase.'
+
+const clientCertificatesSchema = z
+  .strictObject({
+    ca: fileField(
+      'PEM file with the authorities that sign certificates of clients. Authorities of the system are not trusted.',
+    ),
+    required: field(parseFlag, {
+      description:
+        'Whether a client without a certificate is refused in the handshake. `false`: it is served, and a route requires the certificate with `auth.certificate`. A certificate that is expired or of another authority is refused in both cases.',
+      type: 'boolean',
+    }).prefault(true),
+    subject: field(choice(['cn', 'dn', 'uri', 'dns', 'email']), {
+      description:
+        'The part of the certificate that names its client: the common name, the whole distinguished name (RFC 4514), or the first URI, DNS name or email address of the subject alternative names ([more](tls.md#clients-with-a-certificate)).',
+      type: 'string',
+      enum: ['cn', 'dn', 'uri', 'dns', 'email'],
+    }).prefault('cn'),
+    forward: field(parseFlag, {
+      description:
+        'Whether upstreams get the certificate in `Client-Cert` (RFC 9440). `Client-Cert` and `Client-Cert-Chain` of clients are removed.',
+      type: 'boolean',
+    }).prefault(false),
+  })
+  .meta({ description: 'Certificates of clients (mutual TLS). Left out: clients are not asked for one.' })
+
+const redirectHttpSchema = z
+  .strictObject({
+    port: numberField(
+      'Port that answers plain HTTP with a redirect to https: 301 for GET and HEAD, else 308, with host, path and query kept. Requests below `/.well-known/acme-challenge/` are routed instead. It takes a tenth of `maxConnections`.',
+      { atLeast: 1, atMost: 65_535 },
+    ),
+    httpsPort: numberField('Port of the https URL that clients are redirected to; 443 is left out of it.', {
+      atLeast: 1,
+      atMost: 65_535,
+    }).prefault(443),
+  })
+  .meta({ description: 'A second port that redirects http to https.' })
+
+export const certificateSchema = z.strictObject({ cert: fileField(`${CERT}.`), key: fileField(KEY) })
+
 export const entrypointTlsSchema = z
   .strictObject({
     cert: fileField(
-      'PEM file with the certificate and its intermediate certificates. With `tls` the port serves HTTPS instead of HTTP. The gateway reads both files every 5 s and uses a new certificate without a restart ([more](operations.md#certificates)).',
+      `${CERT}. With \`tls\` the port serves HTTPS instead of HTTP. The gateway reads certificate files every 5 s and uses a new certificate without a restart ([more](tls.md#renewal)).`,
     ),
-    key: fileField('PEM file with its private key, without a passphrase.'),
+    key: fileField(KEY),
+    certificates: z.array(certificateSchema).prefault([]).meta({
+      description:
+        'Further certificates. The client gets the one for the server name that it asks for (SNI): an exact DNS name of the certificate, else a wildcard. The first one in the file wins.',
+    }),
+    unknownNames: field(choice(['default', 'refuse']), {
+      description:
+        'What a client gets that asks for a name of no certificate: the certificate above (`default`), or the end of the handshake (`refuse`). A client that names none gets the certificate above.',
+      type: 'string',
+      enum: ['default', 'refuse'],
+    }).prefault('default'),
     minVersion: field(parseTlsVersion, {
       description: 'The oldest TLS version accepted. The timeout of a handshake is `headersTimeout`.',
       value: '`1.2`, `1.3`',
       anyOf: [{ enum: ['1.2', '1.3', 1.2, 1.3] }, { type: 'string', pattern: '\\$\\{' }],
     }).prefault('1.2'),
+    profile: field(choice(['modern', 'intermediate']), {
+      description:
+        'Cipher suites for TLS 1.2: with forward secrecy and authenticated encryption only (`modern`), or also with CBC for clients from before about 2015 (`intermediate`) ([list](tls.md#versions-and-cipher-suites)).',
+      type: 'string',
+      enum: ['modern', 'intermediate'],
+    }).prefault('modern'),
     ciphers: z
       .array(field(parseCipher, { description: "A suite by OpenSSL's name.", type: 'string' }))
       .min(1)
-      .prefault([...TLS_12_CIPHERS])
+      .optional()
       .meta({
-        description:
-          'Cipher suites for TLS 1.2. The default suites have forward secrecy and authenticated encryption. TLS 1.3 has its own suites.',
+        description: 'Cipher suites for TLS 1.2 instead of those of `profile`. TLS 1.3 has its own suites.',
       }),
+    clientCertificates: clientCertificatesSchema.optional(),
+    redirectHttp: redirectHttpSchema.optional(),
   })
   .meta({
     description:
@@ -82,7 +144,7 @@ const http2Schema = z
     maxStreams: numberField('Requests open at once on one connection; one more is refused with REFUSED_STREAM.', {
       atLeast: 1,
       atMost: 10_000,
-    }).prefault(100),
+    }).prefault(128),
     maxResets: numberField(
       'Streams that end by a reset of the client, or for a mistake of it, within 10 s; one more ends the connection with ENHANCE_YOUR_CALM (rapid reset).',
       { atLeast: 1, atMost: 100_000 },
@@ -155,6 +217,15 @@ export const entrypointSchema = z
       enum: ['all', 'trusted', 'none'],
     }).prefault('all'),
     requestId: requestIdSchema.prefault({}),
+    errorPage: errorPageField(
+      'HTML file for browsers when the gateway answers with an error. Left out: a plain page of the gateway ([more](errors.md#the-answer)).',
+    ).optional(),
+    proxyStatus: field(parseProxyName, {
+      description:
+        'Name of this gateway in `Proxy-Status` (RFC 9209), which says why it answered with an error. `true`: `myesi-gateway`. `false`: the field is not sent.',
+      value: '`true`, `false`, or token',
+      anyOf: [{ type: 'boolean' }, { type: 'string', pattern: PROXY_NAME_PATTERN }],
+    }).prefault(false),
     headersTimeout: durationField('Maximum time for a client to send the header section; above it 408.', {
       atLeast: '1ms',
       atMost: '1h',
@@ -209,6 +280,7 @@ export const entrypointSchema = z
       description: 'Whether this port serves `/metrics`. `false`: 404; the ops port always serves it.',
       type: 'boolean',
     }).prefault(true),
+    telemetry: telemetrySchema('What is sampled of the routes that do not say it themselves.').optional(),
     maintenance: maintenanceField(
       'Answers requests to all routes with 503, reason `maintenance`, except routes with `maintenance: false`.',
     ).prefault(false),
@@ -223,6 +295,10 @@ export const entrypointSchema = z
     ).prefault(10_000),
     maxConnectionsPerClient: numberField(
       'Maximum open connections from one address (IPv6: one /56 block). Further ones are closed. Does not apply to `trustedProxies`. Left out: 90 % of `maxConnections`.',
+      { atLeast: 1, atMost: 1_000_000 },
+    ).optional(),
+    maxWebSocketsPerClient: numberField(
+      'Maximum open WebSockets of one client (IPv6: one /56 block), also behind `trustedProxies` and on one HTTP/2 connection; further ones get 429, reason `limited`. Left out: same as `maxConnectionsPerClient`.',
       { atLeast: 1, atMost: 1_000_000 },
     ).optional(),
   })

@@ -20,6 +20,7 @@ import { upstreamSchema } from './upstream-schema'
 import type { HostSent } from './values/host-sent'
 import { digestOf } from './config-digest'
 import type { Path } from './variables'
+import { CIPHER_PROFILES } from './values/tls'
 import { readYaml, type YamlSource } from './yaml-source'
 
 const MAX_ROUNDS = 3
@@ -163,6 +164,8 @@ function toConfig(
       underscoreHeaders: entrypoint.underscoreHeaders,
       traceContext: entrypoint.traceContext,
       requestId: entrypoint.requestId,
+      errorPage: entrypoint.errorPage,
+      proxyStatus: entrypoint.proxyStatus,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
       stallTimeoutMs: entrypoint.stallTimeout,
@@ -182,7 +185,16 @@ function toConfig(
       },
       access: entrypoint.access,
       metrics: entrypoint.metrics,
-      tls: entrypoint.tls,
+      tls: entrypoint.tls && {
+        cert: entrypoint.tls.cert,
+        key: entrypoint.tls.key,
+        certificates: entrypoint.tls.certificates,
+        unknownNames: entrypoint.tls.unknownNames,
+        minVersion: entrypoint.tls.minVersion,
+        ciphers: entrypoint.tls.ciphers ?? CIPHER_PROFILES[entrypoint.tls.profile],
+        clientCertificates: entrypoint.tls.clientCertificates,
+        redirectHttp: entrypoint.tls.redirectHttp,
+      },
       http2: {
         tls: entrypoint.http2.tls,
         cleartext: entrypoint.http2.cleartext,
@@ -196,6 +208,7 @@ function toConfig(
       maxConnections: entrypoint.maxConnections,
       // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
+      maxWebSocketsPerClient: entrypoint.maxWebSocketsPerClient,
       ...entrypointPolicies(entrypoint, file, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
@@ -227,8 +240,16 @@ function toConsumer(
   [name, consumer]: [string, FileContent['consumers'][string]],
   tokens: readonly string[],
 ): ConsumerConfig {
-  const { tier, scopes, apiKeys, users, subjects } = consumer
-  return { name, tier, scopes, apiKeys, users, subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []) }
+  const { tier, scopes, apiKeys, users, subjects, certificates } = consumer
+  return {
+    name,
+    tier,
+    scopes,
+    apiKeys,
+    users,
+    subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []),
+    certificates,
+  }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {

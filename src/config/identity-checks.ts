@@ -29,6 +29,7 @@ export function checkIdentity(source: YamlSource, files: ConfigFiles): ConfigPro
     ...tokens.flatMap(name => checkKeySource(name, source, files)),
     ...checkKeys(consumers, source),
     ...checkUsers(consumers, source),
+    ...checkCertificates(consumers, source),
   ]
 }
 
@@ -75,6 +76,24 @@ function checkUsers(consumers: readonly string[], source: YamlSource): ConfigPro
       owners.set(user, owner ?? name)
       if (owner === undefined) return []
       return [problemAtKey([...at, user], mistake(`is a user of ${owner} already`, 'each user once'), source)]
+    })
+  })
+}
+
+/** Checks that each subject of a certificate belongs to one consumer, and that clients are asked for certificates. */
+function checkCertificates(consumers: readonly string[], source: YamlSource): ConfigProblem[] {
+  const isAsked = source.valueAt(['entrypoint', 'tls', 'clientCertificates']) !== undefined
+  const owners = new Map<unknown, string>()
+  return consumers.flatMap(name => {
+    const at: Path = ['consumers', name, 'certificates']
+    const subjects = asList(source.valueAt(at))
+    const never = mistake('has no effect: clients are not asked for certificates', 'entrypoint.tls.clientCertificates')
+    if (subjects.length > 0 && !isAsked) return [problemAtKey(at, never, source)]
+    return subjects.flatMap((subject, index) => {
+      const owner = owners.get(subject)
+      owners.set(subject, owner ?? name)
+      if (owner === undefined) return []
+      return [problemAt([...at, index], mistake(`is a certificate of ${owner} already`, 'each subject once'), source)]
     })
   })
 }

@@ -29,7 +29,7 @@ export const consumerSchema = z
     }).optional(),
     scopes: z.array(scope).prefault([]).meta({
       description:
-        "Scopes of the consumer's API keys; a route requires them with `auth.scopes`. A token has its own scopes.",
+        "Scopes of the consumer's API keys and client certificates; a route requires them with `auth.scopes`. A token has its own scopes.",
       value: 'list of scopes',
     }),
     apiKeys: z
@@ -59,6 +59,15 @@ export const consumerSchema = z
         description:
           'Values of `consumerClaim` in tokens that identify the consumer. If there are several `tokens`, prefix their name: `sso/alice`.',
         value: 'list of texts',
+      }),
+    certificates: z
+      .array(field(parseClaimText, { description: 'A subject of a client certificate.', type: 'string' }))
+      .prefault([])
+      .meta({
+        description:
+          'Subjects of client certificates that identify the consumer, as `entrypoint.tls.clientCertificates.subject` says.',
+        value: 'list of texts',
+        examples: [['orders-client']],
       }),
   })
   .meta({ description: 'A consumer: a user or application that may call routes.' })

@@ -13,6 +13,34 @@ export interface TlsMistake {
   readonly severity?: 'warning'
 }
 
+/** Checks certificate files of the listener, in every certificate and the authorities of its clients. */
+export function checkListenerFiles(
+  tls: {
+    readonly cert: string
+    readonly key: string
+    readonly certificates: readonly { readonly cert: string; readonly key: string }[]
+    readonly clientCertificates?: { readonly ca: string } | undefined
+  },
+  files: ConfigFiles,
+): (TlsMistake & { readonly below: readonly (string | number)[] })[] {
+  const { clientCertificates: clients } = tls
+  const seen = new Set([tls.cert])
+  const again = mistake('is here a second time', 'each certificate once')
+  return [
+    ...checkTlsFiles({ cert: tls.cert, key: tls.key }, files).map(found => ({ ...found, below: [] })),
+    ...tls.certificates.flatMap(({ cert, key }, index) => {
+      const below = ['certificates', index]
+      if (seen.has(cert)) return [{ key: 'cert' as const, mistake: again, below }]
+      seen.add(cert)
+      return checkTlsFiles({ cert, key }, files).map(found => ({ ...found, below }))
+    }),
+    ...(clients ? checkTlsFiles({ ca: clients.ca }, files) : []).map(found => ({
+      ...found,
+      below: ['clientCertificates'],
+    })),
+  ]
+}
+
 /** Reads the files as the upstream client will, so that a problem is reported before the first request. */
 export function checkTlsFiles(
   paths: { readonly [Key in TlsMistake['key']]?: string | undefined },

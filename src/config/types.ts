@@ -130,6 +130,10 @@ export interface EntrypointConfig {
   readonly traceContext: 'all' | 'trusted' | 'none'
   /** The fields that carry the request id in requests and responses. */
   readonly requestId: RequestIdConfig
+  /** Path of the HTML page for errors; undefined: the gateway's own. */
+  readonly errorPage: string | undefined
+  /** The gateway's name in `Proxy-Status`; undefined: not sent. */
+  readonly proxyStatus: string | undefined
   /** Maximum time for a client to send its header section. */
   readonly headersTimeoutMs: number
   /** Maximum time for a client to send a whole request, body included; 0: no limit. */
@@ -164,6 +168,8 @@ export interface EntrypointConfig {
   readonly maxConnections: number
   /** Maximum open connections per client address; trusted proxies are exempt. */
   readonly maxConnectionsPerClient: number
+  /** Maximum open WebSockets per client address, also behind trusted proxies; undefined: `maxConnectionsPerClient`. */
+  readonly maxWebSocketsPerClient: number | undefined
 }
 
 /** HTTP/2 on the listener, and the limits of one connection. */
@@ -209,6 +215,8 @@ export interface ConsumerConfig {
    * consumers.
    */
   readonly subjects: readonly string[]
+  /** The consumer's subjects in client certificates. */
+  readonly certificates: readonly string[]
 }
 
 /** Tokens (JWT, RFC 7519) of one issuer. */
@@ -236,9 +244,38 @@ export interface EntrypointTlsConfig {
   /** The certificate, followed by its chain up to an authority that clients trust. */
   readonly cert: string
   readonly key: string
+  /** Further certificates, chosen by the server name that the client asks for (SNI). */
+  readonly certificates: readonly { readonly cert: string; readonly key: string }[]
+  /** Whether a client that asks for a name of no certificate gets the first certificate. */
+  readonly unknownNames: 'default' | 'refuse'
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   /** Cipher suites for TLS 1.2, by OpenSSL's names. */
   readonly ciphers: readonly string[]
+  /** Undefined: clients are not asked for a certificate. */
+  readonly clientCertificates: ClientCertificatesConfig | undefined
+  /** Undefined: no second port. */
+  readonly redirectHttp: RedirectHttpConfig | undefined
+}
+
+/** Certificates of clients (mutual TLS). */
+export interface ClientCertificatesConfig {
+  /** Path of a PEM file with the authorities that sign them. */
+  readonly ca: string
+  readonly required: boolean
+  /** Part of the certificate that names the client. */
+  readonly subject: CertificateSubject
+  /** Whether upstreams get the certificate in `Client-Cert` (RFC 9440). */
+  readonly forward: boolean
+}
+
+/** Common name, distinguished name, or the first subject alternative name of a kind. */
+export type CertificateSubject = 'cn' | 'dn' | 'uri' | 'dns' | 'email'
+
+/** A port that redirects http to https. */
+export interface RedirectHttpConfig {
+  readonly port: number
+  /** Port in the redirected URL. */
+  readonly httpsPort: number
 }
 
 export interface UpstreamConfig {

@@ -139,7 +139,7 @@ const BALANCE_SPELLINGS = {
 export const tlsSchema = z
   .strictObject({
     ca: fileField(
-      'PEM file with the certificate authorities for https targets, instead of those that Node trusts. Read at start and on reload, as are the other files.',
+      'PEM file with the certificate authorities for https targets, instead of those that Node trusts. The gateway reads this file and the two below every 5 s and uses new contents for new connections ([more](tls.md#renewal)).',
     ).optional(),
     cert: fileField('PEM file with the client certificate, for mutual TLS. Needs `key`.').optional(),
     key: fileField('PEM file with its private key, without a passphrase.').optional(),

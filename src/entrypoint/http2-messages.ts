@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto'
 import {
   IncomingMessage,
   ServerResponse,
@@ -24,6 +25,8 @@ export interface RequestHead {
   readonly fields: string[]
   /** Size in HTTP/1.1, request line included. */
   readonly bytes: number
+  /** Whether it is an extended CONNECT for a WebSocket (RFC 8441). */
+  readonly isWebSocket: boolean
 }
 
 /** Connection-specific fields, which HTTP/2 forbids (RFC 9113 §8.2.2). */
@@ -43,7 +46,8 @@ const SEPARATE: ReadonlySet<string> = new Set(['set-cookie', 'www-authenticate',
 /**
  * Converts a header section to HTTP/1.1. `:authority` becomes `host`; if both are present and differ, both are kept and the
  * request is refused for its two hosts. `cookie` lines are joined (RFC 9113 §8.2.3). A body of unknown length is `chunked`,
- * as an HTTP/1.1 upstream will get it.
+ * as an HTTP/1.1 upstream will get it. An extended CONNECT for a WebSocket becomes the handshake of HTTP/1.1; its key, which
+ * HTTP/2 has not, is made here (RFC 8441 §5). For other protocols it stays CONNECT, which is refused.
  *
  * @param raw flat name, value pairs as Node passes them, names in lower case
  */
@@ -51,6 +55,7 @@ export function requestHead(raw: readonly string[], hasEnded: boolean): RequestH
   let method = ''
   let url = ''
   let authority: string | undefined
+  let protocol: string | undefined
   let cookieAt = -1
   let hasLength = false
   let hasHost = false
@@ -63,6 +68,7 @@ export function requestHead(raw: readonly string[], hasEnded: boolean): RequestH
     if (name === ':method') method = value
     else if (name === ':path') url = value
     else if (name === ':authority') authority = value
+    else if (name === ':protocol') protocol = value
     else if (name.startsWith(':')) continue
     else if (name === 'cookie' && cookieAt !== -1) fields[cookieAt] += `; ${value}`
     else {
@@ -73,8 +79,25 @@ export function requestHead(raw: readonly string[], hasEnded: boolean): RequestH
     }
   }
   if (authority !== undefined && !hasHost) fields.unshift('host', authority)
+  if (method === 'CONNECT' && protocol === 'websocket') {
+    const key = randomBytes(16).toString('base64')
+    return {
+      method: 'GET',
+      url,
+      fields: [...withoutKey(fields), 'connection', 'Upgrade', 'upgrade', 'websocket', HANDSHAKE_KEY, key],
+      bytes,
+      isWebSocket: true,
+    }
+  }
   if (!hasEnded && !hasLength) fields.push('transfer-encoding', 'chunked')
-  return { method, url, fields, bytes }
+  return { method, url, fields, bytes, isWebSocket: false }
+}
+
+const HANDSHAKE_KEY = 'sec-websocket-key'
+
+/** Removes a key of the client, which would be a second one for the upstream. */
+function withoutKey(fields: readonly string[]): string[] {
+  return fields.filter((_, i) => fields[i - (i % 2)] !== HANDSHAKE_KEY)
 }
 
 /** Classes that turn a stream into a request and its response. */
@@ -85,7 +108,7 @@ export interface Http2Messages {
     head: RequestHead,
     hasEnded: boolean,
   ) => Http2Request
-  readonly Http2Response: new (request: Http2Request, stream: ServerHttp2Stream) => Http2Response
+  readonly Http2Response: new (request: Http2Request, stream: ServerHttp2Stream, head: RequestHead) => Http2Response
 }
 
 export interface Http2Request extends IncomingMessage {
@@ -96,6 +119,8 @@ export interface Http2Request extends IncomingMessage {
 export interface Http2Response extends ServerResponse {
   /** Whether the gateway aborted the response. */
   readonly isBrokenOff: boolean
+  /** Whether the stream has become a WebSocket. */
+  readonly isUpgraded: boolean
   /** Sends a 1xx response. */
   sendInformation(status: number, fields: readonly string[]): void
   onStreamClose(): void
@@ -127,7 +152,8 @@ export function http2Messages(app: Express): Http2Messages {
       this.method = head.method
       this.url = head.url
       ;(this as unknown as Internals)._addHeaderLines(head.fields, head.fields.length)
-      if (hasEnded) {
+      // The bytes of a WebSocket are no body; they are read from the stream.
+      if (hasEnded || head.isWebSocket) {
         this.#end()
         return
       }
@@ -174,9 +200,12 @@ export function http2Messages(app: Express): Http2Messages {
     #hasBody = true
     #trailers: Record<string, string | string[]> | undefined
     isBrokenOff = false
+    readonly #isWebSocket: boolean
+    isUpgraded = false
 
-    constructor(request: Http2Request, stream: ServerHttp2Stream) {
+    constructor(request: Http2Request, stream: ServerHttp2Stream, { isWebSocket }: RequestHead) {
       super(request)
+      this.#isWebSocket = isWebSocket
       Object.assign(this, { socket: request.socket })
       this.#request = request
       this.stream = stream
@@ -191,11 +220,28 @@ export function http2Messages(app: Express): Http2Messages {
     override writeHead(status: number, ...rest: readonly unknown[]): this {
       if (this.head !== undefined) throw new Error('the header section has been sent')
       const fields = typeof rest[0] === 'string' ? rest[1] : rest[0]
-      const head = this.#headOf(status, flat(fields))
+      const isUpgrade = status === 101 && this.#isWebSocket
+      const head = isUpgrade ? this.#upgradeHead(flat(fields)) : this.#headOf(status, flat(fields))
+      this.isUpgraded = isUpgrade
       this.statusCode = status
       this.#hasBody = this.#request.method !== 'HEAD' && status !== 204 && status !== 205 && status !== 304
       this.head = head
       return this
+    }
+
+    /**
+     * Converts the upstream's 101 to 200 (RFC 8441 §5). The client cannot check the answer to the key, because it has not made
+     * it.
+     *
+     * @throws if the upstream has answered another key
+     */
+    #upgradeHead(fields: readonly string[]): OutgoingHttpHeaders {
+      const head = this.#headOf(200, fields)
+      const { 'sec-websocket-accept': accept, ...others } = head
+      if (accept !== acceptOf(this.#request.headers[HANDSHAKE_KEY] as string)) {
+        throw new Error('Sec-WebSocket-Accept is not of the key')
+      }
+      return others
     }
 
     /** Adds fields set by earlier stages, unless the response sets the same field. */
@@ -250,8 +296,8 @@ export function http2Messages(app: Express): Http2Messages {
       if (this.#isHeadSent) return true
       this.#isHeadSent = true
       const head = this.head as OutgoingHttpHeaders
-      // No trailers after a known length, as in HTTP/1.1.
-      const mayHaveTrailers = this.#hasBody && !endStream && head['content-length'] === undefined
+      // No trailers after a known length, as in HTTP/1.1, or after a WebSocket.
+      const mayHaveTrailers = this.#hasBody && !this.isUpgraded && !endStream && head['content-length'] === undefined
       const waitForTrailers = mayHaveTrailers && (!this.hasEnded || this.#trailers !== undefined)
       if (waitForTrailers) stream.once('wantTrailers', this.#onWantTrailers)
       stream.respond(head, { endStream: endStream || !this.#hasBody, waitForTrailers })
@@ -285,11 +331,13 @@ export function http2Messages(app: Express): Http2Messages {
     }
 
     /** Aborts the response: resets the stream and keeps the connection. */
-    override destroy(_error?: Error): this {
+    override destroy(error?: Error): this {
       if (this.destroyed) return this
       this.destroyed = true
       this.isBrokenOff = true
-      this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      // With the error, which says that the gateway ended the WebSocket.
+      if (this.isUpgraded) this.stream.destroy(error)
+      else this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
       return this
     }
 
@@ -310,8 +358,8 @@ export function http2Messages(app: Express): Http2Messages {
       this.isFinished = true
       this.emit('finish')
       // The response is complete, so the rest of the request body is not needed (RFC 9113 §8.1).
-      if (!this.#request.complete && !this.stream.closed)
-        setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR))
+      const isOpen = this.#isWebSocket || !this.#request.complete
+      if (isOpen && !this.stream.closed) setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR))
     }
   }
 
@@ -342,6 +390,11 @@ export function http2Messages(app: Express): Http2Messages {
   app.request = GatewayHttp2Request.prototype as unknown as typeof app.request
   app.response = GatewayHttp2Response.prototype as unknown as typeof app.response
   return { Http2Request: GatewayHttp2Request, Http2Response: GatewayHttp2Response }
+}
+
+/** Answer to the key of a handshake (RFC 6455 §4.2.2). */
+function acceptOf(key: string): string {
+  return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
 }
 
 function toHeaders(status: number, fields: readonly string[]): OutgoingHttpHeaders {

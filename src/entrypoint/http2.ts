@@ -10,6 +10,7 @@ import type { Reason } from '../errors/reasons'
 import { ATTR_ERROR_TYPE, METRIC_HTTP2_CONNECTIONS_REFUSED } from '../telemetry/semconv'
 import { gatewayMeter } from '../telemetry/scope'
 import { noteExpectation } from './expect-continue'
+import { takeStream } from './upgrades'
 import { requestHead, type Http2Messages, type Http2Response } from './http2-messages'
 
 /** Connection preface of HTTP/2 (RFC 9113 §3.4); no HTTP/1.1 request starts with it. */
@@ -174,6 +175,7 @@ class Session {
         // HTTP/2 counts 32 bytes more for each field (RFC 9113 §6.5.2).
         maxHeaderListSize: HEADROOM * config.maxHeaderBytes + 32 * config.maxHeaderFields,
         initialWindowSize: http2.streamWindowBytes,
+        enableConnectProtocol: true,
       },
       maxHeaderListPairs: HEADROOM * config.maxHeaderFields,
       maxSessionMemory: Math.ceil(http2.maxMemoryBytes / 1_048_576),
@@ -233,7 +235,8 @@ class Session {
     stream.on('error', ignore)
     const head = requestHead(rawHeaders, hasEnded)
     const request = new messages.Http2Request(stream, this.#socket, head, hasEnded)
-    const response = new messages.Http2Response(request, stream)
+    const response = new messages.Http2Response(request, stream, head)
+    if (head.isWebSocket) takeStream(request, stream)
     stream.once('close', () => {
       request.onStreamClose()
       response.onStreamClose()
@@ -244,7 +247,7 @@ class Session {
       onRefused('header_too_large')
       return rejectEarly(request, response, 'header_too_large', { fields: [], closesConnection: false })
     }
-    if (!hasEnded) {
+    if (!hasEnded && !head.isWebSocket) {
       this.#boundUpload(stream, request.complete, response)
       if (request.headers.expect !== undefined) noteExpectation(request)
     }
@@ -267,7 +270,7 @@ class Session {
       if (this.#session.closed || this.#session.destroyed) this.#linger()
       else this.#idle = setTimeout(() => this.#close(), this.#config.keepAliveTimeoutMs)
     }
-    if (response.writableFinished || response.isBrokenOff || this.#session.destroyed) return
+    if (response.writableFinished || response.isBrokenOff || response.isUpgraded || this.#session.destroyed) return
     // Reset by the client, or by nghttp2 after a client error: each costs a whole request (CVE-2023-44487, CVE-2025-8671).
     if (this.#resets.exceeds(this.#config.http2.maxResets)) this.#refuse('rapid_reset')
   }

@@ -3,6 +3,7 @@ import type { Context } from '@opentelemetry/api'
 import { Exchange, type ExchangeObserver } from '../exchange/exchange'
 import { requestIdOf } from '../exchange/request-id'
 import type { RequestIdConfig } from '../exchange/request-id-config'
+import type { ErrorAnswers } from '../errors/error-answer'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
 import { expectsContinue } from './expect-continue'
@@ -16,6 +17,7 @@ export interface ReceptionRules {
   readonly limits: RequestLimits
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   readonly requestId: RequestIdConfig | undefined
+  readonly errorAnswers: ErrorAnswers | undefined
   /** Whether any route accepts `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
 }
@@ -61,6 +63,7 @@ export function receive(
     context,
   })
   exchange.requestIdConfig = rules.requestId
+  exchange.errorAnswers = rules.errorAnswers
   exchange.requestId = requestIdOf(request, peerIsTrusted, context, rules.requestId)
   exchange.isDraining = options.isDraining
   exchange.observer = options.observer

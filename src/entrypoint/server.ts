@@ -10,7 +10,7 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { EntrypointConfig } from '../config/types'
-import { problemDetails, problemFields } from '../errors/problem-details'
+import { errorFields, problemDetails } from '../errors/problem-details'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { MessageClasses } from './express-messages'
 import { boundConnectionsPerClient, countConnectionsPerClient } from './connections-per-client'
@@ -241,7 +241,7 @@ const LONGEST_METHOD = 16
 function problemMessage(reason: Reason): string {
   const { status } = REASONS[reason]
   const body = problemDetails(reason)
-  const fields = problemFields(body)
+  const fields = errorFields(body, 'application/problem+json')
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\n`
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
   return `${head}Connection: close\r\n\r\n${body}`

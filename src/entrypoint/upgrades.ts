@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { Upgrade } from '../exchange/exchange'
+import type { TunnelEnd, Upgrade } from '../exchange/exchange'
 
 /** Time that a client may go on sending after its response. */
 const LINGER_MS = 2_000
@@ -49,6 +50,30 @@ export function takeUpgrade(request: IncomingMessage, response: ServerResponse, 
     linger(socket)
     process.nextTick(() => response.emit('close'))
   })
+}
+
+/**
+ * Attaches the stream of an extended CONNECT (RFC 8441) to its request. What the client sends before the response waits in
+ * the stream's window; its close is noticed without reading.
+ */
+export function takeStream(request: IncomingMessage, stream: ServerHttp2Stream): void {
+  upgrades.set(request, { take: () => counted(stream) })
+}
+
+/** Adds the byte counts of a socket to a stream. */
+function counted(stream: ServerHttp2Stream): TunnelEnd {
+  let read = 0
+  let written = 0
+  stream.on('data', (chunk: Buffer) => (read += chunk.length))
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean
+  stream.write = (chunk: Buffer, ...rest: unknown[]) => {
+    written += chunk.length
+    return write(chunk, ...rest)
+  }
+  return Object.defineProperties(stream, {
+    bytesRead: { get: () => read + stream.readableLength },
+    bytesWritten: { get: () => written },
+  }) as unknown as TunnelEnd
 }
 
 /**

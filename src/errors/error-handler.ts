@@ -3,7 +3,9 @@ import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { hasBody, type Exchange } from '../exchange/exchange'
 import { sendLocalReply } from '../exchange/local-reply'
 import { GatewayError } from './gateway-error'
-import { problemDetails, problemFields } from './problem-details'
+import { errorRepresentation } from './error-answer'
+import { errorFields, problemDetails } from './problem-details'
+import { proxyStatus } from './proxy-status'
 import { REASONS, type Reason } from './reasons'
 
 /**
@@ -21,12 +23,20 @@ export function handleError(exchange: Exchange, error: unknown): void {
     response.destroy(failure)
     return
   }
-  const body = problemDetails(failure.reason, traceId(exchange), failure.members)
-  sendLocalReply(exchange, {
-    status: failure.status,
-    fields: [...problemFields(body), ...failure.headers],
-    body,
-  })
+  const { errorAnswers, route, requestId, request } = exchange
+  const { reason, headers } = failure
+  const retryAfter = headers[headers.indexOf('Retry-After') + 1]
+  const values = {
+    reason,
+    requestId,
+    traceId: traceId(exchange),
+    retryAfter: headers.includes('Retry-After') ? retryAfter : undefined,
+  }
+  const page = route?.errorPage ?? errorAnswers?.page
+  const { body, contentType } = errorRepresentation(request, values, failure.members, page)
+  const fields = [...errorFields(body, contentType), ...headers]
+  if (errorAnswers?.proxyName !== undefined) fields.push('Proxy-Status', proxyStatus(errorAnswers.proxyName, reason))
+  sendLocalReply(exchange, { status: failure.status, fields, body })
 }
 
 /**
@@ -41,7 +51,7 @@ export function rejectEarly(
 ): void {
   const { status } = REASONS[reason]
   const body = problemDetails(reason)
-  const headers = [...problemFields(body), ...fields]
+  const headers = [...errorFields(body, 'application/problem+json'), ...fields]
   // The rest of the body is not read.
   if (closesConnection || hasBody(request)) headers.push('Connection', 'close')
   response.writeHead(status, STATUS_CODES[status], headers)

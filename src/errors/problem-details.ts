@@ -20,14 +20,7 @@ export function problemDetails(reason: Reason, traceId?: string, members?: Reado
   return JSON.stringify({ type, title, status, ...members, outcome, reason, trace_id: traceId })
 }
 
-/** Header fields of a response with problem details, as flat name, value pairs. */
-export function problemFields(body: string): string[] {
-  return [
-    'Content-Type',
-    'application/problem+json',
-    'Content-Length',
-    String(Buffer.byteLength(body)),
-    'Cache-Control',
-    'no-store',
-  ]
+/** Header fields of an error's body, as flat name, value pairs. */
+export function errorFields(body: string, contentType: string): string[] {
+  return ['Content-Type', contentType, 'Content-Length', String(Buffer.byteLength(body)), 'Cache-Control', 'no-store']
 }

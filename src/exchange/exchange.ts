@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Transform } from 'node:stream'
+import type { Duplex, Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
+import type { ErrorAnswers } from '../errors/error-answer'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
 import type { RequestIdConfig } from './request-id-config'
@@ -44,6 +44,8 @@ export class Exchange {
   requestId = ''
   /** Undefined if the response does not carry the request id. */
   requestIdConfig: RequestIdConfig | undefined
+  /** Undefined for `explain`. */
+  errorAnswers: ErrorAnswers | undefined
   /** Undefined if no policy of the route has hooks, so that most requests pay only a comparison. */
   hooks: LateHooks | undefined
   /** The authenticated consumer; undefined before authentication or without a credential. */
@@ -120,7 +122,7 @@ export class Exchange {
 
   /** Whether the request body is incomplete: the connection cannot be reused before the rest is read. */
   get bodyIsPending(): boolean {
-    return hasBody(this.request) && !this.request.complete
+    return !this.request.complete && hasBody(this.request)
   }
 
   /** Whether the response must carry `Connection: close`. */
@@ -168,10 +170,17 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
 }
 
-/** A connection from which no further request is read. */
+/** A connection, or stream, from which no further request is read. */
 export interface Upgrade {
   /** Hands over the connection with all bytes received since. The caller must end it. */
-  take(): Socket
+  take(): TunnelEnd
+}
+
+/** A connection, or a stream of an HTTP/2 connection. */
+export interface TunnelEnd extends Duplex {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  setTimeout(timeoutMs: number, callback?: () => void): unknown
 }
 
 /** Responses that are meant to stay open. */

@@ -1,6 +1,8 @@
+import { METHODS } from 'node:http'
 import { symbols } from 'pino'
 import { context, INVALID_TRACEID, trace } from '@opentelemetry/api'
 import { errorCode, toError } from '../errors/error-code'
+import type { Outcome } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import { eventLoopDelay } from '../process/event-loop-delay'
@@ -10,47 +12,114 @@ import type { Logger } from '../telemetry/logger'
 export type AccessLog = (exchange: Exchange) => void
 
 /**
- * Creates the access log. It formats its lines itself, because there is one per request and pino copies and scans all
- * fields. Level, time, destination and instrumentation remain those of pino.
+ * Creates the access log. It formats its lines itself and writes them to the logger's destination, because there is one per
+ * request, and pino copies and scans all fields. Level, time, destination and instrumentation remain those of pino.
  *
  * @param areExported whether lines are also exported over OTLP; the exporter takes the trace from the active context
  */
 export function createAccessLog(log: Logger, areExported = false): AccessLog {
-  const requests = log.child({}) as Logger & { [symbols.mixinSym]: undefined; [symbols.asJsonSym]: typeof lineOf }
+  const requests = log.child({}) as RequestLogger
   requests[symbols.mixinSym] = undefined // the trace ids are in the line already
   requests[symbols.asJsonSym] = lineOf
-  const write = (exchange: Exchange): void => {
-    if (exchange.outcome === 'fault') requests.error(exchange, 'request failed')
-    else requests.info(exchange, 'request')
+  if (areExported) {
+    return function logAccess(exchange) {
+      context.with(exchange.context, logByPino, undefined, requests, exchange)
+    }
   }
-  if (!areExported) return write
+  const stream = requests[symbols.streamSym]
+  // Such a destination, or hook, gets more from pino than the line.
+  if (stream[NEEDS_METADATA] === true || requests[symbols.hooksSym]?.streamWrite !== undefined) {
+    return exchange => logByPino(requests, exchange)
+  }
+  const { error, info } = log.levels.values as { readonly error: number; readonly info: number }
   return function logAccess(exchange) {
-    context.with(exchange.context, write, undefined, exchange)
+    const isFault = exchange.outcome === 'fault'
+    const level = isFault ? error : info
+    if (log.levelVal > level) return
+    stream.write(requests[symbols.asJsonSym](exchange, isFault ? FAILED : DONE, level, requests[symbols.timeSym]()))
   }
+}
+
+const FAILED = 'request failed'
+const DONE = 'request'
+
+/** Set by pino on destinations that read the level and the object of each line. */
+const NEEDS_METADATA = Symbol.for('pino.metadata')
+
+/** The parts of pino's logger that make and write a line. */
+type RequestLogger = Logger & {
+  [symbols.mixinSym]: undefined
+  [symbols.asJsonSym]: typeof lineOf
+  readonly [symbols.timeSym]: () => string
+  readonly [symbols.hooksSym]?: { readonly streamWrite?: unknown }
+  readonly [symbols.streamSym]: { write(line: string): void; readonly [NEEDS_METADATA]?: boolean }
+} & LineBeginnings
+
+function logByPino(requests: RequestLogger, exchange: Exchange): void {
+  if (exchange.outcome === 'fault') requests.error(exchange, FAILED)
+  else requests.info(exchange, DONE)
 }
 
 /** Replaces pino's serializer for access-log lines. Omits undefined fields. */
 function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level: number, time: string): string {
-  const { request, route, outcome, reason, consumer, stream, tunnel, cause } = exchange
-  let line = this[symbols.lsCacheSym][level] + time + traceOf(exchange)
+  const { request, route, outcome, reason, consumer, stream, tunnel, cause, startedAt } = exchange
+  // V8 joins the parts of a text when it is written; each part costs, so constants and cached texts are as long as possible.
+  let line = beginningOf(this, level, time) + traceOf(exchange)
   if (exchange.requestId !== '') line += `,"request_id":${toJson(exchange.requestId)}`
-  line += `,"event":"request","method":${toJson(request.method ?? '')},"path":${toJson(exchange.path)}`
-  if (route !== undefined) line += fieldsOfRoute(route)
-  line += `,"status":${exchange.statusCode},"outcome":"${outcome}"`
+  line += `${ofMethod(request.method ?? '')}${toJson(exchange.path)}${endOf(route ?? NO_ROUTE, exchange.statusCode, outcome)}`
   if (reason !== undefined) line += `,"reason":"${reason}"`
   if (consumer !== undefined) line += `,"consumer":${toJson(consumer.name)}`
   if (exchange.authorizerFailed) line += ',"external_auth":"failed_open"'
-  if (exchange.clientAddress !== '') line += `,"client":${toJson(exchange.clientAddress)}`
+  if (exchange.clientAddress !== '') line += ofClient(exchange.clientAddress)
   if (stream !== undefined) line += `,"stream":"${stream}"`
   if (tunnel !== undefined) {
     line += `,"ended_by":"${tunnel.endedBy ?? 'gateway'}","bytes_in":${tunnel.bytesIn},"bytes_out":${tunnel.bytesOut}`
   }
-  line += `,"duration_ms":${Math.round((performance.now() - exchange.startedAt) * 1000) / 1000}`
-  const loopDelay = eventLoopDelay.during(exchange.startedAt)
+  const now = performance.now()
+  line += `,"duration_ms":${milliseconds(now - startedAt)}`
+  const loopDelay = eventLoopDelay.during(startedAt, now)
   if (loopDelay > 0) line += `,"event_loop_delay_ms":${loopDelay}`
   if (cause !== undefined) line += `,"error":${JSON.stringify(describe(cause))}`
   if (outcome === 'fault' && exchange.target !== undefined) line += `,"target":${toJson(exchange.target)}`
   return `${line},"msg":"${message}"}\n`
+}
+
+/** The last beginning of a line: many lines are written in the same millisecond. */
+let beginning = { of: undefined as LineBeginnings | undefined, level: 0, time: '', text: '' }
+
+function beginningOf(of: LineBeginnings, level: number, time: string): string {
+  if (beginning.time !== time || beginning.level !== level || beginning.of !== of) {
+    beginning = { of, level, time, text: inOnePiece(of[symbols.lsCacheSym][level] + time) }
+  }
+  return beginning.text
+}
+
+/** Known methods, which are few; the text up to the path. */
+const ofMethods = new Map(METHODS.map(method => [method, `,"event":"request","method":"${method}","path":`]))
+
+function ofMethod(method: string): string {
+  return ofMethods.get(method) ?? `,"event":"request","method":${toJson(method)},"path":`
+}
+
+/** The last client: requests of one connection often come one after another. */
+let client = { address: '', text: '' }
+
+function ofClient(address: string): string {
+  if (client.address !== address) client = { address, text: inOnePiece(`,"client":${toJson(address)}`) }
+  return client.text
+}
+
+/** Makes V8 join the parts of a text, which a search in it does. */
+function inOnePiece(text: string): string {
+  NEEDS_ESCAPE.test(text)
+  return text
+}
+
+/** Formats milliseconds with three decimals. V8 takes several times as long to format a fraction. */
+function milliseconds(duration: number): string {
+  const microseconds = Math.round(duration * 1_000)
+  const rest = microseconds % 1_000
+  return `${(microseconds - rest) / 1_000}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`
 }
 
 /** The beginnings of lines that pino prepares for each level. */
@@ -65,17 +134,33 @@ function traceOf({ context }: Exchange): string {
   return `,"trace_id":"${span.traceId}","span_id":"${span.spanId}","trace_flags":"0${span.traceFlags.toString(16)}"`
 }
 
-const ofRoutes = new WeakMap<Route, string>()
+/** The fields of a route, with those of the last request to it. */
+interface RouteFields {
+  readonly fields: string
+  status: number
+  outcome: Outcome
+  end: string
+}
 
-/** Formats the fields of a route, once per route. */
-function fieldsOfRoute(route: Route): string {
-  let fields = ofRoutes.get(route)
-  if (fields === undefined) {
-    fields = `,"route":${JSON.stringify(route.template)}`
-    if (route.upstreamName !== undefined) fields += `,"upstream":${JSON.stringify(route.upstreamName)}`
-    ofRoutes.set(route, fields)
+const ofRoutes = new WeakMap<object, RouteFields>()
+const NO_ROUTE = {}
+
+/** Formats route, upstream, status and outcome: made once for requests of a route that end alike. */
+function endOf(route: Route | typeof NO_ROUTE, status: number, outcome: Outcome): string {
+  let known = ofRoutes.get(route)
+  if (known === undefined) ofRoutes.set(route, (known = { fields: fieldsOfRoute(route), status: 0, outcome, end: '' }))
+  if (known.status !== status || known.outcome !== outcome) {
+    known.end = inOnePiece(`${known.fields},"status":${status},"outcome":"${outcome}"`)
+    known.status = status
+    known.outcome = outcome
   }
-  return fields
+  return known.end
+}
+
+function fieldsOfRoute({ template, upstreamName }: Partial<Route>): string {
+  if (template === undefined) return ''
+  const upstream = upstreamName === undefined ? '' : `,"upstream":${JSON.stringify(upstreamName)}`
+  return `,"route":${JSON.stringify(template)}${upstream}`
 }
 
 /** Quotes a text as JSON, with a fast path for text without characters to escape. */

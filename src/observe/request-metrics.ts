@@ -21,6 +21,8 @@ export class RequestMetrics {
   readonly #requests: Counter
   /** One attribute object per series, frozen so that its hash can be cached (`otel/sdk/attribute-hashes.ts`). */
   readonly #series = new WeakMap<object, Map<string, Attributes>>()
+  /** The series of the last request: most requests end alike. */
+  #last: { readonly owner: object; readonly key: string; readonly attributes: Attributes } | undefined
 
   constructor() {
     this.#requests = gatewayMeter().createCounter(METRIC_REQUESTS, {
@@ -62,11 +64,13 @@ export class RequestMetrics {
 
   #attributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
     const owner = route ?? NO_ROUTE
+    const key = reason ?? outcome
+    if (this.#last?.owner === owner && this.#last.key === key) return this.#last.attributes
     let byReason = this.#series.get(owner)
     if (!byReason) this.#series.set(owner, (byReason = new Map()))
-    const key = reason ?? outcome
     let attributes = byReason.get(key)
     if (!attributes) byReason.set(key, (attributes = toAttributes(route, outcome, reason)))
+    this.#last = { owner, key, attributes }
     return attributes
   }
 }

@@ -69,7 +69,7 @@ function action(route: ShownRoute): Content {
     maintenance ? html`<span class="warn-text">${answerText(route)}</span>` : answerText(route),
     upstream !== null &&
       html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
-    ...textsAbout(route, 'path', 'changes', 'upgrades'),
+    ...textsAbout(route, 'path', 'changes', 'upgrades', 'sampling'),
     attempts > 1 && `up to ${attempts} attempts`,
   ])
 }

@@ -1,3 +1,4 @@
+import type { AccessConfig } from '../policies/access/schema'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import type { UpstreamConfig } from '../config/types'
 import { linesOf } from '../policies/collect-hooks'
@@ -37,7 +38,7 @@ export interface ShownRoute {
   readonly requestHeaders: ShownEdits
   readonly responseHeaders: ShownEdits
   /** Addresses and CIDR blocks, list after list: each must let a client in. */
-  readonly access: readonly { readonly allow: readonly string[]; readonly deny: readonly string[] }[]
+  readonly access: readonly AccessConfig[]
   /** Null: no authentication. */
   readonly auth: ShownAuth | null
   /** Null: the upstream handles CORS. */
@@ -79,6 +80,8 @@ export interface ShownAuth {
   readonly basic: boolean
   /** The external authorizer: an upstream by name, or an origin. Null: none. */
   readonly external: string | null
+  /** Whether a client certificate is accepted. */
+  readonly certificate: boolean
   readonly scopes: readonly string[]
 }
 
@@ -137,7 +140,7 @@ export function shownRoute(
     semicolons: route.semicolons,
     requestHeaders: shownEdits(route.requestHeaders),
     responseHeaders: shownEdits(route.responseHeaders),
-    access: route.access.map(({ allow, deny }) => ({ allow, deny })),
+    access: route.access.map(({ allow, deny, certificates }) => ({ allow, deny, certificates })),
     auth: shownAuth(route),
     cors: shownCors(route),
     webSocket: route.websocket ? { idleMs: route.websocket.idleTimeoutMs } : null,
@@ -186,6 +189,7 @@ function shownAuth({ auth }: RouteConfig): ShownAuth | null {
     tokens: auth.jwt?.tokens.map(({ name }) => name).join(', ') ?? null,
     basic: auth.basic !== undefined,
     external: externalOf(auth),
+    certificate: auth.certificate,
     scopes: auth.scopes,
   }
 }

@@ -1,3 +1,4 @@
+import type { ErrorPage } from '../exchange/error-page'
 import type { Reason } from '../errors/reasons'
 import type { LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
@@ -19,6 +20,7 @@ export interface RouteHooks {
   readonly forwarding: Partial<Forwarding>
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
+  readonly errorPage: ErrorPage | undefined
   readonly limiters: readonly RateLimiter[]
   readonly refusals: readonly Reason[]
 }
@@ -38,6 +40,7 @@ export function collectHooks(
     forwarding: Object.assign({}, ...all.map(({ forwarding }) => forwarding)) as Partial<Forwarding>,
     requestEdits: all.find(hooks => hooks.requestEdits)?.requestEdits,
     responseEdits: all.find(hooks => hooks.responseEdits)?.responseEdits,
+    errorPage: all.find(hooks => hooks.errorPage)?.errorPage,
     limiters: present(all.map(({ limiter }) => limiter)),
     refusals: refusalsOf(entries, configs),
   }

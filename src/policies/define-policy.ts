@@ -3,6 +3,7 @@ import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem, UpstreamConfig } from '../config/types'
+import type { ErrorPage } from '../exchange/error-page'
 import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
@@ -168,6 +169,7 @@ export interface InternalHooks extends Hooks {
   readonly forwarding?: Partial<Forwarding> | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
+  readonly errorPage?: ErrorPage | undefined
   /** Listed by `/offenders`. */
   readonly limiter?: RateLimiter | undefined
 }
@@ -175,7 +177,8 @@ export interface InternalHooks extends Hooks {
 /** One line of a route's description. */
 export interface Line {
   /** Column in pages and tables. */
-  readonly about: 'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives'
+  readonly about:
+    'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives' | 'sampling'
   readonly text: string
   /** Subject of its line in `explain`, shown in the policy's position; undefined: shown with the others at the end. */
   readonly subject?: string

@@ -15,6 +15,12 @@ export function rememberPolicies(config: object, own: OwnPolicies): void {
   byConfig.set(config, own)
 }
 
+/** Uses the policies of one configuration for another one with the same routes. */
+export function rememberSamePolicies(config: object, other: object): void {
+  const own = byConfig.get(other)
+  if (own !== undefined) byConfig.set(config, own)
+}
+
 /** Returns all policies that routes of a configuration may use, in the order in which they run. */
 export function policiesOf(config: object): readonly RegistryEntry[] {
   return byConfig.get(config)?.entries ?? POLICIES

@@ -2,6 +2,7 @@ import { access } from './access/policy'
 import { auth, externalAuth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
+import { errorPage } from './error-page/policy'
 import { host } from './host/policy'
 import { loops } from './loops/policy'
 import { maintenance } from './maintenance/policy'
@@ -18,13 +19,16 @@ import { retry } from './retry/policy'
 import { rewrite } from './rewrite/policy'
 import { semicolons } from './semicolons/policy'
 import { slo } from './slo/policy'
+import { telemetry } from './telemetry/policy'
 import { timeouts } from './timeouts/policy'
 import { websocket } from './websocket/policy'
 
 /** All policies of a route, in the order in which they run. */
 export const POLICIES = [
+  telemetry, //         first: it decides whether the trace is sampled, before anything passes the decision on
+
   // May the request pass?
-  access, //            first: a denied client must not use up limits
+  access, //            before the others: a denied client must not use up limits
   cors, //              before everything that may refuse, so that pages can read refusals
   maintenance, //       before the limits: refused requests must not use them up
   rateLimit, //         before authentication, to limit guessing of keys
@@ -51,6 +55,7 @@ export const POLICIES = [
   retry,
   timeouts,
   minUploadRate,
+  errorPage,
 
   // Objectives, without hooks.
   slo,

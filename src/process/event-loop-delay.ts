@@ -44,9 +44,9 @@ export class EventLoopDelay {
    * of the last minute if it took longer. 0 if no delay reached `WORTH_A_WORD_MS`.
    *
    * @param startedAt start of the request on the same clock
+   * @param now reading of the same clock
    */
-  during(startedAt: number): number {
-    const now = this.#now()
+  during(startedAt: number, now = this.#now()): number {
     // Includes a delay whose tick is still due: this code may run before the loop's timers.
     let largest = this.#timer === undefined ? 0 : now - this.#due
     const last = Math.floor(now / 1_000)

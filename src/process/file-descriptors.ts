@@ -35,6 +35,8 @@ export function readDescriptorLimit(): DescriptorLimit | undefined {
 /** Number of client connections that fit, with advice if it is fewer than configured. */
 export interface ConnectionBound {
   readonly maxConnections: number
+  /** At most 90 % of them, as where all fit: one client must not take all that are left. */
+  readonly maxConnectionsPerClient: number
   /** One sentence; undefined if all fit. */
   readonly shortage: string | undefined
 }
@@ -47,17 +49,19 @@ export function boundConnections(
   { entrypoint, upstreams }: Pick<GatewayConfig, 'entrypoint' | 'upstreams'>,
   found: DescriptorLimit | undefined,
 ): ConnectionBound {
-  const { maxConnections: wanted } = entrypoint
+  const { maxConnections: wanted, maxConnectionsPerClient: wantedPerClient } = entrypoint
+  const allFit = { maxConnections: wanted, maxConnectionsPerClient: wantedPerClient, shortage: undefined }
   const ofUpstreams = upstreams.reduce((sum, { targets, maxConnections }) => sum + targets.length * maxConnections, 0)
-  if (found === undefined) return { maxConnections: wanted, shortage: undefined }
+  if (found === undefined) return allFit
   const needed = found.inUse + RESERVE + ofUpstreams + wanted
-  if (needed <= found.limit) return { maxConnections: wanted, shortage: undefined }
+  if (needed <= found.limit) return allFit
   const available = Math.max(2, found.limit - found.inUse - RESERVE)
   // Each client needs one upstream connection at a time, so more than half of the descriptors for clients has no effect.
   const maxConnections = Math.min(wanted, available - Math.min(ofUpstreams, Math.floor(available / 2)))
+  const maxConnectionsPerClient = Math.min(wantedPerClient, Math.ceil(maxConnections * 0.9))
   const shortage =
     `this process may open ${found.limit} files and connections, and needs ${needed} for entrypoint.maxConnections ` +
     `(${wanted}) and the connections to upstreams (${ofUpstreams}): at most ${maxConnections} client connections are ` +
     `accepted. Raise the limit ("ulimit -n ${needed}", LimitNOFILE= of systemd, --ulimit nofile= of docker), or lower these keys`
-  return { maxConnections, shortage }
+  return { maxConnections, maxConnectionsPerClient, shortage }
 }

@@ -6,22 +6,28 @@ import type { Settings } from '../config/types'
 export type Listening = { readonly port: number; readonly opsPort: number } | { readonly problems: readonly string[] }
 
 /**
- * Listens on both ports. The gateway's port is tried even if the ops port fails, so that both problems are reported together.
+ * Listens on all ports. The others are tried even if one fails, so that all problems are reported together.
  *
  * @param onOpsPort called with the ops port before the gateway's port is opened
  */
-export async function listenOnBoth(
+export async function listenOnAll(
   opsServer: Server,
   server: Server,
   { opsPort, opsHost, port, host }: Settings,
   onOpsPort: (port: number) => void,
+  redirect?: { readonly server: Server; readonly port: number },
 ): Promise<Listening> {
   const ops = await listen(opsServer, opsPort, opsHost, 'OPS_PORT')
   if (typeof ops === 'number') onOpsPort(ops)
   const gateway = await listen(server, port, host, 'PORT')
-  if (typeof ops === 'number' && typeof gateway === 'number') return { opsPort: ops, port: gateway }
-  return { problems: [ops, gateway].filter(result => typeof result === 'string') }
+  const redirects = redirect && (await listen(redirect.server, redirect.port, host, REDIRECT_PORT))
+  if (typeof ops === 'number' && typeof gateway === 'number' && typeof redirects !== 'string') {
+    return { opsPort: ops, port: gateway }
+  }
+  return { problems: [ops, gateway, redirects].filter(result => typeof result === 'string') }
 }
+
+const REDIRECT_PORT = 'entrypoint.tls.redirectHttp.port'
 
 /** Listens on a port. @returns the port, or the problem */
 function listen(server: Server, port: number, host: string, variable: string): Promise<number | string> {
@@ -39,12 +45,12 @@ function listenProblem(error: NodeJS.ErrnoException, port: number, host: string,
   const where = `myesi-gateway cannot listen on ${host}:${port} (${variable})`
   switch (error.code) {
     case 'EADDRINUSE':
-      return `${where}: the port is in use. Stop the process that has it, or set ${variable} to another port (0 takes any free one).`
+      return `${where}: the port is in use. Stop the process that has it, or set ${variable} to another port${variable === REDIRECT_PORT ? '' : ' (0 takes any free one)'}.`
     case 'EACCES':
       return `${where}: not permitted. Ports below 1024 need a privilege; set ${variable} to 1024 or more.`
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return `${where}: this machine has no such address. Set ${variable.replace('PORT', 'HOST')} to one it has (0.0.0.0 for all).`
+      return `${where}: this machine has no such address. Set ${variable === 'OPS_PORT' ? 'OPS_HOST' : 'HOST'} to one it has (0.0.0.0 for all).`
     case undefined:
     default:
       return `${where}: ${error.message}`

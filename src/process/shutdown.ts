@@ -12,6 +12,8 @@ const CUT_OFF_MS = 200
 
 export interface ShutdownOptions {
   readonly server: Server
+  /** Redirects http to https. */
+  readonly redirectServer: Server | undefined
   readonly opsServer: Server
   readonly gateway: Gateway
   readonly redis: RedisConnection | undefined
@@ -28,10 +30,11 @@ export interface ShutdownOptions {
  * time bound.
  */
 export async function shutDown(options: ShutdownOptions): Promise<void> {
-  const { server, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs } = options
+  const { server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs } = options
   if (delayMs > 0) await delay(delayMs)
-  const finished = await closeWithin(server, settings.shutdownTimeoutMs, gateway.abortAll)
-  if (!finished) log.warn({ event: 'shutdown' }, 'requests in flight were aborted')
+  const servers = redirectServer === undefined ? [server] : [server, redirectServer]
+  const closed = servers.map(one => closeWithin(one, settings.shutdownTimeoutMs, gateway.abortAll))
+  if ((await Promise.all(closed)).includes(false)) log.warn({ event: 'shutdown' }, 'requests in flight were aborted')
   await gateway.close()
   redis?.close()
   const told = await flushTelemetry(TELEMETRY_FLUSH_MS)

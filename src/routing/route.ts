@@ -1,4 +1,5 @@
 import type { MatchConfig } from '../config/match-schema'
+import type { ErrorPage } from '../exchange/error-page'
 import type { HeaderEdits } from '../exchange/header-edits'
 
 declare const template: unique symbol
@@ -14,6 +15,8 @@ export interface Route {
   readonly upstreamName: string | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
+  /** Page for browsers when the gateway answers with an error; undefined: the entrypoint's. */
+  readonly errorPage?: ErrorPage | undefined
 }
 
 /** The part of a route's configuration that belongs to no policy. */

@@ -10,6 +10,8 @@ import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-addr
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
 import type { Stage } from '../exchange/exchange'
+import type { ErrorAnswers } from '../errors/error-answer'
+import { parseErrorPage } from '../exchange/error-page'
 import type { RequestIdConfig } from '../exchange/request-id-config'
 import { toRoute, type Route } from '../routing/route'
 import { RouteTable } from '../routing/route-table'
@@ -35,6 +37,7 @@ export interface Snapshot {
   /** Whether a route may match `/metrics`. Most configurations have none, so scrapes skip the route table. */
   readonly mayTakeMetrics: boolean
   readonly requestId: RequestIdConfig
+  readonly errorAnswers: ErrorAnswers
   /** Whether any route accepts `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
   /** Returns whether a scrape of this port is answered. */
@@ -58,7 +61,7 @@ export type StagedRoute = Omit<Route, keyof Staging> &
 
 /** Stages and hooks of a route's policies (`policies/collect-hooks.ts`). */
 export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
-  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'refusals'>>
+  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'refusals'>>
 
 export interface SnapshotOptions {
   readonly config: GatewayConfig
@@ -151,6 +154,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       routes,
       table: new RouteTable(routes),
       requestId: config.entrypoint.requestId,
+      errorAnswers: errorAnswersOf(config),
       takesEncodedSlashes: routes.some(route => route.config.rawPath),
       mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
       ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate, findUpstream }) ??
@@ -168,6 +172,14 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
   } catch (error) {
     for (const resource of resourcesOnlyIn({ resources }, previous)) void resource.close()
     throw error
+  }
+}
+
+function errorAnswersOf({ entrypoint, files }: GatewayConfig): ErrorAnswers {
+  const { errorPage, proxyStatus } = entrypoint
+  return {
+    page: errorPage === undefined ? undefined : parseErrorPage(files.read(errorPage).toString('utf8')),
+    proxyName: proxyStatus,
   }
 }
 

@@ -26,6 +26,7 @@ const settingsSchema = z.strictObject({
       prometheus: word.prefault('prometheus'),
       alertmanager: word.prefault('alertmanager'),
       incidents: word.prefault('incidents'),
+      collector: word.prefault('otel-collector'),
     })
     .prefault({})
     .meta({ description: 'Scrape jobs, by what they scrape.' }),

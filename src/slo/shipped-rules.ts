@@ -94,6 +94,7 @@ const SHIPPED_JOBS = {
   prometheus: 'prometheus',
   alertmanager: 'alertmanager',
   incidents: 'incidents',
+  'otel-collector': 'collector',
 } as const satisfies Readonly<Record<string, keyof MonitoringSettings['jobs']>>
 
 function jobOf(shipped: string, { jobs }: MonitoringSettings): string {

@@ -40,18 +40,17 @@ export function createLogger(level: string): ProcessLog {
   return { log, flush: () => output.flush(FLUSH_MS) }
 }
 
-let lastSecond = 0
-let untilSecond = ''
+let lastTime = 0
+let formatted = ''
 
-/** Formats the time, with a cache because many lines are written in the same second. */
+/** Formats the time, with a cache because many lines are written in the same millisecond. */
 function isoTime(): string {
   const now = Date.now()
-  const ms = now % 1_000
-  if (now - ms !== lastSecond) {
-    lastSecond = now - ms
-    untilSecond = `,"time":"${new Date(now).toISOString().slice(0, -4)}`
+  if (now !== lastTime) {
+    lastTime = now
+    formatted = `,"time":"${new Date(now).toISOString()}"`
   }
-  return `${untilSecond}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z"`
+  return formatted
 }
 
 function activeTrace(): object {

@@ -49,6 +49,12 @@ export const ATTR_CAUSE = 'gateway.upstream.cause'
 export const ATTR_HEALTH_CHECK_RESULT = 'gateway.upstream.health_check.result'
 /** `resolved`, `failed`. */
 export const ATTR_LOOKUP_RESULT = 'gateway.upstream.name_lookup.result'
+/** What a certificate is for: `listener`, `client_ca`, `upstream`, `upstream_ca`. */
+export const ATTR_CERTIFICATE_ROLE = 'gateway.tls.certificate.role'
+/** Path of a certificate's file, as the configuration names it. */
+export const ATTR_CERTIFICATE_FILE = 'gateway.tls.certificate.file'
+/** `success`, `refused`. */
+export const ATTR_CERTIFICATE_RESULT = 'gateway.tls.certificate.result'
 /** `success`, `refused`. */
 export const ATTR_CONFIG_RESULT = 'gateway.config.result'
 export const ATTR_RATE_LIMITING_POLICY = 'gateway.rate_limiting.policy'
@@ -72,10 +78,17 @@ export const METRIC_STREAM_ACTIVE = 'gateway.stream.active'
 export const METRIC_RESPONSE_BUFFER_USAGE = 'gateway.response_buffer.usage'
 /** Counter, `{response}`: responses whose upstream was paused because the total buffer was full. */
 export const METRIC_RESPONSE_BUFFER_EXHAUSTED = 'gateway.response_buffer.exhausted'
-/** Gauge, `s` since 1970: expiry of the listener's certificate. */
+/** Gauge, `s` since 1970, by role, file and upstream: expiry of a certificate. */
 export const METRIC_TLS_CERTIFICATE_NOT_AFTER = 'gateway.tls.certificate.not_after'
+/** Counter, `{renewal}`, by role and result: new contents of certificate files. */
+export const METRIC_TLS_CERTIFICATE_RENEWALS = 'gateway.tls.certificate.renewals'
+/** Gauge, by role, file and upstream: 0 while the new content of a certificate file is refused, else 1. */
+export const METRIC_TLS_CERTIFICATE_RENEWAL_SUCCESSFUL = 'gateway.tls.certificate.renewal_successful'
 /** Counter, `{handshake}`, by `error.type`: failed TLS handshakes. */
 export const METRIC_TLS_HANDSHAKE_FAILURES = 'gateway.tls.handshake_failures'
+/** Counter, `{fetch}`, by URL and result (`fetched`, `failed`): fetches of the keys of a token issuer. */
+export const METRIC_AUTH_KEY_FETCHES = 'gateway.auth.key_fetches'
+export const ATTR_AUTH_KEY_FETCH_RESULT = 'gateway.auth.key_fetch.result'
 /** Counter, `{request}`: ended exchanges, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
 /** Counter, `{call}`: retries, and retries refused by the budget; by upstream, reason and result. */

@@ -9,6 +9,12 @@ import { ATTR_ERROR_TYPE, METRIC_LOG_DROPPED } from './semconv'
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 /** How long a line may wait to be written in a batch. Each write wakes a thread, which costs more than many lines. */
 const BATCH_MS = 50
+/** Lines are encoded in groups of about this many characters: one at a time costs more, and many at once outlive a collection. */
+const ENCODED_AT_ONCE = 4_096
+/** Size of the buffer for encoded lines. When it is full, a batch is written early. */
+const ENCODED_BYTES = 65_536
+/** Most bytes of a UTF-16 unit in UTF-8. */
+const MOST_BYTES_EACH = 3
 /** Delay before the next write to a full nonblocking pipe. */
 const RETRY_MS = 20
 /** A write that takes longer is considered blocked, perhaps forever. */
@@ -48,7 +54,13 @@ export class StandardOutput {
     unit: '{line}',
     description: 'Log lines that could not be written to standard output',
   })
-  readonly #lines: string[] = []
+  /** Lines that are not encoded yet. */
+  #text = ''
+  #textLines = 0
+  readonly #encoded = Buffer.allocUnsafeSlow(ENCODED_BYTES)
+  #encodedBytes = 0
+  #encodedLines = 0
+  #isTimed = false
   #queue: Batch[] = []
   #queuedBytes = 0
   #isWriting = false
@@ -76,7 +88,17 @@ export class StandardOutput {
 
   /** @param line a line including its line break */
   write(line: string): void {
-    if (this.#lines.push(line) === 1) setTimeout(() => this.#takeBatch(), BATCH_MS)
+    this.#text += line
+    this.#textLines++
+    if (this.#text.length >= ENCODED_AT_ONCE) this.#encode()
+    if (this.#isTimed) return
+    this.#isTimed = true
+    setTimeout(onBatchDue, BATCH_MS, this)
+  }
+
+  onBatchDue(): void {
+    this.#isTimed = false
+    this.#takeBatch()
   }
 
   /** Writes all waiting lines, for at most `timeoutMs`. */
@@ -98,11 +120,31 @@ export class StandardOutput {
     return this.#isWriting || this.#isReporting
   }
 
+  #encode(): void {
+    const [text, lines] = [this.#text, this.#textLines]
+    this.#text = ''
+    this.#textLines = 0
+    const most = text.length * MOST_BYTES_EACH
+    if (this.#encodedBytes + most > ENCODED_BYTES) this.#enqueueEncoded()
+    if (most > ENCODED_BYTES) return this.#enqueue(Buffer.from(text), lines)
+    this.#encodedBytes += this.#encoded.write(text, this.#encodedBytes)
+    this.#encodedLines += lines
+  }
+
   #takeBatch(): void {
-    const lines = this.#lines.length
-    if (lines === 0) return
-    const bytes = Buffer.from(this.#lines.join(''))
-    this.#lines.length = 0
+    this.#encode()
+    this.#enqueueEncoded()
+  }
+
+  #enqueueEncoded(): void {
+    if (this.#encodedLines === 0) return
+    // A copy: a batch may wait long, and must not keep more memory than it is counted for.
+    this.#enqueue(Buffer.from(this.#encoded.subarray(0, this.#encodedBytes)), this.#encodedLines)
+    this.#encodedBytes = 0
+    this.#encodedLines = 0
+  }
+
+  #enqueue(bytes: Buffer, lines: number): void {
     if (this.#queuedBytes + bytes.length > this.#maxBufferedBytes) return this.#drop(lines, 'slow_reader')
     this.#queue.push({ bytes, lines, isAfterCutLine: false })
     this.#queuedBytes += bytes.length
@@ -188,7 +230,8 @@ export class StandardOutput {
     const waiting = this.#isWriting ? this.#queue.slice(1) : this.#queue
     try {
       for (const { bytes } of waiting) writeSync(this.#fd, bytes)
-      writeSync(this.#fd, this.#lines.join(''))
+      writeSync(this.#fd, this.#encoded, 0, this.#encodedBytes)
+      writeSync(this.#fd, this.#text)
     } catch {
       // Standard error was the last resort, so the failure cannot be reported.
     }
@@ -198,6 +241,10 @@ export class StandardOutput {
 /** Ignores errors of standard error. Its disk may be full as well, and an unhandled error would end the process. */
 export function ignoreErrorsOfStandardError(): void {
   process.stderr.on('error', () => {})
+}
+
+function onBatchDue(output: StandardOutput): void {
+  output.onBatchDue()
 }
 
 const LINE_BREAK = 10

@@ -178,7 +178,7 @@ export class ConnectionQueue {
   release(call: ConnectionUser): void {
     const client = call.client as ClientShare
     this.moves(call)
-    if (this.#streams.delete(call)) client.streams--
+    if (this.#streams.size > 0 && this.#streams.delete(call)) client.streams--
     client.held--
     this.#held--
     this.#forgetIdle(client)
@@ -195,7 +195,7 @@ export class ConnectionQueue {
 
   /** Clears the mark of `stalled`: the client has read. */
   moves(call: ConnectionUser): void {
-    if (this.#stalled.delete(call)) (call.client as ClientShare).stalled--
+    if (this.#stalled.size > 0 && this.#stalled.delete(call)) (call.client as ClientShare).stalled--
   }
 
   /** Marks the call as an event stream, which is meant to stay open. */

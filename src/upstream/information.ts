@@ -4,7 +4,6 @@ import type { Http2Response } from '../entrypoint/http2-messages'
 import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
 import { buildResponseHeaders, reasonPhrase, type ParsedHeaders } from './response-headers'
-import { joined } from './request-headers'
 
 /**
  * Maximum number of 1xx responses per request that are forwarded. Each costs a write, and the upstream sends any
@@ -34,7 +33,7 @@ export function passInformation(
   const count = passed.get(response) ?? 0
   // Dropped for a client that does not read; an upstream could otherwise fill the memory.
   if (socket === null || response.headersSent || count >= MAX_PASSED || socket.writableNeedDrain) return
-  const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), false)
+  const fields = buildResponseHeaders(exchange, controller, statusCode, headers, false)
   if ('sendInformation' in response) {
     passed.set(response, count + 1)
     return writeOnStream(response as Http2Response, statusCode, fields)

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+import { clientCertificateOf } from '../certificates/client-certificate'
 import type { EntrypointConfig } from '../config/types'
 import type { Exchange } from '../exchange/exchange'
 import { forwardedElement } from '../exchange/forwarded'
@@ -39,24 +41,81 @@ const SAID_BY_PROXIES_OR_AMBIGUOUS = /_|^x-(?:forwarded-|real-ip$|consumer-)/
  */
 const NOT_SAID_BY_PROXIES = /^x(?:[-_]consumer[-_]|(?=.*_)[-_](?:forwarded[-_]|real[-_]ip$))/
 
+/** Fields of RFC 9440, which only the server of the client's TLS connection may set; also spelled with `_`. */
+const OF_THE_CERTIFICATE = /^client[-_]cert(?:[-_]chain)?$/
+
 /** Selects the request fields that are not forwarded to the upstream. Names are in lower case. */
-export interface FieldRules {
-  /** Rules for clients that are not trusted proxies. */
-  readonly ofStrangers: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
-  readonly ofProxies: { readonly names: ReadonlySet<string>; readonly pattern: RegExp }
+interface NameRules {
+  readonly names: ReadonlySet<string>
+  readonly pattern: RegExp
 }
 
-export function createFieldRules({
-  proxyOnlyHeaders,
-  underscoreHeaders,
-}: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'>): FieldRules {
-  return {
-    ofStrangers: {
-      names: new Set([...NEVER_FORWARDED, ...proxyOnlyHeaders]),
-      pattern: underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS,
-    },
-    ofProxies: { names: NEVER_FORWARDED, pattern: NOT_SAID_BY_PROXIES },
+export interface FieldRules {
+  /** Rules for clients that are not trusted proxies. */
+  readonly ofStrangers: FieldNames
+  readonly ofProxies: FieldNames
+  /** Whether the client's certificate is forwarded. */
+  readonly forwardsCertificate: boolean
+}
+
+/** A field name as clients spell it, judged once. */
+interface FieldName {
+  readonly lower: string
+  readonly isForwarded: boolean
+}
+
+/** Maximum spellings that are remembered; clients choose them. */
+const MAX_KNOWN_NAMES = 1_000
+/** Longer names are not remembered. */
+const MAX_KNOWN_CHARACTERS = 64
+
+/** Judges field names, and remembers those that came lately: most requests carry the same ones. */
+class FieldNames {
+  readonly #rules: NameRules
+  readonly #known = new Map<string, FieldName>()
+
+  constructor(rules: NameRules) {
+    this.#rules = rules
   }
+
+  get(spelled: string): FieldName {
+    return this.#known.get(spelled) ?? this.#judge(spelled)
+  }
+
+  #judge(spelled: string): FieldName {
+    const lower = spelled.toLowerCase()
+    const { names, pattern } = this.#rules
+    const name = { lower, isForwarded: !names.has(lower) && !pattern.test(lower) }
+    if (this.#known.size >= MAX_KNOWN_NAMES) this.#known.clear()
+    if (spelled.length <= MAX_KNOWN_CHARACTERS) this.#known.set(spelled, name)
+    return name
+  }
+}
+
+/** Rules by configuration: all routes share the names that they remember. */
+const rulesOf = new WeakMap<object, FieldRules>()
+
+export function createFieldRules(
+  entrypoint: Pick<EntrypointConfig, 'proxyOnlyHeaders' | 'underscoreHeaders'> & Partial<Pick<EntrypointConfig, 'tls'>>,
+): FieldRules {
+  let rules = rulesOf.get(entrypoint)
+  if (rules === undefined) {
+    const { proxyOnlyHeaders, underscoreHeaders, tls } = entrypoint
+    const clientCertificates = tls?.clientCertificates
+    // Where the gateway itself asks for certificates, a proxy cannot know the client's.
+    const orCertificate = (pattern: RegExp): RegExp =>
+      clientCertificates === undefined ? pattern : new RegExp(`${pattern.source}|${OF_THE_CERTIFICATE.source}`)
+    rules = {
+      ofStrangers: new FieldNames({
+        names: new Set([...NEVER_FORWARDED, ...proxyOnlyHeaders]),
+        pattern: orCertificate(underscoreHeaders ? SAID_BY_PROXIES : SAID_BY_PROXIES_OR_AMBIGUOUS),
+      }),
+      ofProxies: new FieldNames({ names: NEVER_FORWARDED, pattern: orCertificate(NOT_SAID_BY_PROXIES) }),
+      forwardsCertificate: clientCertificates?.forward === true,
+    }
+    rulesOf.set(entrypoint, rules)
+  }
+  return rules
 }
 
 /**
@@ -80,21 +139,30 @@ export function buildRequestHeaders(
   const headers: string[] = []
   const { rawHeaders } = request
   const { withheldField, requestIdConfig } = exchange
-  const { names, pattern } = peerIsTrusted ? rules.ofProxies : rules.ofStrangers
+  const names = peerIsTrusted ? rules.ofProxies : rules.ofStrangers
+  const requestIdField = requestIdConfig?.header
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase()
-    if (names.has(name) || named?.has(name) || replaced.has(name)) continue
-    if (name === requestIdConfig?.header || name === withheldField || pattern.test(name)) continue
+    const { lower: name, isForwarded } = names.get(rawHeaders[i] as string)
+    if (!isForwarded || named?.has(name) || replaced.has(name)) continue
+    if (name === requestIdField || name === withheldField) continue
     if (edits && drops(edits, name)) continue
     if (prefix !== undefined && name === 'x-forwarded-prefix') continue
     headers.push(name, rawHeaders[i + 1] as string)
   }
   if (edits) headers.push(...edits.set, ...edits.added)
-  addForwardingHeaders(headers, exchange)
-  if (requestIdConfig !== undefined && !isEdited(edits, requestIdConfig.header)) {
-    headers.push(requestIdConfig.header, exchange.requestId)
+  const { said } = exchange
+  const peer = said === undefined ? peerFieldsOf(exchange) : undefined
+  if (peer === undefined) addForwardingHeaders(headers, exchange)
+  else addPeer(headers, exchange, peer)
+  if (requestIdField !== undefined && !isEdited(edits, requestIdField)) {
+    headers.push(requestIdField, exchange.requestId)
   }
-  addAddress(headers, exchange, edits)
+  if (peer === undefined || edits !== undefined || peerIsTrusted) addAddress(headers, exchange, edits)
+  else headers.push('x-real-ip', peer.address, 'x-forwarded-port', peer.port)
+  if (rules.forwardsCertificate && !isEdited(edits, 'client-cert')) {
+    const certificate = clientCertificateOf(request)
+    if (certificate !== undefined) headers.push('client-cert', certificate.field)
+  }
   if (prefix !== undefined && !isEdited(edits, 'x-forwarded-prefix')) {
     headers.push('x-forwarded-prefix', prefixOf(exchange) + prefix)
   }
@@ -130,11 +198,55 @@ function addForwardingHeaders(headers: string[], exchange: Exchange): void {
     said?.for === undefined ? peer : `${said.for}, ${peer}`,
     'x-forwarded-proto',
     said?.proto ?? scheme,
-    'via', // required of a gateway (RFC 9110 §7.6.3); the name is a pseudonym, not a host
-    `${request.httpVersion} myesi-gateway`,
+    'via',
+    viaOf(request.httpVersion),
   )
   if (exchange.consumer !== undefined) headers.push('x-consumer-name', exchange.consumer.name)
   if (forwardedHost) headers.push('x-forwarded-host', forwardedHost) // absent in some HTTP/1.0 requests
+}
+
+/** Values of the forwarding fields, the same for all requests of a connection to one host. */
+interface PeerFields {
+  readonly address: string
+  readonly host: string
+  readonly httpVersion: string
+  readonly forwarded: string
+  readonly scheme: string
+  readonly via: string
+  readonly port: string
+}
+
+const peerFields = new WeakMap<Socket, PeerFields>()
+
+/**
+ * Returns the values for a client that is not a trusted proxy, cached with its connection. Undefined for a request without
+ * an address or Host, which is rare.
+ */
+function peerFieldsOf({ request, clientAddress: address }: Exchange): PeerFields | undefined {
+  const { socket, httpVersion } = request
+  const { host } = request.headers
+  if (host === undefined || host === '' || address === '') return undefined
+  const known = peerFields.get(socket)
+  if (known?.host === host && known.address === address && known.httpVersion === httpVersion) return known
+  const scheme = schemeOf(request)
+  const forwarded = `for=${forwardedNode(address)};host="${host}";proto=${scheme}`
+  const via = viaOf(httpVersion)
+  const fields = { address, host, httpVersion, forwarded, scheme, via, port: portOf(host, scheme) }
+  peerFields.set(socket, fields)
+  return fields
+}
+
+/** Does the same as `addForwardingHeaders`. */
+function addPeer(headers: string[], { consumer }: Exchange, peer: PeerFields): void {
+  const { forwarded, address, scheme, via } = peer
+  headers.push('forwarded', forwarded, 'x-forwarded-for', address, 'x-forwarded-proto', scheme, 'via', via)
+  if (consumer !== undefined) headers.push('x-consumer-name', consumer.name)
+  headers.push('x-forwarded-host', peer.host)
+}
+
+/** A field that a gateway must send (RFC 9110 §7.6.3); the name is a pseudonym, not a host. */
+function viaOf(httpVersion: string): string {
+  return `${httpVersion} myesi-gateway`
 }
 
 /** Adds `X-Real-IP` and `X-Forwarded-Port`. Those of a trusted proxy are forwarded unchanged. */

@@ -46,7 +46,7 @@ export function fieldsForClient(
   const { request, response, route, corsFields, hooks } = exchange
   const edits = route?.responseEdits
   const trailers = headers['trailer'] === undefined || takesTrailers(request, statusCode, headers)
-  const fields = buildResponseHeaders(exchange, controller, statusCode, joined(headers['connection']), trailers)
+  const fields = buildResponseHeaders(exchange, controller, statusCode, headers, trailers)
   if (translatedHost !== undefined) translateHost(fields, headers, translatedHost, exchange)
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
@@ -65,34 +65,76 @@ function takesTrailers(request: IncomingMessage, statusCode: number, headers: Pa
 /**
  * Filters the upstream's header section: flat name, value pairs with spelling and duplicates (`Set-Cookie`) kept.
  *
- * @param connection the upstream's `Connection` field
+ * @param parsed the same section as undici parsed it, whose values are not decoded a second time
  * @param trailers whether a `Trailer` field is allowed
  */
 export function buildResponseHeaders(
   exchange: Exchange,
   { rawHeaders }: Dispatcher.DispatchController,
   statusCode: number,
-  connection: string | undefined,
+  parsed: ParsedHeaders,
   trailers: boolean,
 ): string[] {
   const raw = (rawHeaders ?? []) as readonly (Buffer | string)[] // as undici read them, bytes in latin1
   const { route, corsFields, requestIdConfig } = exchange
   const dropped = route?.responseEdits?.dropped
   const traceHeader = answersWithTrace(exchange) ? requestIdConfig?.traceHeader : undefined
-  const named = namedInConnection(connection)
+  const named = namedInConnection(joined(parsed['connection']))
+  const requestIdField = requestIdConfig?.header
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
-    const name = text(raw[i] as Buffer | string)
-    const lower = name.toLowerCase()
-    if (NEVER_RETURNED.has(lower) || named?.has(lower) || dropped?.has(lower)) continue
-    if (lower === requestIdConfig?.header || lower === traceHeader) continue
+    const { name, lower, isReturned } = nameOf(raw[i] as Buffer | string)
+    if (!isReturned || named?.has(lower) || dropped?.has(lower)) continue
+    if (lower === requestIdField || lower === traceHeader) continue
     if (corsFields !== undefined && lower.startsWith('access-control-')) continue
     // These responses have no body, and a client that trusts the length would wait for one (RFC 9110 §8.6).
     if ((statusCode === 204 || statusCode < 200) && lower === 'content-length') continue
     if (!trailers && lower === 'trailer') continue
-    headers.push(name, text(raw[i + 1] as Buffer | string))
+    // A repeated field is a list there, and each of its lines is returned.
+    const value = parsed[lower]
+    headers.push(name, typeof value === 'string' ? value : text(raw[i + 1] as Buffer | string))
   }
   return headers
+}
+
+/** A field name as an upstream spells it, decoded and judged once. */
+interface FieldName {
+  readonly bytes: Uint8Array
+  readonly name: string
+  readonly lower: string
+  readonly isReturned: boolean
+}
+
+/** Number of names that are remembered, each in the slot of its bytes. */
+const NAME_SLOTS = 1_024
+/** Longer names are not remembered. */
+const MAX_KNOWN_BYTES = 64
+const knownNames: (FieldName | undefined)[] = Array.from({ length: NAME_SLOTS }, () => undefined)
+
+/** Comparing bytes costs less than decoding them: upstreams send the same names again and again. */
+function nameOf(raw: Buffer | string): FieldName {
+  if (typeof raw === 'string') return newName(raw, NO_BYTES)
+  const { length } = raw
+  if (length === 0 || length > MAX_KNOWN_BYTES) return newName(text(raw), NO_BYTES)
+  const slot =
+    (length * 131 + (raw[0] as number) * 31 + (raw[length >> 1] as number) * 7 + (raw[length - 1] as number)) %
+    NAME_SLOTS
+  const known = knownNames[slot]
+  if (known !== undefined && areEqual(known.bytes, raw)) return known
+  return (knownNames[slot] = newName(text(raw), Uint8Array.from(raw)))
+}
+
+const NO_BYTES = new Uint8Array()
+
+function newName(name: string, bytes: Uint8Array): FieldName {
+  const lower = name.toLowerCase()
+  return { bytes, name, lower, isReturned: !NEVER_RETURNED.has(lower) }
+}
+
+function areEqual(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false
+  return true
 }
 
 const LIMITS = ['ratelimit', 'ratelimit-policy'] as const

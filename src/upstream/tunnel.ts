@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors/gateway-error'
-import type { Tunnel } from '../exchange/exchange'
+import type { Tunnel, TunnelEnd } from '../exchange/exchange'
 
 /** How long a side may take to close, or to read the next remaining bytes, after the other side has closed. */
 const LINGER_MS = 2_000
 
 export interface TunnelOptions {
-  /** The client's connection, on which the 101 response was already written. */
-  readonly client: Socket
+  /** The client's connection or stream, on which the response was already written. */
+  readonly client: TunnelEnd
   readonly upstream: Socket
   /** Idle timeout for both directions. */
   readonly idleMs: number
@@ -62,14 +62,14 @@ function isOurs(error: Error | null): boolean {
   return error instanceof GatewayError
 }
 
-/** An open tunnel. Its byte counts come from the client's socket. */
+/** An open tunnel. Its byte counts come from the client's end. */
 class OpenTunnel implements Tunnel {
   endedBy: Tunnel['endedBy']
-  readonly #client: Socket
+  readonly #client: TunnelEnd
   readonly #readBefore: number
   readonly #writtenBefore: number
 
-  constructor(client: Socket) {
+  constructor(client: TunnelEnd) {
     this.#client = client
     // Bytes that were received but not yet forwarded belong to the tunnel.
     this.#readBefore = client.bytesRead - client.readableLength
@@ -86,7 +86,7 @@ class OpenTunnel implements Tunnel {
 }
 
 /** Ends a connection gracefully, so that sent bytes arrive. Destroys it if the peer does not read or close in time. */
-function endSoon(socket: Socket): void {
+function endSoon(socket: TunnelEnd): void {
   if (socket.destroyed) return
   socket.pause()
   socket.removeAllListeners('timeout')
@@ -99,7 +99,7 @@ function endSoon(socket: Socket): void {
 }
 
 /** Destroys a connection whose peer keeps its half open; its further data would not be read. */
-function closeSoon(socket: Socket): void {
+function closeSoon(socket: TunnelEnd): void {
   if (socket.destroyed) return
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(timer))

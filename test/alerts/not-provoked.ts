@@ -11,5 +11,7 @@ export const NOT_PROVOKED: Readonly<Record<string, string>> = {
   IncidentHandoverFailing:
     'needs a second Alertmanager that is away: see test/stack/incidents-never-in-the-way.test.ts',
   GatewayAbsent: 'not provoked yet in a recorded run: promtool sees it fire and end',
+  GatewayCertificateRefused:
+    'not provoked yet in a recorded run: promtool sees it fire and end, and test/signals/listener-tls.test.ts its metric',
   PrometheusRuleFailures: 'needs a rule that fails; the shipped ones do not',
 }

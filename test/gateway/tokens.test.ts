@@ -191,6 +191,37 @@ describe('tokens', () => {
     assert.equal(seen('authorization'), undefined)
   })
 
+  it('are verified once, on all routes together; scopes are checked each time', async () => {
+    const route = (name: string, scope: string): object => ({
+      name,
+      match: { path: `/${name}` },
+      upstream: 'app',
+      auth: { jwt: { tokens: 'sso' }, scopes: [scope] },
+    })
+    const config = {
+      tokens: { sso: { issuer: ISSUER, audience: AUDIENCE, jwks: issuer.url } },
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [route('app', 'read'), route('other', 'write')],
+    }
+    pipeline = await startPipeline(config)
+    // The first request waits for the keys.
+    assert.equal((await ask(await sign(first, { scope: 'read' }))).status, 200)
+    const verify = mock.method(crypto.subtle, 'verify')
+    const token = await sign(first, { scope: 'read', jti: '2' })
+    const headers = { authorization: `Bearer ${token}` }
+    for (let i = 0; i < 3; i++) assert.equal((await ask(token)).status, 200)
+    assert.equal((await send(pipeline.port, { path: '/other', headers })).status, 403)
+    pipeline.reload({ ...config, consumers: { acme: { subjects: ['alice'] } } })
+    assert.equal((await ask(token)).status, 200)
+    assert.equal(seen('x-consumer-name'), 'acme')
+    assert.equal(verify.mock.callCount(), 1)
+    await expectInvalid(`${token.slice(0, -4)}AAAA`)
+    assert.equal(verify.mock.callCount(), 2)
+    pipeline.reload({ ...config, tokens: { sso: { issuer: ISSUER, audience: 'another', jwks: issuer.url } } })
+    await expectInvalid(token)
+    verify.mock.restore()
+  })
+
   it('are also verified with keys from a file', async () => {
     const file = join(temporaryFolder(), 'keys.json')
     writeFileSync(file, JSON.stringify({ keys: [first.publicJwk] }))
@@ -326,11 +357,13 @@ describe('tokens', () => {
   describe('with an issuer that', () => {
     it('rotates its key are accepted at once, and unknown key ids do not cause repeated fetches', async () => {
       await start()
-      assert.equal((await ask(await sign(first))).status, 200)
+      const early = await sign(first)
+      for (let i = 0; i < 3; i++) assert.equal((await ask(early)).status, 200)
       issuer.keys = [second.publicJwk]
       assert.equal((await ask(await sign(second))).status, 200)
       assert.equal(issuer.asked, 2)
       await expectInvalid(await sign(first))
+      await expectInvalid(early)
       for (let i = 0; i < 20; i++) await expectInvalid(await sign(first, {}, { kid: `made-up-${i}` }))
       assert.equal(issuer.asked, 2)
     })

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { parseGatewayFile } from '../../src/config/gateway-file'
 import { createAuthority, type Authority, type Certificate } from '../support/certificates'
 import { problemOf, send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startRawUpstream } from '../support/start-raw-upstream'
+import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 
 describe('TLS to an upstream', () => {
@@ -63,6 +65,46 @@ describe('TLS to an upstream', () => {
     copyFileSync(authority.certFile, certFile)
     pipeline.reload(proxyTo(`https://localhost:${port}`, { upstream: { tls: { ca: certFile } } }))
     assert.equal((await send(pipeline.port, '/app')).text, 'secret')
+  })
+
+  it('uses renewed files without a reload, keeps the old ones while new ones are not valid, and reports that', async () => {
+    const folder = temporaryFolder()
+    const tls = { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+    const install = ({ certFile, keyFile }: Certificate): void => {
+      copyFileSync(keyFile, tls.key)
+      copyFileSync(certFile, tls.cert)
+    }
+    copyFileSync(authority.certFile, tls.ca)
+    install(authority.issue('old-client'))
+    const asks = { requestCert: true, ca: authority.cert }
+    // A lifetime of its own for each connection, so that each request shows what new connections use.
+    await start(authority.issue('localhost'), { tls }, asks)
+    server.keepAliveTimeout = 1
+    const clientNow = async (): Promise<string | undefined> => {
+      assert.equal((await send(pipeline.port, '/app')).text, 'secret')
+      return seen.at(-1)?.client
+    }
+    assert.equal(await clientNow(), 'old-client')
+    const refusals = (): number =>
+      pipeline.logs.filter(({ msg }) => msg === 'new certificate refused, the old one stays').length
+    for (const spoil of [
+      () => writeFileSync(tls.ca, 'not a certificate'),
+      () => install(authority.issueExpired('expired-client')),
+      () => copyFileSync(authority.issue('other').certFile, tls.cert),
+    ]) {
+      const before = refusals()
+      spoil()
+      await until(() => refusals() > before, { what: 'the refusal is logged' })
+      assert.equal(await clientNow(), 'old-client')
+    }
+    copyFileSync(authority.certFile, tls.ca)
+    install(authority.issue('new-client'))
+    await until(async () => (await clientNow()) === 'new-client', { what: 'the renewed certificate' })
+    const renewed = pipeline.logs.filter(({ msg }) => msg === 'new certificate in use')
+    assert.deepEqual([...new Set(renewed.map(line => line['upstream']))], ['app'])
+    const another = createAuthority('Another Authority')
+    copyFileSync(another.certFile, tls.ca)
+    await until(async () => (await send(pipeline.port, '/app')).status === 502, { what: 'the renewed authority' })
   })
 
   it('is verified with the authority of the file', async () => {

@@ -101,6 +101,33 @@ describe('a WebSocket handshake, before it reaches the upstream, is checked for'
     await issuer.stop()
   })
 
+  it('the number of WebSockets that its client has open, also behind a trusted proxy', async () => {
+    const entrypoint = { trustedProxies: ['127.0.0.1'], maxWebSocketsPerClient: 2, maxConnectionsPerClient: 1 }
+    pipeline = await startPipeline(proxyTo(upstream.url, { entrypoint }))
+    const from = (address: string): object => ({ headers: { 'x-forwarded-for': address } })
+    const open = await Promise.all(
+      ['192.0.2.1', '192.0.2.1', '2001:db8::1', '2001:db8::2'].map(address =>
+        openWebSocket(`${pipeline.url}/app`, from(address)),
+      ),
+    )
+    for (const address of ['192.0.2.1', '2001:db8::3']) {
+      const answer = await refused(from(address))
+      assert.deepEqual([answer.status, problemOf(answer)['reason']], [429, 'limited'])
+    }
+    await talk(from('192.0.2.2'))
+    open[0]!.close()
+    await closeOf(open[0]!)
+    await until(
+      () =>
+        talk(from('192.0.2.1')).then(
+          () => true,
+          () => false,
+        ),
+      { what: 'a place is free again' },
+    )
+    for (const socket of open) socket.terminate()
+  })
+
   it('a limit by consumer', async () => {
     const route = { auth: { apiKey: {} }, rateLimit: { limit: 1, window: '1h', key: 'consumer' } }
     pipeline = await startPipeline(proxyTo(upstream.url, { consumers: CONSUMERS, route }))

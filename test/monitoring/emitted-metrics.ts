@@ -12,6 +12,7 @@ const GATEWAY = {
     'v8js_gc_duration_seconds',
   ],
   others: [
+    'gateway_auth_key_fetches_total',
     'gateway_config_info',
     'gateway_config_last_reload_success_timestamp_seconds',
     'gateway_config_last_reload_successful',
@@ -28,6 +29,7 @@ const GATEWAY = {
     'gateway_upstream_target_active_requests',
     'gateway_upstream_target_ejections_total',
     'gateway_upstream_target_healthy',
+    'gateway_telemetry_exports_total',
     'http_server_active_requests',
     'gateway_slo_info',
     'nodejs_eventloop_delay_p50_seconds',
@@ -51,16 +53,28 @@ const GATEWAY = {
 
 /** Of redis_exporter, seen in 1.45 and in 1.86 with Redis 7.0. */
 const REDIS_EXPORTER = [
+  'redis_aof_last_bgrewrite_status',
+  'redis_aof_last_write_status',
+  'redis_blocked_clients',
+  // Of a node of a cluster.
+  'redis_cluster_slots_ok',
+  'redis_cluster_state',
   'redis_commands_duration_seconds_total',
   'redis_commands_processed_total',
   'redis_commands_total',
   'redis_config_maxclients',
   'redis_connected_clients',
+  'redis_connected_slaves',
   'redis_evicted_keys_total',
   'redis_keyspace_hits_total',
   'redis_keyspace_misses_total',
+  // Of a replica.
+  'redis_master_link_up',
+  'redis_mem_fragmentation_ratio',
   'redis_memory_max_bytes',
   'redis_memory_used_bytes',
+  'redis_memory_used_rss_bytes',
+  'redis_rdb_last_bgsave_status',
   'redis_rejected_connections_total',
   'redis_up',
   'redis_uptime_in_seconds',
@@ -73,6 +87,21 @@ const ALERT_PATH = [
   'prometheus_config_last_reload_successful',
   'prometheus_notifications_errors_total',
   'prometheus_rule_evaluation_failures_total',
+  'prometheus_tsdb_exemplar_exemplars_appended_total',
+  'prometheus_tsdb_exemplar_max_exemplars',
+] as const
+
+/** Of the Collector about itself, seen in 0.159; those of failures from the first failure on. */
+const COLLECTOR = [
+  'otelcol_exporter_queue_capacity',
+  'otelcol_exporter_queue_size',
+  'otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total',
+  ...['spans', 'metric_points', 'log_records'].flatMap(what => [
+    `otelcol_exporter_enqueue_failed_${what}_total`,
+    `otelcol_exporter_send_failed_${what}_total`,
+    `otelcol_exporter_sent_${what}_total`,
+    `otelcol_receiver_refused_${what}_total`,
+  ]),
 ] as const
 
 /** Of the incident service, seen on its own port. */
@@ -86,6 +115,7 @@ export const EMITTED_METRICS: ReadonlySet<string> = new Set<string>([
   ...GATEWAY.others,
   ...REDIS_EXPORTER,
   ...ALERT_PATH,
+  ...COLLECTOR,
   ...INCIDENTS,
   ...SYNTHETIC,
 ])

@@ -7,6 +7,7 @@ const route = { job: 'myesi-api', http_route: '/api/orders', gateway_upstream_na
 /** As the generated alerts have it. */
 const budget = { job: 'myesi-api', http_route: '/api/orders', slo: 'availability' }
 const redis = { job: 'redis', instance: 'redis-exporter:9121' }
+const collector = { job: 'otel-collector', instance: 'otel-collector:8888', exporter: 'otlp_http/vendor' }
 const gateway = { job: 'myesi-api', instance: 'gateway:9464' }
 
 /** What fires, what follows from it and is not told, and what is told all the same. */
@@ -58,6 +59,54 @@ const CASES = [
       fired('GatewayHttp500Spike', { ...route, http_route: '/api/closed' }),
       fired('RedisMemoryHigh', { ...redis, instance: 'other:9121' }),
     ],
+  },
+  {
+    title: 'a Redis that refuses writes is the message, not that limits are counted without it',
+    source: fired('RedisPersistenceFailing', redis),
+    silenced: [fired('GatewayRateLimitDegraded', gateway)],
+    told: [fired('RedisMemoryHigh', redis), fired('GatewayConfigReloadRefused', gateway)],
+  },
+  {
+    title: 'a part of a Redis Cluster that is not served is the message, not its consequences',
+    source: fired('RedisClusterBroken', redis),
+    silenced: [fired('GatewayRateLimitDegraded', gateway), fired('RedisLatencyHigh', gateway)],
+    told: [fired('RedisReplicationBroken', redis)],
+  },
+  {
+    title: 'a Redis that evicts is full, which is no second message',
+    source: fired('RedisEvicting', redis),
+    silenced: [fired('RedisMemoryHigh', redis)],
+    told: [fired('RedisMemoryHigh', { ...redis, instance: 'other:9121' })],
+  },
+  {
+    title: 'a gateway with a late event loop sees Redis late, and only that gateway',
+    source: fired('GatewayEventLoopLate', gateway),
+    silenced: [fired('RedisLatencyHigh', gateway)],
+    told: [fired('RedisLatencyHigh', { ...gateway, instance: 'other:9464' })],
+  },
+  {
+    title: 'a gateway that sheds has a late event loop, which is no second message',
+    source: fired('GatewayShedding', gateway),
+    silenced: [fired('GatewayEventLoopLate', gateway)],
+    told: [fired('GatewayEventLoopLate', { ...gateway, instance: 'other:9464' })],
+  },
+  {
+    title: 'a gateway that keeps restarting comes and goes, which is no second message',
+    source: fired('GatewayRestarting', gateway),
+    silenced: [fired('TargetDown', gateway)],
+    told: [fired('TargetDown', { ...gateway, instance: 'other:9464' })],
+  },
+  {
+    title: 'a backend that takes nothing fills the queue of its exporter, and no other',
+    source: fired('CollectorBackendFailing', collector),
+    silenced: [fired('CollectorQueueFilling', collector)],
+    told: [fired('CollectorQueueFilling', { ...collector, exporter: 'other' }), fired('CollectorDropping', collector)],
+  },
+  {
+    title: 'a Collector that refuses is the message, not that gateways lose telemetry',
+    source: fired('CollectorRefusing', { job: 'otel-collector', instance: 'otel-collector:8888', receiver: 'otlp' }),
+    silenced: [fired('GatewayTelemetryLost', gateway)],
+    told: [fired('CollectorDropping', collector)],
   },
   {
     title: 'connections that are refused are more than connections that become few',

@@ -19,6 +19,7 @@ const OTHER_JOBS = {
   prometheus: 'prom',
   alertmanager: 'am',
   incidents: 'evidence',
+  collector: 'otelcol',
 }
 
 function settingsOf(text: string): MonitoringSettings {

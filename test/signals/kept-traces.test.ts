@@ -130,7 +130,7 @@ describe('the trace recorder of a running gateway', () => {
     await until(() => spans.length >= 4, { what: 'two more' })
     assert.deepEqual(spans.map(span => span.name).sort(), ['GET', 'GET', 'GET /app', 'GET /gone'])
     const told = upstream.requests.find(request => request.url === '/503')?.headers['traceparent']
-    assert.match(String(told), /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/, 'the upstream was told that it is not sampled')
+    assert.match(String(told), /^00-[0-9a-f]{32}-[0-9a-f]{16}-02$/, 'the upstream was told that it is not sampled')
   })
 
   it('keeps every trace with always_on', async () => {

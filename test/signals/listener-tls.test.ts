@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { connect } from 'node:tls'
@@ -17,14 +18,28 @@ import { until } from '../support/until'
 describe('telemetry of TLS on the listener', () => {
   const authority = createAuthority('Test Authority')
   let certificate: Certificate
+  let second: Certificate
+  let ofGateway: Certificate
   let upstream: RunningUpstream
   let gateway: RunningGateway
 
   before(async () => {
     certificate = authority.issue('localhost')
     upstream = await startUpstream()
-    const tls = { cert: certificate.certFile, key: certificate.keyFile }
-    const config = JSON.stringify(proxyTo(upstream.url, { entrypoint: { tls, headersTimeout: '500ms' } }))
+    second = authority.issue('other.example')
+    ofGateway = authority.issue('gateway')
+    const tls = {
+      cert: certificate.certFile,
+      key: certificate.keyFile,
+      certificates: [{ cert: second.certFile, key: second.keyFile }],
+      unknownNames: 'refuse',
+      clientCertificates: { ca: authority.certFile, required: false },
+    }
+    const files = { ca: authority.certFile, cert: ofGateway.certFile, key: ofGateway.keyFile }
+    const targets = [upstream.url, 'https://127.0.0.1:1'] // the second makes `tls` useful and is ejected
+    const config = JSON.stringify(
+      proxyTo(upstream.url, { upstream: { targets, tls: files }, entrypoint: { tls, headersTimeout: '500ms' } }),
+    )
     gateway = await startGateway({ config, env: { OTEL_TRACES_SAMPLER: 'always_on' } })
   })
   after(async () => {
@@ -32,9 +47,44 @@ describe('telemetry of TLS on the listener', () => {
     await upstream.stop()
   })
 
-  it('exposes the expiry of the certificate', async () => {
-    const expected = new X509Certificate(certificate.cert).validToDate.getTime() / 1_000
-    assert.equal(sampleValue(await scrape(gateway.opsUrl), 'gateway_tls_certificate_not_after_seconds'), expected)
+  it('exposes the expiry of every certificate, and whether the one in its file is in use', async () => {
+    const families = await scrape(gateway.opsUrl)
+    for (const [role, { cert, certFile }, upstream = ''] of [
+      ['listener', certificate],
+      ['listener', second],
+      ['client_ca', authority],
+      ['upstream', ofGateway, 'app'],
+      ['upstream_ca', authority, 'app'],
+    ] as const) {
+      const labels = {
+        gateway_tls_certificate_role: role,
+        gateway_tls_certificate_file: certFile,
+        ...(upstream !== '' && { gateway_upstream_name: upstream }),
+      }
+      const expected = new X509Certificate(cert).validToDate.getTime() / 1_000
+      assert.equal(sampleValue(families, 'gateway_tls_certificate_not_after_seconds', labels), expected, role)
+      assert.equal(sampleValue(families, 'gateway_tls_certificate_renewal_successful', labels), 1, role)
+    }
+  })
+
+  it('counts renewals, and shows a refused one until it is replaced', async () => {
+    const { certFile, keyFile } = second
+    const count = async (result: string): Promise<number | undefined> =>
+      sampleValue(await scrape(gateway.opsUrl), 'gateway_tls_certificate_renewals_total', {
+        gateway_tls_certificate_role: 'listener',
+        gateway_tls_certificate_result: result,
+      })
+    const isSuccessful = async (): Promise<number | undefined> =>
+      sampleValue(await scrape(gateway.opsUrl), 'gateway_tls_certificate_renewal_successful', {
+        gateway_tls_certificate_file: certFile,
+      })
+    assert.deepEqual([await count('success'), await count('refused')], [0, 0])
+    writeFileSync(certFile, 'not a certificate')
+    await until(async () => (await count('refused')) === 1 && (await isSuccessful()) === 0, { what: 'it is refused' })
+    const renewed = authority.issue('other.example')
+    copyFileSync(renewed.keyFile, keyFile)
+    copyFileSync(renewed.certFile, certFile)
+    await until(async () => (await count('success')) === 1 && (await isSuccessful()) === 1, { what: 'it is renewed' })
   })
 
   it('records the scheme of requests, on metrics and spans', async () => {
@@ -66,6 +116,13 @@ describe('telemetry of TLS on the listener', () => {
     await once(socket, 'error')
   }
 
+  /** Connects with a client certificate until the gateway closes the connection. */
+  async function refuse({ cert, key }: Certificate): Promise<void> {
+    const address = { host: '127.0.0.1', port: gateway.port, servername: 'localhost' }
+    const socket = connect({ ...address, ca: authority.cert, cert, key }).on('error', () => {})
+    await new Promise(resolve => socket.once('close', resolve).resume())
+  }
+
   /** Sends a fatal alert (RFC 8446 §6), unknown_ca, as clients do that verify in the handshake. Node verifies later. */
   async function rejectCertificate(): Promise<void> {
     const listener = createServer().listen(0, '127.0.0.1')
@@ -89,6 +146,9 @@ describe('telemetry of TLS on the listener', () => {
     no_common_version: () =>
       fail({ ca: authority.cert, maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' }),
     rejected_by_client: rejectCertificate,
+    unknown_name: () => fail({ ca: authority.cert, servername: 'unknown.example' }),
+    client_certificate_untrusted: () => refuse(createAuthority('Strangers').issueClient({ commonName: 'a' })),
+    client_certificate_expired: () => refuse(authority.issueClient({ commonName: 'a', validForMs: -86_400_000 })),
     _OTHER: () => rawExchange(gateway.port, 'no handshake at all, and no request either'),
   }
   for (const [type, attempt] of Object.entries(FAILURES)) {

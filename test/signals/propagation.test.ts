@@ -61,7 +61,7 @@ describe('the trace context of a caller', () => {
       ['traceparent'],
     )
     const [, value] = fields[0]!
-    assert.match(value, /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+    assert.match(value, /^00-[0-9a-f]{32}-[0-9a-f]{16}-03$/)
     assert.ok(!value.includes(TRACE_ID))
   }
 

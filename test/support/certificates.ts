@@ -16,6 +16,17 @@ export interface Authority extends Certificate {
   issue(...names: readonly string[]): Certificate
   /** The same, no longer valid since yesterday. */
   issueExpired(...names: readonly string[]): Certificate
+  /** A certificate of a client. */
+  issueClient(client: ClientNames): Certificate
+}
+
+export interface ClientNames {
+  readonly commonName: string
+  readonly uri?: string
+  readonly email?: string
+  readonly dns?: readonly string[]
+  /** Default: a day. */
+  readonly validForMs?: number
 }
 
 const DAY_MS = 86_400_000
@@ -25,17 +36,22 @@ export function createAuthority(name: string): Authority {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const isAuthority = sequence(OID.basicConstraints, TRUE, octets(sequence(TRUE)))
   const own = toFiles(certificate(name, name, publicKey, privateKey, isAuthority, DAY_MS), privateKey)
-  const issue = (names: readonly string[], validForMs: number): Certificate => {
+  const issueFor = ({ commonName, dns = [], uri, email, validForMs = DAY_MS }: ClientNames): Certificate => {
     const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const alternatives = sequence(...names.map(dns => tagged(0x82, Buffer.from(dns))))
+    const alternatives = sequence(
+      ...(email === undefined ? [] : [tagged(0x81, Buffer.from(email))]),
+      ...dns.map(dnsName => tagged(0x82, Buffer.from(dnsName))),
+      ...(uri === undefined ? [] : [tagged(0x86, Buffer.from(uri))]),
+    )
     const extension = sequence(OID.subjectAltName, octets(alternatives))
-    const der = certificate(names[0] ?? '', name, leaf.publicKey, privateKey, extension, validForMs)
+    const der = certificate(commonName, name, leaf.publicKey, privateKey, extension, validForMs)
     return toFiles(der, leaf.privateKey)
   }
   return {
     ...own,
-    issue: (...names) => issue(names, DAY_MS),
-    issueExpired: (...names) => issue(names, -DAY_MS),
+    issue: (...names) => issueFor({ commonName: names[0] ?? '', dns: names }),
+    issueExpired: (...names) => issueFor({ commonName: names[0] ?? '', dns: names, validForMs: -DAY_MS }),
+    issueClient: issueFor,
   }
 }
 

@@ -1,4 +1,4 @@
-import { BinaryMissing, findBinary, findOlderTool, type Binary, type BinaryName } from '../../tools/stack/binaries'
+import { BinaryMissing, findBinary, findOlderTool, type BinaryName } from '../../tools/stack/binaries'
 import { BUILD_TIMEOUT_MS } from '../../tools/stack/go-build'
 
 /** Programs already reported as missing in this run. */
@@ -17,7 +17,12 @@ export function needsOlder(name: 'promtool' | 'amtool'): Mocha.AsyncFunc {
   return needsAll([async () => findOlderTool(name)])
 }
 
-function needsAll(finders: readonly (() => Promise<Binary>)[]): Mocha.AsyncFunc {
+/** The same for a program with a finder of its own. */
+export function needsFound(find: () => Promise<unknown>): Mocha.AsyncFunc {
+  return needsAll([find])
+}
+
+function needsAll(finders: readonly (() => Promise<unknown>)[]): Mocha.AsyncFunc {
   return async function findBinaries(this: Mocha.Context): Promise<void> {
     // The first one may have to be built or fetched: by tests that are named one by one, or when mocha was started directly.
     this.timeout(BUILD_TIMEOUT_MS)

@@ -31,12 +31,13 @@ const PROTO = `
     oneof data { Numbers gauge = 5; Numbers sum = 7; Histograms histogram = 9; Exponentials exponential_histogram = 10; }
   }
   message Numbers { repeated NumberPoint data_points = 1; }
-  message NumberPoint { repeated KeyValue attributes = 7; oneof value { double as_double = 4; sfixed64 as_int = 6; } }
+  message Exemplar { fixed64 time_unix_nano = 2; double as_double = 3; bytes span_id = 4; bytes trace_id = 5; }
+  message NumberPoint { repeated KeyValue attributes = 7; repeated Exemplar exemplars = 5; oneof value { double as_double = 4; sfixed64 as_int = 6; } }
   message Histograms { repeated HistogramPoint data_points = 1; }
-  message HistogramPoint { repeated KeyValue attributes = 9; fixed64 count = 4; }
+  message HistogramPoint { repeated KeyValue attributes = 9; fixed64 count = 4; repeated Exemplar exemplars = 8; }
 
   message Exponentials { repeated ExponentialPoint data_points = 1; }
-  message ExponentialPoint { repeated KeyValue attributes = 1; fixed64 count = 4; }
+  message ExponentialPoint { repeated KeyValue attributes = 1; fixed64 count = 4; repeated Exemplar exemplars = 11; }
 
   message LogsRequest { repeated ResourceLogs resource_logs = 1; }
   message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2; }

@@ -11,6 +11,7 @@ export interface SpanToSend {
   /** Span status ERROR. */
   readonly error?: boolean
   readonly attributes?: Readonly<Record<string, AttributeValue>>
+  readonly traceState?: string
 }
 
 const KINDS = { internal: 1, server: 2, client: 3 } as const
@@ -31,6 +32,7 @@ export async function sendSpans(url: string, spans: readonly SpanToSend[], servi
             spans: spans.map(span => ({
               traceId: span.traceId,
               spanId: randomBytes(8).toString('hex'),
+              ...(span.traceState !== undefined && { traceState: span.traceState }),
               name: span.name ?? 'GET',
               kind: KINDS[span.kind ?? 'server'],
               startTimeUnixNano: `${end - BigInt(span.durationMs ?? 5) * 1_000_000n}`,

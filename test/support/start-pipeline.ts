@@ -8,6 +8,7 @@ import type { GatewayConfig } from '../../src/config/gateway-config'
 import { createAccessLog } from '../../src/observe/access-log'
 import { RequestMetrics } from '../../src/observe/request-metrics'
 import { ListenerTls } from '../../src/entrypoint/listener-tls'
+import { createRedirectServer } from '../../src/entrypoint/redirect-server'
 import { applyLimits, createEntrypointServer } from '../../src/entrypoint/server'
 import { OwnServerTelemetry } from '../../src/observe/server-telemetry'
 import type { Outcome, Reason } from '../../src/errors/reasons'
@@ -114,6 +115,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     scrape: options.scrape ?? ((_request, response) => response.end('# scraped\n')),
     mayScrape: createMetricsAccess(options.metricsToken),
     isDraining: () => draining,
+    lookEveryMs: 50,
   })
   const server = createEntrypointServer({
     config: config.entrypoint,
@@ -124,6 +126,17 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
     onRefused: reason => metrics.countRefused(reason),
     onBroken: gateway.failRequest,
   })
+  const redirects = config.entrypoint.tls?.redirectHttp
+  const redirectServer =
+    redirects &&
+    createRedirectServer({
+      config: config.entrypoint,
+      handle: gateway.redirectHttp,
+      messages: gateway.messages,
+      onRefused: reason => metrics.countRefused(reason),
+      onBroken: gateway.failRequest,
+    }).listen(redirects.port, '127.0.0.1')
+  if (redirectServer !== undefined) await once(redirectServer, 'listening')
   const host = options.host ?? '127.0.0.1'
   server.listen(0, host)
   await once(server, 'listening')
@@ -155,6 +168,7 @@ export async function startPipeline(file: GatewayFile, options: PipelineOptions 
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()
+      redirectServer?.close().closeAllConnections()
       gateway.abortAll() // what has been upgraded is no connection of the server any more
       await closed
       await gateway.close()

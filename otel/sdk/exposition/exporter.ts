@@ -22,6 +22,8 @@ export class PrometheusExposition extends PrometheusExporter {
   readonly #complaints = new Set<string>()
   #scrape: Scrape | undefined
   #answering = 0
+  /** Since the last call of `drain`. */
+  #hasScraped = false
   readonly #exemplars: ExemplarSource
   readonly #collectTimeoutMs: number
 
@@ -33,6 +35,16 @@ export class PrometheusExposition extends PrometheusExporter {
 
   override selectAggregationTemporality(type: InstrumentType): AggregationTemporality {
     return temporalityOf(type, super.selectAggregationTemporality(type))
+  }
+
+  /**
+   * Collects and drops the result if nothing was scraped since the last call. With a view, the SDK keeps what each reader
+   * has not collected yet, without a bound.
+   */
+  async drain(): Promise<void> {
+    const hasScraped = this.#hasScraped
+    this.#hasScraped = false
+    if (!hasScraped) await this.collect({ timeoutMillis: this.#collectTimeoutMs })
   }
 
   /** Answers every request, and reports errors only through the response. */
@@ -71,6 +83,7 @@ export class PrometheusExposition extends PrometheusExporter {
       complain: problem => this.#complainOnce(problem),
     }))
     this.#answering++
+    this.#hasScraped = true
     try {
       return await scrape.body(format, gzip)
     } finally {

@@ -1,5 +1,7 @@
 import { trace, TraceFlags, type Attributes, type Context, type Meter } from '@opentelemetry/api'
 import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace'
+import { withThreshold } from '../sampling/otel-trace-state'
+import { SAMPLES_ALL } from '../sampling/threshold'
 import { KeepBudget } from './keep-budget'
 import { ATTR_REASON, ATTR_ROUTE, ATTR_STREAM, keepCause, textOf, type KeepCause } from './keep-cause'
 import type { KeptRequest, Recorder } from './recorder'
@@ -206,7 +208,7 @@ export class KeptTraces implements SpanProcessor {
   #endLate({ cause, kept }: Group, span: ReadableSpan): void {
     if (cause === undefined) return
     if (kept) this.#options.recorder.addLate(kept, span)
-    this.#export(span)
+    this.#export(span, cause)
   }
 
   /** Handles a span whose group could not be held, or was released. Its request is still decided, by the root alone. */
@@ -232,7 +234,7 @@ export class KeptTraces implements SpanProcessor {
   /** @returns undefined if the request is exported and not recorded */
   #keep(root: ReadableSpan, spans: readonly ReadableSpan[], cause: KeepCause): KeptRequest | undefined {
     this.#counts.kept.set(cause, (this.#counts.kept.get(cause) ?? 0) + 1)
-    for (const span of spans) this.#export(span)
+    for (const span of spans) this.#export(span, cause)
     if (cause === 'sampled' && !this.#recorded.take(textOf(root, ATTR_ROUTE) ?? '', cause, this.#now()))
       return undefined
     return this.#options.recorder.add(root, spans, cause)
@@ -263,10 +265,10 @@ export class KeptTraces implements SpanProcessor {
     last.place = group.place
   }
 
-  #export(span: ReadableSpan): void {
+  #export(span: ReadableSpan, cause: KeepCause = 'sampled'): void {
     const { exports } = this.#options
     if (exports.length === 0) return
-    const exported = isSampled(span) ? span : asSampled(span)
+    const exported = cause === 'sampled' ? span : asKept(span)
     for (const processor of exports) processor.onEnd(exported)
   }
 
@@ -299,9 +301,19 @@ function isSampled(span: ReadableSpan): boolean {
   return (span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0
 }
 
-/** A copy with the sampled flag: exporters drop spans without it, and this span was chosen after the flag was set. */
-function asSampled(span: ReadableSpan): ReadableSpan {
-  const spanContext = { ...span.spanContext(), traceFlags: span.spanContext().traceFlags | TraceFlags.SAMPLED }
+/**
+ * A copy with the sampled flag, without which exporters drop a span, and with the threshold of what is kept in every
+ * case: such a span stands for itself alone. Requests above the rate are exported only if the head sampler chose them, and
+ * then stand for as many as its threshold says, so counts derived from the spans stay right.
+ */
+function asKept(span: ReadableSpan): ReadableSpan {
+  const { traceState: before, ...others } = span.spanContext()
+  const traceState = withThreshold(before, SAMPLES_ALL)
+  const spanContext = {
+    ...others,
+    traceFlags: others.traceFlags | TraceFlags.SAMPLED,
+    ...(traceState && { traceState }),
+  }
   return Object.create(span, { spanContext: { value: () => spanContext } }) as ReadableSpan
 }
 

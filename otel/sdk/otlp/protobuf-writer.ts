@@ -103,8 +103,39 @@ export class ProtobufWriter {
   /** Writes a whole number; a negative one as 64 bits in two's complement. */
   integer(field: number, value: number): void {
     this.#tag(field, VARINT)
-    if (value >= 0 && value < 2 ** 31) this.#varint(value)
-    else this.#longVarint(BigInt.asUintN(64, BigInt(value)))
+    this.#unsigned(value)
+  }
+
+  /** Writes a whole number, possibly negative, in zigzag form. */
+  zigzag(field: number, value: number): void {
+    this.integer(field, value >= 0 ? value * 2 : -value * 2 - 1)
+  }
+
+  /** Writes a whole number as 64 bits; a negative one in two's complement. */
+  fixed64(field: number, value: number): void {
+    this.#tag(field, FIXED64)
+    this.#fixed64(value)
+  }
+
+  /** Writes a list of whole numbers, packed, as 64 bits each. */
+  packedFixed64(field: number, values: readonly number[]): void {
+    this.#tag(field, BYTES)
+    this.#varint(values.length * 8)
+    for (const value of values) this.#fixed64(value)
+  }
+
+  packedDoubles(field: number, values: readonly number[]): void {
+    this.#tag(field, BYTES)
+    this.#varint(values.length * 8)
+    this.#reserve(values.length * 8)
+    for (const value of values) this.#length = this.#bytes.writeDoubleLE(value, this.#length)
+  }
+
+  /** Writes a list of whole numbers of at least 0, packed. */
+  packedIntegers(field: number, values: readonly number[]): void {
+    const start = this.begin(field, 2)
+    for (const value of values) this.#unsigned(value)
+    this.end(start, 2)
   }
 
   double(field: number, value: number): void {
@@ -149,6 +180,19 @@ export class ProtobufWriter {
 
   #tag(field: number, wireType: number): void {
     this.#varint((field << 3) | wireType)
+  }
+
+  #unsigned(value: number): void {
+    if (value >= 0 && value < 2 ** 31) this.#varint(value)
+    else this.#longVarint(BigInt.asUintN(64, BigInt(value)))
+  }
+
+  #fixed64(value: number): void {
+    this.#reserve(8)
+    // Two halves: a number of JavaScript holds 53 bits, of which the upper half may be negative.
+    const high = Math.floor(value / 2 ** 32)
+    this.#bytes.writeUInt32LE(value - high * 2 ** 32, this.#length)
+    this.#length = this.#bytes.writeInt32LE(high, this.#length + 4)
   }
 
   #varint(value: number): void {

@@ -1,10 +1,11 @@
-import type { AnyValue, Attributes, SpanContext, SpanStatus } from '@opentelemetry/api'
+import type { Attributes, SpanContext, SpanStatus } from '@opentelemetry/api'
 import {
   ProtobufTraceSerializer,
   type IExportTraceServiceResponse,
   type ISerializer,
 } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { writeAttribute } from './attribute-writer'
 import { ProtobufWriter } from './protobuf-writer'
 
 /** Maximum values per attribute whose bytes are cached. */
@@ -32,7 +33,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
       const writer = this.#writer
       const start = writer.begin(1, 2) // ExportTraceServiceRequest.resource_spans
       const resourceStart = writer.begin(1, 2) // ResourceSpans.resource
-      for (const key in resource.attributes) this.#attribute(1, key, resource.attributes[key])
+      for (const key in resource.attributes) writeAttribute(this.#writer, 1, key, resource.attributes[key])
       writer.integer(2, 0) // dropped_attributes_count
       writer.end(resourceStart, 2)
       for (const [scope, ofScope] of byScope) this.#scopeSpans(scope, ofScope)
@@ -120,7 +121,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
     for (const key in attributes) {
       const value = attributes[key]
       if (typeof value === 'string' && value.length <= LONGEST_KEPT_VALUE) this.#keptAttribute(field, key, value)
-      else this.#attribute(field, key, value)
+      else writeAttribute(this.#writer, field, key, value)
     }
   }
 
@@ -129,7 +130,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
     const bytes = kept?.of(value)
     if (bytes !== undefined) return this.#writer.copied(bytes)
     const start = this.#writer.length
-    this.#attribute(field, key, value)
+    writeAttribute(this.#writer, field, key, value)
     kept?.keep(value, this.#writer, start)
   }
 
@@ -141,44 +142,6 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
     let kept = this.#kept.get(key)
     if (kept === undefined && this.#kept.size < MOST_KEPT_ATTRIBUTES) this.#kept.set(key, (kept = new KeptValues()))
     return kept
-  }
-
-  #attribute(field: number, key: string, value: AnyValue): void {
-    const writer = this.#writer
-    const start = writer.begin(field, 1) // a KeyValue
-    writer.text(1, key)
-    this.#value(2, value)
-    writer.end(start, 1)
-  }
-
-  /** An AnyValue. */
-  #value(field: number, value: AnyValue): void {
-    const writer = this.#writer
-    const start = writer.begin(field, 1)
-    if (typeof value === 'string') writer.text(1, value)
-    else if (typeof value === 'boolean') writer.integer(2, value ? 1 : 0)
-    else if (typeof value === 'number') this.#number(value)
-    else if (value instanceof Uint8Array) writer.bytes(7, value)
-    else if (Array.isArray(value)) this.#list(value)
-    else if (value !== null && value !== undefined) this.#map(value as Readonly<Record<string, AnyValue>>)
-    writer.end(start, 1)
-  }
-
-  #number(value: number): void {
-    if (Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63) this.#writer.integer(3, value)
-    else this.#writer.double(4, value)
-  }
-
-  #list(values: readonly AnyValue[]): void {
-    const start = this.#writer.begin(5, 1)
-    for (const value of values) this.#value(1, value)
-    this.#writer.end(start, 1)
-  }
-
-  #map(values: Readonly<Record<string, AnyValue>>): void {
-    const start = this.#writer.begin(6, 1)
-    for (const key of Object.keys(values)) this.#attribute(1, key, values[key])
-    this.#writer.end(start, 1)
   }
 }
 

@@ -3,6 +3,7 @@ import { OTLPExporterBase } from '@opentelemetry/otlp-exporter-base'
 import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from '@opentelemetry/otlp-exporter-base/node-http'
 import { TraceExporterMetricsHelper } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
+import type { OtlpOptions } from '../plan'
 import { SpanSerializer } from './span-serializer'
 
 /** Where processors and exporters count the data that they drop or fail to send. */
@@ -10,8 +11,8 @@ export type OwnMetrics = { readonly selfObsMeterProvider?: MeterProvider }
 
 /** The SDK's span exporter for OTLP over http/protobuf with our serializer; settings and retries are the SDK's. */
 export class ProtobufTraceExporter extends OTLPExporterBase<ReadableSpan[]> implements SpanExporter {
-  constructor({ selfObsMeterProvider }: OwnMetrics) {
-    const options = convertLegacyHttpOptions({}, 'TRACES', 'v1/traces', { 'Content-Type': 'application/x-protobuf' })
+  constructor(given: OtlpOptions, { selfObsMeterProvider }: OwnMetrics) {
+    const options = convertLegacyHttpOptions(given, 'TRACES', 'v1/traces', { 'Content-Type': 'application/x-protobuf' })
     const metrics = [COMPONENT_TYPE, TraceExporterMetricsHelper, selfObsMeterProvider] as const
     super(createOtlpHttpExportDelegate(options, new SpanSerializer(), ...metrics))
   }

@@ -1,5 +1,6 @@
 import {
   SpanStatusCode,
+  TraceFlags,
   type Attributes,
   type AttributeValue,
   type HrTime,
@@ -17,6 +18,8 @@ import {
   ATTR_EXCEPTION_STACKTRACE,
   ATTR_EXCEPTION_TYPE,
 } from '@opentelemetry/semantic-conventions'
+import { withThreshold } from '../sampling/otel-trace-state'
+import { isSampledBy, randomnessOf, thresholdOf, type Threshold } from '../sampling/threshold'
 
 /** Values that all spans of a tracer share. */
 export interface SpanMaker {
@@ -52,7 +55,7 @@ export class GatewaySpan implements Span, ReadableSpan {
     readonly maker: SpanMaker,
     public name: string,
     readonly kind: SpanKind,
-    readonly context: SpanContext,
+    public context: SpanContext,
     parent: SpanContext | undefined,
   ) {
     if (parent !== undefined) this.parentSpanContext = parent
@@ -93,6 +96,25 @@ export class GatewaySpan implements Span, ReadableSpan {
 
   isRecording(): boolean {
     return !this.ended
+  }
+
+  /**
+   * Decides again whether the trace is sampled, with the rate of its route, which is known only after the span has
+   * started. A trace that another service began keeps that service's decision. Must be called before the context is
+   * passed on.
+   */
+  sampleAt(ratio: number): void {
+    if (this.ended || this.parentSpanContext !== undefined) return
+    const { traceId, spanId, traceFlags } = this.context
+    const threshold = cachedThresholdOf(ratio)
+    const isSampled = isSampledBy(threshold, randomnessOf(traceId, undefined))
+    const traceState = isSampled ? withThreshold(undefined, threshold) : undefined
+    this.context = {
+      traceId,
+      spanId,
+      traceFlags: isSampled ? traceFlags | TraceFlags.SAMPLED : traceFlags & ~TraceFlags.SAMPLED,
+      ...(traceState && { traceState }),
+    }
   }
 
   setAttribute(key: string, value: AttributeValue): this {
@@ -166,6 +188,18 @@ export class GatewaySpan implements Span, ReadableSpan {
 const UNSET: SpanStatus = { code: SpanStatusCode.UNSET }
 const NO_EVENTS: TimedEvent[] = []
 const NO_LINKS: Link[] = []
+
+/** Bound of the cache below; there is one rate for each route and rule. */
+const MOST_RATIOS = 1_000
+const thresholds = new Map<number, Threshold | undefined>()
+
+function cachedThresholdOf(ratio: number): Threshold | undefined {
+  if (thresholds.has(ratio)) return thresholds.get(ratio)
+  const threshold = thresholdOf(ratio)
+  if (thresholds.size >= MOST_RATIOS) thresholds.clear()
+  thresholds.set(ratio, threshold)
+  return threshold
+}
 
 function isFullFor(attributes: Attributes, key: string, limit: number): boolean {
   return !Object.hasOwn(attributes, key) && Object.keys(attributes).length >= limit

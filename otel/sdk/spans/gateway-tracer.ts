@@ -66,7 +66,9 @@ export class GatewayTracer implements Tracer {
       traceId,
       spanId: randomId(8),
       // Whether the id is random is known only to its creator.
-      traceFlags: (isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE) | ((continued?.traceFlags ?? 0) & RANDOM),
+      traceFlags:
+        (isSampled ? TraceFlags.SAMPLED : TraceFlags.NONE) |
+        (continued === undefined ? RANDOM : continued.traceFlags & RANDOM),
       ...(traceState && { traceState }),
     }
     return new GatewaySpan(this.#maker, name, kind, spanContext, continued)

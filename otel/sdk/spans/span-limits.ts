@@ -5,6 +5,15 @@ const COUNT = 128
 /** Maximum characters of one attribute. The specification has no limit, and clients choose paths and user agents. */
 const ATTRIBUTE_LENGTH = 4_096
 
+export const DEFAULT_SPAN_LIMITS: Required<SpanLimits> = {
+  attributeCountLimit: COUNT,
+  attributeValueLengthLimit: ATTRIBUTE_LENGTH,
+  eventCountLimit: COUNT,
+  linkCountLimit: COUNT,
+  attributePerEventCountLimit: COUNT,
+  attributePerLinkCountLimit: COUNT,
+}
+
 /** The span limits set in the environment (checked in `settings.ts`), or the defaults. */
 export function spanLimits(environment: Readonly<Record<string, string | undefined>>): Required<SpanLimits> {
   const first = (...names: string[]): number | undefined => {

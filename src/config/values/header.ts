@@ -79,6 +79,8 @@ export const parseConditionName = headerName(name => {
 export const PROXY_ONLY_HEADERS: readonly string[] = [
   'cf-connecting-ip',
   'cf-connecting-ipv6',
+  'client-cert',
+  'client-cert-chain',
   'client-ip',
   'fastly-client-ip',
   'front-end-https',

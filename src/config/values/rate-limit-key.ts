@@ -5,14 +5,14 @@ import { notText, refuse, type Parsed } from './parsed'
 export type HashKey = readonly ('client' | `header:${string}`)[]
 
 /**
- * The key of a limit: the client's address (IPv6 by its /56 block), the consumer, the value of a field, or a
- * combination.
+ * The key of a limit: the client's address (IPv6 by its /56 block), the consumer, its certificate, the value of a field, or
+ * a combination.
  */
-export type RateLimitKey = readonly (HashKey[number] | 'consumer' | 'api-key')[]
+export type RateLimitKey = readonly (HashKey[number] | 'consumer' | 'api-key' | 'certificate')[]
 
 /** The pattern for editors. */
 export const HASH_KEY_PATTERN = "^(?:client|header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})$|\\$\\{"
-export const KEY_PATTERN = HASH_KEY_PATTERN.replace('client', 'client|consumer|api-key')
+export const KEY_PATTERN = HASH_KEY_PATTERN.replace('client', 'client|consumer|api-key|certificate')
 /** A field name (RFC 9110 §5.1). */
 const HEADER = /^header:([!#$%&'*+.^_`|~0-9a-z-]{1,64})$/i
 const MEANT: Readonly<Record<string, string>> = {
@@ -34,8 +34,8 @@ interface Kind {
 }
 
 const LIMIT: Kind = {
-  words: ['client', 'consumer', 'api-key'],
-  allowed: 'client, consumer, api-key, header:NAME such as header:x-tenant, or a list of them',
+  words: ['client', 'consumer', 'api-key', 'certificate'],
+  allowed: 'client, consumer, api-key, certificate, header:NAME such as header:x-tenant, or a list of them',
 }
 const HASH: Kind = { words: ['client'], allowed: 'client, header:NAME such as header:x-tenant, or a list of them' }
 

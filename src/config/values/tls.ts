@@ -37,6 +37,25 @@ export const TLS_12_CIPHERS: readonly string[] = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ]
 
+/**
+ * Suites for TLS 1.2 by profile. `modern` accepts forward secrecy with authenticated encryption only. `intermediate` adds
+ * suites with forward secrecy and CBC, for clients from before about 2015.
+ */
+export const CIPHER_PROFILES = {
+  modern: TLS_12_CIPHERS,
+  intermediate: [
+    ...TLS_12_CIPHERS,
+    'ECDHE-ECDSA-AES128-SHA256',
+    'ECDHE-RSA-AES128-SHA256',
+    'ECDHE-ECDSA-AES256-SHA384',
+    'ECDHE-RSA-AES256-SHA384',
+    'ECDHE-ECDSA-AES128-SHA',
+    'ECDHE-RSA-AES128-SHA',
+    'ECDHE-ECDSA-AES256-SHA',
+    'ECDHE-RSA-AES256-SHA',
+  ],
+} as const satisfies Readonly<Record<string, readonly string[]>>
+
 /** Parses a TLS 1.2 cipher suite by OpenSSL's name. */
 export function parseCipher(found: unknown): Parsed<string> {
   const allowed = `a suite by OpenSSL's name, such as ${TLS_12_CIPHERS[0]}`

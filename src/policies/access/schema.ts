@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Frozen } from '../../config/frozen'
 import { field } from '../../config/values/field'
+import { parseClaimText } from '../../config/values/tokens'
 import { parseAccess } from '../../config/values/trusted-proxy'
 
 const addresses = z
@@ -18,6 +19,14 @@ export function accessListsSchema(allow: string) {
   return z.strictObject({
     allow: addresses.meta({ description: allow, value: VALUE }),
     deny: addresses.meta({ description: 'These clients get 403, even if `allow` lists them.', value: VALUE }),
+    certificates: z
+      .array(field(parseClaimText, { description: 'A subject of a client certificate.', type: 'string' }))
+      .prefault([])
+      .meta({
+        description:
+          'Only clients whose certificate has one of these subjects (`entrypoint.tls.clientCertificates.subject`), at an allowed address; others get 403. Empty: all clients.',
+        value: 'list of texts',
+      }),
   })
 }
 

@@ -1,7 +1,14 @@
+import { clientCertificateOf } from '../../certificates/client-certificate'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Consumer, Exchange, Stage } from '../../exchange/exchange'
 import { basicCredentialsIn } from './basic-credentials'
-import { apiKeyChallenge, basicChallenge, bearerChallenge, type ChallengeError } from './challenges'
+import {
+  apiKeyChallenge,
+  basicChallenge,
+  bearerChallenge,
+  certificateChallenge,
+  type ChallengeError,
+} from './challenges'
 import { fieldsOfClaims } from './claim-headers'
 import type { Consumers } from './consumers'
 import { bearerTokenIn, credentialIn } from './credentials'
@@ -9,6 +16,7 @@ import type { Issuers } from './issuers'
 import { cookieCredential, isFromAnotherOrigin, queryParameter, withoutParameter } from './presented'
 import type { AuthConfig } from './schema'
 import { InvalidToken } from './token-verifier'
+import type { VerifiedToken } from './verified-tokens'
 
 export interface AuthenticateOptions {
   readonly auth: AuthConfig
@@ -20,11 +28,11 @@ export interface AuthenticateOptions {
 }
 
 /** Kind of credential. */
-type Scheme = 'apiKey' | 'jwt' | 'basic'
+type Scheme = 'apiKey' | 'jwt' | 'basic' | 'certificate'
 
 /** Creates the stage that requires a valid credential (else 401) with the scopes of the route (else 403). */
 export function createAuthenticator({ auth, consumers, issuers, onAuthenticated }: AuthenticateOptions): Stage {
-  const { apiKey, jwt, basic, scopes } = auth
+  const { apiKey, jwt, basic, certificate: takesCertificate, scopes } = auth
   const fromQuery = createQueryReader(auth)
   const fromCookie = createCookieReader(auth)
 
@@ -34,21 +42,38 @@ export function createAuthenticator({ auth, consumers, issuers, onAuthenticated 
     admit(exchange, consumer, 'apiKey')
   }
 
-  async function admitByToken(exchange: Exchange, token: string, by: Issuers): Promise<void> {
+  function admitByToken(exchange: Exchange, token: string, by: Issuers): void | Promise<void> {
+    const verified = by.verify(token)
+    if (verified instanceof Promise) return admitWhenVerified(exchange, verified)
+    admitVerified(exchange, verified)
+  }
+
+  async function admitWhenVerified(exchange: Exchange, verified: Promise<VerifiedToken>): Promise<void> {
     try {
-      const { tokens, subject, scopes: granted, claims } = await by.verify(token)
-      if (jwt !== undefined && jwt.claimHeaders.length > 0) {
-        exchange.identityFields = fieldsOfClaims(jwt.claimHeaders, claims)
-      }
-      admit(exchange, consumers.bySubject(tokens, subject, granted), 'jwt')
+      admitVerified(exchange, await verified)
     } catch (error) {
-      if (!(error instanceof InvalidToken)) throw error
-      throw refusal('unauthenticated', auth, {
-        cause: error,
-        scheme: 'jwt',
-        error: { error: 'invalid_token', error_description: error.description },
-      })
+      throw asRefusal(error)
     }
+  }
+
+  function admitVerified(exchange: Exchange, verified: VerifiedToken): void {
+    if (jwt !== undefined && jwt.claimHeaders.length > 0) {
+      try {
+        exchange.identityFields = fieldsOfClaims(jwt.claimHeaders, verified.claims ?? {})
+      } catch (error) {
+        throw asRefusal(error)
+      }
+    }
+    admit(exchange, consumers.ofToken(verified.tokens, verified), 'jwt')
+  }
+
+  function asRefusal(error: unknown): unknown {
+    if (!(error instanceof InvalidToken)) return error
+    return refusal('unauthenticated', auth, {
+      cause: error,
+      scheme: 'jwt',
+      error: { error: 'invalid_token', error_description: error.description },
+    })
   }
 
   function admitByPassword(exchange: Exchange, authorization: string): void | Promise<void> {
@@ -66,10 +91,20 @@ export function createAuthenticator({ auth, consumers, issuers, onAuthenticated 
     admit(exchange, consumer, 'basic')
   }
 
+  function admitByCertificate(exchange: Exchange): void {
+    const found = clientCertificateOf(exchange.request)
+    if (found === undefined) throw refusal('unauthenticated', auth, { cause: 'no credentials' })
+    if (found.subject === undefined) {
+      throw refusal('unauthenticated', auth, { cause: 'the certificate lacks the part that names its client' })
+    }
+    admit(exchange, consumers.byCertificate(found.subject), 'certificate')
+  }
+
   function admit(exchange: Exchange, consumer: Consumer, scheme: Scheme): void {
     // Set before scopes are checked, so that refusals are recorded with their consumer.
     exchange.consumer = consumer
     onAuthenticated(exchange)
+    if (scopes.length === 0) return
     const missing = scopes.filter(scope => !consumer.scopes.includes(scope))
     if (missing.length === 0) return
     throw refusal('forbidden', auth, {
@@ -106,6 +141,7 @@ export function createAuthenticator({ auth, consumers, issuers, onAuthenticated 
       if (basic?.forward === false) exchange.withheldField = 'authorization'
       return admitByPassword(exchange, authorization)
     }
+    if (takesCertificate) return admitByCertificate(exchange)
     throw refusal('unauthenticated', auth, { cause: 'no credentials' })
   }
 }
@@ -158,7 +194,7 @@ interface RefusalDetails {
 /** Creates the refusal, with a challenge for each accepted kind of credential. */
 function refusal(
   reason: 'unauthenticated' | 'forbidden',
-  { apiKey, jwt, basic }: AuthConfig,
+  { apiKey, jwt, basic, certificate }: AuthConfig,
   { cause, scheme, error = {} }: RefusalDetails,
 ): GatewayError {
   const headers: string[] = []
@@ -166,5 +202,6 @@ function refusal(
   if (apiKey !== undefined) headers.push('WWW-Authenticate', apiKeyChallenge(apiKey.header, of('apiKey')))
   if (jwt !== undefined) headers.push('WWW-Authenticate', bearerChallenge(of('jwt')))
   if (basic !== undefined) headers.push('WWW-Authenticate', basicChallenge())
+  if (certificate) headers.push('WWW-Authenticate', certificateChallenge(of('certificate')))
   return new GatewayError(reason, { cause, headers })
 }

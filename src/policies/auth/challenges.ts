@@ -22,6 +22,11 @@ export function basicChallenge(): string {
   return challenge('Basic', { realm: REALM, charset: 'UTF-8' })
 }
 
+/** Returns the challenge for a client certificate. No scheme is registered for one: `ClientCertificate` is our own. */
+export function certificateChallenge(error: ChallengeError): string {
+  return challenge('ClientCertificate', { realm: REALM, ...error })
+}
+
 /** Formats a challenge (RFC 9110 §11.2). Values must not contain quotes or backslashes. */
 function challenge(scheme: string, parameters: Readonly<Record<string, string>>): string {
   return `${scheme} ${Object.entries(parameters)

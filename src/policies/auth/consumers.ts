@@ -3,6 +3,7 @@ import type { ConsumerConfig } from '../../config/types'
 import type { PasswordHash } from '../../config/values/password-hash'
 import type { Consumer } from '../../exchange/exchange'
 import { PasswordCheck } from './password-check'
+import type { VerifiedToken } from './verified-tokens'
 
 /** Characters of a digest that limits count by: 132 bits. */
 const SHOWN_DIGEST = 22
@@ -25,6 +26,8 @@ export class Consumers {
   readonly #subjects = new Map<string, ConsumerConfig>()
   readonly #users = new Map<string, KnownUser>()
   readonly #passwords: PasswordCheck | undefined
+  readonly #ofTokens = new WeakMap<VerifiedToken, Consumer>()
+  readonly #certificates = new Map<string, ConsumerConfig>()
 
   constructor(consumers: readonly ConsumerConfig[]) {
     for (const consumer of consumers) {
@@ -32,6 +35,7 @@ export class Consumers {
       for (const subject of consumer.subjects) this.#subjects.set(subject, consumer)
       for (const { name, password } of consumer.users)
         this.#users.set(name, { password, consumer: asUser(name, consumer) })
+      for (const subject of consumer.certificates) this.#certificates.set(subject, consumer)
     }
     const [first] = this.#users.values()
     if (first !== undefined) this.#passwords = new PasswordCheck(first.password)
@@ -60,6 +64,16 @@ export class Consumers {
     return candidates?.find(known => timingSafeEqual(known.digest, digest))?.consumer
   }
 
+  /** Returns the consumer of a verified token, made once for as long as the token is remembered. */
+  ofToken(tokens: string, token: VerifiedToken): Consumer {
+    let consumer = this.#ofTokens.get(token)
+    if (consumer === undefined) {
+      consumer = this.bySubject(tokens, token.subject, token.scopes)
+      this.#ofTokens.set(token, consumer)
+    }
+    return consumer
+  }
+
   /**
    * Returns the consumer of a token: the one that lists the subject, or else a consumer for the subject itself. Its name
    * combines the names of the tokens and the subject, which no consumer of the file can have.
@@ -68,6 +82,18 @@ export class Consumers {
     const known = this.#subjects.get(`${tokens}/${subject}`)
     const name = known?.name ?? `${tokens}/${visible(subject)}`
     const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`
+    return { name, tier: known?.tier, scopes, countedAs: { consumer: counted, 'api-key': counted } }
+  }
+
+  /**
+   * Returns the consumer of a client certificate: the one that lists the subject, or else a consumer for the subject itself,
+   * without scopes. Names of the file contain no colon.
+   */
+  byCertificate(subject: string): Consumer {
+    const known = this.#certificates.get(subject)
+    const name = known?.name ?? `certificate:${visible(subject)}`
+    const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`
+    const scopes = known?.scopes ?? []
     return { name, tier: known?.tier, scopes, countedAs: { consumer: counted, 'api-key': counted } }
   }
 

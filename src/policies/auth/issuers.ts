@@ -1,4 +1,5 @@
-import { InvalidToken, type TokenVerifier, type VerifiedToken } from './token-verifier'
+import { InvalidToken, type TokenVerifier } from './token-verifier'
+import type { VerifiedToken } from './verified-tokens'
 
 /** Verifies tokens of several issuers. */
 export class Issuers {
@@ -9,7 +10,7 @@ export class Issuers {
   }
 
   /** Verifies a token. @throws InvalidToken, or GatewayError `keys_unavailable` if it cannot be verified */
-  verify(token: string): Promise<VerifiedToken> {
+  verify(token: string): VerifiedToken | Promise<VerifiedToken> {
     const [only, ...others] = this.#verifiers
     return others.length === 0 ? only.verify(token) : this.#verifyByIssuer(token)
   }

@@ -6,6 +6,8 @@ import { RemoteKeys } from './remote-keys'
 
 export interface OpenKeys {
   readonly find: FindKey
+  /** The key set in use, another function after each change of the keys; undefined while there is none. */
+  readonly current: FindKey | undefined
   close(): void
 }
 
@@ -16,5 +18,6 @@ export function openKeys(source: KeySource, files: ConfigFiles, log: Logger): Op
 
 /** Parses the keys of a file. @throws Error if it contains none */
 export function keysIn(text: string): OpenKeys {
-  return { find: parseKeySet(text), close: () => {} }
+  const find = parseKeySet(text)
+  return { find, current: find, close: () => {} }
 }

@@ -8,15 +8,17 @@ import { mistake } from '../../config/values/parsed'
 import type { ReuseOrCreate } from '../../runtime/resources'
 import type { Logger } from '../../telemetry/logger'
 import type { CheckContext } from '../check-context'
-import { definePolicy, defineStep, type FileParts } from '../define-policy'
+import { definePolicy, defineStep, type FileParts, type PolicyResources } from '../define-policy'
 import { createAuthenticator } from './authenticate'
 import { addAuthorizerCookies, createExternalCheck } from './external'
 import type { ExternalConfig } from './external-schema'
 import { createIdentityHook } from './identity-fields'
 import { Issuers } from './issuers'
 import { keysIn, openKeys, type OpenKeys } from './open-keys'
+import { checkCertificates } from '../certificate-checks'
 import { authSchema, type AuthConfig } from './schema'
 import { TokenVerifier } from './token-verifier'
+import { VerifiedTokens } from './verified-tokens'
 
 type Written = Frozen<z.output<typeof authSchema>> | undefined
 
@@ -32,6 +34,7 @@ export const auth = definePolicy({
     ...checkPlaces(written, context),
     ...checkExternal(written, context),
     ...checkSomebodyMayPass(written, context),
+    ...(written?.certificate ? checkCertificates(context, ['certificate']) : []),
   ],
   create(config, { consumers, files, reuseOrCreate, log, onAuthenticated }) {
     const { apiKey, jwt, external } = config
@@ -45,7 +48,7 @@ export const auth = definePolicy({
     })
     if (!asksForCredential(config)) return { onAttempt }
     const verifiers = (jwt?.tokens ?? []).map(tokens => {
-      return new TokenVerifier(tokens, keysOf(tokens, files, reuseOrCreate, log))
+      return createVerifier(tokens, config, { files, reuseOrCreate, log })
     })
     const [first, ...others] = verifiers
     const issuers = first && new Issuers([first, ...others])
@@ -58,11 +61,12 @@ export const auth = definePolicy({
     ...(external === undefined ? [] : (['loop_detected'] as const)),
     ...(basic === undefined ? [] : (['shed'] as const)),
   ],
-  describe({ apiKey, jwt, basic, scopes }) {
+  describe({ apiKey, jwt, basic, certificate, scopes }) {
     const credentials = [
       ...(apiKey === undefined ? [] : [`API key (${placesText(`header ${apiKey.header}`, apiKey)})`]),
       ...(jwt === undefined ? [] : [tokenText(jwt)]),
       ...(basic === undefined ? [] : ['user and password']),
+      ...(certificate ? ['client certificate'] : []),
     ]
     if (credentials.length === 0) return []
     const text = `${credentials.join(' or ')}${scopes.length > 0 ? `, ${scopes.length > 1 ? 'scopes' : 'scope'} ${scopes.join(', ')}` : ''}`
@@ -195,18 +199,20 @@ function checkPlaces(written: Written, context: CheckContext): ConfigProblem[] {
 /** Checks that `auth` requires a credential: an empty one would admit every client. */
 function checkAsked(written: Written, context: CheckContext): ConfigProblem[] {
   if (written === undefined || asksForCredential(written) || written.external !== undefined) return []
-  const allowed = 'apiKey, jwt, basic, external, or several'
+  const allowed = 'apiKey, jwt, basic, certificate, external, or several'
   return [context.problemAtKey([], mistake('does not say which credential is required', allowed))]
 }
 
-function asksForCredential({ apiKey, jwt, basic }: Partial<Record<'apiKey' | 'jwt' | 'basic', unknown>>): boolean {
-  return (apiKey ?? jwt ?? basic) !== undefined
+type Asked = Partial<Record<'apiKey' | 'jwt' | 'basic' | 'certificate', unknown>>
+
+function asksForCredential({ apiKey, jwt, basic, certificate }: Asked): boolean {
+  return (apiKey ?? jwt ?? basic) !== undefined || certificate === true
 }
 
 /** Warns if no consumer can pass. Not an error: a gateway may be deployed before its first consumer. */
 function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigProblem[] {
   const { apiKey, jwt, basic } = written ?? {}
-  if (jwt !== undefined) return []
+  if (jwt !== undefined || written?.certificate) return []
   const names = context.names('consumers')
   const hasKeys = names.some(name => asList(context.inFile('consumers', name, 'apiKeys')).length > 0)
   const hasUsers = names.some(name => Object.keys(asMap(context.inFile('consumers', name, 'users'))).length > 0)
@@ -220,6 +226,15 @@ function checkSomebodyMayPass(written: Written, context: CheckContext): ConfigPr
     warnings.push({ ...context.problemAtKey(['basic'], none), severity: 'warning' })
   }
   return warnings
+}
+
+type VerifierResources = Pick<PolicyResources, 'files' | 'reuseOrCreate' | 'log'>
+
+function createVerifier(tokens: TokenConfig, { jwt }: AuthConfig, resources: VerifierResources): TokenVerifier {
+  const { files, reuseOrCreate, log } = resources
+  const keepsClaims = (jwt?.claimHeaders.length ?? 0) > 0
+  const verified = reuseOrCreate('verified tokens', [tokens, keepsClaims], () => new VerifiedTokens())
+  return new TokenVerifier(tokens, keysOf(tokens, files, reuseOrCreate, log), verified, keepsClaims)
 }
 
 /**

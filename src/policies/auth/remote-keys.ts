@@ -3,6 +3,8 @@ import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
 import type { Logger } from '../../telemetry/logger'
+import { gatewayMeter } from '../../telemetry/scope'
+import { ATTR_AUTH_KEY_FETCH_RESULT, METRIC_AUTH_KEY_FETCHES } from '../../telemetry/semconv'
 import { jose } from '../../config/values/jose'
 import { parseKeySet, type FindKey } from '../../config/values/key-set'
 
@@ -25,8 +27,11 @@ const JITTER = 0.1
 export class RemoteKeys {
   readonly #url: string
   readonly #log: Logger
+  readonly #count: (result: 'fetched' | 'failed', by: 0 | 1) => void
   readonly #closing = new AbortController()
   #findKnown: FindKey | undefined
+  /** The key set as fetched. */
+  #text = ''
   #fetching: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   /** Whether the issuer is failing, so that the failure is logged once. */
@@ -37,6 +42,15 @@ export class RemoteKeys {
   constructor(url: string, log: Logger) {
     this.#url = url
     this.#log = log
+    const fetches = gatewayMeter().createCounter(METRIC_AUTH_KEY_FETCHES, {
+      description: 'Fetches of the keys of a token issuer',
+      unit: '{fetch}',
+    })
+    const { origin, pathname } = new URL(url)
+    this.#count = (result, by) => fetches.add(by, { url: origin + pathname, [ATTR_AUTH_KEY_FETCH_RESULT]: result })
+    // Both series exist from the start, so that an alert sees the first failure.
+    this.#count('fetched', 0)
+    this.#count('failed', 0)
     void this.#refresh()
   }
 
@@ -54,6 +68,10 @@ export class RemoteKeys {
       if (!(error instanceof jose().errors.JWKSNoMatchingKey) || !(await this.#hasNewKeys(findKnown))) throw error
       return (this.#findKnown as FindKey)(header, token)
     }
+  }
+
+  get current(): FindKey | undefined {
+    return this.#findKnown
   }
 
   close(): void {
@@ -82,11 +100,16 @@ export class RemoteKeys {
   async #fetch(): Promise<void> {
     clearTimeout(this.#timer)
     try {
-      this.#findKnown = parseKeySet(await download(this.#url, this.#closing.signal))
+      const text = await download(this.#url, this.#closing.signal)
+      // Unchanged keys are not imported again, and the tokens verified with them stay remembered.
+      if (text !== this.#text || this.#findKnown === undefined) this.#findKnown = parseKeySet(text)
+      this.#text = text
       if (this.#isFailing) this.#log.info({ event: 'token_keys', url: this.#url }, 'token keys are available again')
       this.#isFailing = false
+      this.#count('fetched', 1)
     } catch (error) {
       if (this.#closing.signal.aborted) return
+      this.#count('failed', 1)
       const reason = reasonOf(error)
       const inUse = this.#findKnown === undefined ? 'none' : 'the last ones'
       if (!this.#isFailing)

@@ -72,6 +72,11 @@ export const authSchema = z
       })
       .optional()
       .meta({ description: 'Require a valid token: Authorization: Bearer (RFC 6750).' }),
+    certificate: field(parseFlag, {
+      description:
+        'Accept the client certificate of the connection (`entrypoint.tls.clientCertificates`). If `apiKey` or `jwt` is set too, a key or token in the request takes precedence.',
+      type: 'boolean',
+    }).prefault(false),
     basic: z
       .strictObject({
         forward: field(parseFlag, {

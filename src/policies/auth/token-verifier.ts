@@ -1,21 +1,12 @@
-import type { JWTPayload, JWTVerifyOptions, JWTVerifyResult } from 'jose'
+import type { JWTHeaderParameters, JWTPayload, JWTVerifyOptions, JWTVerifyResult } from 'jose'
 import { jose } from '../../config/values/jose'
 import type { TokenConfig } from '../../config/types'
 import { GatewayError } from '../../errors/gateway-error'
 import { tokenType } from '../../config/values/tokens'
 import type { OpenKeys } from './open-keys'
+import { VerifiedTokens, type VerifiedToken } from './verified-tokens'
 
 const MAX_SUBJECT_CHARACTERS = 256
-
-/** Claims of a valid token. */
-export interface VerifiedToken {
-  /** Name of the entry of `tokens`. */
-  readonly tokens: string
-  /** Client, as named by the issuer. */
-  readonly subject: string
-  readonly scopes: readonly string[]
-  readonly claims: Readonly<Record<string, unknown>>
-}
 
 /** Thrown for a token that is not valid. */
 export class InvalidToken extends Error {
@@ -31,13 +22,23 @@ export class InvalidToken extends Error {
 
 /** Checks tokens of one issuer. */
 export class TokenVerifier {
-  readonly #keys: Pick<OpenKeys, 'find'>
+  readonly #keys: Pick<OpenKeys, 'find' | 'current'>
   readonly #options: JWTVerifyOptions
   readonly #config: TokenConfig
+  readonly #verifiedTokens: VerifiedTokens
+  readonly #keepsClaims: boolean
 
-  constructor(config: TokenConfig, keys: Pick<OpenKeys, 'find'>) {
+  /** @param keepsClaims whether verified tokens have their claims; most routes do not need them, and they take memory */
+  constructor(
+    config: TokenConfig,
+    keys: Pick<OpenKeys, 'find' | 'current'>,
+    verifiedTokens = new VerifiedTokens(),
+    keepsClaims = false,
+  ) {
+    this.#keepsClaims = keepsClaims
     this.#config = config
     this.#keys = keys
+    this.#verifiedTokens = verifiedTokens
     this.#options = {
       issuer: config.issuer,
       audience: [...config.audience],
@@ -53,15 +54,39 @@ export class TokenVerifier {
     return this.#config.issuer
   }
 
-  /** Verifies a token. @throws InvalidToken, or GatewayError `keys_unavailable` if it cannot be verified */
-  async verify(token: string): Promise<VerifiedToken> {
+  /**
+   * Verifies a token. Returns no promise for one that was verified before.
+   *
+   * @throws InvalidToken, or GatewayError `keys_unavailable` if it cannot be verified
+   */
+  verify(token: string): VerifiedToken | Promise<VerifiedToken> {
+    const digest = this.#verifiedTokens.digestOf(token)
+    const known = digest === undefined ? undefined : this.#verifiedTokens.recall(digest, this.#keys.current)
+    return known ?? this.#verifyAndRemember(token, digest)
+  }
+
+  async #verifyAndRemember(token: string, digest: string | undefined): Promise<VerifiedToken> {
+    const keySet = this.#keys.current
     const { payload, protectedHeader } = await this.#verified(token)
+    const verified = this.#read(payload, protectedHeader)
+    // Keys that were fetched meanwhile may not be those of this verification.
+    if (digest !== undefined && keySet !== undefined && keySet === this.#keys.current) {
+      const skew = this.#config.clockSkewMs / 1_000
+      const { nbf = -Infinity, exp = -Infinity } = payload
+      this.#verifiedTokens.remember(digest, verified, { from: nbf - skew, until: exp + skew }, keySet)
+    }
+    return verified
+  }
+
+  #read(payload: JWTPayload, protectedHeader: JWTHeaderParameters): VerifiedToken {
     this.#refuseOtherKinds(protectedHeader.typ, payload)
     const subject = payload[this.#config.consumerClaim]
     if (typeof subject !== 'string' || subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) {
       throw new InvalidToken(`"${this.#config.consumerClaim}" does not say who asks`, INVALID)
     }
-    return { tokens: this.#config.name, subject, scopes: scopesOf(payload[this.#config.scopeClaim]), claims: payload }
+    const scopes = scopesOf(payload[this.#config.scopeClaim])
+    const tokens = this.#config.name
+    return this.#keepsClaims ? { tokens, subject, scopes, claims: payload } : { tokens, subject, scopes }
   }
 
   /**

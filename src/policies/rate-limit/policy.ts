@@ -4,6 +4,7 @@ import { durationText } from '../../config/values/duration'
 import { mistake, type Mistake } from '../../config/values/parsed'
 import type { Path } from '../../config/variables'
 import { authSchema } from '../auth/schema'
+import { checkCertificates } from '../certificate-checks'
 import type { CheckContext } from '../check-context'
 import { definePolicy, defineStep, type Line, type PolicyResources } from '../define-policy'
 import { createRateLimiter, type RateLimiter } from './limit-rate'
@@ -112,6 +113,9 @@ export function keyProblem(policy: Readonly<Record<string, unknown>>, writtenAut
 /** Checks that keys by consumer, and tiers, are used only on routes with authentication. */
 function checkKey(at: Path, context: CheckContext): ConfigProblem[] {
   const policy = asMap(context.valueAt(...at))
+  const key = policy['key'] === undefined ? undefined : read(policySchema.shape.key, policy['key'])
+  const certificates = key?.includes('certificate') ? checkCertificates(context, [...at, 'key']) : []
+  if (certificates.length > 0) return certificates
   const found = keyProblem(policy, context.route['auth'])
   if (found !== undefined) return [context.problem([...at, 'key'], found)]
   return checkTiersOfKey(at, context)

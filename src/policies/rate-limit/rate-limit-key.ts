@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { clientCertificateOf } from '../../certificates/client-certificate'
 import type { RateLimitKey } from '../../config/values/rate-limit-key'
 import { clientKey } from '../../exchange/client-key'
 import type { Exchange } from '../../exchange/exchange'
@@ -22,7 +23,15 @@ function keyOfPart(part: RateLimitKey[number]): (exchange: Exchange) => string {
   if (part === 'client') return clientKey
   if (part === 'consumer' || part === 'api-key')
     return exchange => exchange.consumer?.countedAs[part] ?? clientKey(exchange)
+  if (part === 'certificate') return certificateKey
   return headerKey(part.slice('header:'.length))
+}
+
+/** Returns the digest of the certificate's subject; without a certificate the client's address. */
+function certificateKey(exchange: Exchange): string {
+  const subject = clientCertificateOf(exchange.request)?.subject
+  if (subject === undefined) return clientKey(exchange)
+  return `certificate=${hash('sha256', subject, 'base64url').slice(0, 22)}`
 }
 
 /**

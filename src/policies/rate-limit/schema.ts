@@ -42,8 +42,8 @@ const policyShape = {
   }).prefault('fixed-window'),
   key: field(parseRateLimitKey, {
     description:
-      'What identifies a client: its address (IPv6: /56 block), the consumer or API key (needs `auth`), a header field, or a combination. [More](rate-limits.md#keys).',
-    value: '`client`, `consumer`, `api-key`, `header:NAME`, or list',
+      'What identifies a client: its address (IPv6: /56 block), the consumer or API key (needs `auth`), the subject of its certificate, a header field, or a combination. [More](rate-limits.md#keys).',
+    value: '`client`, `consumer`, `api-key`, `certificate`, `header:NAME`, or list',
     anyOf: [KEY_PART, { type: 'array', items: KEY_PART, minItems: 1 }],
     examples: ['client', 'consumer', 'api-key', 'header:x-tenant', ['client', 'header:x-tenant']],
   }).prefault('client'),

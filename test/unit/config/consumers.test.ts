@@ -15,13 +15,22 @@ describe('consumers and auth in gateway.yaml', () => {
       fileWith(`acme: { apiKeys: [${HASH.toUpperCase().replace('SHA', 'sha')}] }, b: { tier: gold, scopes: [a:b] }`),
     )
     assert.deepEqual(consumers, [
-      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)], users: [], subjects: [] },
-      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], users: [], subjects: [] },
+      {
+        name: 'acme',
+        tier: undefined,
+        scopes: [],
+        apiKeys: ['0a'.repeat(32)],
+        users: [],
+        subjects: [],
+        certificates: [],
+      },
+      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], users: [], subjects: [], certificates: [] },
     ])
     assert.deepEqual(routes[0]?.auth, {
       apiKey: { header: 'x-api-key', forward: false },
       jwt: undefined,
       external: undefined,
+      certificate: false,
       scopes: [],
     })
     const [route] = configOf(
@@ -31,6 +40,7 @@ describe('consumers and auth in gateway.yaml', () => {
       apiKey: { header: 'x-key', forward: true },
       jwt: undefined,
       external: undefined,
+      certificate: false,
       scopes: ['r'],
     })
   })

@@ -87,7 +87,7 @@ function tlsFolder(): string {
   const folder = temporaryFolder()
   const authority = createAuthority('an authority')
   const { cert, key } = authority.issue('shop.example')
-  const files = { ca: authority.cert, cert, key, client: cert, 'client-key': key }
+  const files = { ca: authority.cert, cert, key, api: cert, 'api-key': key, client: cert, 'client-key': key }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, `${name}.pem`), text, { mode: 0o600 })
   return folder
 }

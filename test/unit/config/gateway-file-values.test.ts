@@ -1021,6 +1021,28 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   'metrics of the entrypoint': [
     ['entrypoint', 'metrics: off', 'entrypoint.metrics', 'off', '"off" is neither true nor false', 'false'],
   ],
+  'sampling rates': [
+    ['route', 'telemetry: { sample: 10% }', 'routes[0].telemetry.sample', '10%', '"10%" is text, not a number', '0.1'],
+    [
+      'route',
+      'telemetry: { sample: "0.5" }',
+      'routes[0].telemetry.sample',
+      '"0.5"',
+      '"0.5" is text, not a number',
+      '0.5',
+    ],
+    ['route', 'telemetry: { sample: 5 }', 'routes[0].telemetry.sample', '5', '5 is more than all', '0.05'],
+    ['route', 'telemetry: { sample: -1 }', 'routes[0].telemetry.sample', '-1', '-1 is too small'],
+    ['route', 'telemetry: {}', 'routes[0].telemetry', 'telemetry', '"telemetry" says nothing'],
+    ['entrypoint', 'telemetry: { sample: ~ }', 'entrypoint.telemetry.sample', '~', '"sample" is empty'],
+    [
+      'route',
+      'telemetry: { rules: [{ methods: [POST] }] }',
+      'routes[0].telemetry.rules[0].sample',
+      '{ methods',
+      '"sample" is missing',
+    ],
+  ],
   maintenance: [
     ['route', 'maintenance: yes', 'routes[0].maintenance', 'yes', '"yes" does not say whether there is maintenance'],
     [

@@ -86,6 +86,8 @@ describe('a valid gateway.yaml', () => {
         underscoreHeaders: false,
         traceContext: 'all',
         requestId: { header: 'x-request-id', traceHeader: 'traceresponse', traceFor: 'trusted' },
+        errorPage: undefined,
+        proxyStatus: undefined,
         headersTimeoutMs: 15_000,
         requestTimeoutMs: 0,
         stallTimeoutMs: 60_000,
@@ -103,7 +105,7 @@ describe('a valid gateway.yaml', () => {
         http2: {
           tls: true,
           cleartext: false,
-          maxStreams: 100,
+          maxStreams: 128,
           maxResets: 200,
           maxControlFrames: 1_000,
           streamWindowBytes: 65_536,
@@ -112,6 +114,7 @@ describe('a valid gateway.yaml', () => {
         },
         maxConnections: 10_000,
         maxConnectionsPerClient: 9_000,
+        maxWebSocketsPerClient: undefined,
       },
       inherited: { routes: {}, upstreams: {} },
       consumers: [],
@@ -158,6 +161,8 @@ describe('a valid gateway.yaml', () => {
       underscoreHeaders: true,
       requestId: { header: 'x-request-id', traceHeader: 'traceresponse', traceFor: 'trusted' },
       traceContext: 'all',
+      errorPage: undefined,
+      proxyStatus: undefined,
       headersTimeoutMs: 500,
       requestTimeoutMs: 5_400_000,
       stallTimeoutMs: 10_000,
@@ -169,7 +174,7 @@ describe('a valid gateway.yaml', () => {
       maxHeaderFields: 10_000,
       maxUrlBytes: 524_288,
       overload: { maxRequests: 0, maxEventLoopDelayMs: 60_000 },
-      access: { allow: [], deny: ['192.0.2.0/24'] },
+      access: { allow: [], deny: ['192.0.2.0/24'], certificates: [] },
       metrics: false,
       tls: undefined,
       http2: {
@@ -184,6 +189,7 @@ describe('a valid gateway.yaml', () => {
       },
       maxConnections: 1_000_000,
       maxConnectionsPerClient: 900_000,
+      maxWebSocketsPerClient: undefined,
     })
     assert.deepEqual(
       upstreams.map(({ name, targets, timeouts, maxConnections }) => ({ name, targets, ...timeouts, maxConnections })),
@@ -246,8 +252,8 @@ describe('a valid gateway.yaml', () => {
         timeouts: {},
         retry: 'idempotent',
         access: [
-          { allow: [], deny: ['192.0.2.0/24'] },
-          { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'] },
+          { allow: [], deny: ['192.0.2.0/24'], certificates: [] },
+          { allow: ['10.0.0.0/8', 'fd00::/8'], deny: ['10.9.9.9'], certificates: [] },
         ],
         cors: {
           origins: ['https://shop.example', 'https://*.shop.example:8443'],
@@ -284,7 +290,7 @@ describe('a valid gateway.yaml', () => {
         name: 'everything-else',
         match: { path: '/:path', exact: false, host: 'shop.example', methods: undefined, headers: [] },
         upstream: 'users.v2',
-        access: [{ allow: [], deny: ['192.0.2.0/24'] }],
+        access: [{ allow: [], deny: ['192.0.2.0/24'], certificates: [] }],
         maxBodySize: 10_737_418_240,
         minUploadRate: 1_024,
         rateLimit: [

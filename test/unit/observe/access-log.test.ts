@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
+import { mock } from 'node:test'
 import pino from 'pino'
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { createAccessLog } from '../../../src/observe/access-log'
@@ -75,6 +76,50 @@ describe('the access log', () => {
     const [line] = linesOf([{ outcome: 'fault', reason: 'connect_refused', cause, target: 'http://10.0.0.1' }])
     assert.deepEqual([line?.['level'], line?.['target'], line?.['msg']], ['error', 'http://10.0.0.1', 'request failed'])
     assert.deepEqual([line?.['trace_id'], line?.['span_id']], [TRACE.traceId, TRACE.spanId])
+  })
+
+  it('formats durations as milliseconds with three decimals', () => {
+    const now = mock.method(performance, 'now', () => 1_000)
+    const durations = [0, 0.0004, 0.0096, 0.0994, 0.9996, 1, 12.3456, 999.9999, 123_456.789]
+    const lines = linesOf(durations.map(duration => ({ startedAt: 1_000 - duration })))
+    now.mock.restore()
+    assert.deepEqual(
+      lines.map(line => line['duration_ms']),
+      durations.map(duration => Math.round(duration * 1_000) / 1_000),
+    )
+  })
+
+  it('says of each request how it ended, also when requests of one route end differently', () => {
+    const { route } = EXCHANGE
+    const ends = [
+      [route, 200, 'ok'],
+      [route, 200, 'ok'],
+      [route, 429, 'refusal'],
+      [undefined, 429, 'refusal'],
+      [route, 499, 'client_closed'],
+      [route, 200, 'client_closed'],
+      [undefined, 404, 'refusal'],
+      [route, 200, 'ok'],
+    ] as const
+    const lines = linesOf(ends.map(([of, statusCode, outcome]) => ({ route: of, statusCode, outcome })))
+    assert.deepEqual(
+      lines.map(line => [line['route'], line['upstream'], line['status'], line['outcome']]),
+      ends.map(([of, status, outcome]) => [of?.template, of?.upstreamName, status, outcome]),
+    )
+  })
+
+  it('gives destinations and hooks of pino what they read besides the line', () => {
+    const seen: unknown[] = []
+    const exchange = { response: {}, ...EXCHANGE } as unknown as Exchange
+    const multi = pino.multistream([{ level: 'error', stream: { write: line => seen.push(line) } }])
+    const byLevel = createAccessLog(pino({}, multi))
+    byLevel(exchange)
+    byLevel({ ...exchange, outcome: 'fault', reason: 'reset' } as unknown as Exchange)
+    assert.equal(seen.length, 1)
+    assert.match(String(seen[0]), /"outcome":"fault"/)
+    const streamWrite = (line: string): string => line.replaceAll('/orders', '/hidden')
+    createAccessLog(pino({ hooks: { streamWrite } }, { write: line => seen.push(line) }))(exchange)
+    assert.match(String(seen[1]), /"path":"\/hidden\/1"/)
   })
 
   it('keeps every character of what a client chose', () => {

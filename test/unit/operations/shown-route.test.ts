@@ -74,7 +74,7 @@ describe('a route as it is shown', () => {
       {
         match: { path: '/b' },
         upstream: 'orders',
-        access: { allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] },
+        access: { allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'], certificates: [] },
         auth: { apiKey: { header: 'X-Api-Key' }, scopes: ['orders:read'] },
         websocket: false,
         maxBodySize: '1KiB',
@@ -90,9 +90,10 @@ describe('a route as it is shown', () => {
       tokens: null,
       basic: false,
       external: null,
+      certificate: false,
       scopes: ['orders:read'],
     })
-    assert.deepEqual(closed.access, [{ allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'] }])
+    assert.deepEqual(closed.access, [{ allow: ['10.0.0.0/8'], deny: ['10.9.0.0/16'], certificates: [] }])
     assert.deepEqual([closed.webSocket, closed.maxBodyBytes, closed.minUploadRate], [null, 1_024, 0])
   })
 
@@ -104,6 +105,7 @@ describe('a route as it is shown', () => {
       tokens: 'sso',
       basic: false,
       external: null,
+      certificate: false,
       scopes: ['orders:read'],
     })
     assert.ok(pageOf(routes).includes('API key (header x-api-key) or token (sso), scope orders:read'))

@@ -163,7 +163,8 @@ describe('telemetry settings', () => {
     ['OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION', 'exponential'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http:/collector:4318'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://collector:99999'],
-    ['OTEL_CONFIG_FILE', 'otel.yaml'],
+    ['OTEL_METRICS_EXEMPLAR_FILTER', 'always_on'],
+    ['OTEL_METRICS_EXEMPLAR_FILTER', 'some'],
     ['TELEMETRY_HTTP_INSTRUMENTATION', 'both'],
   ] as const) {
     it(`refuse ${variable}=${value}`, () => {

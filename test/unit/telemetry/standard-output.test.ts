@@ -51,6 +51,35 @@ describe('log lines for standard output', function () {
     assert.equal(drain(), Array.from({ length: 100 }, (_, i) => `${i}\n`).join(''))
   })
 
+  it('keep their order and every character, whatever their number and length', async () => {
+    const big = new StandardOutput({ fd: writer, errorFd: openSync('/dev/null', 'w'), onRecovered: () => undefined })
+    const lines = [
+      ...Array.from({ length: 2_000 }, (_, i) => `${i} ${'€ ü 😀 '.repeat(i % 20)}\n`),
+      `${'ü'.repeat(30_000)}\n`,
+      `${'x'.repeat(200_000)}\n`,
+      '\ud800 a lone surrogate\n',
+      'the last\n',
+    ]
+    for (const line of lines) big.write(line)
+    const expected = Buffer.from(lines.join('')).toString()
+    const chunks: Buffer[] = []
+    const flushed = big.flush(10_000)
+    await until(
+      () => {
+        const buffer = Buffer.alloc(1 << 20)
+        try {
+          chunks.push(buffer.subarray(0, readSync(reader, buffer)))
+        } catch {
+          // The pipe is empty.
+        }
+        return Buffer.concat(chunks).length >= Buffer.byteLength(expected)
+      },
+      { what: 'all lines are read' },
+    )
+    await flushed
+    assert.equal(Buffer.concat(chunks).toString(), expected)
+  })
+
   it('wait for a slow reader up to a bound, then are dropped; the rest arrives whole', async () => {
     const line = `${'x'.repeat(999)}\n`
     for (let batch = 0; batch < 20; batch++) {

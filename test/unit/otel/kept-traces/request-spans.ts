@@ -8,7 +8,7 @@ import {
 } from '@opentelemetry/sdk-trace'
 import { KeptTraces, type KeptTracesOptions } from '../../../../otel/sdk/kept-traces/kept-traces'
 import { Recorder } from '../../../../otel/sdk/kept-traces/recorder'
-import { createSampler } from '../../../../otel/sdk/sampler'
+import { createSampler, headSampler } from '../../../../otel/sdk/sampling/sampler'
 
 export const FAULT: Attributes = {
   'http.route': '/orders',
@@ -50,6 +50,8 @@ export interface Begun {
 export function startTracing(
   options: Partial<Omit<KeptTracesOptions, 'exports' | 'now'>> & {
     sampler?: string
+    /** For samplers by ratio. */
+    ratio?: number
     exports?: readonly SpanProcessor[]
   } = {},
 ): Tracing {
@@ -64,7 +66,9 @@ export function startTracing(
     recorder,
     now: () => now,
   })
-  const sampler = createSampler({ name: options.sampler ?? 'parentbased_always_off', ratio: 1 })
+  const sampler = createSampler(
+    headSampler({ name: options.sampler ?? 'parentbased_always_off', ratio: options.ratio ?? 1 }),
+  )
   const tracer = new TracerProvider({ sampler, spanProcessors: [keptTraces] }).getTracer('test')
   const begin: Tracing['begin'] = ({ parent = ROOT_CONTEXT, startTime, name = 'GET /orders' } = {}) => {
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, ...(startTime && { startTime }) }, parent)

@@ -3,7 +3,7 @@ import { createTraceState, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceF
 import type { Context, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { TracerProvider, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace'
-import { createSampler } from '../../../../otel/sdk/sampler'
+import { createSampler, headSampler } from '../../../../otel/sdk/sampling/sampler'
 import { GatewaySpan } from '../../../../otel/sdk/spans/gateway-span'
 import { GATEWAY_SCOPE, withGatewayTracer } from '../../../../otel/sdk/spans/gateway-tracer'
 import { spanLimits } from '../../../../otel/sdk/spans/span-limits'
@@ -25,7 +25,7 @@ function newTracers(environment: Record<string, string> = {}, sampling = { name:
     forceFlush: () => Promise.resolve(),
     shutdown: () => Promise.resolve(),
   }
-  const sampler = createSampler(sampling)
+  const sampler = createSampler(headSampler(sampling))
   const limits = spanLimits(environment)
   const resource = resourceFromAttributes({ 'service.name': 'myesi-api' })
   const sdk = new TracerProvider({ resource, sampler, spanLimits: limits, spanProcessors: [processor] })
