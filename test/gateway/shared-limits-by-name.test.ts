@@ -29,11 +29,7 @@ for (const store of ['memory', 'Redis'] as const) {
     })
 
     let turn = 0
-    function fileWith(
-      shared: object,
-      routes: readonly object[] = [{}, {}],
-      consumers: object = {},
-    ): GatewayFile & object {
+    function fileWith(shared: object, routes: readonly object[] = [{}, {}], consumers: object = {}): GatewayFile {
       return {
         consumers,
         // A name of its own for each test, because Redis keeps the counts.
@@ -46,7 +42,7 @@ for (const store of ['memory', 'Redis'] as const) {
           sharedLimits: [`quota-${turn}`],
           ...route,
         })),
-      } as GatewayFile
+      }
     }
     async function start(file: GatewayFile): Promise<Pipeline> {
       const pipeline = await startPipeline(file, redis && { redisUrl: redis.url })
@@ -188,7 +184,7 @@ describe('shared limits in gateway.yaml', () => {
         sharedLimits,
         upstreams: { app: { targets: ['http://127.0.0.1:1'] } },
         routes: [{ name: 'a', match: { path: '/a' }, upstream: 'app', ...route }],
-      } as GatewayFile)
+      })
       return ''
     } catch (error) {
       return (error as Error).message

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join, resolve } from 'node:path'
 import { listTraces, openTrace } from '../support/ops-port'
 import { send, type Answer } from '../support/send'
@@ -197,7 +198,7 @@ describe('a sign-in with oauth2-proxy, from the documentation alone', () => {
 
 /** Answers as oauth2-proxy 7.15 does with a password file: /oauth2/auth 202 or 401, a form, a session cookie. */
 function startStandIn(): Promise<RunningUpstream> {
-  return startUpstream(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '', 'http://proxy')
     if (url.pathname === '/ping') return void response.end('OK')
     if (url.pathname === '/oauth2/auth') {
@@ -214,5 +215,6 @@ function startStandIn(): Promise<RunningUpstream> {
     }
     const rd = (url.searchParams.get('rd') ?? '/').replaceAll('&', '&amp;')
     response.end(`<form method="POST" action="/oauth2/sign_in"><input type="hidden" name="rd" value="${rd}"></form>`)
-  })
+  }
+  return startUpstream((request, response) => void answer(request, response))
 }
