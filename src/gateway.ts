@@ -25,6 +25,7 @@ import { createCertificateCheck } from './policies/access/policy'
 import { collectHooks } from './policies/collect-hooks'
 import { isPreflight } from './policies/cors/cors'
 import type { PolicyResources, RegistryEntry } from './policies/define-policy'
+import type { ChooseVariant } from './policies/split/choose-variant'
 import type { PolicyOffenders } from './policies/rate-limit/offenders'
 import { policiesOf } from './policies/policies-of'
 import { VERSION } from './process/version'
@@ -41,6 +42,7 @@ import {
   type Snapshot,
   type StagedRoute,
   type Staging,
+  type VariantRoute,
 } from './runtime/snapshot'
 import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
@@ -107,7 +109,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, policies, options),
       entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, policies, options),
     })
-    options.observer.announce(snapshot.routes)
+    options.observer.announce(snapshot.routes.flatMap(route => [route, ...(route.variants ?? [])]))
     return snapshot
   }
   const active: Active = { snapshot: build(options.config, undefined) }
@@ -184,19 +186,18 @@ interface Active {
 /** Stages of a route: its policies in the order of the registry, then the handler that answers. */
 function stagesOf(
   route: Route,
-  { config, upstream, entrypoint, consumers, files, findUpstream }: RouteResources,
+  { config, upstream, upstreamNamed, findUpstream, used, entrypoint, consumers, files }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Staging {
-  const hasUpstream = upstream !== undefined
+  const hasUpstream = upstream !== undefined || config.split !== undefined
   const forwardsRawPath = config.rawPath
-  const parts = { route, hasUpstream, consumers, files, reuseOrCreate, findUpstream, forwardsRawPath }
+  const parts = { route, hasUpstream, upstreamNamed, findUpstream, consumers, files, reuseOrCreate, forwardsRawPath }
   const resources = resourcesOf(parts, options)
   const collected = collectHooks(policies, config, resources)
   if (!hasUpstream) return collected
-  const forwardRequest = forward({
-    upstream,
+  const toForward = {
     telemetry: options.observer.forwarded,
     forwarding: collected.forwarding,
     fieldRules: createFieldRules(entrypoint),
@@ -204,13 +205,52 @@ function stagesOf(
     minDownloadRate: entrypoint.minDownloadRate,
     responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
-  })
-  return { ...collected, stages: [...collected.stages, forwardRequest] }
+  }
+  if (upstream !== undefined) {
+    return { ...collected, stages: [...collected.stages, forward({ ...toForward, upstream })] }
+  }
+  const { requestEdits, responseEdits } = collected
+  const variants = (config.split?.variants ?? []).map(
+    ({ name, upstream: upstreamName, weight }, index): VariantRoute => {
+      const share = { weight, isStable: index === 0 }
+      return { ...route, upstreamName, variant: name, share, requestEdits, responseEdits, resources: used }
+    },
+  )
+  const stage = splitRequests(
+    collected.chooseVariant as ChooseVariant,
+    variants.map(variant => ({
+      route: variant,
+      forward: forward({ ...toForward, upstream: upstreamNamed(variant.upstreamName as string) }),
+    })),
+    options.observer,
+  )
+  return { ...collected, stages: [...collected.stages, stage], variants }
+}
+
+/** Creates the last stage of a route with `split`: the exchange gets the route of its variant, whose upstream is called. */
+function splitRequests(
+  chooseVariant: ChooseVariant,
+  variants: readonly { readonly route: VariantRoute; readonly forward: Stage }[],
+  observer: Observer,
+): Stage {
+  return function splitRequest(exchange) {
+    const { route, forward: forwardToVariant } = variants[chooseVariant(exchange)] as (typeof variants)[number]
+    exchange.route = route
+    observer.varied(exchange, route)
+    return forwardToVariant(exchange)
+  }
 }
 
 type RouteParts = Pick<
   PolicyResources,
-  'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate' | 'findUpstream' | 'forwardsRawPath'
+  | 'route'
+  | 'hasUpstream'
+  | 'upstreamNamed'
+  | 'findUpstream'
+  | 'consumers'
+  | 'files'
+  | 'reuseOrCreate'
+  | 'forwardsRawPath'
 >
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
@@ -226,13 +266,18 @@ function entrypointStagesOf(
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
-  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false, forwardsRawPath: false }, options)
+  const ofAbout = { route: ABOUT, hasUpstream: false, upstreamNamed: noUpstream, forwardsRawPath: false }
+  const resources = resourcesOf({ ...parts, ...ofAbout }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {
     arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,
     ownStages: collectHooks(policies, { access: [entrypoint.access ?? []].flat() }, resources).stages,
     mayScrape: mayScrapeOf(entrypoint, options.mayScrape),
   }
+}
+
+function noUpstream(name: string): never {
+  throw new Error(`no policy under "entrypoint" calls upstreams: ${name}`)
 }
 
 /** Returns the check for scrapes on this port. The entrypoint's access lists apply to them as to every other request. */

@@ -31,6 +31,7 @@ const NAMES = [
   ['status', 'http.response.status_code'],
   ['client', 'client.address'],
   ['upstream', 'gateway.upstream.name'],
+  ['variant', 'gateway.variant'],
   ['consumer', 'gateway.consumer.name'],
   ['outcome', 'gateway.outcome'],
   ['reason', 'gateway.reason'],

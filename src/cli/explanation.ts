@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import type { UpstreamConfig } from '../config/types'
 import { editDistance } from '../config/nearest-name'
 import { isMetricsPath, OWN_PATHS } from '../config/values/path-template'
 import { WHOLE_SERVER } from '../exchange/request-target'
@@ -13,6 +14,8 @@ import { configOf } from '../policies/collect-hooks'
 import { isPreflight } from '../policies/cors/cors'
 import { isPolicy, type InternalHooks, type PolicyResources, type RegistryEntry } from '../policies/define-policy'
 import { policiesOf } from '../policies/policies-of'
+import { foreseenVariant, type SplitConfig } from '../policies/split/choose-variant'
+import { shareText } from '../policies/split/policy'
 import { toRoute, type Route } from '../routing/route'
 import { MethodNotAllowed, RouteTable } from '../routing/route-table'
 import { precedence } from '../routing/specificity'
@@ -185,14 +188,16 @@ async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchang
   const overload = overloadText(config.entrypoint.overload)
   const conditions = textsAbout(withoutSubject, 'clients', 'size', 'changes', 'upgrades', 'calls')
   lines.push(...[...conditions, ...(overload ? [overload] : [])].map((text): Line => ['and', text]))
-  if (upstream === undefined) return [...lines, ['answer', answerText(shown) ?? '']]
+  const { split } = route.config
+  if (upstream === undefined && split === undefined) return [...lines, ['answer', answerText(shown) ?? '']]
   const rewritten = rewrittenPath(exchange, Object.assign({}, ...forwarding) as Partial<Forwarding>)
   if (rewritten instanceof GatewayError) return [...lines, refusalOf(rewritten)]
   const path = rewritten + exchange.query
   return [
     ...lines,
     ['forward', `${exchange.request.method} ${path}${exchange.upgrade === undefined ? '' : ' as a WebSocket'}`],
-    ['to', `${upstream.name}: ${upstreamText(upstream)}`],
+    ...(upstream === undefined ? [] : [upstreamLine(upstream)]),
+    ...(split === undefined ? [] : variantLines(config, split, exchange)),
   ]
 }
 
@@ -201,6 +206,21 @@ function inheritedLines({ inherited }: GatewayConfig, { name, upstream = '' }: R
   const lines = (keys: Readonly<Record<string, string>> = {}, prefix = ''): Line[] =>
     Object.entries(keys).map(([key, origin]) => ['from', `${prefix}${key}: ${origin}`])
   return [...lines(inherited.routes[name]), ...lines(inherited.upstreams[upstream], `upstream ${upstream}, `)]
+}
+
+function upstreamLine(upstream: UpstreamConfig): Line {
+  return ['to', `${upstream.name}: ${upstreamText(upstream)}`]
+}
+
+/** The variant that the request gets, or all that it may get if it would be drawn. */
+function variantLines(config: GatewayConfig, split: SplitConfig, exchange: Exchange): Line[] {
+  const foreseen = foreseenVariant(split, exchange)
+  const possible = foreseen === undefined ? split.variants.filter(({ weight }) => weight > 0) : [foreseen.variant]
+  return possible.flatMap(({ name, upstream, weight }): Line[] => {
+    const why = foreseen?.why ?? shareText({ weight }, split.variants)
+    const found = config.upstreams.find(other => other.name === upstream)
+    return [['variant', `${name}, ${why}`], ...(found ? [upstreamLine(found)] : [])]
+  })
 }
 
 function rewrittenPath(exchange: Exchange, forwarding: Partial<Forwarding>): string | GatewayError {
@@ -252,7 +272,10 @@ async function lookThrough(
 function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opened: Resource[]): PolicyResources {
   return {
     route,
-    hasUpstream: route.config.upstream !== undefined,
+    hasUpstream: route.config.upstream !== undefined || route.config.split !== undefined,
+    upstreamNamed: name => {
+      throw new Error(`a simulated request calls no upstream: ${name}`)
+    },
     consumers: new Consumers(config.consumers),
     files: config.files,
     replicas: 1,

@@ -3,10 +3,16 @@ import type { UpstreamConfig } from '../config/types'
 import { hostSentText } from '../config/values/host-sent'
 import { durationText } from '../config/values/duration'
 
-export function upstreamText({ targets, host, balance, retries, timeouts }: UpstreamConfig): string {
+export function upstreamText({ targets, host, balance, affinity, retries, timeouts }: UpstreamConfig): string {
   const names = targets.map(({ origin, weight }) => (weight === 1 ? origin : `${origin} (weight ${weight})`))
   const tries = retries === undefined ? '' : `, up to ${retries.attempts} attempts`
-  return `${names.join(', ')}${targets.length > 1 ? ` by ${balance}` : ''}${tries}${host === undefined ? '' : `, Host: ${hostSentText(host)}`}, response within ${durationText(timeouts.responseMs)}`
+  return `${names.join(', ')}${targets.length > 1 ? ` by ${balance}` : ''}${affinity === undefined ? '' : `, sticky by cookie ${affinity.name}`}${tries}${host === undefined ? '' : `, Host: ${hostSentText(host)}`}, response within ${durationText(timeouts.responseMs)}`
+}
+
+/** The upstreams that may get the requests of a route: its own, or those of the variants of its split. */
+export function upstreamsOf(config: GatewayConfig, { upstream, split }: RouteConfig): UpstreamConfig[] {
+  const names = split === undefined ? [upstream] : split.variants.map(variant => variant.upstream)
+  return config.upstreams.filter(({ name }) => names.includes(name))
 }
 
 export function upstreamOf(config: GatewayConfig, { upstream }: RouteConfig): UpstreamConfig | undefined {

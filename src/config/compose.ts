@@ -39,6 +39,8 @@ export interface ComposeOptions {
   readonly place: PlaceInFile
   readonly files: ConfigFiles
   readonly env: Environment
+  /** Keys that give a route its upstream. */
+  readonly upstreamKeys: readonly string[]
   /** Policies that have no effect in a route without upstream. */
   readonly needUpstream: readonly string[]
   /** Parses an included text; finds the mistakes that only the text shows. */
@@ -228,7 +230,8 @@ class Composition implements Composed {
 
   /** A default that would have no effect in a route is left out there, instead of being reported as useless. */
   #fitsRoute(key: string, route: YAMLMap): boolean {
-    return pairIn(route, 'upstream') !== undefined || !this.#options.needUpstream.includes(key)
+    const { needUpstream, upstreamKeys } = this.#options
+    return !needUpstream.includes(key) || upstreamKeys.some(name => pairIn(route, name) !== undefined)
   }
 
   #fitsUpstream(key: string, upstream: YAMLMap): boolean {

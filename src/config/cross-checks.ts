@@ -1,7 +1,7 @@
 import { CheckContext } from '../policies/check-context'
 import { checkSharedLimits } from '../policies/rate-limit/shared-policy'
-import { isRoutePolicy, type RegistryEntry } from '../policies/define-policy'
-import { answersIn, checkAnswers } from './answer-checks'
+import { isRoutePolicy, namesNone, type RegistryEntry } from '../policies/define-policy'
+import { answersIn, checkAnswers, choicesIn } from './answer-checks'
 import type { ConfigFiles } from './config-files'
 import { entrypointSchema, entrypointTlsSchema, responseBufferSchema } from './entrypoint-schema'
 import { checkErrorPages } from '../policies/error-page/check'
@@ -48,7 +48,7 @@ export function crossChecks(
     ...checkEntrypointAccess(source),
     ...checkTls(upstreams, source, files),
     ...checkRouteNames(routes, source),
-    ...checkRouteUpstreams(routes, upstreams, source),
+    ...checkRouteUpstreams(routes, upstreams, entries, source),
     ...routes.flatMap(({ at }) => checkAnswers(at, entries, source)),
     ...routes.flatMap(({ at, raw }) => checkPolicies(at, raw, entries, source)),
     ...checkAmbiguity(routes, route => label(route, source), source),
@@ -69,7 +69,9 @@ interface UnderstoodRoute {
   readonly raw: Readonly<Record<string, unknown>>
   readonly name: string | undefined
   readonly upstream: string | undefined
-  /** The route answers itself and needs no upstream. */
+  /** The upstreams that may get its requests: its own, or those of its variants. */
+  readonly upstreams: readonly string[]
+  /** The route has a policy that answers or that chooses the upstream. */
   readonly answers: boolean
   /** Undefined unless the whole match is valid. */
   readonly match: UnderstoodMatch | undefined
@@ -83,14 +85,27 @@ function understand(
   index: number,
   entries: readonly RegistryEntry[],
 ): UnderstoodRoute {
+  const upstream = read(routeUpstreamField, raw['upstream'])
   return {
     at: ['routes', index],
     raw,
     name: read(routeNameField, raw['name']),
-    upstream: read(routeUpstreamField, raw['upstream']),
-    answers: raw['upstream'] === undefined && answersIn(entries).some(name => raw[name] !== undefined),
+    upstream,
+    upstreams: upstream === undefined ? chosenUpstreams(raw, entries) : [upstream],
+    answers:
+      raw['upstream'] === undefined &&
+      [...answersIn(entries), ...choicesIn(entries)].some(name => raw[name] !== undefined),
     match: understandMatch(raw['match']),
   }
+}
+
+/** The upstreams that a policy chooses from. */
+function chosenUpstreams(raw: UnderstoodRoute['raw'], entries: readonly RegistryEntry[]): string[] {
+  const choosing = entries.filter(isRoutePolicy).filter(policy => policy.choosesUpstream)
+  return choosing.flatMap(policy => {
+    const written = raw[policy.name] === undefined ? undefined : read(policy.schema, raw[policy.name])
+    return written === undefined ? [] : policy.upstreams(written).map(({ name }) => name)
+  })
 }
 
 function understandMatch(raw: unknown): UnderstoodMatch | undefined {
@@ -230,22 +245,50 @@ function checkRouteNames(routes: readonly UnderstoodRoute[], source: YamlSource)
 function checkRouteUpstreams(
   routes: readonly UnderstoodRoute[],
   upstreams: readonly string[],
+  entries: readonly RegistryEntry[],
   source: YamlSource,
 ): ConfigProblem[] {
-  const unknown = routes.filter(({ upstream }) => upstream !== undefined && !upstreams.includes(upstream))
-  const problems = unknown.map(({ at, upstream = '' }) => {
-    const nearest = nearestName(upstream, upstreams)
-    return problemAt([...at, 'upstream'], mistake('is not an upstream of this file', list(upstreams), nearest), source)
+  const named = routes.flatMap(route => upstreamsNamed(route, entries))
+  const unknown = named.filter(({ name }) => !upstreams.includes(name))
+  const problems = unknown.map(({ at, name }) => {
+    const nearest = nearestName(name, upstreams)
+    return problemAt(at, mistake('is not an upstream of this file', list(upstreams), nearest), source)
   })
   // While a route's upstream is invalid, the upstream it means would be reported as unused.
   if (unknown.length > 0 || routes.some(({ upstream, answers }) => upstream === undefined && !answers)) return problems
-  const asked = routes.map(({ raw }) => asMap(asMap(raw['auth'])['external'])['upstream'])
-  const used = new Set<unknown>([...routes.map(({ upstream }) => upstream), ...asked])
+  // The same while a policy that names upstreams is invalid.
+  if (routes.some(({ raw }) => hasUnreadUpstreams(raw, entries))) return problems
+  const used = new Set(named.map(({ name }) => name))
   const unused = upstreams.filter(name => !used.has(name))
   return unused.map(name => ({
     ...problemAtKey(['upstreams', name], { problem: 'is used by no route' }, source),
     severity: 'warning' as const,
   }))
+}
+
+/** The upstreams that a route and its valid policies name. */
+function upstreamsNamed(
+  { at, raw, upstream }: UnderstoodRoute,
+  entries: readonly RegistryEntry[],
+): { readonly name: string; readonly at: Path }[] {
+  const own = upstream === undefined ? [] : [{ name: upstream, at: [...at, 'upstream'] }]
+  const ofPolicies = entries.filter(isRoutePolicy).flatMap(policy => {
+    const written = raw[policy.name] === undefined ? undefined : read(policy.schema, raw[policy.name])
+    if (written === undefined || written === null) return []
+    return policy.upstreams(written).map(({ name, at: below }) => ({ name, at: [...at, policy.name, ...below] }))
+  })
+  return [...own, ...ofPolicies]
+}
+
+/** Whether a policy that names upstreams is invalid, so that it is unknown which. */
+function hasUnreadUpstreams(raw: UnderstoodRoute['raw'], entries: readonly RegistryEntry[]): boolean {
+  return entries.some(
+    entry =>
+      isRoutePolicy(entry) &&
+      entry.upstreams !== namesNone &&
+      raw[entry.name] !== undefined &&
+      read(entry.schema, raw[entry.name]) === undefined,
+  )
 }
 
 function label({ at, name }: UnderstoodRoute, source: YamlSource): string {

@@ -77,7 +77,8 @@ function mapExample(schema: z.ZodType, shape: Readonly<Record<string, z.ZodType>
 }
 
 function listExample(schema: z.ZodArray, depth: number): unknown {
-  return [exampleOf(schema.element as z.ZodType, depth + 1)]
+  const item = exampleOf(schema.element as z.ZodType, depth + 1)
+  return takes(schema, [item]) ? [item] : [item, item]
 }
 
 function recordExample(schema: z.ZodRecord, depth: number): unknown {

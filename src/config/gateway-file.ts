@@ -109,8 +109,10 @@ export function parseGatewayFile(
   entries: readonly RegistryEntry[] = POLICIES,
   files: ConfigFiles = FILES_ON_DISK,
 ): ReadGatewayFile {
-  const needUpstream = entries.flatMap(entry => (isRoutePolicy(entry) && entry.needsUpstream ? [entry.name] : []))
-  const { source, problems: yamlProblems } = readYaml(text, fileName, env, { files, needUpstream })
+  const policies = entries.filter(isRoutePolicy)
+  const needUpstream = policies.filter(policy => policy.needsUpstream).map(({ name }) => name)
+  const upstreamKeys = ['upstream', ...policies.filter(policy => policy.choosesUpstream).map(({ name }) => name)]
+  const { source, problems: yamlProblems } = readYaml(text, fileName, env, { files, needUpstream, upstreamKeys })
   if (source === undefined) return { config: undefined, problems: yamlProblems }
   const { included } = source
   const sha256 = digestOf(Buffer.from(text), included, files)
@@ -259,6 +261,13 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     ...(upstream.host !== 'target' && { host: upstream.host }),
     balance: upstream.balance,
     hashKey: upstream.hashKey,
+    ...(upstream.affinity && {
+      affinity: {
+        name: upstream.affinity.cookie.name ?? `gateway-target-${name}`,
+        ttlMs: upstream.affinity.cookie.ttl,
+        secret: upstream.affinity.cookie.secret,
+      },
+    }),
     timeouts: {
       connectMs: upstream.timeouts.connect,
       responseMs: upstream.timeouts.response,
@@ -323,7 +332,9 @@ function toRoute(
   entries: readonly RegistryEntry[],
 ): RouteConfig {
   const values: Mapping = written
-  const place = { hasUpstream: upstream !== undefined }
+  const choosing = entries.filter(entry => isRoutePolicy(entry) && entry.choosesUpstream)
+  const isChosen = choosing.some(policy => values[policy.name] !== undefined)
+  const place = { hasUpstream: upstream !== undefined || isChosen }
   const configs = entries
     .filter(isRoutePolicy)
     .map(policy => [policy.name, policy.resolve(values[policy.name], file, place)])

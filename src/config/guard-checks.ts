@@ -9,7 +9,8 @@ import type { YamlSource } from './yaml-source'
 interface GuardedRoute {
   readonly at: Path
   readonly raw: Readonly<Record<string, unknown>>
-  readonly upstream: string | undefined
+  /** The upstreams that may get its requests. */
+  readonly upstreams: readonly string[]
   readonly match: UnderstoodMatch | undefined
 }
 
@@ -26,7 +27,7 @@ export function checkGuards<R extends GuardedRoute>(
   const guardedRoutes = routes.filter(({ raw }) => raw['access'] !== undefined || raw['auth'] !== undefined)
   return routes.flatMap(open => {
     for (const guarded of guardedRoutes) {
-      if (guarded === open || open.upstream === undefined || guarded.upstream !== open.upstream) continue
+      if (guarded === open || !open.upstreams.some(name => guarded.upstreams.includes(name))) continue
       if (open.match === undefined || guarded.match === undefined) continue
       const guards = guardsMissing(open.raw, guarded.raw)
       if (guards.length === 0 || !mayShareHost(open.match, guarded.match, anyHost)) continue

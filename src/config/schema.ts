@@ -32,7 +32,8 @@ function shapeOf<const Entries extends readonly RegistryEntry[], Under extends P
 
 export const routeNameField = nameField('Unique name of the route, for logs and the status page.')
 export const routeUpstreamField = field(referenceTo('an upstream'), {
-  description: 'The upstream of the route. Every route has exactly one of `upstream`, `redirect` and `respond`.',
+  description:
+    'The upstream of the route. Every route has exactly one of `upstream`, `split`, `redirect` and `respond`.',
   value: 'name',
   type: 'string',
 }).optional()

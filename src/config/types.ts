@@ -286,6 +286,8 @@ export interface UpstreamConfig {
   /** How a target is chosen: in turn, the less busy of two, or always the same one for the same `hashKey`. */
   readonly balance: 'round-robin' | 'least-requests' | 'hash'
   readonly hashKey: HashKey
+  /** Clients stay at their target by a cookie; undefined: they do not. */
+  readonly affinity?: AffinityConfig
   readonly timeouts: {
     readonly connectMs: number
     /** Maximum time from the request's last byte to the response's header section. */
@@ -317,6 +319,14 @@ export interface UpstreamConfig {
   readonly healthCheck: HealthCheckConfig | undefined
   /** Panic threshold in percent: when fewer targets are healthy, all are asked. */
   readonly panicThreshold: number
+}
+
+export interface AffinityConfig {
+  readonly name: string
+  /** Undefined: until the browser is closed. */
+  readonly ttlMs: number | undefined
+  /** Key of the hash in the cookie; undefined: the name of the upstream. */
+  readonly secret: string | undefined
 }
 
 /** How the connections to a target are shared among clients. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { choice } from './values/choice'
 import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
+import { COOKIE_NAME_PATTERN, parseAffinitySecret, parseOwnCookieName } from './values/cookie-name'
 import { field } from './values/field'
 import { parseRequestEditName, toFields } from './values/header'
 import { HOST_SENT_PATTERN, parseHostSent } from './values/host-sent'
@@ -152,6 +153,34 @@ export const tlsSchema = z
   })
   .meta({ description: 'TLS to https targets. Paths of PEM files, relative to the working directory.' })
 
+const affinitySchema = z
+  .strictObject({
+    cookie: z
+      .strictObject({
+        name: field(parseOwnCookieName, {
+          description: 'Name of the cookie. Left out: `gateway-target-` and the name of the upstream.',
+          type: 'string',
+          pattern: COOKIE_NAME_PATTERN,
+        }).optional(),
+        ttl: durationField('How long it is valid. Left out: until the browser is closed.', {
+          atLeast: '1s',
+        }).optional(),
+        secret: field(parseAffinitySecret, {
+          description:
+            'Key of the hash in the cookie, the same on all replicas. Without it, a client that knows the name of the upstream can test whether its target has a certain address.',
+          value: 'text, at least 16 characters',
+          type: 'string',
+          examples: ['${AFFINITY_SECRET}'],
+        }).optional(),
+      })
+      .prefault({})
+      .meta({ description: 'A cookie with a hash of the target: `HttpOnly`, `SameSite=Lax`, and `Secure` over TLS.' }),
+  })
+  .meta({
+    description:
+      'Keeps a client at its target while that is in service ([more](canary.md#sticky-targets)). Other clients are balanced by `balance`.',
+  })
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
@@ -189,6 +218,7 @@ export const upstreamSchema = z
       anyOf: [HASH_KEY_PART, { type: 'array', items: HASH_KEY_PART, minItems: 1 }],
       examples: ['client', 'header:x-tenant'],
     }).prefault('client'),
+    affinity: affinitySchema.optional(),
     timeouts: z
       .strictObject({
         connect: durationField('Timeout for opening a connection; above it 504, reason `connect_timeout`.', {

@@ -22,6 +22,8 @@ export interface ReadYaml {
 export interface Composition {
   /** Contents of the included files. */
   readonly files: ConfigFiles
+  /** Keys that give a route its upstream. */
+  readonly upstreamKeys: readonly string[]
   /** Policies that have no effect in a route without upstream. */
   readonly needUpstream: readonly string[]
 }

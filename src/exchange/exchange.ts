@@ -76,6 +76,8 @@ export class Exchange {
    * the route leaves CORS to the upstream.
    */
   corsFields: readonly string[] | undefined
+  /** Values of `Set-Cookie` that the gateway itself adds to the response. */
+  ownCookies: string[] | undefined
   /** Largest size of a chunked body in bytes; undefined for no bound. */
   maxBodyBytes: number | undefined
   /** The request is ambiguous: its end is uncertain, so nothing after it is read from the connection. */

@@ -157,10 +157,11 @@ function endOf(route: Route | typeof NO_ROUTE, status: number, outcome: Outcome)
   return known.end
 }
 
-function fieldsOfRoute({ template, upstreamName }: Partial<Route>): string {
+function fieldsOfRoute({ template, upstreamName, variant }: Partial<Route>): string {
   if (template === undefined) return ''
   const upstream = upstreamName === undefined ? '' : `,"upstream":${JSON.stringify(upstreamName)}`
-  return `,"route":${JSON.stringify(template)}${upstream}`
+  const ofVariant = variant === undefined ? '' : `,"variant":${JSON.stringify(variant)}`
+  return `,"route":${JSON.stringify(template)}${upstream}${ofVariant}`
 }
 
 /** Quotes a text as JSON, with a fast path for text without characters to escape. */

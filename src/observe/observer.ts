@@ -60,6 +60,11 @@ export class Observer implements ExchangeObserver {
     this.#observed.serverTelemetry.matched(exchange, route)
   }
 
+  /** Records the variant of a split, with the route that stands for it. */
+  varied(exchange: Exchange, route: Route): void {
+    this.#observed.serverTelemetry.varied(exchange, route)
+  }
+
   authenticated(exchange: Exchange): void {
     this.#observed.serverTelemetry.authenticated(exchange)
   }

@@ -11,7 +11,16 @@ import {
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import { gatewayMeter } from '../telemetry/scope'
-import { ATTR_HTTP_ROUTE, ATTR_OUTCOME, ATTR_REASON, ATTR_UPSTREAM_NAME, METRIC_REQUESTS } from '../telemetry/semconv'
+import {
+  ATTR_HTTP_ROUTE,
+  ATTR_OUTCOME,
+  ATTR_REASON,
+  ATTR_SPLIT_ROLE,
+  ATTR_UPSTREAM_NAME,
+  ATTR_VARIANT,
+  METRIC_REQUESTS,
+  METRIC_SPLIT_WEIGHT,
+} from '../telemetry/semconv'
 
 /**
  * Counts every request once, by its outcome. Label values come only from the configuration and the table of reasons, so
@@ -20,6 +29,8 @@ import { ATTR_HTTP_ROUTE, ATTR_OUTCOME, ATTR_REASON, ATTR_UPSTREAM_NAME, METRIC_
 export class RequestMetrics {
   readonly #requests: Counter
   /** One attribute object per series, frozen so that its hash can be cached (`otel/sdk/attribute-hashes.ts`). */
+  /** Active variants of splits. */
+  #variants: readonly Route[] = []
   readonly #series = new WeakMap<object, Map<string, Attributes>>()
   /** The series of the last request: most requests end alike. */
   #last: { readonly owner: object; readonly key: string; readonly attributes: Attributes } | undefined
@@ -29,6 +40,11 @@ export class RequestMetrics {
       description: 'Requests by how they ended',
       unit: '{request}',
     })
+    gatewayMeter()
+      .createObservableGauge(METRIC_SPLIT_WEIGHT, { description: 'Configured weights of the variants of splits' })
+      .addCallback(result => {
+        for (const route of this.#variants) result.observe(route.share?.weight ?? 0, weightAttributes(route))
+      })
   }
 
   /**
@@ -38,6 +54,7 @@ export class RequestMetrics {
    * @param routes the routes, each with the reasons for which its policies may refuse requests
    */
   announce(routes: readonly (Route & { readonly refusals?: readonly Reason[] | undefined })[]): void {
+    this.#variants = routes.filter(({ share }) => share !== undefined)
     for (const reason of ENTRYPOINT_REASONS) this.#announce(undefined, reason)
     for (const route of routes) {
       this.#requests.add(0, this.#attributes(route, 'ok', undefined))
@@ -78,10 +95,20 @@ export class RequestMetrics {
 /** Key of the series shared by all requests that matched no route. */
 const NO_ROUTE = {}
 
+function weightAttributes({ template, upstreamName, variant, share }: Route): Attributes {
+  return {
+    [ATTR_HTTP_ROUTE]: template,
+    [ATTR_UPSTREAM_NAME]: upstreamName,
+    [ATTR_VARIANT]: variant,
+    [ATTR_SPLIT_ROLE]: share?.isStable ? 'stable' : 'candidate',
+  }
+}
+
 function toAttributes(route: Route | undefined, outcome: Outcome, reason: Reason | undefined): Attributes {
   return Object.freeze({
     ...(route && { [ATTR_HTTP_ROUTE]: route.template }),
     ...(route && route.upstreamName !== undefined && { [ATTR_UPSTREAM_NAME]: route.upstreamName }),
+    ...(route?.variant !== undefined && { [ATTR_VARIANT]: route.variant }),
     [ATTR_OUTCOME]: outcome,
     ...(reason && { [ATTR_REASON]: reason }),
   })

@@ -19,6 +19,14 @@ export function describeRoute(span: Span, { request, path }: Exchange, route: Ro
   if (route.upstreamName !== undefined) span.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
 }
 
+/** Sets variant and upstream, as soon as the variant of a split is chosen. */
+export function describeVariant({ context }: Exchange, { upstreamName, variant }: Route): void {
+  const span = trace.getSpan(context)
+  if (span === undefined || !span.isRecording()) return
+  if (upstreamName !== undefined) span.setAttribute(semconv.ATTR_UPSTREAM_NAME, upstreamName)
+  if (variant !== undefined) span.setAttribute(semconv.ATTR_VARIANT, variant)
+}
+
 /** Sets the consumer, as soon as it is authenticated. */
 export function describeConsumer({ context, consumer }: Exchange): void {
   if (consumer !== undefined) trace.getSpan(context)?.setAttribute(semconv.ATTR_CONSUMER_NAME, consumer.name)

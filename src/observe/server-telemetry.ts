@@ -24,7 +24,7 @@ import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from '../entrypoint/active-requests'
 import { ActiveStreams } from '../entrypoint/active-streams'
 import { bodyBytesOf } from '../entrypoint/express-messages'
-import { describe, describeConsumer, describeRoute } from './server-span'
+import { describe, describeConsumer, describeRoute, describeVariant } from './server-span'
 
 /** Telemetry of requests. There are two implementations: the gateway's own, and the stock instrumentations. */
 export interface ServerTelemetry {
@@ -36,6 +36,8 @@ export interface ServerTelemetry {
   begin(request: IncomingMessage, continuesTrace: (request: IncomingMessage) => boolean): Context
   /** Called when the route is known. */
   matched(exchange: Exchange, route: Route): void
+  /** Called when the variant of a split is chosen. */
+  varied(exchange: Exchange, route: Route): void
   /** Called when the response turns out to be a stream. */
   streaming(exchange: Exchange, kind: StreamKind): void
   /** Called when the consumer is known. */
@@ -93,6 +95,10 @@ export class OwnServerTelemetry implements ServerTelemetry {
   matched(exchange: Exchange, route: Route): void {
     const span = trace.getSpan(exchange.context)
     if (span?.isRecording()) describeRoute(span, exchange, route)
+  }
+
+  varied(exchange: Exchange, route: Route): void {
+    describeVariant(exchange, route)
   }
 
   /** Sets the stream kind immediately, so that a span that is open for minutes is recognisable as a stream. */
@@ -197,6 +203,7 @@ class SeriesCache {
         [semconv.ATTR_NETWORK_PROTOCOL_VERSION]: httpVersion,
         [semconv.ATTR_HTTP_RESPONSE_STATUS_CODE]: status,
         ...(route && { [semconv.ATTR_HTTP_ROUTE]: route.template }),
+        ...(route?.variant !== undefined && { [semconv.ATTR_VARIANT]: route.variant }),
         ...(errorType && { [semconv.ATTR_ERROR_TYPE]: errorType }),
         ...(stream && { [semconv.ATTR_STREAM]: stream }),
       })

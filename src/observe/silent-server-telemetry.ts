@@ -8,6 +8,7 @@ export class SilentServerTelemetry implements ServerTelemetry {
   }
 
   matched(): void {}
+  varied(): void {}
   streaming(): void {}
   authenticated(): void {}
   concluded(): void {}

@@ -2,7 +2,7 @@ import { context, trace, type Context } from '@opentelemetry/api'
 import type { Exchange, StreamKind } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import * as semconv from '../telemetry/semconv'
-import { describeConsumer, describeOutcome } from './server-span'
+import { describeConsumer, describeOutcome, describeVariant } from './server-span'
 import type { ServerTelemetry } from './server-telemetry'
 
 /** Adds the gateway's attributes to the span and the metric of the stock instrumentations of http and Express. */
@@ -24,6 +24,10 @@ export class StockServerTelemetry implements ServerTelemetry {
     const span = trace.getSpan(exchange.context)
     if (exchange.clientAddress !== '') span?.setAttribute(semconv.ATTR_CLIENT_ADDRESS, exchange.clientAddress)
     if (route.upstreamName !== undefined) span?.setAttribute(semconv.ATTR_UPSTREAM_NAME, route.upstreamName)
+  }
+
+  varied(exchange: Exchange, route: Route): void {
+    describeVariant(exchange, route)
   }
 
   streaming(exchange: Exchange, kind: StreamKind): void {

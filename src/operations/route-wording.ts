@@ -20,17 +20,18 @@ export function matchText({ host, methods, path, exact, pattern, ignoreCase, hea
 /** Describes where an accepted request goes. */
 export function destinationText(route: ShownRoute): string {
   const rewrites = textsAbout(route, 'path')
-  return answerText(route) ?? `${route.upstream}${rewrites.length > 0 ? ` (${rewrites.join(', ')})` : ''}`
+  const rewritten = rewrites.length > 0 ? ` (${rewrites.join(', ')})` : ''
+  return answerText(route) ?? `${route.upstream}${rewritten}`
 }
 
-/** Describes the local reply of a route without an upstream. */
+/** Describes the local reply of a route without an upstream, or its split. */
 export function answerText(route: ShownRoute): string | undefined {
   return textsAbout(route, 'answer')[0]
 }
 
 /** What the policies of a route say, subject by subject. */
-export function textsAbout({ lines, upstream }: ShownRoute, ...subjects: Line['about'][]): string[] {
-  const shown = subjects.filter(subject => upstream !== null || subject !== 'upgrades')
+export function textsAbout({ lines, upstream, split }: ShownRoute, ...subjects: Line['about'][]): string[] {
+  const shown = subjects.filter(subject => upstream !== null || split !== null || subject !== 'upgrades')
   return shown.flatMap(subject => lines.filter(({ about }) => about === subject).map(({ text }) => text))
 }
 

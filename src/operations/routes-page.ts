@@ -2,7 +2,8 @@ import type { OverloadConfig } from '../config/types'
 import { html, type Content, type Html } from '../pages/html'
 import { duration } from '../pages/times'
 import { answerText, overloadText, textsAbout } from './route-wording'
-import type { ShownRoute } from './shown-route'
+import { shareText } from '../policies/split/policy'
+import type { ShownRoute, ShownSplit } from './shown-route'
 
 const HEADS = ['Route', 'Host', 'Methods', 'Path', 'Access', 'Destination', 'Limits', 'Timeouts']
 
@@ -64,14 +65,35 @@ function who(route: ShownRoute): Content {
 const ANYBODY = html`<span class="muted">anyone</span>`
 
 function action(route: ShownRoute): Content {
-  const { upstream, targets, maintenance, attempts } = route
+  const { upstream, split, targets, maintenance, attempts } = route
   return lines([
-    maintenance ? html`<span class="warn-text">${answerText(route)}</span>` : answerText(route),
+    ...(split?.variants ?? []).map(variant => variantLine(variant, split as ShownSplit)),
+    split !== null
+      ? stickyText(split)
+      : maintenance
+        ? html`<span class="warn-text">${answerText(route)}</span>`
+        : answerText(route),
     upstream !== null &&
       html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
     ...textsAbout(route, 'path', 'changes', 'upgrades', 'sampling'),
     attempts > 1 && `up to ${attempts} attempts`,
   ])
+}
+
+function variantLine(
+  { name, upstream, targets, weight, match }: ShownSplit['variants'][number],
+  { variants }: ShownSplit,
+): Html {
+  const testers = [...(match?.headers ?? []), ...(match?.cookies ?? []).map(cookie => `cookie ${cookie}`)]
+  return html`${shareText({ weight }, variants)} <strong>${name}</strong> <a href="/upstreams">${upstream}</a>
+    <span class="mono muted">${targets.join(', ')}</span
+    >${testers.length > 0 && html` <span class="muted">testers: ${testers.join(', ')}</span>`}`
+}
+
+function stickyText({ stickyBy }: ShownSplit): Html {
+  return html`<span class="muted"
+    >${stickyBy === 'none' ? 'each request is drawn' : `clients stay by ${stickyBy}`}</span
+  >`
 }
 
 function limits(route: ShownRoute): Content {

@@ -51,7 +51,7 @@ const BODY_SIZES = [semconv.METRIC_HTTP_SERVER_REQUEST_BODY_SIZE, semconv.METRIC
 export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}): FamilyBudget[] {
   const { routes, upstreams } = config
   const statuses = statusesAndReasons()
-  const ofRoutes = sum(routes.map(route => methodsOf([route]).size)) * PROTOCOL_VERSIONS * statuses
+  const ofRoutes = sum(routes.map(route => methodsOf([route]).size * ownersOf(route))) * PROTOCOL_VERSIONS * statuses
   const unmatched = allMethods().size * (PROTOCOL_VERSIONS + REFUSED_VERSIONS) * statusesOfRefusals()
   const ofOwnPage = 2 * PROTOCOL_VERSIONS * statusesOfRefusals()
   const ofRequests = {
@@ -60,17 +60,18 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
   }
   const targets = sum(
     upstreams.map(
-      ({ name, targets }) => targets.length * methodsOf(routes.filter(route => route.upstream === name)).size,
+      ({ name, targets }) => targets.length * methodsOf(routes.filter(route => upstreamsIn(route).includes(name))).size,
     ),
   )
   const webSocketRoutes = routes.filter(route => route.websocket && methodsOf([route]).has('GET')).length
   const reasons = Object.keys(REASONS).length
+  const owners = sum(routes.map(ownersOf))
   return [
     {
       instrument: semconv.METRIC_HTTP_SERVER_REQUEST_DURATION,
       ...ofRequests,
       linesPerSeries: durationBoundaries(objectivesIn(config)).length + MORE_LINES,
-      madeOf: `methods of each route × ${PROTOCOL_VERSIONS} versions × ${statuses} statuses and reasons, and what matches no route`,
+      madeOf: `methods of each route and variant × ${PROTOCOL_VERSIONS} versions × ${statuses} statuses and reasons, and what matches no route`,
     },
     ...(bodySizes ? BODY_SIZES : []).map(instrument => ({
       instrument,
@@ -101,10 +102,17 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
     },
     {
       instrument: semconv.METRIC_REQUESTS,
-      series: (routes.length + 2) * (reasons + 1),
-      typicalSeries: (routes.length + 2) * TYPICAL.reasons,
+      series: (owners + 2) * (reasons + 1),
+      typicalSeries: (owners + 2) * TYPICAL.reasons,
       linesPerSeries: 1,
-      madeOf: `${routes.length} routes, the gateway's page and no route × ${reasons} reasons and ok`,
+      madeOf: `${owners} routes and variants, the gateway's page and no route × ${reasons} reasons and ok`,
+    },
+    {
+      instrument: semconv.METRIC_SPLIT_WEIGHT,
+      series: owners - routes.length,
+      typicalSeries: owners - routes.length,
+      linesPerSeries: 1,
+      madeOf: `${owners - routes.length} variants`,
     },
     {
       instrument: semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION,
@@ -132,6 +140,15 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
   ]
 }
 
+/** A split has the series of its variants, and those of requests that were refused before one was chosen. */
+function ownersOf({ split }: RouteConfig): number {
+  return 1 + (split?.variants.length ?? 0)
+}
+
+function upstreamsIn({ upstream, split }: RouteConfig): readonly (string | undefined)[] {
+  return split === undefined ? [upstream] : split.variants.map(variant => variant.upstream)
+}
+
 function ofOwnPolicies(config: GatewayConfig): FamilyBudget[] {
   const own = policiesOf(config).length - POLICIES.length
   if (own === 0) return []
@@ -151,7 +168,7 @@ export function typicalLines(budget: readonly FamilyBudget[]): number {
 }
 
 function typicalMethods(routes: readonly RouteConfig[]): number {
-  return sum(routes.map(route => Math.min(TYPICAL.methods, methodsOf([route]).size)))
+  return sum(routes.map(route => Math.min(TYPICAL.methods, methodsOf([route]).size) * ownersOf(route)))
 }
 
 /** Returns the possible label values for the methods of these routes. HEAD is allowed where GET is. */

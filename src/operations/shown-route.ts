@@ -21,7 +21,10 @@ export interface ShownRoute {
   readonly ignoreCase: boolean
   /** Fields that must be there with exactly this value. */
   readonly headers: Readonly<Record<string, string>>
+  /** Null for a local reply and for a split. */
   readonly upstream: string | null
+  /** The variants of a split; null: there is one upstream, or none. */
+  readonly split: ShownSplit | null
   readonly targets: readonly string[]
   /** The `Host` that targets receive: `target`, `client`, or a name. */
   readonly hostSent: string | null
@@ -63,6 +66,18 @@ export interface ShownRoute {
   readonly rateLimits: readonly ShownLimit[]
   /** Descriptions of its policies, in the order in which they run. */
   readonly lines: readonly Line[]
+}
+
+export interface ShownSplit {
+  readonly stickyBy: 'cookie' | 'client' | 'none'
+  readonly variants: readonly {
+    readonly name: string
+    readonly upstream: string
+    readonly targets: readonly string[]
+    readonly weight: number
+    /** Header fields and cookies, each of which selects the variant. Without values: a value may be a secret. */
+    readonly match: { readonly headers: readonly string[]; readonly cookies: readonly string[] } | null
+  }[]
 }
 
 export interface ShownEdits {
@@ -107,7 +122,11 @@ export interface ShownLimit extends Pick<
 export function shownRoutes(config: GatewayConfig): ShownRoute[] {
   const { routes, upstreams } = config
   const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
-  return routes.map(route => shownRoute(route, byName.get(route.upstream ?? ''), policiesOf(config)))
+  const targetsOf = (name: string): string[] => (byName.get(name)?.targets ?? []).map(({ origin }) => origin)
+  return routes.map(route => ({
+    ...shownRoute(route, byName.get(route.upstream ?? ''), policiesOf(config)),
+    split: shownSplit(route, targetsOf),
+  }))
 }
 
 /**
@@ -130,6 +149,7 @@ export function shownRoute(
     ignoreCase: route.match.ignoreCase ?? false,
     headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
     upstream: upstream?.name ?? null,
+    split: shownSplit(route, () => []),
     targets: (upstream?.targets ?? []).map(({ origin }) => origin),
     hostSent: upstream === undefined ? null : (route.host ?? upstream.host ?? 'target'),
     redirect: shownRedirect(route),
@@ -159,6 +179,22 @@ export function shownRoute(
   }
 }
 
+function shownSplit({ split }: RouteConfig, targetsOf: (upstream: string) => string[]): ShownSplit | null {
+  if (split === undefined) return null
+  const variants = split.variants.map(({ name, upstream, weight, match }) => ({
+    name,
+    upstream,
+    targets: targetsOf(upstream),
+    weight,
+    match: match === undefined ? null : { headers: namesIn(match.headers), cookies: namesIn(match.cookies) },
+  }))
+  return { stickyBy: split.stickyBy, variants }
+}
+
+function namesIn(fields: readonly { readonly name: string }[]): string[] {
+  return fields.map(({ name }) => name)
+}
+
 /** As the file has it. */
 function shownRedirect({ redirect }: RouteConfig): ShownRoute['redirect'] {
   return redirect ? { to: `${redirect.to}${redirect.keepsRest ? '/*' : ''}`, status: redirect.status } : null
@@ -178,8 +214,7 @@ function shownRewrite({ rewrite: { stripPrefix, addPrefix, path } }: RouteConfig
 }
 
 function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
-  const names = (fields: readonly { readonly name: string }[] = []): string[] => fields.map(({ name }) => name)
-  return { set: names(edits?.set), add: names(edits?.add), remove: edits?.remove ?? [] }
+  return { set: namesIn(edits?.set ?? []), add: namesIn(edits?.add ?? []), remove: edits?.remove ?? [] }
 }
 
 function shownAuth({ auth }: RouteConfig): ShownAuth | null {

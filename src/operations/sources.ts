@@ -1,3 +1,5 @@
+import type { RecentTraffic } from '../observe/recent/recent-requests'
+
 /** Types of the data that the ops port reads from the gateway, shared by endpoints and pages. */
 
 /** The clients that exceed one rate limit most often. */
@@ -17,6 +19,8 @@ export interface UpstreamState {
   readonly name: string
   /** So few targets are available that all of them get requests. */
   readonly panicking: boolean
+  /** The cookie by which clients stay at a target. */
+  readonly affinity?: { readonly cookie: string }
   readonly targets: readonly TargetState[]
 }
 
@@ -32,6 +36,8 @@ export interface TargetState {
   readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
   /** Calls in flight, including those that wait for a connection. */
   readonly activeCalls: number
+  /** Calls of the last quarter of an hour, retries included. */
+  readonly calls?: RecentTraffic
   readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
 }
 

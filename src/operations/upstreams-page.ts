@@ -1,3 +1,4 @@
+import { milliseconds, perSecond, share } from './traffic-wording'
 import { html, type Content, type Html } from '../pages/html'
 import type { TargetState, UpstreamState } from './sources'
 
@@ -7,7 +8,7 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
     <p class="muted">
       As this replica sees them. A target is ejected for some time after repeated failures (its circuit is open), until
       it accepts a connection again, or until its health check passes. When too few targets are left, all that accept
-      connections get requests.
+      connections get requests. Rates, faults and latencies are of the last 15 minutes, each retry counted as a call.
     </p>`
 }
 
@@ -17,7 +18,8 @@ export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
     <thead>
       <tr>
         ${['Upstream', 'Target', 'State', 'Circuit', 'Health check'].map(head => html`<th scope="col">${head}</th>`)}
-        <th scope="col" class="number">Calls</th>
+        ${['per s', 'faults', 'p50', 'p95'].map(head => html`<th scope="col" class="number">${head}</th>`)}
+        <th scope="col" class="number">In flight</th>
         <th scope="col" class="number">Connections</th>
       </tr>
     </thead>
@@ -27,20 +29,36 @@ export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
   </table>`
 }
 
-function row({ name, panicking }: UpstreamState, target: TargetState): Html {
-  const { circuit, healthCheck, activeCalls, connections } = target
+function row({ name, panicking, affinity }: UpstreamState, target: TargetState): Html {
+  const { circuit, healthCheck, activeCalls, calls, connections } = target
   const { open, free, waitingCalls } = connections
   return html`<tr>
-    <td class="wide" data-label=""><strong>${name}</strong></td>
+    <td class="wide" data-label="">
+      <strong>${name}</strong>${affinity && html`<div class="small muted">sticky by ${affinity.cookie}</div>`}
+    </td>
     <td class="mono wide" data-label="">${target.target}${resolved(target.name)}</td>
     <td data-label="">${state(target, panicking)}</td>
     <td data-label="circuit">${circuit?.replace('_', ' ')}</td>
     <td data-label="check">${checked(healthCheck)}</td>
-    <td class="number" data-label="calls">
+    ${callCells(calls)}
+    <td class="number" data-label="in flight">
       ${activeCalls}${waitingCalls > 0 && html` <span class="warn-text">${waitingCalls} waiting</span>`}
     </td>
     <td class="number" data-label="connections">${open}<span class="muted">, ${free} free</span></td>
   </tr>`
+}
+
+/** Rate, failures and latency, so that targets can be compared. */
+function callCells(calls: TargetState['calls']): Html {
+  const isIdle = calls === undefined || calls.requests === 0
+  return html`<td class="number" data-label="per second">
+      ${isIdle ? html`<span class="muted">idle</span>` : perSecond(calls.perSecond)}
+    </td>
+    <td class="number" data-label="faults">
+      ${!isIdle && html`<span class="${calls.faults > 0 && 'bad-text'}">${share(calls.faults, calls.requests)}</span>`}
+    </td>
+    <td class="number" data-label="p50">${!isIdle && milliseconds(calls.p50Ms)}</td>
+    <td class="number" data-label="p95">${!isIdle && milliseconds(calls.p95Ms)}</td>`
 }
 
 function state({ healthy }: TargetState, panicking: boolean): Html {

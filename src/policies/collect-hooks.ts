@@ -5,6 +5,7 @@ import type { HeaderEdits } from '../exchange/header-edits'
 import type { Forwarding } from '../upstream/forward'
 import { isPolicy, type InternalHooks, type Line, type PolicyResources, type RegistryEntry } from './define-policy'
 import type { RateLimiter } from './rate-limit/limit-rate'
+import type { ChooseVariant } from './split/choose-variant'
 
 /** Values of a route's keys, by policy. */
 export type PolicyConfigs = object
@@ -18,6 +19,7 @@ export interface RouteHooks {
   readonly preflight: readonly Stage[] | undefined
   readonly hooks: LateHooks | undefined
   readonly forwarding: Partial<Forwarding>
+  readonly chooseVariant: ChooseVariant | undefined
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   readonly errorPage: ErrorPage | undefined
@@ -38,6 +40,7 @@ export function collectHooks(
     preflight: answerPreflight && [...present(all.map(({ onPreflight }) => onPreflight)), answerPreflight],
     hooks: lateHooks(all),
     forwarding: Object.assign({}, ...all.map(({ forwarding }) => forwarding)) as Partial<Forwarding>,
+    chooseVariant: all.find(hooks => hooks.chooseVariant)?.chooseVariant,
     requestEdits: all.find(hooks => hooks.requestEdits)?.requestEdits,
     responseEdits: all.find(hooks => hooks.responseEdits)?.responseEdits,
     errorPage: all.find(hooks => hooks.errorPage)?.errorPage,

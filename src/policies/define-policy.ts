@@ -3,6 +3,7 @@ import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem, UpstreamConfig } from '../config/types'
+import type { Path } from '../config/variables'
 import type { ErrorPage } from '../exchange/error-page'
 import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
@@ -19,6 +20,7 @@ import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
 import type { RateLimiter } from './rate-limit/limit-rate'
 import type { sharedLimitSchema } from './rate-limit/schema'
+import type { ChooseVariant } from './split/choose-variant'
 
 /**
  * A policy is one key of a route and everything that belongs to it: schema, checks, hooks, description. `registry.ts` lists
@@ -43,10 +45,13 @@ export interface Policy<
   readonly example: string | undefined
   /** Whether it answers requests instead of an upstream. A route has one such policy or an upstream. */
   readonly answers: boolean
+  /** Whether it chooses among several upstreams. A route has one such policy, one that answers, or an upstream. */
+  readonly choosesUpstream: boolean
   /** Whether it has no effect on a route without an upstream. */
   readonly needsUpstream: boolean
   /** Whether `explain` must not run its `onRequest`, because that would count or call other services. */
   readonly hasSideEffects: boolean
+  upstreams(written: Defined<z.output<Schema>>): readonly UpstreamReference[]
   resolve(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   check(written: z.output<Schema> | undefined, context: CheckContext): ConfigProblem[]
   create(config: Defined<Config>, resources: PolicyResources): InternalHooks
@@ -60,12 +65,17 @@ export type Place = 'route' | 'entrypoint'
 
 /** Definition of a policy. Everything but name and schema is optional. */
 export interface PolicyDefinition<Name extends string, Schema extends z.ZodType, Config, Under> extends Partial<
-  Omit<Policy, 'name' | 'under' | 'schema' | 'resolve' | 'check' | 'create' | 'refuses' | 'describe' | 'explain'>
+  Omit<
+    Policy,
+    'name' | 'under' | 'schema' | 'upstreams' | 'resolve' | 'check' | 'create' | 'refuses' | 'describe' | 'explain'
+  >
 > {
   readonly name: Name
   readonly schema: Schema
   /** Default: `route`. */
   readonly under?: Under
+  /** Returns the upstreams that the value names, besides the route's own. They are checked, and handed to `create`. */
+  upstreams?(written: Defined<z.output<Schema>>): readonly UpstreamReference[]
   /** Adds values from the rest of the file, such as the entrypoint's lists or the named tokens. Default: none. */
   resolve?(written: z.output<Schema>, file: FileParts, place: PlaceOfPolicy): Config
   /**
@@ -114,6 +124,13 @@ export interface FileParts {
   readonly upstreamAt: (name: string, origin: string) => UpstreamConfig
 }
 
+/** An upstream that a policy names. */
+export interface UpstreamReference {
+  readonly name: string
+  /** Where it is named, below the key of the policy. */
+  readonly at: Path
+}
+
 /** The place of a policy: its route, or `entrypoint`, which has no upstream. */
 export interface PlaceOfPolicy {
   readonly hasUpstream: boolean
@@ -124,6 +141,8 @@ export interface PolicyResources {
   readonly route: Route
   /** False if the gateway itself answers. */
   readonly hasUpstream: boolean
+  /** Returns an upstream that the policy named in `upstreams`. */
+  readonly upstreamNamed: (name: string) => Upstream
   readonly consumers: Consumers
   /** Contents of the files that the configuration names. */
   readonly files: ConfigFiles
@@ -167,6 +186,8 @@ export interface InternalHooks extends Hooks {
   readonly answerPreflight?: Stage | undefined
   /** Changes to upstream calls. Read once, when the route is built. */
   readonly forwarding?: Partial<Forwarding> | undefined
+  /** Chooses the variant of a request, on routes whose policy `choosesUpstream`. */
+  readonly chooseVariant?: ChooseVariant | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
   readonly errorPage?: ErrorPage | undefined
@@ -194,8 +215,10 @@ export function definePolicy<
     under: 'route' as Under,
     example: undefined,
     answers: false,
+    choosesUpstream: false,
     needsUpstream: false,
     hasSideEffects: false,
+    upstreams: namesNone,
     resolve: written => written as Config,
     check: () => [],
     create: () => ({}),
@@ -210,6 +233,11 @@ export function defineStep<Config = unknown>(
   definition: Pick<Step<Config>, 'name' | 'create'> & Partial<Step<Config>>,
 ): Step<Config> {
   return { of: undefined, hasSideEffects: false, describe: () => [], ...definition }
+}
+
+/** `upstreams` of a policy that names none. */
+export function namesNone(): readonly UpstreamReference[] {
+  return []
 }
 
 /** Returns whether an entry is a policy under `route`. */

@@ -19,6 +19,7 @@ import { retry } from './retry/policy'
 import { rewrite } from './rewrite/policy'
 import { semicolons } from './semicolons/policy'
 import { slo } from './slo/policy'
+import { split } from './split/policy'
 import { telemetry } from './telemetry/policy'
 import { timeouts } from './timeouts/policy'
 import { websocket } from './websocket/policy'
@@ -42,9 +43,12 @@ export const POLICIES = [
   websocket,
   maxBodySize,
 
-  // Local replies, after everything that may refuse. A route has one of the two, or an upstream.
+  // Local replies, after everything that may refuse. A route has one of the two, a split, or an upstream.
   redirect,
   respond,
+
+  // Which upstream is called, instead of the route's one.
+  split,
 
   // Changes to the upstream call; their order does not matter.
   rewrite,

@@ -11,8 +11,12 @@ export interface Route {
   readonly name: string
   readonly template: RouteTemplate
   readonly match: MatchConfig
-  /** Undefined if the gateway itself answers. */
+  /** Undefined if the gateway itself answers, and until the variant of a split is chosen. */
   readonly upstreamName: string | undefined
+  /** Set once the variant of a split is chosen: from then on, the exchange has a route of its own for the variant. */
+  readonly variant?: string | undefined
+  /** The configured weight of the variant, and whether it is the one that the others are compared with. */
+  readonly share?: { readonly weight: number; readonly isStable: boolean } | undefined
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
   /** Page for browsers when the gateway answers with an error; undefined: the entrypoint's. */

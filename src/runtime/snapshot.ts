@@ -59,9 +59,15 @@ export type StagedRoute = Omit<Route, keyof Staging> &
     readonly resources: ReadonlySet<Resource>
   }
 
+/** What the exchange of a route becomes once the variant of its split is chosen. */
+export type VariantRoute = Route & Pick<StagedRoute, 'resources'>
+
 /** Stages and hooks of a route's policies (`policies/collect-hooks.ts`). */
 export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
-  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'refusals'>>
+  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'refusals'>> & {
+    /** Routes of the variants of a split. */
+    readonly variants?: readonly VariantRoute[]
+  }
 
 export interface SnapshotOptions {
   readonly config: GatewayConfig
@@ -83,8 +89,12 @@ export interface SnapshotOptions {
 
 /** Inputs of a route's stages, besides resources that they reuse or create. */
 export interface RouteResources {
-  /** Undefined if the route itself answers. */
+  /** Undefined if the route itself answers, or if a policy chooses the upstream. */
   readonly upstream: Upstream | undefined
+  /** Returns an upstream that a policy of the route names. */
+  readonly upstreamNamed: (name: string) => Upstream
+  /** Resources that the route uses; complete once its stages are built. */
+  readonly used: ReadonlySet<Resource>
   readonly consumers: Consumers
   readonly entrypoint: EntrypointConfig
   readonly config: RouteConfig
@@ -120,25 +130,36 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     if (typeof named === 'string') throw new Error(`there is no upstream ${named}`) // the check of the file finds it first
     return addUpstream(named)
   }
-  const stageRoute = (routeConfig: RouteConfig, upstream: Upstream | undefined): StagedRoute => {
+  const stageRoute = (routeConfig: RouteConfig): StagedRoute => {
     const route = toRoute(routeConfig)
-    const used = new Set<Resource>(upstream && [upstream, ...upstream.targets])
-    const reuseNoted: ReuseOrCreate = (...request) => {
-      const resource = reuseOrCreate(...request)
-      used.add(resource)
-      return resource
-    }
+    const used = new Set<Resource>()
     const findNoted: FindUpstream = named => {
       const found = findUpstream(named)
       for (const resource of [found, ...found.targets]) used.add(resource)
       return found
+    }
+    const upstreamNamed = (name: string): Upstream => findNoted(name)
+    const upstream = routeConfig.upstream === undefined ? undefined : upstreamNamed(routeConfig.upstream)
+    const reuseNoted: ReuseOrCreate = (...request) => {
+      const resource = reuseOrCreate(...request)
+      used.add(resource)
+      return resource
     }
     const { entrypoint, files } = config
     return {
       ...route,
       ...stagesOf(
         route,
-        { upstream, consumers, entrypoint, config: routeConfig, files, findUpstream: findNoted },
+        {
+          upstream,
+          upstreamNamed,
+          findUpstream: findNoted,
+          used,
+          consumers,
+          entrypoint,
+          config: routeConfig,
+          files,
+        },
         reuseNoted,
       ),
       config: routeConfig,
@@ -147,7 +168,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
   }
   try {
     for (const upstream of config.upstreams) addUpstream(upstream)
-    const routes = config.routes.map(route => stageRoute(route, upstreams.get(route.upstream ?? '')))
+    const routes = config.routes.map(stageRoute)
     return {
       config,
       upstreams: [...upstreams.values()],

@@ -25,6 +25,8 @@ export const ATTR_USER_AGENT_ORIGINAL = 'user_agent.original'
 
 // The gateway's own attributes.
 export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
+/** Variant of a split that a request was sent to. Only on requests of routes with `split`. */
+export const ATTR_VARIANT = 'gateway.variant'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
 /** On the SERVER span: the authenticated consumer. Never on a metric, because the number of values is unbounded. */
@@ -91,6 +93,10 @@ export const METRIC_AUTH_KEY_FETCHES = 'gateway.auth.key_fetches'
 export const ATTR_AUTH_KEY_FETCH_RESULT = 'gateway.auth.key_fetch.result'
 /** Counter, `{request}`: ended exchanges, by route, upstream, outcome and reason. */
 export const METRIC_REQUESTS = 'gateway.requests'
+/** Gauge, by route, variant, upstream and role: configured weight of a variant. An alert compares candidates with the stable one. */
+export const METRIC_SPLIT_WEIGHT = 'gateway.split.weight'
+/** `stable` for the first variant of a split, `candidate` for the others. */
+export const ATTR_SPLIT_ROLE = 'gateway.split.role'
 /** Counter, `{call}`: retries, and retries refused by the budget; by upstream, reason and result. */
 export const METRIC_UPSTREAM_RETRIES = 'gateway.upstream.retries'
 /** Gauge, by upstream and target: 1 while the target is available, 0 while it is ejected. */

@@ -1,6 +1,7 @@
 import { SpanKind, SpanStatusCode, type Attributes, type Histogram, type Span, type Tracer } from '@opentelemetry/api'
 import type { Reason } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
+import { RecentCalls } from '../observe/recent/recent-calls'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
 import { gatewayMeter, gatewayTracer } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
@@ -51,6 +52,8 @@ export interface TargetAttributes {
   readonly address: string
   readonly port: number
   readonly scheme: string
+  /** Calls of the last quarter of an hour, for the pages. */
+  readonly calls: RecentCalls
   /** Attribute objects of the duration, by method and by status or error type; bounded by the tables of these. */
   readonly series: Map<string, Map<number | string, Attributes>>
 }
@@ -64,6 +67,7 @@ export function toTargetAttributes(upstreamName: string, origin: string): Target
     address: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port || (scheme === 'https' ? 443 : 80)),
     scheme,
+    calls: new RecentCalls(),
     series: new Map(),
   }
 }
@@ -163,7 +167,12 @@ class OwnCall implements CallTelemetry {
 
   #end(statusCode: number | undefined, errorType: string | undefined): void {
     this.#span.end()
-    const seconds = (performance.now() - this.#startedAt) / 1000
+    const now = performance.now()
+    const durationMs = now - this.#startedAt
+    const seconds = durationMs / 1000
+    const isOk = statusCode !== undefined && statusCode < 500
+    const outcome = isOk ? 'ok' : errorType === 'client_closed' ? 'client_closed' : 'fault'
+    this.#target.calls.note(now, outcome, this.#exchange.stream === undefined ? durationMs : undefined)
     this.#duration.record(seconds, this.#attributes(statusCode, errorType), this.#exchange.context)
   }
 

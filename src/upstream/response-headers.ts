@@ -43,7 +43,7 @@ export function fieldsForClient(
   headers: ParsedHeaders,
   translatedHost: string | undefined,
 ): string[] {
-  const { request, response, route, corsFields, hooks } = exchange
+  const { request, response, route, corsFields, hooks, ownCookies } = exchange
   const edits = route?.responseEdits
   const trailers = headers['trailer'] === undefined || takesTrailers(request, statusCode, headers)
   const fields = buildResponseHeaders(exchange, controller, statusCode, headers, trailers)
@@ -51,6 +51,7 @@ export function fieldsForClient(
   addOwnLimits(fields, response, headers)
   if (corsFields) fields.push(...corsFields)
   if (edits) editAnswer(fields, edits, response)
+  if (ownCookies !== undefined) for (const cookie of ownCookies) fields.push('Set-Cookie', cookie)
   addRequestId(fields, exchange)
   if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status: statusCode, fields })
   return fields

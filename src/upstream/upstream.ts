@@ -5,6 +5,8 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
 import { consumerOrClientKey } from '../exchange/client-key'
 import type { Exchange } from '../exchange/exchange'
+import type { RecentTraffic } from '../observe/recent/traffic-table'
+import { Affinity } from './affinity'
 import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
 import { RetryPolicy } from './retry-policy'
@@ -16,6 +18,8 @@ import { countEjection, observeTargets, stopObserving } from './target-metrics'
 export interface UpstreamState {
   readonly name: string
   readonly panicking: boolean
+  /** The cookie by which clients stay at a target. */
+  readonly affinity?: { readonly cookie: string }
   readonly targets: readonly {
     readonly target: string
     readonly healthy: boolean
@@ -23,6 +27,8 @@ export interface UpstreamState {
     readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
     readonly name?: { readonly addresses: readonly string[]; readonly lastFailure: string | null }
     readonly activeCalls: number
+    /** Calls of the last quarter of an hour, retries included. */
+    readonly calls?: RecentTraffic
     readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
   }[]
 }
@@ -42,6 +48,8 @@ export class Upstream {
   /** The targets that get requests now. Recomputed when a target changes, not for each request. */
   #candidates: readonly Target[]
   readonly #balancer: Balancer
+  /** Undefined: clients do not stay at a target. */
+  readonly #affinity: Affinity | undefined
   readonly #follower: TargetFollower = {
     // Run outside any trace, because a change is not caused by one request.
     onCircuit: (target, previous) => context.with(ROOT_CONTEXT, () => this.#circuitChanged(target, previous)),
@@ -59,6 +67,7 @@ export class Upstream {
     this.targets = targets
     this.#config = config
     this.#balancer = createBalancer(config)
+    this.#affinity = config.affinity && new Affinity(config.name, config.affinity, targets)
     this.#log = log
     this.#candidates = targets
     this.#chooseCandidates()
@@ -103,6 +112,24 @@ export class Upstream {
 
   /** Returns undefined if the queue of every candidate is full for this client. */
   #choose(candidates: readonly Target[], exchange: Exchange): Target | undefined {
+    if (this.#affinity !== undefined) return this.#chooseSticky(this.#affinity, candidates, exchange)
+    return this.#chooseBalanced(candidates, exchange)
+  }
+
+  /**
+   * Chooses the client's target, or another one if the client has none, if its target is ejected, or for this call only, if
+   * its target failed just now or is crowded.
+   */
+  #chooseSticky(affinity: Affinity, candidates: readonly Target[], exchange: Exchange): Target | undefined {
+    const own = affinity.targetOf(exchange)
+    const isInService = own !== undefined && this.#candidates.includes(own)
+    if (isInService && candidates.includes(own) && !own.isCrowded) return own
+    const target = this.#chooseBalanced(candidates, exchange)
+    if (!isInService && target !== undefined) affinity.remember(exchange, target)
+    return target
+  }
+
+  #chooseBalanced(candidates: readonly Target[], exchange: Exchange): Target | undefined {
     const target = this.#balancer.choose(candidates, exchange)
     if (!target.isCrowded) return target
     const key = consumerOrClientKey(exchange)
@@ -116,8 +143,19 @@ export class Upstream {
     return {
       name: this.name,
       panicking: this.isPanicking,
+      ...(this.#config.affinity && { affinity: { cookie: this.#config.affinity.name } }),
       targets: this.targets.map(
-        ({ origin, isAvailable, circuit, healthCheck, names, activeCalls, connections, pool: { stats } }) => ({
+        ({
+          origin,
+          attributes,
+          isAvailable,
+          circuit,
+          healthCheck,
+          names,
+          activeCalls,
+          connections,
+          pool: { stats },
+        }) => ({
           target: origin,
           healthy: isAvailable,
           ...(circuit && { circuit: circuit.state }),
@@ -126,6 +164,7 @@ export class Upstream {
           }),
           ...(names && { name: { addresses: names.addresses, lastFailure: names.lastFailure ?? null } }),
           activeCalls,
+          calls: attributes.calls.recent(),
           connections: { open: stats.connected, free: stats.free, waitingCalls: connections.waiting + stats.queued },
         }),
       ),

@@ -10,6 +10,8 @@ export const NOT_PROVOKED: Readonly<Record<string, string>> = {
   GatewayRouteUnavailable: 'needs more than an hour without any success: promtool sees it fire and end',
   IncidentHandoverFailing:
     'needs a second Alertmanager that is away: see test/stack/incidents-never-in-the-way.test.ts',
+  GatewayCanaryWorseThanStable:
+    'needs a route with a split: test/stack/canary.test.ts sees it fire until its message arrives, and end',
   GatewayAbsent: 'not provoked yet in a recorded run: promtool sees it fire and end',
   GatewayCertificateRefused:
     'not provoked yet in a recorded run: promtool sees it fire and end, and test/signals/listener-tls.test.ts its metric',

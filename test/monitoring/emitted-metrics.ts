@@ -21,6 +21,7 @@ const GATEWAY = {
     'gateway_rate_limiting_degraded',
     'gateway_rate_limiting_requests_total',
     'gateway_requests_total',
+    'gateway_split_weight',
     'gateway_telemetry_instrumented',
     'gateway_tls_certificate_not_after_seconds',
     'gateway_tls_handshake_failures_total',

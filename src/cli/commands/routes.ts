@@ -5,7 +5,7 @@ import { shownRoute } from '../../operations/shown-route'
 import { policiesOf } from '../../policies/policies-of'
 import { precedence } from '../../routing/specificity'
 import { defineCommand, print, table } from '../command'
-import { upstreamOf, upstreamText } from '../wording'
+import { upstreamOf, upstreamsOf, upstreamText } from '../wording'
 import { fileOf, readConfig } from '../read-config'
 
 const USAGE = `myesi-gateway routes [FILE]
@@ -31,8 +31,8 @@ export const command = defineCommand({
     )
     const overload = overloadText(config.entrypoint.overload)
     print(overload === undefined ? '' : `All routes: ${overload}.\n`)
-    const used = new Set(routes.map(route => upstreamOf(config, route)))
-    for (const upstream of used) if (upstream) print(`${upstream.name}: ${upstreamText(upstream)}`)
+    const used = new Set(routes.flatMap(route => upstreamsOf(config, route)))
+    for (const upstream of used) print(`${upstream.name}: ${upstreamText(upstream)}`)
   },
 })
 

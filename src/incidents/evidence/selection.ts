@@ -13,6 +13,7 @@ export function failureSelector(alert: Labelled): string | undefined {
 
 const KINDS: ReadonlyMap<string, string> = new Map([
   ['faults', 'gateway_outcome="fault"'],
+  ['canary', 'gateway_outcome="fault"'],
   ['rate-limit', 'gateway_reason="limited"'],
   ['load', 'gateway_reason="shed"'],
   ['refusals', 'gateway_outcome=~"refusal|client_closed",gateway_reason!~"limited|draining|maintenance|shed"'],
@@ -36,12 +37,13 @@ export function answerMatchers(alert: Labelled): { readonly failed: string; read
 /** 429 has its own alert; 503 without a fault means a busy upstream that was not asked. */
 const ANSWERS: ReadonlyMap<string, string> = new Map([
   ['faults', 'error_type!=""'],
+  ['canary', 'error_type!=""'],
   ['refusals', 'error_type="",http_response_status_code=~"4..|503",http_response_status_code!="429"'],
 ])
 
 /** Matchers of all requests to the same route and upstream, failed or not. */
 export function ownMatchers({ labels }: Labelled): string[] {
-  return ['job', 'instance', 'http_route', 'gateway_upstream_name'].flatMap(name => {
+  return ['job', 'instance', 'http_route', 'gateway_upstream_name', 'gateway_variant'].flatMap(name => {
     const value = labels[name]
     return value === undefined ? [] : [`${name}=${quoted(value)}`]
   })

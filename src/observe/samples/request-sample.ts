@@ -15,6 +15,8 @@ export interface RequestSample {
   readonly durationMs: number
   readonly routeName: string | undefined
   readonly upstream: string | undefined
+  /** Variant of a split. */
+  readonly variant: string | undefined
   /** `address:port` of the target that failed first, else of the one that answered. */
   readonly target: string | undefined
   readonly attempts: number
@@ -50,6 +52,7 @@ export function toSample(exchange: Exchange, timeMs: number, durationMs: number)
     durationMs: Math.round(durationMs * 10) / 10,
     routeName: route?.name,
     upstream: route?.upstreamName,
+    variant: route?.variant,
     target: withoutScheme(exchange.failedTarget ?? exchange.target),
     attempts: exchange.attempts,
     method: methodLabel(request.method),

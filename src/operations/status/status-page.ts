@@ -1,8 +1,16 @@
 import { html, type Content, type Html } from '../../pages/html'
 import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
+import { milliseconds, perSecond, share } from '../traffic-wording'
 import { upstreamTable } from '../upstreams-page'
-import { isFailing, type LimitedClient, type RouteTraffic, type Status, type TelemetryPipeline } from './status'
+import {
+  isFailing,
+  type LimitedClient,
+  type RouteTraffic,
+  type Status,
+  type TelemetryPipeline,
+  type VariantTraffic,
+} from './status'
 import {
   drawn,
   latencyChart,
@@ -11,7 +19,6 @@ import {
   requestsChart,
   requestsLegend,
   requestsSpark,
-  short,
 } from './traffic-charts'
 
 export interface StatusPageOptions {
@@ -73,7 +80,7 @@ function tiles({ traffic: { all }, inFlight, upstreams: states, redis }: Status)
   const targets = states.flatMap(upstream => upstream.targets)
   const well = targets.filter(({ healthy }) => healthy).length
   return html`<dl class="tiles">
-    ${tile('Requests', `${short(all.perSecond)}/s`, `${all.requests} in 15 minutes`)}
+    ${tile('Requests', `${perSecond(all.perSecond)}/s`, `${all.requests} in 15 minutes`)}
     ${tile('Faults', share(all.faults, all.requests), `${all.faults} requests`, all.faults > 0 && 'bad-text')}
     ${tile('Refusals', share(all.refusals, all.requests), `${all.refusals} requests`, all.refusals > 0 && 'warn-text')}
     ${tile('Latency p95', milliseconds(all.p95Ms), `p99 ${milliseconds(all.p99Ms)}`)}
@@ -155,32 +162,54 @@ function routeRow(route: RouteTraffic, index: number, { traffic, timeMs: endMs }
   const curve = drawn({ id: `route-${index}`, what: name, startMs, endMs, slotMs, slots })
   const isIdle = requests === 0
   return html`<tr class="${route.route !== null && route.route === focus && 'chosen'}">
-    <th scope="row" class="wide">
-      ${
-        route.route === null
-          ? html`no route<span class="muted small">unknown paths, malformed requests</span>`
-          : html`<a href="/status?${new URLSearchParams({ route: route.route }).toString()}">${name}</a
-              ><code class="muted">${route.path ?? undefined}</code>`
-      }
-    </th>
-    <td class="picture wide" data-label="">${!isIdle && requestsSpark(curve)}</td>
-    <td class="number" data-label="per second">
-      ${isIdle ? html`<span class="muted">idle</span>` : short(route.perSecond)}
-    </td>
-    <td class="number" data-label="in 15 minutes">${!isIdle && requests}</td>
-    <td class="number" data-label="faults">${failedLink(route)}</td>
-    <td class="number" data-label="refusals">${!isIdle && share(refusals, requests)}</td>
-    <td class="picture wide" data-label="">${!isIdle && latencySpark(curve)}</td>
-    <td class="number" data-label="p50">${!isIdle && milliseconds(route.p50Ms)}</td>
-    <td class="number" data-label="p95">${!isIdle && milliseconds(route.p95Ms)}</td>
-    <td class="number" data-label="p99">${!isIdle && milliseconds(route.p99Ms)}</td>
-  </tr>`
+      <th scope="row" class="wide">
+        ${
+          route.route === null
+            ? html`no route<span class="muted small">unknown paths, malformed requests</span>`
+            : html`<a href="/status?${new URLSearchParams({ route: route.route }).toString()}">${name}</a
+                ><code class="muted">${route.path ?? undefined}</code>`
+        }
+      </th>
+      <td class="picture wide" data-label="">${!isIdle && requestsSpark(curve)}</td>
+      <td class="number" data-label="per second">
+        ${isIdle ? html`<span class="muted">idle</span>` : perSecond(route.perSecond)}
+      </td>
+      <td class="number" data-label="in 15 minutes">${!isIdle && requests}</td>
+      <td class="number" data-label="faults">${failedLink(route)}</td>
+      <td class="number" data-label="refusals">${!isIdle && share(refusals, requests)}</td>
+      <td class="picture wide" data-label="">${!isIdle && latencySpark(curve)}</td>
+      <td class="number" data-label="p50">${!isIdle && milliseconds(route.p50Ms)}</td>
+      <td class="number" data-label="p95">${!isIdle && milliseconds(route.p95Ms)}</td>
+      <td class="number" data-label="p99">${!isIdle && milliseconds(route.p99Ms)}</td>
+    </tr>
+    ${route.variants.map(variantRow)}`
 
   function failedLink({ path }: RouteTraffic): Content {
     if (faults === 0) return !isIdle && '0 %'
     const query = new URLSearchParams({ outcome: 'fault', ...(path !== null && { route: path }) })
     return html`<a class="bad-text" href="/traces?${query.toString()}">${share(faults, requests)}</a>`
   }
+}
+
+/** A variant below its route, with the same numbers, so that variants are compared column by column. */
+function variantRow({ variant, upstream, share: part, requests, faults, refusals, ...traffic }: VariantTraffic): Html {
+  const isIdle = requests === 0
+  return html`<tr class="variant">
+    <th scope="row" class="wide">${variant}<span class="muted small">${part} to ${upstream}</span></th>
+    <td class="picture wide" data-label=""></td>
+    <td class="number" data-label="per second">
+      ${isIdle ? html`<span class="muted">idle</span>` : perSecond(traffic.perSecond)}
+    </td>
+    <td class="number" data-label="in 15 minutes">${!isIdle && requests}</td>
+    <td class="number" data-label="faults">
+      ${!isIdle && html`<span class="${faults > 0 && 'bad-text'}">${share(faults, requests)}</span>`}
+    </td>
+    <td class="number" data-label="refusals">${!isIdle && share(refusals, requests)}</td>
+    <td class="picture wide" data-label=""></td>
+    <td class="number" data-label="p50">${!isIdle && milliseconds(traffic.p50Ms)}</td>
+    <td class="number" data-label="p95">${!isIdle && milliseconds(traffic.p95Ms)}</td>
+    <td class="number" data-label="p99">${!isIdle && milliseconds(traffic.p99Ms)}</td>
+  </tr>`
 }
 
 function upstreams({ upstreams: states }: Status): Html {
@@ -308,14 +337,4 @@ function pipelineText(state: TelemetryPipeline, now: number): Content {
     html` <span class="outcome fault">failing</span>, last at
       ${timeElement(lastFailure.atMs, clockOrDate(lastFailure.atMs, now))} UTC`
   }`
-}
-
-function share(part: number, whole: number): string {
-  if (whole === 0 || part === 0) return '0 %'
-  const percent = (part / whole) * 100
-  return percent < 0.1 ? '< 0.1 %' : `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`
-}
-
-function milliseconds(ms: number | null): string {
-  return ms === null ? '–' : duration(Number(ms.toPrecision(2)))
 }

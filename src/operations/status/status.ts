@@ -1,5 +1,6 @@
 import type { GatewayConfig, RouteConfig } from '../../config/gateway-config'
 import { clock, lasted } from '../../pages/times'
+import { shareText } from '../../policies/split/policy'
 import type { OffenderReader } from '../offenders'
 import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../../observe/recent/recent-requests'
 import type { TraceReader, TraceSummary } from '../traces'
@@ -49,7 +50,7 @@ export interface TelemetryPipeline {
 
 /** Sources of the status page, read again for each page. */
 export interface StatusSources {
-  readonly recent: Pick<RecentRequests, 'recent' | 'slots' | 'reachMs'>
+  readonly recent: Pick<RecentRequests, 'recent' | 'ofVariant' | 'slots' | 'reachMs'>
   readonly configuration: () => ConfigurationState
   readonly upstreams: UpstreamReader
   readonly offenders: OffenderReader
@@ -68,6 +69,15 @@ export interface RouteTraffic extends RecentTraffic {
   readonly route: string | null
   readonly path: string | null
   readonly slots: readonly Traffic[]
+  /** Variants of the route's split, in the order of the file; empty without one. */
+  readonly variants: readonly VariantTraffic[]
+}
+
+export interface VariantTraffic extends RecentTraffic {
+  readonly variant: string
+  readonly upstream: string
+  /** Configured share: `5 %`, or `testers only`. */
+  readonly share: string
 }
 
 /** A problem that needs attention. */
@@ -166,16 +176,37 @@ export function readStatus(sources: StatusSources, now: number): Status {
 type Summed = Omit<RouteTraffic, 'slots'>
 
 function trafficOf(routes: readonly RouteConfig[], recent: StatusSources['recent']): Summed[] {
-  const known = routes.map(({ name, match }): Summed => ({ route: name, path: match.path, ...recent.recent(name) }))
-  const others: Summed = { route: null, path: null, ...recent.recent(null) }
+  const known = routes.map((route): Summed => {
+    const { name, match } = route
+    return { route: name, path: match.path, ...recent.recent(name), variants: variantsOf(route, recent) }
+  })
+  const others: Summed = { route: null, path: null, ...recent.recent(null), variants: [] }
   return [...known, ...(others.requests > 0 ? [others] : [])].sort(
     (a, b) => b.lately.faults - a.lately.faults || b.faults - a.faults || b.requests - a.requests,
   )
 }
 
-function failingRoute({ route, path, lately }: Summed): Concern[] {
+function variantsOf({ name: route, split }: RouteConfig, recent: StatusSources['recent']): VariantTraffic[] {
+  return (split?.variants ?? []).map(({ name, upstream, weight }) => ({
+    variant: name,
+    upstream,
+    share: shareText({ weight }, split?.variants ?? []),
+    ...recent.ofVariant(route, name),
+  }))
+}
+
+/** A concern about the route, or about each of its variants that fails: a small canary is a small part of its route. */
+function failingRoute(summed: Summed): Concern[] {
+  const ofVariants = summed.variants.flatMap(({ variant, lately }) => {
+    return failing(`Route ${summed.route}, variant ${variant}`, summed.path, lately)
+  })
+  if (ofVariants.length > 0) return ofVariants
+  return failing(summed.route === null ? 'No route' : `Route ${summed.route}`, summed.path, summed.lately)
+}
+
+function failing(what: string, path: string | null, lately: RecentTraffic['lately']): Concern[] {
   if (lately.faults === 0 || lately.faults < FAULT_SHARE * lately.requests) return []
-  const text = `${route === null ? 'No route' : `Route ${route}`}: ${lately.faults} of ${lately.requests} requests failed in the last 5 minutes`
+  const text = `${what}: ${lately.faults} of ${lately.requests} requests failed in the last 5 minutes`
   const query = new URLSearchParams({ outcome: 'fault', ...(path !== null && { route: path }) })
   return [{ text, path: `/traces?${query.toString()}` }]
 }

@@ -22,6 +22,7 @@ export const STATUS_STYLE = `
 .routes td { vertical-align: middle; }
 .routes .picture { padding-left: 1.2rem; }
 .routes td.picture { width: 21%; min-width: 8rem; padding-right: 1.2rem; }
+.routes .variant th[scope=row] { font-weight: 500; padding-left: 1.2rem; }
 .routes .chosen { background: var(--raised); }
 .more { margin-top: .6rem; }
 .cards { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin: .75rem 0; }

@@ -1,3 +1,4 @@
+import { perSecond } from '../traffic-wording'
 import { scaleLinear, type ScaleLinear } from 'd3-scale'
 import { area, line, stack, type SeriesPoint } from 'd3-shape'
 import { html, type Html } from '../../pages/html'
@@ -55,7 +56,7 @@ export function requestsChart(curve: TrafficCurve): Html {
   return chart(curve, LARGE, describeRequests(curve), [
     ...gridLines(y.ticks(3), y),
     picture(curve, LARGE, requestAreas(curve, y)),
-    ...tickTexts(y.ticks(3), y, value => `${short(value)}/s`),
+    ...tickTexts(y.ticks(3), y, value => `${perSecond(value)}/s`),
   ])
 }
 
@@ -236,7 +237,7 @@ function describeRequests(curve: TrafficCurve): string {
   if (requests === 0) return `${from}: no requests.`
   const worst = slots.reduce((most, slot, index) => (slot.faults > (slots[most]?.faults ?? 0) ? index : most), 0)
   const failed = faults === 0 ? 'none failed' : `${faults} failed, most about ${clock(startMs + worst * slotMs)}`
-  return `${from}: ${requests} requests, ${short(highestRate(curve))} per second at peak, ${failed}.`
+  return `${from}: ${requests} requests, ${perSecond(highestRate(curve))} per second at peak, ${failed}.`
 }
 
 function describeLatency(curve: TrafficCurve): string {
@@ -251,10 +252,6 @@ function quantileName(name: (typeof QUANTILES)[number]): string {
 }
 
 /** `0.07`, `4.2`, `1300`: two digits, and no exponent. */
-export function short(value: number): string {
-  return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(2)))
-}
-
 export const TRAFFIC_STYLE = `
 .chart .faults, .spark .faults, .legend .faults { fill: var(--bad); }
 .chart .refusals, .spark .refusals, .legend .refusals { fill: var(--warn); }

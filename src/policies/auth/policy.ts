@@ -26,6 +26,8 @@ type Written = Frozen<z.output<typeof authSchema>> | undefined
 export const auth = definePolicy({
   name: 'auth',
   schema: authSchema.optional(),
+  upstreams: ({ external }) =>
+    external?.upstream === undefined ? [] : [{ name: external.upstream, at: ['external', 'upstream'] }],
   resolve: (written, file): AuthConfig | undefined =>
     written && { ...written, jwt: tokensOf(written.jwt, file.tokens), external: externalOf(written.external, file) },
   check: (written, context) => [
@@ -151,11 +153,6 @@ function checkExternal(written: Written, context: CheckContext): ConfigProblem[]
     problems.push(
       context.problemAtKey(['external', key], mistake('says again what "url" says', 'upstream and path, or url')),
     )
-  }
-  if (upstream !== undefined && !context.names('upstreams').includes(upstream)) {
-    const names = context.names('upstreams')
-    const unknown = mistake('is not an upstream of this file', list(names), context.nearest(upstream, names))
-    problems.push(context.problem(['external', 'upstream'], unknown))
   }
   const hasOwn = written !== undefined && asksForCredential(written)
   if (consumerHeader !== undefined && hasOwn) {

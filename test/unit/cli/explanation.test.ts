@@ -53,6 +53,16 @@ const FILE = {
       websocket: false,
     },
     { name: 'live', match: { path: '/conversations' }, upstream: 'other', websocket: { idleTimeout: '10m' } },
+    {
+      name: 'canary',
+      match: { path: '/canary' },
+      split: {
+        variants: [
+          { name: 'stable', upstream: 'orders', weight: 95 },
+          { name: 'next', upstream: 'other', weight: 5, match: { headers: { 'x-canary': 'always' } } },
+        ],
+      },
+    },
   ],
 }
 const UPGRADE = [
@@ -102,6 +112,18 @@ describe('the explanation of a request', () => {
       'forward GET /orders?page=2',
       'to orders: http://127.0.0.1:9001, http://127.0.0.1:9002 (weight 2) by round-robin, up to 2 attempts, response within 30s',
     ])
+  })
+
+  it('tells the variant of a split and why, or all that may be drawn', async () => {
+    const variants = async (headers: string[] = []): Promise<string[]> =>
+      (await explained({ target: '/canary', headers })).filter(line => /^(?:variant|to) /.test(line))
+    const toNext = 'to other: http://127.0.0.1:9003, response within 30s'
+    assert.deepEqual(await variants(['x-canary: always']), ['variant next, its match selects the request', toNext])
+    const drawn = await variants()
+    assert.deepEqual([drawn[0], ...drawn.slice(2)], ['variant stable, 95 %', 'variant next, 5 %', toNext])
+    const sticky = await variants(['cookie: gateway-variant=00000001'])
+    assert.match(sticky[0] ?? '', /^variant (?:stable|next), by cookie gateway-variant$/)
+    assert.equal(sticky.length, 2)
   })
 
   it('tells which other routes match, and why they come later', async () => {

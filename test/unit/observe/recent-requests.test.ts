@@ -21,6 +21,21 @@ describe('the requests of the last quarter of an hour', () => {
     }
   }
 
+  it('are counted by variant of a split too, until a reload removes the variant', () => {
+    const canary = { name: 'orders', variant: 'canary' }
+    recent.announce([ORDERS, canary, SEARCH])
+    note(3)
+    note(2, { route: canary, outcome: 'fault', tookMs: 400 })
+    assert.deepEqual([recent.recent('orders').requests, recent.recent().requests], [5, 5])
+    const { requests, faults, p50Ms } = recent.ofVariant('orders', 'canary')
+    assert.deepEqual([requests, faults], [2, 2])
+    assert.ok(p50Ms !== null && p50Ms > 300)
+    recent.announce([ORDERS, SEARCH])
+    note(1, { route: canary })
+    assert.equal(recent.ofVariant('orders', 'canary').requests, 0)
+    assert.equal(recent.recent('orders').requests, 6)
+  })
+
   it('are counted by route and by how they ended', () => {
     note(3)
     note(2, { outcome: 'fault' })

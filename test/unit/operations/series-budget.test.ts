@@ -32,6 +32,30 @@ function series(budget: readonly FamilyBudget[], instrument: string): number {
 }
 
 describe('the budget of series', () => {
+  it('counts the variants of a split, and the requests that got none', () => {
+    const budget = (route: object): FamilyBudget[] => {
+      const file = {
+        upstreams: { app: { targets: ['http://127.0.0.1:9001'] }, next: { targets: ['http://127.0.0.1:9002'] } },
+        routes: [{ name: 'a', match: { path: '/a' }, ...route }],
+      }
+      const { config, problems } = parseGatewayFile(JSON.stringify(file), 'gateway.yaml', {})
+      assert.ok(config, JSON.stringify(problems))
+      return seriesBudget(config)
+    }
+    const whole = budget({ upstream: 'app' })
+    const variants = ['app', 'next'].map(upstream => ({ name: upstream, upstream, weight: 1 }))
+    const split = budget({ split: { variants } })
+    const added = (instrument: string): number => series(split, instrument) - series(whole, instrument)
+    const ofRoute = series(budgetOf([{}, {}]), 'gateway.requests') - series(budgetOf([{}]), 'gateway.requests')
+    assert.equal(added('gateway.requests'), 2 * ofRoute)
+    const durations = series(budgetOf([{}, {}]), 'http.server.request.duration')
+    assert.equal(
+      added('http.server.request.duration'),
+      2 * (durations - series(budgetOf([{}]), 'http.server.request.duration')),
+    )
+    assert.equal(added('http.client.request.duration'), series(whole, 'http.client.request.duration'))
+  })
+
   it('grows with each route by as much', () => {
     const [one, two, three] = [1, 2, 3].map(count => {
       return series(budgetOf(Array.from({ length: count }, () => ({}))), 'http.server.request.duration')

@@ -4,6 +4,7 @@ import type { SampledRequest } from './sampled-requests'
 
 /** Dimensions, the nearest to a cause first: if several values select the same requests, the first one is reported. */
 export const DIMENSIONS: readonly string[] = [
+  'variant',
   'target',
   'release',
   'upstream',
@@ -50,6 +51,7 @@ export function toRow(
     consumer: request.consumer ?? 'none',
     tier: request.tier ?? 'none',
   }
+  if (request.variant !== undefined) values['variant'] = request.variant
   if (request.target !== undefined) values['target'] = request.target
   if (request.release !== undefined) values['release'] = request.release
   if (request.upstream !== undefined) values['upstream'] = request.upstream

@@ -5,6 +5,8 @@ const sample = z.object({
   durationMs: z.number(),
   routeName: z.string().optional(),
   upstream: z.string().optional(),
+  /** Variant of a split. */
+  variant: z.string().optional(),
   /** `service.version` of the service that answered, if its trace has it. */
   release: z.string().optional(),
   target: z.string().optional(),

@@ -4,6 +4,7 @@ import type { Value } from './find-differences'
 
 /** Phrase for requests with the value: "went to 10.0.0.7:9001". */
 const SAID: Readonly<Record<string, (value: string) => string>> = {
+  variant: value => `were of variant ${value}`,
   target: value => `went to ${value}`,
   release: value => `were answered by release ${value}`,
   upstream: value => `went to upstream ${value}`,
