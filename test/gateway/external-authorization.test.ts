@@ -273,6 +273,18 @@ describe('external authorization', () => {
       })
     }
 
+    it('writes one log line at the beginning of an outage, and one at its end', async () => {
+      await start({ failureMode: 'allow' })
+      const lines = (): unknown[] =>
+        pipeline.logs.filter(({ event }) => event === 'external_auth').map(({ msg }) => msg)
+      authorizer.handler = (_request, response) => response.writeHead(500).end()
+      for (let i = 0; i < 3; i++) await ask('/app')
+      assert.deepEqual(lines(), ['external authorization fails'])
+      authorizer.handler = (_request, response) => response.end()
+      for (let i = 0; i < 2; i++) await ask('/app')
+      assert.deepEqual(lines(), ['external authorization fails', 'external authorization works again'])
+    })
+
     it('is not asked while its circuit is open', async () => {
       await start({}, { authz: { circuitBreaker: { failures: 2, openFor: '1m', conditions: [503] } } })
       authorizer.handler = (_request, response) => response.writeHead(503).end()

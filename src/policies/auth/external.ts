@@ -15,7 +15,7 @@ import { fillSignIn } from './external-values'
 
 type Resources = Pick<
   PolicyResources,
-  'route' | 'consumers' | 'findUpstream' | 'callAside' | 'forwardsRawPath' | 'onAuthenticated'
+  'route' | 'consumers' | 'findUpstream' | 'callAside' | 'log' | 'forwardsRawPath' | 'onAuthenticated'
 >
 
 /** `failed`: refused because the check failed; `failed_open`: let in nevertheless; `overloaded`: too many checks at once. */
@@ -28,7 +28,7 @@ const LONGEST_NAME = 256
 /** Creates the stage that asks an external authorizer whether a request may pass. */
 export function createExternalCheck(config: ExternalConfig, resources: Resources): Stage {
   const { upstreamHeaders, clientHeaders, consumerHeader, failureMode, maxConcurrent, signIn } = config
-  const { route, consumers, callAside, forwardsRawPath, onAuthenticated } = resources
+  const { route, consumers, callAside, forwardsRawPath, log, onAuthenticated } = resources
   const chosen = new Set(config.requestHeaders)
   const toUpstream = new Set(upstreamHeaders)
   const toClient = new Set(clientHeaders)
@@ -42,6 +42,8 @@ export function createExternalCheck(config: ExternalConfig, resources: Resources
     headersOf: exchange => checkHeaders(exchange, askedUrl(exchange, forwardsRawPath), chosen),
   }
   let open = 0
+  /** Whether the last check failed, so that an outage is two log lines. */
+  let isFailing = false
 
   async function check(exchange: Exchange, asked: AskedUrl, key: string | undefined): Promise<void | Answered> {
     open++
@@ -58,6 +60,8 @@ export function createExternalCheck(config: ExternalConfig, resources: Resources
     }
     // The client has left.
     if (answer === undefined) return ANSWERED
+    if (isFailing) log.info({ event: 'external_auth', route: route.name }, 'external authorization works again')
+    isFailing = false
     if (answer.statusCode >= 300) {
       count(exchange, 'denied')
       return refuse(exchange, answer, asked)
@@ -95,6 +99,11 @@ export function createExternalCheck(config: ExternalConfig, resources: Resources
       count(exchange, 'overloaded')
       throw unavailable('too many checks wait for a connection')
     }
+    if (!isFailing) {
+      const line = { event: 'external_auth', route: route.name, failure: describe(error), failure_mode: failureMode }
+      log.warn(line, 'external authorization fails')
+    }
+    isFailing = true
     if (failureMode === 'allow') {
       exchange.authorizerFailed = true
       return count(exchange, 'failed_open')
