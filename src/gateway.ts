@@ -47,6 +47,7 @@ import {
 import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
 import { Mirror, type MirrorConfig } from './upstream/mirror'
+import { callAside, type CallAside } from './upstream/side-call'
 import { createFieldRules } from './upstream/request-headers'
 import type { UpstreamState } from './upstream/upstream'
 
@@ -186,13 +187,15 @@ interface Active {
 /** Stages of a route: its policies in the order of the registry, then the handler that answers. */
 function stagesOf(
   route: Route,
-  { config, upstream, upstreamNamed, used, entrypoint, consumers, files }: RouteResources,
+  { config, upstream, findUpstream, used, entrypoint, consumers, files }: RouteResources,
   reuseOrCreate: ReuseOrCreate,
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Staging {
   const hasUpstream = upstream !== undefined || config.split !== undefined
-  const resources = resourcesOf({ route, hasUpstream, consumers, files, reuseOrCreate }, options)
+  const forwardsRawPath = config.rawPath
+  const parts = { route, hasUpstream, findUpstream, consumers, files, reuseOrCreate, forwardsRawPath }
+  const resources = resourcesOf(parts, options)
   const collected = collectHooks(policies, config, resources)
   if (!hasUpstream) return collected
   const toForward = {
@@ -203,7 +206,7 @@ function stagesOf(
     minDownloadRate: entrypoint.minDownloadRate,
     responseBuffer: entrypoint.responseBuffer,
     onFailure: handleError,
-    mirror: collected.mirror && createMirror(route, collected.mirror, upstreamNamed, reuseOrCreate),
+    mirror: collected.mirror && createMirror(route, collected.mirror, findUpstream, reuseOrCreate),
   }
   if (upstream !== undefined) {
     return { ...collected, stages: [...collected.stages, forward({ ...toForward, upstream })] }
@@ -218,7 +221,7 @@ function stagesOf(
     collected.chooseVariant as ChooseVariant,
     variants.map(variant => ({
       route: variant,
-      forward: forward({ ...toForward, upstream: upstreamNamed(variant.upstreamName as string) }),
+      forward: forward({ ...toForward, upstream: findUpstream(variant.upstreamName as string) }),
     })),
     options.observer,
   )
@@ -231,10 +234,10 @@ let mirrors = 0
 function createMirror(
   { template }: Route,
   config: MirrorConfig,
-  upstreamNamed: RouteResources['upstreamNamed'],
+  findUpstream: RouteResources['findUpstream'],
   reuseOrCreate: ReuseOrCreate,
 ): Mirror {
-  return reuseOrCreate('mirror', ++mirrors, () => new Mirror(template, upstreamNamed(config.upstream), config))
+  return reuseOrCreate('mirror', ++mirrors, () => new Mirror(template, findUpstream(config.upstream), config))
 }
 
 /** Creates the last stage of a route with `split`: the exchange gets the route of its variant, whose upstream is called. */
@@ -251,20 +254,26 @@ function splitRequests(
   }
 }
 
-type RouteParts = Pick<PolicyResources, 'route' | 'hasUpstream' | 'consumers' | 'files' | 'reuseOrCreate'>
+type RouteParts = Pick<
+  PolicyResources,
+  'route' | 'hasUpstream' | 'findUpstream' | 'consumers' | 'files' | 'reuseOrCreate' | 'forwardsRawPath'
+>
 
 function resourcesOf(parts: RouteParts, { replicas, redis, log, observer }: GatewayOptions): PolicyResources {
-  return { ...parts, replicas, redis, log, onAuthenticated: exchange => observer.authenticated(exchange) }
+  const onAuthenticated = (exchange: Exchange): void => observer.authenticated(exchange)
+  const callAsideObserved: CallAside = (exchange, call) => callAside(exchange, call, observer.forwarded)
+  return { ...parts, replicas, redis, log, callAside: callAsideObserved, onAuthenticated }
 }
 
 /** Stages that every request passes before routing, and the stages of the gateway's own page. */
 function entrypointStagesOf(
   entrypoint: EntrypointConfig,
-  parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate'>,
+  parts: Pick<RouteParts, 'consumers' | 'files' | 'reuseOrCreate' | 'findUpstream'>,
   policies: readonly RegistryEntry[],
   options: GatewayOptions,
 ): Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'> {
-  const resources = resourcesOf({ ...parts, route: ABOUT, hasUpstream: false }, options)
+  const ofAbout = { route: ABOUT, hasUpstream: false, forwardsRawPath: false }
+  const resources = resourcesOf({ ...parts, ...ofAbout }, options)
   const ofEntrypoint = policies.filter(entry => 'under' in entry && entry.under === 'entrypoint')
   return {
     arrivalStages: collectHooks(ofEntrypoint, entrypoint, resources).arrivalStages,

@@ -280,8 +280,15 @@ function simulatedResources(config: GatewayConfig, route: ConfiguredRoute, opene
     log: createLogger('silent').log,
     // Created only when needed, so that no other service is contacted without need.
     reuseOrCreate: (_kind, _from, make) => lazily(make, opened),
+    findUpstream: callNobody,
+    callAside: callNobody,
+    forwardsRawPath: route.config.rawPath,
     onAuthenticated: () => {},
   }
+}
+
+function callNobody(): never {
+  throw new Error('explain calls no other service')
 }
 
 /** A proxy that creates the resource when one of its properties is first read. */

@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, scryptSync } from 'node:crypto'
+import { passwordHashText, scryptBytes } from '../config/values/password-hash'
 
 /**
  * Minimum length of a key. Keys are hashed once and without salt, so that they can be looked up by hash; a short key
@@ -23,4 +24,26 @@ export function keyProblem(key: string): string | undefined {
 /** The form of a key that `gateway.yaml` stores. */
 export function hashApiKey(key: string): string {
   return `sha256:${createHash('sha256').update(key).digest('hex')}`
+}
+
+const SHORTEST_PASSWORD = 8
+/** Cost of new hashes: 32 MiB, about a tenth of a second. */
+const COST = { ln: 15, r: 8, p: 3 }
+
+/** Why a text is not acceptable as a password; undefined if it is. */
+export function passwordProblem(password: string): string | undefined {
+  if (/\p{Cc}/u.test(password)) return 'a password has no control characters'
+  return password.length < SHORTEST_PASSWORD ? `a password has at least ${SHORTEST_PASSWORD} characters` : undefined
+}
+
+/** The form of a password that `gateway.yaml` stores: scrypt with a salt of its own. */
+export function hashPassword(password: string, cost = COST): string {
+  const salt = randomBytes(16)
+  const { ln, r, p } = cost
+  const hash = scryptSync(password, salt, 32, { N: 2 ** ln, r, p, maxmem: 2 * scryptBytes(cost) })
+  return passwordHashText({ ...cost, salt: unpadded(salt), hash: unpadded(hash) })
+}
+
+function unpadded(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('=', '')
 }

@@ -1,4 +1,5 @@
 import { CheckContext } from '../policies/check-context'
+import { checkSharedLimits } from '../policies/rate-limit/shared-policy'
 import { isRoutePolicy, namesNone, type RegistryEntry } from '../policies/define-policy'
 import { answersIn, checkAnswers, choicesIn } from './answer-checks'
 import type { ConfigFiles } from './config-files'
@@ -55,6 +56,7 @@ export function crossChecks(
     ...checkPatterns(routes, source),
     ...checkGuards(routes, route => label(route, source), ANY_HOST, source),
     ...routes.flatMap(({ at }) => checkFieldNames(new CheckContext(source, at, 'match'), 'headers')),
+    ...checkSharedLimits(source),
     ...checkIdentity(source, files),
     ...checkThresholds(source),
     ...checkErrorPages(source, files),

@@ -16,6 +16,7 @@ import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, InheritedKeys, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
+import { upstreamSchema } from './upstream-schema'
 import type { HostSent } from './values/host-sent'
 import { digestOf } from './config-digest'
 import type { Path } from './variables'
@@ -145,11 +146,18 @@ function inOrder(mainFile: string, problems: readonly ConfigProblem[]): ConfigPr
 }
 
 function toConfig(
-  { entrypoint, consumers, tokens, slo, upstreams, routes }: FileContent,
+  { entrypoint, consumers, tokens, sharedLimits, slo, upstreams, routes }: FileContent,
   sha256: string,
   entries: readonly RegistryEntry[],
   source: YamlSource,
 ): Omit<GatewayConfig, 'files'> {
+  const file: FileParts = {
+    entrypoint,
+    tokens,
+    sharedLimits,
+    slo,
+    upstreamAt: (name, origin) => toUpstream([name, upstreamSchema.parse({ targets: [origin] })]),
+  }
   return {
     sha256,
     entrypoint: {
@@ -203,11 +211,11 @@ function toConfig(
       // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
       maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
       maxWebSocketsPerClient: entrypoint.maxWebSocketsPerClient,
-      ...entrypointPolicies(entrypoint, { entrypoint, tokens, slo }, entries),
+      ...entrypointPolicies(entrypoint, file, entries),
     },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
-    routes: routes.map(route => toRoute(route, { entrypoint, tokens, slo }, entries)),
+    routes: routes.map(route => toRoute(route, file, entries)),
     inherited: {
       routes: inheritedKeys(
         routes.map(({ name }, index) => [name, ['routes', index]]),
@@ -234,12 +242,13 @@ function toConsumer(
   [name, consumer]: [string, FileContent['consumers'][string]],
   tokens: readonly string[],
 ): ConsumerConfig {
-  const { tier, scopes, apiKeys, subjects, certificates } = consumer
+  const { tier, scopes, apiKeys, users, subjects, certificates } = consumer
   return {
     name,
     tier,
     scopes,
     apiKeys,
+    users,
     subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []),
     certificates,
   }

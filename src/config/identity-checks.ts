@@ -9,7 +9,7 @@ import { asList, asMap, list, read } from './understood'
 import { parseApiKeyHash } from './values/api-key-hash'
 import { parseKeySet } from './values/key-set'
 import { parseName } from './values/name'
-import { qualified } from './subjects'
+import { EXTERNAL, qualified } from './subjects'
 import { mistake, type Mistake } from './values/parsed'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
@@ -28,6 +28,7 @@ export function checkIdentity(source: YamlSource, files: ConfigFiles): ConfigPro
     ...checkUnusedTokens(routes, tokens, source),
     ...tokens.flatMap(name => checkKeySource(name, source, files)),
     ...checkKeys(consumers, source),
+    ...checkUsers(consumers, source),
     ...checkCertificates(consumers, source),
   ]
 }
@@ -41,6 +42,10 @@ interface RouteAuth {
 function checkNames(key: 'consumers' | 'tokens', names: readonly string[], source: YamlSource): ConfigProblem[] {
   return names.flatMap(name => {
     const parsed = parseName(name)
+    if (key === 'tokens' && name === EXTERNAL) {
+      const taken = mistake('is what subjects named by external authorizers begin with', 'another name')
+      return [problemAtKey([key, name], taken, source)]
+    }
     return 'mistake' in parsed ? [problemAtKey([key, name], parsed.mistake, source)] : []
   })
 }
@@ -57,6 +62,20 @@ function checkKeys(consumers: readonly string[], source: YamlSource): ConfigProb
       owners.set(parsed.value, owner ?? name)
       if (owner === undefined) return []
       return [problemAt([...at, index], mistake(`is a key of ${owner} already`, 'each key once'), source)]
+    })
+  })
+}
+
+/** Checks that each user belongs to one consumer. */
+function checkUsers(consumers: readonly string[], source: YamlSource): ConfigProblem[] {
+  const owners = new Map<string, string>()
+  return consumers.flatMap(name => {
+    const at: Path = ['consumers', name, 'users']
+    return Object.keys(asMap(source.valueAt(at))).flatMap(user => {
+      const owner = owners.get(user)
+      owners.set(user, owner ?? name)
+      if (owner === undefined) return []
+      return [problemAtKey([...at, user], mistake(`is a user of ${owner} already`, 'each user once'), source)]
     })
   })
 }
@@ -108,7 +127,7 @@ function checkUnusedTokens(
   tokens: readonly string[],
   source: YamlSource,
 ): ConfigProblem[] {
-  const named = routes.flatMap(({ at, auth }) => (auth?.jwt === undefined ? [] : [{ at, name: auth.jwt.tokens }]))
+  const named = routes.flatMap(({ at, auth }) => auth?.jwt?.tokens.map(name => ({ at, name })) ?? [])
   const unknown = named.filter(({ name }) => !tokens.includes(name))
   // While a route is invalid, the tokens it means would be reported as unused.
   if (unknown.length > 0 || routes.some(({ at, auth }) => auth === undefined && source.valueAt([...at, 'auth'])))

@@ -5,6 +5,7 @@ import { parseFlag } from './values/choice'
 import { duration, DURATION_PATTERN } from './values/duration'
 import { field } from './values/field'
 import { NAME_PATTERN, parseName } from './values/name'
+import { PASSWORD_HASH_PATTERN } from './values/password-hash'
 import {
   ALGORITHMS,
   parseAlgorithm,
@@ -13,6 +14,7 @@ import {
   parseKeySource,
   parseTokenType,
 } from './values/tokens'
+import { parseUsers } from './values/user-names'
 
 /** The part of `gateway.yaml` that defines consumers and tokens. */
 
@@ -44,6 +46,12 @@ export const consumerSchema = z
           "`sha256:` and the hash of each of the consumer's keys, as `npm run hash-key` prints it. Several, so that a new key can be handed out before the old one goes.",
         value: 'list of hashes',
       }),
+    users: field(parseUsers, {
+      description:
+        "The consumer's users for Basic authentication: `{ alice: $scrypt$… }`, hashes as `npm run hash-key -- --password` prints them. Never a password.",
+      value: 'map of user names to hashes',
+      anyOf: [{ type: 'object', additionalProperties: { type: 'string', pattern: `${PASSWORD_HASH_PATTERN}|\\$\\{` } }],
+    }).prefault({}),
     subjects: z
       .array(field(parseClaimText, { description: 'A subject, or TOKENS/SUBJECT.', type: 'string' }))
       .prefault([])

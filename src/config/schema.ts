@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isPolicy, type Place, type Policy, type RegistryEntry } from '../policies/define-policy'
 import { POLICIES } from '../policies/registry'
+import { sharedLimitSchema } from '../policies/rate-limit/schema'
 import { entrypointSchema } from './entrypoint-schema'
 import { nameField } from './fields'
 import { consumerSchema, tokenSchema } from './identity-schema'
@@ -99,6 +100,13 @@ export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(ent
         .prefault({})
         .meta({
           description: 'Accepted tokens, by a name for their issuer.',
+          propertyNames: { pattern: NAME_PATTERN },
+        }),
+      sharedLimits: z
+        .record(z.string(), sharedLimitSchema)
+        .prefault({})
+        .meta({
+          description: 'Rate limits that several routes share, by name.',
           propertyNames: { pattern: NAME_PATTERN },
         }),
       slo: fileSloSchema,

@@ -8,7 +8,7 @@ import type { YamlSource } from './yaml-source'
 
 /**
  * Warns of a scope that a route requires of API keys and no consumer has: all requests are refused. There is no warning
- * if the route accepts tokens too, which have their own scopes.
+ * if the route accepts tokens too, which have their own scopes, or users.
  */
 export function checkScopes(source: YamlSource): ConfigProblem[] {
   const all = Object.values(asMap(source.valueAt(['consumers'])))
@@ -18,7 +18,8 @@ export function checkScopes(source: YamlSource): ConfigProblem[] {
   const known = new Set(consumers.flatMap(consumer => asList(asMap(consumer)['scopes'])).filter(isText))
   return asList(source.valueAt(['routes'])).flatMap((route, index) => {
     const auth = asMap(asMap(route)['auth'])
-    if (auth['apiKey'] === undefined || auth['jwt'] !== undefined || auth['certificate'] === true) return []
+    const takesOthers = auth['jwt'] !== undefined || auth['basic'] !== undefined || auth['certificate'] === true
+    if (auth['apiKey'] === undefined || takesOthers) return []
     return asList(auth['scopes']).flatMap((scope, position) => {
       if (!isText(scope) || known.has(scope)) return []
       const allowed = known.size === 0 ? 'consumers with scopes' : list([...known])

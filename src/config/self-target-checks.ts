@@ -1,6 +1,7 @@
 import { hostname, networkInterfaces } from 'node:os'
 import { readSettings, type Environment } from './env'
 import { problemAt } from './findings'
+import { parseAuthorizerUrl } from '../policies/auth/external-values'
 import type { ConfigProblem } from './types'
 import { asList, asMap } from './understood'
 import { mistake } from './values/parsed'
@@ -17,7 +18,7 @@ export function checkSelfTargets(source: YamlSource, env: Environment): ConfigPr
   if (settings === undefined || settings.port === 0) return []
   const { port, host } = settings
   const itself = mistake(`is this gateway itself (PORT ${port}): requests would loop`, 'another server')
-  return Object.entries(asMap(source.valueAt(['upstreams']))).flatMap(([name, upstream]) =>
+  const upstreams = Object.entries(asMap(source.valueAt(['upstreams']))).flatMap(([name, upstream]) =>
     asList(asMap(upstream)['targets']).flatMap((raw, index) => {
       const target = parseTarget(raw)
       if (!('value' in target) || !isHere(new URL(target.value.origin), port, host)) return []
@@ -25,6 +26,13 @@ export function checkSelfTargets(source: YamlSource, env: Environment): ConfigPr
       return [{ ...problemAt(at, itself, source), severity: 'warning' as const }]
     }),
   )
+  const authorizers = asList(source.valueAt(['routes'])).flatMap((route, index) => {
+    const url = parseAuthorizerUrl(asMap(asMap(asMap(route)['auth'])['external'])['url'])
+    if (!('value' in url) || !isHere(new URL(url.value.origin), port, host)) return []
+    const at: Path = ['routes', index, 'auth', 'external', 'url']
+    return [{ ...problemAt(at, itself, source), severity: 'warning' as const }]
+  })
+  return [...upstreams, ...authorizers]
 }
 
 function isHere({ hostname: name, port, protocol }: URL, ownPort: number, ownHost: string): boolean {

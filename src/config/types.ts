@@ -6,6 +6,7 @@ import type { HostSent } from './values/host-sent'
 import type { HashKey } from './values/rate-limit-key'
 import type { TargetConfig } from './values/target'
 import type { Algorithm, KeySource } from './values/tokens'
+import type { UserConfig } from './values/user-names'
 
 export type { TargetConfig }
 
@@ -207,6 +208,8 @@ export interface ConsumerConfig {
   readonly scopes: readonly string[]
   /** SHA-256 of each API key, hexadecimal, lower case. */
   readonly apiKeys: readonly string[]
+  /** The consumer's users for Basic authentication. */
+  readonly users: readonly UserConfig[]
   /**
    * The consumer's subjects in tokens: `TOKENS/SUBJECT`, so that two issuers may use the same subject for two
    * consumers.

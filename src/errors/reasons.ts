@@ -37,6 +37,8 @@ export const REASONS = {
   limiter_unavailable: { outcome: 'fault', status: 503, title: 'Rate limits cannot be checked at the moment' },
   /** The token issuer's keys were never fetched, so no token can be checked. */
   keys_unavailable: { outcome: 'fault', status: 503, title: 'Tokens cannot be checked at the moment' },
+  /** The external authorizer failed, and `failureMode` is `deny`. */
+  authorizer_unavailable: { outcome: 'fault', status: 503, title: 'Access cannot be checked at the moment' },
   /** A policy of `policies` threw or took too long, and fails closed. */
   policy_failed: { outcome: 'fault', status: 500, title: 'A policy failed' },
   internal: { outcome: 'fault', status: 500, title: 'The gateway failed' },
@@ -83,7 +85,12 @@ export const FAULT_REASONS: readonly Reason[] = (Object.keys(REASONS) as Reason[
 )
 
 /** Faults that can occur on routes without an upstream. */
-export const OWN_FAULT_REASONS: readonly Reason[] = ['limiter_unavailable', 'keys_unavailable', 'internal']
+export const OWN_FAULT_REASONS: readonly Reason[] = [
+  'limiter_unavailable',
+  'keys_unavailable',
+  'authorizer_unavailable',
+  'internal',
+]
 
 /** Refusals and client closes that every route with an upstream can have, whatever its policies. */
 export const UPSTREAM_REFUSAL_REASONS: readonly Reason[] = [

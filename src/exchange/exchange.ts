@@ -29,8 +29,8 @@ export class Exchange {
   readonly rawPath: string
   /** Whether a segment contains `%2F`. Only routes with `rawPath` accept it. */
   readonly hasEncodedSlash: boolean
-  /** Query with its `?`, or empty, exactly as received. */
-  readonly query: string
+  /** Query with its `?`, or empty, exactly as received, except for a credential that authentication has removed. */
+  query: string
   /** Requested host, lower case, without port; empty if the client sent none. */
   readonly host: string
   /** Trace context of the request. Stored here because callbacks of pooled connections run in other contexts. */
@@ -52,6 +52,12 @@ export class Exchange {
   consumer: Consumer | undefined
   /** Name of the field with the client's credential, if it is not forwarded to the upstream. */
   withheldField: string | undefined
+  /** Fields for the upstream that say who the client is: flat name, value pairs, from claims or the authorizer. */
+  identityFields: readonly string[] | undefined
+  /** Cookies that an external authorizer sets, for the client. */
+  authorizerCookies: readonly string[] | undefined
+  /** The external authorizer failed, and the request was let in nevertheless. */
+  authorizerFailed = false
   /** Origin of the last target called. */
   target: string | undefined
   /** Origin of the first target that failed, if the call was retried on another one. */
@@ -79,6 +85,8 @@ export class Exchange {
 
   /** Decisions of limiters. Counted once the trace's sampling is decided, so that exemplars can point at it. */
   readonly limitDecisions: LimitDecision[] = []
+  /** Limits whose cost the upstream reports; undefined if there are none. */
+  limitCharges: LimitCharge[] | undefined
   /** Set if the client asks to upgrade the connection to WebSocket (RFC 9110 §7.8). */
   upgrade: Upgrade | undefined
   /** Kind of a response that is meant to stay open, so that it is not reported as a slow request. */
@@ -204,6 +212,12 @@ export interface Consumer {
 export interface LimitDecision {
   /** Adds it to the limiter's counter. */
   count(context: Context): void
+}
+
+/** A limit that charges what the upstream reports in the response. */
+export interface LimitCharge {
+  /** Charges it, and corrects the rate-limit fields of the response. */
+  charge(response: ServerResponse, head: ResponseHead): void
 }
 
 /** Returned by a stage that has answered the request; later stages do not run. */

@@ -69,6 +69,7 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   line += `${ofMethod(request.method ?? '')}${toJson(exchange.path)}${endOf(route ?? NO_ROUTE, exchange.statusCode, outcome)}`
   if (reason !== undefined) line += `,"reason":"${reason}"`
   if (consumer !== undefined) line += `,"consumer":${toJson(consumer.name)}`
+  if (exchange.authorizerFailed) line += ',"external_auth":"failed_open"'
   if (exchange.clientAddress !== '') line += ofClient(exchange.clientAddress)
   if (stream !== undefined) line += `,"stream":"${stream}"`
   if (tunnel !== undefined) {

@@ -86,11 +86,15 @@ export interface ShownEdits {
   readonly remove: readonly string[]
 }
 
-/** Authentication: one of the two credentials is required, with all of the scopes. */
+/** Authentication: one of the credentials is required, with all of the scopes, and the external authorizer must allow it. */
 export interface ShownAuth {
   readonly apiKeyHeader: string | null
   /** The tokens of the file, by name. */
   readonly tokens: string | null
+  /** Whether users and passwords are accepted. */
+  readonly basic: boolean
+  /** The external authorizer: an upstream by name, or an origin. Null: none. */
+  readonly external: string | null
   /** Whether a client certificate is accepted. */
   readonly certificate: boolean
   readonly scopes: readonly string[]
@@ -215,8 +219,19 @@ function shownEdits(edits: RouteConfig['requestHeaders']): ShownEdits {
 
 function shownAuth({ auth }: RouteConfig): ShownAuth | null {
   if (auth === undefined) return null
-  const { apiKey, jwt, certificate, scopes } = auth
-  return { apiKeyHeader: apiKey?.header ?? null, tokens: jwt?.tokens.name ?? null, certificate, scopes }
+  return {
+    apiKeyHeader: auth.apiKey?.header ?? null,
+    tokens: auth.jwt?.tokens.map(({ name }) => name).join(', ') ?? null,
+    basic: auth.basic !== undefined,
+    external: externalOf(auth),
+    certificate: auth.certificate,
+    scopes: auth.scopes,
+  }
+}
+
+function externalOf({ external }: NonNullable<RouteConfig['auth']>): string | null {
+  if (external === undefined) return null
+  return typeof external.upstream === 'string' ? external.upstream : (external.upstream.targets[0]?.origin ?? null)
 }
 
 function shownCors({ cors }: RouteConfig): ShownCors | null {

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { ConfigFiles } from '../config/config-files'
 import type { entrypointSchema } from '../config/entrypoint-schema'
 import type { tokenSchema } from '../config/identity-schema'
-import type { ConfigProblem } from '../config/types'
+import type { ConfigProblem, UpstreamConfig } from '../config/types'
 import type { Path } from '../config/variables'
 import type { ErrorPage } from '../exchange/error-page'
 import type { Reason } from '../errors/reasons'
@@ -15,9 +15,12 @@ import type { ReuseOrCreate } from '../runtime/resources'
 import type { Logger } from '../telemetry/logger'
 import type { Forwarding } from '../upstream/forward'
 import type { MirrorConfig } from '../upstream/mirror'
+import type { CallAside } from '../upstream/side-call'
+import type { Upstream } from '../upstream/upstream'
 import type { Consumers } from './auth/consumers'
 import type { CheckContext } from './check-context'
 import type { RateLimiter } from './rate-limit/limit-rate'
+import type { sharedLimitSchema } from './rate-limit/schema'
 import type { ChooseVariant } from './split/choose-variant'
 
 /**
@@ -116,7 +119,10 @@ export type RegistryEntry = Policy | Step
 export interface FileParts {
   readonly entrypoint: z.output<typeof entrypointSchema>
   readonly tokens: Readonly<Record<string, z.output<typeof tokenSchema>>>
+  readonly sharedLimits: Readonly<Record<string, z.output<typeof sharedLimitSchema>>>
   readonly slo: FileSlo
+  /** Returns the upstream, with the defaults, of one target that a policy names by URL. */
+  readonly upstreamAt: (name: string, origin: string) => UpstreamConfig
 }
 
 /** An upstream that a policy names. */
@@ -143,6 +149,12 @@ export interface PolicyResources {
   readonly redis: RedisConnection | undefined
   readonly log: Logger
   readonly reuseOrCreate: ReuseOrCreate
+  /** Returns an upstream of the file by its name, or one that a policy names by URL. */
+  readonly findUpstream: (named: string | UpstreamConfig) => Upstream
+  /** Makes a small GET to an upstream before the request is forwarded. */
+  readonly callAside: CallAside
+  /** Whether the route forwards paths exactly as received. */
+  readonly forwardsRawPath: boolean
   /** Called when the consumer of an exchange is known. */
   readonly onAuthenticated: (exchange: Exchange) => void
 }

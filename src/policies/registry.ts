@@ -1,5 +1,5 @@
 import { access } from './access/policy'
-import { auth } from './auth/policy'
+import { auth, externalAuth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
 import { errorPage } from './error-page/policy'
@@ -10,6 +10,7 @@ import { maxBodySize } from './max-body-size/policy'
 import { minUploadRate } from './min-upload-rate/policy'
 import { consumerRateLimit, rateLimit } from './rate-limit/policy'
 import { mirror } from './mirror/policy'
+import { consumerSharedLimits, sharedLimits } from './rate-limit/shared-policy'
 import { rawPath } from './raw-path/policy'
 import { redirect } from './redirect/policy'
 import { requestHeaders } from './request-headers/policy'
@@ -33,8 +34,11 @@ export const POLICIES = [
   cors, //              before everything that may refuse, so that pages can read refusals
   maintenance, //       before the limits: refused requests must not use them up
   rateLimit, //         before authentication, to limit guessing of keys
+  sharedLimits, //      after those of the route, which are usually smaller
   auth, //              after the limits by address, before those that count consumers
+  externalAuth, //      with the consumer, and before its limits: it may name the consumer itself
   consumerRateLimit, // after authentication: counts identities, not addresses
+  consumerSharedLimits,
   loops, //             after the limits, like the next three, so that repeated attempts are counted
   semicolons,
   websocket,

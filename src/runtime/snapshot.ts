@@ -82,6 +82,7 @@ export interface SnapshotOptions {
       readonly consumers: Consumers
       readonly files: ConfigFiles
       readonly reuseOrCreate: ReuseOrCreate
+      readonly findUpstream: FindUpstream
     },
   ) => Pick<Snapshot, 'arrivalStages' | 'ownStages' | 'mayScrape'>
 }
@@ -90,8 +91,6 @@ export interface SnapshotOptions {
 export interface RouteResources {
   /** Undefined if the route itself answers, or if a policy chooses the upstream. */
   readonly upstream: Upstream | undefined
-  /** Returns an upstream that a policy of the route names. */
-  readonly upstreamNamed: (name: string) => Upstream
   /** Resources that the route uses; complete once its stages are built. */
   readonly used: ReadonlySet<Resource>
   readonly consumers: Consumers
@@ -99,7 +98,11 @@ export interface RouteResources {
   readonly config: RouteConfig
   /** Contents of the files that the configuration names. */
   readonly files: ConfigFiles
+  /** Returns an upstream of the file, or one that a policy names by URL. */
+  readonly findUpstream: FindUpstream
 }
+
+type FindUpstream = (named: string | UpstreamConfig) => Upstream
 
 const NO_STAGES = { ownStages: [], arrivalStages: [], mayScrape: () => false }
 
@@ -114,32 +117,44 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
   }
   const consumers = new Consumers(config.consumers)
   const upstreams = new Map<string, Upstream>()
+  const addUpstream = (upstream: UpstreamConfig): Upstream => {
+    const added = takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log)
+    upstreams.set(upstream.name, added)
+    return added
+  }
+  const findUpstream: FindUpstream = named => {
+    const upstream = upstreams.get(typeof named === 'string' ? named : named.name)
+    if (upstream !== undefined) return upstream
+    if (typeof named === 'string') throw new Error(`there is no upstream ${named}`) // the check of the file finds it first
+    return addUpstream(named)
+  }
   const stageRoute = (routeConfig: RouteConfig): StagedRoute => {
     const route = toRoute(routeConfig)
     const used = new Set<Resource>()
-    const upstreamNamed = (name: string): Upstream => {
-      const upstream = upstreams.get(name) as Upstream // checked with the file
-      for (const resource of [upstream, ...upstream.targets]) used.add(resource)
-      return upstream
+    const findNoted: FindUpstream = named => {
+      const found = findUpstream(named)
+      for (const resource of [found, ...found.targets]) used.add(resource)
+      return found
     }
-    const upstream = routeConfig.upstream === undefined ? undefined : upstreamNamed(routeConfig.upstream)
+    const upstream = routeConfig.upstream === undefined ? undefined : findNoted(routeConfig.upstream)
     const reuseNoted: ReuseOrCreate = (...request) => {
       const resource = reuseOrCreate(...request)
       used.add(resource)
       return resource
     }
+    const { entrypoint, files } = config
     return {
       ...route,
       ...stagesOf(
         route,
         {
           upstream,
-          upstreamNamed,
+          findUpstream: findNoted,
           used,
           consumers,
-          entrypoint: config.entrypoint,
+          entrypoint,
           config: routeConfig,
-          files: config.files,
+          files,
         },
         reuseNoted,
       ),
@@ -148,9 +163,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
     }
   }
   try {
-    for (const upstream of config.upstreams) {
-      upstreams.set(upstream.name, takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log))
-    }
+    for (const upstream of config.upstreams) addUpstream(upstream)
     const routes = config.routes.map(stageRoute)
     return {
       config,
@@ -161,7 +174,8 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       errorAnswers: errorAnswersOf(config),
       takesEncodedSlashes: routes.some(route => route.config.rawPath),
       mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
-      ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate }) ?? NO_STAGES),
+      ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate, findUpstream }) ??
+        NO_STAGES),
       shedder: reuseOrCreate(
         'shedder',
         config.entrypoint.overload,

@@ -125,6 +125,12 @@ export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
  * Counter, `{request}`: rate-limit decisions, by route, policy, result (`allowed`, `limited`, `would_limit`) and store.
  */
 export const METRIC_RATE_LIMITING_REQUESTS = 'gateway.rate_limiting.requests'
+/**
+ * Counter, `{request}`, by route and result (`allowed`, `denied`, `cached`, `failed`, `failed_open`, `overloaded`): decisions
+ * of external authorizers.
+ */
+export const METRIC_EXTERNAL_AUTH_REQUESTS = 'gateway.external_auth.requests'
+export const ATTR_EXTERNAL_AUTH_RESULT = 'gateway.external_auth.result'
 /** Gauge: 1 while limits are degraded (counted locally although Redis is configured), else 0. */
 export const METRIC_RATE_LIMITING_DEGRADED = 'gateway.rate_limiting.degraded'
 /** UpDownCounter, `{connection}`, by pool and state (`used`, `idle`): established connections to Redis. */

@@ -10,13 +10,18 @@ import { createTraceInjector } from '../telemetry/trace-fields'
 
 /** Telemetry of calls to upstreams. There are two implementations: the gateway's own, and the stock instrumentation. */
 export interface ClientTelemetry {
-  /** Starts the telemetry of a call; adds the trace context to `headers` (flat name, value pairs). */
+  /**
+   * Starts the telemetry of a call; adds the trace context to `headers` (flat name, value pairs).
+   *
+   * @param method default: that of the request
+   */
   begin(
     exchange: Exchange,
     target: TargetAttributes,
     path: string,
     headers: string[],
     resend?: ResendAttributes,
+    method?: string,
   ): CallTelemetry
 }
 
@@ -83,8 +88,9 @@ export class OwnClientTelemetry implements ClientTelemetry {
     path: string,
     headers: string[],
     resend?: ResendAttributes,
+    sentMethod = exchange.request.method,
   ): CallTelemetry {
-    const method = methodLabel(exchange.request.method)
+    const method = methodLabel(sentMethod)
     const span = this.#tracer.startSpan(spanMethod(method), { kind: SpanKind.CLIENT }, exchange.context)
     if (span.isRecording()) {
       span.setAttributes({

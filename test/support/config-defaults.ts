@@ -28,6 +28,7 @@ export const ROUTE_DEFAULTS: PolicyConfigs = {
   minUploadRate: 100,
   websocket: { idleTimeoutMs: 300_000 },
   rateLimit: [],
+  sharedLimits: [],
   slo: undefined,
   rawPath: false,
   semicolons: 'allow',

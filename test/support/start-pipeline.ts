@@ -31,6 +31,7 @@ export interface GatewayFile {
   readonly entrypoint?: object
   readonly consumers?: object
   readonly tokens?: object
+  readonly sharedLimits?: object
   readonly upstreams: Readonly<Record<string, object>>
   readonly routes: readonly object[]
 }

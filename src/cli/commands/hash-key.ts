@@ -1,24 +1,34 @@
 import { createInterface } from 'node:readline'
 import { EXIT_USAGE } from '../../config/exit-codes'
 import { defineCommand, endWithUsage, print } from '../command'
-import { hashApiKey, keyProblem, newApiKey } from '../hash-key'
+import { hashApiKey, hashPassword, keyProblem, newApiKey, passwordProblem } from '../hash-key'
 
-const USAGE = `myesi-gateway hash-key [--new]
+const USAGE = `myesi-gateway hash-key [--new | --password]
 
-Reads an API key from standard input and prints its line for gateway.yaml. A key is never an argument: those are in the
-history of the shell and in ps.
+Reads an API key or a password from standard input and prints its line for gateway.yaml. Neither is ever an argument:
+those are in the history of the shell and in ps.
 
-  --new   makes a key, and prints it once together with its line
+  --new        makes a key, and prints it once together with its line
+  --password   reads a password of a user for Basic authentication
 
-Exit code: 0, 1 for a key that could be guessed, ${EXIT_USAGE} for arguments that will not do.`
+Exit code: 0, 1 for a key or password that could be guessed, ${EXIT_USAGE} for arguments that will not do.`
 
 export const command = defineCommand({
   usage: USAGE,
-  options: { new: { type: 'boolean' } },
+  options: { new: { type: 'boolean' }, password: { type: 'boolean' } },
   mostPositionals: Infinity, // rejected below, without printing the key
   async run(values, positionals) {
     if (positionals.length > 0) endWithUsage('A key is never an argument.', USAGE)
-    const key = values.new ? newApiKey() : await firstLine()
+    if (values.password) {
+      if (values.new) endWithUsage('--new makes keys, not passwords.', USAGE)
+      const password = await firstLine('password')
+      const weakness = passwordProblem(password)
+      if (weakness === undefined) return print(`users: { NAME: "${hashPassword(password)}" }`)
+      process.stderr.write(`${weakness}\n`)
+      process.exitCode = 1
+      return
+    }
+    const key = values.new ? newApiKey() : await firstLine('key')
     const problem = keyProblem(key)
     if (problem !== undefined) {
       process.stderr.write(`${problem}\n`)
@@ -30,8 +40,8 @@ export const command = defineCommand({
   },
 })
 
-async function firstLine(): Promise<string> {
-  if (process.stdin.isTTY) process.stderr.write('key: ')
+async function firstLine(what: string): Promise<string> {
+  if (process.stdin.isTTY) process.stderr.write(`${what}: `)
   for await (const line of createInterface({ input: process.stdin })) return line
   return ''
 }

@@ -151,6 +151,43 @@ export const parseCredentialName = headerName(name => {
   return undefined
 })
 
+/** Parses the name of a request field that says who the client is; the client's own fields of that name are removed. */
+export const parseIdentityName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (MEANS_MORE.test(name)) return 'has a meaning of its own'
+  if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
+  if (WRITTEN_HERE.test(name) || /^x[-_](?:forwarded[-_](?:port|prefix)|real[-_]ip)$/.test(name)) {
+    return 'is what the gateway itself says of clients'
+  }
+  return OF_THE_TRACE.test(name) ? 'carries the trace' : undefined
+})
+
+/** Parses the name of a field that an external authorizer gets, or that it names the consumer in. */
+export const parseAuthorizerName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name) || /^(?:content-.*|expect)$/.test(name))
+    return 'belongs to the connection or the body'
+  if (name === 'host' || SAID_BY_PROXIES.test(name)) return 'is always sent, as X-Forwarded-*'
+  if (name === 'proxy-authorization' || WRITTEN_HERE.test(name))
+    return 'is what the gateway itself says, or never forwarded'
+  if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
+  return OF_THE_TRACE.test(name) ? 'carries the trace, which the gateway writes itself' : undefined
+})
+
+/** Parses the name of a field of an external authorizer's answer, for the upstream. */
+export const parseVouchedName = headerName(name => {
+  // An authorizer may exchange a session for a token.
+  if (name === 'authorization') return undefined
+  const parsed = parseIdentityName(name)
+  return 'mistake' in parsed ? parsed.mistake.problem : undefined
+})
+
+/** Parses the name of a field of an external authorizer's answer, for the client. */
+export const parseClientAnswerName = headerName(name => {
+  if (OF_THE_CONNECTION.has(name) || name === 'content-encoding') return 'belongs to the connection or the body'
+  if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
+  return name.startsWith('ratelimit') ? 'is what the gateway says of its limits' : undefined
+})
+
 /** Parses a value that is compared or sent exactly as written. */
 export function parseHeaderValue(found: unknown): Parsed<string> {
   if (typeof found === 'number' || typeof found === 'boolean') {

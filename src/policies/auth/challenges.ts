@@ -17,6 +17,11 @@ export function bearerChallenge(error: ChallengeError): string {
   return challenge('Bearer', { realm: REALM, ...error })
 }
 
+/** Returns the challenge for a user and password (RFC 7617). */
+export function basicChallenge(): string {
+  return challenge('Basic', { realm: REALM, charset: 'UTF-8' })
+}
+
 /** Returns the challenge for a client certificate. No scheme is registered for one: `ClientCertificate` is our own. */
 export function certificateChallenge(error: ChallengeError): string {
   return challenge('ClientCertificate', { realm: REALM, ...error })

@@ -1,6 +1,8 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { ConsumerConfig } from '../../config/types'
+import type { PasswordHash } from '../../config/values/password-hash'
 import type { Consumer } from '../../exchange/exchange'
+import { PasswordCheck } from './password-check'
 import type { VerifiedToken } from './verified-tokens'
 
 /** Characters of a digest that limits count by: 132 bits. */
@@ -12,10 +14,18 @@ interface KnownKey {
   readonly consumer: Consumer
 }
 
+/** A user's password, with the consumer. */
+interface KnownUser {
+  readonly password: PasswordHash
+  readonly consumer: Consumer
+}
+
 /** Consumers of the file, found by their credentials. */
 export class Consumers {
   readonly #keys = new Map<string, KnownKey[]>()
   readonly #subjects = new Map<string, ConsumerConfig>()
+  readonly #users = new Map<string, KnownUser>()
+  readonly #passwords: PasswordCheck | undefined
   readonly #ofTokens = new WeakMap<VerifiedToken, Consumer>()
   readonly #certificates = new Map<string, ConsumerConfig>()
 
@@ -23,8 +33,25 @@ export class Consumers {
     for (const consumer of consumers) {
       for (const hex of consumer.apiKeys) this.#add(Buffer.from(hex, 'hex'), consumer)
       for (const subject of consumer.subjects) this.#subjects.set(subject, consumer)
+      for (const { name, password } of consumer.users)
+        this.#users.set(name, { password, consumer: asUser(name, consumer) })
       for (const subject of consumer.certificates) this.#certificates.set(subject, consumer)
     }
+    const [first] = this.#users.values()
+    if (first !== undefined) this.#passwords = new PasswordCheck(first.password)
+  }
+
+  /**
+   * Returns the consumer of a user. A refusal takes the same time for users that exist and those that do not.
+   *
+   * @throws GatewayError `shed` if too many passwords wait for their check
+   */
+  byPassword(user: string, password: string): Consumer | undefined | Promise<Consumer | undefined> {
+    if (this.#passwords === undefined) return undefined
+    const known = this.#users.get(user)
+    const isRight = this.#passwords.isRight(user, password, known?.password)
+    if (typeof isRight === 'boolean') return isRight ? known?.consumer : undefined
+    return isRight.then(right => (right ? known?.consumer : undefined))
   }
 
   /**
@@ -41,7 +68,7 @@ export class Consumers {
   ofToken(tokens: string, token: VerifiedToken): Consumer {
     let consumer = this.#ofTokens.get(token)
     if (consumer === undefined) {
-      consumer = this.#bySubject(tokens, token.subject, token.scopes)
+      consumer = this.bySubject(tokens, token.subject, token.scopes)
       this.#ofTokens.set(token, consumer)
     }
     return consumer
@@ -51,7 +78,7 @@ export class Consumers {
    * Returns the consumer of a token: the one that lists the subject, or else a consumer for the subject itself. Its name
    * combines the names of the tokens and the subject, which no consumer of the file can have.
    */
-  #bySubject(tokens: string, subject: string, scopes: readonly string[]): Consumer {
+  bySubject(tokens: string, subject: string, scopes: readonly string[]): Consumer {
     const known = this.#subjects.get(`${tokens}/${subject}`)
     const name = known?.name ?? `${tokens}/${visible(subject)}`
     const counted = `consumer=${known?.name ?? shortened(hash('sha256', name, 'buffer'))}`
@@ -77,6 +104,11 @@ export class Consumers {
     if (shelf === undefined) this.#keys.set(shelfOf(digest), [known])
     else shelf.push(known)
   }
+}
+
+function asUser(user: string, { name, tier, scopes }: ConsumerConfig): Consumer {
+  const counted = `user=${shortened(hash('sha256', user, 'buffer'))}`
+  return { name, tier, scopes, countedAs: { consumer: `consumer=${name}`, 'api-key': counted } }
 }
 
 function shelfOf(digest: Buffer): string {

@@ -26,8 +26,16 @@ export class TokenVerifier {
   readonly #options: JWTVerifyOptions
   readonly #config: TokenConfig
   readonly #verifiedTokens: VerifiedTokens
+  readonly #keepsClaims: boolean
 
-  constructor(config: TokenConfig, keys: Pick<OpenKeys, 'find' | 'current'>, verifiedTokens = new VerifiedTokens()) {
+  /** @param keepsClaims whether verified tokens have their claims; most routes do not need them, and they take memory */
+  constructor(
+    config: TokenConfig,
+    keys: Pick<OpenKeys, 'find' | 'current'>,
+    verifiedTokens = new VerifiedTokens(),
+    keepsClaims = false,
+  ) {
+    this.#keepsClaims = keepsClaims
     this.#config = config
     this.#keys = keys
     this.#verifiedTokens = verifiedTokens
@@ -42,8 +50,8 @@ export class TokenVerifier {
     }
   }
 
-  get tokens(): string {
-    return this.#config.name
+  get issuer(): string {
+    return this.#config.issuer
   }
 
   /**
@@ -76,7 +84,9 @@ export class TokenVerifier {
     if (typeof subject !== 'string' || subject === '' || subject.length > MAX_SUBJECT_CHARACTERS) {
       throw new InvalidToken(`"${this.#config.consumerClaim}" does not say who asks`, INVALID)
     }
-    return { subject, scopes: scopesOf(payload[this.#config.scopeClaim]) }
+    const scopes = scopesOf(payload[this.#config.scopeClaim])
+    const tokens = this.#config.name
+    return this.#keepsClaims ? { tokens, subject, scopes, claims: payload } : { tokens, subject, scopes }
   }
 
   /**

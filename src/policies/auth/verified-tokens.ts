@@ -4,9 +4,13 @@ import type { FindKey } from '../../config/values/key-set'
 
 /** Claims of a valid token. */
 export interface VerifiedToken {
+  /** Name of the entry of `tokens`. */
+  readonly tokens: string
   /** Client, as named by the issuer. */
   readonly subject: string
   readonly scopes: readonly string[]
+  /** Only for routes that write claims into fields. */
+  readonly claims?: Readonly<Record<string, unknown>>
 }
 
 /** When a token is valid, in seconds since the epoch. */
@@ -21,7 +25,7 @@ interface Remembered extends Validity {
 
 /** Number of tokens that are remembered for one entry of `tokens`; half of them are the latest ones. */
 export const MAX_REMEMBERED = 4_000
-/** Longer tokens are not remembered. Together with `MAX_REMEMBERED` this bounds the memory, usually to about 2 MB. */
+/** Longer tokens are not remembered. Together with `MAX_REMEMBERED` this bounds the memory, usually to about 2 MB, with claims to about 10 MB. */
 const MAX_CHARACTERS = 4_096
 
 /**

@@ -2,8 +2,9 @@ import type { ServerResponse } from 'node:http'
 import { context } from '@opentelemetry/api'
 import type { RateLimitPolicy } from './schema'
 import { GatewayError } from '../../errors/gateway-error'
-import type { Exchange, Stage } from '../../exchange/exchange'
+import type { Exchange, ResponseHook, Stage } from '../../exchange/exchange'
 import type { RedisConnection } from '../../redis/connection'
+import { Charge, createChargeHook } from './charges'
 import { createGroups, type LimitedGroup, type LimitedTier, type LimitRateOptions } from './limited-groups'
 import type { PolicyOffenders } from './offenders'
 import { retryAfterMs, type Verdict } from './policy-group'
@@ -20,6 +21,8 @@ export interface RateLimiter {
   readonly limitAddresses: Stage | undefined
   /** Runs after authentication: policies that count consumers or their keys. */
   readonly limitConsumers: Stage | undefined
+  /** Charges the costs that the upstream reports; undefined if no policy has any. */
+  readonly chargeReported: ResponseHook | undefined
   /** Returns limited clients per policy. */
   offenders(): PolicyOffenders[]
   close(): void
@@ -34,11 +37,14 @@ export function createRateLimiter(options: LimitRateOptions): RateLimiter {
   return {
     limitAddresses: ofAddresses.length > 0 ? createStage(ofAddresses, redis) : undefined,
     limitConsumers: ofConsumers.length > 0 ? createStage(ofConsumers, redis) : undefined,
+    chargeReported: createChargeHook(options.policies),
     offenders: () =>
       groups.flatMap(({ standard }) =>
         standard.limited.map(({ offenders }) => ({ ...offenders.list(), httpRoute: route.template })),
       ),
     close: () => {
+      // Shared counts belong to no route.
+      if (options.sharedCounts !== undefined) return
       for (const { standard, tiers } of groups) {
         for (const { counts } of [standard, ...tiers.values()]) counts.close()
       }
@@ -48,6 +54,7 @@ export function createRateLimiter(options: LimitRateOptions): RateLimiter {
 
 /** One request in one group. */
 interface Judgement {
+  readonly group: LimitedGroup
   readonly tier: LimitedTier
   readonly key: string
   readonly verdict: Verdict | Promise<Verdict>
@@ -64,7 +71,7 @@ function createStage(groups: readonly LimitedGroup[], redis: RedisConnection | u
       // All groups start before the first is awaited.
       const verdict = tier.counts.take(key, group.costsOf(exchange.request.method ?? 'GET'))
       if (verdict instanceof Promise) waits = true
-      judgements.push({ tier, key, verdict })
+      judgements.push({ group, tier, key, verdict })
     }
     if (judgements.length === 0) return undefined
     if (!waits) return conclude(exchange, judgements, judgements.map(({ verdict }) => verdict) as Verdict[])
@@ -91,10 +98,14 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
   const violated: string[] = []
   let retryMs = 0
   let legacy: { readonly policy: RateLimitPolicy; readonly standing: Standing } | undefined
-  for (const [g, { tier, key }] of judgements.entries()) {
+  for (const [g, { group, tier, key }] of judgements.entries()) {
     const { store, standings, degraded } = verdicts[g] as Verdict
     if (degraded !== undefined) response.setHeader(DEGRADED_HEADER, degraded)
     if (degraded === 'closed') throw new GatewayError('limiter_unavailable', { headers: ['Retry-After', '1'] })
+    if (group.isCharged && standings !== undefined) {
+      const taken = group.costsOf(exchange.request.method ?? 'GET')
+      ;(exchange.limitCharges ??= []).push(new Charge(tier, key, taken, standings))
+    }
     if (standings !== undefined) retryMs = Math.max(retryMs, retryAfterMs(tier.policies, standings))
     for (const [i, { policy, item, decisions, offenders }] of tier.limited.entries()) {
       const standing = standings?.[i]

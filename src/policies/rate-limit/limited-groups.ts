@@ -14,6 +14,8 @@ export interface LimitRateOptions {
   readonly policies: readonly RateLimitPolicy[]
   readonly replicas: number
   readonly redis: RedisConnection | undefined
+  /** Returns the counts of a policy that several routes share. Undefined: the route counts for itself. */
+  readonly sharedCounts?: ((policies: Policies) => PolicyGroup) | undefined
 }
 
 /** A policy with everything but its count. */
@@ -37,15 +39,20 @@ export interface LimitedGroup {
   readonly keyOf: (exchange: Exchange) => string
   readonly bypasses: (clientAddress: string) => boolean
   readonly costsOf: (method: string) => readonly number[]
+  /** Whether the upstream reports the cost under a policy. */
+  readonly isCharged: boolean
   readonly standard: LimitedTier
   /** Tiers for which a policy has its own limit. */
   readonly tiers: ReadonlyMap<string, LimitedTier>
 }
 
-type Policies = readonly [RateLimitPolicy, ...RateLimitPolicy[]]
+export type Policies = readonly [RateLimitPolicy, ...RateLimitPolicy[]]
 
 export function createGroups(options: LimitRateOptions): LimitedGroup[] {
-  return grouped(options.policies).map(policies => createGroup(policies, options))
+  const { policies, sharedCounts } = options
+  // A shared policy is counted by itself: other routes have it with other policies.
+  const groups = sharedCounts === undefined ? grouped(policies) : policies.map((policy): Policies => [policy])
+  return groups.map(group => createGroup(group, options))
 }
 
 /** Groups policies, in the order of the file, by key, clients and `onStoreFailure`. */
@@ -61,7 +68,7 @@ function grouped(policies: readonly RateLimitPolicy[]): Policies[] {
   return [...groups.values()]
 }
 
-function createGroup(policies: Policies, { route, replicas, redis }: LimitRateOptions): LimitedGroup {
+function createGroup(policies: Policies, { route, replicas, redis, sharedCounts }: LimitRateOptions): LimitedGroup {
   const [{ key, bypass }] = policies
   const stores = redis === undefined ? (['local'] as const) : (['redis', 'local'] as const)
   // Shared by all tiers: metrics and lists of offenders distinguish policies, not tiers.
@@ -76,16 +83,22 @@ function createGroup(policies: Policies, { route, replicas, redis }: LimitRateOp
       item: policyItem(policy),
       ...(shared[i] as Pick<Limited, 'decisions' | 'offenders'>),
     })),
-    counts: new PolicyGroup({ routeName: route.name, policies: ofTier, replicas, redis }),
+    counts: sharedCounts?.(ofTier) ?? new PolicyGroup({ routeName: route.name, policies: ofTier, replicas, redis }),
   })
   const tiers = new Set(policies.flatMap(policy => Object.keys(policy.tiers)))
   return {
     keyOf: createKeyOf(key),
     bypasses: createAddressBlocks(bypass),
     costsOf: createCostsOf(policies),
+    isCharged: policies.some(({ cost }) => cost.responseHeader !== undefined),
     standard: createTier(policies),
     tiers: new Map([...tiers].map(tier => [tier, createTier(withLimitsOf(tier, policies))])),
   }
+}
+
+/** Returns all variants of a policy: the standard one, and one for each tier. */
+export function variantsOf(policy: RateLimitPolicy): RateLimitPolicy[] {
+  return [policy, ...Object.keys(policy.tiers).flatMap(tier => withLimitsOf(tier, [policy]))]
 }
 
 function withLimitsOf(tier: string, [first, ...others]: Policies): Policies {

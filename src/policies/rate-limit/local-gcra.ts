@@ -48,6 +48,10 @@ export class LocalGcra implements LocalCounter {
     client.used = Math.min(this.#limit, client.used + cost * this.#replicas)
   }
 
+  charge(key: string, cost: number): void {
+    this.#drained(key).used += cost * this.#replicas
+  }
+
   undo(key: string, cost: number): number {
     const client = this.#drained(key)
     client.used = Math.max(0, client.used - cost * this.#replicas)

@@ -33,6 +33,11 @@ export class LocalStore implements RateLimitStore {
     }
   }
 
+  /** Counts costs that became known after the request. */
+  charge(key: string, costs: readonly number[]): void {
+    for (const [i, cost] of costs.entries()) if (cost > 0) this.#counters[i]?.charge(key, cost)
+  }
+
   inUse(key: string): readonly { readonly cost: number; readonly resetMs: number }[] {
     return this.#counters.map(counter => counter.inUse(key))
   }

@@ -42,6 +42,10 @@ export class LocalWindow implements LocalCounter {
     client.used += cost
   }
 
+  charge(key: string, cost: number): void {
+    this.#inWindow(key, performance.now()).used += cost
+  }
+
   undo(key: string, cost: number): number {
     const client = this.#inWindow(key, performance.now())
     client.used = Math.max(0, client.used - cost)

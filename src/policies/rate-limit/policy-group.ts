@@ -16,6 +16,7 @@ export interface Verdict {
 }
 
 export interface PolicyGroupOptions {
+  /** Name of the route, or of what several routes share. */
   readonly routeName: string
   /** Policies that count by the same key and do the same when Redis fails. */
   readonly policies: readonly [RateLimitPolicy, ...RateLimitPolicy[]]
@@ -33,6 +34,7 @@ export class PolicyGroup {
   readonly #local: LocalStore
   readonly #redis: RedisConnection | undefined
   readonly #shared: RateLimitStore | undefined
+  readonly #scripts: RedisScriptStore | undefined
   readonly #refusals = new Refusals()
   readonly #owed = new OutageCounts()
   #unprepare: (() => void) | undefined
@@ -44,6 +46,7 @@ export class PolicyGroup {
     this.#redis = redis
     if (redis === undefined) return
     const scripts = new RedisScriptStore(routeName, policies, redis)
+    this.#scripts = scripts
     this.#shared = isPlainWindow(policies) ? new RedisWindowStore(routeName, policies[0], redis) : scripts
     const prepare = async (): Promise<void> => {
       this.#refusals.clear()
@@ -64,6 +67,19 @@ export class PolicyGroup {
       // The connection has already recorded and logged the failure.
       () => this.#withoutRedis(key, costs),
     )
+  }
+
+  /** Counts costs that became known after a request was counted, one for each policy. Never throws. */
+  charge(key: string, costs: readonly number[]): void {
+    const isLocal = this.#onStoreFailure === 'local'
+    if (this.#scripts === undefined || isLocal) this.#local.charge(key, costs)
+    if (this.#scripts === undefined) return
+    const owe = (): void => {
+      if (isLocal) this.#owed.add(key, costs)
+    }
+    if (this.#redis?.isUsable !== true) return owe()
+    // The connection has already recorded and logged the failure.
+    this.#scripts.charge(key, costs).catch(owe)
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import type { ConfigProblem } from '../../config/types'
 import { asMap, list, read } from '../../config/understood'
 import { durationText } from '../../config/values/duration'
-import { mistake } from '../../config/values/parsed'
+import { mistake, type Mistake } from '../../config/values/parsed'
 import type { Path } from '../../config/variables'
 import { authSchema } from '../auth/schema'
 import { checkCertificates } from '../certificate-checks'
@@ -27,10 +27,10 @@ export const rateLimit = definePolicy({
   ],
   create(policies, resources) {
     const limiter = limiterOf(policies, resources)
-    return { onRequest: limiter.limitAddresses, limiter }
+    return { onRequest: limiter.limitAddresses, onResponse: limiter.chargeReported, limiter }
   },
   refuses: policies => (policies.some(({ dryRun }) => !dryRun) ? ['limited'] : []),
-  describe: policies => policies.filter(({ key }) => !countsConsumers(key)).map(limitLine),
+  describe: policies => policies.filter(({ key }) => !countsConsumers(key)).map(policy => limitLine(policy)),
 })
 
 /** Rate limits by consumer or API key, which run after authentication. */
@@ -39,7 +39,7 @@ export const consumerRateLimit = defineStep({
   of: rateLimit,
   hasSideEffects: true,
   create: (policies, resources) => ({ onRequest: limiterOf(policies, resources).limitConsumers }),
-  describe: policies => policies.filter(({ key }) => countsConsumers(key)).map(limitLine),
+  describe: policies => policies.filter(({ key }) => countsConsumers(key)).map(policy => limitLine(policy)),
 })
 
 /** Returns the limiter that both positions share. A reload keeps it with its counts. */
@@ -50,12 +50,14 @@ function limiterOf(policies: readonly RateLimitPolicy[], resources: PolicyResour
   )
 }
 
-function limitLine({ name, limit, tiers, windowMs, key, algorithm, dryRun, onStoreFailure }: RateLimitPolicy): Line {
+export function limitLine(policy: RateLimitPolicy, isShared = false): Line {
+  const { name, limit, tiers, windowMs, key, algorithm, dryRun, onStoreFailure, cost } = policy
   const notes = [
-    ...(name === 'default' ? [] : [name]),
+    ...(isShared ? [`shared: ${name}`] : name === 'default' ? [] : [name]),
     ...Object.entries(tiers).map(([tier, tierLimit]) => `${tier} ${tierLimit}`),
     ...(algorithm === 'gcra' ? ['evenly'] : []),
     ...(onStoreFailure === 'local' ? [] : [`${onStoreFailure} without Redis`]),
+    ...(cost.responseHeader === undefined ? [] : [`cost from ${cost.responseHeader}`]),
     ...(dryRun ? ['dry run'] : []),
   ]
   const rest = notes.length > 0 ? ` (${notes.join(', ')})` : ''
@@ -82,7 +84,7 @@ function checkNames(context: CheckContext): ConfigProblem[] {
 }
 
 /** Checks that no cost exceeds the limit: such a request would never be allowed. */
-function checkCost(at: Path, context: CheckContext): ConfigProblem[] {
+export function checkCost(at: Path, context: CheckContext): ConfigProblem[] {
   const policy = asMap(context.valueAt(...at))
   const limit = read(policySchema.shape.limit, policy['limit'])
   const cost = policy['cost'] === undefined ? undefined : read(policySchema.shape.cost, policy['cost'])
@@ -95,36 +97,41 @@ function checkCost(at: Path, context: CheckContext): ConfigProblem[] {
   return [context.problem([...at, 'cost'], never)]
 }
 
+/** Returns why a limit cannot count on a route: its key needs credentials that the route does not ask for. */
+export function keyProblem(policy: Readonly<Record<string, unknown>>, writtenAuth: unknown): Mistake | undefined {
+  const key = policy['key'] === undefined ? ['client'] : read(policySchema.shape.key, policy['key'])
+  const auth = read(authSchema, writtenAuth)
+  const isAuthUnderstood = auth !== undefined || writtenAuth === undefined
+  if (key === undefined || !isAuthUnderstood) return undefined
+  if ((key.includes('consumer') || key.includes('api-key')) && auth === undefined) {
+    return mistake('needs auth, which this route does not have', 'auth for this route, or another key')
+  }
+  if (!key.includes('api-key') || auth === undefined || auth.apiKey !== undefined) return undefined
+  return mistake('needs auth.apiKey, which this route does not have', 'consumer, or auth.apiKey for this route')
+}
+
 /** Checks that keys by consumer, and tiers, are used only on routes with authentication. */
 function checkKey(at: Path, context: CheckContext): ConfigProblem[] {
   const policy = asMap(context.valueAt(...at))
+  const key = policy['key'] === undefined ? undefined : read(policySchema.shape.key, policy['key'])
+  const certificates = key?.includes('certificate') ? checkCertificates(context, [...at, 'key']) : []
+  if (certificates.length > 0) return certificates
+  const found = keyProblem(policy, context.route['auth'])
+  if (found !== undefined) return [context.problem([...at, 'key'], found)]
+  return checkTiersOfKey(at, context)
+}
+
+/** Checks that a policy with tiers counts consumers: only they have tiers. */
+export function checkTiersOfKey(at: Path, context: CheckContext): ConfigProblem[] {
+  const policy = asMap(context.valueAt(...at))
   const key = policy['key'] === undefined ? ['client'] : read(policySchema.shape.key, policy['key'])
-  const writtenAuth = context.route['auth']
-  const auth = read(authSchema, writtenAuth)
-  const isAuthUnderstood = auth !== undefined || writtenAuth === undefined
-  if (key === undefined || !isAuthUnderstood) return []
-  if (key.includes('certificate')) {
-    const problems = checkCertificates(context, [...at, 'key'])
-    if (problems.length > 0) return problems
-  }
-  const counts = key.includes('consumer') || key.includes('api-key')
-  if (counts && auth === undefined) {
-    const unknown = mistake('needs auth, which this route does not have', 'auth for this route, or another key')
-    return [context.problem([...at, 'key'], unknown)]
-  }
-  if (key.includes('api-key') && auth?.apiKey === undefined && auth !== undefined) {
-    const never = mistake(
-      'needs auth.apiKey, which this route does not have',
-      'consumer, or auth.apiKey for this route',
-    )
-    return [context.problem([...at, 'key'], never)]
-  }
-  if (counts || policy['tiers'] === undefined) return []
+  if (key === undefined || key.includes('consumer') || key.includes('api-key')) return []
+  if (policy['tiers'] === undefined) return []
   const useless = mistake('belong to consumers, and this policy does not count them', 'a key with consumer or api-key')
   return [context.problemAtKey([...at, 'tiers'], useless)]
 }
 
-function checkTiers(at: Path, context: CheckContext): ConfigProblem[] {
+export function checkTiers(at: Path, context: CheckContext): ConfigProblem[] {
   const known = new Set<string>()
   for (const name of context.names('consumers')) {
     const tier = context.inFile('consumers', name, 'tier')

@@ -67,6 +67,28 @@ return reply
 `
 
 /**
+ * Counts costs that became known after the request, also above the limit.
+ *
+ * KEYS one for each policy. ARGV for each: algorithm, limit, window in ms, cost.
+ */
+export const CHARGE = `${DRAINED}
+for i, key in ipairs(KEYS) do
+  local a = (i - 1) * 4
+  local limit, window, cost = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
+  if cost > 0 then
+    if ARGV[a + 1] == 'gcra' then
+      keep(key, drained(redis.call('GET', key), now, limit, window) + cost, now, limit, window)
+    elseif redis.call('PTTL', key) > 0 then
+      redis.call('INCRBY', key, cost)
+    else
+      redis.call('SET', key, cost, 'PX', window)
+    end
+  end
+end
+return 1
+`
+
+/**
  * Counts requests that were allowed while Redis was unavailable.
  *
  * KEYS one. ARGV: algorithm, limit, window in ms, cost, ms until the end of the window that it was counted in.

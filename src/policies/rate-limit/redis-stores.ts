@@ -3,7 +3,7 @@ import { RedisStore } from 'rate-limit-redis'
 import type { RateLimitPolicy } from './schema'
 import type { RedisConnection, RedisScript } from '../../redis/connection'
 import type { RateLimitStore, Standing } from './rate-limit-store'
-import { HAND_BACK, TAKE } from './redis-scripts'
+import { CHARGE, HAND_BACK, TAKE } from './redis-scripts'
 
 /**
  * Returns the Redis key of a policy's count. The part in braces selects the cluster slot: one script needs all counts of a
@@ -49,12 +49,14 @@ export class RedisScriptStore implements RateLimitStore {
   readonly #policies: readonly RateLimitPolicy[]
   readonly #prefixes: readonly string[]
   readonly #take: RedisScript
+  readonly #charge: RedisScript
   readonly #handBack: RedisScript
 
   constructor(routeName: string, policies: readonly RateLimitPolicy[], redis: RedisConnection) {
     this.#policies = policies
     this.#prefixes = policies.map(policy => redisPrefix(routeName, policy))
     this.#take = redis.script('takeRateLimit', TAKE)
+    this.#charge = redis.script('chargeRateLimit', CHARGE)
     this.#handBack = redis.script('handBackRateLimit', HAND_BACK)
   }
 
@@ -66,6 +68,20 @@ export class RedisScriptStore implements RateLimitStore {
       args.push(algorithm, limit, windowMs, costs[i] as number, dryRun ? 0 : 1)
     }
     return this.#take(keys, args).then(readStandings)
+  }
+
+  /** Counts costs that became known after the request. */
+  async charge(key: string, costs: readonly number[]): Promise<void> {
+    const args = this.#policies.flatMap(({ algorithm, limit, windowMs }, i) => [
+      algorithm,
+      limit,
+      windowMs,
+      costs[i] ?? 0,
+    ])
+    await this.#charge(
+      this.#prefixes.map(prefix => redisKey(prefix, key)),
+      args,
+    )
   }
 
   /** Counts requests that were allowed while Redis was unavailable: cost and rest of the window for each policy. */

@@ -48,9 +48,21 @@ const policyShape = {
     examples: ['client', 'consumer', 'api-key', 'header:x-tenant', ['client', 'header:x-tenant']],
   }).prefault('client'),
   cost: field(parseCost, {
-    description: 'How much a request counts: `5`, or by method `{ POST: 5 }`; other methods count 1. At most `limit`.',
+    description:
+      'How much a request counts: `5`, or by method `{ POST: 5 }`; other methods count 1. At most `limit`. `{ responseHeader: x-cost }`: what the upstream reports, charged after the response; `forward: true` leaves the field in the response. [More](rate-limits.md#costs-that-the-upstream-reports).',
     value: '1 to 1000000, or map of methods',
-    anyOf: [COST, { type: 'object', additionalProperties: COST }, { type: 'string', pattern: '\\$\\{' }],
+    anyOf: [
+      COST,
+      {
+        type: 'object',
+        properties: {
+          responseHeader: { description: 'Response field with the cost, such as x-cost.', type: 'string' },
+          forward: { description: 'Whether clients get the field.', type: 'boolean', default: false },
+        },
+        additionalProperties: COST,
+      },
+      { type: 'string', pattern: '\\$\\{' },
+    ],
   }).prefault(1),
   bypass: z
     .array(
@@ -87,6 +99,11 @@ const POLICY_NAME = 'Name in metrics and `RateLimit` header fields. In a list ev
 
 /** One of several policies; alone, it need not be named. */
 export const policySchema = z.strictObject({ name: nameField(POLICY_NAME), ...policyShape })
+
+/** A limit that several routes share; its key in the file is its name. */
+export const sharedLimitSchema = z
+  .strictObject(policyShape)
+  .meta({ description: 'A rate limit that counts the requests of all routes that name it in `sharedLimits` together.' })
 
 export const rateLimitSchema = z
   .union([

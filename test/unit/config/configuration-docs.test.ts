@@ -77,7 +77,7 @@ describe('docs/configuration.md', () => {
   it('has the tables that `npm run schema` writes', () => {
     assert.equal(TEXT, withKeyTables(TEXT, describedSchema()), 'run: npm run schema')
     const sections = [...TEXT.matchAll(/^<!-- keys of (\w+)/gm)].map(([, section]) => section)
-    assert.deepEqual(sections, ['entrypoint', 'consumers', 'tokens', 'upstreams', 'routes'])
+    assert.deepEqual(sections, ['entrypoint', 'consumers', 'tokens', 'sharedLimits', 'upstreams', 'routes'])
   })
 
   it('has no key and no variable that does not exist', () => {

@@ -15,12 +15,21 @@ describe('consumers and auth in gateway.yaml', () => {
       fileWith(`acme: { apiKeys: [${HASH.toUpperCase().replace('SHA', 'sha')}] }, b: { tier: gold, scopes: [a:b] }`),
     )
     assert.deepEqual(consumers, [
-      { name: 'acme', tier: undefined, scopes: [], apiKeys: ['0a'.repeat(32)], subjects: [], certificates: [] },
-      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], subjects: [], certificates: [] },
+      {
+        name: 'acme',
+        tier: undefined,
+        scopes: [],
+        apiKeys: ['0a'.repeat(32)],
+        users: [],
+        subjects: [],
+        certificates: [],
+      },
+      { name: 'b', tier: 'gold', scopes: ['a:b'], apiKeys: [], users: [], subjects: [], certificates: [] },
     ])
     assert.deepEqual(routes[0]?.auth, {
       apiKey: { header: 'x-api-key', forward: false },
       jwt: undefined,
+      external: undefined,
       certificate: false,
       scopes: [],
     })
@@ -30,6 +39,7 @@ describe('consumers and auth in gateway.yaml', () => {
     assert.deepEqual(route?.auth, {
       apiKey: { header: 'x-key', forward: true },
       jwt: undefined,
+      external: undefined,
       certificate: false,
       scopes: ['r'],
     })
@@ -53,7 +63,33 @@ describe('consumers and auth in gateway.yaml', () => {
     }
   })
 
+  it('never repeat what stands where the hash of a password should be', () => {
+    const [problem] = problemsIn(fileWith('acme: { users: { alice: in-clear-text } }'), {})
+    assert.match(problem?.problem ?? '', /has an entry "alice" that is not the hash of a password/)
+    assert.match(problem?.where ?? '', /consumers\.acme\.users$/)
+    assert.doesNotMatch(JSON.stringify(problem), /in-clear/)
+  })
+
+  const USER_HASH = '"$scrypt$ln=15,r=8,p=3$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"'
+
+  it('may have users with hashes of passwords', () => {
+    const { consumers } = configOf(fileWith(`acme: { users: { alice: ${USER_HASH} } }`, 'basic: {}'))
+    assert.partialDeepStrictEqual(consumers[0]?.users, [{ name: 'alice', password: { ln: 15, r: 8, p: 3 } }])
+  })
+
   const refused: readonly (readonly [string, string, string, string])[] = [
+    [
+      'two consumers with one user',
+      fileWith(`a: { users: { alice: ${USER_HASH} } }, b: { users: { alice: ${USER_HASH} } }`, 'basic: {}'),
+      'consumers.b.users.alice',
+      'is a user of a already',
+    ],
+    [
+      'a password hash that costs too little',
+      fileWith(`a: { users: { alice: ${USER_HASH.replace('15', '10')} } }`, 'basic: {}'),
+      'consumers.a.users',
+      'costs too little',
+    ],
     [
       'two consumers with one key',
       fileWith(`a: { apiKeys: [${HASH}] }, b: { apiKeys: [${HASH}] }`),
@@ -214,31 +250,33 @@ describe('consumers and auth in gateway.yaml', () => {
       const { consumers, routes } = configOf(file(SSO, 'acme: { subjects: [alice, sso/bob] }'))
       assert.deepEqual(consumers[0]?.subjects, ['sso/alice', 'sso/bob'])
       assert.deepEqual(routes[0]?.auth?.jwt, {
-        tokens: {
-          name: 'sso',
-          issuer: 'https://l.example/',
-          audience: ['a'],
-          jwks: { url: 'https://l.example/keys' },
-          algorithms: [
-            'RS256',
-            'RS384',
-            'RS512',
-            'PS256',
-            'PS384',
-            'PS512',
-            'ES256',
-            'ES384',
-            'ES512',
-            'EdDSA',
-            'Ed25519',
-          ],
-          types: ['at+jwt', 'jwt'],
-          idTokens: false,
-          clockSkewMs: 30_000,
-          consumerClaim: 'sub',
-          scopeClaim: 'scope',
-        },
-        forward: true,
+        tokens: [
+          {
+            name: 'sso',
+            issuer: 'https://l.example/',
+            audience: ['a'],
+            jwks: { url: 'https://l.example/keys' },
+            algorithms: [
+              'RS256',
+              'RS384',
+              'RS512',
+              'PS256',
+              'PS384',
+              'PS512',
+              'ES256',
+              'ES384',
+              'ES512',
+              'EdDSA',
+              'Ed25519',
+            ],
+            types: ['at+jwt', 'jwt'],
+            idTokens: false,
+            clockSkewMs: 30_000,
+            consumerClaim: 'sub',
+            scopeClaim: 'scope',
+          },
+        ],
+        claimHeaders: [],
       })
     })
 

@@ -55,6 +55,7 @@ describe('docs/gateway.example.yaml', () => {
     const { config, problems } = await readGatewayFile(EXAMPLE, {
       TLS_FOLDER: tlsFolder(),
       ACME_KEY_HASH: `sha256:${'0a'.repeat(32)}`,
+      ALICE_HASH: '$scrypt$ln=15,r=8,p=3$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
       AFFINITY_SECRET: 'the same on all replicas',
     })
     assert.deepEqual(problems, [])

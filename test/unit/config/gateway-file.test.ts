@@ -220,6 +220,7 @@ describe('a valid gateway.yaml', () => {
     assert.deepEqual(routes, [
       {
         ...WITHOUT_POLICIES,
+        sharedLimits: [],
         rawPath: false,
         semicolons: 'allow',
         name: 'orders',

@@ -88,6 +88,8 @@ describe('a route as it is shown', () => {
     assert.deepEqual(closed?.auth, {
       apiKeyHeader: 'x-api-key',
       tokens: null,
+      basic: false,
+      external: null,
       certificate: false,
       scopes: ['orders:read'],
     })
@@ -101,6 +103,8 @@ describe('a route as it is shown', () => {
     assert.deepEqual(routes[0]?.auth, {
       apiKeyHeader: 'x-api-key',
       tokens: 'sso',
+      basic: false,
+      external: null,
       certificate: false,
       scopes: ['orders:read'],
     })

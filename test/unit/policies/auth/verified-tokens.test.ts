@@ -8,7 +8,7 @@ import { AUDIENCE, ISSUER, newIssuerKey, sign } from '../../../support/start-iss
 
 describe('verified tokens', () => {
   const always = { from: -Infinity, until: Infinity }
-  const token = { subject: 'alice', scopes: [] }
+  const token = { tokens: 'sso', subject: 'alice', scopes: [] }
   const keySet = keySetOf()
 
   afterEach(() => mock.timers.reset())
