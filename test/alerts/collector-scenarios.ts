@@ -40,7 +40,6 @@ export async function startCollectorBench(): Promise<CollectorBench> {
         {
           alert: 'CollectorBackendFailing',
           cause: 'the backend of the traces does not run',
-          place: 'otlp_http/vendor',
           provoke: async () => {
             await sendSpans(queueing.url, [{ traceId: newTraceId() }])
             return async () => void (await startUpstream((_, response) => response.end(), { port: backendPort }))

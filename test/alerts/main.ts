@@ -451,14 +451,15 @@ async function main(): Promise<boolean> {
     evidence,
     down,
   ]
+  const isWhole = only.length === 0
   for (const act of acts) {
     await Promise.all(chosen(act).map(run))
+    // After each act, so that a run that is ended keeps what it has. Of single alerts only what passed is written down: the
+    // rows of the others, and of those that failed, stay as they were.
+    const found = isWhole ? rows : rows.filter(({ failed }) => !failed)
+    const kept = isWhole ? [] : rowsOfLastRun().filter(({ alert }) => !found.some(row => row.alert === alert))
+    writeFileSync(PAGE, document([...kept, ...found]))
   }
-  // Of single alerts only what passed is written down: the rows of the others, and of those that failed, stay as they were.
-  const isWhole = only.length === 0
-  const found = isWhole ? rows : rows.filter(({ failed }) => !failed)
-  const kept = isWhole ? [] : rowsOfLastRun().filter(({ alert }) => !found.some(row => row.alert === alert))
-  writeFileSync(PAGE, document([...kept, ...found]))
   return rows.some(({ failed }) => failed)
 }
 
