@@ -628,7 +628,8 @@ function document(rows: readonly Row[]): string {
 
 Made by \`npm run alerts:test\`: each alert was provoked by its true cause, with real programs (gateways, Redis, redis_exporter, Prometheus,
 Alertmanager, the incident service) and the shipped rules, until its message had arrived and had resolved. Every duration of rules,
-Prometheus and Alertmanager was divided by ${FACTOR}, nothing else: multiply the seconds by that for an estimate of the real time.
+Prometheus and Alertmanager was divided by ${FACTOR}, nothing else: multiply the seconds by that for an estimate of the real time. Rows can come from several runs:
+\`npm run alerts:test -- RedisDown\` provokes one alert and replaces its row.
 
 The last column is a hash of the alert's rule. A test fails when the rule has changed since.
 

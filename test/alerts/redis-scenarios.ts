@@ -19,9 +19,8 @@ export interface RedisBench {
 
 export async function startRedisBench(): Promise<RedisBench> {
   const replica = await startRedis(['--replicaof', '127.0.0.1', `${await freePort()}`])
-  const shared = await startRedis([
-    ...['--maxmemory', '4mb', '--maxmemory-policy', 'allkeys-lru', '--enable-protected-configs', 'yes'],
-  ])
+  const memory = ['--maxmemory', '4mb', '--maxmemory-policy', 'allkeys-lru']
+  const shared = await startRedis([...memory, '--enable-protected-configs', 'yes'])
   const node = await startRedis(['--cluster-enabled', 'yes', '--cluster-port', `${await freePort()}`])
   await askRedis(node.url, client => client.call('cluster', 'addslotsrange', '0', `${SLOTS - 1}`))
   return {

@@ -20,7 +20,6 @@ export function sendWith(config: HttpConfig | undefined): Send {
   return async (url, init) => {
     const headers = { ...init.headers, ...(await config.headers()) }
     // The agent belongs to this version of undici, which is not the one inside Node.
-    const response = await undiciFetch(url, { ...init, headers, redirect: 'error', ...(dispatcher && { dispatcher }) })
-    return response as unknown as Response
+    return undiciFetch(url, { ...init, headers, redirect: 'error', ...(dispatcher && { dispatcher }) })
   }
 }

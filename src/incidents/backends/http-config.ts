@@ -117,7 +117,7 @@ function openTls(tls: NonNullable<Parsed['tls_config']>, locate: (file: string) 
   try {
     createSecureContext(options)
   } catch (error) {
-    throw new Error(`tls_config: certificate or key cannot be used: ${(error as Error).message}`)
+    throw new Error(`tls_config: certificate or key cannot be used: ${(error as Error).message}`, { cause: error })
   }
   return options
 }
@@ -126,7 +126,7 @@ function bytesOf(path: string): Buffer {
   try {
     return readFileSync(path)
   } catch (error) {
-    throw new Error(`a file that it names cannot be read: ${(error as Error).message}`)
+    throw new Error(`a file that it names cannot be read: ${(error as Error).message}`, { cause: error })
   }
 }
 
