@@ -83,6 +83,14 @@ export interface IncidentSettings {
   /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): queried for traces that no gateway has any more. */
   readonly jaegerUrl: string | undefined
   readonly tempoUrl: string | undefined
+  /**
+   * `PROMETHEUS_HTTP_CONFIG`, `ALERTMANAGER_HTTP_CONFIG`, `JAEGER_HTTP_CONFIG` and `TEMPO_HTTP_CONFIG`: files with credentials,
+   * headers and TLS, in the format of Prometheus' `http_config`.
+   */
+  readonly prometheusHttpConfig: string | undefined
+  readonly alertmanagerHttpConfig: string | undefined
+  readonly jaegerHttpConfig: string | undefined
+  readonly tempoHttpConfig: string | undefined
   /** `OPS_TOKEN`: token for the gateways' ops ports, needed if they listen on more than loopback. */
   readonly opsToken: string | undefined
   /**

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { processEnv } from '../config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from '../config/exit-codes'
 import { readIncidentSettings, type IncidentSettings } from '../config/incident-settings'
+import type { ConfigProblem } from '../config/types'
 import { formatProblems, hasErrors } from '../config/problems'
 import { ignoreErrorsOfStandardError } from '../telemetry/standard-output'
 import { createLogger, type Logger } from '../telemetry/logger'
@@ -13,6 +14,8 @@ import { onNpmExit } from '../process/on-npm-exit'
 import type { Alert, Labels } from './alerts/alert'
 import { AlertmanagerOutbox } from './alerts/alertmanager-outbox'
 import { Relay, type Gathered, type Look } from './alerts/relay'
+import { sendWith, type Send } from './backends/backend'
+import { readHttpConfig } from './backends/http-config'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
 import { countAffected, gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
@@ -44,6 +47,7 @@ async function main(): Promise<void> {
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, () => 'its settings are variables of the environment')
   const settings = readSettings()
+  const send = openBackends(settings)
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   const incidents = new IncidentLog(createStore(settings, log), {
@@ -51,7 +55,9 @@ async function main(): Promise<void> {
   })
   const restored = await incidents.restore()
 
-  const outboxes = settings.alertmanagerUrls.map(url => new AlertmanagerOutbox({ url, onResult: onPosted }))
+  const outboxes = settings.alertmanagerUrls.map(
+    url => new AlertmanagerOutbox({ url, send: send.alertmanager, onResult: onPosted }),
+  )
   const complainPost = onceInAWhile(log, 'an Alertmanager does not take alerts')
   function onPosted(url: string, error: unknown): void {
     metrics.posted(url, error !== undefined)
@@ -59,10 +65,10 @@ async function main(): Promise<void> {
   }
 
   const gatherOptions: GatherOptions = {
-    prometheus: new PrometheusClient(settings.prometheusUrl),
+    prometheus: new PrometheusClient(settings.prometheusUrl, send.prometheus),
     backends: [
-      ...(settings.jaegerUrl === undefined ? [] : [jaeger(settings.jaegerUrl)]),
-      ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl)]),
+      ...(settings.jaegerUrl === undefined ? [] : [jaeger(settings.jaegerUrl, send.jaeger)]),
+      ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl, send.tempo)]),
     ],
     opsToken: settings.opsToken,
     opsTokenHosts: settings.opsTokenHosts,
@@ -198,6 +204,31 @@ function readSettings(): IncidentSettings {
   const all = [...problems, ...telemetry.problems]
   process.stderr.write(formatProblems(all, 'myesi-incidents'))
   if (settings && !hasErrors(all)) return settings
+  return process.exit(EXIT_CONFIG)
+}
+
+/** Reads the files with credentials. Ends the process when one of them cannot be used. */
+function openBackends(settings: IncidentSettings): {
+  readonly prometheus: Send
+  readonly alertmanager: Send
+  readonly jaeger: Send | undefined
+  readonly tempo: Send | undefined
+} {
+  const problems: ConfigProblem[] = []
+  const open = (path: string | undefined): Send => {
+    if (path === undefined) return sendWith(undefined)
+    const read = readHttpConfig(path)
+    problems.push(...read.problems)
+    return sendWith(read.config)
+  }
+  const send = {
+    prometheus: open(settings.prometheusHttpConfig),
+    alertmanager: open(settings.alertmanagerHttpConfig),
+    jaeger: settings.jaegerHttpConfig === undefined ? undefined : open(settings.jaegerHttpConfig),
+    tempo: settings.tempoHttpConfig === undefined ? undefined : open(settings.tempoHttpConfig),
+  }
+  if (problems.length === 0) return send
+  process.stderr.write(formatProblems(problems, 'myesi-incidents'))
   return process.exit(EXIT_CONFIG)
 }
 

@@ -8,6 +8,7 @@ import { processesAlive } from '../../tools/stack/managed-process'
 import { ROOT, ruleFiles, alertsIn } from '../monitoring/monitoring-files'
 import { askRedis } from '../support/ask-redis'
 import { createAuthority } from '../support/certificates'
+import { startDelayingProxy } from '../support/delaying-proxy'
 import { freePort } from '../support/free-port'
 import { startMailServer } from '../support/mail-server'
 import type { SlackMessage } from '../support/slack-stand-in'
@@ -17,8 +18,12 @@ import { startRedis } from '../support/start-redis'
 import { bodyOf, startUpstream, stopUpstreams } from '../support/start-upstream'
 import { removeTemporaryFolders } from '../support/temporary-folder'
 import { until } from '../support/until'
+import { startCollectorBench } from './collector-scenarios'
 import { NOT_PROVOKED } from './not-provoked'
+import { startProcessBench } from './process-scenarios'
+import { startRedisBench } from './redis-scenarios'
 import { ruleHash } from './rules-hash'
+import type { Scenario } from './scenario'
 
 /**
  * `npm run alerts:test`: provokes each alert by its true cause, with real programs and the shipped rules, until its message
@@ -32,23 +37,6 @@ const TO_MESSAGE_MS = 330_000
 const TO_RESOLVED_MS = 300_000
 /** What a ticket of the error budget needs to end: its short window of six hours. */
 const TICKET_END = '864: not waited for, promtool sees it end'
-
-interface Scenario {
-  readonly alert: string
-  readonly cause: string
-  /** Part of the title, where several places have the alert. */
-  readonly place?: string
-  /** @returns what ends the cause */
-  readonly provoke: () => Promise<() => Promise<void>>
-  /** Text of the message that proves it. */
-  readonly evidence?: RegExp
-  /** In place of waiting for its end. */
-  readonly end?: string
-  /** Its cause is there from the start of the run. */
-  readonly fromStart?: boolean
-  /** The message comes by mail alone. */
-  readonly byMail?: boolean
-}
 
 interface Row {
   readonly alert: string
@@ -72,6 +60,7 @@ async function main(): Promise<boolean> {
   const deadPort = await freePort()
   const redis = await startRedis(['--maxmemory', '8mb', '--maxmemory-policy', 'noeviction', '--maxclients', '60'])
   const ownRedis = await startRedis()
+  const ownProxy = await startDelayingProxy(ownRedis.port)
   const config = configuration(upstream.url, deadPort)
   const gateway = await startGateway({ config, env: { REDIS_URL: redis.url } })
   const authority = createAuthority('Alerts')
@@ -80,7 +69,7 @@ async function main(): Promise<boolean> {
   const second = await startGateway({
     config: JSON.stringify({ ...secondConfiguration(upstream.url), entrypoint: { overload: { maxRequests: 1 } } }),
     env: {
-      REDIS_URL: ownRedis.url,
+      REDIS_URL: ownProxy.url,
       OTEL_TRACES_EXPORTER: 'otlp',
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
       OTEL_EXPORTER_OTLP_TIMEOUT: '500',
@@ -91,13 +80,18 @@ async function main(): Promise<boolean> {
   const third = await startGateway({
     config: JSON.stringify({ ...secondConfiguration(upstream.url), ...tls, slo: { availability: 98 } }),
   })
+  const redisBench = await startRedisBench()
+  const collectorBench = await startCollectorBench()
+  const processBench = await startProcessBench(upstream.url)
   const runStartedAt = Date.now()
   const slack = await startSlack()
   const mail = await startMailServer()
   const running = await startAlerting(
     {
-      gateways: [gateway, second, third],
+      gateways: [gateway, second, third, processBench.gateway],
       redis,
+      moreRedis: redisBench.servers,
+      collectors: collectorBench.targets,
       factor: FACTOR,
       incidents: {},
     },
@@ -411,6 +405,21 @@ async function main(): Promise<boolean> {
       },
     },
   ]
+  const slowRedis: Scenario[] = [
+    {
+      alert: 'RedisLatencyHigh',
+      cause: 'the way to Redis takes 40 ms',
+      place: `127.0.0.1:${second.opsPort}`,
+      provoke: async () => {
+        ownProxy.delayMs = 40
+        const stop = keepSending(`${second.url}/ok`, 50, 1)
+        return async () => {
+          ownProxy.delayMs = 0
+          await stop()
+        }
+      },
+    },
+  ]
   const down: Scenario[] = [
     {
       alert: 'RedisDown',
@@ -432,14 +441,25 @@ async function main(): Promise<boolean> {
   ]
   const chosen = (scenarios: readonly Scenario[]): readonly Scenario[] =>
     only.length === 0 ? scenarios : scenarios.filter(({ alert }) => only.includes(alert))
-  for (const act of [[...requests, ...slow, ...states, ...path], rejected, afterwards, evidence, down]) {
-    await Promise.all(chosen(act).map(run))
-  }
-  // Of single alerts only what passed is written down: the rows of the others, and of those that failed, stay as they were.
+  const acts = [
+    [...requests, ...slow, ...states, ...path, ...redisBench.scenarios],
+    [...processBench.scenarios.slice(0, 3), ...slowRedis, ...(collectorBench.acts[0] ?? [])],
+    [...processBench.scenarios.slice(3), ...(collectorBench.acts[1] ?? [])],
+    ...redisBench.silencing.map(scenario => [scenario]),
+    rejected,
+    afterwards,
+    evidence,
+    down,
+  ]
   const isWhole = only.length === 0
-  const found = isWhole ? rows : rows.filter(({ failed }) => !failed)
-  const kept = isWhole ? [] : rowsOfLastRun().filter(({ alert }) => !found.some(row => row.alert === alert))
-  writeFileSync(PAGE, document([...kept, ...found]))
+  for (const act of acts) {
+    await Promise.all(chosen(act).map(run))
+    // After each act, so that a run that is ended keeps what it has. Of single alerts only what passed is written down: the
+    // rows of the others, and of those that failed, stay as they were.
+    const found = isWhole ? rows : rows.filter(({ failed }) => !failed)
+    const kept = isWhole ? [] : rowsOfLastRun().filter(({ alert }) => !found.some(row => row.alert === alert))
+    writeFileSync(PAGE, document([...kept, ...found]))
+  }
   return rows.some(({ failed }) => failed)
 }
 
@@ -608,7 +628,8 @@ function document(rows: readonly Row[]): string {
 
 Made by \`npm run alerts:test\`: each alert was provoked by its true cause, with real programs (gateways, Redis, redis_exporter, Prometheus,
 Alertmanager, the incident service) and the shipped rules, until its message had arrived and had resolved. Every duration of rules,
-Prometheus and Alertmanager was divided by ${FACTOR}, nothing else: multiply the seconds by that for an estimate of the real time.
+Prometheus and Alertmanager was divided by ${FACTOR}, nothing else: multiply the seconds by that for an estimate of the real time. Rows can come from several runs:
+\`npm run alerts:test -- RedisDown\` provokes one alert and replaces its row.
 
 The last column is a hash of the alert's rule. A test fails when the rule has changed since.
 

@@ -115,7 +115,8 @@ describe('docker-compose.yml', () => {
     }
     const incidents: readonly string[] = Object.values(INCIDENT_VARIABLES)
     // The first two come after OPS_PORT and OPS_HOST, the third is for incidents without Redis, and the Redis of compose
-    // has neither sentinels nor TLS.
+    // has neither sentinels nor TLS. The last ones name files, which have to be mounted first; the Prometheus and Alertmanager
+    // of compose want no credentials.
     const unused = [
       'OTEL_EXPORTER_PROMETHEUS_PORT',
       'OTEL_EXPORTER_PROMETHEUS_HOST',
@@ -125,6 +126,11 @@ describe('docker-compose.yml', () => {
       'REDIS_TLS_CA_FILE',
       'REDIS_TLS_CERT_FILE',
       'REDIS_TLS_KEY_FILE',
+      'OTEL_CONFIG_FILE',
+      'PROMETHEUS_HTTP_CONFIG',
+      'ALERTMANAGER_HTTP_CONFIG',
+      'JAEGER_HTTP_CONFIG',
+      'TEMPO_HTTP_CONFIG',
     ]
     const names = [...read('.env.example').matchAll(/^#([A-Z][A-Z0-9_]*)=/gm)].map(([, name = '']) => name)
     assert.ok(names.length > 40)

@@ -22,6 +22,12 @@ const OTHER_JOBS = {
   collector: 'otelcol',
 }
 
+/** Shipped jobs that are not called as their setting. */
+const SETTING_OF: Readonly<Record<string, keyof typeof OTHER_JOBS>> = {
+  'myesi-api': 'gateway',
+  'otel-collector': 'collector',
+}
+
 function settingsOf(text: string): MonitoringSettings {
   const { settings, problems } = parseMonitoringSettings(text, 'settings.yaml')
   assert.deepEqual(problems, [])
@@ -75,8 +81,8 @@ describe('monitoring/rules', () => {
 })
 
 describe('rules for a Prometheus of one’s own', function () {
-  // Programs of their own, on a machine that may be busy.
-  this.timeout(60_000)
+  // One promtool after the other for a dozen files, on a machine that may be busy.
+  this.timeout(120_000)
 
   before(needs('promtool', 'amtool'))
 
@@ -85,9 +91,9 @@ describe('rules for a Prometheus of one’s own', function () {
     const renamed = (text: string): string =>
       text
         .replaceAll(
-          /\bjob(=\\?"|: '?)(myesi-api|redis|prometheus|alertmanager|incidents)\b/g,
+          /\bjob(=\\?"|: '?)(myesi-api|redis|prometheus|alertmanager|incidents|otel-collector)\b/g,
           (_, before: string, job: string) => {
-            return `job${before}${OTHER_JOBS[job === 'myesi-api' ? 'gateway' : (job as keyof typeof OTHER_JOBS)]}`
+            return `job${before}${OTHER_JOBS[SETTING_OF[job] ?? (job as keyof typeof OTHER_JOBS)]}`
           },
         )
         .replaceAll('of job myesi-api', 'of job api-gateway')

@@ -17,6 +17,10 @@ import { until } from './until'
 export interface Watched {
   readonly gateways: readonly RunningGateway[]
   readonly redis: RunningRedis
+  /** Further Redis servers, each with a redis_exporter of its own. */
+  readonly moreRedis?: readonly RunningRedis[]
+  /** Addresses of the own metrics of Collectors; found by name in the shipped file. */
+  readonly collectors?: readonly string[]
   /** The incident service runs too, with these settings beside its addresses; undefined: it is down. */
   readonly incidents?: NodeJS.ProcessEnv | undefined
   /** By which every duration of the shipped files is divided. */
@@ -50,12 +54,11 @@ const EVIDENCE_WAIT_MS = 6_000
 
 /** redis_exporter, Prometheus and Alertmanager as real processes, with the shipped files; ready when all targets are up. */
 export async function startAlerting(watched: Watched, { slack, mail }: Receivers): Promise<RunningAlerting> {
-  const [prometheusPort, alertmanagerPort, incidentsPort, exporterPort] = await Promise.all([
-    freePort(),
-    freePort(),
-    freePort(),
-    freePort(),
-  ])
+  const moreRedis = watched.moreRedis ?? []
+  // All at once: one that is asked for later may be the same, as none of them is in use yet.
+  const [prometheusPort = 0, alertmanagerPort = 0, incidentsPort = 0, exporterPort = 0, ...morePorts] =
+    await Promise.all(Array.from({ length: 4 + moreRedis.length }, freePort))
+  const exporters = [exporterPort, ...morePorts]
   const folder = temporaryFolder()
   const secrets = temporaryFolder()
   writeFileSync(join(secrets, 'slack_api_url'), slack.url)
@@ -64,7 +67,7 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
     folder,
     replacements: {
       'gateway:9464': watched.gateways.map(({ opsPort }) => `127.0.0.1:${opsPort}`).join(', '),
-      'redis-exporter:9121': `127.0.0.1:${exporterPort}`,
+      'redis-exporter:9121': exporters.map(port => `127.0.0.1:${port}`).join(', '),
       'localhost:9090': `127.0.0.1:${prometheusPort}`,
       'alertmanager:9093': `127.0.0.1:${alertmanagerPort}`,
       'incidents:9095': `127.0.0.1:${incidentsPort}`,
@@ -72,11 +75,13 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
       '/run/secrets': secrets,
     },
     transform: text => {
-      const short = shortened(text, watched.factor)
+      const short = shortened(withCollectors(text, watched.collectors ?? []), watched.factor)
       return watched.waitForEvidence === true ? short.replaceAll(GROUP_WAIT, `$1${EVIDENCE_WAIT_MS}ms`) : short
     },
   })
   await startPlanned(await redisExporterPlan(exporterPort, watched.redis.port))
+  for (const [index, { port }] of moreRedis.entries())
+    await startPlanned(await redisExporterPlan(morePorts[index] ?? 0, port))
   await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
   const ports = { prometheus: prometheusPort, alertmanager: alertmanagerPort }
   const incidentsEnv = { INCIDENTS_FOLDER: temporaryFolder(), ...watched.incidents }
@@ -96,6 +101,16 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
     incidents,
     folder,
   }
+}
+
+/** The job of the Collector with addresses in place of a name. */
+function withCollectors(text: string, targets: readonly string[]): string {
+  if (targets.length === 0) return text
+  const byName = /(- job_name: otel-collector\n)(?:(?! {2}- job_name)[^])*?dns_sd_configs:\n(?: {6,}.*\n)+/
+  return text.replace(
+    byName,
+    (_, job: string) => `${job}    static_configs:\n      - targets: [${targets.join(', ')}]\n`,
+  )
 }
 
 /** Those with an address here: the Collector's are found by name, and there is none in this run. */

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describedSchema, gatewayJsonSchema } from '../../src/config/json-schema'
+import { webhookJsonSchema } from '../../src/incidents/alerts/webhook-message'
 import { incidentJsonSchema } from '../../src/incidents/page/incident-json'
 import { POLICIES } from '../../src/policies/registry'
 import { withExampleRoutes } from './example-routes'
@@ -13,5 +14,6 @@ const EXAMPLE = join(DOCS, 'gateway.example.yaml')
 
 writeFileSync(join(DOCS, 'gateway.schema.json'), gatewayJsonSchema())
 writeFileSync(join(DOCS, 'incident.schema.json'), incidentJsonSchema())
+writeFileSync(join(DOCS, 'alert-webhook.schema.json'), webhookJsonSchema())
 writeFileSync(CONFIGURATION, withKeyTables(readFileSync(CONFIGURATION, 'utf8'), describedSchema()))
 writeFileSync(EXAMPLE, withExampleRoutes(readFileSync(EXAMPLE, 'utf8'), POLICIES))

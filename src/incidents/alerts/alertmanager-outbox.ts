@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sendPlain, type Send } from '../backends/backend'
 import type { Alert } from './alert'
 
 export interface OutboxOptions {
   /** Base address of one Alertmanager. */
   readonly url: string
+  /** With its credentials; default: none. */
+  readonly send?: Send
   /** Called after each POST, for metrics and the log. */
   readonly onResult: (url: string, error: unknown) => void
 }
@@ -79,7 +82,7 @@ export class AlertmanagerOutbox {
 
   async #post(alerts: readonly Alert[]): Promise<unknown> {
     try {
-      const response = await fetch(`${this.#options.url}/api/v2/alerts`, {
+      const response = await (this.#options.send ?? sendPlain)(`${this.#options.url}/api/v2/alerts`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(alerts),

@@ -6,9 +6,15 @@ import { quoted, type PrometheusClient } from './prometheus'
 /** How often the generated rules record `increase5m`, as a fraction of its five minutes (`slo/slo-rules.ts`). */
 const RECORDED_SHARE = 4 / 5
 
+/** The kind of objective that an alert is about, by its family. */
+const SLOS: ReadonlyMap<string, 'availability' | 'latency'> = new Map([
+  ['faults', 'availability'],
+  ['latency', 'latency'],
+])
+
 /**
- * The share of a route's error budget that its faults spent, from the rules that `npm run monitoring` generates.
- * Undefined without an objective, or if these rules have no data yet.
+ * The share of a route's error budget that its faults or slow requests spent, from the rules that `npm run monitoring`
+ * generates. Undefined without an objective, or if these rules have no data yet.
  */
 export async function findBudget(
   alert: Pick<Alert, 'labels'>,
@@ -17,21 +23,51 @@ export async function findBudget(
   signal: AbortSignal,
 ): Promise<Budget | undefined> {
   const { family, job, http_route: route } = alert.labels
-  if (family !== 'faults' || job === undefined || route === undefined || route === '') return undefined
+  const kind = SLOS.get(family ?? '')
+  if (kind === undefined || job === undefined || route === undefined || route === '') return undefined
   const own = `job=${quoted(job)},http_route=${quoted(route)}`
-  const slo = `{${own},slo="availability"}`
-  const [objective, left, requests, faults] = await Promise.all([
+  const slo = `{${own},slo="${kind}"}`
+  const [objective, left, requests, bad] = await Promise.all([
     prometheus.query(`slo:objective:ratio${slo}`, window.endMs, signal),
     prometheus.query(`min(job_http_route:slo_error_budget_remaining:ratio${slo})`, window.endMs, signal),
     prometheus.query(`sum(sum_over_time(job_http_route:slo_requests:increase5m${slo}[30d]))`, window.endMs, signal),
-    increaseOf(`sum(gateway_requests_total{${own},gateway_outcome="fault"})`, window, prometheus, signal),
+    kind === 'availability' ? countFaults(own, window, prometheus, signal) : countSlow(slo, window, prometheus, signal),
   ])
   const target = objective[0]?.value
   const all = requests[0]?.value
   if (target === undefined || all === undefined || left[0] === undefined) return undefined
   const allowed = all * RECORDED_SHARE * (1 - target)
   if (!(allowed > 0)) return undefined
-  return { spent: (faults[0]?.value ?? 0) / allowed, left: left[0].value }
+  return { spent: bad / allowed, left: left[0].value }
+}
+
+/** Exact to the last scrape: most faults are younger than the last recorded five minutes when the message is written. */
+async function countFaults(
+  own: string,
+  window: Evidence['window'],
+  prometheus: Pick<PrometheusClient, 'query'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const [faults] = await increaseOf(
+    `sum(gateway_requests_total{${own},gateway_outcome="fault"})`,
+    window,
+    prometheus,
+    signal,
+  )
+  return faults?.value ?? 0
+}
+
+/** As recorded: which requests are slow depends on the objective, and the recording rule knows its threshold. */
+async function countSlow(
+  slo: string,
+  { startMs, endMs }: Evidence['window'],
+  prometheus: Pick<PrometheusClient, 'query'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const range = `${Math.max(1, Math.ceil((endMs - startMs) / 1_000))}s`
+  const recorded = `sum(sum_over_time(job_http_route:slo_bad_requests:increase5m${slo}[${range}]))`
+  const [slow] = await prometheus.query(recorded, endMs, signal)
+  return (slow?.value ?? 0) * RECORDED_SHARE
 }
 
 /** "12 % of the month's error budget in 20 minutes, 63 % is left". */

@@ -1,4 +1,5 @@
 import type { Labels } from '../alerts/alert'
+import { sendPlain, type Send } from '../backends/backend'
 import { SharedAnswers, type Sized } from './shared-answers'
 
 export interface Sample {
@@ -27,10 +28,12 @@ const ASK_TIMEOUT_MS = 5_000
 /** The queries that evidence sends to Prometheus (HTTP API v1). The caller's signal limits each of them. */
 export class PrometheusClient {
   readonly #url: string
+  readonly #send: Send
   readonly #answers = new SharedAnswers()
 
-  constructor(url: string) {
+  constructor(url: string, send: Send = sendPlain) {
     this.#url = url.replace(/\/$/, '')
+    this.#send = send
   }
 
   /** @param timeMs when; milliseconds since the epoch */
@@ -95,7 +98,7 @@ export class PrometheusClient {
 
   async #askTargets(): Promise<Sized<unknown>> {
     const signal = AbortSignal.timeout(ASK_TIMEOUT_MS)
-    return readAnswer(await fetch(`${this.#url}/api/v1/targets?state=active`, { signal }), 'targets')
+    return readAnswer(await this.#send(`${this.#url}/api/v1/targets?state=active`, { signal }), 'targets')
   }
 
   async #get(path: string, parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<unknown> {
@@ -104,7 +107,7 @@ export class PrometheusClient {
   }
 
   async #ask(path: string, body: string): Promise<Sized<unknown>> {
-    const response = await fetch(`${this.#url}/api/v1/${path}`, {
+    const response = await this.#send(`${this.#url}/api/v1/${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body,
@@ -116,6 +119,9 @@ export class PrometheusClient {
 
 async function readAnswer(response: Response, path: string): Promise<Sized<unknown>> {
   const text = await response.text()
+  // A proxy's page about missing credentials is no JSON.
+  if (response.status === 401 || response.status === 403)
+    throw new Error(`Prometheus answered ${response.status}: are the credentials in PROMETHEUS_HTTP_CONFIG right?`)
   const answer = JSON.parse(text) as { status: string; data: unknown; error?: string }
   if (answer.status !== 'success') throw new Error(`Prometheus refused ${path}: ${answer.error ?? response.status}`)
   return { answer: answer.data, bytes: text.length }

@@ -1,4 +1,5 @@
 import type { Labels } from '../alerts/alert'
+import type { Send } from '../backends/backend'
 import { hostAndPort, quoted, type PrometheusClient } from './prometheus'
 import { SharedAnswers, type Sized } from './shared-answers'
 
@@ -31,25 +32,30 @@ export function opsHeaders(token: string | undefined): Record<string, string> {
 }
 
 /** Jaeger's API v3, which wraps OTLP in `result`. */
-export function jaeger(url: string): TraceSource {
+export function jaeger(url: string, send: Send = fetchDirectly): TraceSource {
   const base = url.replace(/\/$/, '')
   return {
     name: base,
     async fetch(traceId, signal) {
-      const answer = (await fetchJson(`${base}/api/v3/traces/${traceId}`, signal)) as { result?: unknown } | undefined
+      const answer = (await fetchJson(`${base}/api/v3/traces/${traceId}`, signal, {}, send)) as
+        { result?: unknown } | undefined
       return answer?.result
     },
   }
 }
 
 /** Tempo's API v2. */
-export function tempo(url: string): TraceSource {
+export function tempo(url: string, send: Send = fetchDirectly): TraceSource {
   const base = url.replace(/\/$/, '')
   return {
     name: base,
     async fetch(traceId, signal) {
-      const answer = (await fetchJson(`${base}/api/v2/traces/${traceId}`, signal, { accept: 'application/json' })) as
-        { trace?: unknown } | undefined
+      const answer = (await fetchJson(
+        `${base}/api/v2/traces/${traceId}`,
+        signal,
+        { accept: 'application/json' },
+        send,
+      )) as { trace?: unknown } | undefined
       return answer?.trace
     },
   }
@@ -122,8 +128,9 @@ export async function fetchJson(
   url: string,
   signal: AbortSignal,
   headers: Record<string, string> = {},
+  send: Send = fetchDirectly,
 ): Promise<unknown> {
-  return answers.get(url, signal, async () => askJson(url, headers))
+  return answers.get(url, signal, async () => askJson(url, headers, send))
 }
 
 /** Shared by the process: alerts of one cause have the same example traces. */
@@ -132,9 +139,11 @@ const answers = new SharedAnswers()
 /** Maximum time of a query, also if other callers still wait for it. */
 const ASK_TIMEOUT_MS = 5_000
 
-async function askJson(url: string, headers: Record<string, string>): Promise<Sized<unknown>> {
-  const signal = AbortSignal.timeout(ASK_TIMEOUT_MS)
-  const response = await fetch(url, { headers, signal, redirect: 'error' })
+/** Follows no redirect: an ops port has none, and the token is meant for it. */
+const fetchDirectly: Send = async (url, init) => fetch(url, { ...init, redirect: 'error' })
+
+async function askJson(url: string, headers: Record<string, string>, send: Send): Promise<Sized<unknown>> {
+  const response = await send(url, { headers, signal: AbortSignal.timeout(ASK_TIMEOUT_MS) })
   if (response.status === 404) {
     await response.body?.cancel()
     return { answer: undefined, bytes: 0 }

@@ -32,11 +32,34 @@ describe('the error budget that an incident costs', () => {
     assert.match(budgetInWords({ spent: 2, left: -1 }, 60_000), /200 % .* in 1 minute, none is left/)
   })
 
+  it('is what was slow of what may be slow, for an alert about latency', async () => {
+    const slow = { 'slo_bad_requests:increase5m': 25_000, ...RULES, 'slo:objective:ratio': 0.9 }
+    const asked: string[] = []
+    const recording = {
+      query: async (expression: string, timeMs: number): Promise<Sample[]> => {
+        asked.push(expression)
+        return prometheus(slow).query(expression, timeMs)
+      },
+    }
+    const budget = await findBudget(alertOf({ family: 'latency' }), WINDOW, recording, AbortSignal.timeout(1_000))
+    assert.ok(budget)
+    // 20,000 of the 100,000 requests that may be slow.
+    assert.equal(budgetInWords(budget, 1_200_000), "20 % of the month's error budget in 20 minutes, 63 % is left")
+    assert.ok(
+      asked.every(expression => expression.includes('slo="latency"')),
+      asked.join('\n'),
+    )
+    assert.ok(
+      asked.some(expression => expression.includes('[1200s]')),
+      asked.join('\n'),
+    )
+  })
+
   it('is not there without an objective, and not asked for about something else', async () => {
     assert.equal(await findBudget(alertOf(), WINDOW, prometheus({}), AbortSignal.timeout(1_000)), undefined)
     const failing = { query: () => Promise.reject(new Error('asked')) }
     assert.equal(
-      await findBudget(alertOf({ family: 'latency' }), WINDOW, failing, AbortSignal.timeout(1_000)),
+      await findBudget(alertOf({ family: 'refusals' }), WINDOW, failing, AbortSignal.timeout(1_000)),
       undefined,
     )
   })

@@ -1,0 +1,90 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../support/free-port'
+import { startGateway, type RunningGateway } from '../support/start-gateway'
+import { newIssuerKey, startIssuer } from '../support/start-issuer'
+import type { Scenario } from './scenario'
+
+export interface ProcessBench {
+  readonly gateway: RunningGateway
+  readonly scenarios: readonly Scenario[]
+}
+
+/** A gateway of its own for what is wrong with a process: many routes, an issuer that does not answer, restarts, no CPU time. */
+export async function startProcessBench(upstreamUrl: string): Promise<ProcessBench> {
+  const [issuerPort, opsPort] = await Promise.all([freePort(), freePort()])
+  const routes = Array.from({ length: 150 }, (_, index) => ({
+    name: `r${index}`,
+    match: { path: `/r${index}` },
+    upstream: 'one',
+    ...(index === 0 && { auth: { jwt: { tokens: 'login' } } }),
+  }))
+  const config = JSON.stringify({
+    upstreams: { one: { targets: [upstreamUrl] } },
+    tokens: {
+      login: {
+        issuer: 'https://login.example/',
+        audience: 'orders',
+        algorithms: ['ES256'],
+        jwks: `http://127.0.0.1:${issuerPort}/jwks.json`,
+      },
+    },
+    routes,
+  })
+  const start = async (): Promise<RunningGateway> => startGateway({ config, env: { OPS_PORT: `${opsPort}` } })
+  let gateway = await start()
+  const place = `127.0.0.1:${opsPort}`
+  return {
+    gateway,
+    scenarios: [
+      {
+        alert: 'GatewaySeriesNearLimit',
+        cause: '150 routes with every reason',
+        place,
+        fromStart: true,
+        end: 'not waited for: series end with the process',
+        provoke: async () => async () => undefined,
+      },
+      {
+        alert: 'GatewayTokenKeysUnavailable',
+        cause: 'the issuer of the tokens does not run',
+        place,
+        fromStart: true,
+        provoke: async () => async () => void (await startIssuer([(await newIssuerKey('a')).publicJwk], issuerPort)),
+      },
+      {
+        alert: 'GatewayEventLoopLate',
+        cause: 'the process gets no CPU time for 200 ms, again and again',
+        place,
+        provoke: async () => {
+          const stopping = new AbortController()
+          const toggling = (async () => {
+            while (!stopping.signal.aborted) {
+              gateway.process.signal('SIGSTOP')
+              await delay(200)
+              gateway.process.signal('SIGCONT')
+              await delay(200)
+            }
+          })()
+          return async () => {
+            stopping.abort()
+            await toggling
+          }
+        },
+      },
+      {
+        alert: 'GatewayRestarting',
+        cause: 'a gateway is killed and started three times',
+        place,
+        provoke: async () => {
+          for (let i = 0; i < 3; i++) {
+            await gateway.kill()
+            gateway = await start()
+            // Prometheus sees each of them: it scrapes every 600 ms here.
+            await delay(1_500)
+          }
+          return async () => undefined
+        },
+      },
+    ],
+  }
+}
