@@ -43,6 +43,8 @@ export interface TelemetrySettings {
   readonly httpInstrumentation: HttpInstrumentation
   /** `TELEMETRY_BODY_SIZES`; default false, as the conventions have it: two more histograms for each series of the duration. */
   readonly bodySizes: boolean
+  /** `TELEMETRY_NATIVE_HISTOGRAMS`; default false: each histogram is then kept twice. */
+  readonly nativeHistograms: boolean
   /** `OTEL_METRICS_EXEMPLAR_FILTER`: false with `always_off`. */
   readonly hasExemplars: boolean
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
@@ -171,6 +173,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     baggageKeys: environment.list('TELEMETRY_BAGGAGE_KEYS'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
     bodySizes: environment.boolean('TELEMETRY_BODY_SIZES'),
+    nativeHistograms: environment.boolean('TELEMETRY_NATIVE_HISTOGRAMS'),
     hasExemplars: hasExemplars(environment),
     instrumentations: instrumentations(environment, httpInstrumentation),
   }
