@@ -8,8 +8,10 @@ import { prometheusPlan } from '../../tools/stack/components'
 import { askPrometheus } from '../support/ask-prometheus'
 import { freePort } from '../support/free-port'
 import { needs } from '../support/needs'
+import { needsCollector } from '../support/needs-collector'
 import { openTrace } from '../support/ops-port'
 import { sendMany } from '../support/send-many'
+import { startCollector } from '../support/start-collector'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { proxyTo } from '../support/start-pipeline'
 import { startProcess, type TestProcess } from '../support/start-process'
@@ -54,7 +56,7 @@ describe('a real Prometheus with native histograms', function () {
       }),
     )
     const plan = await prometheusPlan(await freePort(), folder, join(folder, 'data'))
-    const args = [...plan.args, '--web.enable-otlp-receiver']
+    const args = [...plan.args, '--web.enable-otlp-receiver', '--web.enable-remote-write-receiver']
     prometheus = startProcess({ name: plan.name, path: plan.path, args })
     url = plan.address
     await until(() => plan.isReady(), { what: 'Prometheus is ready', timeoutMs: 30_000 })
@@ -139,6 +141,41 @@ describe('a real Prometheus with native histograms', function () {
   it('takes metrics by its OTLP receiver too, with the same names and exponential histograms as native ones', async () => {
     await untilIs('histogram_count(http_server_request_duration_seconds{job="pushing",http_route="/app"})', 20)
     await untilIs('gateway_requests_total{job="pushing",http_route="/app",gateway_outcome="ok"}', 20)
+  })
+
+  describe('and a Collector', () => {
+    before(needsCollector())
+
+    it('takes metrics by remote write 2 too, with the same names and exponential histograms as native ones', async () => {
+      const collector = await startCollector({
+        env: {
+          METRICS_EXPORTERS: '[prometheus_remote_write]',
+          PROMETHEUS_REMOTE_WRITE_ENDPOINT: `${url}/api/v1/write`,
+        },
+        overlays: ['exporters::prometheus_remote_write::protobuf_message: io.prometheus.write.v2.Request'],
+        featureGates: ['exporter.prometheusremotewritexporter.enableSendingRW2'],
+      })
+      const gateway = await startGateway({
+        config: JSON.stringify(proxyTo(upstream.url)),
+        env: {
+          OTEL_SERVICE_NAME: 'written',
+          OTEL_METRICS_EXPORTER: 'otlp',
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+          OTEL_TRACES_EXPORTER: 'none',
+          OTEL_LOGS_EXPORTER: 'none',
+          OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: 'base2_exponential_bucket_histogram',
+          OTEL_METRIC_EXPORT_INTERVAL: '250',
+        },
+      })
+      try {
+        await sendMany(gateway.url, 20, () => ({ path: '/app/x' }))
+        await untilIs('gateway_requests_total{job="written",http_route="/app",gateway_outcome="ok"}', 20)
+        await untilIs('histogram_count(http_server_request_duration_seconds{job="written",http_route="/app"})', 20)
+      } finally {
+        await gateway.stop()
+        await collector.stop()
+      }
+    })
   })
 })
 
