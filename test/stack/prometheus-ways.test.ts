@@ -56,7 +56,9 @@ describe('a real Prometheus with native histograms', function () {
       }),
     )
     const plan = await prometheusPlan(await freePort(), folder, join(folder, 'data'))
-    const args = [...plan.args, '--web.enable-otlp-receiver', '--web.enable-remote-write-receiver']
+    const features = '--enable-feature=exemplar-storage,created-timestamp-zero-ingestion'
+    const others = plan.args.filter(argument => !argument.startsWith('--enable-feature='))
+    const args = [...others, features, '--web.enable-otlp-receiver', '--web.enable-remote-write-receiver']
     prometheus = startProcess({ name: plan.name, path: plan.path, args })
     url = plan.address
     await until(() => plan.isReady(), { what: 'Prometheus is ready', timeoutMs: 30_000 })
@@ -118,6 +120,12 @@ describe('a real Prometheus with native histograms', function () {
       [...new Set(inText)].filter(name => !found.has(name)),
       [],
     )
+  })
+
+  it('learns when a counter started, so that what was counted before the first scrape is an increase', async () => {
+    const query = `increase(${COUNT}{job="known"}[5m])`
+    const found = await until(async () => valueOf(query), { what: 'an increase' })
+    assert.ok(found! > 0.9 * durations.length, `${found} of ${durations.length}`)
   })
 
   it('takes exemplars with them, which open at the gateway', async () => {
