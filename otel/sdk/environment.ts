@@ -1,6 +1,9 @@
 import { nearest } from './nearest'
 import type { TelemetryProblem } from './telemetry'
 
+/** Variables of other SDKs, which services of other languages share an environment with. */
+const OF_OTHER_LANGUAGES = /^OTEL_(?:CPP|DOTNET|ERLANG|GO|JAVA|JAVAAGENT|PHP|PYTHON|RUBY|RUST|SWIFT)_/
+
 /**
  * Reads the `OTEL_*` variables one by one. Problems are collected, not thrown, so that all of them can be printed
  * together. As in the OpenTelemetry specification, an empty value means unset.
@@ -69,14 +72,25 @@ export class Environment {
     this.problems.push(problem)
   }
 
-  /** Variables that no component reads and that differ by one or two typing mistakes from one that is read. */
-  misspelled(readByOthers: readonly string[]): readonly string[] {
+  /**
+   * Sentences about variables of OpenTelemetry that are set and that nothing reads, so that none is ignored silently.
+   *
+   * @param reasons why a variable is not read and what to use, by its name or by the beginning of it
+   */
+  unread(readByOthers: readonly string[], reasons: Readonly<Record<string, string>>): readonly string[] {
     const known = [...this.#asked, ...readByOthers]
-    const unknown = Object.keys(this.#variables).filter(name => name.startsWith('OTEL_') && !known.includes(name))
-    return unknown.flatMap(name => {
+    const sentences: string[] = []
+    const strange: string[] = []
+    for (const [name, value] of Object.entries(this.#variables)) {
+      if (!name.startsWith('OTEL_') || known.includes(name) || !value?.trim()) continue
+      const reason = Object.entries(reasons).find(([start]) => name === start || name.startsWith(`${start}_`))?.[1]
       const near = nearest(name, known, 2)
-      return near === undefined ? [] : [`${name} is not read by the gateway; did you mean ${near}?`]
-    })
+      if (reason !== undefined) sentences.push(`${name} has no effect: ${reason}`)
+      else if (near !== undefined) sentences.push(`${name} is not read by the gateway; did you mean ${near}?`)
+      else if (!OF_OTHER_LANGUAGES.test(name)) strange.push(name)
+    }
+    if (strange.length > 0) sentences.push(`not read by the gateway: ${strange.sort().join(', ')}`)
+    return sentences
   }
 
   #named<Name extends string>(variable: string, value: string, allowed: readonly Name[]): Name | undefined {

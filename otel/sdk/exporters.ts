@@ -21,6 +21,7 @@ import {
 import { rememberHashes } from './attribute-hashes'
 import { matcher } from './wildcards'
 import type { ExemplarSource } from './exemplars'
+import { ExponentialReader } from './exposition/native-histograms'
 import { PrometheusExposition } from './exposition/exporter'
 import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
@@ -41,10 +42,12 @@ export function createMeterProvider(
   { readers: plans, resource, views }: TelemetryPlan,
   exemplars: ExemplarSource,
   pipelines: Pipeline[],
+  hasNativeHistograms = false,
 ): { readonly meterProvider: MeterProvider | undefined; readonly readers: readonly MetricReader[] } {
   const ownMetrics: ((meterProvider: MeterProvider) => void)[] = []
+  const exponential = hasNativeHistograms ? new ExponentialReader() : undefined
   const readers = plans.map(plan => {
-    if (!('intervalMs' in plan)) return new PrometheusExposition(beside(views, exemplars))
+    if (!('intervalMs' in plan)) return new PrometheusExposition(beside(views, exemplars), undefined, exponential)
     const { exporter: way, intervalMs, timeoutMs, cardinalityLimits } = plan
     const pipeline = pipelineOf('metrics', way, pipelines)
     const options = {
@@ -60,7 +63,9 @@ export function createMeterProvider(
   })
   if (readers.length === 0) return { meterProvider: undefined, readers }
   rememberHashes()
-  const meterProvider = new MeterProvider({ resource, readers, views: [...views] })
+  const isExposed = readers.some(reader => reader instanceof PrometheusExposition)
+  const all = exponential !== undefined && isExposed ? [...readers, exponential] : readers
+  const meterProvider = new MeterProvider({ resource, readers: all, views: [...views] })
   for (const observe of ownMetrics) observe(meterProvider)
   return { meterProvider, readers }
 }

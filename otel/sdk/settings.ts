@@ -43,6 +43,8 @@ export interface TelemetrySettings {
   readonly httpInstrumentation: HttpInstrumentation
   /** `TELEMETRY_BODY_SIZES`; default false, as the conventions have it: two more histograms for each series of the duration. */
   readonly bodySizes: boolean
+  /** `TELEMETRY_NATIVE_HISTOGRAMS`; default false: each histogram is then kept twice. */
+  readonly nativeHistograms: boolean
   /** `OTEL_METRICS_EXEMPLAR_FILTER`: false with `always_off`. */
   readonly hasExemplars: boolean
   /** `OTEL_NODE_ENABLED_INSTRUMENTATIONS` without `OTEL_NODE_DISABLED_INSTRUMENTATIONS`, short names. */
@@ -106,6 +108,8 @@ const LIMITS = [
   'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT',
   'OTEL_SPAN_EVENT_COUNT_LIMIT',
   'OTEL_SPAN_LINK_COUNT_LIMIT',
+  'OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT',
+  'OTEL_LINK_ATTRIBUTE_COUNT_LIMIT',
   'OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT',
   'OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT',
   'OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT',
@@ -120,6 +124,29 @@ const READ_BY_OTHERS = [
   'OTEL_EXPORTER_PROMETHEUS_HOST',
   'OTEL_EXPORTER_PROMETHEUS_PORT',
 ]
+
+const ZIPKIN = 'the specification gives up the Zipkin exporter; Zipkin takes OTLP, or a Collector sends to it'
+const JAEGER = 'the Jaeger exporters are gone; Jaeger takes OTLP: OTEL_TRACES_EXPORTER=otlp'
+/** Variables of the specification and of its past, or the beginning of several, that have no effect, with the reason. */
+export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+  OTEL_EXPORTER_ZIPKIN: ZIPKIN,
+  OTEL_EXPORTER_JAEGER: JAEGER,
+  OTEL_EXPERIMENTAL_CONFIG_FILE: 'its name is OTEL_CONFIG_FILE now',
+  OTEL_EXPORTER_OTLP_SPAN_INSECURE: 'its name is OTEL_EXPORTER_OTLP_TRACES_INSECURE now',
+  OTEL_EXPORTER_OTLP_METRIC_INSECURE: 'its name is OTEL_EXPORTER_OTLP_METRICS_INSECURE now',
+  OTEL_ENTITIES: 'the SDK for Node has no entities; use OTEL_RESOURCE_ATTRIBUTES',
+  OTEL_SEMCONV_STABILITY_OPT_IN: 'the stable conventions are always used',
+  OTEL_INSTRUMENTATION:
+    'the instrumentations of the gateway have no variables; docs/telemetry.md says what they record',
+  OTEL_NODE_EXPERIMENTAL_SDK_METRICS: 'the metrics of the SDK are always on',
+}
+/** Exporters of the specification that are not here. */
+const EXPORTERS_NOT_HERE: Readonly<Record<string, string>> = {
+  zipkin: ZIPKIN,
+  jaeger: JAEGER,
+  logging: 'its name is console now',
+  'otlp/stdout': 'the SDK for Node has no exporter of OTLP to standard output; use console',
+}
 
 /** Instrumentations enabled by default; the rest of auto-instrumentations-node stays off unless named. */
 export const INSTRUMENTATIONS = ['http', 'express', 'undici', 'ioredis', 'pino', 'runtime-node'] as const
@@ -171,6 +198,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
     baggageKeys: environment.list('TELEMETRY_BAGGAGE_KEYS'),
     resourceDetectors: environment.someOf('OTEL_NODE_RESOURCE_DETECTORS', DETECTORS),
     bodySizes: environment.boolean('TELEMETRY_BODY_SIZES'),
+    nativeHistograms: environment.boolean('TELEMETRY_NATIVE_HISTOGRAMS'),
     hasExemplars: hasExemplars(environment),
     instrumentations: instrumentations(environment, httpInstrumentation),
   }
@@ -183,7 +211,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
   return {
     settings,
     problems: disabled ? [] : environment.problems,
-    warnings: [...environment.misspelled(READ_BY_OTHERS), ...warnings],
+    warnings: [...environment.unread(READ_BY_OTHERS, WITHOUT_EFFECT), ...warnings],
   }
 }
 
@@ -194,6 +222,8 @@ function exporters<Name extends string>(
   unset: readonly Name[],
 ): readonly Name[] {
   const variable = `OTEL_${signal}_EXPORTER`
+  if (isNotHere(environment, variable, [...allowed, 'none'], environment.list(variable) ?? [], EXPORTERS_NOT_HERE))
+    return []
   const names = environment.someOf<Name | 'none'>(variable, [...allowed, 'none'])
   if (names === undefined) return unset
   if (names.includes('none') && names.length > 1) {
@@ -268,12 +298,13 @@ function isNotHere(
   variable: string,
   allowed: readonly string[],
   names: readonly string[],
+  reasons = NOT_HERE,
 ): boolean {
-  const name = names.find(each => Object.hasOwn(NOT_HERE, each) && !allowed.includes(each))
+  const name = names.find(each => Object.hasOwn(reasons, each) && !allowed.includes(each))
   if (name === undefined) return false
   environment.complain({
     where: variable,
-    problem: `"${name}" is not supported: ${NOT_HERE[name]}`,
+    problem: `"${name}" is not supported: ${reasons[name]}`,
     allowed: allowed.join(', '),
   })
   return true

@@ -130,7 +130,12 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
   // Created before the meter provider is set: some instrumentations register their callbacks again when they get it.
   const instrumentation = instrumentations(settings, ignoredPorts)
   // Not created by NodeSDK, which does it too late for processors and exporters to count their losses in it.
-  const { meterProvider, readers } = createMeterProvider(plan, plan.hasExemplars ? exemplars : NO_EXEMPLARS, pipelines)
+  const { meterProvider, readers } = createMeterProvider(
+    plan,
+    plan.hasExemplars ? exemplars : NO_EXEMPLARS,
+    pipelines,
+    settings.nativeHistograms,
+  )
   if (meterProvider !== undefined) metrics.setGlobalMeterProvider(exemplars.watch(meterProvider))
   const ownMetrics = meterProvider === undefined ? {} : { selfObsMeterProvider: meterProvider }
   // There is always a processor: without one the SDK would register no tracer, and logs and responses would have no
@@ -168,7 +173,10 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
   if (pipelines.length > 0) observePipelines(meter, pipelines)
   const stopMeasuringRedis = measureRedis(meter)
   const exposition = readers.find(reader => reader instanceof PrometheusExposition)
-  const stopDraining = plan.views.length > 0 && readers.length > 1 ? drainRegularly(exposition) : undefined
+  const stopDraining =
+    plan.views.length > 0 && readers.length > (settings.nativeHistograms ? 0 : 1)
+      ? drainRegularly(exposition)
+      : undefined
 
   return {
     enabled: true,

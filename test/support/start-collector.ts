@@ -13,6 +13,8 @@ export interface CollectorOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Settings laid over the configuration, as `exporters::otlp_http/vendor::encoding: json`. */
   readonly overlays?: readonly string[]
+  /** Features of the Collector that are off by default. */
+  readonly featureGates?: readonly string[]
 }
 
 export interface RunningCollector {
@@ -101,8 +103,9 @@ async function freePorts(): Promise<Ports> {
 }
 
 async function launch(ports: Ports, folder: string, options: CollectorOptions): Promise<TestProcess> {
-  const { config = COLLECTOR_CONFIG, env = {}, overlays = [] } = options
-  const args = [config, ...overlays.map(overlay => `yaml:${overlay}`)].map(source => `--config=${source}`)
+  const { config = COLLECTOR_CONFIG, env = {}, overlays = [], featureGates = [] } = options
+  const sources = [config, ...overlays.map(overlay => `yaml:${overlay}`)].map(source => `--config=${source}`)
+  const args = featureGates.length === 0 ? sources : [...sources, `--feature-gates=${featureGates.join(',')}`]
   const collector = await collectorProcess(args, {
     OTELCOL_OTLP_GRPC_PORT: `${ports.grpc}`,
     OTELCOL_OTLP_HTTP_PORT: `${ports.http}`,

@@ -16,6 +16,7 @@ export function gatewayVariables(section: Section): Record<string, string> {
     TRACES_KEEP_PER_SECOND: kept?.number('per_second', { min: 0, whole: false })?.toString(),
     TELEMETRY_HTTP_INSTRUMENTATION: section.oneOf('http_instrumentation', ['own', 'stock']),
     TELEMETRY_BODY_SIZES: section.boolean('body_sizes')?.toString(),
+    TELEMETRY_NATIVE_HISTOGRAMS: section.boolean('native_histograms')?.toString(),
     TELEMETRY_BAGGAGE_KEYS: section.texts('baggage_keys')?.join(','),
     OTEL_NODE_ENABLED_INSTRUMENTATIONS: namesIn(instrumentations, 'enabled'),
     OTEL_NODE_DISABLED_INSTRUMENTATIONS: namesIn(instrumentations, 'disabled'),

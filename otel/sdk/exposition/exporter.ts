@@ -6,6 +6,7 @@ import { NO_EXEMPLARS, type ExemplarSource } from '../exemplars'
 import { temporalityOf } from '../observed-gauges'
 import { LabelCache } from './labels'
 import { acceptsGzip, CONTENT_TYPES, negotiateFormat, type Format } from './negotiation'
+import type { ExponentialReader } from './native-histograms'
 import { Scrape, type Body } from './scrape'
 
 /** An observable instrument that takes longer is left out of this scrape; Prometheus itself times out after 10 s. */
@@ -26,11 +27,18 @@ export class PrometheusExposition extends PrometheusExporter {
   #hasScraped = false
   readonly #exemplars: ExemplarSource
   readonly #collectTimeoutMs: number
+  readonly #exponential: ExponentialReader | undefined
 
-  constructor(exemplars: ExemplarSource = NO_EXEMPLARS, collectTimeoutMs = COLLECT_TIMEOUT_MS) {
+  /** @param exponential the reader of native histograms; undefined: there are none, and no protobuf */
+  constructor(
+    exemplars: ExemplarSource = NO_EXEMPLARS,
+    collectTimeoutMs = COLLECT_TIMEOUT_MS,
+    exponential?: ExponentialReader,
+  ) {
     super({ preventServerStart: true })
     this.#exemplars = exemplars
     this.#collectTimeoutMs = collectTimeoutMs
+    this.#exponential = exponential
   }
 
   override selectAggregationTemporality(type: InstrumentType): AggregationTemporality {
@@ -44,7 +52,9 @@ export class PrometheusExposition extends PrometheusExporter {
   async drain(): Promise<void> {
     const hasScraped = this.#hasScraped
     this.#hasScraped = false
-    if (!hasScraped) await this.collect({ timeoutMillis: this.#collectTimeoutMs })
+    if (hasScraped) return
+    await this.collect({ timeoutMillis: this.#collectTimeoutMs })
+    await this.#exponential?.collect({ timeoutMillis: this.#collectTimeoutMs })
   }
 
   /** Answers every request, and reports errors only through the response. */
@@ -54,7 +64,7 @@ export class PrometheusExposition extends PrometheusExporter {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const format = negotiateFormat(request.headers.accept)
+      const format = negotiateFormat(request.headers.accept, this.#exponential !== undefined)
       const gzip = acceptsGzip(header(request, 'accept-encoding'))
       const body = await this.#body(format, gzip)
       response.writeHead(200, {
@@ -77,11 +87,17 @@ export class PrometheusExposition extends PrometheusExporter {
    * many scrapers. A scrape that starts after the last of them was answered gets fresh values.
    */
   async #body(format: Format, gzip: boolean): Promise<Body> {
-    const scrape = (this.#scrape ??= new Scrape(() => this.collect({ timeoutMillis: this.#collectTimeoutMs }), {
-      labels: this.#labels,
-      exemplars: this.#exemplars,
-      complain: problem => this.#complainOnce(problem),
-    }))
+    const timeout = { timeoutMillis: this.#collectTimeoutMs }
+    const exponential = this.#exponential
+    const scrape = (this.#scrape ??= new Scrape(
+      () => this.collect(timeout),
+      {
+        labels: this.#labels,
+        exemplars: this.#exemplars,
+        complain: problem => this.#complainOnce(problem),
+      },
+      exponential && (() => exponential.collect(timeout)),
+    ))
     this.#answering++
     this.#hasScraped = true
     try {

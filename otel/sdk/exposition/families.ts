@@ -1,5 +1,5 @@
 import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
-import { escapeQuoted } from './labels'
+import { escapeQuoted, type Label } from './labels'
 import { familyName, type MetricType } from './names'
 
 /** All metrics with one exposed name, from any scope; they are written together, once. */
@@ -9,7 +9,7 @@ export interface Family {
   readonly type: MetricType
   readonly unit: string | undefined
   help: string
-  readonly members: { readonly metric: WritableMetric; readonly scopeLabels: string }[]
+  readonly members: { readonly metric: WritableMetric; readonly scopeLabels: string; readonly scope: Scope }[]
 }
 
 /** The metrics that the text formats can express. */
@@ -44,7 +44,7 @@ export function familiesOf(metrics: ResourceMetrics, complain: (problem: string)
         continue
       }
       family.help ||= metric.descriptor.description
-      family.members.push({ metric, scopeLabels })
+      family.members.push({ metric, scopeLabels, scope })
     }
   }
   return [...families.values()]
@@ -85,9 +85,14 @@ function sampleNames(name: string, type: MetricType): string[] {
 
 /** Leaves out the schema URL: it would be the longest label of every line, and queries do not use it. OTLP has it. */
 function scopePairs(scope: Scope): string {
-  const pairs = [
-    ['otel_scope_name', scope.name],
-    ['otel_scope_version', scope.version],
+  return scopeEntries(scope)
+    .map(([name, value]) => `${name}="${escapeQuoted(value)}"`)
+    .join(',')
+}
+
+export function scopeEntries({ name, version }: Scope): Label[] {
+  return [
+    ['otel_scope_name', name],
+    ['otel_scope_version', version],
   ].filter((pair): pair is [string, string] => pair[1] !== undefined && pair[1] !== '')
-  return pairs.map(([name, value]) => `${name}="${escapeQuoted(value)}"`).join(',')
 }

@@ -1,8 +1,18 @@
 import type { Attributes } from '@opentelemetry/api'
 import { labelName } from './names'
 
+/** Name and value. */
+export type Label = readonly [name: string, value: string]
+
 /** Labels as `a="1",b="2"`, sorted by name; empty if there are no attributes. */
 export function labelPairs(attributes: Attributes): string {
+  return labelEntries(attributes)
+    .map(([name, value]) => `${name}="${escapeQuoted(value)}"`)
+    .join(',')
+}
+
+/** Labels sorted by name. */
+export function labelEntries(attributes: Attributes): Label[] {
   const values = new Map<string, string>()
   for (const key of Object.keys(attributes).sort()) {
     const value = attributes[key]
@@ -12,10 +22,7 @@ export function labelPairs(attributes: Attributes): string {
     // Two attributes can map to one label; the specification joins their values in the order of their own names.
     values.set(name, earlier === undefined ? valueText(value) : `${earlier};${valueText(value)}`)
   }
-  return [...values.entries()]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}="${escapeQuoted(value)}"`)
-    .join(',')
+  return [...values.entries()].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 /**

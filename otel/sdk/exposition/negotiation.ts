@@ -1,23 +1,43 @@
-/** The two text formats that a scraper may ask for. */
-export type Format = 'text' | 'openmetrics'
+/** The formats that a scraper may ask for. */
+export type Format = TextFormat | 'protobuf'
+export type TextFormat = 'text' | 'openmetrics'
 
 export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  protobuf: 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited',
 }
 
 interface MediaRange {
   readonly type: string
   readonly version: string | undefined
   readonly q: number
+  /** Of protobuf: whether it is the message and the framing that are written here. */
+  readonly isDelimitedFamily: boolean
 }
+
+const PROTOBUF = 'application/vnd.google.protobuf'
 
 /**
  * The format that the scraper prefers (RFC 9110 §12.5.1). Text if it has no preference, and also if it accepts neither:
- * a response that may be usable is better than 406.
+ * a response that may be usable is better than 406. Protobuf only if it is named, and only with native histograms: it has
+ * nothing else that the text has not.
+ *
+ * @param hasProtobuf whether there are native histograms
  */
-export function negotiateFormat(accept: string | undefined): Format {
+export function negotiateFormat(accept: string | undefined, hasProtobuf = false): Format {
   const ranges = mediaRanges(accept ?? '')
+  const format = negotiateText(ranges)
+  if (!hasProtobuf) return format
+  const weight = ranges.find(({ type, isDelimitedFamily }) => type === PROTOBUF && isDelimitedFamily)?.q ?? 0
+  const ofText =
+    format === 'text'
+      ? preference(ranges, 'text/plain', ['0.0.4'])
+      : preference(ranges, 'application/openmetrics-text', ['1.0.0'])
+  return weight > 0 && weight >= ofText.q ? 'protobuf' : format
+}
+
+function negotiateText(ranges: readonly MediaRange[]): TextFormat {
   const text = preference(ranges, 'text/plain', ['0.0.4'])
   const openmetrics = preference(ranges, 'application/openmetrics-text', ['1.0.0'])
   if (openmetrics.q !== text.q) return openmetrics.q > text.q ? 'openmetrics' : 'text'
@@ -68,6 +88,9 @@ function mediaRanges(header: string): MediaRange[] {
       return {
         type: type!,
         version: parameter(parameters, 'version'),
+        isDelimitedFamily:
+          parameter(parameters, 'encoding') === 'delimited' &&
+          parameter(parameters, 'proto') === 'io.prometheus.client.metricfamily',
         // An unreadable weight is ignored, and a missing weight means 1.
         q: weight >= 0 && weight <= 1 ? weight : 1,
       }

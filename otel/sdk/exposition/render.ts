@@ -2,7 +2,7 @@ import type { HistogramMetricData, ResourceMetrics } from '@opentelemetry/sdk-me
 import type { Exemplar, ExemplarSource } from '../exemplars'
 import { familiesOf, type Family, type WritableMetric } from './families'
 import { escapeHelp, escapeQuoted, labelPairs, type LabelCache } from './labels'
-import type { Format } from './negotiation'
+import type { TextFormat } from './negotiation'
 
 /** Characters per piece: small enough to pause after each, large enough to be worth a buffer. */
 const PIECE = 65_536
@@ -19,7 +19,7 @@ export interface Rendering {
  * Writes collected metrics as Prometheus text 0.0.4 or OpenMetrics 1.0, piece by piece, so that the caller can yield to
  * the event loop in between.
  */
-export function* render(metrics: ResourceMetrics, format: Format, rendering: Rendering): Generator<string, void> {
+export function* render(metrics: ResourceMetrics, format: TextFormat, rendering: Rendering): Generator<string, void> {
   let piece = targetInfo(metrics, format)
   for (const family of familiesOf(metrics, rendering.complain)) {
     for (const lines of familyLines(family, format, rendering)) {
@@ -33,7 +33,7 @@ export function* render(metrics: ResourceMetrics, format: Format, rendering: Ren
 }
 
 /** Writes the resource once, as `target_info`, to be joined on `job` and `instance`. */
-function targetInfo(metrics: ResourceMetrics, format: Format): string {
+function targetInfo(metrics: ResourceMetrics, format: TextFormat): string {
   const name = format === 'openmetrics' ? 'target' : 'target_info'
   const type = format === 'openmetrics' ? 'info' : 'gauge'
   const pairs = labelPairs(metrics.resource.attributes)
@@ -41,7 +41,7 @@ function targetInfo(metrics: ResourceMetrics, format: Format): string {
 }
 
 /** Writes a family, the lines of one series at a time. */
-function* familyLines(family: Family, format: Format, rendering: Rendering): Generator<string, void> {
+function* familyLines(family: Family, format: TextFormat, rendering: Rendering): Generator<string, void> {
   const { labels, complain } = rendering
   yield metadata(family, format)
   // Translation can make the labels of two series equal; a scraper would reject the second one.
@@ -60,7 +60,7 @@ function* familyLines(family: Family, format: Format, rendering: Rendering): Gen
   }
 }
 
-function metadata(family: Family, format: Format): string {
+function metadata(family: Family, format: TextFormat): string {
   const openmetrics = format === 'openmetrics'
   const name = family.type === 'counter' && !openmetrics ? `${family.name}_total` : family.name
   const escape = openmetrics ? escapeQuoted : escapeHelp
@@ -74,7 +74,7 @@ interface Series {
   readonly metric: WritableMetric
   readonly point: WritableMetric['dataPoints'][number]
   readonly pairs: string
-  readonly format: Format
+  readonly format: TextFormat
 }
 
 function seriesLines(series: Series, { exemplars, complain }: Rendering): string {
@@ -101,7 +101,7 @@ function histogramLines(
   name: string,
   { buckets: { boundaries, counts }, count, sum }: HistogramMetricData['dataPoints'][number]['value'],
   pairs: string,
-  format: Format,
+  format: TextFormat,
   exemplar: (bucket: number) => string,
 ): string {
   const before = pairs === '' ? `${name}_bucket{le="` : `${name}_bucket{${pairs},le="`
@@ -126,7 +126,7 @@ function number(value: number): string {
 }
 
 /** Writes a bucket boundary: OpenMetrics writes whole numbers as `1.0`, the text format as `1`. */
-function bucketLabel(boundary: number, format: Format): string {
+function bucketLabel(boundary: number, format: TextFormat): string {
   const text = String(boundary)
   return format === 'openmetrics' && /^-?\d+$/.test(text) ? `${text}.0` : text
 }

@@ -4,6 +4,7 @@ import { constants, createGzip } from 'node:zlib'
 import { diag } from '@opentelemetry/api'
 import type { CollectionResult, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import type { Format } from './negotiation'
+import { renderProtobuf } from './protobuf'
 import { render, type Rendering } from './render'
 
 /** How long rendering may occupy the event loop before it yields to requests. */
@@ -14,15 +15,29 @@ const RESOURCE_TIMEOUT_MS = 1_000
 /** A response body in pieces: joining those of a large exposition would block the event loop. */
 export type Body = readonly Buffer[]
 
+interface Collected {
+  readonly metrics: ResourceMetrics
+  readonly exponential: ResourceMetrics | undefined
+}
+
 /** One collection and its renderings, each made once and shared: two formats, plain and gzipped. */
 export class Scrape {
-  readonly #metrics: Promise<ResourceMetrics>
+  readonly #metrics: Promise<Collected>
   readonly #rendering: Rendering
   readonly #plain = new Map<Format, Promise<Body>>()
   readonly #gzipped = new Map<Format, Promise<Body>>()
 
-  constructor(collect: () => Promise<CollectionResult>, rendering: Rendering) {
-    this.#metrics = collect().then(settled)
+  /** @param collectExponential collects the native histograms; undefined if there are none */
+  constructor(
+    collect: () => Promise<CollectionResult>,
+    rendering: Rendering,
+    collectExponential?: () => Promise<CollectionResult>,
+  ) {
+    this.#metrics = collect().then(async result => ({
+      // Directly afterwards, before anything else can collect (native-histograms.ts).
+      exponential: (await collectExponential?.())?.resourceMetrics,
+      metrics: await settled(result),
+    }))
     this.#rendering = rendering
   }
 
@@ -35,12 +50,17 @@ export class Scrape {
 
   async #render(format: Format): Promise<Body> {
     const pieces: Buffer[] = []
-    const metrics = await this.#metrics
+    const { metrics, exponential } = await this.#metrics
     // The SDK's collection is synchronous; requests that arrived meanwhile are served before the first slice.
     await nextTurn()
     let sliceStart = performance.now()
-    for (const piece of render(metrics, format, this.#rendering)) {
-      pieces.push(Buffer.from(piece))
+    const rendered =
+      format === 'protobuf'
+        ? renderProtobuf(metrics, exponential, this.#rendering)
+        : render(metrics, format, this.#rendering)
+    for (const piece of rendered) {
+      if (typeof piece === 'string') pieces.push(Buffer.from(piece))
+      else if (piece !== undefined) pieces.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
       if (performance.now() - sliceStart < SLICE_MS) continue
       await nextTurn()
       sliceStart = performance.now()

@@ -82,7 +82,8 @@ export class MetricSerializer implements ISerializer<ResourceMetrics, IExportMet
       case DataPointType.EXPONENTIAL_HISTOGRAM:
         for (const point of metric.dataPoints) this.#exponentialHistogram(metric, point)
         break
-      default:
+      case DataPointType.GAUGE:
+      case DataPointType.SUM:
         for (const point of metric.dataPoints) this.#number(metric, point)
     }
     if (metric.dataPointType !== DataPointType.GAUGE)

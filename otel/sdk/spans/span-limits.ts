@@ -5,6 +5,10 @@ const COUNT = 128
 /** Maximum characters of one attribute. The specification has no limit, and clients choose paths and user agents. */
 const ATTRIBUTE_LENGTH = 4_096
 
+/** The names of the specification, and those that the SDK for Node has for the same. */
+const PER_EVENT = ['OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', 'OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT']
+const PER_LINK = ['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', 'OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT']
+
 export const DEFAULT_SPAN_LIMITS: Required<SpanLimits> = {
   attributeCountLimit: COUNT,
   attributeValueLengthLimit: ATTRIBUTE_LENGTH,
@@ -27,7 +31,7 @@ export function spanLimits(environment: Readonly<Record<string, string | undefin
     attributeValueLengthLimit: length === 0 ? Infinity : (length ?? ATTRIBUTE_LENGTH),
     eventCountLimit: first('OTEL_SPAN_EVENT_COUNT_LIMIT') ?? COUNT,
     linkCountLimit: first('OTEL_SPAN_LINK_COUNT_LIMIT') ?? COUNT,
-    attributePerEventCountLimit: first('OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT') ?? COUNT,
-    attributePerLinkCountLimit: first('OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT') ?? COUNT,
+    attributePerEventCountLimit: first(...PER_EVENT) ?? COUNT,
+    attributePerLinkCountLimit: first(...PER_LINK) ?? COUNT,
   }
 }

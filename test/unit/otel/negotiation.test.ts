@@ -36,6 +36,21 @@ describe('negotiating the format of a scrape', () => {
       assert.equal(negotiateFormat(accept), format)
     })
   }
+
+  for (const [accept, format] of [
+    [PROMETHEUS_3_PROTOBUF, 'protobuf'],
+    [PROMETHEUS_3, 'openmetrics'],
+    ['application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited', 'protobuf'],
+    ['application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text', 'text'],
+    ['application/vnd.google.protobuf;proto=other.Message;encoding=delimited', 'text'],
+    ['*/*', 'text'],
+    [`text/plain;version=0.0.4, ${PROMETHEUS_3_PROTOBUF}`, 'text'],
+    [PROMETHEUS_3_PROTOBUF.replace('q=0.7', 'q=0'), 'openmetrics'],
+  ] as const) {
+    it(`answers ${format} to "${accept}" if there are native histograms`, () => {
+      assert.equal(negotiateFormat(accept, true), format)
+    })
+  }
 })
 
 describe('negotiating gzip', () => {

@@ -5,7 +5,7 @@ import { AggregationType, MeterProvider, type ViewOptions } from '@opentelemetry
 import { PrometheusExposition } from '../../../otel/sdk/exposition/exporter'
 import { NO_EXEMPLARS } from '../../../otel/sdk/exemplars'
 import { LabelCache } from '../../../otel/sdk/exposition/labels'
-import type { Format } from '../../../otel/sdk/exposition/negotiation'
+import type { TextFormat as Format } from '../../../otel/sdk/exposition/negotiation'
 import { render } from '../../../otel/sdk/exposition/render'
 import { parseExposition, sampleValue, type ExposedFamily } from '../../support/exposition'
 

@@ -49,6 +49,7 @@ describe('the plan of a configuration file', () => {
       TRACES_KEEP_PER_SECOND: '5',
       TELEMETRY_HTTP_INSTRUMENTATION: 'own',
       TELEMETRY_BODY_SIZES: 'false',
+      TELEMETRY_NATIVE_HISTOGRAMS: 'false',
       OTEL_NODE_DISABLED_INSTRUMENTATIONS: '',
     })
     assert.deepEqual(exposition, { host: '127.0.0.1', port: 9464 })

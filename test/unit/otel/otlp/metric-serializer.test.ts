@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { ValueType } from '@opentelemetry/api'
+import { AggregationTemporalityPreference } from '@opentelemetry/exporter-metrics-otlp-http'
 import { ProtobufMetricsSerializer } from '@opentelemetry/otlp-transformer'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
@@ -12,7 +13,9 @@ import {
   type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics'
 import { NO_EXEMPLARS, type Exemplar, type ExemplarSource } from '../../../../otel/sdk/exemplars'
+import { createMetricExporter } from '../../../../otel/sdk/otlp/metric-exporters'
 import { MetricSerializer } from '../../../../otel/sdk/otlp/metric-serializer'
+import { withOnly } from '../../../../otel/sdk/with-variables'
 import { decodeProtobuf } from '../../../support/otlp-messages'
 
 /** Every kind of instrument, with values at the edges of what is written. */
@@ -92,4 +95,24 @@ describe('the serializer of metrics', () => {
     const fresh = new MetricSerializer(always({ ...EXEMPLAR, timeMs: Date.now() + 1_000 })).serializeRequest(metrics)
     assert.ok(fresh.length > none.length)
   })
+})
+
+describe('the exporters of metrics', () => {
+  for (const protocol of ['http/protobuf', 'http/json', 'grpc'] as const) {
+    it(`over ${protocol} have the temporality of their variable and of their options`, async () => {
+      const plan = { name: 'otlp', protocol, receiver: '', options: {} } as const
+      const delta = AggregationTemporality.DELTA
+      const { COUNTER, UP_DOWN_COUNTER } = InstrumentType
+      const variables = { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' }
+      const byVariable = withOnly(variables, () => createMetricExporter(plan, NO_EXEMPLARS))
+      const options = { temporalityPreference: AggregationTemporalityPreference.DELTA }
+      const byOption = withOnly({}, () => createMetricExporter({ ...plan, options }, NO_EXEMPLARS))
+      const byDefault = withOnly({}, () => createMetricExporter(plan, NO_EXEMPLARS))
+      assert.equal(byVariable.selectAggregationTemporality(COUNTER), delta)
+      assert.equal(byOption.selectAggregationTemporality(COUNTER), delta)
+      assert.notEqual(byOption.selectAggregationTemporality(UP_DOWN_COUNTER), delta, 'a sum that can fall never is')
+      assert.notEqual(byDefault.selectAggregationTemporality(COUNTER), delta)
+      for (const exporter of [byVariable, byOption, byDefault]) await exporter.shutdown()
+    })
+  }
 })
