@@ -1,5 +1,5 @@
 import diagnostics from 'node:diagnostics_channel'
-import { context, createContextKey, type Histogram, type Meter } from '@opentelemetry/api'
+import { context, createContextKey, type Attributes, type Meter } from '@opentelemetry/api'
 
 /** Boundaries of the semantic conventions for `db.client.operation.duration`, in seconds. */
 const BOUNDARIES = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
@@ -38,8 +38,7 @@ export function measureRedis(meter: Meter): () => void {
     unit: 's',
     advice: { explicitBucketBoundaries: BOUNDARIES },
   })
-  const operationName = bounded(BOUND)
-  const errorType = bounded(BOUND)
+  const seriesOf = seriesOfCommands()
 
   const start = (message: unknown): void => {
     const event = message as CommandEvent
@@ -48,7 +47,7 @@ export function measureRedis(meter: Meter): () => void {
   }
   const end = (message: unknown): void => {
     const event = message as CommandEvent
-    if (event[started] !== undefined) record(duration, event, event[started], operationName, errorType)
+    if (event[started] !== undefined) duration.record((performance.now() - event[started]) / 1000, seriesOf(event))
   }
 
   diagnostics.subscribe('tracing:ioredis:command:start', start)
@@ -59,20 +58,33 @@ export function measureRedis(meter: Meter): () => void {
   }
 }
 
-function record(
-  duration: Histogram,
-  event: CommandEvent,
-  startedAt: number,
-  operationName: (name: string) => string,
-  errorType: (name: string) => string,
-): void {
-  duration.record((performance.now() - startedAt) / 1000, {
-    'db.system.name': 'redis',
-    'db.operation.name': operationName(event.command.toLowerCase()),
-    'server.address': event.serverAddress,
-    ...(event.serverPort === undefined ? {} : { 'server.port': event.serverPort }),
-    ...(event.error === undefined ? {} : { 'error.type': errorType(typeOf(event.error)) }),
-  })
+/** Maximum attribute objects that are kept; series are fewer unless servers come and go. */
+const MAX_SERIES = 1_000
+
+/** Finds the attributes of a command, kept and frozen so that their hash is remembered (`attribute-hashes.ts`). */
+function seriesOfCommands(): (event: CommandEvent) => Attributes {
+  const operationName = bounded(BOUND)
+  const errorType = bounded(BOUND)
+  const series = new Map<string, Attributes>()
+  return event => {
+    const { serverAddress, serverPort, error } = event
+    const operation = operationName(event.command.toLowerCase())
+    const type = error === undefined ? undefined : errorType(typeOf(error))
+    const key = `${operation} ${serverAddress} ${serverPort} ${type}`
+    let attributes = series.get(key)
+    if (attributes === undefined) {
+      attributes = Object.freeze({
+        'db.system.name': 'redis',
+        'db.operation.name': operation,
+        'server.address': serverAddress,
+        ...(serverPort === undefined ? {} : { 'server.port': serverPort }),
+        ...(type === undefined ? {} : { 'error.type': type }),
+      })
+      if (series.size >= MAX_SERIES) series.clear()
+      series.set(key, attributes)
+    }
+    return attributes
+  }
 }
 
 /**

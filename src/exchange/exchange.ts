@@ -78,6 +78,11 @@ export class Exchange {
   corsFields: readonly string[] | undefined
   /** Values of `Set-Cookie` that the gateway itself adds to the response. */
   ownCookies: string[] | undefined
+  /**
+   * Rate-limit fields of the response, as flat name, value pairs. Kept here because Node copies every field of a response
+   * once more when some were set with `setHeader()`.
+   */
+  limitFields: string[] | undefined
   /** Largest size of a chunked body in bytes; undefined for no bound. */
   maxBodyBytes: number | undefined
   /** The request is ambiguous: its end is uncertain, so nothing after it is read from the connection. */

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { HeaderField } from '../config/values/header'
 
 export interface HeaderEditsConfig {
@@ -46,29 +45,56 @@ function withDashes(name: string): string {
 }
 
 /** Adds the route's response fields to those of an upstream, from which dropped fields are already removed. */
-export function editAnswer(fields: string[], { set, added }: HeaderEdits, response: ServerResponse): void {
+export function editAnswer(fields: string[], { set, added }: HeaderEdits, limitFields: LimitFields): void {
   fields.push(...set)
-  for (let i = 0; i < added.length; i += 2) addBesides(fields, added[i] as string, added[i + 1] as string, response)
+  for (let i = 0; i < added.length; i += 2) addBesides(fields, added[i] as string, added[i + 1] as string, limitFields)
 }
 
 /**
  * Adds the route's response fields to a local reply. Fields that the reply itself sets are kept: edits must not make an
  * error cacheable or change its content type.
  */
-export function editLocalReply(fields: string[], { set, added }: HeaderEdits, response: ServerResponse): void {
+export function editLocalReply(fields: string[], { set, added }: HeaderEdits, limitFields: LimitFields): void {
   const said = new Set(fields.filter((_, index) => index % 2 === 0).map(name => name.toLowerCase()))
   for (let i = 0; i < set.length; i += 2) {
     if (!said.has(set[i] as string)) fields.push(set[i] as string, set[i + 1] as string)
   }
   for (let i = 0; i < added.length; i += 2) {
-    if (!said.has(added[i] as string)) addBesides(fields, added[i] as string, added[i + 1] as string, response)
+    if (!said.has(added[i] as string)) addBesides(fields, added[i] as string, added[i + 1] as string, limitFields)
   }
 }
 
-/** Adds a field next to those that earlier stages have set; `writeHead()` would replace them. */
-function addBesides(fields: string[], name: string, value: string, response: ServerResponse): void {
-  const earlier = response.getHeader(name)
-  const isThere = earlier !== undefined && fields.some((field, i) => i % 2 === 0 && field.toLowerCase() === name)
-  if (earlier !== undefined && !isThere) for (const one of [earlier].flat()) fields.push(name, String(one))
+type LimitFields = readonly string[] | undefined
+
+/** Adds a field next to a rate-limit field of the same name, which would be left out otherwise. */
+function addBesides(fields: string[], name: string, value: string, limitFields: LimitFields): void {
+  if (limitFields !== undefined && !hasField(fields, name)) addLimitFields(fields, limitFields, name)
   fields.push(name, value)
+}
+
+/** Adds all rate-limit fields whose name the section does not have yet. */
+export function addMissingLimitFields(fields: string[], limitFields: LimitFields): void {
+  if (limitFields === undefined) return
+  const end = fields.length
+  for (let i = 0; i < limitFields.length; i += 2) {
+    const name = limitFields[i] as string
+    if (!hasField(fields, name.toLowerCase(), end)) fields.push(name, limitFields[i + 1] as string)
+  }
+}
+
+/** @param only the name of the fields that are added, lower case */
+export function addLimitFields(fields: string[], limitFields: LimitFields, only: string): void {
+  if (limitFields === undefined) return
+  for (let i = 0; i < limitFields.length; i += 2) {
+    const name = limitFields[i] as string
+    if (name.toLowerCase() === only) fields.push(name, limitFields[i + 1] as string)
+  }
+}
+
+function hasField(fields: readonly string[], name: string, end = fields.length): boolean {
+  for (let i = 0; i < end; i += 2) {
+    const field = fields[i] as string
+    if (field.length === name.length && field.toLowerCase() === name) return true
+  }
+  return false
 }

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Exchange } from './exchange'
-import { editLocalReply } from './header-edits'
+import { addMissingLimitFields, editLocalReply } from './header-edits'
 import { addRequestId } from './request-id'
 
 /** A response from the gateway itself instead of an upstream. */
@@ -27,9 +27,10 @@ function write(exchange: Exchange, { status, fields: always, body }: LocalReply)
   // Errors need them too: without CORS fields a browser hides the error from its page.
   if (exchange.corsFields) fields.push(...exchange.corsFields)
   const edits = exchange.route?.responseEdits
-  if (edits) editLocalReply(fields, edits, response)
+  if (edits) editLocalReply(fields, edits, exchange.limitFields)
   addRequestId(fields, exchange)
   if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status, fields })
+  addMissingLimitFields(fields, exchange.limitFields)
   // The rest of the body is not read; its bytes would be taken for the next request.
   if (exchange.closesConnection) fields.push('Connection', 'close')
   // The phrase is explicit: otherwise writeHead() would reuse that of an upstream's response that could not be written.

@@ -18,6 +18,7 @@ import {
 import { RedisTimeout } from './error-type'
 import { failureOf } from './failure'
 import { RedisMetrics } from './redis-metrics'
+import { TurnWrites } from './turn-writes'
 
 /** Default time that a request may wait for Redis. After it the limiter decides locally. */
 const COMMAND_TIMEOUT_MS = 200
@@ -69,6 +70,7 @@ export class RedisConnection {
   readonly #timeoutMs: number
   readonly #clientOptions: RedisClientOptions
   readonly #calm: Calm
+  readonly #turnWrites: TurnWrites
   /** Kinds of causes that were logged in this outage, so that each is logged once. */
   readonly #said = new Set<string>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
@@ -90,6 +92,7 @@ export class RedisConnection {
     this.#clientOptions = { url, connectionName: 'myesi-gateway', ...credentials }
     const redis = createRedisClient(this.#clientOptions)
     this.#redis = redis
+    this.#turnWrites = new TurnWrites(redis)
     this.#metrics = new RedisMetrics(this.address, {
       nodes: () => (redis instanceof Cluster ? redis.nodes() : [redis]),
       cause: () => this.#outage?.type,
@@ -153,6 +156,7 @@ export class RedisConnection {
     if (redis instanceof Cluster && name === 'SCRIPT') {
       return this.#timed(Promise.all(redis.nodes('master').map(node => node.call(name, ...rest))).then(([sha]) => sha))
     }
+    this.#turnWrites.join()
     return this.#timed(redis.call(name, ...rest))
   }
 
@@ -162,7 +166,10 @@ export class RedisConnection {
     if (known !== undefined) return known
     this.#redis.defineCommand(name, { lua })
     const run = (Reflect.get(this.#redis, name) as ScriptCommand).bind(this.#redis)
-    const script: RedisScript = (keys, args) => this.#timed(run(keys.length, ...keys, ...args))
+    const script: RedisScript = (keys, args) => {
+      this.#turnWrites.join()
+      return this.#timed(run(keys.length, ...keys, ...args))
+    }
     this.#scripts.set(name, script)
     return script
   }
@@ -192,7 +199,10 @@ export class RedisConnection {
       }
       // Replies that arrived while the event loop was blocked are read first; a busy gateway would else take Redis for
       // slow.
-      const timer = setTimeout(() => setImmediate(giveUp), this.#timeoutMs)
+      let timer: NodeJS.Timeout | undefined
+      this.#turnWrites.whenSent(() => {
+        if (!isAnswered) timer = setTimeout(() => setImmediate(giveUp), this.#timeoutMs)
+      })
       reply.then(
         value => {
           isAnswered = true

@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue, type IncomingMessage, type Ser
 import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors/gateway-error'
 import type { Exchange } from '../exchange/exchange'
-import { editAnswer, type HeaderEdits } from '../exchange/header-edits'
+import { addLimitFields, addMissingLimitFields, editAnswer, type HeaderEdits } from '../exchange/header-edits'
 import { addRequestId, answersWithTrace } from '../exchange/request-id'
 import { joined, namedInConnection } from './request-headers'
 import { translateHost } from './translate-host'
@@ -43,17 +43,18 @@ export function fieldsForClient(
   headers: ParsedHeaders,
   translatedHost: string | undefined,
 ): string[] {
-  const { request, response, route, corsFields, hooks, ownCookies } = exchange
+  const { request, route, corsFields, hooks, ownCookies, limitFields } = exchange
   const edits = route?.responseEdits
   const trailers = headers['trailer'] === undefined || takesTrailers(request, statusCode, headers)
   const fields = buildResponseHeaders(exchange, controller, statusCode, headers, trailers)
   if (translatedHost !== undefined) translateHost(fields, headers, translatedHost, exchange)
-  addOwnLimits(fields, response, headers)
+  addOwnLimits(fields, limitFields, headers)
   if (corsFields) fields.push(...corsFields)
-  if (edits) editAnswer(fields, edits, response)
+  if (edits) editAnswer(fields, edits, limitFields)
   if (ownCookies !== undefined) for (const cookie of ownCookies) fields.push('Set-Cookie', cookie)
   addRequestId(fields, exchange)
   if (hooks !== undefined) for (const hook of hooks.onResponse) hook(exchange, { status: statusCode, fields })
+  addMissingLimitFields(fields, limitFields)
   return fields
 }
 
@@ -140,15 +141,14 @@ function areEqual(one: Uint8Array, other: Uint8Array): boolean {
 
 const LIMITS = ['ratelimit', 'ratelimit-policy'] as const
 
-/**
- * Adds the gateway's rate-limit fields to those of the upstream. Both are lists and the client needs both;
- * `writeHead()` would replace the gateway's by the upstream's.
- */
-function addOwnLimits(fields: string[], response: ServerResponse, upstreamHeaders: ParsedHeaders): void {
-  for (const name of LIMITS) {
-    if (upstreamHeaders[name] === undefined) continue
-    for (const value of [response.getHeader(name) ?? []].flat()) fields.push(name, String(value))
-  }
+/** Adds the gateway's rate-limit fields to those of the upstream: both are lists, and the client needs both. */
+function addOwnLimits(
+  fields: string[],
+  limitFields: readonly string[] | undefined,
+  upstreamHeaders: ParsedHeaders,
+): void {
+  if (limitFields === undefined) return
+  for (const name of LIMITS) if (upstreamHeaders[name] !== undefined) addLimitFields(fields, limitFields, name)
 }
 
 /** Returns the reason phrase, or '' if Node would refuse to write it. It has no meaning (RFC 9110 §15.1). */

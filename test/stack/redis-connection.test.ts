@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createRedisClient, neverGivesUp } from '../../src/redis/client'
 import { RedisConnection } from '../../src/redis/connection'
 import { askRedis } from '../support/ask-redis'
+import { startDelayingProxy } from '../support/delaying-proxy'
 import { needs } from '../support/needs'
 import { recordedLog } from '../support/start-pipeline'
 import { startRedis, type RunningRedis } from '../support/start-redis'
@@ -29,6 +30,37 @@ describe('the Redis connection', () => {
     redis.prepareWith(async () => void prepared++)
     await until(() => redis.isUsable, { what: 'usable' })
     assert.equal(prepared, 1)
+  })
+
+  it('sends all commands of one turn together, each with its own reply, also after it was lost', async () => {
+    const proxy = await startDelayingProxy(server.port)
+    const behind = new RedisConnection(proxy.url, recordedLog().log)
+    try {
+      for (let round = 0; round < 2; round++) {
+        assert.equal(await behind.settle(5_000), true)
+        const before = proxy.packets
+        const script = behind.script('echoOne', 'return ARGV[1]')
+        const replies = Array.from({ length: 40 }, async (_, i) =>
+          i % 2 === 0 ? behind.command(['ECHO', String(i)]) : script(['k'], [i]),
+        )
+        const answers = await Promise.all(replies)
+        assert.deepEqual(
+          answers.map(String),
+          Array.from({ length: 40 }, (_, i) => String(i)),
+        )
+        // The script is sent in full first.
+        assert.ok(proxy.packets - before <= 4, `${proxy.packets - before} packets`)
+        const lost = behind.command(['ECHO', 'lost']).catch((error: unknown) => error)
+        await server.kill()
+        assert.ok((await lost) === 'lost' || (await lost) instanceof Error)
+        await until(() => !behind.isUsable, { what: 'the loss is noticed' })
+        await server.startAgain()
+        await until(() => behind.isUsable, { what: 'usable again' })
+      }
+    } finally {
+      behind.close()
+      await proxy.stop()
+    }
   })
 
   it('runs every preparation again on a new Redis, except those that were ended', async () => {

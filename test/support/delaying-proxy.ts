@@ -7,6 +7,8 @@ export interface DelayingProxy {
   delayMs: number
   /** Answers that were held back so far. */
   readonly delayed: number
+  /** Packets that the gateway sent so far. */
+  readonly packets: number
   stop(): Promise<void>
 }
 
@@ -16,6 +18,7 @@ export async function startDelayingProxy(port: number): Promise<DelayingProxy> {
   const held = new Set<() => void>()
   let delayMs = 0
   let delayed = 0
+  let packets = 0
   const server = createServer(client => {
     const redis = connect(port, '127.0.0.1')
     for (const socket of [client, redis]) {
@@ -26,6 +29,7 @@ export async function startDelayingProxy(port: number): Promise<DelayingProxy> {
         redis.destroy()
       })
     }
+    client.on('data', () => packets++)
     client.pipe(redis)
     redis.on('data', chunk => {
       if (delayMs === 0) return void client.write(chunk)
@@ -51,6 +55,9 @@ export async function startDelayingProxy(port: number): Promise<DelayingProxy> {
     },
     get delayed() {
       return delayed
+    },
+    get packets() {
+      return packets
     },
     stop: async () => {
       for (const release of held) release()

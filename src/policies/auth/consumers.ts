@@ -7,6 +7,8 @@ import type { VerifiedToken } from './verified-tokens'
 
 /** Characters of a digest that limits count by: 132 bits. */
 const SHOWN_DIGEST = 22
+/** Bytes of a digest by which keys are looked up. */
+const SHELF_BYTES = 8
 
 /** An API key's digest, with its consumer. */
 interface KnownKey {
@@ -59,9 +61,12 @@ export class Consumers {
    * the duration of a refusal must not disclose anything about existing keys.
    */
   byApiKey(key: string): Consumer | undefined {
-    const digest = hash('sha256', key, 'buffer')
-    const candidates = this.#keys.get(shelfOf(digest))
-    return candidates?.find(known => timingSafeEqual(known.digest, digest))?.consumer
+    // As text, which Node returns in a third of the time that a buffer takes.
+    const text = hash('sha256', key, 'binary')
+    const candidates = this.#keys.get(text.slice(0, SHELF_BYTES))
+    if (candidates === undefined) return undefined
+    const digest = Buffer.from(text, 'binary')
+    return candidates.find(known => timingSafeEqual(known.digest, digest))?.consumer
   }
 
   /** Returns the consumer of a verified token, made once for as long as the token is remembered. */
@@ -112,7 +117,7 @@ function asUser(user: string, { name, tier, scopes }: ConsumerConfig): Consumer 
 }
 
 function shelfOf(digest: Buffer): string {
-  return digest.toString('latin1', 0, 8)
+  return digest.toString('latin1', 0, SHELF_BYTES)
 }
 
 function shortened(digest: Buffer): string {

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { context } from '@opentelemetry/api'
 import type { RateLimitPolicy } from './schema'
 import { GatewayError } from '../../errors/gateway-error'
@@ -8,7 +7,7 @@ import { Charge, createChargeHook } from './charges'
 import { createGroups, type LimitedGroup, type LimitedTier, type LimitRateOptions } from './limited-groups'
 import type { PolicyOffenders } from './offenders'
 import { retryAfterMs, type Verdict } from './policy-group'
-import { DEGRADED_HEADER, limitItem, seconds, setLegacyHeaders } from './rate-limit-headers'
+import { DEGRADED_HEADER, limitItem, seconds, setField, setLegacyHeaders } from './rate-limit-headers'
 import { countsConsumers } from './rate-limit-key'
 import type { Standing } from './rate-limit-store'
 
@@ -92,15 +91,13 @@ function tierOf({ standard, tiers }: LimitedGroup, { consumer }: Exchange): Limi
 
 /** Sets the rate limit fields, records the decisions, and refuses the request if it is over a limit. */
 function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts: readonly Verdict[]): void {
-  const { response } = exchange
-  const policyItems: string[] = []
-  const limitItems: string[] = []
+  const fields = (exchange.limitFields ??= [])
   const violated: string[] = []
   let retryMs = 0
   let legacy: { readonly policy: RateLimitPolicy; readonly standing: Standing } | undefined
   for (const [g, { group, tier, key }] of judgements.entries()) {
     const { store, standings, degraded } = verdicts[g] as Verdict
-    if (degraded !== undefined) response.setHeader(DEGRADED_HEADER, degraded)
+    if (degraded !== undefined) setField(fields, DEGRADED_HEADER, degraded)
     if (degraded === 'closed') throw new GatewayError('limiter_unavailable', { headers: ['Retry-After', '1'] })
     if (group.isCharged && standings !== undefined) {
       const taken = group.costsOf(exchange.request.method ?? 'GET')
@@ -113,29 +110,20 @@ function conclude(exchange: Exchange, judgements: readonly Judgement[], verdicts
       if (standing?.allowed === false) offenders.note(key)
       // Dry runs are not shown to clients.
       if (policy.dryRun) continue
-      policyItems.push(item)
+      fields.push('RateLimit-Policy', item)
       if (standing === undefined) continue
-      limitItems.push(limitItem(policy, standing))
+      fields.push('RateLimit', limitItem(policy, standing))
       if (!standing.allowed) violated.push(policy.name)
       if (policy.legacyHeaders && standing.remaining < (legacy?.standing.remaining ?? Infinity)) {
         legacy = { policy, standing }
       }
     }
   }
-  addItems(response, 'RateLimit-Policy', policyItems)
-  addItems(response, 'RateLimit', limitItems)
-  if (legacy !== undefined) setLegacyHeaders(response, legacy.policy, legacy.standing)
+  if (legacy !== undefined) setLegacyHeaders(fields, legacy.policy, legacy.standing)
   if (retryMs > 0) {
     throw new GatewayError('limited', {
       headers: ['Retry-After', String(seconds(retryMs))],
       members: { 'violated-policies': violated },
     })
   }
-}
-
-/** Appends items to those of the earlier stage. */
-function addItems(response: ServerResponse, name: string, items: readonly string[]): void {
-  if (items.length === 0) return
-  const earlier = response.getHeader(name)
-  response.setHeader(name, Array.isArray(earlier) ? [...earlier, ...items] : items)
 }

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { RateLimitPolicy } from './schema'
 import type { Standing } from './rate-limit-store'
 
@@ -38,10 +37,17 @@ export function seconds(ms: number): number {
  * Sets the `X-RateLimit-*` fields from before the draft, for the policy with the smallest rest in all stages. The reset is
  * in seconds since 1970.
  */
-export function setLegacyHeaders(response: ServerResponse, { limit }: RateLimitPolicy, standing: Standing): void {
-  const earlier = response.getHeader('X-RateLimit-Remaining')
-  if (typeof earlier === 'number' && earlier <= standing.remaining) return
-  response.setHeader('X-RateLimit-Limit', limit)
-  response.setHeader('X-RateLimit-Remaining', standing.remaining)
-  response.setHeader('X-RateLimit-Reset', seconds(Date.now() + standing.resetMs))
+export function setLegacyHeaders(fields: string[], { limit }: RateLimitPolicy, standing: Standing): void {
+  const earlier = fields.indexOf('X-RateLimit-Remaining')
+  if (earlier !== -1 && Number(fields[earlier + 1]) <= standing.remaining) return
+  setField(fields, 'X-RateLimit-Limit', String(limit))
+  setField(fields, 'X-RateLimit-Remaining', String(standing.remaining))
+  setField(fields, 'X-RateLimit-Reset', String(seconds(Date.now() + standing.resetMs)))
+}
+
+/** Sets a field in flat name, value pairs; replaces one of an earlier stage. */
+export function setField(fields: string[], name: string, value: string): void {
+  const index = fields.indexOf(name)
+  if (index === -1) fields.push(name, value)
+  else fields[index + 1] = value
 }
