@@ -222,7 +222,7 @@ export interface LimitDecision {
 /** A limit that charges what the upstream reports in the response. */
 export interface LimitCharge {
   /** Charges it, and corrects the rate-limit fields of the response. */
-  charge(response: ServerResponse, head: ResponseHead): void
+  charge(limitFields: string[], head: ResponseHead): void
 }
 
 /** Returned by a stage that has answered the request; later stages do not run. */

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { LimitCharge, ResponseHead, ResponseHook } from '../../exchange/exchange'
 import { reportedCost } from './cost'
 import type { LimitedTier } from './limited-groups'
@@ -15,11 +14,11 @@ export function createChargeHook(policies: readonly RateLimitPolicy[]): Response
   if (reporting.length === 0) return undefined
   const removed = new Set(reporting.flatMap(({ cost }) => (cost.forwardsHeader ? [] : [cost.responseHeader as string])))
   return function chargeReported(exchange, head) {
-    const { limitCharges, response } = exchange
+    const { limitCharges, limitFields = [] } = exchange
     if (limitCharges !== undefined) {
       // All limits of the request at once: the field may be removed below, and a later hook must not charge again.
       exchange.limitCharges = undefined
-      for (const one of limitCharges) one.charge(response, head)
+      for (const one of limitCharges) one.charge(limitFields, head)
     }
     if (removed.size > 0) remove(head.fields, removed)
   }
@@ -50,14 +49,14 @@ export class Charge implements LimitCharge {
     this.#standings = standings
   }
 
-  charge(response: ServerResponse, head: ResponseHead): void {
+  charge(limitFields: string[], head: ResponseHead): void {
     const { policies, counts } = this.#tier
     const extra = policies.map((policy, i) => this.#extraOf(policy, i, head))
     if (extra.every(cost => cost === 0)) return
     counts.charge(this.#key, extra)
     for (const [i, policy] of policies.entries()) {
       const cost = extra[i] as number
-      if (cost > 0 && !policy.dryRun) correct(response, head, policy, this.#standings[i] as Standing, cost)
+      if (cost > 0 && !policy.dryRun) correct(limitFields, head, policy, this.#standings[i] as Standing, cost)
     }
   }
 
@@ -78,7 +77,7 @@ function valueOf(fields: readonly string[], name: string): string | undefined {
 
 /** Writes the rest of the limit after the charge into the fields of the response. */
 function correct(
-  response: ServerResponse,
+  limitFields: string[],
   { fields }: ResponseHead,
   policy: RateLimitPolicy,
   standing: Standing,
@@ -92,16 +91,14 @@ function correct(
   }
   const before = limitItem(policy, standing)
   const item = limitItem(policy, after)
-  const items = response.getHeader('RateLimit')
-  if (Array.isArray(items)) {
-    response.setHeader(
-      'RateLimit',
-      items.map(one => (one === before ? item : one)),
-    )
-  }
+  replaceItem(limitFields, before, item)
   // If the upstream has such fields too, those of the gateway are among them already.
+  replaceItem(fields, before, item)
+  if (policy.legacyHeaders) setLegacyHeaders(limitFields, policy, after)
+}
+
+function replaceItem(fields: string[], before: string, item: string): void {
   for (let i = 1; i < fields.length; i += 2) {
     if (fields[i] === before && (fields[i - 1] as string).toLowerCase() === 'ratelimit') fields[i] = item
   }
-  if (policy.legacyHeaders) setLegacyHeaders(response, policy, after)
 }
