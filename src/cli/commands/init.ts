@@ -21,7 +21,7 @@ An existing file is not changed.
   --limit N       requests per minute for each client, 0 for no limit; default ${DEFAULTS.limit}
   --file FILE     default gateway.yaml
 
-Exit code: 0, ${EXIT_CANNOT_CREATE} when the file is there already or cannot be written, ${EXIT_USAGE} for invalid arguments.`
+Exit code: 0, ${EXIT_CANNOT_CREATE} when the file already exists or cannot be written, ${EXIT_USAGE} for invalid arguments.`
 
 export const command = defineCommand({
   usage: USAGE,
