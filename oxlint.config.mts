@@ -12,16 +12,17 @@ const MAY_IMPORT = {
   slo: 'config telemetry',
   redis: 'config errors telemetry',
   access: 'exchange',
+  certificates: 'config telemetry',
   pages: '',
   // The path of a request. Its stages do not know each other: `gateway.ts` and `runtime/` connect them.
   errors: 'exchange',
   exchange: 'config errors',
-  entrypoint: 'access config errors exchange telemetry',
+  entrypoint: 'access certificates config errors exchange telemetry',
   routing: 'config exchange',
-  policies: 'access config errors exchange redis runtime slo telemetry',
-  upstream: 'config errors exchange telemetry',
+  policies: 'access certificates config errors exchange redis runtime slo telemetry',
+  upstream: 'certificates config errors exchange telemetry',
   observe: 'config entrypoint errors exchange process telemetry',
-  runtime: 'config entrypoint errors exchange observe policies routing slo telemetry upstream',
+  runtime: 'certificates config entrypoint errors exchange observe policies routing slo telemetry upstream',
   // What people and programs look at. It reads the request path and is never read by it.
   operations: 'access config errors observe pages policies slo telemetry',
   incidents: 'access config pages process redis telemetry',
@@ -36,6 +37,7 @@ type Room = keyof typeof MAY_IMPORT
 /** Imports of which only types are used: no code runs in the other direction. */
 const MAY_IMPORT_TYPES: Partial<Record<Room, string>> = {
   process: 'gateway redis',
+  telemetry: 'errors',
   config: 'exchange routing',
   exchange: 'routing',
   policies: 'routing upstream',

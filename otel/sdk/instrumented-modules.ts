@@ -39,7 +39,7 @@ export class InstrumentedModules {
   observe(meter: Meter): void {
     meter
       .createObservableGauge('gateway.telemetry.instrumented', {
-        description: '1 where a module sends its signals, 0 where it was loaded and does not',
+        description: '1 if a module is instrumented, 0 if it was loaded without instrumentation',
       })
       .addCallback(result => {
         for (const [name, isInstrumented] of this.#states()) result.observe(Number(isInstrumented), { module: name })

@@ -78,7 +78,7 @@ export class ExportFailure extends Error {
 export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): void {
   meter
     .createObservableCounter('gateway.telemetry.exports', {
-      description: 'Batches of telemetry by how their export ended, with all retries',
+      description: 'Batches of telemetry by the result of their export, after all retries',
       unit: '{export}',
     })
     .addCallback(result => {

@@ -17,7 +17,7 @@ Prints a script that completes commands, options and file names.
   zsh    source <(myesi-gateway completion zsh)
   fish   myesi-gateway completion fish | source
 
-Exit code: 0, ${EXIT_USAGE} for arguments that will not do.`
+Exit code: 0, ${EXIT_USAGE} for invalid arguments.`
 
 /** @param commands all commands; loaded when the script is generated, for their options */
 export function makeCompletionCommand(commands: () => readonly CompletedCommand[]): Command {

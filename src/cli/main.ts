@@ -39,8 +39,8 @@ ${Object.entries(COMMANDS)
   -h, --help     print this; after a command, its arguments
   -v, --version  print the version
 
-Exit codes: 0 done, 1 no (the answer of a command), ${EXIT_USAGE} arguments that will not do, ${EXIT_OS_ERROR} the system refuses,
-${EXIT_CANNOT_CREATE} a file is there already, ${EXIT_CONFIG} the configuration is wrong or Node too old. Documentation: docs/install.md.`
+Exit codes: 0 done, 1 no (the answer of a command), ${EXIT_USAGE} invalid arguments, ${EXIT_OS_ERROR} the system refuses,
+${EXIT_CANNOT_CREATE} a file already exists, ${EXIT_CONFIG} the configuration is wrong or Node too old. Documentation: docs/install.md.`
 
 /** Runs the command that the arguments name. */
 export function main(args: readonly string[]): void {

@@ -187,7 +187,7 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
     for (const [index, raw] of asList(source.valueAt([...at, 'targets'])).entries()) {
       const target = parseTarget(raw)
       if (!('value' in target)) continue
-      const again = mistake('is here a second time', 'each target once')
+      const again = mistake('appears twice', 'each target once')
       if (seen.has(target.value.origin)) problems.push(problemAt([...at, 'targets', index], again, source))
       seen.add(target.value.origin)
     }
@@ -237,7 +237,7 @@ function checkRouteNames(routes: readonly UnderstoodRoute[], source: YamlSource)
     const earlier = first.get(route.name)
     first.set(route.name, earlier ?? route)
     if (earlier === undefined) return []
-    const again = mistake(`is the name of ${label(earlier, source)} too`, 'a name of its own for each route')
+    const again = mistake(`is the name of ${label(earlier, source)} too`, 'a unique name for each route')
     return [problemAt([...route.at, 'name'], again, source)]
   })
 }

@@ -75,7 +75,7 @@ function port(parse: Parse<number>): Parse<number> {
     if (!/^(?:tcp|udp):\/\//.test(String(found))) return parse(found)
     return refuse(
       'was set by Kubernetes for a service of this name',
-      'a port; enableServiceLinks: false in the pod keeps it away',
+      'a port; enableServiceLinks: false in the pod prevents this',
     )
   }
 }

@@ -18,7 +18,7 @@ export function checkFieldNames(place: Place, key: string): ConfigProblem[] {
     if (name === '__proto__') return [place.problemAtKey([key, name], mistake('cannot be a name here'))]
     const isAgain = seen.has(name.toLowerCase())
     seen.add(name.toLowerCase())
-    const again = mistake('is here a second time, in another spelling', 'each field once')
+    const again = mistake('appears twice, in different spellings', 'each field once')
     return isAgain ? [place.problemAtKey([key, name], again)] : []
   })
 }

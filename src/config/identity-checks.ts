@@ -61,7 +61,7 @@ function checkKeys(consumers: readonly string[], source: YamlSource): ConfigProb
       const owner = owners.get(parsed.value)
       owners.set(parsed.value, owner ?? name)
       if (owner === undefined) return []
-      return [problemAt([...at, index], mistake(`is a key of ${owner} already`, 'each key once'), source)]
+      return [problemAt([...at, index], mistake(`is already a key of ${owner}`, 'each key once'), source)]
     })
   })
 }
@@ -110,14 +110,14 @@ function checkSubjects(consumers: readonly string[], tokens: readonly string[], 
         const forms = tokens.map(token => `${token}/${subject}`)
         const unclear =
           forms.length === 0
-            ? mistake('is in no token: there are no "tokens" in this file', 'tokens, or no subjects')
-            : mistake('does not say which tokens this subject belongs to', list(forms))
+            ? mistake('cannot be in a token: this file has no "tokens"', 'tokens, or no subjects')
+            : mistake('does not say to which "tokens" it belongs', list(forms))
         return [problemAt([...at, index], unclear, source)]
       }
       const owner = owners.get(whole)
       owners.set(whole, owner ?? name)
       if (owner === undefined) return []
-      return [problemAt([...at, index], mistake(`is a subject of ${owner} already`, 'each subject once'), source)]
+      return [problemAt([...at, index], mistake(`is already a subject of ${owner}`, 'each subject once'), source)]
     })
   })
 }

@@ -119,7 +119,7 @@ export function checkPatterns(routes: readonly MatchingRoute[], source: YamlSour
     const patterns = entry(seen, `${match.host} ${pathShape(match.path, match.ignoreCase)}`, () => new Set<string>())
     patterns.add(match.pattern)
     if (patterns.size <= MAX_PATTERNS) return []
-    const wrong = mistake('is one too many for this path', `at most ${MAX_PATTERNS} patterns on one path`)
+    const wrong = mistake('exceeds the number of patterns for one path', `at most ${MAX_PATTERNS} patterns on one path`)
     return [problemAtKey([...where, 'pattern'], wrong, source)]
   })
 }

@@ -81,10 +81,10 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device'
 }
 
-const NO_ANSWER = 'could not be read in time: its file system does not answer'
+const NO_ANSWER = 'could not be read in time: its file system does not respond'
 
 async function refuseHanging(): Promise<never> {
-  throw new UnreadableFile(mistake(NO_ANSWER, 'a file on a mount that answers'))
+  throw new UnreadableFile(mistake(NO_ANSWER, 'a file on a mount that responds'))
 }
 
 /** Rejects if the call does not return in time; until it has returned, the same file is not read again. */
@@ -94,7 +94,7 @@ export async function giveUpAfter<T>(timeoutMs: number, path: string, reading: P
     const timer = setTimeout(() => {
       hanging.add(path)
       returned = noteBlockedCall()
-      reject(new UnreadableFile(mistake(NO_ANSWER, 'a file on a mount that answers')))
+      reject(new UnreadableFile(mistake(NO_ANSWER, 'a file on a mount that responds')))
     }, timeoutMs)
     reading.then(resolve, reject).finally(() => {
       clearTimeout(timer)

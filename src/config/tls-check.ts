@@ -25,7 +25,7 @@ export function checkListenerFiles(
 ): (TlsMistake & { readonly below: readonly (string | number)[] })[] {
   const { clientCertificates: clients } = tls
   const seen = new Set([tls.cert])
-  const again = mistake('is here a second time', 'each certificate once')
+  const again = mistake('appears twice', 'each certificate once')
   return [
     ...checkTlsFiles({ cert: tls.cert, key: tls.key }, files).map(found => ({ ...found, below: [] })),
     ...tls.certificates.flatMap(({ cert, key }, index) => {

@@ -37,7 +37,7 @@ export function excessIn(text: string): { readonly offset: number; readonly mist
     if (++tokens > MAX_TOKENS)
       return {
         offset,
-        mistake: mistake('the file has too many values', `at most ${MAX_TOKENS} words and signs of YAML`),
+        mistake: mistake('the file has too many values', `at most ${MAX_TOKENS} YAML tokens`),
       }
     if (!isScalar) {
       if (token === '[' || token === '{') flowDepth++
@@ -50,7 +50,7 @@ export function excessIn(text: string): { readonly offset: number; readonly mist
     if (flowDepth + lineDepth > MAX_DEPTH)
       return {
         offset,
-        mistake: mistake('the file is nested too deeply', `at most ${MAX_DEPTH} lists and maps in each other`),
+        mistake: mistake('the file is nested too deeply', `at most ${MAX_DEPTH} levels of lists and maps`),
       }
     if (aliases > MAX_ALIASES)
       return { offset, mistake: mistake('the file has too many aliases', `at most ${MAX_ALIASES}`) }

@@ -38,7 +38,7 @@ export function readYaml(text: string, fileName: string, env: Environment, compo
     if (document.contents === null) {
       return {
         source: undefined,
-        problems: [{ where: fileName, problem: 'the file says nothing', allowed: 'upstreams and routes' }],
+        problems: [{ where: fileName, problem: 'the file is empty', allowed: 'upstreams and routes' }],
       }
     }
     const composed =
@@ -110,7 +110,7 @@ function duplicateKeys(document: Document, place: PlaceInFile): ConfigProblem[] 
         if (!isScalar(key)) continue
         const name = String(key.value)
         if (seen.has(name) && problems.length < MAX_PROBLEMS) {
-          const problem = `the key ${quoted(name)} is here a second time`
+          const problem = `the key ${quoted(name)} appears twice`
           problems.push({ where: place(key.range?.[0] ?? 0), problem, allowed: 'each key once' })
         }
         seen.add(name)

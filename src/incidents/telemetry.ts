@@ -24,7 +24,7 @@ export class IncidentMetrics {
     })
     this.#duration = meter.createHistogram('incidents.evidence.duration', {
       unit: 's',
-      description: 'How long gathering the evidence of an alert took',
+      description: 'Duration of gathering the evidence of an alert',
       advice: { explicitBucketBoundaries: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] },
     })
     this.#posts = meter.createCounter('incidents.alertmanager.posts', {

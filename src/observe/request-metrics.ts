@@ -37,7 +37,7 @@ export class RequestMetrics {
 
   constructor() {
     this.#requests = gatewayMeter().createCounter(METRIC_REQUESTS, {
-      description: 'Requests by how they ended',
+      description: 'Requests by outcome and reason',
       unit: '{request}',
     })
     gatewayMeter()

@@ -21,11 +21,11 @@ export function headerEditsSchema(parse: Parse<string>, whose: string, removed: 
       set: z
         .record(headerName(parse), headerValue)
         .prefault({})
-        .meta({ description: `Fields by name, in place of those that ${whose} has.`, value: 'map of names to values' }),
+        .meta({ description: `Fields by name. They replace those of ${whose}.`, value: 'map of names to values' }),
       add: z
         .record(headerName(parse), headerValue)
         .prefault({})
-        .meta({ description: `Fields by name, beside those that ${whose} has.`, value: 'map of names to values' }),
+        .meta({ description: `Fields by name. They are added to those of ${whose}.`, value: 'map of names to values' }),
       remove: z.array(headerName(parse)).prefault([]).meta({ description: removed, value: 'list of names' }),
     })
     .transform(({ set, add, remove }) => ({ set: toFields(set), add: toFields(add), remove }))

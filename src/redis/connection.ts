@@ -72,7 +72,7 @@ export class RedisConnection {
   readonly #calm: Calm
   readonly #turnWrites: TurnWrites
   /** Kinds of causes that were logged in this outage, so that each is logged once. */
-  readonly #said = new Set<string>()
+  readonly #reported = new Set<string>()
   #state: 'connecting' | 'usable' | 'unusable' = 'connecting'
   #recovering = false
   #isAsking = false
@@ -240,7 +240,7 @@ export class RedisConnection {
       for (const { resume } of this.#preparations) resume?.()
       this.#state = 'usable'
       this.#outage = undefined
-      this.#said.clear()
+      this.#reported.clear()
       this.#calm.back()
       this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
     } catch (error) {
@@ -280,7 +280,7 @@ export class RedisConnection {
     this.#metrics.countOutage(error)
     const { reason, type } = failureOf(error)
     this.#outage = { sinceMs: Date.now(), reason, type }
-    this.#said.add(type)
+    this.#reported.add(type)
     this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
   }
 
@@ -294,8 +294,8 @@ export class RedisConnection {
     if (!isTelling) void this.#askForCause()
     if (!isTelling || reason === this.#outage.reason) return
     this.#outage = { ...this.#outage, reason, type }
-    if (this.#said.has(type)) return
-    this.#said.add(type)
+    if (this.#reported.has(type)) return
+    this.#reported.add(type)
     this.#log.warn({ event: 'redis_cause', redis: this.address, reason }, 'Redis is still not available')
   }
 

@@ -30,15 +30,15 @@ export class RedisMetrics {
     const meter = gatewayMeter()
     this.#errors = meter.createCounter(semconv.METRIC_REDIS_ERRORS, {
       unit: '{error}',
-      description: 'Commands of requests that Redis did not answer in time, refused, or was not there for',
+      description: 'Commands of requests that failed: timeout, error or no connection',
     })
     this.#outages = meter.createCounter(semconv.METRIC_REDIS_OUTAGES, {
       unit: '{outage}',
-      description: 'Times that Redis could not be relied on any more, by what told so',
+      description: 'Outages of Redis, by what detected them',
     })
     this.#reconnects = meter.createCounter(semconv.METRIC_REDIS_RECONNECTS, {
       unit: '{reconnect}',
-      description: 'Connections to Redis that were made again',
+      description: 'Reconnections to Redis',
     })
     // Start each series at 0: `rate()` does not see the first increment of a new series.
     for (const type of ERROR_TYPES) {
@@ -80,7 +80,7 @@ export class RedisMetrics {
   #observeConnections(meter: Meter): () => void {
     const count = meter.createObservableUpDownCounter(semconv.METRIC_DB_CLIENT_CONNECTION_COUNT, {
       unit: '{connection}',
-      description: 'Connections that are established now, by state',
+      description: 'Open connections, by state',
     })
     const observe: Observer = result => {
       const ready = this.#nodes().filter(({ status }) => status === 'ready')
@@ -103,7 +103,7 @@ export class RedisMetrics {
 /** Observes one series for each cause seen so far: 1 for the current cause, 0 for earlier ones. */
 function observeCause(meter: Meter, cause: () => string | undefined): () => void {
   const gauge = meter.createObservableGauge(semconv.METRIC_REDIS_UNAVAILABLE, {
-    description: '1 for the latest known cause while Redis cannot be relied on',
+    description: '1 for the latest known cause while Redis is unavailable',
   })
   const seen = new Set<string>()
   const observe: ObservableCallback = result => {

@@ -150,7 +150,7 @@ export class Configuration {
     meter
       .createObservableGauge(METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP, {
         unit: 's',
-        description: 'When the active configuration was read, in seconds since 1970',
+        description: 'Unix time at which the active configuration was read',
       })
       .addCallback(result => result.observe(this.#successAt))
     const reloads = meter.createCounter(METRIC_CONFIG_RELOADS, {

@@ -29,8 +29,8 @@ export const ATTR_UPSTREAM_NAME = 'gateway.upstream.name'
 export const ATTR_VARIANT = 'gateway.variant'
 export const ATTR_OUTCOME = 'gateway.outcome'
 export const ATTR_REASON = 'gateway.reason'
-/** On the SERVER span: the authenticated consumer. Never on a metric, because the number of values is unbounded. */
 export const ATTR_REQUEST_ID = 'gateway.request.id'
+/** On the SERVER span: the authenticated consumer. Never on a metric, because the number of values is unbounded. */
 export const ATTR_CONSUMER_NAME = 'gateway.consumer.name'
 /** Kind of a response that is meant to stay open: `event_stream`, `websocket`. */
 export const ATTR_STREAM = 'gateway.stream'

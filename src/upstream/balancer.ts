@@ -31,10 +31,10 @@ class WeightedRoundRobin implements Balancer {
     let total = 0
     for (const target of candidates) {
       total += target.weight
-      target.credit += target.weight
-      if (target.credit > best.credit) best = target
+      target.currentWeight += target.weight
+      if (target.currentWeight > best.currentWeight) best = target
     }
-    best.credit -= total
+    best.currentWeight -= total
     return best
   }
 }

@@ -60,7 +60,7 @@ export class CallTimer {
   }
 
   /** Handles the end of the idle time, according to which side the call waits for. */
-  judge(now: number): void {
+  onIdle(now: number): void {
     const { isClientsTurn } = this.#call
     if (isClientsTurn) this.#clientSilentMs += this.#upstreamMs
     if (isClientsTurn && this.#clientSilentMs < this.#limits.clientMs) {
@@ -121,20 +121,20 @@ export class SilenceWatch {
    * meanwhile is read.
    */
   look(): void {
-    this.#looksAt = -Infinity // no check is scheduled until judge() has run
+    this.#looksAt = -Infinity // no check is scheduled until check() has run
     this.#lookedAt = performance.now()
-    setImmediate(onJudge, this)
+    setImmediate(onCheck, this)
   }
 
-  judge(): void {
+  check(): void {
     const now = performance.now()
     // Timers that became due after look() are left for the next check; their data may not have been read yet.
     const dueUntil = this.#lookedAt + EARLY_MS
     try {
-      // Backwards, because judging may remove a timer and move the last one, already checked, into its place.
+      // Backwards, because a timer may remove itself a timer and move the last one, already checked, into its place.
       for (let i = this.#running.length - 1; i >= 0; i--) {
         const timer = this.#running[i]
-        if (timer !== undefined && timer.dueAt <= dueUntil) timer.judge(now)
+        if (timer !== undefined && timer.dueAt <= dueUntil) timer.onIdle(now)
       }
     } finally {
       let next = Infinity
@@ -152,6 +152,6 @@ function onLook(watch: SilenceWatch): void {
   watch.look()
 }
 
-function onJudge(watch: SilenceWatch): void {
-  watch.judge()
+function onCheck(watch: SilenceWatch): void {
+  watch.check()
 }

@@ -11,7 +11,7 @@ export class ImmediateBatch<Item> {
   }
 
   add(item: Item): void {
-    if (this.#items.push(item) === 1) setImmediate(onTurnEnd<Item>, this)
+    if (this.#items.push(item) === 1) setImmediate(runBatch<Item>, this)
   }
 
   end(): void {
@@ -21,6 +21,6 @@ export class ImmediateBatch<Item> {
   }
 }
 
-function onTurnEnd<Item>(turn: ImmediateBatch<Item>): void {
-  turn.end()
+function runBatch<Item>(batch: ImmediateBatch<Item>): void {
+  batch.end()
 }

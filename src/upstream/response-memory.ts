@@ -15,12 +15,12 @@ export function observedResponseMemory(): ResponseMemory {
   meter
     .createObservableGauge(semconv.METRIC_RESPONSE_BUFFER_USAGE, {
       unit: 'By',
-      description: 'Bytes of responses that wait in the gateway for clients that read slowly',
+      description: 'Response bytes buffered for clients that read slowly',
     })
     .addCallback(result => result.observe(memory.usage))
   const exhausted: Counter = meter.createCounter(semconv.METRIC_RESPONSE_BUFFER_EXHAUSTED, {
     unit: '{response}',
-    description: 'Responses whose upstream had to wait because the buffer of all responses together was full',
+    description: 'Responses whose upstream was paused because the buffer for all responses was full',
   })
   exhausted.add(0)
   memory.onExhausted = () => exhausted.add(1)

@@ -17,20 +17,20 @@ export class RetryBudget {
 
   /** Counts a request at `now` (ms, monotonic). */
   countRequest(now: number): void {
-    if (now - this.#since >= HALF_WINDOW_MS) this.#turn(now)
+    if (now - this.#since >= HALF_WINDOW_MS) this.#rotate(now)
     this.#requests++
   }
 
   /** Takes one retry from the budget; returns false if it is exhausted. */
   take(now: number): boolean {
-    if (now - this.#since >= HALF_WINDOW_MS) this.#turn(now)
+    if (now - this.#since >= HALF_WINDOW_MS) this.#rotate(now)
     const allowed = Math.max(FLOOR, EXTRA * (this.#requests + this.#earlierRequests))
     if (this.#retries + this.#earlierRetries + 1 > allowed) return false
     this.#retries++
     return true
   }
 
-  #turn(now: number): void {
+  #rotate(now: number): void {
     const isNext = now - this.#since < 2 * HALF_WINDOW_MS
     this.#earlierRequests = isNext ? this.#requests : 0
     this.#earlierRetries = isNext ? this.#retries : 0

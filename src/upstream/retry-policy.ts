@@ -18,7 +18,7 @@ export class RetryPolicy {
   readonly #budget = new RetryBudget()
   readonly #counter: Counter = gatewayMeter().createCounter(semconv.METRIC_UPSTREAM_RETRIES, {
     unit: '{call}',
-    description: 'Calls tried again, or not any more',
+    description: 'Retries of calls to upstreams, by reason and result',
   })
 
   constructor(upstreamName: string, config: RetryConfig | undefined) {

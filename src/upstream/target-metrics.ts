@@ -56,20 +56,20 @@ function createInstruments(): Counter {
     })
   ofTargets(
     meter.createObservableGauge(semconv.METRIC_UPSTREAM_TARGET_HEALTHY, {
-      description: '1 while the target gets its share of requests, 0 while it is left out',
+      description: '1 while the target gets its share of requests, 0 while it is ejected',
     }),
     target => (target.isAvailable ? 1 : 0),
   )
   ofTargets(
     meter.createObservableGauge(semconv.METRIC_UPSTREAM_TARGET_ACTIVE_REQUESTS, {
       unit: '{request}',
-      description: 'Calls to the target under way, those that wait for a connection included',
+      description: 'Calls to the target in progress, including those that wait for a connection',
     }),
     target => target.activeCalls,
   )
   meter
     .createObservableGauge(semconv.METRIC_UPSTREAM_PANIC, {
-      description: '1 while so few targets are well that all of them are asked',
+      description: '1 while so few targets are healthy that all of them get requests',
     })
     .addCallback(result => {
       for (const { name, isPanicking } of observed) {
@@ -86,6 +86,6 @@ function createInstruments(): Counter {
   })
   return meter.createCounter(semconv.METRIC_UPSTREAM_TARGET_EJECTIONS, {
     unit: '{ejection}',
-    description: 'Times that a target was left out, by what told of it',
+    description: 'Ejections of a target, by what detected the failure',
   })
 }

@@ -85,7 +85,7 @@ export class Target {
   readonly #clientOptions: ClientOptions
   readonly weight: number
   /** Current weight in smooth weighted round robin. */
-  credit = 0
+  currentWeight = 0
   /** Hash of the origin, for consistent hashing. */
   readonly seed: number
 

@@ -261,7 +261,10 @@ describe('entrypoint.tls in gateway.yaml', () => {
       [{ cert: temporaryFolder(), key }, /tls\.cert .* cannot be read \(EISDIR\)/],
       [{ cert: key, key }, /^gateway\.yaml entrypoint\.tls\.cert .* does not contain what is expected/],
       [{ cert, key: other.keyFile }, /^gateway\.yaml entrypoint\.tls\.key .* is not the key of this certificate/],
-      [{ cert, key, minVersion: '1.1' }, /^gateway\.yaml entrypoint\.tls\.minVersion .* is not a version of TLS/],
+      [
+        { cert, key, minVersion: '1.1' },
+        /^gateway\.yaml entrypoint\.tls\.minVersion .* is not a supported TLS version/,
+      ],
     ] as const) {
       const problems = problemsWith(tls)
       assert.equal(problems.length, 1, problems.join('\n'))

@@ -181,7 +181,7 @@ describe('a split in the file', () => {
       problemOf({ variants: [stable, { ...canary, upstream: 'nxt' }] }),
       /split\.variants\[1\]\.upstream\s+"nxt" is not an upstream/,
     )
-    assert.match(problemOf({ variants: [stable, { ...canary, name: 'stable' }] }), /"stable" is here a second time/)
+    assert.match(problemOf({ variants: [stable, { ...canary, name: 'stable' }] }), /"stable" appears twice/)
     assert.match(problemOf({ variants: [stable] }), /variants/)
     assert.match(
       problemOf({

@@ -183,7 +183,7 @@ describe('the files for TLS to an upstream', () => {
     ['a key alone', { key: one.keyFile }, 'tls.key: has no "cert" beside it'],
     ['a certificate alone', { cert: one.certFile }, 'tls.cert: has no "key" beside it'],
     ['of two pairs', { cert: one.certFile, key: two.keyFile }, 'tls.key: is not the key of this certificate'],
-    ['text', { ca: authority.cert }, 'tls.ca: is what a file should hold, not its path'],
+    ['text', { ca: authority.cert }, 'tls.ca: is the content of a file, not its path'],
     ['for an address', { serverName: '10.0.0.1' }, 'tls.serverName: is an address'],
   ]
   for (const [what, tls, problem] of wrong) {

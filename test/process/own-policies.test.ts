@@ -154,7 +154,10 @@ describe('custom policies', function () {
     }
     write(good)
     for (const [policy, problem] of [
-      [TENANT.replace("name: 'acme-tenant'", "name: 'tenant'"), /defines "tenant", which is not a name of a policy/],
+      [
+        TENANT.replace("name: 'acme-tenant'", "name: 'tenant'"),
+        /defines "tenant", which is not a valid name of a policy/,
+      ],
       [TENANT.replace('export default', 'const unused ='), /exports no policy/],
       [`${TENANT} !`, /cannot be loaded/],
     ] as const) {

@@ -44,7 +44,7 @@ describe('the alert message of an overloaded gateway', function () {
       () => alerting.mail.mails.find(({ subject }) => subject?.includes('GatewayShedding')),
       { what: 'a mail', timeoutMs: 60_000 },
     )
-    assert.match(text, new RegExp(`${SHED} of ${SHED}: the gateway had too much to do and turned requests away`))
+    assert.match(text, new RegExp(`${SHED} of ${SHED}: the gateway was overloaded and shed requests`))
     assert.match(text, new RegExp(`Load: up to ${IN_FLIGHT} requests at once, the event loop up to [0-9.]+ m?s late`))
     assert.match(text, /First refused at \d\d:\d\d:\d\d UTC/)
     assert.match(

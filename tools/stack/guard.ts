@@ -15,7 +15,7 @@ export interface Guard {
 type Message = { readonly started: number } | { readonly ended: number }
 
 /** How long the programs may take to end in order. */
-const PATIENCE_MS = 3_000
+const GRACE_MS = 3_000
 
 export function startGuard(): Guard {
   const guard: ChildProcess = fork(__filename, { detached: process.platform !== 'win32', stdio: 'ignore' })
@@ -48,7 +48,7 @@ function standGuard(): void {
     for (const pid of pids) end(pid, 'SIGTERM')
     setTimeout(() => {
       for (const pid of pids) end(pid, 'SIGKILL')
-    }, PATIENCE_MS)
+    }, GRACE_MS)
   })
 }
 

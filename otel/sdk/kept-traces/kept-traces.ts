@@ -154,7 +154,7 @@ export class KeptTraces implements SpanProcessor {
     })
     const lost = meter.createObservableCounter('gateway.traces.lost', {
       unit: '{item}',
-      description: 'Traces and spans worth keeping that were not: over the rate, too many at once, too many spans',
+      description: 'Traces and spans that should have been kept and were not, by the limit that was reached',
     })
     const held = meter.createObservableGauge('gateway.traces.recorded', {
       unit: '{trace}',
@@ -162,7 +162,7 @@ export class KeptTraces implements SpanProcessor {
     })
     const pending = meter.createObservableGauge('gateway.traces.pending', {
       unit: '{trace}',
-      description: 'Requests under way whose spans are held until it is known how they end',
+      description: 'Requests in progress whose spans are held until the decision to keep them',
     })
     kept.addCallback(result => observeAll(this.#counts.kept, (n, cause) => result.observe(n, attributesOf(cause))))
     lost.addCallback(result => observeAll(this.#counts.lost, (n, why) => result.observe(n, attributesOf(why))))

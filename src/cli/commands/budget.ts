@@ -8,7 +8,7 @@ const USAGE = `myesi-gateway budget [--body-sizes] [FILE]
 Computes how many lines a scrape of a gateway with a gateway.yaml has: with ordinary traffic, and at most, family by family. Without FILE: the
 file in GATEWAY_CONFIG, or gateway.yaml. With --body-sizes: as it is with TELEMETRY_BODY_SIZES=true.
 
-Exit code: 0, ${EXIT_CONFIG} when the gateway would not start with the file, ${EXIT_USAGE} for arguments that will not do.`
+Exit code: 0, ${EXIT_CONFIG} when the gateway would not start with the file, ${EXIT_USAGE} for invalid arguments.`
 
 export const command = defineCommand({
   usage: USAGE,

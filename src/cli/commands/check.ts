@@ -12,7 +12,7 @@ file in GATEWAY_CONFIG, or gateway.yaml. Variables (\${NAME}) are taken from the
 
   --quiet   print nothing; only set the exit code
 
-Exit code: 0 when the gateway would start with it, ${EXIT_CONFIG} when it would not, ${EXIT_USAGE} for arguments that will not do.`
+Exit code: 0 when the gateway would start with it, ${EXIT_CONFIG} when it would not, ${EXIT_USAGE} for invalid arguments.`
 
 export const command = defineCommand({
   usage: USAGE,

@@ -11,7 +11,7 @@ those are in the history of the shell and in ps.
   --new        makes a key, and prints it once together with its line
   --password   reads a password of a user for Basic authentication
 
-Exit code: 0, 1 for a key or password that could be guessed, ${EXIT_USAGE} for arguments that will not do.`
+Exit code: 0, 1 for a key or password that could be guessed, ${EXIT_USAGE} for invalid arguments.`
 
 export const command = defineCommand({
   usage: USAGE,

@@ -11,8 +11,8 @@ export const command = defineCommand({
 
 Starts the incident service. Settings are variables of the environment: docs/configuration.md.
 
-Exit code: 0 after it was asked to stop, ${EXIT_CONFIG} for settings that are wrong, ${EXIT_OS_ERROR} when it cannot listen, ${EXIT_USAGE} for arguments
-that will not do.`,
+Exit code: 0 after it was asked to stop, ${EXIT_CONFIG} for settings that are wrong, ${EXIT_OS_ERROR} when it cannot listen, ${EXIT_USAGE} for invalid
+arguments.`,
   options: {},
   mostPositionals: 0,
   run() {

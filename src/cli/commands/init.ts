@@ -14,14 +14,14 @@ const DEFAULTS: Answers = { upstream: 'http://127.0.0.1:9001', path: '/api', lim
 const USAGE = `myesi-gateway init [--upstream URL] [--path PATH] [--limit N] [--file FILE]
 
 Writes a first gateway.yaml, with comments. On a terminal it asks for what no option says; elsewhere it takes the defaults.
-A file that is there already stays as it is.
+An existing file is not changed.
 
   --upstream URL  where requests go; default ${DEFAULTS.upstream}
   --path PATH     which requests: this path and everything below it; default ${DEFAULTS.path}
   --limit N       requests per minute for each client, 0 for no limit; default ${DEFAULTS.limit}
   --file FILE     default gateway.yaml
 
-Exit code: 0, ${EXIT_CANNOT_CREATE} when the file is there already or cannot be written, ${EXIT_USAGE} for arguments that will not do.`
+Exit code: 0, ${EXIT_CANNOT_CREATE} when the file already exists or cannot be written, ${EXIT_USAGE} for invalid arguments.`
 
 export const command = defineCommand({
   usage: USAGE,
@@ -34,7 +34,7 @@ export const command = defineCommand({
   mostPositionals: 0,
   async run({ file, upstream, path, limit }) {
     // Checked before the questions are asked; the write below still fails if the file appears meanwhile.
-    if (existsSync(file)) return refuse(`${file} is there already.`)
+    if (existsSync(file)) return refuse(`${file} already exists.`)
     const answers = await answersTo({ upstream, path, limit })
     const text = firstGatewayFile(answers, schemaPath(file))
     const { config, problems } = parseGatewayFile(text, file, processEnv())

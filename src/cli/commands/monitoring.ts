@@ -22,7 +22,7 @@ would page and when. Without FILE: the file in GATEWAY_CONFIG, or gateway.yaml.
   --check          writes nothing; exit code 1 when the files there are others
 
 Exit code: 0, 1 for --check, ${EXIT_CONFIG} when the gateway would not start with the file or the settings do not fit,
-${EXIT_USAGE} for arguments that will not do.`
+${EXIT_USAGE} for invalid arguments.`
 
 /** Compiled, this file is dist/src/cli/commands/monitoring.js. */
 const ROOT = resolve(__dirname, '../../../..')

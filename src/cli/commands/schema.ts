@@ -7,7 +7,7 @@ export const command = defineCommand({
 
 Prints the JSON Schema of gateway.yaml, for editors. The package has it as a file too: docs/gateway.schema.json.
 
-Exit code: 0, ${EXIT_USAGE} for arguments that will not do.`,
+Exit code: 0, ${EXIT_USAGE} for invalid arguments.`,
   options: {},
   mostPositionals: 0,
   run() {

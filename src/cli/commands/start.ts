@@ -15,7 +15,7 @@ Settings are variables of the environment: docs/configuration.md. SIGTERM and Ct
 file again.
 
 Exit code: 0 after it was asked to stop, 1 when it was asked twice, ${EXIT_CONFIG} for a configuration that is wrong, ${EXIT_OS_ERROR} when it cannot
-listen, ${EXIT_USAGE} for arguments that will not do.`,
+listen, ${EXIT_USAGE} for invalid arguments.`,
   options: {},
   mostPositionals: 1,
   tooMany: 'One file at a time.',

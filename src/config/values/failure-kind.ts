@@ -22,8 +22,8 @@ export function parseFailureKind(found: unknown): Parsed<FailureKind> {
   const kind = FAILURE_KINDS.find(kind => kind === found || String(kind) === found)
   if (kind !== undefined) return { value: kind }
   if (found === null || found === undefined) return refuse('is empty', ALLOWED)
-  if (typeof found !== 'string') return refuse('is no failure known here', ALLOWED)
+  if (typeof found !== 'string') return refuse('is not a known kind of failure', ALLOWED)
   const text = found.toLowerCase()
   const meant = Object.hasOwn(MEANT, text) ? MEANT[text] : nearestName(text, FAILURE_KINDS.map(String))
-  return refuse('is no failure known here', ALLOWED, meant === undefined ? undefined : String(meant))
+  return refuse('is not a known kind of failure', ALLOWED, meant === undefined ? undefined : String(meant))
 }

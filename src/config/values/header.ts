@@ -59,16 +59,16 @@ const OF_THE_HANDSHAKE = /^sec-websocket-/
 /** Parses a name that a page may send or read (CORS). */
 export const parseCorsHeaderName = headerName(name =>
   name === '*'
-    ? 'is every field for browsers only without credentials; leave the key out for all that are asked for'
+    ? 'means every field only without credentials; leave the key out to allow all that are requested'
     : undefined,
 )
 
 /** Parses a name in `match.headers`. */
 export const parseConditionName = headerName(name => {
-  if (name === 'host') return 'is what "host" beside "headers" is for'
-  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and says nothing of the request'
-  if (OF_THE_CONSUMER.test(name)) return 'is what the gateway itself says of clients, and not known yet'
-  if (SAID_BY_PROXIES.test(name)) return 'is what proxies say of clients, and clients can write it themselves'
+  if (name === 'host') return 'is set with "host", beside "headers"'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, and says nothing about the request'
+  if (OF_THE_CONSUMER.test(name)) return 'is written by the gateway itself, and not known yet'
+  if (SAID_BY_PROXIES.test(name)) return 'is meant for proxies, and clients can forge it'
   return undefined
 })
 
@@ -110,9 +110,10 @@ export const parseProxyOnlyName = headerName(name => {
 
 /** Parses a name under `entrypoint.requestId`. */
 export const parseIdHeaderName = headerName(name => {
-  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
-  if (MEANS_MORE.test(name) || /^(?:set-cookie|location|via)$/.test(name)) return 'has a meaning of its own'
-  if (WRITTEN_HERE.test(name) || SAID_BY_PROXIES.test(name)) return 'is what gateways say of clients'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection or to the framing of the message'
+  if (MEANS_MORE.test(name) || /^(?:set-cookie|location|via)$/.test(name)) return 'has a fixed meaning'
+  if (WRITTEN_HERE.test(name) || SAID_BY_PROXIES.test(name))
+    return 'is meant for gateways, which describe clients with it'
   return OF_THE_TRACE.test(name) ? 'carries the trace of requests' : undefined
 })
 
@@ -122,21 +123,21 @@ const OF_THE_TRACE = /^(?:traceparent|tracestate|baggage|b3|x[-_]b3[-_].*|uber-t
 
 /** Parses a name under `requestHeaders`. */
 export const parseRequestEditName = headerName(name => {
-  if (name === 'host') return 'is what "host" beside "requestHeaders" is for'
+  if (name === 'host') return 'is set with "host", beside "requestHeaders"'
   if (name === 'expect') return 'is answered by the gateway itself'
   if (name === 'proxy-authorization') return 'is never forwarded'
-  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection or to the framing of the message'
   if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
-  if (WRITTEN_HERE.test(name)) return 'is what the gateway itself says of the client and of itself'
+  if (WRITTEN_HERE.test(name)) return 'is written by the gateway itself'
   if (OF_THE_TRACE.test(name)) return 'carries the trace, which the gateway writes itself'
   return undefined
 })
 
 /** Parses a name under `responseHeaders` or of a fixed response. */
 export const parseResponseEditName = headerName(name => {
-  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection or to the framing of the message'
   if (OF_THE_HANDSHAKE.test(name)) return 'belongs to the handshake of WebSockets'
-  if (name === 'ratelimit' || name === 'ratelimit-policy') return 'is what the gateway says of its limits'
+  if (name === 'ratelimit' || name === 'ratelimit-policy') return 'belongs to the rate limits of the gateway'
   return undefined
 })
 
@@ -144,9 +145,10 @@ const MEANS_MORE = /^(?:authorization|content-.*|cookie|expect|host|proxy-.*)$/
 
 /** Parses the field in which clients send their API key. */
 export const parseCredentialName = headerName(name => {
-  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection, or says where the message ends'
-  if (MEANS_MORE.test(name)) return 'has a meaning of its own and cannot hold a key'
-  if (WRITTEN_HERE.test(name) || SAID_BY_PROXIES.test(name)) return 'is what gateways say of clients'
+  if (OF_THE_CONNECTION.has(name)) return 'belongs to the connection or to the framing of the message'
+  if (MEANS_MORE.test(name)) return 'has a fixed meaning and cannot hold a key'
+  if (WRITTEN_HERE.test(name) || SAID_BY_PROXIES.test(name))
+    return 'is meant for gateways, which describe clients with it'
   if (OF_THE_TRACE.test(name)) return 'carries the trace'
   return undefined
 })
@@ -195,9 +197,9 @@ export function parseHeaderValue(found: unknown): Parsed<string> {
   }
   if (typeof found !== 'string') return notText(found, VALUE_ALLOWED)
   if (found === '') return refuse('has nothing in it', VALUE_ALLOWED)
-  if (/[\r\n\0]/.test(found)) return refuse('has a line end or NUL in it, which would end the field', VALUE_ALLOWED)
+  if (/[\r\n\0]/.test(found)) return refuse('contains a line break or NUL, which would end the field', VALUE_ALLOWED)
   if (/^\s|\s$/.test(found)) return refuse('has spaces around it, which are not part of a value', VALUE_ALLOWED)
-  if (!HEADER_VALUE.test(found)) return refuse('has characters that do not belong into a field', VALUE_ALLOWED)
+  if (!HEADER_VALUE.test(found)) return refuse('has characters that a field cannot have', VALUE_ALLOWED)
   return found.length > 4_096 ? refuse('is longer than 4096 characters', VALUE_ALLOWED) : { value: found }
 }
 

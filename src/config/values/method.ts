@@ -9,8 +9,9 @@ const ALLOWED = 'an HTTP method such as GET, HEAD, POST, PUT, PATCH, DELETE or O
 export function parseMethod(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   const method = found.toUpperCase()
-  if (method === 'CONNECT') return refuse('opens a tunnel, which the gateway does not do', ALLOWED)
-  if (method === 'TRACE') return refuse('shows what is added to requests, which the gateway does not do', ALLOWED)
+  if (method === 'CONNECT') return refuse('opens a tunnel, which the gateway does not support', ALLOWED)
+  if (method === 'TRACE')
+    return refuse('shows what proxies add to requests, which the gateway does not support', ALLOWED)
   if (method === '*' || method === 'ANY' || method === 'ALL') {
     return refuse('is not a method', `${ALLOWED}; leave "methods" out to allow every one`)
   }

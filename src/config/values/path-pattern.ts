@@ -15,12 +15,15 @@ export function parsePathPattern(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   if (found.length > MAX_CHARACTERS) return refuse(`is longer than ${MAX_CHARACTERS} characters`, ALLOWED)
   if (!/^\^?(?:\(\?[a-z]+\))?\//.test(found))
-    return refuse('does not begin with "/": it is held against the whole path', ALLOWED)
+    return refuse('does not begin with "/": it must match the whole path', ALLOWED)
   try {
     const isTooLarge = RE2JS.compile(found).programSize() > MAX_PROGRAM
-    return isTooLarge ? refuse('repeats too much: every path would be long work', ALLOWED) : { value: found }
+    return isTooLarge ? refuse('repeats too much: matching it would take too long', ALLOWED) : { value: found }
   } catch (error) {
-    return refuse(`is no such expression: ${(error as Error).message.replace('error parsing regexp: ', '')}`, ALLOWED)
+    return refuse(
+      `is not a valid expression: ${(error as Error).message.replace('error parsing regexp: ', '')}`,
+      ALLOWED,
+    )
   }
 }
 

@@ -78,5 +78,5 @@ function parsePart(found: unknown, { words, allowed }: Kind): Parsed<string> {
   const text = found.toLowerCase()
   const meant = Object.hasOwn(MEANT, text) ? MEANT[text] : nearestName(text, words)
   const nearest = meant !== undefined && words.includes(meant) ? meant : undefined
-  return refuse('is nothing this version can count by', allowed, nearest)
+  return refuse('is not a supported key', allowed, nearest)
 }

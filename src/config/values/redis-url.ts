@@ -39,7 +39,7 @@ export function redisTarget(url: string): RedisTarget {
  * because it may hold a password, especially if it is malformed.
  */
 function readTarget(text: string): Parsed<RedisTarget> {
-  if (/\s/.test(text)) return refuse('has white space in it', ALLOWED)
+  if (/\s/.test(text)) return refuse('contains white space', ALLOWED)
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text) ?? []
   const meant = HOST_AND_PORT.exec(text)?.[1]
   if (scheme === undefined || rest === undefined) return refuse('has no scheme', ALLOWED, meant && `redis://${meant}`)
@@ -82,7 +82,7 @@ function credentialsFault(credentials: string): string | undefined {
 }
 
 function tailFault(tail: string): string | undefined {
-  if (tail.startsWith('?')) return 'has a query, which would change the connection behind the back of the gateway'
+  if (tail.startsWith('?')) return 'has a query, which would override settings of the gateway'
   return tail === '' ? undefined : 'has a fragment'
 }
 
@@ -91,7 +91,7 @@ function findHostFault(hostAndPort: string): string | undefined {
   if (isIPv6(hostAndPort)) return 'has an IPv6 address without its brackets: write [::1]'
   if (host === '') return 'has no host'
   if (host.startsWith('[') ? !isIPv6(host.slice(1, -1)) : !/^[A-Za-z0-9_.-]+$/.test(host))
-    return 'has a host that is no host name'
+    return 'has an invalid host name'
   if (port === undefined) return undefined
   if (!/^\d+$/.test(port)) return 'has a port that is not a number'
   return Number(port) >= 1 && Number(port) <= 65_535 ? undefined : 'has a port that is not from 1 to 65535'

@@ -9,7 +9,7 @@ const NAME = 'a host name, such as orders.internal'
 export function parseFilePath(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, FILE)
   if (found === '') return refuse('is empty', FILE)
-  if (found.includes('-----BEGIN')) return refuse('is what a file should hold, not its path', FILE)
+  if (found.includes('-----BEGIN')) return refuse('is the content of a file, not its path', FILE)
   return { value: found }
 }
 
@@ -21,7 +21,7 @@ export function parseTlsVersion(found: unknown): Parsed<'TLSv1.2' | 'TLSv1.3'> {
   if (found === '1.2' || found === 1.2) return { value: 'TLSv1.2' }
   if (found === '1.3' || found === 1.3) return { value: 'TLSv1.3' }
   const [, nearest] = typeof found === 'string' ? (/^TLS ?v?(1\.[23])$/i.exec(found) ?? []) : []
-  return refuse('is not a version of TLS that is taken here', VERSIONS, nearest)
+  return refuse('is not a supported TLS version', VERSIONS, nearest)
 }
 
 /**
@@ -63,7 +63,7 @@ export function parseCipher(found: unknown): Parsed<string> {
   const suites = getCiphers().filter(name => !name.startsWith('tls_'))
   const name = found.toLowerCase()
   if (suites.includes(name)) return { value: found.toUpperCase() }
-  return refuse('is not a suite that this OpenSSL has for TLS 1.2', allowed, nearestName(name, suites)?.toUpperCase())
+  return refuse('is not a TLS 1.2 cipher suite of this OpenSSL', allowed, nearestName(name, suites)?.toUpperCase())
 }
 
 /** Parses a server name; RFC 6066 §3 does not allow addresses in SNI. */

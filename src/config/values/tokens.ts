@@ -25,8 +25,8 @@ export function parseAlgorithm(found: unknown): Parsed<Algorithm> {
   if (typeof found !== 'string') return notText(found, allowed)
   const known = ALGORITHMS.find(algorithm => algorithm === found)
   if (known !== undefined) return { value: known }
-  if (/^none$/i.test(found)) return refuse('would take tokens that nobody has signed', allowed)
-  if (/^HS\d+$/i.test(found)) return refuse('needs a secret that could also make tokens', allowed)
+  if (/^none$/i.test(found)) return refuse('would accept tokens without a signature', allowed)
+  if (/^HS\d+$/i.test(found)) return refuse('uses a shared secret, which could also create tokens', allowed)
   return refuse('is not an algorithm for signatures with a public key', allowed, nearestName(found, ALGORITHMS))
 }
 

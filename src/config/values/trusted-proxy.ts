@@ -20,11 +20,11 @@ const NAMES: Readonly<Record<string, string>> = {
  */
 export function parseTrustedProxy(found: unknown): Parsed<string> {
   if (typeof found === 'number')
-    return refuse('is a hop count, which a client can fill up with addresses of its own', ALLOWED)
-  if (found === true) return refuse('would believe every client about its own address', ALLOWED)
+    return refuse('is a hop count: clients can add as many addresses as they like', ALLOWED)
+  if (found === true) return refuse('would trust every client to name its own address', ALLOWED)
   const parsed = parseBlock(found)
   if ('value' in parsed && parsed.value.endsWith('/0')) {
-    return refuse('would believe every client about its own address', ALLOWED)
+    return refuse('would trust every client to name its own address', ALLOWED)
   }
   return parsed
 }
@@ -32,13 +32,13 @@ export function parseTrustedProxy(found: unknown): Parsed<string> {
 /** Parses an address or CIDR block whose clients are not limited. */
 export function parseBypass(found: unknown): Parsed<string> {
   const parsed = parseBlock(found)
-  return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would let everybody pass', ALLOWED) : parsed
+  return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would allow every client', ALLOWED) : parsed
 }
 
 /** Parses an address or CIDR block whose clients are allowed or denied. */
 export function parseAccess(found: unknown): Parsed<string> {
   const parsed = parseBlock(found)
-  return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would be everybody', ALLOWED) : parsed
+  return 'value' in parsed && parsed.value.endsWith('/0') ? refuse('would be every client', ALLOWED) : parsed
 }
 
 function parseBlock(found: unknown): Parsed<string> {

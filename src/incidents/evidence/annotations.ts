@@ -31,7 +31,7 @@ export function toAnnotations(
     ...loadLine(evidence),
     ...limitedLine(evidence),
     ...evidence.traces.slice(0, MAX_TRACE_LINES).map(traceLine),
-    ...turnLine(evidence, isOfOneReason({ labels }) ? REFUSED : FAILED),
+    ...onsetLine(evidence, isOfOneReason({ labels }) ? REFUSED : FAILED),
     ...changeLines(evidence),
     ...(evidence.missing.length > 0 ? [`Not found out: ${evidence.missing.join('; ')}`] : []),
   ]
@@ -70,7 +70,7 @@ function loadLine({ load }: Evidence): string[] {
 const FAILED = { first: 'First failure at', none: 'nothing failed until' }
 const REFUSED = { first: 'First refused at', none: 'nothing was refused until' }
 
-function turnLine({ firstBadMs, lastBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
+function onsetLine({ firstBadMs, lastBadMs, lastGoodMs }: Evidence, said: typeof FAILED): string[] {
   if (firstBadMs === undefined) return []
   // Counters are read every few seconds, traces have milliseconds: a last success after the first failure is not shown.
   const good = lastGoodMs === undefined || lastGoodMs > firstBadMs ? '' : `, ${said.none} ${clock(lastGoodMs)}`

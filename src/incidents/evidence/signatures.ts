@@ -64,43 +64,43 @@ export function normalise(message: string): string {
 }
 
 /** Subject and verb phrase by reason. Other reasons are shown unchanged. */
-export const SAID: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients', string]>> = {
+export const REASON_TEXTS: Readonly<Record<string, readonly ['upstream' | 'gateway' | 'clients', string]>> = {
   connect_refused: ['upstream', 'refused the connection'],
-  unreachable: ['upstream', 'is out of reach'],
+  unreachable: ['upstream', 'was unreachable'],
   connect_timeout: ['upstream', 'could not be reached in time'],
-  dns: ['upstream', 'has a name that cannot be resolved'],
-  tls: ['upstream', 'gave no secure connection'],
-  circuit_open: ['upstream', 'failed so often that it was not asked for a while'],
-  no_healthy_upstream: ['upstream', 'had no target that is well'],
+  dns: ['upstream', 'has a name that could not be resolved'],
+  tls: ['upstream', 'had a TLS error'],
+  circuit_open: ['upstream', 'was temporarily disabled (circuit open)'],
+  no_healthy_upstream: ['upstream', 'had no healthy target'],
   reset: ['upstream', 'broke the connection'],
-  bad_response: ['upstream', 'gave an invalid answer'],
-  response_timeout: ['upstream', 'did not answer in time'],
+  bad_response: ['upstream', 'sent an invalid response'],
+  response_timeout: ['upstream', 'did not respond in time'],
   upstream_5xx: ['upstream', 'answered with a 5xx'],
   limiter_unavailable: ['gateway', 'could not check its rate limits'],
-  keys_unavailable: ['gateway', 'has no keys to check tokens with'],
-  internal: ['gateway', 'failed by itself'],
+  keys_unavailable: ['gateway', 'had no keys to verify tokens'],
+  internal: ['gateway', 'had an internal error'],
   policy_failed: ['gateway', 'had a policy that failed'],
   overloaded: ['gateway', 'had no connection left to a busy upstream'],
-  shed: ['gateway', 'had too much to do and turned requests away'],
+  shed: ['gateway', 'was overloaded and shed requests'],
   maintenance: ['gateway', 'was closed for maintenance'],
   draining: ['gateway', 'was shutting down'],
   loop_detected: ['gateway', 'got its own requests back from an upstream'],
   limited: ['clients', 'were over their rate limit'],
-  no_route: ['clients', 'asked for what no route matches'],
+  no_route: ['clients', 'sent requests that match no route'],
   method_not_allowed: ['clients', 'used a method that is not allowed'],
-  unauthenticated: ['clients', 'showed no valid credentials'],
-  forbidden: ['clients', 'asked for what they may not'],
+  unauthenticated: ['clients', 'sent no valid credentials'],
+  forbidden: ['clients', 'sent requests that they are not allowed to send'],
   bad_request: ['clients', 'sent malformed requests'],
-  uri_too_long: ['clients', 'asked for URLs that are too long'],
+  uri_too_long: ['clients', 'sent URLs that are too long'],
   body_too_large: ['clients', 'sent bodies that are too large'],
-  header_too_large: ['clients', 'sent too many headers'],
+  header_too_large: ['clients', 'sent header sections that are too large'],
   request_timeout: ['clients', 'took too long to send their request'],
-  not_implemented: ['clients', 'asked for what the gateway does not implement'],
+  not_implemented: ['clients', 'used what the gateway does not implement'],
   version_not_supported: ['clients', 'used a version of HTTP that is not supported'],
-  expectation_failed: ['clients', 'expected what HTTP does not have'],
-  client_closed: ['clients', 'went away before the answer'],
-  client_stalled: ['clients', 'stopped reading the answer'],
-  slow_client_evicted: ['clients', 'held connections that others waited for'],
+  expectation_failed: ['clients', 'sent an unknown Expect field'],
+  client_closed: ['clients', 'disconnected before the response ended'],
+  client_stalled: ['clients', 'stopped reading the response'],
+  slow_client_evicted: ['clients', 'read too slowly while others waited for a connection'],
 }
 
 /** "37 of 40: orders → 10.0.0.7:9001 refused the connection". */
@@ -124,5 +124,5 @@ export function saidOf({ reason }: Signature): string {
 }
 
 function said(reason: string): readonly ['upstream' | 'gateway' | 'clients', string] {
-  return (Object.hasOwn(SAID, reason) ? SAID[reason] : undefined) ?? ['upstream', `failed (${reason})`]
+  return (Object.hasOwn(REASON_TEXTS, reason) ? REASON_TEXTS[reason] : undefined) ?? ['upstream', `failed (${reason})`]
 }

@@ -11,7 +11,7 @@ import { requestOf } from './trace-section'
 /** Maximum steps in the table; the waterfalls below show all. */
 const MAX_STEPS = 40
 
-const SAID: Readonly<Record<NonNullable<Step['difference']>, string>> = {
+const DIFFERENCE_TEXTS: Readonly<Record<NonNullable<Step['difference']>, string>> = {
   missing: 'missing in the failing one',
   additional: 'in the failing one only',
   failed: 'failed',
@@ -64,7 +64,7 @@ function stepRow({ service, name, failing, good, difference }: Step): Html {
     <th scope="row">${name} <span class="muted small">${service}</span></th>
     <td>${took(failing)}</td>
     <td>${took(good)}</td>
-    <td>${difference !== undefined && html`<span class="bad-text">${SAID[difference]}</span>`}</td>
+    <td>${difference !== undefined && html`<span class="bad-text">${DIFFERENCE_TEXTS[difference]}</span>`}</td>
   </tr>`
 }
 

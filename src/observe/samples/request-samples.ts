@@ -75,7 +75,7 @@ export class RequestSamples {
   note(exchange: Exchange): void {
     const now = this.#now()
     // Also starts a new slot if the clock was set back, because slots must stay in order.
-    if (now >= this.#slot.startMs + SAMPLE_SLOT_MS || now < this.#slot.startMs) this.#turn(now)
+    if (now >= this.#slot.startMs + SAMPLE_SLOT_MS || now < this.#slot.startMs) this.#rotate(now)
     const slot = this.#slot
     const durationMs = performance.now() - exchange.startedAt
     const kind = this.#kindOf(exchange, durationMs)
@@ -105,7 +105,7 @@ export class RequestSamples {
     return durationMs > this.#slowMs && stream === undefined ? 'slow' : 'good'
   }
 
-  #turn(now: number): void {
+  #rotate(now: number): void {
     this.#closed.push(this.#slot)
     this.#slot = newSlot(now)
     let samples = this.#closed.reduce((sum, slot) => sum + slot.samples, 0)

@@ -9,7 +9,7 @@ export const CORS_ORIGIN_PATTERN = '^(?:\\*|https?://(?:\\*\\.)?[^/*?#@\\s]+)$'
 export function parseCorsOrigin(found: unknown): Parsed<string> {
   if (typeof found !== 'string') return notText(found, ALLOWED)
   if (found === '*') return { value: found }
-  if (found === 'null') return refuse('is what any sandboxed page has, of whatever site', ALLOWED)
+  if (found === 'null') return refuse('is the origin of every sandboxed page, of any site', ALLOWED)
   const [, scheme, host, port = ''] = /^([a-z]+):\/\/(\[[^\]]*\]|[^:/?#@]+)(:\d{1,5})?$/i.exec(found) ?? []
   if (scheme === undefined || host === undefined) {
     const origin = URL.parse(found)?.origin

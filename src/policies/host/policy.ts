@@ -7,14 +7,14 @@ export const host = definePolicy({
   name: 'host',
   schema: field(parseHostSent, {
     description:
-      'What the upstream gets as `Host`, in place of its own `host`: `target`, `client`, or a name ([more](#what-upstreams-are-told)).',
+      'The `Host` that targets get, instead of the `host` of the upstream: `target`, `client`, or a name ([more](#what-upstreams-are-told)).',
     value: '`target`, `client`, host name',
     type: 'string',
     pattern: HOST_SENT_PATTERN,
     examples: ['client', 'shop.internal'],
   }).optional(),
   example: `
-# A site that makes links to itself, and must know what it is called.
+# A site that writes links to itself and needs its public name.
 - name: blog
   match: { host: blog.shop.example, path: / }
   upstream: web

@@ -8,7 +8,7 @@ export interface MaintenanceConfig {
   readonly retryAfterMs: number | undefined
 }
 
-const ALLOWED = 'true, false, or when to come again, such as { retryAfter: 10m }'
+const ALLOWED = 'true, false, or when to try again, such as { retryAfter: 10m }'
 const parseRetryAfter = duration({ atLeast: '1s' })
 
 /** JSON schema forms, for editors. */
@@ -34,7 +34,7 @@ function parseMaintenance(found: unknown): Parsed<MaintenanceConfig | false> {
   if (found === true) return { value: { retryAfterMs: undefined } }
   if (found === false) return { value: false }
   if (typeof found !== 'object' || found === null || Array.isArray(found)) {
-    return refuse('does not say whether there is maintenance', ALLOWED)
+    return refuse('is neither true, false nor a map', ALLOWED)
   }
   const { retryAfter, ...others } = found as Readonly<Record<string, unknown>>
   const [unknown] = Object.keys(others)

@@ -97,14 +97,14 @@ function problemWith(
 ): { text: string; allowed: string } | undefined {
   const { name, schema, timeoutMs = 1, onFailure = 'closed' } = definition
   if (typeof name !== 'string' || !NAME.test(name))
-    return { text: 'which is not a name of a policy', allowed: 'lower case with a hyphen, as acme-tenant' }
+    return { text: 'which is not a valid name of a policy', allowed: 'lower case with a hyphen, as acme-tenant' }
   if (names.has(name)) return { text: 'as another one does', allowed: 'a name of its own' }
   if (!(schema instanceof z.ZodType) && !('_zod' in (schema as object)))
-    return { text: 'whose schema is none', allowed: 'a schema of zod 4; the package exports z' }
+    return { text: 'whose schema is not a schema', allowed: 'a schema of zod 4; the package exports z' }
   if (typeof definition.create !== 'function')
     return { text: 'which has no create', allowed: 'a function that returns hooks' }
-  if (!(timeoutMs > 0 && timeoutMs <= 60_000)) return { text: 'whose timeoutMs will not do', allowed: '1 to 60000' }
+  if (!(timeoutMs > 0 && timeoutMs <= 60_000)) return { text: 'whose timeoutMs is invalid', allowed: '1 to 60000' }
   if (onFailure !== 'closed' && onFailure !== 'open')
-    return { text: 'whose onFailure will not do', allowed: 'closed or open' }
+    return { text: 'whose onFailure is invalid', allowed: 'closed or open' }
   return undefined
 }

@@ -6,7 +6,7 @@ import { METRIC_RATE_LIMITING_DEGRADED } from '../../telemetry/semconv'
 export function reportDegradedLimits(redis: RedisConnection | undefined): void {
   gatewayMeter()
     .createObservableGauge(METRIC_RATE_LIMITING_DEGRADED, {
-      description: '1 while rate limits are counted without Redis although one is configured',
+      description: '1 while rate limits are counted locally although Redis is configured',
     })
     .addCallback(result => result.observe(redis !== undefined && !redis.isUsable ? 1 : 0))
 }

@@ -78,7 +78,7 @@ function checkNames(context: CheckContext): ConfigProblem[] {
   const names = context.written.map((policy: unknown) => read(policySchema.shape.name, asMap(policy)['name']))
   return names.flatMap((name, index) => {
     if (name === undefined || names.indexOf(name) === index) return []
-    const again = mistake('is the name of an earlier policy of this route', 'a name of its own for each policy')
+    const again = mistake('is the name of an earlier policy of this route', 'a unique name for each policy')
     return [context.problem([index, 'name'], again)]
   })
 }

@@ -24,7 +24,7 @@ const schema = z
       type: 'string',
     }).optional(),
   })
-  .meta({ description: 'Gives every request the same response, instead of an upstream.' })
+  .meta({ description: 'Answers every request with the same response, without an upstream.' })
   .transform(({ status, headers, body }) => ({ status, headers: toFields(headers), body }))
 
 type RespondConfig = Frozen<z.output<typeof schema>>
@@ -37,7 +37,7 @@ export const respond = definePolicy({
   name: 'respond',
   schema: schema.optional(),
   example: `
-# Answered here, without an upstream, and for this very path.
+# Answered by the gateway, without an upstream, for this exact path.
 - name: robots
   match: { host: shop.example, path: /robots.txt, exact: true }
   respond:

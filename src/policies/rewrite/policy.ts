@@ -19,7 +19,7 @@ import { definePolicy, type Line } from '../define-policy'
 
 const stripPrefixField = field(parseStripPrefix, {
   description:
-    'Cut off the front of the path before it is forwarded: whole segments that `match.path` begins with, no parameters. The upstream is told in `X-Forwarded-Prefix`.',
+    'Prefix removed from the path before forwarding: whole segments that `match.path` begins with, no parameters. The upstream gets it in `X-Forwarded-Prefix`.',
   value: 'path',
   type: 'string',
   examples: ['/api'],
@@ -37,14 +37,14 @@ const schema = z
     }).optional(),
     path: field(parsePathTemplate, {
       description:
-        'In place of what `match.path` matched, with its parameters: `/v2/:id` makes `/v2/7/items` of `/orders/7/items` for the route `/orders/:id`. On a route with `match.pattern` in place of the whole path, with the named groups of the pattern too. Without `stripPrefix` and `addPrefix`.',
+        'Replaces what `match.path` matched; parameters are filled in: for the route `/orders/:id`, `/v2/:id` turns `/orders/7/items` into `/v2/7/items`. On a route with `match.pattern` it replaces the whole path, and the named groups of the pattern are parameters too. Cannot be combined with `stripPrefix` and `addPrefix`.',
       value: 'path',
       type: 'string',
       pattern: PATH_PATTERN,
       examples: ['/v2/:id'],
     }).optional(),
   })
-  .meta({ description: 'What is changed of the path before the request is forwarded.' })
+  .meta({ description: 'Changes the path before the request is forwarded.' })
   .transform(({ stripPrefix, addPrefix, path }) => ({ stripPrefix, addPrefix, ...(path !== undefined && { path }) }))
 
 type RewriteConfig = Readonly<z.output<typeof schema>>
@@ -54,7 +54,7 @@ export const rewrite = definePolicy({
   name: 'rewrite',
   schema: schema.prefault({}),
   example: `
-# Articles by their numbers; what stands behind a number is for people.
+# The number identifies an article; the text after it is for readers.
 - name: articles
   match: { host: shop.example, path: /articles, pattern: '/articles/(?<id>[0-9]+)-.*', ignoreCase: true }
   upstream: web
@@ -77,9 +77,9 @@ function checkStripPrefix(context: CheckContext): ConfigProblem[] {
   const stripPrefix = read(stripPrefixField, context.valueAt('stripPrefix'))
   if (path === undefined || stripPrefix === undefined || `${path}/`.startsWith(`${stripPrefix}/`)) return []
   const prefixes = literalPrefixes(path)
-  const allowed = prefixes.length > 0 ? list(prefixes) : 'nothing: the path begins with a parameter'
+  const allowed = prefixes.length > 0 ? list(prefixes) : 'no prefix: the path begins with a parameter'
   const nearest = context.nearest(stripPrefix, prefixes)
-  return [context.problem(['stripPrefix'], mistake(`is not how the route's path begins`, allowed, nearest))]
+  return [context.problem(['stripPrefix'], mistake(`is not a prefix of the route's path`, allowed, nearest))]
 }
 
 function checkPath(written: RewriteConfig | undefined, context: CheckContext): ConfigProblem[] {
@@ -91,7 +91,10 @@ function checkPath(written: RewriteConfig | undefined, context: CheckContext): C
   }
   const match = read(matchSchema, context.route['match'])
   if (match?.pattern !== undefined && context.route['rawPath'] === true) {
-    const useless = mistake('cannot be made of a path as it came: the pattern is for its one spelling', 'no "rawPath"')
+    const useless = mistake(
+      'cannot be combined with rawPath: the pattern matches normalised paths only',
+      'no "rawPath"',
+    )
     return [context.problem(['path'], useless)]
   }
   if (match === undefined) return []

@@ -31,7 +31,7 @@ export const split = definePolicy({
     const { variants } = written
     for (const [index, { name, weight, match }] of variants.entries()) {
       if (variants.findIndex(other => other.name === name) < index) {
-        problems.push(context.problem(['variants', index, 'name'], mistake('is here a second time', 'each name once')))
+        problems.push(context.problem(['variants', index, 'name'], mistake('appears twice', 'each name once')))
       }
       const isTested = match !== undefined && match.headers.length + match.cookies.length > 0
       if (weight === 0 && !isTested) {

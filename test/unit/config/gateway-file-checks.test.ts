@@ -101,7 +101,7 @@ describe('what must hold between the keys of gateway.yaml', () => {
     const problems = problemsIn(gatewayYaml({ match: 'path: /a, headers: { X-A: b, x-a: c, __proto__: d }' }))
     assert.deepEqual(
       problems.map(({ problem }) => problem),
-      ['"x-a" is here a second time, in another spelling', '"__proto__" cannot be a name here'],
+      ['"x-a" appears twice, in different spellings', '"__proto__" cannot be a name here'],
     )
   })
 
@@ -151,14 +151,14 @@ describe('what must hold between the keys of gateway.yaml', () => {
   it('refuses two upstreams of one name, wherever the second is', () => {
     const text = gatewayYaml({ upstreams: '  orders: { targets: [http://h] }' })
     assert.deepEqual(problemsIn(text), [
-      { where: 'gateway.yaml:4:3', problem: 'the key "orders" is here a second time', allowed: 'each key once' },
+      { where: 'gateway.yaml:4:3', problem: 'the key "orders" appears twice', allowed: 'each key once' },
     ])
   })
 
   it('names a key that is there twice without its quotes', () => {
     for (const key of ['"a: b"', "'a: b'"]) {
       const [again] = problemsIn(`${key}: 1\n${key}: 2\n`).filter(({ where }) => where === 'gateway.yaml:2:1')
-      assert.equal(again?.problem, 'the key "a: b" is here a second time')
+      assert.equal(again?.problem, 'the key "a: b" appears twice')
     }
   })
 
@@ -176,12 +176,12 @@ describe('what must hold between the keys of gateway.yaml', () => {
       ['/a/b/:c', '/x', '/a, /a/b', '/a'],
       ['/orders', '/order', '/orders', '/orders'],
       ['/orders', '/orders/v1', '/orders', undefined],
-      ['/:id', '/orders', 'nothing: the path begins with a parameter', undefined],
+      ['/:id', '/orders', 'no prefix: the path begins with a parameter', undefined],
     ] as const) {
       it(`is refused where the path does not begin with it: ${prefix} of ${path}`, () => {
         const text = gatewayYaml({ match: `path: "${path}"`, route: `rewrite: { stripPrefix: ${prefix} }` })
         const [problem, ...others] = problemsIn(text)
-        assert.equal(problem?.problem, `"${prefix}" is not how the route's path begins`)
+        assert.equal(problem?.problem, `"${prefix}" is not a prefix of the route's path`)
         assert.deepEqual([problem.allowed, problem.nearest], [allowed, nearest])
         assert.deepEqual(others, [])
       })

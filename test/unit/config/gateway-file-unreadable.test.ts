@@ -49,7 +49,7 @@ describe('a routes file that cannot be read', () => {
     chmodSync(file, 0o000)
     const isReadableAnyway = process.platform === 'win32' || process.getuid?.() === 0
     const { problem } = await onlyProblem(file)
-    assert.equal(problem, isReadableAnyway ? 'the file says nothing' : 'the file may not be read')
+    assert.equal(problem, isReadableAnyway ? 'the file is empty' : 'the file may not be read')
   })
 
   for (const [what, text] of [
@@ -59,7 +59,7 @@ describe('a routes file that cannot be read', () => {
   ] as const) {
     it(`is ${what}`, async () => {
       writeFileSync(file, text)
-      assert.equal((await onlyProblem(file)).problem, 'the file says nothing')
+      assert.equal((await onlyProblem(file)).problem, 'the file is empty')
     })
   }
 

@@ -24,7 +24,7 @@ describe('a file of the configuration', () => {
     writeFileSync(path, 'here')
     let answer = (_content: string): void => {}
     const hanging = new Promise<string>(resolve => (answer = resolve))
-    await assert.rejects(giveUpAfter(5, path, hanging), /could not be read in time: its file system does not answer/)
+    await assert.rejects(giveUpAfter(5, path, hanging), /could not be read in time: its file system does not respond/)
     await assert.rejects(readFileBounded(path), /could not be read in time/)
     await assert.rejects(statBounded(path), /could not be read in time/)
     answer('at last')

@@ -59,7 +59,7 @@ describe('REDIS_URL', () => {
     ['redis://h/hunter2', 'has a database that is not a number'],
     ['redis://h/-1', 'has a database that is not a number'],
     ['redis://h/0/1', 'has a database that is not a number'],
-    ['redis://h?password=hunter2', 'has a query, which would change the connection behind the back of the gateway'],
+    ['redis://h?password=hunter2', 'has a query, which would override settings of the gateway'],
     ['redis://h#hunter2', 'has a fragment'],
     ['redis://:hun/ter2@h', 'has a "/", "?" or "#" in its user name or password: write them as %2F, %3F and %23'],
     ['redis://:hunter2#@h', 'has a "/", "?" or "#" in its user name or password: write them as %2F, %3F and %23'],
@@ -67,12 +67,12 @@ describe('REDIS_URL', () => {
     ['redis://:hunt@er2@h', 'has an "@" in its user name or password: write it as %40'],
     ['redis://:hunter2%@h', 'has a "%" in its user name or password that is no escape: write it as %25'],
     ['redis://::1', 'has an IPv6 address without its brackets: write [::1]'],
-    ['redis://[::1', 'has a host that is no host name'],
-    ['redis://[::x]', 'has a host that is no host name'],
-    ['redis://[hunter2]', 'has a host that is no host name'],
+    ['redis://[::1', 'has an invalid host name'],
+    ['redis://[::x]', 'has an invalid host name'],
+    ['redis://[hunter2]', 'has an invalid host name'],
     ['redis://h1,h2:6379', 'has several hosts: that is redis+sentinel or redis+cluster'],
-    ['redis://h :6379', 'has white space in it'],
-    ['redis://h\n', 'has white space in it'],
+    ['redis://h :6379', 'contains white space'],
+    ['redis://h\n', 'contains white space'],
   ]
   for (const [url, problem, nearest] of wrong) {
     it(`names the mistake and not the password: ${JSON.stringify(url)}`, () => {

@@ -44,9 +44,9 @@ describe('a text that would keep the parser busy', () => {
     assert.ok(performance.now() - startedAt < 10_000)
   })
 
-  it('finds each key that is there a second time, whatever its quotes', () => {
+  it('finds each key that appears twice, whatever its quotes', () => {
     const problems = problemsIn('routes: []\n"routes": []\nupstreams: {}\n')
-    const [again] = problems.filter(({ problem }) => problem.includes('second time'))
-    assert.deepEqual([again?.where, again?.problem], ['gateway.yaml:2:1', 'the key "routes" is here a second time'])
+    const [again] = problems.filter(({ problem }) => problem.includes('twice'))
+    assert.deepEqual([again?.where, again?.problem], ['gateway.yaml:2:1', 'the key "routes" appears twice'])
   })
 })

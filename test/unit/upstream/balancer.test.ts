@@ -7,7 +7,7 @@ import type { Target } from '../../../src/upstream/target'
 
 /** The part of a target that balancers look at. */
 function targetOf(origin: string, weight = 1): Target {
-  return { origin, weight, credit: 0, activeCalls: 0, seed: hashOf(origin) } as Target
+  return { origin, weight, currentWeight: 0, activeCalls: 0, seed: hashOf(origin) } as Target
 }
 
 function balancerFor(balance: UpstreamConfig['balance'], targets: readonly Target[], hashKey = ['client']): Balancer {

@@ -5,14 +5,14 @@ import { until } from '../../support/until'
 describe('the pace of a download', () => {
   const least = { bytesPerSecond: 1_000, perMs: 500 }
 
-  function response(): { paceIndex: number; takeBy: number; isTaken: boolean; cutOff: number; onTooSlow(): void } {
+  function response(): { paceIndex: number; takeBy: number; isTaken: boolean; disconnects: number; onTooSlow(): void } {
     return {
       paceIndex: -1,
       takeBy: Infinity,
       isTaken: false,
-      cutOff: 0,
+      disconnects: 0,
       onTooSlow() {
-        this.cutOff++
+        this.disconnects++
       },
     }
   }
@@ -22,9 +22,9 @@ describe('the pace of a download', () => {
     for (const one of [stalled, gone, taken]) expectDownload(one, least)
     endDownload(gone)
     taken.isTaken = true
-    await until(() => stalled.cutOff === 1 && taken.paceIndex === -1, { what: 'a look at them' })
+    await until(() => stalled.disconnects === 1 && taken.paceIndex === -1, { what: 'a look at them' })
     assert.deepEqual(
-      [stalled, gone, taken].map(({ cutOff, paceIndex }) => [cutOff, paceIndex]),
+      [stalled, gone, taken].map(({ disconnects, paceIndex }) => [disconnects, paceIndex]),
       [
         [1, -1],
         [0, -1],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { REASONS } from '../../../../src/errors/reasons'
 import { toAnnotations } from '../../../../src/incidents/evidence/annotations'
 import type { Evidence, ProvingTrace } from '../../../../src/incidents/evidence/evidence'
-import { findSignatures, normalise, SAID, signatureLine } from '../../../../src/incidents/evidence/signatures'
+import { findSignatures, normalise, REASON_TEXTS, signatureLine } from '../../../../src/incidents/evidence/signatures'
 
 const ALERT = { labels: { alertname: 'GatewayHttp500Spike', family: 'faults' } }
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736'
@@ -28,7 +28,7 @@ describe('failure signatures', () => {
   })
 
   it('have words for every reason that there is', () => {
-    assert.deepEqual(Object.keys(SAID).toSorted(), Object.keys(REASONS).toSorted())
+    assert.deepEqual(Object.keys(REASON_TEXTS).toSorted(), Object.keys(REASONS).toSorted())
   })
 
   it('are the same for the same message with other numbers, addresses and ids', () => {
@@ -82,7 +82,7 @@ describe('evidence in a message', () => {
       load,
     }
     const lines = toAnnotations({ labels: { family: 'load' } }, evidence, undefined)['evidence']?.split('\n') ?? []
-    assert.match(lines[0] ?? '', /^30 of 400: the gateway had too much to do and turned requests away/)
+    assert.match(lines[0] ?? '', /^30 of 400: the gateway was overloaded and shed requests/)
     assert.equal(lines[1], 'Load: up to 812 requests at once, the event loop up to 640 ms late')
     assert.match(lines[2] ?? '', /^First refused at /)
   })
