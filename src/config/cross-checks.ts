@@ -19,7 +19,7 @@ import type { ConfigProblem } from './types'
 import { asList, asMap, list, read } from './understood'
 import { tlsSchema } from './upstream-schema'
 import { parseName } from './values/name'
-import { mistake } from './values/parsed'
+import { mistake, type Mistake } from './values/parsed'
 import { sizeText } from './values/size'
 import { parseTarget } from './values/target'
 import type { Path } from './variables'
@@ -178,7 +178,7 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
     const at: Path = ['upstreams', name]
     const parsed = parseName(name)
     const problems = 'mistake' in parsed ? [problemAtKey(at, parsed.mistake, source)] : []
-    const { circuitBreaker, ejection } = asMap(source.valueAt(at))
+    const { circuitBreaker, ejection, protocol, http2, healthCheck } = asMap(source.valueAt(at))
     if (circuitBreaker !== undefined && ejection !== undefined) {
       const useless = mistake('has no effect beside "circuitBreaker", which is stricter', 'one of the two')
       problems.push(problemAtKey([...at, 'ejection'], useless, source))
@@ -190,9 +190,50 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
       const again = mistake('appears twice', 'each target once')
       if (seen.has(target.value.origin)) problems.push(problemAt([...at, 'targets', index], again, source))
       seen.add(target.value.origin)
+      const wrongScheme = schemeMistake(protocol, target.value.origin)
+      if (wrongScheme !== undefined) problems.push(problemAt([...at, 'targets', index], wrongScheme, source))
+    }
+    problems.push(...checkHealthCheck(at, asMap(healthCheck), healthCheck !== undefined, protocol, source))
+    if (http2 !== undefined && (protocol === undefined || protocol === 'http1')) {
+      const useless = mistake('has no effect: the protocol is HTTP/1.1', '"protocol: h2c", h2 or auto, or no "http2"')
+      problems.push(problemAtKey([...at, 'http2'], useless, source))
     }
     return problems
   })
+}
+
+/** Checks that a health check has a path or is one of gRPC, which needs HTTP/2. */
+function checkHealthCheck(
+  at: Path,
+  { path, grpc }: Readonly<Record<string, unknown>>,
+  isPresent: boolean,
+  protocol: unknown,
+  source: YamlSource,
+): ConfigProblem[] {
+  if (!isPresent) return []
+  const where = [...at, 'healthCheck']
+  if (path === undefined && grpc === undefined) {
+    return [problemAt([...where, 'path'], mistake('is missing', 'a path, or "grpc"'), source)]
+  }
+  if (grpc === undefined) return []
+  const problems: ConfigProblem[] = []
+  if (path !== undefined) {
+    const both = mistake('has no effect beside "grpc"', 'one of the two')
+    problems.push(problemAtKey([...where, 'path'], both, source))
+  }
+  if (protocol === undefined || protocol === 'http1') {
+    const wrong = mistake('needs HTTP/2', '"protocol: h2c", h2 or auto for this upstream')
+    problems.push(problemAtKey([...where, 'grpc'], wrong, source))
+  }
+  return problems
+}
+
+/** Checks that the scheme of a target fits the protocol: only `h2` and `auto` use TLS. */
+function schemeMistake(protocol: unknown, origin: string): Mistake | undefined {
+  const isSecure = origin.startsWith('https:')
+  if (protocol === 'h2' && !isSecure) return mistake('has no TLS, which "protocol: h2" needs', 'https, or protocol h2c')
+  if (protocol === 'h2c' && isSecure) return mistake('uses TLS, which "protocol: h2c" does not', 'http, or protocol h2')
+  return undefined
 }
 
 function checkEntrypointTls(source: YamlSource, files: ConfigFiles): ConfigProblem[] {

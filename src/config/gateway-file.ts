@@ -274,6 +274,8 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
       idleMs: upstream.timeouts.idle,
       totalMs: upstream.timeouts.total,
     },
+    protocol: upstream.protocol,
+    http2: upstream.http2,
     maxConnections: upstream.maxConnections,
     maxHeaderBytes: upstream.maxHeaderSize,
     fairness: { reservePercent: upstream.fairness.reserve, streamPercent: upstream.fairness.streams },
@@ -295,7 +297,8 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
         ? undefined
         : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.conditions },
     healthCheck: upstream.healthCheck && {
-      path: upstream.healthCheck.path,
+      ...(upstream.healthCheck.grpc && { grpc: upstream.healthCheck.grpc }),
+      path: upstream.healthCheck.path ?? '/',
       ...checkedHost(upstream.healthCheck.host ?? upstream.host),
       ...(upstream.healthCheck.headers.length > 0 && { headers: upstream.healthCheck.headers }),
       intervalMs: upstream.healthCheck.interval,

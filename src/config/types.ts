@@ -308,6 +308,8 @@ export interface UpstreamConfig {
      */
     readonly totalMs: number | undefined
   }
+  readonly protocol: UpstreamProtocol
+  readonly http2: Http2UpstreamConfig
   /** Maximum connections per target; further requests wait. */
   readonly maxConnections: number
   /** Maximum bytes of a response's header section. */
@@ -337,6 +339,17 @@ export interface AffinityConfig {
   readonly secret: string | undefined
 }
 
+/** Protocol of the connections to targets; `auto`: chosen in the TLS handshake. */
+export type UpstreamProtocol = 'http1' | 'h2' | 'h2c' | 'auto'
+
+/** Bounds of connections over HTTP/2. */
+export interface Http2UpstreamConfig {
+  /** Connections to one target. */
+  readonly maxConnections: number
+  /** Streams at once on one connection. */
+  readonly maxStreams: number
+}
+
 /** How the connections to a target are shared among clients. */
 export interface FairnessConfig {
   /** Percent of the connections reserved for clients below their share. */
@@ -346,6 +359,8 @@ export interface FairnessConfig {
 }
 
 export interface HealthCheckConfig {
+  /** Checks by the gRPC health checking protocol; `service` is empty for the whole server. */
+  readonly grpc?: { readonly service: string }
   /** Path and query of the health check. */
   readonly path: string
   /** The `Host` field sent to a target; undefined: its own. */

@@ -6,6 +6,7 @@ import { field } from './values/field'
 import { parseRequestEditName, toFields } from './values/header'
 import { HOST_SENT_PATTERN, parseHostSent } from './values/host-sent'
 import { parseHashKey } from './values/rate-limit-key'
+import { notText, refuse, type Parsed } from './values/parsed'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseServerName } from './values/tls'
@@ -42,6 +43,14 @@ const retriesSchema = z
       'Retries failed calls, on another target if there is one. Only if that is safe, and before the first byte of a response was passed on. Retries add at most a fifth to the requests.',
   })
 
+const SERVICE_PATTERN = '^$|^[A-Za-z_][A-Za-z0-9_.]*$'
+
+function parseServiceName(found: unknown): Parsed<string> {
+  const allowed = 'the full name of a service, such as shop.inventory.v1.Inventory'
+  if (typeof found !== 'string') return notText(found, allowed)
+  return new RegExp(SERVICE_PATTERN).test(found) ? { value: found } : refuse('is not the name of a service', allowed)
+}
+
 const healthCheckSchema = z
   .strictObject({
     path: field(parseProbePath, {
@@ -50,7 +59,22 @@ const healthCheckSchema = z
       type: 'string',
       pattern: PROBE_PATH_PATTERN,
       examples: ['/healthz'],
-    }),
+    }).optional(),
+    grpc: z
+      .strictObject({
+        service: field(parseServiceName, {
+          description: 'Service whose health is asked; left out: that of the whole server.',
+          value: 'full name of a service',
+          type: 'string',
+          pattern: SERVICE_PATTERN,
+          examples: ['shop.inventory.v1.Inventory'],
+        }).prefault(''),
+      })
+      .optional()
+      .meta({
+        description:
+          'Asks by the gRPC health checking protocol (`grpc.health.v1.Health/Check`) instead of `path`. SERVING passes. Needs `protocol` h2c, h2 or auto.',
+      }),
     host: field(parseHostSent, {
       description:
         "What a target gets as `Host`: `target` or a name. Left out: the upstream's `host`, or the target's own where that is `client`.",
@@ -125,6 +149,30 @@ const ejectionSchema = z
     description:
       'Ejects a target that fails while other targets do not. Has no effect with one target or with `circuitBreaker`.',
   })
+
+const PROTOCOL_SPELLINGS = {
+  http: 'http1',
+  'http/1.1': 'http1',
+  'http1.1': 'http1',
+  http2: 'h2',
+  'http/2': 'h2',
+  grpc: 'h2c',
+  grpcs: 'h2',
+  alpn: 'auto',
+} as const
+
+export const http2UpstreamSchema = z
+  .strictObject({
+    maxConnections: numberField('Maximum connections to each target. Another one is opened when all are full.', {
+      atLeast: 1,
+      atMost: 1_000,
+    }).prefault(4),
+    maxStreams: numberField(
+      'Requests at once on one connection; fewer where the target allows fewer (SETTINGS_MAX_CONCURRENT_STREAMS). Further requests wait, as with `maxConnections` of HTTP/1.1.',
+      { atLeast: 1, atMost: 10_000 },
+    ).prefault(100),
+  })
+  .meta({ description: 'Connections over HTTP/2. They replace `maxConnections`.' })
 
 const BALANCE_SPELLINGS = {
   'least-connections': 'least-requests',
@@ -231,8 +279,15 @@ export const upstreamSchema = z
       })
       .prefault({})
       .meta({ description: 'Timeouts of calls to the upstream.' }),
+    protocol: field(choice(['http1', 'h2', 'h2c', 'auto'], PROTOCOL_SPELLINGS), {
+      description:
+        'Protocol of the connections: HTTP/1.1 (`http1`), HTTP/2 over TLS (`h2`), HTTP/2 without TLS (`h2c`), or what an https target chooses in the handshake (`auto`). gRPC needs HTTP/2 ([more](protocols.md#upstreams)).',
+      type: 'string',
+      enum: ['http1', 'h2', 'h2c', 'auto'],
+    }).prefault('http1'),
+    http2: http2UpstreamSchema.prefault({}),
     maxConnections: numberField(
-      'Maximum connections to each target. Further requests wait, at most for `timeouts.connect` plus `timeouts.response`, and at most ten times as many requests as connections (at least 100). Above either, 503, reason `overloaded`.',
+      'Maximum connections to each target over HTTP/1.1. Further requests wait, at most for `timeouts.connect` plus `timeouts.response`, and at most ten times as many requests as connections (at least 100). Above either, 503, reason `overloaded`.',
       {
         atLeast: 1,
         atMost: 10_000,

@@ -7,6 +7,7 @@ import type { EntrypointConfig } from '../config/types'
 import { errorCode } from '../errors/error-code'
 import { rejectEarly } from '../errors/error-handler'
 import type { Reason } from '../errors/reasons'
+import { isGrpc } from '../exchange/grpc-call'
 import { ATTR_ERROR_TYPE, METRIC_HTTP2_CONNECTIONS_REFUSED } from '../telemetry/semconv'
 import { gatewayMeter } from '../telemetry/scope'
 import { noteExpectation } from './expect-continue'
@@ -257,7 +258,8 @@ class Session {
   /** Bounds the time of a request body, like `requestTimeout` of the HTTP/1.1 server. */
   #boundUpload(stream: ServerHttp2Stream, isComplete: boolean, response: Http2Response): void {
     const { requestTimeoutMs } = this.#config
-    if (requestTimeoutMs === 0 || isComplete) return
+    // A call that streams has no end in sight; its idle timeout and its deadline bound it.
+    if (requestTimeoutMs === 0 || isComplete || isGrpc(response.req)) return
     const timer = setTimeout(() => {
       if (!response.req.complete && !response.writableEnded) this.#options.onBroken(response, 'request_timeout')
     }, requestTimeoutMs)

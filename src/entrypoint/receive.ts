@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from '@opentelemetry/api'
 import { Exchange, type ExchangeObserver } from '../exchange/exchange'
+import { isGrpc, toGrpcCall } from '../exchange/grpc-call'
 import { requestIdOf } from '../exchange/request-id'
 import type { RequestIdConfig } from '../exchange/request-id-config'
 import type { ErrorAnswers } from '../errors/error-answer'
@@ -69,6 +70,7 @@ export function receive(
   exchange.observer = options.observer
   exchange.expectsContinue = expectsContinue(request)
   exchange.upgrade = upgradeOf(request)
+  if (isGrpc(request)) exchange.grpc = toGrpcCall(request)
   if (refusal !== undefined) {
     exchange.isMalformed = true
     takeNoMore(request.socket)

@@ -1,9 +1,11 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { hasBody, type Exchange } from '../exchange/exchange'
+import { grpcWebTrailers, isGrpc, type GrpcCall } from '../exchange/grpc-call'
 import { sendLocalReply } from '../exchange/local-reply'
 import { GatewayError } from './gateway-error'
 import { errorRepresentation } from './error-answer'
+import { grpcStatusFields, grpcStatusOfReason } from './grpc-status'
 import { errorFields, problemDetails } from './problem-details'
 import { proxyStatus } from './proxy-status'
 import { REASONS, type Reason } from './reasons'
@@ -17,7 +19,10 @@ export function handleError(exchange: Exchange, error: unknown): void {
   exchange.conclude(failure.outcome, failure.reason, failure.cause)
   const { response } = exchange
   if (response.destroyed || response.writableEnded) return
+  const { grpc } = exchange
+  if (grpc !== undefined) grpc.status ??= grpcStatusOfReason(failure.reason)
   if (response.headersSent) {
+    if (grpc !== undefined && response.writableLength === 0) return endGrpc(exchange, grpc, failure)
     // The status is already sent. Closing the connection is the only way left to show that the response is incomplete.
     // The error is passed along so that the stock instrumentation does not record that the client left.
     response.destroy(failure)
@@ -36,7 +41,25 @@ export function handleError(exchange: Exchange, error: unknown): void {
   const { body, contentType } = errorRepresentation(request, values, failure.members, page)
   const fields = [...errorFields(body, contentType), ...headers]
   if (errorAnswers?.proxyName !== undefined) fields.push('Proxy-Status', proxyStatus(errorAnswers.proxyName, reason))
-  sendLocalReply(exchange, { status: failure.status, fields, body })
+  sendLocalReply(exchange, { status: failure.status, fields, body, grpcMessage: failure.message })
+}
+
+/**
+ * Ends a gRPC answer that has begun by trailers with the failure's status. A reset would tell the client less: it would be
+ * UNAVAILABLE or INTERNAL whatever happened.
+ */
+function endGrpc({ response }: Exchange, grpc: GrpcCall, failure: GatewayError): void {
+  const trailers = pairsOf(grpcStatusFields(grpc.status ?? 'UNKNOWN', failure.message))
+  if (grpc.form === 'grpc') {
+    response.addTrailers(trailers)
+    return void response.end()
+  }
+  const frame = grpcWebTrailers(trailers)
+  response.end(grpc.form === 'web' ? frame : frame.toString('base64'))
+}
+
+function pairsOf(fields: readonly string[]): [string, string][] {
+  return fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1] as string] as [string, string]] : []))
 }
 
 /**
@@ -49,6 +72,11 @@ export function rejectEarly(
   reason: Reason,
   { fields, closesConnection }: { readonly fields: readonly string[]; readonly closesConnection: boolean },
 ): void {
+  if (isGrpc(request)) {
+    const status = grpcStatusFields(grpcStatusOfReason(reason), REASONS[reason].title, fields)
+    response.writeHead(200, ['content-type', 'application/grpc', ...status])
+    return void response.end()
+  }
   const { status } = REASONS[reason]
   const body = problemDetails(reason)
   const headers = [...errorFields(body, 'application/problem+json'), ...fields]

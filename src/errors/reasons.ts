@@ -33,6 +33,8 @@ export const REASONS = {
   response_timeout: { outcome: 'fault', status: 504, title: 'The upstream did not answer in time' },
   /** The upstream's own 5xx response, forwarded unchanged. */
   upstream_5xx: { outcome: 'fault', status: 502, title: 'The upstream failed' },
+  /** The upstream's own gRPC status that says that it failed, forwarded unchanged. */
+  grpc_status: { outcome: 'fault', status: 502, title: 'The upstream answered with a gRPC error' },
   // The gateway itself failed.
   limiter_unavailable: { outcome: 'fault', status: 503, title: 'Rate limits cannot be checked at the moment' },
   /** The token issuer's keys were never fetched, so no token can be checked. */

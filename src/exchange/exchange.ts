@@ -4,6 +4,7 @@ import type { Context } from '@opentelemetry/api'
 import type { ErrorAnswers } from '../errors/error-answer'
 import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
+import type { GrpcCall } from './grpc-call'
 import type { RequestIdConfig } from './request-id-config'
 import type { SaidByProxies } from './forwarded'
 
@@ -62,6 +63,8 @@ export class Exchange {
   target: string | undefined
   /** Origin of the first target that failed, if the call was retried on another one. */
   failedTarget: string | undefined
+  /** Set if the request is a gRPC call. */
+  grpc: GrpcCall | undefined
   /** Number of calls to targets. */
   attempts = 0
   outcome: Outcome = 'ok'

@@ -1,5 +1,7 @@
 import { STATUS_CODES } from 'node:http'
+import { grpcStatusFields, grpcStatusOf } from '../errors/grpc-status'
 import type { Exchange } from './exchange'
+import type { GrpcCall } from './grpc-call'
 import { addMissingLimitFields, editLocalReply } from './header-edits'
 import { addRequestId } from './request-id'
 
@@ -9,15 +11,38 @@ export interface LocalReply {
   /** Name, value pairs, `Content-Length` included. */
   readonly fields: readonly string[]
   readonly body: Buffer | string | undefined
+  /** Message for a gRPC client; default: the phrase of the status. */
+  readonly grpcMessage?: string
 }
 
 /** Sends a local reply with the route's response fields. All local replies are sent here. */
-export function sendLocalReply(exchange: Exchange, answer: LocalReply): void {
+export function sendLocalReply(exchange: Exchange, given: LocalReply): void {
+  const answer = exchange.grpc === undefined ? given : asGrpcReply(exchange.grpc, given)
   // A small body has usually arrived with its header section but is not parsed yet. Waiting one turn lets the connection
   // stay open.
   if (exchange.bodyIsPending) setImmediate(write, exchange, answer)
   else write(exchange, answer)
 }
+
+/** Converts a reply to one that gRPC clients understand: without a body, its status in the header section. */
+function asGrpcReply(grpc: GrpcCall, { status, fields, body, grpcMessage }: LocalReply): LocalReply {
+  // An answer to a preflight or another gRPC answer stays.
+  if (status === 204) return { status, fields, body }
+  grpc.status ??= grpcStatusOf(status)
+  const extra = [...fields]
+  const type = GRPC_TYPES[grpc.form]
+  return {
+    status: 200,
+    fields: ['content-type', type, ...grpcStatusFields(grpc.status, grpcMessage ?? STATUS_CODES[status] ?? '', extra)],
+    body: undefined,
+  }
+}
+
+const GRPC_TYPES = {
+  grpc: 'application/grpc',
+  web: 'application/grpc-web+proto',
+  'web-text': 'application/grpc-web-text+proto',
+} as const
 
 function write(exchange: Exchange, { status, fields: always, body }: LocalReply): void {
   const { request, response, hooks } = exchange

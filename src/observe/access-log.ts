@@ -6,6 +6,7 @@ import type { Outcome } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import { eventLoopDelay } from '../process/event-loop-delay'
+import { rpcStatusOf } from './rpc'
 import type { Logger } from '../telemetry/logger'
 
 /** Writes one line per request, when its response closes. Omits the query, which may contain secrets. */
@@ -68,6 +69,7 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   if (exchange.requestId !== '') line += `,"request_id":${toJson(exchange.requestId)}`
   line += `${ofMethod(request.method ?? '')}${toJson(exchange.path)}${endOf(route ?? NO_ROUTE, exchange.statusCode, outcome)}`
   if (reason !== undefined) line += `,"reason":"${reason}"`
+  if (exchange.grpc !== undefined) line += `,"grpc_status":"${rpcStatusOf(exchange, exchange.grpc)}"`
   if (consumer !== undefined) line += `,"consumer":${toJson(consumer.name)}`
   if (exchange.authorizerFailed) line += ',"external_auth":"failed_open"'
   if (exchange.clientAddress !== '') line += ofClient(exchange.clientAddress)

@@ -4,6 +4,7 @@ import type { Exchange } from '../exchange/exchange'
 import { schemeOf } from '../exchange/peer'
 import type { Route } from '../routing/route'
 import { methodLabel, OTHER_METHOD, spanMethod } from '../telemetry/http-method'
+import { describeRpc } from './rpc'
 import { eventLoopDelay } from '../process/event-loop-delay'
 import * as semconv from '../telemetry/semconv'
 
@@ -61,6 +62,7 @@ export function describe(span: Span, exchange: Exchange, method: string): void {
     attributes[semconv.ATTR_STREAM_BYTES_IN] = exchange.tunnel.bytesIn
     attributes[semconv.ATTR_STREAM_BYTES_OUT] = exchange.tunnel.bytesOut
   }
+  if (exchange.grpc !== undefined) describeRpc(attributes, exchange, exchange.grpc)
   span.setAttributes(attributes)
   describeOutcome(span, exchange)
 }

@@ -24,6 +24,7 @@ import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from '../entrypoint/active-requests'
 import { ActiveStreams } from '../entrypoint/active-streams'
 import { bodyBytesOf } from '../entrypoint/express-messages'
+import { RpcDurations } from './rpc'
 import { describe, describeConsumer, describeRoute, describeVariant } from './server-span'
 
 /** Telemetry of requests. There are two implementations: the gateway's own, and the stock instrumentations. */
@@ -58,6 +59,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
   readonly #streamDuration: Histogram
   /** Undefined unless body sizes are enabled. */
   readonly #bodySizes: BodySizes | undefined
+  readonly #calls: RpcDurations
   readonly #active: ActiveRequests
   readonly #activeStreams: ActiveStreams
   readonly #series = new SeriesCache()
@@ -78,6 +80,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
       description: 'How long event streams and WebSockets were open',
     })
     this.#bodySizes = hasBodySizes ? new BodySizes(meter) : undefined
+    this.#calls = new RpcDurations(meter, boundaries)
     this.#active = new ActiveRequests(meter)
     this.#activeStreams = new ActiveStreams(meter)
   }
@@ -126,6 +129,7 @@ export class OwnServerTelemetry implements ServerTelemetry {
     const series = this.#series.of(exchange, method)
     histogram.record(seconds, series, exchange.context)
     if (exchange.stream === undefined) this.#bodySizes?.record(exchange, series)
+    if (exchange.grpc !== undefined) this.#calls.record(exchange, exchange.grpc, seconds)
     this.#active.ended(exchange.request)
     if (exchange.stream !== undefined) this.#activeStreams.ended(exchange)
   }

@@ -1,4 +1,5 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import { GRPC_STATUSES } from '../errors/grpc-status'
 import { REASONS, type Reason } from '../errors/reasons'
 import { FAILURE_KINDS } from '../policies/own/guarded-hooks'
 import { policiesOf } from '../policies/policies-of'
@@ -137,6 +138,7 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
       linesPerSeries: 1,
       madeOf: `policies of each route × ${RESULTS} results × ${STORES} stores`,
     },
+    ...ofGrpc(config),
     ...ofOwnPolicies(config),
   ]
 }
@@ -167,6 +169,21 @@ function ofMirrors(mirrors: number): FamilyBudget[] {
       typicalSeries: mirrors * semconv.MIRROR_DROP_REASONS.length,
       linesPerSeries: 1,
       madeOf: `${mirrors} mirrors × ${semconv.MIRROR_DROP_REASONS.length} reasons`,
+    },
+  ]
+}
+
+/** Without named methods there is one series for each status: too few for a budget. */
+function ofGrpc(config: GatewayConfig): FamilyBudget[] {
+  const methods = new Set(config.routes.flatMap(({ grpc }) => grpc?.methods ?? [])).size
+  if (methods === 0) return []
+  return [
+    {
+      instrument: semconv.METRIC_RPC_SERVER_CALL_DURATION,
+      series: (methods + 1) * GRPC_STATUSES.length,
+      typicalSeries: methods * TYPICAL.results,
+      linesPerSeries: durationBoundaries(objectivesIn(config)).length + MORE_LINES,
+      madeOf: `${methods} named gRPC methods and all others × ${GRPC_STATUSES.length} statuses`,
     },
   ]
 }

@@ -25,6 +25,8 @@ export interface UpstreamState {
 }
 
 export interface TargetState {
+  /** Absent for HTTP/1.1. `auto` until the first connection. */
+  readonly protocol?: string
   readonly target: string
   /** Whether it gets its share of requests. */
   readonly healthy: boolean

@@ -36,7 +36,9 @@ function row({ name, panicking, affinity }: UpstreamState, target: TargetState):
     <td class="wide" data-label="">
       <strong>${name}</strong>${affinity && html`<div class="small muted">sticky by ${affinity.cookie}</div>`}
     </td>
-    <td class="mono wide" data-label="">${target.target}${resolved(target.name)}</td>
+    <td class="mono wide" data-label="">
+      ${target.target}${target.protocol && html`<div class="small muted">${target.protocol}</div>`}${resolved(target.name)}
+    </td>
     <td data-label="">${state(target, panicking)}</td>
     <td data-label="circuit">${circuit?.replace('_', ' ')}</td>
     <td data-label="check">${checked(healthCheck)}</td>

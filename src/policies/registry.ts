@@ -3,6 +3,8 @@ import { auth, externalAuth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
 import { errorPage } from './error-page/policy'
+import { grpc } from './grpc/policy'
+import { grpcWeb } from './grpc-web/policy'
 import { host } from './host/policy'
 import { loops } from './loops/policy'
 import { maintenance } from './maintenance/policy'
@@ -30,6 +32,7 @@ export const POLICIES = [
   telemetry, //         first: it decides whether the trace is sampled, before anything passes the decision on
 
   // May the request pass?
+  grpcWeb, //           before all others, so that its clients understand their refusals
   access, //            before the others: a denied client must not use up limits
   cors, //              before everything that may refuse, so that pages can read refusals
   maintenance, //       before the limits: refused requests must not use them up
@@ -42,6 +45,7 @@ export const POLICIES = [
   loops, //             after the limits, like the next three, so that repeated attempts are counted
   semicolons,
   websocket,
+  grpc,
   maxBodySize,
 
   // Local replies, after everything that may refuse. A route has one of the two, a split, or an upstream.

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import type { GatewayConfig } from '../config/gateway-config'
+import type { UpstreamConfig } from '../config/types'
 
 /** Descriptors reserved for the ops port, Redis, exporters, health checks, DNS and files. */
 const RESERVE = 16
@@ -51,7 +52,7 @@ export function boundConnections(
 ): ConnectionBound {
   const { maxConnections: wanted, maxConnectionsPerClient: wantedPerClient } = entrypoint
   const allFit = { maxConnections: wanted, maxConnectionsPerClient: wantedPerClient, shortage: undefined }
-  const ofUpstreams = upstreams.reduce((sum, { targets, maxConnections }) => sum + targets.length * maxConnections, 0)
+  const ofUpstreams = upstreams.reduce((sum, upstream) => sum + upstream.targets.length * connectionsOf(upstream), 0)
   if (found === undefined) return allFit
   const needed = found.inUse + RESERVE + ofUpstreams + wanted
   if (needed <= found.limit) return allFit
@@ -64,4 +65,10 @@ export function boundConnections(
     `(${wanted}) and the connections to upstreams (${ofUpstreams}): at most ${maxConnections} client connections are ` +
     `accepted. Raise the limit ("ulimit -n ${needed}", LimitNOFILE= of systemd, --ulimit nofile= of docker), or lower these keys`
   return { maxConnections, maxConnectionsPerClient, shortage }
+}
+
+/** Returns the most connections to one target; with `auto` either protocol may be chosen. */
+function connectionsOf({ protocol, maxConnections, http2 }: UpstreamConfig): number {
+  if (protocol === 'http1') return maxConnections
+  return protocol === 'auto' ? Math.max(maxConnections, http2.maxConnections) : http2.maxConnections
 }

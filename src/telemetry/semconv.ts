@@ -16,6 +16,11 @@ export const ATTR_CLIENT_ADDRESS = 'client.address'
 export const ATTR_HTTP_REQUEST_METHOD_ORIGINAL = 'http.request.method_original'
 export const ATTR_HTTP_REQUEST_RESEND_COUNT = 'http.request.resend_count'
 export const ATTR_NETWORK_PROTOCOL_VERSION = 'network.protocol.version'
+export const ATTR_RPC_SYSTEM_NAME = 'rpc.system.name'
+/** `package.Service/Method`; `_OTHER` for methods that the route does not name. */
+export const ATTR_RPC_METHOD = 'rpc.method'
+export const ATTR_RPC_METHOD_ORIGINAL = 'rpc.method_original'
+export const ATTR_RPC_STATUS_CODE = 'rpc.status_code'
 export const ATTR_SERVER_ADDRESS = 'server.address'
 export const ATTR_SERVER_PORT = 'server.port'
 export const ATTR_URL_FULL = 'url.full'
@@ -70,6 +75,8 @@ export const METRIC_HTTP_SERVER_REQUEST_BODY_SIZE = 'http.server.request.body.si
 export const METRIC_HTTP_SERVER_RESPONSE_BODY_SIZE = 'http.server.response.body.size'
 /** UpDownCounter, `{request}`: exchanges in flight. */
 export const METRIC_HTTP_SERVER_ACTIVE_REQUESTS = 'http.server.active_requests'
+/** Histogram, `s`: gRPC calls, by method and status. */
+export const METRIC_RPC_SERVER_CALL_DURATION = 'rpc.server.call.duration'
 /** Histogram, `s`: one call to one target of an upstream. */
 export const METRIC_HTTP_CLIENT_REQUEST_DURATION = 'http.client.request.duration'
 /** Histogram, `s`: how long event streams and WebSockets were open. Separate, because they are not slow requests. */

@@ -56,4 +56,6 @@ export interface Resend {
   readonly wasRepeated: boolean
   /** The call must not reuse a connection. */
   readonly needsFreshConnection: boolean
+  /** How often a target declared that it has not processed the request. */
+  readonly refusals: number
 }

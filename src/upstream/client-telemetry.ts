@@ -1,4 +1,5 @@
 import { SpanKind, SpanStatusCode, type Attributes, type Histogram, type Span, type Tracer } from '@opentelemetry/api'
+import { faultStatusOf, type GrpcStatus } from '../errors/grpc-status'
 import type { Reason } from '../errors/reasons'
 import type { Exchange } from '../exchange/exchange'
 import { RecentCalls } from '../exchange/traffic/recent-calls'
@@ -35,8 +36,8 @@ export interface ResendAttributes {
 export interface CallTelemetry {
   /** The call was dispatched on a connection. The time before that does not count as the upstream's. */
   sent(): void
-  /** The response has arrived, with any status. */
-  responded(statusCode: number): void
+  /** The response has arrived, with any status; `grpcStatus` is that of a gRPC answer. */
+  responded(statusCode: number, grpcStatus?: GrpcStatus): void
   /**
    * No complete response arrived; `errorType` is a reason of `errors/reasons.ts`, `statusCode` that of a partial one.
    */
@@ -133,8 +134,12 @@ class OwnCall implements CallTelemetry {
     this.#startedAt = performance.now()
   }
 
-  responded(statusCode: number): void {
+  responded(statusCode: number, grpcStatus?: GrpcStatus): void {
     if (this.#span.isRecording()) {
+      if (grpcStatus !== undefined) {
+        this.#span.setAttribute(semconv.ATTR_RPC_STATUS_CODE, grpcStatus)
+        if (faultStatusOf(grpcStatus) !== undefined) this.#mark(grpcStatus)
+      }
       this.#span.setAttribute(semconv.ATTR_HTTP_RESPONSE_STATUS_CODE, statusCode)
       if (statusCode >= 400) {
         this.#span.setAttribute(semconv.ATTR_ERROR_TYPE, String(statusCode))

@@ -102,9 +102,9 @@ const MAX_IDLE_CLIENTS = 1_000
  * for a while. Memory is bounded by `MAX_IDLE_CLIENTS` and by the calls that hold or wait, which `Target` bounds.
  */
 export class ConnectionQueue {
-  readonly #connections: number
-  readonly #reserve: number
-  readonly #maxStreams: number
+  #connections = 0
+  #reserve = 0
+  #maxStreams = 0
   readonly #clients = new Map<string, ClientShare>()
   /** Clients that hold a connection or wait for one. */
   #activeClients = 0
@@ -120,10 +120,16 @@ export class ConnectionQueue {
   readonly #streams = new Set<ConnectionUser>()
   #sweep: NodeJS.Timeout | undefined
 
-  constructor({ connections, reservePercent, streamPercent }: ShareLimits) {
+  constructor(limits: ShareLimits) {
+    this.resize(limits)
+  }
+
+  /** Changes the number of connections: the protocol of the target, and so what one connection carries, became known. */
+  resize({ connections, reservePercent, streamPercent }: ShareLimits): void {
     this.#connections = connections
     this.#reserve = reserveOf(connections, reservePercent)
     this.#maxStreams = Math.max(1, Math.floor((connections * streamPercent) / 100))
+    if (this.#waiting > 0) this.#grant()
   }
 
   /** Calls that wait. */

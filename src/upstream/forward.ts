@@ -1,5 +1,6 @@
 import type { HostSent } from '../config/values/host-sent'
 import { hasBody, type Exchange, type Stage } from '../exchange/exchange'
+import { createBase64Decoder } from '../exchange/grpc-call'
 import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { CallOptions } from './call-options'
 import type { ClientTelemetry } from './client-telemetry'
@@ -87,6 +88,8 @@ export function forward(options: ForwardOptions): Stage {
     responseMemory: observedResponseMemory(),
     replacedFields: replacedTraceFields(),
   }
+  // A target may declare a request over HTTP/2 as not processed after it got the body.
+  const keepsBody = upstream.isHttp2
   const slowest = slowestPace(minUploadRate, clientStallMs)
   return function forwardToUpstream(exchange) {
     const { request, response } = exchange
@@ -98,12 +101,21 @@ export function forward(options: ForwardOptions): Stage {
     if (rewritePath !== undefined) exchange.forwardedPath = rewritePath(exchange.forwardedPath)
     const target = upstream.pick(exchange)
     if (mirror !== undefined) mirror.begin(exchange, callOptions)
+    // A gRPC call may stream for hours, slowly. Over HTTP/1.1 it would hold a connection, so the bound stays.
+    const streams = exchange.grpc !== undefined && upstream.isHttp2
     sendCall(
       exchange,
       target,
-      hasBody(request) ? new RequestBody(request, exchange.maxBodyBytes, slowest) : null,
+      hasBody(request)
+        ? new RequestBody(request, exchange.maxBodyBytes, streams ? undefined : slowest, keepsBody, decoderOf(exchange))
+        : null,
       callOptions,
       undefined,
     )
   }
+}
+
+/** Returns the decoder of a body in base64 (gRPC-Web, text); undefined for all others. */
+function decoderOf({ grpc }: Exchange): ((chunk: Buffer) => Buffer) | undefined {
+  return grpc?.form === 'web-text' ? createBase64Decoder() : undefined
 }

@@ -3,6 +3,8 @@ import type { buildConnector } from 'undici'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { HealthCheckConfig } from '../config/types'
 import type { TlsName } from './connector'
+import { grpcHealthFailure, grpcHealthRequest } from './http2/grpc-health'
+import { probeHttp2 } from './http2/http2-probe'
 import { errorCode, toError } from '../errors/error-code'
 
 export interface HealthCheckOptions {
@@ -13,6 +15,8 @@ export interface HealthCheckOptions {
   readonly tlsName: TlsName
   /** Maximum size of a response's header section. */
   readonly maxHeaderBytes: number
+  /** Connects to a target that speaks HTTP/2, or may. */
+  readonly connectHttp2: buildConnector.connector | undefined
   /** The target counts as unhealthy until its first check, which is made immediately. */
   readonly isAwaited: boolean
   /** Called after every check. */
@@ -80,26 +84,54 @@ export class HealthCheck {
 
   /** @returns why the check failed; undefined if it passed */
   async #ask(): Promise<string | undefined> {
-    const { path, timeoutMs, host, headers = [] } = this.#options.config
     try {
-      const { statusCode, body } = await this.#client.request({
-        path,
-        method: 'GET',
-        headers: {
-          'user-agent': 'myesi-gateway health check',
-          ...(host !== undefined && { host }),
-          ...Object.fromEntries(headers.map(({ name, value }) => [name, value])),
-        },
-        ...this.#options.tlsName,
-        reset: true,
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      await body.dump()
-      return statusCode < 400 ? undefined : `status ${statusCode}`
+      return await (this.#options.connectHttp2 === undefined ? this.#askHttp1() : this.#askHttp2())
     } catch (error) {
       const { name, message } = toError(error)
-      return name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : (errorCode(error) ?? message)
+      return name === 'TimeoutError'
+        ? `no answer within ${this.#options.config.timeoutMs} ms`
+        : (errorCode(error) ?? message)
     }
+  }
+
+  get #headers(): Record<string, string> {
+    const { headers = [] } = this.#options.config
+    return {
+      'user-agent': 'myesi-gateway health check',
+      ...Object.fromEntries(headers.map(({ name, value }) => [name, value])),
+    }
+  }
+
+  async #askHttp1(): Promise<string | undefined> {
+    const { path, timeoutMs, host } = this.#options.config
+    const { statusCode, body } = await this.#client.request({
+      path,
+      method: 'GET',
+      headers: { ...this.#headers, ...(host !== undefined && { host }) },
+      ...this.#options.tlsName,
+      reset: true,
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    await body.dump()
+    return passes(statusCode)
+  }
+
+  async #askHttp2(): Promise<string | undefined> {
+    const { origin, connectHttp2, config } = this.#options
+    const { grpc } = config
+    const answer = await probeHttp2({
+      origin,
+      connect: connectHttp2 as buildConnector.connector,
+      timeoutMs: config.timeoutMs,
+      host: config.host,
+      method: 'GET',
+      path: config.path,
+      headers: this.#headers,
+      body: undefined,
+      ...(grpc && grpcHealthRequest(grpc.service, this.#headers)),
+    })
+    if (answer === undefined) return grpc === undefined ? this.#askHttp1() : 'the target did not choose HTTP/2'
+    return grpc === undefined ? passes(answer.status) : grpcHealthFailure(answer)
   }
 
   #judge(failure: string | undefined): void {
@@ -115,4 +147,8 @@ export class HealthCheck {
     this.#against = 0
     this.#options.onChange(isFirst)
   }
+}
+
+function passes(status: number): string | undefined {
+  return status < 400 ? undefined : `status ${status}`
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { trace, type Attributes, type Counter, type Histogram } from '@opentelemetry/api'
+import { GatewayError } from '../errors/gateway-error'
 import { hasBody, type Exchange } from '../exchange/exchange'
 import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
@@ -9,8 +10,9 @@ import { replacedTraceFields } from '../telemetry/trace-fields'
 import type { CallOptions } from './call-options'
 import type { TlsName } from './connector'
 import { buildRequestHeaders } from './request-headers'
-import type { Target } from './target'
+import type { Target, TargetPool } from './target'
 import type { Upstream } from './upstream'
+import type { CallConnection, ConnectedCall } from './upstream-client'
 import { toGatewayError } from './upstream-errors'
 
 export interface MirrorConfig {
@@ -39,7 +41,7 @@ export class Mirror {
   readonly #attributes: Attributes
   /** Fields of the client's trace, also where the gateway has no telemetry. */
   readonly #traceFields: ReadonlySet<string> = new Set([...replacedTraceFields(), 'traceparent', 'tracestate'])
-  readonly #pools = new Map<Target, Pool>()
+  readonly #pools = new Map<Target, TargetPool>()
   readonly #dropped: Counter
   readonly #duration: Histogram
   #active = 0
@@ -82,7 +84,7 @@ export class Mirror {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map(async pool => pool.destroy()))
+    await Promise.all([...this.#pools.values()].map(async pool => pool.destroy(new GatewayError('draining'))))
   }
 
   /** Chooses the available targets in turn. */
@@ -126,7 +128,7 @@ export class Mirror {
   }
 
   /** Returns the connections for copies to a target: as many as copies at once, so that none waits for another. */
-  #poolOf(target: Target): Pool {
+  #poolOf(target: Target): TargetPool {
     let pool = this.#pools.get(target)
     if (!pool) this.#pools.set(target, (pool = target.createPool(this.#config.maxRequests)))
     return pool
@@ -142,7 +144,8 @@ export class Mirror {
 }
 
 /** One copy on its way, as an undici dispatch handler. The response is read and discarded, within the time limit. */
-class MirroredCall implements Dispatcher.DispatchHandler {
+class MirroredCall implements Dispatcher.DispatchHandler, ConnectedCall {
+  connection: CallConnection | undefined
   readonly #onEnd: (result: Attributes) => void
   readonly #timer: NodeJS.Timeout
   #controller: Dispatcher.DispatchController | undefined

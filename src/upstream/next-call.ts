@@ -48,10 +48,13 @@ export function nextCall(failed: FailedCall): NextCall | undefined {
   const isCovered = count < retries.attempts && retries.covers(reason, failed.statusCode)
   if (!isCovered) return repeatElsewhere(failed, tried)
   // A call that never began has sent nothing, so its body is still complete.
-  if (hasBegun && (failed.body !== null || !isRepeatable(failed))) return undefined
+  if (hasBegun && !isRepeatable(failed)) return undefined
+  if (hasBegun && failed.body?.isKept === false) return undefined
   const target = upstream.pickOther(tried, exchange)
   if (target === undefined || !spend(failed, target)) return undefined
-  return { ...callAfter(failed, target, { retries: count }), delayMs: retries.delayMs(count) }
+  const body = hasBegun ? bodyAgain(failed) : failed.body
+  if (body === undefined) return undefined
+  return { ...callAfter(failed, target, { retries: count }), body, delayMs: retries.delayMs(count) }
 }
 
 /**
@@ -66,6 +69,33 @@ export function repeatOnFreshConnection(failed: FailedCall): NextCall | undefine
   options.upstream.retries.countFree('reset')
   target.begin()
   return { ...callAfter(failed, target, { wasRepeated: true, needsFreshConnection: true }), body }
+}
+
+/** How often a request is sent again that its target has not processed. */
+const MAX_REFUSALS = 3
+
+/**
+ * Returns the call after a target declared that it has not processed the request (RFC 9113 §8.7): on another target, or on
+ * another connection to this one. It is safe whatever the method, and needs no `retries`.
+ */
+export function callAfterRefusal(failed: FailedCall): NextCall | undefined {
+  const { exchange, options, resend } = failed
+  const { upstream, retry } = options
+  const refusals = (resend?.refusals ?? 0) + 1
+  if (retry === 'never' || refusals > MAX_REFUSALS || exchange.response.headersSent) return undefined
+  const body = bodyAgain(failed)
+  if (body === undefined) return undefined
+  const target = upstream.pickUntried(triedBy(failed), exchange) ?? upstream.pickOther([], exchange)
+  if (target === undefined) return undefined
+  upstream.retries.countFree('reset')
+  // A target that drains refuses until its GOAWAY has arrived.
+  const delayMs = refusals === 1 ? 0 : upstream.retries.delayMs(refusals)
+  return { ...callAfter(failed, target, { refusals }), body, delayMs }
+}
+
+/** Returns the body for another call; undefined if a part of it is gone. */
+function bodyAgain({ body }: FailedCall): RequestBody | null | undefined {
+  return body === null ? null : body.restarted()
 }
 
 /** Repeats a request on another target after its connection broke before a response, even without `retries`. */
@@ -91,6 +121,8 @@ function spend({ options, reason }: FailedCall, target: Target): boolean {
  */
 function repeatableBody(failed: FailedCall): RequestBody | null | undefined {
   if (failed.options.retry === 'never' || failed.resend?.wasRepeated) return undefined
+  // What is kept may have been sent.
+  if (failed.body?.isKept === true && !isRepeatable(failed)) return undefined
   if (failed.body !== null) return failed.body.restarted()
   return isRepeatable(failed) ? null : undefined
 }
@@ -104,7 +136,7 @@ function triedBy({ resend, target }: FailedCall): readonly Target[] {
 }
 
 function callAfter(failed: FailedCall, target: Target, changed: Partial<Resend>): NextCall {
-  const { count = 0, retries = 0, wasRepeated = false } = failed.resend ?? {}
+  const { count = 0, retries = 0, wasRepeated = false, refusals = 0 } = failed.resend ?? {}
   const resend: Resend = {
     count: count + 1,
     reason: failed.reason,
@@ -112,6 +144,7 @@ function callAfter(failed: FailedCall, target: Target, changed: Partial<Resend>)
     retries,
     wasRepeated,
     needsFreshConnection: false,
+    refusals,
     ...changed,
   }
   return { target, body: failed.body, delayMs: 0, resend }

@@ -17,10 +17,27 @@ export class RequestBody extends Readable {
   readonly #pace: UploadPace | undefined
   /** Bytes that may still come. */
   #remaining: number
+  /** What has arrived, so that the body can be sent again; undefined if it is not kept or became too long. */
+  #kept: Buffer[] | undefined
+  #keptBytes = 0
+  #hasArrived = false
+  readonly #decode: ((chunk: Buffer) => Buffer) | undefined
 
-  /** @param maxBytes maximum size of a chunked body; undefined for no limit */
-  constructor(request: IncomingMessage, maxBytes: number | undefined, slowest: SlowestPace | undefined) {
+  /**
+   * @param maxBytes maximum size of a chunked body; undefined for no limit
+   * @param isKept whether the first `KEPT_BYTES` are kept for another call
+   * @param decode converts each chunk before it is sent
+   */
+  constructor(
+    request: IncomingMessage,
+    maxBytes: number | undefined,
+    slowest: SlowestPace | undefined,
+    isKept = false,
+    decode?: (chunk: Buffer) => Buffer,
+  ) {
     super({ highWaterMark: request.readableHighWaterMark })
+    this.#decode = decode
+    if (isKept) this.#kept = []
     this.#request = request
     this.#maxBytes = maxBytes
     this.#slowest = slowest
@@ -36,8 +53,22 @@ export class RequestBody extends Readable {
     request.on('error', this.#onError)
   }
 
-  /** Returns the body for another call if nothing of it was read yet; undefined if a call may have sent a part. */
+  /** Whether the body can be sent again although a call has read it. */
+  get isKept(): boolean {
+    return this.#kept !== undefined
+  }
+
+  /** Frees what is kept: the request will not be sent again. */
+  forget(): void {
+    this.#kept = undefined
+  }
+
+  /**
+   * Returns the body for another call if nothing of it was read yet or all of it is kept; undefined if a call may have sent
+   * a part.
+   */
   restarted(): RequestBody | undefined {
+    if (this.#kept !== undefined) return this.#copy(this.#kept)
     if (this.readableDidRead || this.readableLength > 0 || this.readableEnded) return undefined
     this.destroy()
     return new RequestBody(this.#request, this.#maxBytes, this.#slowest)
@@ -53,14 +84,35 @@ export class RequestBody extends Readable {
     return this.emit('data', HEAD_ONLY)
   }
 
-  readonly #onData = (chunk: Buffer): void => {
-    this.#pace?.came(chunk.length)
+  #copy(kept: readonly Buffer[]): RequestBody {
+    this.destroy()
+    // What is kept is decoded already, and the decoder may hold a rest.
+    const copy = new RequestBody(this.#request, this.#maxBytes, this.#slowest, true, this.#decode)
+    for (const chunk of kept) copy.#take(chunk)
+    if (this.#hasArrived) copy.#onEnd()
+    return copy
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#keptBytes += chunk.length
+    if (this.#keptBytes > KEPT_BYTES) this.#kept = undefined
+    else this.#kept?.push(chunk)
+  }
+
+  readonly #onData = (received: Buffer): void => {
+    this.#pace?.came(received.length)
+    this.#take(this.#decode === undefined ? received : this.#decode(received))
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#kept !== undefined) this.#keep(chunk)
     this.#remaining -= chunk.length
     if (this.#remaining < 0) return void this.destroy(new GatewayError('body_too_large'))
     if (!this.push(chunk)) this.#request.pause()
   }
 
   readonly #onEnd = (): void => {
+    this.#hasArrived = true
     this.#pace?.stop()
     this.push(null)
   }
@@ -88,6 +140,9 @@ export class RequestBody extends Readable {
 }
 
 function ignore(): void {}
+
+/** Bytes of a body that are kept for another call, until a response begins. Most messages of RPCs are shorter. */
+const KEPT_BYTES = 65_536
 
 /**
  * An empty chunk with a nonzero `byteLength`, because undici writes nothing for an empty chunk. The length is the

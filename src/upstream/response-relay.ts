@@ -104,7 +104,8 @@ export class ResponseRelay implements BufferOwner, WaitingResponse {
   }
 
   #endResponse(rawTrailers: readonly (Buffer | string)[]): void {
-    const { response, route } = this.#exchange
+    const { response, route, grpc } = this.#exchange
+    if (grpc !== undefined && grpc.form !== 'grpc') grpc.trailers = buildTrailers(rawTrailers, route?.responseEdits)
     // Node drops trailers that the framing cannot carry (HTTP/1.0, Content-Length), as RFC 9110 §6.5.1 requires.
     if (rawTrailers.length > 0 && this.#sink === response) {
       response.addTrailers(buildTrailers(rawTrailers, route?.responseEdits))

@@ -56,8 +56,13 @@ export function relayUpgrade(
   exchange.response.flushHeaders()
 }
 
-/** Returns the number of body bytes that the header section announces; -1 if it announces none. */
+/**
+ * Returns the number of body bytes that the header section announces; -1 if it announces none. Also for gRPC, whose answer
+ * is complete only with its trailers.
+ */
 export function announcedLength(exchange: Exchange, headers: ParsedHeaders): number {
   const length = headers['content-length']
-  return typeof length === 'string' && exchange.request.method !== 'HEAD' ? Number(length) : -1
+  return typeof length === 'string' && exchange.request.method !== 'HEAD' && exchange.grpc === undefined
+    ? Number(length)
+    : -1
 }

@@ -5,7 +5,9 @@ import type {
   CircuitBreakerConfig,
   FairnessConfig,
   HealthCheckConfig,
+  Http2UpstreamConfig,
   TargetConfig,
+  UpstreamProtocol,
   UpstreamTlsConfig,
 } from '../config/types'
 import { GatewayError } from '../errors/gateway-error'
@@ -18,6 +20,9 @@ import { ConnectionQueue } from './connection-queue'
 import { createConnector, type UpstreamTls } from './connector'
 import { hashOf } from '../exchange/hash'
 import { HealthCheck } from './health-check'
+import { createHttp2Connector } from './http2/http2-connector'
+import { Http2Pool } from './http2/http2-pool'
+import { NegotiatedPool } from './http2/negotiated-pool'
 import { NameLookup } from './name-lookup'
 import { countCheck, countLookup } from './target-metrics'
 import { UpstreamClient, type ConnectedCall } from './upstream-client'
@@ -25,6 +30,9 @@ import { UpstreamClient, type ConnectedCall } from './upstream-client'
 /** The settings of a target. Two configurations with equal settings share the target. */
 export interface TargetSettings extends TargetConfig {
   readonly upstreamName: string
+  /** `auto` has become `http1` for a target without TLS. */
+  readonly protocol: UpstreamProtocol
+  readonly http2: Http2UpstreamConfig
   readonly connectMs: number
   readonly tls: UpstreamTlsConfig | undefined
   readonly maxConnections: number
@@ -61,7 +69,8 @@ export class Target {
    * connection whenever it changes. Undefined for a target without https.
    */
   readonly tlsName: string | undefined
-  readonly pool: Pool
+  readonly pool: TargetPool
+  readonly protocol: UpstreamProtocol
   /** Decides which call gets one of the pool's connections. */
   readonly connections: ConnectionQueue
   readonly attributes: TargetAttributes
@@ -83,6 +92,9 @@ export class Target {
   /** Clients for one call each, made after a pooled connection broke; bounded by the number of connections. */
   readonly #freshClients = new Set<UpstreamClient>()
   readonly #clientOptions: ClientOptions
+  readonly #settings: TargetSettings
+  /** Connects by the protocol of the target. */
+  readonly #connect: buildConnector.connector
   readonly weight: number
   /** Current weight in smooth weighted round robin. */
   currentWeight = 0
@@ -93,19 +105,30 @@ export class Target {
    * @param joins whether the target joins known ones: with health checks, it gets no requests before the first passes
    */
   constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
-    const { upstreamName, origin, weight, connectMs, maxConnections, healthCheck } = settings
+    const { upstreamName, origin, weight, connectMs, protocol, healthCheck } = settings
     this.names = this.#createLookup(settings)
-    const connect = createConnector(connectMs, tls, this.names)
+    const connectHttp1 = createConnector(connectMs, tls, this.names)
+    const connect =
+      protocol === 'http1'
+        ? connectHttp1
+        : createHttp2Connector({ origin, timeoutMs: connectMs, tls, names: this.names, protocols: ALPN[protocol] })
+    this.protocol = protocol
     this.origin = origin
     this.authority = new URL(origin).host
     this.tlsName = origin.startsWith('https:') ? hostOf(origin) : undefined
     this.weight = weight
     this.seed = hashOf(origin)
-    this.#clientOptions = clientOptions(settings, connect)
-    this.pool = createPool(settings, this.#clientOptions)
-    this.connections = new ConnectionQueue({ connections: maxConnections, ...settings.fairness })
+    this.#clientOptions = clientOptions(settings, connectHttp1)
+    this.#settings = settings
+    this.#connect = connect
+    this.pool = this.#createPool(
+      () => createPool(settings, this.#clientOptions),
+      chosen => this.connections.resize({ connections: callsAtOnce(settings, chosen), ...settings.fairness }),
+    )
+    const connections = callsAtOnce(settings, protocol === 'auto' ? 'http1' : protocol)
+    this.connections = new ConnectionQueue({ connections, ...settings.fairness })
     // Large enough for a burst. Calls that would wait longer than they may need no place in the queue.
-    this.#maxWaitingCalls = Math.max(100, 10 * maxConnections)
+    this.#maxWaitingCalls = Math.max(100, 10 * connections)
     this.attributes = toTargetAttributes(upstreamName, origin)
     this.labels = {
       [ATTR_UPSTREAM_NAME]: upstreamName,
@@ -119,7 +142,8 @@ export class Target {
       new HealthCheck({
         origin,
         config: healthCheck,
-        connect,
+        connect: connectHttp1,
+        connectHttp2: protocol === 'http1' ? undefined : connect,
         tlsName: this.tlsName === undefined ? {} : { servername: this.tlsName },
         maxHeaderBytes: settings.maxHeaderBytes,
         isAwaited: joins,
@@ -131,6 +155,11 @@ export class Target {
           for (const { onHealth } of this.followers) onHealth(this, isFirst)
         },
       })
+  }
+
+  /** The protocol in use; `auto` before the first connection. */
+  get spoken(): UpstreamProtocol {
+    return this.pool instanceof NegotiatedPool ? (this.pool.protocol ?? 'auto') : this.protocol
   }
 
   /** Whether the target is neither ejected nor unhealthy. */
@@ -174,8 +203,15 @@ export class Target {
     this.circuit?.end()
   }
 
-  /** Dispatches a call on a new connection that is closed after it. */
+  /**
+   * Dispatches a call on a new connection that is closed after it. Over HTTP/2 on any: a connection that broke has left the
+   * pool.
+   */
   dispatchFresh(options: Dispatcher.DispatchOptions, call: Dispatcher.DispatchHandler & ConnectedCall): void {
+    if (this.protocol !== 'http1') {
+      this.pool.dispatch(options, call)
+      return
+    }
     const client = new UpstreamClient(this.origin, this.#clientOptions)
     this.#freshClients.add(client)
     client.dispatch({ ...options, reset: true }, call)
@@ -184,8 +220,11 @@ export class Target {
   }
 
   /** Creates further connections to the target, which calls of clients do not use. Their creator closes them. */
-  createPool(connections: number): Pool {
-    return new Pool(this.origin, { ...this.#clientOptions, connections })
+  createPool(connections: number): TargetPool {
+    return this.#createPool(
+      () => new Pool(this.origin, { ...this.#clientOptions, connections }),
+      () => undefined,
+    )
   }
 
   /** Tracks an upgraded connection, which has left the pool, so that `close()` can close it. */
@@ -213,6 +252,21 @@ export class Target {
       this.healthCheck?.stop(),
       ...dispatchers.map(dispatcher => dispatcher.destroy(new GatewayError('draining'))),
     ])
+  }
+
+  /** @param onProtocol called when the protocol of an `auto` target became known */
+  #createPool(createHttp1: () => Pool, onProtocol: (protocol: 'http1' | 'h2') => void): TargetPool {
+    const { protocol, origin, connectionLifetimeMs, http2, maxHeaderBytes, connectMs } = this.#settings
+    if (protocol === 'http1') return createHttp1()
+    const options = {
+      origin,
+      connect: this.#connect,
+      limits: { streams: http2.maxStreams, maxHeaderBytes, answerMs: connectMs },
+      maxConnections: http2.maxConnections,
+      lifetimeMs: isIP(hostOf(origin)) === 0 ? connectionLifetimeMs : undefined,
+    }
+    if (protocol !== 'auto') return new Http2Pool(options)
+    return new NegotiatedPool({ ...options, http1: createHttp1(), askAgainMs: connectionLifetimeMs, onProtocol })
   }
 
   #createLookup({ origin, connectionLifetimeMs }: TargetSettings): NameLookup | undefined {
@@ -245,6 +299,21 @@ export class Target {
       },
     })
   }
+}
+
+/** Connections to a target: undici's, or those over HTTP/2. */
+export interface TargetPool {
+  readonly stats: { readonly connected: number; readonly free: number; readonly queued: number }
+  dispatch(options: Dispatcher.DispatchOptions, call: Dispatcher.DispatchHandler & ConnectedCall): boolean
+  destroy(error: Error): Promise<void>
+}
+
+/** Protocols offered by ALPN. */
+const ALPN = { h2: ['h2'], h2c: [], auto: ['h2', 'http/1.1'] } as const
+
+/** Returns how many calls the connections to a target can carry at once. */
+function callsAtOnce({ maxConnections, http2 }: TargetSettings, protocol: 'http1' | 'h2' | 'h2c'): number {
+  return protocol === 'http1' ? maxConnections : http2.maxConnections * http2.maxStreams
 }
 
 /** Interval between look-ups of a name, unless `connectionLifetime` is shorter. */

@@ -4,16 +4,20 @@ import type { Dispatcher } from 'undici'
 import { context } from '@opentelemetry/api'
 import type { Exchange, Upgrade } from '../exchange/exchange'
 import { GatewayError } from '../errors/gateway-error'
+import { faultStatusOf, parseGrpcStatus, type GrpcStatus } from '../errors/grpc-status'
 import type { Reason } from '../errors/reasons'
+import type { GrpcCall } from '../exchange/grpc-call'
 import type { CallOptions, Resend } from './call-options'
 import { CallTimer, type TimedCall } from './call-timer'
 import type { CallTelemetry } from './client-telemetry'
 import { asksForConnectionLogin, isConnectionLogin } from './connection-login'
 import { ConnectionSlot, type SlotOwner } from './connection-slot'
 import type { TlsName } from './connector'
+import { addGrpcFields, grpcStatusIn, isGrpcAnswer, silenceOf, totalOf } from './grpc'
+import { Unprocessed } from './http2/unprocessed'
 import { ImmediateBatch } from './immediate-batch'
 import { passInformation } from './information'
-import { nextCall, repeatOnFreshConnection, type FailedCall, type NextCall } from './next-call'
+import { callAfterRefusal, nextCall, repeatOnFreshConnection, type FailedCall, type NextCall } from './next-call'
 import type { RequestBody } from './request-body'
 import { buildRequestHeaders, joined } from './request-headers'
 import type { ParsedHeaders } from './response-headers'
@@ -21,7 +25,7 @@ import { ResponseRelay, type RelayedCall } from './response-relay'
 import { announcedLength, relayHeaderSection, relayUpgrade } from './response-section'
 import type { Target } from './target'
 import { openTunnel } from './tunnel'
-import type { ConnectedCall, UpstreamClient } from './upstream-client'
+import type { CallConnection, ConnectedCall } from './upstream-client'
 import { overloaded, toGatewayError } from './upstream-errors'
 
 /** Makes one call to a target. The call answers the client or starts a retry that does. */
@@ -50,6 +54,7 @@ export function sendCall(
       return options.onFailure(exchange, error)
     }
   }
+  if (exchange.grpc !== undefined) addGrpcFields(headers, exchange, exchange.grpc, options.totalMs)
   const telemetry = options.telemetry.begin(exchange, target.attributes, path, headers, resend)
   const call = new UpstreamCall(exchange, target, body, options, telemetry, resend)
   const dispatched: Dispatcher.DispatchOptions & TlsName = {
@@ -66,7 +71,7 @@ export function sendCall(
 
 /** One call to a target, as an undici dispatch handler. Its methods run in the order in which they are declared. */
 class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCall, SlotOwner, RelayedCall {
-  connection: UpstreamClient | undefined
+  connection: CallConnection | undefined
   readonly #exchange: Exchange
   readonly #target: Target
   #body: RequestBody | null
@@ -86,6 +91,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   /** The response asks for a connection-based login (NTLM), so the connection must carry no further request. */
   #asksForLogin = false
   #statusCode: number | undefined
+  /** The response is a gRPC answer. Not every answer to a gRPC request is one: its content type is the client's choice. */
+  #isGrpc = false
+  /** Status of a gRPC answer. */
+  #grpcStatus: GrpcStatus | undefined
   #deadline: NodeJS.Timeout | undefined
   /** Runs while a client that sent `Expect: 100-continue` holds back its body. */
   #continueTimer: NodeJS.Timeout | undefined
@@ -108,10 +117,12 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#telemetry = telemetry
     this.#resend = resend
     this.#slot = new ConnectionSlot(this, exchange, target, options.connectionMs)
-    this.#timer = new CallTimer(this, options.silence)
+    const { grpc } = exchange
+    this.#timer = new CallTimer(this, grpc === undefined ? options.silence : silenceOf(grpc, options))
     exchange.call = this
-    if (options.totalMs !== undefined) {
-      const leftMs = exchange.startedAt + options.totalMs - performance.now()
+    const totalMs = grpc === undefined ? options.totalMs : totalOf(grpc, options.totalMs)
+    if (totalMs !== undefined) {
+      const leftMs = exchange.startedAt + totalMs - performance.now()
       this.#deadline = setTimeout(onDeadline, Math.max(0, leftMs), this)
     }
     if (exchange.expectsContinue) {
@@ -191,12 +202,17 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#timer.moved()
     const exchange = this.#exchange
     clearTimeout(this.#continueTimer)
-    this.#timer.allow(this.#options.idleMs)
+    const { grpc } = exchange
+    this.#timer.allow(grpc === undefined ? this.#options.idleMs : grpc.idleMs)
     this.#statusCode = statusCode
     this.#asksForLogin = asksForConnectionLogin(headers)
-    this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
+    this.#isGrpc = grpc !== undefined && statusCode === 200 && isGrpcAnswer(headers)
+    if (this.#isGrpc) {
+      if (this.#retriesGrpc(headers)) return this.#telemetry.responded(statusCode, this.#grpcStatus)
+    } else this.#target.concluded(statusCode >= 500 ? 'upstream_5xx' : undefined, statusCode)
     if (statusCode >= 500 && this.#retry('upstream_5xx')) return this.#telemetry.responded(statusCode)
     if (statusCode >= 500) exchange.conclude('fault', 'upstream_5xx')
+    this.#body?.forget()
     const sink = relayHeaderSection(exchange, controller, statusCode, headers, statusMessage, this.#translatedHost)
     this.#relay = new ResponseRelay(this, exchange, this.#options, sink, announcedLength(exchange, headers))
     // Only now is it certain that no retry replaces this response.
@@ -303,8 +319,35 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#slot.release()
     if (this.#settled) return
     this.#settle()
-    this.#telemetry.responded(this.#statusCode as number)
+    const { grpc } = this.#exchange
+    if (grpc !== undefined && this.#isGrpc) this.#concludeGrpc(grpc, controller)
+    this.#telemetry.responded(this.#statusCode as number, this.#grpcStatus)
     this.#relay?.end(controller)
+  }
+
+  /** Retries a call that was answered by a failure alone (trailers-only); returns whether it does. */
+  #retriesGrpc(headers: ParsedHeaders): boolean {
+    const written = headers['grpc-status']
+    if (typeof written !== 'string') return false
+    this.#grpcStatus = parseGrpcStatus(written)
+    const failure = faultStatusOf(this.#grpcStatus)
+    this.#target.concluded(failure === undefined ? undefined : 'upstream_5xx', failure ?? 200)
+    if (failure === undefined) return false
+    const statusCode = this.#statusCode
+    this.#statusCode = failure // `conditions` name HTTP statuses
+    const isRetried = this.#retry('upstream_5xx')
+    this.#statusCode = statusCode
+    return isRetried
+  }
+
+  /** Derives the outcome from the status in the trailers: that of the header section is always 200. */
+  #concludeGrpc(grpc: GrpcCall, { rawTrailers }: Dispatcher.DispatchController): void {
+    const isInTrailers = this.#grpcStatus === undefined
+    const status = (this.#grpcStatus ??= grpcStatusIn((rawTrailers ?? []) as readonly (Buffer | string)[]) ?? 'UNKNOWN')
+    grpc.status ??= status
+    const failure = faultStatusOf(status)
+    if (isInTrailers) this.#target.concluded(failure === undefined ? undefined : 'upstream_5xx', failure ?? 200)
+    if (failure !== undefined) this.#exchange.conclude('fault', 'grpc_status', new Error(`grpc-status ${status}`))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -325,10 +368,11 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
       return
     }
     const failure = toGatewayError(error)
-    const isStale = this.#isStale(failure.reason)
-    // Neither the total timeout nor a closed idle connection is evidence against this target.
-    if (!this.#isOutOfTime && !isStale) this.#target.concluded(failure.reason, undefined)
-    const isReplaced = isStale ? this.#repeat() : this.#retry(failure.reason)
+    const isRefused = error instanceof Unprocessed
+    const isStale = !isRefused && this.#isStale(failure.reason)
+    // Neither the total timeout nor a closed idle connection is evidence against this target, nor a refusal while it drains.
+    if (!this.#isOutOfTime && !isStale && !isRefused) this.#target.concluded(failure.reason, undefined)
+    const isReplaced = isRefused ? this.#repeatRefused() : isStale ? this.#repeat() : this.#retry(failure.reason)
     this.#settle()
     this.#endTelemetry(failure.reason, failure.cause)
     if (isReplaced) return
@@ -351,7 +395,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   onDeadline(): void {
     if (this.#settled) return
     this.#isOutOfTime = true
-    const error = new GatewayError('response_timeout', { cause: new Error(`not done in ${this.#options.totalMs} ms`) })
+    const error = new GatewayError('response_timeout', { cause: new Error('the time for the whole exchange is over') })
     // Without a controller the call is still queued; onRequestStart() stops it when it gets a connection.
     if (this.#controller) this.#controller.abort(error)
     else this.#fail(error)
@@ -372,6 +416,14 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     if (next !== undefined) return this.#makeWayFor(next)
     this.#target.concluded('reset', undefined)
     return this.#retry('reset')
+  }
+
+  /** Repeats a request that the target has not processed; returns whether another call is made. */
+  #repeatRefused(): boolean {
+    const next = this.#isOutOfTime ? undefined : callAfterRefusal(this.#asFailed('reset'))
+    if (next !== undefined) return this.#makeWayFor(next)
+    this.#target.concluded('reset', undefined)
+    return false
   }
 
   /** Retries if that is safe and within the limits; returns whether it does. */

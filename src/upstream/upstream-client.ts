@@ -1,13 +1,21 @@
 import type { Socket } from 'node:net'
 import { Client, errors, type buildConnector, type Dispatcher } from 'undici'
 
-/** A call that records the client, and thereby the connection, it was dispatched on. */
+/** A call that records the connection that it was dispatched on. */
 export interface ConnectedCall {
-  connection: UpstreamClient | undefined
+  connection: CallConnection | undefined
+}
+
+/** The connection of a call: one of undici's clients, or one over HTTP/2. */
+export interface CallConnection {
+  /** Counts a request that is sent; returns whether the connection carried earlier requests. */
+  countUse(): boolean
+  /** Closes the connection so that it carries no further request. */
+  closeConnection(): void
 }
 
 /** An undici client, which has one connection at a time. Adds what undici does not expose of that connection. */
-export class UpstreamClient extends Client {
+export class UpstreamClient extends Client implements CallConnection {
   #socket: Socket | undefined
   /** Number of requests sent on the connection. */
   #uses = 0

@@ -1,5 +1,5 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
-import type { UpstreamConfig } from '../config/types'
+import type { UpstreamConfig, UpstreamProtocol } from '../config/types'
 import type { HostSent } from '../config/values/host-sent'
 import { GatewayError } from '../errors/gateway-error'
 import type { Logger } from '../telemetry/logger'
@@ -22,6 +22,8 @@ export interface UpstreamState {
   readonly affinity?: { readonly cookie: string }
   readonly targets: readonly {
     readonly target: string
+    /** Absent for HTTP/1.1. `auto` until the first connection. */
+    readonly protocol?: UpstreamProtocol
     readonly healthy: boolean
     readonly circuit?: CircuitState
     readonly healthCheck?: { readonly healthy: boolean; readonly lastFailure: string | null }
@@ -40,6 +42,8 @@ export class Upstream {
   /** The `Host` that targets receive. */
   readonly host: HostSent
   readonly retries: RetryPolicy
+  /** Whether targets are, or may be, asked over HTTP/2. */
+  readonly isHttp2: boolean
   readonly targets: readonly Target[]
   /** So few targets are available that all of them get requests. */
   isPanicking = false
@@ -64,6 +68,7 @@ export class Upstream {
     this.timeouts = config.timeouts
     this.host = config.host ?? 'target'
     this.retries = new RetryPolicy(config.name, config.retries)
+    this.isHttp2 = targets.some(({ protocol }) => protocol !== 'http1')
     this.targets = targets
     this.#config = config
     this.#balancer = createBalancer(config)
@@ -147,6 +152,7 @@ export class Upstream {
       targets: this.targets.map(
         ({
           origin,
+          spoken,
           attributes,
           isAvailable,
           circuit,
@@ -157,6 +163,7 @@ export class Upstream {
           pool: { stats },
         }) => ({
           target: origin,
+          ...(spoken !== 'http1' && { protocol: spoken }),
           healthy: isAvailable,
           ...(circuit && { circuit: circuit.state }),
           ...(healthCheck && {
@@ -268,6 +275,8 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     targets,
     timeouts,
     tls,
+    protocol,
+    http2,
     maxConnections,
     maxHeaderBytes,
     fairness,
@@ -280,6 +289,7 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
   const { connectMs } = timeouts
   const shared = {
     upstreamName: name,
+    http2,
     connectMs,
     tls,
     maxConnections,
@@ -290,5 +300,10 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     ejection,
     healthCheck,
   }
-  return targets.map(target => ({ ...target, ...shared }))
+  return targets.map(target => ({
+    ...target,
+    ...shared,
+    // Without TLS there is no handshake in which a protocol could be chosen.
+    protocol: protocol === 'auto' && !target.origin.startsWith('https:') ? 'http1' : protocol,
+  }))
 }

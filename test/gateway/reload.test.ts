@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Pool } from 'undici'
 import type { ServerResponse } from 'node:http'
 import { Target } from '../../src/upstream/target'
 import { settingsOfTargets } from '../../src/upstream/upstream'
@@ -390,7 +391,7 @@ describe('a target that is closed', () => {
     const [upstream] = configOf(proxyTo(silent.url)).upstreams
     const [settings] = settingsOfTargets(upstream!)
     const target = new Target(settings!, false)
-    const call = target.pool.request({ path: '/', method: 'GET' })
+    const call = (target.pool as Pool).request({ path: '/', method: 'GET' })
     await until(() => silent.requests.length === 1, { what: 'the call' })
     const closed = target.close()
     await assert.rejects(call, error => toGatewayError(error).reason === 'draining')

@@ -21,6 +21,7 @@ export const ROUTE_DEFAULTS: PolicyConfigs = {
   requestHeaders: undefined,
   responseHeaders: undefined,
   timeouts: {},
+  grpcWeb: false,
   retry: 'idempotent',
   access: [],
   cors: undefined,

@@ -76,6 +76,7 @@ export const REASON_TEXTS: Readonly<Record<string, readonly ['upstream' | 'gatew
   bad_response: ['upstream', 'sent an invalid response'],
   response_timeout: ['upstream', 'did not respond in time'],
   upstream_5xx: ['upstream', 'answered with a 5xx'],
+  grpc_status: ['upstream', 'answered with a gRPC error'],
   limiter_unavailable: ['gateway', 'could not check its rate limits'],
   keys_unavailable: ['gateway', 'had no keys to verify tokens'],
   internal: ['gateway', 'had an internal error'],

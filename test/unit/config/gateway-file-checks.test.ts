@@ -155,6 +155,53 @@ describe('what must hold between the keys of gateway.yaml', () => {
     ])
   })
 
+  it('refuses a protocol that does not fit the scheme of a target, and bounds that it does not use', () => {
+    const upstream = (keys: string): string[] =>
+      problemsIn(gatewayYaml({ upstreams: `  a: { targets: ${keys} }` }))
+        .filter(({ severity }) => severity !== 'warning')
+        .map(({ where, problem, allowed }) => `${where} ${problem}; ${allowed}`)
+    assert.deepEqual(upstream('["http://h"], protocol: h2'), [
+      'gateway.yaml:4:18 upstreams.a.targets[0] "http://h" has no TLS, which "protocol: h2" needs; https, or protocol h2c',
+    ])
+    assert.deepEqual(upstream('["https://h"], protocol: h2c'), [
+      'gateway.yaml:4:18 upstreams.a.targets[0] "https://h" uses TLS, which "protocol: h2c" does not; http, or protocol h2',
+    ])
+    assert.match(upstream('["http://h"], http2: { maxStreams: 5 }')[0]!, /"http2" has no effect/)
+    assert.match(upstream('["http://h"], protocol: grpc')[0]!, /"grpc" is not known here; http1, h2, h2c, auto/)
+    assert.match(upstream('["http://h"], protocol: h2c, http2: { maxStreams: 0 }')[0]!, /1 to 10000/)
+    assert.deepEqual(upstream('["http://h"], protocol: auto'), [])
+  })
+
+  it('refuses a health check without a path, and one of gRPC over HTTP/1.1 or with a path', () => {
+    const upstream = (keys: string): string[] =>
+      problemsIn(gatewayYaml({ upstreams: `  a: { targets: ["http://h"], ${keys} }` }))
+        .filter(({ severity }) => severity !== 'warning')
+        .map(({ problem, allowed }) => `${problem}; ${allowed}`)
+    assert.deepEqual(upstream('healthCheck: {}'), ['"path" is missing; a path, or "grpc"'])
+    assert.match(upstream('healthCheck: { grpc: {} }')[0]!, /"grpc" needs HTTP\/2; "protocol: h2c"/)
+    assert.match(
+      upstream('protocol: h2c, healthCheck: { path: /, grpc: {} }')[0]!,
+      /"path" has no effect beside "grpc"/,
+    )
+    assert.match(
+      upstream('protocol: h2c, healthCheck: { grpc: { service: "a b" } }')[0]!,
+      /is not the name of a service/,
+    )
+    assert.deepEqual(upstream('protocol: h2c, healthCheck: { grpc: {} }'), [])
+  })
+
+  it('refuses gRPC keys of a route whose upstream is asked over HTTP/1.1, and names that are no methods', () => {
+    const route = (keys: string): string[] =>
+      problemsIn(gatewayYaml({ route: keys })).map(({ problem, allowed }) => `${problem}; ${allowed}`)
+    assert.match(route('grpc: {}')[0]!, /"grpc" needs HTTP\/2, and "orders" is asked over HTTP\/1.1; "protocol: h2c"/)
+    assert.match(route('grpcWeb: true')[0]!, /"grpcWeb" needs HTTP\/2/)
+    assert.deepEqual(route('grpcWeb: false'), [])
+    assert.match(
+      route('grpc: { methods: [Reserve] }').join(),
+      /"Reserve" is not the full name of a method; package.Service/,
+    )
+  })
+
   it('names a key that is there twice without its quotes', () => {
     for (const key of ['"a: b"', "'a: b'"]) {
       const [again] = problemsIn(`${key}: 1\n${key}: 2\n`).filter(({ where }) => where === 'gateway.yaml:2:1')

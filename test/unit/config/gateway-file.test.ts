@@ -125,6 +125,8 @@ describe('a valid gateway.yaml', () => {
           balance: 'round-robin',
           hashKey: ['client'],
           timeouts: { connectMs: 1_000, responseMs: 30_000, idleMs: undefined, totalMs: undefined },
+          protocol: 'http1',
+          http2: { maxConnections: 4, maxStreams: 100 },
           maxConnections: 128,
           maxHeaderBytes: 16_384,
           fairness: { reservePercent: 10, streamPercent: 50 },
@@ -221,6 +223,7 @@ describe('a valid gateway.yaml', () => {
       {
         ...WITHOUT_POLICIES,
         sharedLimits: [],
+        grpcWeb: false,
         rawPath: false,
         semicolons: 'allow',
         name: 'orders',

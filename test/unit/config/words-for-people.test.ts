@@ -56,7 +56,7 @@ describe('a value where a map belongs', () => {
       file({ upstream: { retries: 3 } }),
       /with attempts \(required\), conditions, such as .*; \{ attempts: 3 \}$/,
     ],
-    ['healthCheck: /x', file({ upstream: { healthCheck: '/x' } }), /with path \(required\), .*; \{ path: \/x \}$/],
+    ['healthCheck: /x', file({ upstream: { healthCheck: '/x' } }), /with path, grpc, .*such as \{ path: \/path \}/],
     [
       'cors: true',
       file({ route: { cors: true } }),

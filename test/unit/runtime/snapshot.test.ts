@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Pool } from 'undici'
 import { parseGatewayFile } from '../../../src/config/gateway-file'
 import type { GatewayConfig } from '../../../src/config/gateway-config'
 import { createSnapshot, resourcesOnlyIn, type Snapshot, type SnapshotOptions } from '../../../src/runtime/snapshot'
@@ -68,7 +69,10 @@ describe('what a file makes', () => {
     }
     assert.throws(() => serve(configOf([A, C]), first, { stagesOf }), /cannot be made/)
     assert.equal(joined!.targets[0], shared)
-    assert.deepEqual([shared!.pool.destroyed, joined!.targets[1]!.pool.destroyed], [false, true])
+    assert.deepEqual(
+      [shared, joined!.targets[1]].map(target => (target!.pool as Pool).destroyed),
+      [false, true],
+    )
     assert.equal(shared!.followers.size, 1)
   })
 })

@@ -12,6 +12,8 @@ describe('a target that is closed', () => {
       connectMs: 1_000,
       tls: undefined,
       maxConnections: 1,
+      protocol: 'http1' as const,
+      http2: { maxConnections: 4, maxStreams: 100 },
       maxHeaderBytes: 16_384,
       fairness: { reservePercent: 10, streamPercent: 50 },
       connectionLifetimeMs: 1_000,
