@@ -17,6 +17,7 @@ const ERROR_TYPES: Partial<Readonly<Record<Reason, string>>> = {
   response_timeout: 'http_response_timeout',
   limiter_unavailable: 'proxy_internal_error',
   keys_unavailable: 'proxy_internal_error',
+  authorizer_unavailable: 'proxy_internal_error',
   policy_failed: 'proxy_internal_error',
   internal: 'proxy_internal_error',
   no_route: 'destination_not_found',

@@ -79,6 +79,7 @@ export const REASON_TEXTS: Readonly<Record<string, readonly ['upstream' | 'gatew
   grpc_status: ['upstream', 'answered with a gRPC error'],
   limiter_unavailable: ['gateway', 'could not check its rate limits'],
   keys_unavailable: ['gateway', 'had no keys to verify tokens'],
+  authorizer_unavailable: ['gateway', 'had no answer from its authorizer'],
   internal: ['gateway', 'had an internal error'],
   policy_failed: ['gateway', 'had a policy that failed'],
   overloaded: ['gateway', 'had no connection left to a busy upstream'],

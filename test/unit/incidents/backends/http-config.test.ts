@@ -37,7 +37,10 @@ describe('credentials of a backend', () => {
     return sendWith(config)
   }
 
-  const signal = AbortSignal.timeout(10_000)
+  let signal: AbortSignal
+  beforeEach(() => {
+    signal = AbortSignal.timeout(10_000)
+  })
 
   it('send a bearer token from its file, also the one that replaces it', async () => {
     written('first\n', 'token')
