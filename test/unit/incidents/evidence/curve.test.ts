@@ -3,7 +3,7 @@ import { fetchCurve, planCurve } from '../../../../src/incidents/evidence/curve'
 import type { PrometheusClient, Series } from '../../../../src/incidents/evidence/prometheus'
 import { alertOf } from '../record/alerts'
 
-const SIGNAL = AbortSignal.timeout(10_000)
+const SIGNAL = new AbortController().signal
 type Asked = Parameters<PrometheusClient['queryRange']>
 
 function prometheus(
