@@ -20,7 +20,7 @@ function exampleFile(): string {
     text
       .replace(/^ {2}tls:[^]*?(?=^#|^\S)/m, '\n')
       .replace(/^ {4}tls:\n(?: {6}.*\n)+/m, '')
-      .replace(/^ {4}apiKeys:.*\n/m, '')
+      .replace(/^ {4}(?:apiKeys|users):.*\n/gm, '')
       // Without TLS no client has a certificate.
       .replace(/^ +(?:certificates: \[\w|certificate: true).*\n/gm, '')
       .replace(/^include:.*\n/m, '')

@@ -139,7 +139,7 @@ describe('entrypoint.tls.certificates in gateway.yaml', () => {
       { certificates: [{ cert: other.certFile, key }] },
       /tls\.certificates\[0\]\.key .*is not the key/,
     ],
-    ['the same certificate twice', { certificates: [{ cert, key }] }, /tls\.certificates\[0\]\.cert .*second time/],
+    ['the same certificate twice', { certificates: [{ cert, key }] }, /tls\.certificates\[0\]\.cert .*appears twice/],
     ['an unknown profile', { profile: 'old' }, /tls\.profile .*\(modern, intermediate\)/],
     ['an unknown choice', { unknownNames: 'close' }, /tls\.unknownNames .*\(default, refuse\)/],
     ['a missing authority', { clientCertificates: { ca: '/none.pem' } }, /tls\.clientCertificates\.ca .*is not there/],

@@ -57,7 +57,10 @@ describe('five hundred deliberately slow clients', () => {
       client.socket.pause()
       client.send('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
     }
-    await until(() => upstream.requests.length === SLOW_BODIES + SLOW_READERS, { what: 'all of them are slow' })
+    await until(() => upstream.requests.length === SLOW_BODIES + SLOW_READERS, {
+      what: 'all of them are slow',
+      timeoutMs: 30_000,
+    })
 
     assert.deepEqual([...(await sendMany(pipeline.url, HEALTHY, () => ({ path: '/app' })))], [[200, HEALTHY]])
 

@@ -60,10 +60,17 @@ describe('conformance with HTTP/2 by h2spec', function () {
     return failed.map(([, section, title]) => `${section} ${(title as string).replace(/^closed: /, '')}`)
   }
 
-  /** Cases that fail wait for the whole timeout, so the first run has a short one; a busy machine gets a second run. */
+  /**
+   * Cases that fail wait for the whole timeout, so the first run has a short one. On a busy machine the answer to one frame
+   * may come after the next: a case fails if it does so in each of three runs.
+   */
   async function assertFailing(port: number, options: readonly string[], expected: readonly string[]): Promise<void> {
-    const failed = await run(port, options, 1)
-    if (!isDeepStrictEqual(failed, expected)) assert.deepEqual(await run(port, options, 4), expected)
+    let failed = await run(port, options, 1)
+    for (let again = 0; again < 2 && !isDeepStrictEqual(failed, expected); again++) {
+      const later = new Set(await run(port, options, 4))
+      failed = failed.filter(one => later.has(one))
+    }
+    assert.deepEqual(failed, expected)
   }
 
   it('fails in the cases that docs/protocols.md lists', () => {
