@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { freePort } from './free-port.ts'
 import { apiKey, certificate, signedToken } from './credentials.ts'
 import { findPeers, type PeerOptions } from './peers/find.ts'
-import type { ProcessSpec } from './processes.ts'
+import { helper, type ProcessSpec } from './processes.ts'
 import { processesOf, type Batch, type Request, type Row } from './rows.ts'
 import {
   STOCK,
@@ -24,10 +24,7 @@ export interface Group {
   readonly batches: (tree: Tree, surroundings: Surroundings, peers: PeerOptions) => Promise<Batch[]> | Batch[]
 }
 
-/**
- * Groups that measure CPU per request. Missing because the gateway does not support them yet: HTTP/2, WebSocket
- * messages, several workers on several cores. Each needs its own batch, with a reference that uses the same protocol.
- */
+/** Groups that measure CPU per request. Missing: WebSocket messages, several workers on several cores. */
 export const GROUPS: Readonly<Record<string, Group>> = {
   ladder: { title: 'CPU per request by how much telemetry', batches: ladder },
   peers: { title: 'CPU per request beside other gateways, without telemetry and with theirs', batches: beside },
@@ -36,6 +33,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   bodies: { title: 'CPU per request with 10 KiB up, 100 KiB and 1 MiB down', batches: bodies },
   connections: { title: 'CPU per request over 1 and over 256 connections', batches: connections },
   tls: { title: 'CPU per request over TLS', batches: tls },
+  http2: { title: 'CPU per request over HTTP/2, and per unary gRPC call', batches: http2 },
 }
 
 export const FULL_1 = exporting(0.01)
@@ -213,6 +211,43 @@ function tls(tree: Tree, surroundings: Surroundings): Batch[] {
       request: { isTls: true },
       reference,
       rows: [...rows, ...offAndFull(tree, surroundings, configuration)],
+    },
+  ]
+}
+
+/** HTTP/2 with 32 streams on one connection beside HTTP/1.1 with 32 connections, through one gateway. */
+async function http2(tree: Tree, surroundings: Surroundings): Promise<Batch[]> {
+  const port = await freePort()
+  const upstream = { ...helper('upstream-http2'), env: { BENCH_PORT: String(port) } }
+  const configuration = {
+    entrypoint: { http2: { cleartext: true }, overload: { maxEventLoopDelay: '10s' } },
+    upstreams: {
+      http1: { targets: [surroundings.upstreamUrl] },
+      h2c: { targets: [`http://127.0.0.1:${port}`], protocol: 'h2c' },
+    },
+    routes: [
+      { name: 'plain', match: { path: '/plain' }, upstream: 'http1' },
+      { name: 'h2c', match: { path: '/h2c' }, upstream: 'h2c' },
+      { name: 'grpc', match: { path: '/bench.Echo' }, upstream: 'h2c', grpc: { methods: ['bench.Echo/Say'] } },
+    ],
+  }
+  const full = gateway('full-1', FULL_1, tree, surroundings, configuration)
+  const { reference, rows } = references(surroundings)
+  const h2 = (path: string, goal = ''): Partial<Row> => ({ request: { protocol: 'h2', path }, goal })
+  return [
+    {
+      title: 'HTTP/2 with 32 streams on one connection, full telemetry, 1 % exported',
+      reference,
+      base: 'full-1',
+      beside: [upstream],
+      rows: [
+        ...rows,
+        ours('full-1', 'HTTP/1.1 with 32 connections', full),
+        ours('h1-h2', 'HTTP/1.1, upstream with HTTP/2', full, { request: { path: '/h2c' } }),
+        ours('h2-h1', 'HTTP/2', full, h2('/plain', '1.3 × HTTP/1.1')),
+        ours('h2-h2', 'HTTP/2, upstream with HTTP/2', full, h2('/h2c')),
+        ours('grpc', 'unary gRPC call', full, { request: { protocol: 'grpc', path: '/bench.Echo/Say' } }),
+      ],
     },
   ]
 }

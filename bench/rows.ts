@@ -40,7 +40,14 @@ export interface Batch {
 export const MAX_PROCESSES = 8
 
 /** A small answer over keep-alive connections. */
-export const USUAL: Request = { path: '/plain', connections: 32, isTls: false, headers: {}, bodyBytes: 0 }
+export const USUAL: Request = {
+  path: '/plain',
+  protocol: 'http1',
+  connections: 32,
+  isTls: false,
+  headers: {},
+  bodyBytes: 0,
+}
 
 export function requestOf(batch: Batch, row: Row): Request {
   return { ...USUAL, ...batch.request, ...row.request }

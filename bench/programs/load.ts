@@ -1,13 +1,17 @@
+import { connect as connectHttp2, constants, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 /**
- * The load: keep-alive connections, each sending its next request as soon as the last one was answered. Uses raw
+ * The load: keep-alive connections, each sending its next request as soon as the last one was answered. HTTP/1.1 uses raw
  * sockets and one prepared request, so that the measured program is the bottleneck and not this one.
  */
 export interface Target {
   readonly port: number
   readonly path: string
+  /** `h2`: requests of HTTP/2 without TLS; `grpc`: unary calls. */
+  readonly protocol: 'http1' | 'h2' | 'grpc'
+  /** HTTP/2: streams at once on one connection. */
   readonly connections: number
   readonly isTls: boolean
   /** Added to the headers of a browser. */
@@ -24,7 +28,7 @@ export interface LoadState {
   readonly failure?: string
 }
 
-let clients: Client[] = []
+let clients: (Client | Http2Client)[] = []
 let answered = 0
 let failure: string | undefined
 
@@ -40,10 +44,66 @@ async function obey(command: Command): Promise<void> {
     answered = 0
     failure = undefined
     const { start } = command
-    const request = requestBytes(start)
-    clients = Array.from({ length: start.connections }, () => new Client(start, request))
+    if (start.protocol !== 'http1') clients = [new Http2Client(start)]
+    else {
+      const request = requestBytes(start)
+      clients = Array.from({ length: start.connections }, () => new Client(start, request))
+    }
   }
   process.send?.({ event: 'load', answered, failure })
+}
+
+/** One connection with several streams at once. */
+class Http2Client {
+  readonly #session: ClientHttp2Session
+  readonly #headers: OutgoingHttpHeaders
+  readonly #body: Buffer | undefined
+  readonly #ended: Promise<void>
+  #isLast = false
+
+  constructor({ port, path, connections, protocol, headers }: Target) {
+    const isGrpc = protocol === 'grpc'
+    this.#headers = {
+      ':method': isGrpc ? 'POST' : 'GET',
+      ':path': path,
+      ...(isGrpc ? { 'content-type': 'application/grpc', te: 'trailers' } : { accept: 'application/json' }),
+      'user-agent': 'bench',
+      ...headers,
+    }
+    // A message of 100 bytes behind its prefix: not compressed, length.
+    this.#body = isGrpc ? Buffer.concat([Buffer.from([0, 0, 0, 0, 100]), Buffer.alloc(100, 'x')]) : undefined
+    this.#session = connectHttp2(`http://127.0.0.1:${port}`)
+    this.#session.on('error', (error: Error) => (failure ??= error.message))
+    this.#ended = new Promise(resolve => this.#session.once('close', resolve))
+    for (let stream = 0; stream < connections; stream++) this.#send()
+  }
+
+  async finish(): Promise<void> {
+    this.#isLast = true
+    this.#session.close()
+    await this.#ended
+  }
+
+  #send(): void {
+    const stream = this.#session.request(this.#headers, { endStream: this.#body === undefined })
+    let status: unknown
+    stream.on('response', headers => {
+      status = headers[':status']
+      // A refusal of a gRPC call has its status here.
+      if (headers['grpc-status'] !== undefined) failure ??= `grpc-status ${String(headers['grpc-status'])}`
+    })
+    stream.on('trailers', trailers => {
+      if (this.#body !== undefined && trailers['grpc-status'] !== '0') failure ??= 'no grpc-status 0'
+    })
+    stream.on('error', (error: Error) => (failure ??= error.message))
+    stream.resume()
+    stream.once('close', () => {
+      if (status !== 200 || stream.rstCode !== constants.NGHTTP2_NO_ERROR) failure ??= `status ${String(status)}`
+      answered++
+      if (!this.#isLast) this.#send()
+    })
+    if (this.#body !== undefined) stream.end(this.#body)
+  }
 }
 
 /** The request with the headers that a browser's fetch sends. */
