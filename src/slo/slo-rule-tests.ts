@@ -27,9 +27,12 @@ export interface RuleTestFile {
 const QUIET_MINUTES = 360
 const REQUESTS_PER_MINUTE = 6_000
 /** `for` of a page and the evaluations around it. */
-const SLACK_MINUTES = 6
+const SLACK_MINUTES = 10
+/** Steps of evaluation: every rule costs time at every step, and the tests of tickets last for days. */
+const PAGE_STEP_MINUTES = 5
+const TICKET_STEP_MINUTES = 30
 /** `for` of a ticket and the evaluations around it. */
-const TICKET_SLACK_MINUTES = 40
+const TICKET_SLACK_MINUTES = 2 * TICKET_STEP_MINUTES
 /** Routes of one test: those with equal objectives have equal rules, and each costs time. */
 const MAX_ROUTES = 3
 
@@ -40,13 +43,13 @@ export function pageTests(objectives: readonly Objective[], options: SloRuleOpti
     belowTest(group, options),
     ...(group[0].slo === 'availability' ? [nightTest(group, options), outageTest(group, options)] : []),
   ])
-  return { evaluation_interval: '2m', tests }
+  return { evaluation_interval: `${PAGE_STEP_MINUTES}m`, tests }
 }
 
 /** The same for tickets, and that none follows a page about the same faults. */
 export function ticketTests(objectives: readonly Objective[], options: SloRuleOptions): RuleTestFile {
   const tests = alike(objectives).flatMap(group => [ticketTest(group, options), noTicketAfterPageTest(group, options)])
-  return { evaluation_interval: '10m', tests }
+  return { evaluation_interval: `${TICKET_STEP_MINUTES}m`, tests }
 }
 
 type Group = readonly [Objective, ...Objective[]]
@@ -144,7 +147,7 @@ function ticketTest(group: Group, options: SloRuleOptions): RuleTest {
   const after = forecast(objective, ratio).ticket?.afterMinutes
   const alertname = TICKETS[objective.slo]
   const quiet = 3 * DAY_MINUTES
-  const bad = Math.ceil(after ?? 2 * DAY_MINUTES) + TICKET_SLACK_MINUTES
+  const bad = toStep(after ?? 2 * DAY_MINUTES) + TICKET_SLACK_MINUTES
   return {
     name: `${title(group)}: ${percent(ratio)} bad requests ${after === undefined ? 'burn too slowly for a ticket' : `make a ticket after ${(after / 60).toFixed(0)} hours, and no page`}`,
     interval: '2m',
@@ -159,7 +162,7 @@ function ticketTest(group: Group, options: SloRuleOptions): RuleTest {
       2,
     ),
     promql_expr_test: [
-      ...(after === undefined ? [] : [silent(alertname, quiet + Math.floor(after) - TICKET_SLACK_MINUTES)]),
+      ...(after === undefined ? [] : [silent(alertname, quiet + toStep(after) - TICKET_SLACK_MINUTES)]),
       after === undefined ? silent(alertname, quiet + bad) : fires(alertname, quiet + bad, group, options),
       silent(PAGES[objective.slo], quiet + bad),
       // The longer of the two short windows has passed.
@@ -185,11 +188,16 @@ function noTicketAfterPageTest(group: Group, options: SloRuleOptions): RuleTest 
       ],
       2,
     ),
-    promql_expr_test: [60, 80, 120, 180, 300, 420, 600].map(minutes => silent(TICKETS[objective.slo], quiet + minutes)),
+    promql_expr_test: [60, 90, 120, 180, 300, 420, 600].map(minutes => silent(TICKETS[objective.slo], quiet + minutes)),
   }
 }
 
 const DAY_MINUTES = 1_440
+
+/** The next evaluation of a ticket: between two of them its alert is in no series. */
+function toStep(minutes: number): number {
+  return Math.ceil(minutes / TICKET_STEP_MINUTES) * TICKET_STEP_MINUTES
+}
 
 /** Counters that grow by [minutes, share of bad requests], one phase after the other. */
 function traffic(
