@@ -31,8 +31,8 @@ export const TYPICAL = { methods: 2, results: 2, statusesOfTargets: 3, reasons: 
 /** Lines about the process and the SDK. */
 export const PROCESS_LINES = 150
 
-/** 1.0 and 1.1. Node's parser knows 0.9 and 2.0 as well, which are refused before there is a route. */
-const PROTOCOL_VERSIONS = 2
+/** 1.0, 1.1 and 2. Node's parser knows 0.9 and 2.0 as well, which are refused before there is a route. */
+const PROTOCOL_VERSIONS = 3
 const REFUSED_VERSIONS = 2
 const SCHEMES = 1
 const STREAM_KINDS = 2
@@ -109,13 +109,7 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
       madeOf: `${owners} routes and variants, the gateway's page and no route × ${reasons} reasons and ok`,
     },
     ...ofMirrors(routes.filter(({ mirror }) => mirror !== undefined).length),
-    {
-      instrument: semconv.METRIC_SPLIT_WEIGHT,
-      series: owners - routes.length,
-      typicalSeries: owners - routes.length,
-      linesPerSeries: 1,
-      madeOf: `${owners - routes.length} variants`,
-    },
+    ...ofSplits(owners - routes.length),
     {
       instrument: semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION,
       series: targets * (KNOWN_STATUSES.size + reasons),
@@ -150,6 +144,14 @@ function ownersOf({ split }: RouteConfig): number {
 
 function upstreamsIn({ upstream, split }: RouteConfig): readonly (string | undefined)[] {
   return split === undefined ? [upstream] : split.variants.map(variant => variant.upstream)
+}
+
+function ofSplits(variants: number): FamilyBudget[] {
+  if (variants === 0) return []
+  const madeOf = `${variants} variants`
+  return [
+    { instrument: semconv.METRIC_SPLIT_WEIGHT, series: variants, typicalSeries: variants, linesPerSeries: 1, madeOf },
+  ]
 }
 
 function ofMirrors(mirrors: number): FamilyBudget[] {
