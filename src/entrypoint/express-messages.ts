@@ -17,6 +17,12 @@ export function bodyBytesOf(message: IncomingMessage | ServerResponse): number {
   return (message as Partial<CountsBody>).bodyBytes ?? 0
 }
 
+/** Returns the bytes of the body that was sent in answer to a request with this method. */
+export function bodyBytesSent(method: string | undefined, response: ServerResponse): number {
+  const { statusCode: status } = response
+  return method === 'HEAD' || status === 204 || status === 304 ? 0 : bodyBytesOf(response)
+}
+
 function lengthOf(chunk: unknown): number {
   if (typeof chunk === 'string') return Buffer.byteLength(chunk)
   return chunk instanceof Uint8Array ? chunk.byteLength : 0

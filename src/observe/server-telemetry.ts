@@ -23,7 +23,7 @@ import { statusClass, statusLabel } from '../telemetry/status-code'
 import { readTraceFields } from '../telemetry/trace-fields'
 import { ActiveRequests } from '../entrypoint/active-requests'
 import { ActiveStreams } from '../entrypoint/active-streams'
-import { bodyBytesOf } from '../entrypoint/express-messages'
+import { bodyBytesOf, bodyBytesSent } from '../entrypoint/express-messages'
 import { RpcDurations } from './rpc'
 import { describe, describeConsumer, describeRoute, describeVariant } from './server-span'
 
@@ -162,10 +162,8 @@ class BodySizes {
   }
 
   record({ request, response, context }: Exchange, series: Attributes): void {
-    const { statusCode: status } = response
-    const hasNoBody = request.method === 'HEAD' || status === 204 || status === 304
     this.#requests.record(bodyBytesOf(request), series, context)
-    this.#responses.record(hasNoBody ? 0 : bodyBytesOf(response), series, context)
+    this.#responses.record(bodyBytesSent(request.method, response), series, context)
   }
 }
 

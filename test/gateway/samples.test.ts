@@ -40,6 +40,7 @@ describe('request samples', () => {
       ['POST', '/app/{2-3 digits}', 'present', 200, 1],
     )
     assert.deepEqual([sample?.userAgent, sample?.contentType, sample?.requestSize], ['curl 8', 'text/plain', '4-16 B'])
+    assert.equal(sample?.responseSize, '4-16 B')
     assert.equal(sample?.clientNetwork, '127.0.0.0/24')
     assert.deepEqual(sample?.headers, ['cookie'])
     assert.doesNotMatch(JSON.stringify(groups), /secret-of/)

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIPv6 } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { ipKeyGenerator } from 'express-rate-limit'
+import { bodyBytesSent } from '../../entrypoint/express-messages'
 import type { Exchange } from '../../exchange/exchange'
 import { methodLabel } from '../../telemetry/http-method'
 import { SAMPLED_HEADERS } from '../../telemetry/sampled-headers'
@@ -69,7 +70,7 @@ export function toSample(exchange: Exchange, timeMs: number, durationMs: number)
     tls: tlsOf(request),
     contentType: mediaType(headers['content-type']),
     requestSize: sizeClass(headers['content-length'], headers['transfer-encoding'] !== undefined),
-    responseSize: responseSizeClass(response),
+    responseSize: responseSizeClass(request, response),
     headers: SAMPLED_HEADERS.filter(name => headers[name] !== undefined),
   }
 }
@@ -93,9 +94,9 @@ function mediaType(contentType: string | undefined): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase().slice(0, MAX_CHARACTERS)
 }
 
-function responseSizeClass(response: ServerResponse): string {
-  const length = response.getHeader('content-length')
-  return sizeClass(length === undefined ? undefined : String(length), response.hasHeader('transfer-encoding'))
+/** Counted, because a header section that was written as raw pairs cannot be read back. */
+function responseSizeClass({ method }: IncomingMessage, response: ServerResponse): string {
+  return sizeClass(String(bodyBytesSent(method, response)), false)
 }
 
 const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB'] as const
