@@ -13,6 +13,9 @@ const CLIENT = 3
 const ONE_PERCENT = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.01' }
 const NOTHING_SAMPLED = { OTEL_TRACES_SAMPLER: 'always_off' }
 
+/** More than a fast request takes on a busy machine, its first one included. */
+const SLOW_MS = 1_000
+
 describe('the trace recorder of a running gateway', () => {
   let upstream: RunningUpstream
   let config: string
@@ -21,18 +24,18 @@ describe('the trace recorder of a running gateway', () => {
 
   beforeEach(async () => {
     upstream = await startUpstream((request, response) => {
-      if (request.url === '/slow') setTimeout(() => response.end('slow'), 150)
+      if (request.url === '/slow') setTimeout(() => response.end('slow'), SLOW_MS + 50)
       else if (request.url === '/silent') void response
       else if (request.url === '/events') {
         response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
-        setTimeout(() => response.end('data: 2\n\n'), 150)
+        setTimeout(() => response.end('data: 2\n\n'), SLOW_MS + 50)
       } else if (request.url === '/503') response.writeHead(503).end('no')
       else response.end('fine')
     })
     const nobody = await freePort()
     config = JSON.stringify({
       upstreams: {
-        app: { targets: [upstream.url], timeouts: { response: '300ms' } },
+        app: { targets: [upstream.url], timeouts: { response: `${2 * SLOW_MS}ms` } },
         gone: { targets: [`http://127.0.0.1:${nobody}`] },
       },
       routes: [
@@ -96,7 +99,7 @@ describe('the trace recorder of a running gateway', () => {
   })
 
   it('keeps slow, limited, timed out and 5xx exchanges, but not long streams', async () => {
-    const { url, opsUrl } = await start({ ...NOTHING_SAMPLED, TRACES_SLOW_MS: '100' })
+    const { url, opsUrl } = await start({ ...NOTHING_SAMPLED, TRACES_SLOW_MS: String(SLOW_MS) })
     for (const path of ['/app/fast', '/app/slow', '/app/events', '/app/503', '/app/silent', '/nowhere']) {
       await (await fetch(`${url}${path}`)).text()
     }
