@@ -39,6 +39,7 @@ import { RedisConnection } from './redis/connection'
 import { policyFilesOf, rememberSamePolicies } from './policies/policies-of'
 import { nodeWarning } from './process/node-patch-level'
 import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
+import { exitInTime } from './process/exit'
 import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
 import { DURATION_BUCKETS_S } from './telemetry/semconv'
@@ -214,7 +215,7 @@ async function main(): Promise<void> {
     if (draining) {
       // A second signal ends the process without draining.
       log.warn({ event: 'shutdown', signal }, 'stopped at once after a second signal')
-      return void flush().then(() => process.exit(1))
+      return void flush().then(() => exitInTime(1))
     }
     draining = true
     watched?.stop()
@@ -226,7 +227,7 @@ async function main(): Promise<void> {
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
     void shutDown({ server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
       .then(flush)
-      .then(() => process.exit(0))
+      .then(() => exitInTime(0))
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   // On Windows, SIGHUP means that the console window was closed.

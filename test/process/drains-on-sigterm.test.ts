@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { openRaw } from '../support/raw-http'
 import { answerOf, open, problemOf, responseTo, send } from '../support/send'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 import { closeOf, messageOn, openWebSocket, startWebSocketUpstream } from '../support/web-sockets'
 
@@ -33,6 +36,24 @@ describe('a gateway that receives a stop signal', () => {
     until(() => pending.length === calls, { what: `${calls} calls` })
   const isDraining = (): Promise<unknown> =>
     gateway.process.waitForLog('shutdown', entry => entry['event'] === 'shutdown')
+
+  it('exits with 0 although an operation in a thread hangs, as a look-up does whose name server is silent', async function () {
+    if (process.platform === 'win32') this.skip()
+    const path = join(temporaryFolder(), 'fifo')
+    execFileSync('mkfifo', [path])
+    const nodeArgs = ['--require', join(__dirname, '../fixtures/hanging-thread.js')]
+    gateway = await startGateway({
+      config: JSON.stringify(proxyTo(upstream.url)),
+      env: { HANGING_FILE: path },
+      nodeArgs,
+    })
+    gateway.process.signal('SIGTERM')
+    await gateway.process.waitForLog('stopped', entry => entry['event'] === 'stopped')
+    const startedAt = performance.now()
+    const exit = await gateway.process.exited
+    assert.deepEqual(exit, { code: 0, signal: null })
+    assert.ok(performance.now() - startedAt < 5_000, `${performance.now() - startedAt} ms`)
+  })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`finishes exchanges in flight, accepts no new ones, and exits with 0: ${signal}`, async () => {
