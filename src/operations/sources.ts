@@ -41,6 +41,20 @@ export interface TargetState {
   /** Calls of the last quarter of an hour, retries included. */
   readonly calls?: RecentTraffic
   readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
+  /** The clients with most calls, at most ten. Absent without calls. */
+  readonly clients?: readonly ClientUse[]
+}
+
+/** One client's use of a target. */
+export interface ClientUse {
+  /** Address or consumer. */
+  readonly client: string
+  readonly connections: number
+  readonly waitingCalls: number
+  readonly eventStreams: number
+  readonly unreadResponses: number
+  /** Whether the client is served last, because a connection was taken from it. */
+  readonly servedLast: boolean
 }
 
 export type UpstreamReader = () => readonly UpstreamState[]

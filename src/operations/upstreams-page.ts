@@ -9,7 +9,51 @@ export function upstreamsPage(upstreams: readonly UpstreamState[]): Html {
       As this replica sees them. A target is ejected for some time after repeated failures (its circuit is open), until
       it accepts a connection again, or until its health check passes. When too few targets are left, all that accept
       connections get requests. Rates, faults and latencies are of the last 15 minutes, each retry counted as a call.
-    </p>`
+    </p>
+    ${clientSection(upstreams)}`
+}
+
+/** Shows who uses the targets where calls wait: otherwise a share limits nobody. */
+function clientSection(upstreams: readonly UpstreamState[]): Content {
+  const crowded = upstreams.flatMap(({ name, targets }) =>
+    targets.filter(({ connections }) => connections.waitingCalls > 0).map(target => ({ ...target, upstream: name })),
+  )
+  const rows = crowded.flatMap(({ upstream, target, clients = [] }) =>
+    clients.map(client => ({ upstream, target, client })),
+  )
+  if (rows.length === 0) return undefined
+  return html`<section aria-label="Clients of busy targets">
+    <h2>Clients of busy targets</h2>
+    <table class="table">
+      <thead>
+        <tr>
+          ${['Upstream', 'Target', 'Client', ''].map(head => html`<th scope="col">${head}</th>`)}
+          ${['Connections', 'Waiting', 'Streams', 'Unread'].map(
+            head => html`<th scope="col" class="number">${head}</th>`,
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          ({ upstream, target, client }) =>
+            html`<tr>
+              <td data-label="upstream">${upstream}</td>
+              <td class="mono" data-label="target">${target}</td>
+              <td class="mono" data-label="client">${client.client}</td>
+              <td data-label="">${client.servedLast && 'served last'}</td>
+              <td class="number" data-label="connections">${client.connections}</td>
+              <td class="number" data-label="waiting">${client.waitingCalls}</td>
+              <td class="number" data-label="streams">${client.eventStreams}</td>
+              <td class="number" data-label="unread">${client.unreadResponses}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+    <p class="muted">
+      The ten clients with most calls of each target with waiting calls. Clients that wait take turns, however many
+      calls each has. A client is served last for half a minute after it left responses unread and lost a connection.
+    </p>
+  </section>`
 }
 
 /** Builds the table of targets with their health and load. */

@@ -81,10 +81,27 @@ export interface ShareLimits {
   readonly streamPercent: number
 }
 
+/** One client's use of a target, for people. */
+export interface ClientUse {
+  /** Address or consumer, as in the shares. */
+  readonly client: string
+  readonly connections: number
+  readonly waitingCalls: number
+  /** Connections that carry event streams. */
+  readonly eventStreams: number
+  /** Connections whose response the client does not read. */
+  readonly unreadResponses: number
+  /** Whether the client is served last, because a connection was taken from it. */
+  readonly servedLast: boolean
+}
+
+/** Number of clients that are shown. */
+const MAX_SHOWN_CLIENTS = 10
+
 /** How long a client may leave its response unread before its call can be ended for waiting calls. */
 export const STALLED_MS = 2_000
 /** How long a call waits before another one is ended for it; most connections become free sooner. */
-const PATIENCE_MS = 500
+const EVICTION_WAIT_MS = 500
 const SWEEP_MS = 250
 /** How long a client is served last after it left most of its responses unread and lost a connection. */
 const LAST_FOR_MS = 30_000
@@ -145,6 +162,22 @@ export class ConnectionQueue {
   /** Number of clients that are kept, idle ones included. */
   get knownClients(): number {
     return this.#clients.size
+  }
+
+  /** Returns the clients with most calls, those that wait first; at most `MAX_SHOWN_CLIENTS`. */
+  largestClients(): ClientUse[] {
+    return [...this.#clients.values()]
+      .filter(({ held, waiting }) => held + waiting > 0)
+      .sort((a, b) => b.waiting - a.waiting || b.held - a.held)
+      .slice(0, MAX_SHOWN_CLIENTS)
+      .map(client => ({
+        client: client.key,
+        connections: client.held,
+        waitingCalls: client.waiting,
+        eventStreams: client.streams,
+        unreadResponses: client.stalled,
+        servedLast: comesLast(client),
+      }))
   }
 
   /** Calls of this client that wait. */
@@ -245,10 +278,10 @@ export class ConnectionQueue {
     this.#sweep = undefined
   }
 
-  /** Whether one more free connection would serve a call that has waited for `PATIENCE_MS`. */
+  /** Whether one more free connection would serve a call that has waited for `EVICTION_WAIT_MS`. */
   #isAwaited(now: number): boolean {
     const next = this.#nextClient(this.#connections - this.#held + 1)
-    return next?.first !== undefined && now - next.first.queuedAt >= PATIENCE_MS
+    return next?.first !== undefined && now - next.first.queuedAt >= EVICTION_WAIT_MS
   }
 
   #mayHold(client: ClientShare, free: number): boolean {

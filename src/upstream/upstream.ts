@@ -9,6 +9,7 @@ import type { RecentTraffic } from '../exchange/traffic/traffic-table'
 import { Affinity } from './affinity'
 import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
+import type { ClientUse } from './connection-queue'
 import { RetryPolicy } from './retry-policy'
 import type { Target, TargetFollower, TargetSettings } from './target'
 import { overloaded } from './upstream-errors'
@@ -32,6 +33,8 @@ export interface UpstreamState {
     /** Calls of the last quarter of an hour, retries included. */
     readonly calls?: RecentTraffic
     readonly connections: { readonly open: number; readonly free: number; readonly waitingCalls: number }
+    /** The clients with most calls. Absent without calls. */
+    readonly clients?: readonly ClientUse[]
   }[]
 }
 
@@ -173,6 +176,7 @@ export class Upstream {
           activeCalls,
           calls: attributes.calls.recent(),
           connections: { open: stats.connected, free: stats.free, waitingCalls: connections.waiting + stats.queued },
+          ...(connections.held + connections.waiting > 0 && { clients: connections.largestClients() }),
         }),
       ),
     }

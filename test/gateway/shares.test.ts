@@ -7,6 +7,7 @@ import { openRaw, type RawConnection } from '../support/raw-http'
 import { answerOf, open, responseTo, send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { upstreamsPage } from '../../src/operations/upstreams-page'
 import { until } from '../support/until'
 
 const MIB = 1_048_576
@@ -79,6 +80,16 @@ describe('fair shares between clients', () => {
       }
       for (const name of ['a1', 'a2', 'a3', 'a4']) await enqueue(name, '127.0.0.1')
       for (const name of ['b1', 'b2']) await enqueue(name, OTHER)
+      const uses = pipeline.upstreams()[0]?.targets[0]?.clients ?? []
+      assert.deepEqual(
+        uses.map(use => [use.client, use.connections, use.waitingCalls, use.servedLast]),
+        [
+          ['127.0.0.1', 1, 3, false],
+          [OTHER, 0, 2, false],
+        ],
+      )
+      const page = String(upstreamsPage(pipeline.upstreams()))
+      assert.match(page, /Clients of busy targets[^]*127\.0\.0\.1[^]*data-label="waiting">3</)
       for (let i = 1; i <= 6; i++) {
         await until(() => held.length === i, { what: `call ${i}` })
         held[i - 1]?.()
