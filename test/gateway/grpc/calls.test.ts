@@ -5,6 +5,7 @@ import { hashApiKey, newApiKey } from '../../../src/cli/hash-key'
 import { callUnary, ECHO, grpcClient, metadataOf, startGrpcService, type GrpcService } from '../../support/grpc-service'
 import { openHttp2, sendHttp2 } from '../../support/http2-client'
 import { startHttp2Upstream } from '../../support/start-http2-upstream'
+import { AUDIENCE, ISSUER, newIssuerKey, sign, startIssuer } from '../../support/start-issuer'
 import { startPipeline, type GatewayFile, type Pipeline } from '../../support/start-pipeline'
 import { until } from '../../support/until'
 
@@ -220,6 +221,25 @@ describe('gRPC', () => {
       assert.deepEqual(await refused(), [code.UNAUTHENTICATED, 'Credentials are missing or not valid'])
       assert.deepEqual(await refused({ 'x-api-key': key }), [code.PERMISSION_DENIED, 'Not allowed'])
       assert.equal(service.calls.length, 0)
+    })
+
+    it('are UNAUTHENTICATED without a valid token, which counts in the metadata', async () => {
+      const key = await newIssuerKey('a')
+      const issuer = await startIssuer([key.publicJwk])
+      try {
+        const tokens = { sso: { issuer: ISSUER, audience: AUDIENCE, jwks: issuer.url } }
+        await start({ auth: { jwt: { tokens: 'sso' } } }, {}, { tokens })
+        const bearer = async (claims: object): Promise<Record<string, string>> => ({
+          authorization: `Bearer ${await sign(key, { ...claims })}`,
+        })
+        assert.equal((await refused())[0], code.UNAUTHENTICATED)
+        assert.equal((await refused(await bearer({ aud: 'another' })))[0], code.UNAUTHENTICATED)
+        assert.equal(service.calls.length, 0)
+        assert.equal((await refused(await bearer({})))[0], 0)
+        assert.equal(service.calls.length, 1)
+      } finally {
+        await issuer.stop()
+      }
     })
 
     it('are RESOURCE_EXHAUSTED above a limit, with the time to wait', async () => {
