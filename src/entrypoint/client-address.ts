@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import proxyaddr from 'proxy-addr'
-import { forwardedElement, type SaidByProxies } from '../exchange/forwarded'
+import { forwardedElement, type ProxyForwarding } from '../exchange/forwarded'
 import { plainAddress } from '../exchange/peer'
 import { addressOfNode, hopsOfForwarded, hopsOfX, listed, type Hop } from './forwarded-addresses'
 
@@ -10,7 +10,7 @@ export interface ClientOrigin {
   readonly address: string
   readonly peerIsTrusted: boolean
   /** Undefined if the peer is not trusted. */
-  readonly said: SaidByProxies | undefined
+  readonly proxyForwarding: ProxyForwarding | undefined
 }
 
 /**
@@ -24,15 +24,15 @@ export function createClientOrigin(trustedProxies: readonly string[]): (request:
   const trustsPeer = createPeerTrust(trustedProxies)
   return function clientOrigin(request) {
     const peer = plainAddress(request.socket.remoteAddress ?? '')
-    if (!trustsPeer(request)) return { address: peer, peerIsTrusted: false, said: undefined }
+    if (!trustsPeer(request)) return { address: peer, peerIsTrusted: false, proxyForwarding: undefined }
     const { headers } = request
     // X-Forwarded-For takes precedence over Forwarded, which some proxies pass through from the client.
     const usesForwarded = headers['x-forwarded-for'] === undefined && headers.forwarded !== undefined
     const hops = usesForwarded ? (hopsOfForwarded(headers.forwarded as string) ?? UNREADABLE) : hopsOfX(headers)
     const client = clientHop(hops, isTrusted)
     const address = client === -1 ? peer : (addressOfNode((hops[client] as Hop).node) ?? '')
-    const said = usesForwarded ? saidByForwarded(headers, hops, client) : saidByX(headers, hops, client)
-    return { address, peerIsTrusted: true, said }
+    const proxyForwarding = usesForwarded ? fromForwarded(headers, hops, client) : fromXForwarded(headers, hops, client)
+    return { address, peerIsTrusted: true, proxyForwarding }
   }
 }
 
@@ -51,22 +51,22 @@ function clientHop(hops: readonly Hop[], isTrusted: (address: string, hop: numbe
 }
 
 /** Keeps `X-Forwarded-*` as received and derives a missing `Forwarded` from them (RFC 7239 §7.4). */
-function saidByX(headers: IncomingHttpHeaders, hops: readonly Hop[], client: number): SaidByProxies {
+function fromXForwarded(headers: IncomingHttpHeaders, hops: readonly Hop[], client: number): ProxyForwarding {
   const [host, proto] = [text(headers['x-forwarded-host']), text(headers['x-forwarded-proto'])]
-  const said = { for: text(headers['x-forwarded-for']), host, proto }
-  if (headers.forwarded !== undefined) return { ...said, forwarded: headers.forwarded }
-  if (hops.length === 0) return { ...said, forwarded: undefined }
+  const proxyForwarding = { for: text(headers['x-forwarded-for']), host, proto }
+  if (headers.forwarded !== undefined) return { ...proxyForwarding, forwarded: headers.forwarded }
+  if (hops.length === 0) return { ...proxyForwarding, forwarded: undefined }
   // A single host or scheme belongs to the client's hop.
   const single = (field: string | undefined, i: number): string | undefined =>
     i === client && listed(field).length === 1 ? field : undefined
   const elements = hops.map((hop, i) =>
     forwardedElement(hop.node, hop.host ?? single(host, i), hop.proto ?? single(proto, i)),
   )
-  return { ...said, forwarded: elements.join(', ') }
+  return { ...proxyForwarding, forwarded: elements.join(', ') }
 }
 
 /** Keeps `Forwarded` as received and derives `X-Forwarded-*` from it. */
-function saidByForwarded(headers: IncomingHttpHeaders, hops: readonly Hop[], client: number): SaidByProxies {
+function fromForwarded(headers: IncomingHttpHeaders, hops: readonly Hop[], client: number): ProxyForwarding {
   const { host, proto } = hops[client] ?? {}
   return {
     forwarded: hops === UNREADABLE ? 'for=unknown' : headers.forwarded,

@@ -111,7 +111,7 @@ export class Http2Sessions {
     let seen: Buffer = Buffer.alloc(0)
     this.#undecided.add(socket)
     const done = (): void => {
-      clearTimeout(patience)
+      clearTimeout(headersTimer)
       this.#undecided.delete(socket)
       socket.off('readable', look).off('end', leave).off('error', leave).off('close', done)
     }
@@ -131,7 +131,7 @@ export class Http2Sessions {
       done()
       socket.destroy()
     }
-    const patience = setTimeout(() => {
+    const headersTimer = setTimeout(() => {
       done()
       onSilent(socket)
     }, this.#config.headersTimeoutMs)

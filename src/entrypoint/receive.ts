@@ -51,11 +51,11 @@ export function receive(
   options: ReceiveOptions,
 ): Received {
   const { target, refusal } = readTarget(request, rules)
-  const { address, peerIsTrusted, said } = rules.clientOrigin(request)
+  const { address, peerIsTrusted, proxyForwarding } = rules.clientOrigin(request)
   const exchange = new Exchange(request, response, {
     clientAddress: address,
     peerIsTrusted,
-    said,
+    proxyForwarding,
     path: target.path,
     rawPath: target.rawPath,
     hasEncodedSlash: target.hasEncodedSlash,

@@ -26,8 +26,8 @@ export class LoadShedder {
   /** Smoothed delay: one long garbage collection is not overload. */
   #delayMs = 0
   #share = 0
-  #turnedAway = 0
-  #turnedAwayAtLastLook = 0
+  #rejected = 0
+  #rejectedAtLastLook = 0
   #quietLooks = 0
   #isShedding = false
 
@@ -60,8 +60,8 @@ export class LoadShedder {
     if (most > 0 && this.#delayMs > most) this.#share = Math.min(LARGEST_SHARE, this.#share + RISE)
     // Between half the bound and the bound the share does not change.
     else if (this.#delayMs < most / 2) this.#share = Math.max(0, this.#share - FALL)
-    this.#quietLooks = this.#turnedAway === this.#turnedAwayAtLastLook ? this.#quietLooks + 1 : 0
-    this.#turnedAwayAtLastLook = this.#turnedAway
+    this.#quietLooks = this.#rejected === this.#rejectedAtLastLook ? this.#quietLooks + 1 : 0
+    this.#rejectedAtLastLook = this.#rejected
     if (this.#isShedding && this.#quietLooks >= QUIET_LOOKS) this.#end()
   }
 
@@ -71,7 +71,7 @@ export class LoadShedder {
 
   /** Logs the start and end of shedding, not each request: logging would add load. */
   #noteRefusal(inFlight: number): void {
-    this.#turnedAway++
+    this.#rejected++
     if (this.#isShedding) return
     this.#isShedding = true
     const delay = Math.round(this.#delayMs)
@@ -82,10 +82,10 @@ export class LoadShedder {
   }
 
   #end(): void {
-    this.#log.info({ event: 'shedding', turned_away: this.#turnedAway }, 'no longer shedding requests')
+    this.#log.info({ event: 'shedding', turned_away: this.#rejected }, 'no longer shedding requests')
     this.#isShedding = false
-    this.#turnedAway = 0
-    this.#turnedAwayAtLastLook = 0
+    this.#rejected = 0
+    this.#rejectedAtLastLook = 0
   }
 }
 

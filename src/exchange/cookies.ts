@@ -39,6 +39,6 @@ export function setOwnCookie(exchange: Exchange, { name, ttlMs }: OwnCookie, val
 }
 
 /** Returns the scheme in the client's URL, which a trusted proxy in front knows. */
-function clientScheme({ said, request }: Exchange): string {
-  return said?.proto?.split(',', 1)[0]?.trim().toLowerCase() ?? schemeOf(request)
+function clientScheme({ proxyForwarding, request }: Exchange): string {
+  return proxyForwarding?.proto?.split(',', 1)[0]?.trim().toLowerCase() ?? schemeOf(request)
 }

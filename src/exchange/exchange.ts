@@ -6,7 +6,7 @@ import type { Outcome, Reason } from '../errors/reasons'
 import type { Route } from '../routing/route'
 import type { GrpcCall } from './grpc-call'
 import type { RequestIdConfig } from './request-id-config'
-import type { SaidByProxies } from './forwarded'
+import type { ProxyForwarding } from './forwarded'
 
 /**
  * One request and its response on their way through the gateway (an "exchange" in RFC 9110 §3.3). The entrypoint creates
@@ -20,7 +20,7 @@ export class Exchange {
   /** Whether the peer is a trusted proxy, so that its forwarding headers are continued instead of replaced. */
   readonly peerIsTrusted: boolean
   /** Forwarding fields from trusted proxies; undefined if the peer is not one. */
-  readonly said: SaidByProxies | undefined
+  readonly proxyForwarding: ProxyForwarding | undefined
   /**
    * Path without query, normalised once (`exchange/request-target.ts`), so that the matched path is the forwarded path.
    * For a malformed request: the path as received, truncated, for log and span only.
@@ -113,14 +113,17 @@ export class Exchange {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    origin: Pick<Exchange, 'clientAddress' | 'peerIsTrusted' | 'said' | 'path' | 'query' | 'host' | 'context'> &
+    origin: Pick<
+      Exchange,
+      'clientAddress' | 'peerIsTrusted' | 'proxyForwarding' | 'path' | 'query' | 'host' | 'context'
+    > &
       Partial<Pick<Exchange, 'rawPath' | 'hasEncodedSlash'>>,
   ) {
     this.request = request
     this.response = response
     this.clientAddress = origin.clientAddress
     this.peerIsTrusted = origin.peerIsTrusted
-    this.said = origin.said
+    this.proxyForwarding = origin.proxyForwarding
     this.path = origin.path
     this.rawPath = origin.rawPath ?? origin.path
     this.hasEncodedSlash = origin.hasEncodedSlash ?? false

@@ -1,5 +1,5 @@
 /** Forwarding fields from trusted proxies. Both families of fields agree, so that upstreams cannot see two clients. */
-export interface SaidByProxies {
+export interface ProxyForwarding {
   /** `Forwarded` (RFC 7239); undefined if the proxies name no client. */
   readonly forwarded: string | undefined
   /** `X-Forwarded-For`, `X-Forwarded-Host`, `X-Forwarded-Proto`; undefined if the proxies do not send it. */

@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/logger'
 /** Time to export the last spans, metrics and logs. */
 const TELEMETRY_FLUSH_MS = 3_000
 /** Time for aborted clients to read the end of their responses. */
-const CUT_OFF_MS = 200
+const ABORTED_RESPONSES_MS = 200
 
 export interface ShutdownOptions {
   readonly server: Server
@@ -37,8 +37,8 @@ export async function shutDown(options: ShutdownOptions): Promise<void> {
   if ((await Promise.all(closed)).includes(false)) log.warn({ event: 'shutdown' }, 'requests in flight were aborted')
   await gateway.close()
   redis?.close()
-  const told = await flushTelemetry(TELEMETRY_FLUSH_MS)
-  if (!told) log.warn({ event: 'shutdown' }, 'the last telemetry could not be exported')
+  const isFlushed = await flushTelemetry(TELEMETRY_FLUSH_MS)
+  if (!isFlushed) log.warn({ event: 'shutdown' }, 'the last telemetry could not be exported')
   opsServer.close()
   opsServer.closeAllConnections()
   log.info({ event: 'stopped' }, 'stopped')
@@ -62,7 +62,7 @@ export function closeWithin(server: Server, timeoutMs: number, abortAll: () => v
       setTimeout(() => {
         server.closeAllConnections()
         settle(false)
-      }, CUT_OFF_MS)
+      }, ABORTED_RESPONSES_MS)
     }, timeoutMs)
     server.close(() => settle(finished))
   })

@@ -77,7 +77,7 @@ export class HealthCheck {
   async #check(): Promise<void> {
     const failure = await this.#ask()
     if (this.#isStopped) return
-    this.#judge(failure)
+    this.#recordResult(failure)
     const { intervalMs } = this.#options.config
     this.#wait(intervalMs * (1 - JITTER + 2 * JITTER * Math.random()))
   }
@@ -134,7 +134,7 @@ export class HealthCheck {
     return grpc === undefined ? passes(answer.status) : grpcHealthFailure(answer)
   }
 
-  #judge(failure: string | undefined): void {
+  #recordResult(failure: string | undefined): void {
     const { healthyAfter, unhealthyAfter } = this.#options.config
     const hasPassed = failure === undefined
     this.lastFailure = failure

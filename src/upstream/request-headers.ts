@@ -79,10 +79,10 @@ class FieldNames {
   }
 
   get(spelled: string): FieldName {
-    return this.#known.get(spelled) ?? this.#judge(spelled)
+    return this.#known.get(spelled) ?? this.#classify(spelled)
   }
 
-  #judge(spelled: string): FieldName {
+  #classify(spelled: string): FieldName {
     const lower = spelled.toLowerCase()
     const { names, pattern } = this.#rules
     const name = { lower, isForwarded: !names.has(lower) && !pattern.test(lower) }
@@ -150,8 +150,8 @@ export function buildRequestHeaders(
     headers.push(name, rawHeaders[i + 1] as string)
   }
   if (edits) headers.push(...edits.set, ...edits.added)
-  const { said } = exchange
-  const peer = said === undefined ? peerFieldsOf(exchange) : undefined
+  const { proxyForwarding } = exchange
+  const peer = proxyForwarding === undefined ? peerFieldsOf(exchange) : undefined
   if (peer === undefined) addForwardingHeaders(headers, exchange)
   else addPeer(headers, exchange, peer)
   if (requestIdField !== undefined && !isEdited(edits, requestIdField)) {
@@ -181,23 +181,23 @@ export function namedInConnection(connection: string | undefined): ReadonlySet<s
  * Adds `Forwarded` (RFC 7239) and the `X-Forwarded-*` fields. Values of an untrusted peer are replaced, not extended.
  */
 function addForwardingHeaders(headers: string[], exchange: Exchange): void {
-  const { request, said } = exchange
+  const { request, proxyForwarding } = exchange
   const { host } = request.headers
-  const peer = said === undefined ? exchange.clientAddress : plainAddress(request.socket.remoteAddress ?? '')
+  const peer = proxyForwarding === undefined ? exchange.clientAddress : plainAddress(request.socket.remoteAddress ?? '')
   const scheme = schemeOf(request)
-  const forwardedHost = said?.host ?? host
+  const forwardedHost = proxyForwarding?.host ?? host
   // If the proxy names no client, its host and scheme describe the proxy's own request.
   const element =
-    said === undefined || said.forwarded !== undefined
+    proxyForwarding === undefined || proxyForwarding.forwarded !== undefined
       ? `for=${forwardedNode(peer)}${host ? `;host="${host}"` : ''};proto=${scheme}`
-      : forwardedElement(peer, forwardedHost, said.proto ?? scheme)
+      : forwardedElement(peer, forwardedHost, proxyForwarding.proto ?? scheme)
   headers.push(
     'forwarded',
-    said?.forwarded === undefined ? element : `${said.forwarded}, ${element}`,
+    proxyForwarding?.forwarded === undefined ? element : `${proxyForwarding.forwarded}, ${element}`,
     'x-forwarded-for',
-    said?.for === undefined ? peer : `${said.for}, ${peer}`,
+    proxyForwarding?.for === undefined ? peer : `${proxyForwarding.for}, ${peer}`,
     'x-forwarded-proto',
-    said?.proto ?? scheme,
+    proxyForwarding?.proto ?? scheme,
     'via',
     viaOf(request.httpVersion),
   )
@@ -251,14 +251,14 @@ function viaOf(httpVersion: string): string {
 
 /** Adds `X-Real-IP` and `X-Forwarded-Port`. Those of a trusted proxy are forwarded unchanged. */
 function addAddress(headers: string[], exchange: Exchange, edits: HeaderEdits | undefined): void {
-  const { request, said, peerIsTrusted, clientAddress } = exchange
+  const { request, proxyForwarding, peerIsTrusted, clientAddress } = exchange
   const { host, 'x-real-ip': realIp, 'x-forwarded-port': port } = request.headers
   if (clientAddress !== '' && !(peerIsTrusted && realIp !== undefined) && !isEdited(edits, 'x-real-ip')) {
     headers.push('x-real-ip', clientAddress)
   }
   if ((peerIsTrusted && port !== undefined) || isEdited(edits, 'x-forwarded-port')) return
-  const asked = firstOf(said?.host) ?? host
-  if (asked) headers.push('x-forwarded-port', portOf(asked, firstOf(said?.proto) ?? schemeOf(request)))
+  const asked = firstOf(proxyForwarding?.host) ?? host
+  if (asked) headers.push('x-forwarded-port', portOf(asked, firstOf(proxyForwarding?.proto) ?? schemeOf(request)))
 }
 
 /** Returns the port in the client's URL, which may be that of a proxy in front of the gateway. */

@@ -23,9 +23,9 @@ export function translateHost(
   ) {
     return
   }
-  const own = firstOf(exchange.said?.host) ?? exchange.request.headers.host
+  const own = firstOf(exchange.proxyForwarding?.host) ?? exchange.request.headers.host
   if (own === undefined || !AUTHORITY.test(own)) return
-  const scheme = firstOf(exchange.said?.proto) ?? schemeOf(exchange.request)
+  const scheme = firstOf(exchange.proxyForwarding?.proto) ?? schemeOf(exchange.request)
   for (let i = 0; i < fields.length; i += 2) {
     const name = (fields[i] as string).toLowerCase()
     const value = fields[i + 1] as string

@@ -11,10 +11,10 @@ export interface AskedUrl {
 }
 
 /** @param isRaw whether the upstream gets the path as received; the authorizer judges what the upstream gets */
-export function askedUrl({ request, said, path, rawPath, query }: Exchange, isRaw: boolean): AskedUrl {
+export function askedUrl({ request, proxyForwarding, path, rawPath, query }: Exchange, isRaw: boolean): AskedUrl {
   return {
-    scheme: first(said?.proto) ?? schemeOf(request),
-    host: first(said?.host) ?? request.headers.host ?? '',
+    scheme: first(proxyForwarding?.proto) ?? schemeOf(request),
+    host: first(proxyForwarding?.host) ?? request.headers.host ?? '',
     uri: (isRaw ? rawPath : path) + query,
   }
 }
@@ -30,14 +30,14 @@ export function checkHeaders(
   { scheme, host, uri }: AskedUrl,
   chosen: ReadonlySet<string>,
 ): string[] {
-  const { request, said, consumer, clientAddress, requestIdConfig } = exchange
+  const { request, proxyForwarding, consumer, clientAddress, requestIdConfig } = exchange
   const headers: string[] = []
   const { rawHeaders } = request
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] as string).toLowerCase()
     if (chosen.has(name)) headers.push(name, rawHeaders[i + 1] as string)
   }
-  const peer = said === undefined ? clientAddress : plainAddress(request.socket.remoteAddress ?? '')
+  const peer = proxyForwarding === undefined ? clientAddress : plainAddress(request.socket.remoteAddress ?? '')
   headers.push(
     'x-forwarded-method',
     request.method ?? 'GET',
@@ -48,7 +48,7 @@ export function checkHeaders(
     'x-forwarded-uri',
     uri,
     'x-forwarded-for',
-    said?.for === undefined ? peer : `${said.for}, ${peer}`,
+    proxyForwarding?.for === undefined ? peer : `${proxyForwarding.for}, ${peer}`,
     // Counts the gateway's passes, so that an authorizer behind this gateway is found to be a loop.
     'via',
     viaOf(exchange),

@@ -88,11 +88,11 @@ function nameOf(pair: string): string {
  * cookie does not prove that its owner wants them (CSRF, cross-site WebSocket hijacking). Origins that the route's CORS
  * policy names are accepted.
  */
-export function isFromAnotherOrigin({ request, said, corsFields }: Exchange): boolean {
+export function isFromAnotherOrigin({ request, proxyForwarding, corsFields }: Exchange): boolean {
   const { origin, host } = request.headers
   if (origin === undefined) return false
   if (corsFields !== undefined && corsFields[0] === 'Access-Control-Allow-Origin' && corsFields[1] === origin)
     return false
-  const asked = said?.host?.split(',', 1)[0]?.trim() ?? host
+  const asked = proxyForwarding?.host?.split(',', 1)[0]?.trim() ?? host
   return URL.parse(origin)?.host !== asked?.toLowerCase().replace(/:(?:80|443)$/, '')
 }

@@ -17,12 +17,12 @@ describe('load shedding', () => {
   }
   /** The share that is turned away, to a hundredth. */
   function share(): number {
-    let turnedAway = 0
+    let rejected = 0
     for (let i = 0; i < 100; i++) {
       random = i / 100
-      if (shedder.rejects(0)) turnedAway++
+      if (shedder.rejects(0)) rejected++
     }
-    return turnedAway / 100
+    return rejected / 100
   }
   function look(times: number, delayMs: number): void {
     for (let i = 0; i < times; i++) shedder.look(delayMs)

@@ -3,7 +3,7 @@ import type { Comparison, NamedDifference } from './compare'
 import type { Value } from './find-differences'
 
 /** Phrase for requests with the value: "went to 10.0.0.7:9001". */
-const SAID: Readonly<Record<string, (value: string) => string>> = {
+const PHRASES: Readonly<Record<string, (value: string) => string>> = {
   variant: value => `were of variant ${value}`,
   target: value => `went to ${value}`,
   release: value => `were answered by release ${value}`,
@@ -85,7 +85,7 @@ function goodInWords({ goodAre }: Comparison, { goodShare, shareBefore }: NamedD
 export function inWords({ dimension, value }: Value): string {
   if (dimension.startsWith('header '))
     return `had ${value === 'present' ? 'a' : 'no'} ${dimension.slice('header '.length)} header`
-  return SAID[dimension]?.(value) ?? `had ${dimension} ${value}`
+  return PHRASES[dimension]?.(value) ?? `had ${dimension} ${value}`
 }
 
 /** The short name, such as "release 1.4.2". */
