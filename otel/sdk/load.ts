@@ -1,0 +1,8 @@
+/**
+ * Loads a module at first use. Most processes use a few of the SDK's exporters, instrumentations and detectors: loading
+ * all of them would cost half of the start and 25 MB (docs/performance.md#start-up).
+ */
+export function load<Module>(name: string): Module {
+  // oxlint-disable-next-line typescript/no-require-imports -- telemetry starts before the program, and cannot wait for `import()`
+  return require(name) as Module
+}
