@@ -1,8 +1,8 @@
-import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc'
-import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
-import { OTLPLogExporter as ProtobufLogExporter } from '@opentelemetry/exporter-logs-otlp-proto'
-import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
-import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import type * as GrpcLogs from '@opentelemetry/exporter-logs-otlp-grpc'
+import type * as JsonLogs from '@opentelemetry/exporter-logs-otlp-http'
+import type * as ProtobufLogs from '@opentelemetry/exporter-logs-otlp-proto'
+import type * as GrpcTraces from '@opentelemetry/exporter-trace-otlp-grpc'
+import type * as JsonTraces from '@opentelemetry/exporter-trace-otlp-http'
 import {
   BatchLogRecordProcessor,
   ConsoleLogRecordExporter,
@@ -25,8 +25,10 @@ import { ExponentialReader } from './exposition/native-histograms'
 import { PrometheusExposition } from './exposition/exporter'
 import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
-import { createMetricExporter } from './otlp/metric-exporters'
-import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
+import { load } from './load'
+import type * as MetricExporters from './otlp/metric-exporters'
+import type * as TraceExporter from './otlp/trace-exporter'
+import type { OwnMetrics } from './otlp/trace-exporter'
 import { Pipeline, type Signal } from './pipelines'
 import type { ConsolePlan, OtlpOptions, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
 import type { OtlpProtocol } from './settings'
@@ -57,7 +59,7 @@ export function createMeterProvider(
     }
     if (way.name === 'console')
       return new PushingReader({ ...options, exporter: pipeline.watch(new ConsoleMetricExporter()) })
-    const exporter = createMetricExporter(way, exemplars)
+    const exporter = load<typeof MetricExporters>('./otlp/metric-exporters').createMetricExporter(way, exemplars)
     ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
     return new PushingReader({ ...options, exporter: pipeline.watch(exporter) })
   })
@@ -123,13 +125,34 @@ function pipelineOf(signal: Signal, way: ConsolePlan | OtlpPlan, pipelines: Pipe
 }
 
 const otlpTraces: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => SpanExporter> = {
-  'http/protobuf': (options, ownMetrics) => new ProtobufTraceExporter(options, ownMetrics),
-  'http/json': (options, ownMetrics) => new JsonTraceExporter({ ...options, ...ownMetrics }),
-  grpc: (options, ownMetrics) => new GrpcTraceExporter({ ...options, ...ownMetrics }),
+  'http/protobuf': (options, ownMetrics) =>
+    new (load<typeof TraceExporter>('./otlp/trace-exporter').ProtobufTraceExporter)(options, ownMetrics),
+  'http/json': (options, ownMetrics) =>
+    new (load<typeof JsonTraces>('@opentelemetry/exporter-trace-otlp-http').OTLPTraceExporter)({
+      ...options,
+      ...ownMetrics,
+    }),
+  grpc: (options, ownMetrics) =>
+    new (load<typeof GrpcTraces>('@opentelemetry/exporter-trace-otlp-grpc').OTLPTraceExporter)({
+      ...options,
+      ...ownMetrics,
+    }),
 }
 
 const otlpLogs: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => LogRecordExporter> = {
-  'http/protobuf': (options, ownMetrics) => new ProtobufLogExporter({ ...options, ...ownMetrics }),
-  'http/json': (options, ownMetrics) => new JsonLogExporter({ ...options, ...ownMetrics }),
-  grpc: (options, ownMetrics) => new GrpcLogExporter({ ...options, ...ownMetrics }),
+  'http/protobuf': (options, ownMetrics) =>
+    new (load<typeof ProtobufLogs>('@opentelemetry/exporter-logs-otlp-proto').OTLPLogExporter)({
+      ...options,
+      ...ownMetrics,
+    }),
+  'http/json': (options, ownMetrics) =>
+    new (load<typeof JsonLogs>('@opentelemetry/exporter-logs-otlp-http').OTLPLogExporter)({
+      ...options,
+      ...ownMetrics,
+    }),
+  grpc: (options, ownMetrics) =>
+    new (load<typeof GrpcLogs>('@opentelemetry/exporter-logs-otlp-grpc').OTLPLogExporter)({
+      ...options,
+      ...ownMetrics,
+    }),
 }

@@ -1,6 +1,6 @@
 import type { Meter } from '@opentelemetry/api'
 import { ExportResultCode, type ExportResult } from '@opentelemetry/core'
-import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base'
+import type { OTLPExporterError } from '@opentelemetry/otlp-exporter-base'
 import type { PipelineState } from './telemetry'
 
 /** Characters of a receiver's error response that are kept for messages. */
@@ -118,14 +118,18 @@ export function kindOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return kindOf(error.errors[0])
   if (!(error instanceof Error)) return '_OTHER'
   const { code, message }: Error & { readonly code?: unknown } = error
-  if (typeof code === 'number')
-    return error instanceof OTLPExporterError ? kindOfStatus(code) : kindOfGrpc(code, message)
+  if (typeof code === 'number') return isAnswer(error) ? kindOfStatus(code) : kindOfGrpc(code, message)
   if (typeof code === 'string' && SYSTEM_CODES.has(code)) return code
   if ((typeof code === 'string' && TLS.test(code)) || TLS.test(message)) return 'tls'
   if (/timed? ?out/i.test(message)) return 'timeout'
   if (/Concurrent export limit/.test(message)) return 'too_many_exports'
   // The SDK's message when the receiver answered every attempt with 429, 502, 503 or 504.
   return /retryable/.test(message) ? 'retryable_status' : '_OTHER'
+}
+
+/** Whether a receiver answered with an error. By name, because only exporters over HTTP load the class. */
+function isAnswer(error: unknown): error is OTLPExporterError {
+  return error instanceof Error && error.name === 'OTLPExporterError'
 }
 
 function kindOfStatus(status: number): string {
@@ -145,7 +149,7 @@ function kindOfGrpc(code: number, message: string): string {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof OTLPExporterError) {
+  if (isAnswer(error)) {
     const body = startOf(error.data ?? '')
     return `it answered ${error.code ?? 'nothing'} ${error.message}${body === '' ? '' : `: ${body}`}`.trim()
   }

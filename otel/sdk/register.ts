@@ -1,4 +1,5 @@
 import './require-node'
+import './compile-cache'
 import { startTelemetry } from './start'
 import type { Telemetry } from './telemetry'
 

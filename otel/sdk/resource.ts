@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { getResourceDetectors } from '@opentelemetry/auto-instrumentations-node'
+import type * as Auto from '@opentelemetry/auto-instrumentations-node'
 import {
   defaultResource,
   detectResources,
@@ -8,8 +8,10 @@ import {
   resourceFromAttributes,
   serviceInstanceIdDetector,
   type Resource,
+  type ResourceDetector,
 } from '@opentelemetry/resources'
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
+import { load } from './load'
 
 /** The release of the semantic conventions whose names are used, as `src/telemetry/semconv.ts` writes it. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'
@@ -26,8 +28,13 @@ const SERVICE_NAME = 'myesi-api'
  * @param detectorNames `OTEL_NODE_RESOURCE_DETECTORS`
  */
 export function createResource(detectorNames: readonly string[] | undefined): Resource {
-  const detectors = detectorNames === undefined ? [envDetector] : getResourceDetectors()
+  const detectors = detectorNames === undefined ? [envDetector] : namedDetectors()
   return ourselves().merge(detectResources({ detectors }))
+}
+
+/** Detectors that `OTEL_NODE_RESOURCE_DETECTORS` names. */
+export function namedDetectors(): ResourceDetector[] {
+  return load<typeof Auto>('@opentelemetry/auto-instrumentations-node').getResourceDetectors()
 }
 
 /** What is known without asking: the package, and an id of this process. */

@@ -8,6 +8,8 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { request as call } from 'undici'
 import { NO_EXEMPLARS } from '../../otel/sdk/exemplars'
 import { PrometheusExposition } from '../../otel/sdk/exposition/exporter'
+import { LabelCache } from '../../otel/sdk/exposition/labels'
+import { Scrape } from '../../otel/sdk/exposition/scrape'
 import { findBinary } from '../../tools/stack/binaries'
 import { namesInTelemetryDocs } from '../support/documented-names'
 import { parseExposition, sampleValue, type ExposedFamily } from '../support/exposition'
@@ -123,6 +125,42 @@ describe('the metrics exposition', () => {
     assert.ok(turns >= 3, `${turns} turns`)
     assert.ok(chunks.length > 10)
   })
+
+  for (const format of ['text', 'openmetrics', 'protobuf'] as const) {
+    it(`yields after each millisecond while it renders 700 histograms: ${format}`, async () => {
+      const histogram = meter.createHistogram('duration', {
+        advice: {
+          explicitBucketBoundaries: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+        },
+      })
+      for (let count = 0; count < 700; count++) histogram.record(0.1, { 'http.route': `/orders/${count}` })
+      const rendering = { labels: new LabelCache(), exemplars: NO_EXEMPLARS, complain: () => {} }
+      const scrape = new Scrape(() => exposition.collect(), rendering)
+      // Ten readings of this clock are a millisecond: it has to be read after every few series.
+      const now = performance.now.bind(performance)
+      let readings = 0
+      let ofThisTurn = 0
+      let most = 0
+      let rendered = false
+      performance.now = () => {
+        most = Math.max(most, ++ofThisTurn)
+        return ++readings / 10
+      }
+      const turn = (): void => {
+        ofThisTurn = 0
+        if (!rendered) setImmediate(turn)
+      }
+      turn()
+      try {
+        await scrape.body(format, false)
+      } finally {
+        rendered = true
+        performance.now = now
+      }
+      assert.ok(readings >= 100, `${readings} readings for 700 histograms`)
+      assert.ok(most <= 13, `${most} readings without yielding`)
+    })
+  }
 
   it('answers 503 with a comment after shutdown', async () => {
     await provider.shutdown()

@@ -102,7 +102,11 @@ describe('the instrumentation of the built gateway', () => {
   })
 
   for (const [what, env, said] of [
-    ['a module is not instrumented', UNKNOWN_IOREDIS, /TELEMETRY_REQUIRED is set and not instrumented: ioredis/],
+    [
+      'a module is not instrumented',
+      { ...UNKNOWN_IOREDIS, REDIS_URL: 'redis://127.0.0.1:1' },
+      /TELEMETRY_REQUIRED is set and not instrumented: ioredis/,
+    ],
     ['telemetry is off', { OTEL_SDK_DISABLED: 'true' }, /TELEMETRY_REQUIRED is set and telemetry is off/],
   ] as const) {
     it(`keeps the gateway from starting when it is required and ${what}`, async () => {

@@ -2,11 +2,8 @@ import { readFileSync } from 'node:fs'
 import { mergeHeadersConfig } from '@opentelemetry/configuration'
 import { AggregationTemporalityPreference } from '@opentelemetry/exporter-metrics-otlp-http'
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base'
-import {
-  createEmptyMetadata,
-  createInsecureCredentials,
-  createSslCredentials,
-} from '@opentelemetry/otlp-grpc-exporter-base'
+import type * as GrpcBase from '@opentelemetry/otlp-grpc-exporter-base'
+import { load } from '../load'
 import { problemsWithHeaders } from '../otlp-headers'
 import type { ConsolePlan, OtlpOptions, OtlpPlan } from '../plan'
 import { histogramsOf } from '../plan-of-settings'
@@ -103,6 +100,9 @@ function httpOptions(section: Section, headers: Record<string, string>): OtlpOpt
 }
 
 function grpcOptions(section: Section, headers: Record<string, string>): OtlpOptions {
+  const { createEmptyMetadata, createInsecureCredentials, createSslCredentials } = load<typeof GrpcBase>(
+    '@opentelemetry/otlp-grpc-exporter-base',
+  )
   const metadata = createEmptyMetadata()
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
   const tls = section.section('tls')

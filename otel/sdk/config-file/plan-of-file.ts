@@ -1,4 +1,3 @@
-import { getResourceDetectors } from '@opentelemetry/auto-instrumentations-node'
 import {
   createConfigFactory,
   mergePropagatorCompositeConfig,
@@ -8,7 +7,7 @@ import { detectResources, resourceFromAttributes, type Resource } from '@opentel
 import { AlwaysOnSampler, ParentBasedSampler } from '@opentelemetry/sdk-trace'
 import type { ConsolePlan, OtlpPlan, ProcessorPlan, ReaderPlan, TelemetryPlan } from '../plan'
 import { createPropagator } from '../propagation/propagators'
-import { ourselves } from '../resource'
+import { namedDetectors, ourselves } from '../resource'
 import type { BatchSettings, LogLevel, PropagatorName } from '../settings'
 import { DEFAULT_SPAN_LIMITS } from '../spans/span-limits'
 import type { TelemetryProblem } from '../telemetry'
@@ -195,7 +194,7 @@ function detectedIn(detection: Section, variables: Variables): Resource {
   filter?.done()
   detection.done()
   if (names.length === 0) return resourceFromAttributes({})
-  const detectors = withOnly({ ...variables, OTEL_NODE_RESOURCE_DETECTORS: names.join(',') }, getResourceDetectors)
+  const detectors = withOnly({ ...variables, OTEL_NODE_RESOURCE_DETECTORS: names.join(',') }, namedDetectors)
   const isWanted = (name: string): boolean => (included?.(name) ?? true) && !(excluded?.(name) ?? false)
   return detectResources({
     detectors: detectors.map(detector => ({

@@ -8,7 +8,9 @@ import { renderProtobuf } from './protobuf'
 import { render, type Rendering } from './render'
 
 /** How long rendering may occupy the event loop before it yields to requests. */
-const SLICE_MS = 5
+const SLICE_MS = 1
+/** Characters of text that become one buffer: larger than what is rendered between two looks at the clock, to be sent in few writes. */
+const BUFFER = 65_536
 /** How long a scrape waits for resource detectors that use the network, such as those of the clouds. */
 const RESOURCE_TIMEOUT_MS = 1_000
 
@@ -58,13 +60,20 @@ export class Scrape {
       format === 'protobuf'
         ? renderProtobuf(metrics, exponential, this.#rendering)
         : render(metrics, format, this.#rendering)
+    let text = ''
     for (const piece of rendered) {
-      if (typeof piece === 'string') pieces.push(Buffer.from(piece))
-      else if (piece !== undefined) pieces.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
+      if (typeof piece === 'string') {
+        text += piece
+        if (text.length >= BUFFER) {
+          pieces.push(Buffer.from(text))
+          text = ''
+        }
+      } else if (piece !== undefined) pieces.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
       if (performance.now() - sliceStart < SLICE_MS) continue
       await nextTurn()
       sliceStart = performance.now()
     }
+    if (text !== '') pieces.push(Buffer.from(text))
     return pieces
   }
 }

@@ -1,5 +1,6 @@
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
-import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
+import type * as Transformer from '@opentelemetry/otlp-transformer'
+import { load } from '../load'
 import type { KeptTraceFilter, KeptTraceSummary } from '../telemetry'
 import { ATTR_OUTCOME, ATTR_REASON, ATTR_ROUTE, durationMs, textOf, type KeepCause } from './keep-cause'
 
@@ -79,7 +80,8 @@ export class Recorder {
       if (request.root.spanContext().traceId === traceId) spans.push(...request.spans)
     }
     if (spans.length === 0) return undefined
-    return new TextDecoder().decode(JsonTraceSerializer.serializeRequest(spans))
+    const { JsonTraceSerializer: serializer } = load<typeof Transformer>('@opentelemetry/otlp-transformer')
+    return new TextDecoder().decode(serializer.serializeRequest(spans))
   }
 
   #ringOf(spanId: string): Ring | undefined {

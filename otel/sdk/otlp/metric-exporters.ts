@@ -5,11 +5,7 @@ import {
   createOtlpHttpExportDelegate,
   createOtlpHttpExporterMetrics,
 } from '@opentelemetry/otlp-exporter-base/node-http'
-import {
-  convertLegacyOtlpGrpcOptions,
-  createOtlpGrpcExportDelegate,
-  createOtlpGrpcExporterMetrics,
-} from '@opentelemetry/otlp-grpc-exporter-base'
+import type * as GrpcBase from '@opentelemetry/otlp-grpc-exporter-base'
 import {
   JsonMetricsSerializer,
   MetricsExporterMetricsHelper,
@@ -18,6 +14,7 @@ import {
 } from '@opentelemetry/otlp-transformer'
 import type { MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import type { ExemplarSource } from '../exemplars'
+import { load } from '../load'
 import type { OtlpOptions, OtlpPlan } from '../plan'
 import { exemplarsOf, MetricSerializer } from './metric-serializer'
 
@@ -62,20 +59,25 @@ class HttpMetricExporter extends OTLPMetricExporterBase implements OtlpMetricExp
   }
 }
 
+const grpcBase = (): typeof GrpcBase => load('@opentelemetry/otlp-grpc-exporter-base')
+
 class GrpcMetricExporter extends OTLPMetricExporterBase implements OtlpMetricExporter {
   readonly #url: string | undefined
 
   constructor(given: OtlpOptions, exemplars: ExemplarSource) {
-    const options = convertLegacyOtlpGrpcOptions(given, 'METRICS')
+    const options = grpcBase().convertLegacyOtlpGrpcOptions(given, 'METRICS')
     const serializer = new MetricSerializer(exemplars)
     const metrics = [GRPC_COMPONENT, MetricsExporterMetricsHelper, undefined] as const
-    super(createOtlpGrpcExportDelegate(options, serializer, ...metrics, 'MetricsExportService', GRPC_SERVICE), given)
+    super(
+      grpcBase().createOtlpGrpcExportDelegate(options, serializer, ...metrics, 'MetricsExportService', GRPC_SERVICE),
+      given,
+    )
     this.#url = given.url
   }
 
   setSelfObsMeterProvider(meterProvider: MeterProvider): void {
     this.setMetrics(
-      createOtlpGrpcExporterMetrics(GRPC_COMPONENT, MetricsExporterMetricsHelper, this.#url, meterProvider),
+      grpcBase().createOtlpGrpcExporterMetrics(GRPC_COMPONENT, MetricsExporterMetricsHelper, this.#url, meterProvider),
     )
   }
 }

@@ -23,12 +23,16 @@ export interface Traffic {
   readonly p99Ms: number | null
 }
 
-/** The requests of one route, variant or target, or of all. */
-export interface RecentTraffic extends Traffic {
-  /** Rate over the last minute, including the current slot. */
-  readonly perSecond: number
+/** Counts without latencies: a tenth of the work of `recentIn`, to choose among many tables. */
+export interface RecentCounts extends Pick<Traffic, 'requests' | 'faults'> {
   /** Counts of the last five minutes. */
   readonly lately: Pick<Traffic, 'requests' | 'faults'>
+}
+
+/** The requests of one route, variant or target, or of all. */
+export interface RecentTraffic extends Traffic, RecentCounts {
+  /** Rate over the last minute, including the current slot. */
+  readonly perSecond: number
 }
 
 const LATELY_SLOTS = 20
@@ -55,14 +59,33 @@ export function noteIn(table: TrafficTable, now: number, outcome: Outcome, durat
 
 /** Returns the traffic of the last quarter of an hour in all of these tables. */
 export function recentIn(tables: readonly TrafficTable[], now: number, startedAt: number): RecentTraffic {
-  const lately = trafficIn(tables, slotNumber(now), LATELY_SLOTS)
-  const lastMinute = trafficIn(tables, slotNumber(now), RATE_SLOTS + 1)
+  const last = slotNumber(now)
   const seconds = Math.min(now - startedAt, RATE_SLOTS * SLOT_MS + (now % SLOT_MS)) / 1_000
   return {
-    ...trafficIn(tables, slotNumber(now), SLOTS),
-    perSecond: lastMinute.requests / Math.max(1, seconds),
-    lately: { requests: lately.requests, faults: lately.faults },
+    ...trafficIn(tables, last, SLOTS),
+    perSecond: countIn(tables, last, RATE_SLOTS + 1).requests / Math.max(1, seconds),
+    lately: countIn(tables, last, LATELY_SLOTS),
   }
+}
+
+/** Returns the counts of the last quarter of an hour in all of these tables. */
+export function countsIn(tables: readonly TrafficTable[], now: number): RecentCounts {
+  const last = slotNumber(now)
+  return { ...countIn(tables, last, SLOTS), lately: countIn(tables, last, LATELY_SLOTS) }
+}
+
+function countIn(tables: readonly TrafficTable[], last: number, slots: number): Pick<Traffic, 'requests' | 'faults'> {
+  let requests = 0
+  let faults = 0
+  for (const table of tables) {
+    for (let slot = Math.max(1, last - slots + 1); slot <= last; slot++) {
+      const row = (slot % SLOTS) * COLUMNS
+      if (table[row + SLOT_NUMBER] !== slot) continue
+      for (let column = 1; column < FIRST_BUCKET; column++) requests += table[row + column] as number
+      faults += table[row + OUTCOME_COLUMNS.fault] as number
+    }
+  }
+  return { requests, faults }
 }
 
 /** Returns the traffic of the slots that end with this one. */

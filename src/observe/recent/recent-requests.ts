@@ -1,5 +1,6 @@
 import type { Outcome } from '../../errors/reasons'
 import {
+  countsIn,
   newTable,
   noteIn,
   recentIn,
@@ -7,12 +8,13 @@ import {
   slotNumber,
   SLOTS,
   trafficIn,
+  type RecentCounts,
   type RecentTraffic,
   type Traffic,
   type TrafficTable,
 } from '../../exchange/traffic/traffic-table'
 
-export { SLOT_MS, SLOTS, type RecentTraffic, type Traffic }
+export { SLOT_MS, SLOTS, type RecentCounts, type RecentTraffic, type Traffic }
 
 /** The part of an exchange that is recorded. */
 export interface EndedRequest {
@@ -49,6 +51,8 @@ export class RecentRequests {
   #variants = new Map<string, Map<string, TrafficTable>>()
   /** Table of requests without a route: unknown paths, malformed requests, and the gateway's own page. */
   readonly #others = newTable()
+  /** Counts every request again: adding up 1,000 tables for each look at the status page would hold the event loop for 60 ms. */
+  readonly #all = newTable()
 
   /** @param now milliseconds on the monotonic clock, as `performance.now()` */
   constructor(now: () => number = () => performance.now()) {
@@ -72,6 +76,7 @@ export class RecentRequests {
   note({ route, outcome, startedAt, stream }: EndedRequest): void {
     const now = this.#now()
     const durationMs = stream === undefined ? now - startedAt : undefined
+    noteIn(this.#all, now, outcome, durationMs)
     noteIn(this.#tableOf(route), now, outcome, durationMs)
     if (route?.variant === undefined) return
     const table = this.#variants.get(route.name)?.get(route.variant)
@@ -80,7 +85,9 @@ export class RecentRequests {
 
   /** Records a rejected request that never became an exchange. */
   noteRefused(): void {
-    noteIn(this.#others, this.#now(), 'refusal', undefined)
+    const now = this.#now()
+    noteIn(this.#all, now, 'refusal', undefined)
+    noteIn(this.#others, now, 'refusal', undefined)
   }
 
   /** Returns the traffic of all requests, of one route by name, or of requests without a route (null). */
@@ -88,10 +95,23 @@ export class RecentRequests {
     return recentIn(this.#tables(route), this.#now(), this.#startedAt)
   }
 
+  /** Returns the counts of one route by name, or of requests without a route (null). */
+  counts(route: string | null): RecentCounts {
+    return countsIn(this.#tables(route), this.#now())
+  }
+
   /** Returns the traffic of one variant of a route. */
   ofVariant(route: string, variant: string): RecentTraffic {
+    return recentIn(this.#tablesOfVariant(route, variant), this.#now(), this.#startedAt)
+  }
+
+  countsOfVariant(route: string, variant: string): RecentCounts {
+    return countsIn(this.#tablesOfVariant(route, variant), this.#now())
+  }
+
+  #tablesOfVariant(route: string, variant: string): readonly TrafficTable[] {
     const table = this.#variants.get(route)?.get(variant)
-    return recentIn(table === undefined ? [] : [table], this.#now(), this.#startedAt)
+    return table === undefined ? [] : [table]
   }
 
   /** Returns the traffic slot by slot, oldest first; the last slot is incomplete. */
@@ -124,8 +144,8 @@ export class RecentRequests {
   }
 
   #tables(route: string | null | undefined): readonly TrafficTable[] {
-    if (route === null) return [this.#others]
-    const tables = route === undefined ? [this.#others, ...this.#routes.values()] : [this.#routes.get(route)]
-    return tables.filter(table => table !== undefined)
+    if (route === undefined) return [this.#all]
+    const table = route === null ? this.#others : this.#routes.get(route)
+    return table === undefined ? [] : [table]
   }
 }

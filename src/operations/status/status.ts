@@ -2,7 +2,13 @@ import type { GatewayConfig, RouteConfig } from '../../config/gateway-config'
 import { clock, lasted } from '../../pages/times'
 import { shareText } from '../../policies/split/policy'
 import type { OffenderReader } from '../offenders'
-import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../../observe/recent/recent-requests'
+import {
+  SLOT_MS,
+  type RecentCounts,
+  type RecentRequests,
+  type RecentTraffic,
+  type Traffic,
+} from '../../observe/recent/recent-requests'
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 
@@ -50,7 +56,7 @@ export interface TelemetryPipeline {
 
 /** Sources of the status page, read again for each page. */
 export interface StatusSources {
-  readonly recent: Pick<RecentRequests, 'recent' | 'ofVariant' | 'slots' | 'reachMs'>
+  readonly recent: Pick<RecentRequests, 'recent' | 'counts' | 'ofVariant' | 'countsOfVariant' | 'slots' | 'reachMs'>
   readonly configuration: () => ConfigurationState
   readonly upstreams: UpstreamReader
   readonly offenders: OffenderReader
@@ -140,10 +146,10 @@ export function readStatus(sources: StatusSources, now: number): Status {
   const redis = sources.redis()
   const pipelines = sources.pipelines()
   const notReady = sources.notReady()
-  const routes = trafficOf(config.routes, recent)
+  const routes = countsOf(config.routes, recent)
   const shown = routes.slice(0, MAX_ROUTES)
   const concerns = [
-    ...routes.flatMap(route => failingRoute(route)),
+    ...routes.flatMap(route => failingRoute(route, recent)),
     ...upstreams.flatMap(failingUpstream),
     ...failingRedis(redis, now),
     ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
@@ -161,7 +167,7 @@ export function readStatus(sources: StatusSources, now: number): Status {
       startMs: now - recent.reachMs,
       slotMs: SLOT_MS,
       all: { ...recent.recent(), slots: recent.slots() },
-      routes: shown.map(route => ({ ...route, slots: recent.slots(route.route) })),
+      routes: shown.map(({ route }) => trafficOf(route, recent)),
       routesLeftOut: routes.length - shown.length,
     },
     upstreams,
@@ -173,17 +179,28 @@ export function readStatus(sources: StatusSources, now: number): Status {
   }
 }
 
-type Summed = Omit<RouteTraffic, 'slots'>
+/** What is counted of a route (undefined: of requests without one), to choose the routes that are shown. */
+interface CountedRoute extends RecentCounts {
+  readonly route: RouteConfig | undefined
+}
 
-function trafficOf(routes: readonly RouteConfig[], recent: StatusSources['recent']): Summed[] {
-  const known = routes.map((route): Summed => {
-    const { name, match } = route
-    return { route: name, path: match.path, ...recent.recent(name), variants: variantsOf(route, recent) }
-  })
-  const others: Summed = { route: null, path: null, ...recent.recent(null), variants: [] }
+function countsOf(routes: readonly RouteConfig[], recent: StatusSources['recent']): CountedRoute[] {
+  const known = routes.map((route): CountedRoute => ({ route, ...recent.counts(route.name) }))
+  const others: CountedRoute = { route: undefined, ...recent.counts(null) }
   return [...known, ...(others.requests > 0 ? [others] : [])].sort(
     (a, b) => b.lately.faults - a.lately.faults || b.faults - a.faults || b.requests - a.requests,
   )
+}
+
+function trafficOf(route: RouteConfig | undefined, recent: StatusSources['recent']): RouteTraffic {
+  const name = route?.name ?? null
+  return {
+    route: name,
+    path: route?.match.path ?? null,
+    ...recent.recent(name),
+    variants: route === undefined ? [] : variantsOf(route, recent),
+    slots: recent.slots(name),
+  }
 }
 
 function variantsOf({ name: route, split }: RouteConfig, recent: StatusSources['recent']): VariantTraffic[] {
@@ -196,15 +213,17 @@ function variantsOf({ name: route, split }: RouteConfig, recent: StatusSources['
 }
 
 /** A concern about the route, or about each of its variants that fails: a small canary is a small part of its route. */
-function failingRoute(summed: Summed): Concern[] {
-  const ofVariants = summed.variants.flatMap(({ variant, lately }) => {
-    return failing(`Route ${summed.route}, variant ${variant}`, summed.path, lately)
+function failingRoute({ route, lately }: CountedRoute, recent: StatusSources['recent']): Concern[] {
+  if (route === undefined) return failing('No route', null, lately)
+  const { name, match, split } = route
+  const ofVariants = (split?.variants ?? []).flatMap(variant => {
+    const counts = recent.countsOfVariant(name, variant.name)
+    return failing(`Route ${name}, variant ${variant.name}`, match.path, counts.lately)
   })
-  if (ofVariants.length > 0) return ofVariants
-  return failing(summed.route === null ? 'No route' : `Route ${summed.route}`, summed.path, summed.lately)
+  return ofVariants.length > 0 ? ofVariants : failing(`Route ${name}`, match.path, lately)
 }
 
-function failing(what: string, path: string | null, lately: RecentTraffic['lately']): Concern[] {
+function failing(what: string, path: string | null, lately: RecentCounts['lately']): Concern[] {
   if (lately.faults === 0 || lately.faults < FAULT_SHARE * lately.requests) return []
   const text = `${what}: ${lately.faults} of ${lately.requests} requests failed in the last 5 minutes`
   const query = new URLSearchParams({ outcome: 'fault', ...(path !== null && { route: path }) })
