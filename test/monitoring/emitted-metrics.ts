@@ -28,6 +28,7 @@ const GATEWAY = {
     'gateway_tls_certificate_renewals_total',
     'gateway_tls_handshake_failures_total',
     'gateway_upstream_health_checks_total',
+    'gateway_upstream_panic',
     'gateway_upstream_retries_total',
     'gateway_upstream_target_active_requests',
     'gateway_upstream_target_ejections_total',
