@@ -1,3 +1,4 @@
+import { StackingMode } from '@grafana/grafana-foundation-sdk/common'
 import { dashboard } from './dashboard'
 import { gauge, lines, stat, table, timeline } from './panels'
 import { GATEWAY, increase, rate, ROUTE } from './selectors'
@@ -59,7 +60,7 @@ export const LIMITS = dashboard({
           description: 'Rate-limit decisions per second. would_limit: over the limit of a policy in a dry run.',
           unit: 'reqps',
           width: 8,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           colors: { allowed: 'green', limited: 'orange', would_limit: 'blue' },
           series: { '{{gateway_rate_limiting_result}}': `sum by (gateway_rate_limiting_result) (${rate(DECISIONS)})` },
         }),
@@ -78,7 +79,7 @@ export const LIMITS = dashboard({
             'Decisions by the store that made them: redis for all replicas together, local for each replica, none where a limit was left open.',
           unit: 'reqps',
           width: 8,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           colors: { redis: 'green', local: '#EAB839', none: 'red' },
           series: { '{{gateway_rate_limiting_store}}': `sum by (gateway_rate_limiting_store) (${rate(DECISIONS)})` },
         }),
@@ -113,7 +114,7 @@ export const LIMITS = dashboard({
           description: 'Requests per second that the gateway refused. docs/errors.md explains each reason.',
           unit: 'reqps',
           width: 12,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           series: { '{{gateway_reason}}': `sum by (gateway_reason) (${rate(REFUSALS)}) > 0` },
         }),
       ],

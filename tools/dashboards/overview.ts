@@ -1,3 +1,4 @@
+import { StackingMode } from '@grafana/grafana-foundation-sdk/common'
 import { dashboard } from './dashboard'
 import { durations, gauge, lines, stat, table } from './panels'
 import { GATEWAY, increase, quantile, rate, ROUTE } from './selectors'
@@ -134,7 +135,7 @@ export const OVERVIEW = dashboard({
           description: 'Requests per second. Requests that match no route are shown as "no route".',
           unit: 'reqps',
           width: 12,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           series: {
             '{{http_route}}': `sum by (http_route) (label_replace(${rate(REQUESTS)}, "http_route", "no route", "http_route", "^$"))`,
           },
@@ -144,7 +145,7 @@ export const OVERVIEW = dashboard({
           description: 'Responses per second by the first digit of their status.',
           unit: 'reqps',
           width: 12,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           colors: { '2xx': 'green', '3xx': 'blue', '4xx': '#EAB839', '5xx': 'red' },
           series: {
             '{{class}}': `sum by (class) (label_replace(${rate(`http_server_request_duration_seconds_count{${ROUTE}}`)}, "class", "\${1}xx", "http_response_status_code", "(.).+"))`,
@@ -219,7 +220,7 @@ export const OVERVIEW = dashboard({
             'Requests per second with another outcome than ok, by reason. docs/errors.md explains each reason.',
           unit: 'reqps',
           width: 12,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           series: {
             '{{gateway_reason}}': `sum by (gateway_reason) (${rate(`gateway_requests_total{${ROUTE},gateway_outcome!="ok"}`)}) > 0`,
           },
@@ -259,7 +260,7 @@ export const OVERVIEW = dashboard({
             "How requests ended: ok, fault (the gateway's or the upstream's), refusal (by the gateway), client_closed (the client left first).",
           unit: 'reqps',
           width: 12,
-          stacked: 'percent',
+          stacked: StackingMode.Percent,
           colors: { ok: 'green', fault: 'red', refusal: '#EAB839', client_closed: 'purple' },
           series: { '{{gateway_outcome}}': `sum by (gateway_outcome) (${rate(REQUESTS)})` },
         }),

@@ -71,7 +71,7 @@ interface StatOptions extends Text {
 interface SeriesOptions extends Text {
   /** Expressions by their legend. */
   readonly series: Readonly<Record<string, string>>
-  readonly stacked?: 'normal' | 'percent'
+  readonly stacked?: StackingMode.Normal | StackingMode.Percent
   readonly colors?: Readonly<Record<string, string>>
   /** Dashed lines. */
   readonly steps?: Steps
@@ -143,7 +143,7 @@ export function lines(options: SeriesOptions): AnyPanel {
     .gradientMode(stacked ? GraphGradientMode.None : GraphGradientMode.Opacity)
     .showPoints(VisibilityMode.Never)
     .spanNulls(false)
-    .stacking(new StackingConfigBuilder().mode((stacked ?? 'none') as StackingMode).group('A'))
+    .stacking(new StackingConfigBuilder().mode(stacked ?? StackingMode.None).group('A'))
   if (min !== null) panel.min(min).axisSoftMin(min)
   if (max !== undefined) panel.max(max)
   if (steps !== undefined) {

@@ -1,3 +1,4 @@
+import { StackingMode } from '@grafana/grafana-foundation-sdk/common'
 import { dashboard } from './dashboard'
 import { lines, stat, stateTexts } from './panels'
 import { GATEWAY, increase, quantile, rate, REDIS } from './selectors'
@@ -106,7 +107,7 @@ export const REDIS_DASHBOARD = dashboard({
           description: 'Commands per second by name, the ten most frequent.',
           unit: 'ops',
           width: 12,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           series: { '{{cmd}}': `topk(10, sum by (cmd) (${rate(`redis_commands_total{${REDIS}}`)}))` },
         }),
         lines({

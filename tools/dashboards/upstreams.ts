@@ -1,3 +1,4 @@
+import { StackingMode } from '@grafana/grafana-foundation-sdk/common'
 import { dashboard } from './dashboard'
 import { lines, table, timeline } from './panels'
 import { GATEWAY, increase, quantile, rate, UPSTREAM } from './selectors'
@@ -24,7 +25,7 @@ export const UPSTREAMS = dashboard({
           description: 'Calls per second by upstream, retries included.',
           unit: 'reqps',
           width: 8,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           series: { '{{gateway_upstream_name}}': `sum by (gateway_upstream_name) (${rate(CALLS)})` },
         }),
         lines({
@@ -55,7 +56,7 @@ export const UPSTREAMS = dashboard({
             'Retries per second by what failed: sent (within the retry budget), free (the call reached no target), over_budget (not sent).',
           unit: 'reqps',
           width: 12,
-          stacked: 'normal',
+          stacked: StackingMode.Normal,
           series: {
             '{{gateway_upstream_name}} · {{gateway_upstream_retry_reason}} · {{gateway_upstream_retry_result}}': `sum by (gateway_upstream_name, gateway_upstream_retry_reason, gateway_upstream_retry_result) (${rate(`gateway_upstream_retries_total{${UPSTREAM}}`)}) > 0`,
           },
