@@ -88,15 +88,17 @@ export const OVERVIEW = dashboard({
           noValue: 'no route has an slo',
           sortBy: 'Budget left',
           descending: false,
-          exprs: [BUDGET_LEFT, `slo:objective:ratio{${SLO}}`, BURN_RATE],
+          exprs: [BUDGET_LEFT, `slo:objective:ratio{${SLO}}`, BURN_RATE, `slo:objective_window:days{${SLO}}`],
           columns: {
             http_route: 'Route',
             slo: 'Objective',
+            'Value #D': 'Window',
             'Value #B': 'Target',
             'Value #A': 'Budget left',
             'Value #C': 'Burn rate, 1 h',
           },
           cells: {
+            Window: [{ id: 'unit', value: 'd' }],
             Target: [{ id: 'decimals', value: 3 }],
             'Budget left': [{ id: 'decimals', value: 1 }],
             'Burn rate, 1 h': [

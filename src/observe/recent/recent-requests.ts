@@ -3,6 +3,7 @@ import {
   newTable,
   noteIn,
   recentIn,
+  slowerIn,
   SLOT_MS,
   slotNumber,
   SLOTS,
@@ -92,6 +93,11 @@ export class RecentRequests {
   ofVariant(route: string, variant: string): RecentTraffic {
     const table = this.#variants.get(route)?.get(variant)
     return recentIn(table === undefined ? [] : [table], this.#now(), this.#startedAt)
+  }
+
+  /** Returns how many responses of a route took longer than this, to about 25 %, and how many were sent. */
+  slower(route: string, ms: number): [slower: number, all: number] {
+    return slowerIn(this.#tables(route), this.#now(), ms)
   }
 
   /** Returns the traffic slot by slot, oldest first; the last slot is incomplete. */

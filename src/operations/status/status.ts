@@ -3,6 +3,7 @@ import { clock, lasted } from '../../pages/times'
 import { shareText } from '../../policies/split/policy'
 import type { OffenderReader } from '../offenders'
 import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../../observe/recent/recent-requests'
+import { burnsOf, type Burn } from './burn'
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 
@@ -50,7 +51,7 @@ export interface TelemetryPipeline {
 
 /** Sources of the status page, read again for each page. */
 export interface StatusSources {
-  readonly recent: Pick<RecentRequests, 'recent' | 'ofVariant' | 'slots' | 'reachMs'>
+  readonly recent: Pick<RecentRequests, 'recent' | 'ofVariant' | 'slots' | 'slower' | 'reachMs'>
   readonly configuration: () => ConfigurationState
   readonly upstreams: UpstreamReader
   readonly offenders: OffenderReader
@@ -69,6 +70,8 @@ export interface RouteTraffic extends RecentTraffic {
   readonly route: string | null
   readonly path: string | null
   readonly slots: readonly Traffic[]
+  /** Its objectives; empty without `slo`. */
+  readonly burns: readonly Burn[]
   /** Variants of the route's split, in the order of the file; empty without one. */
   readonly variants: readonly VariantTraffic[]
 }
@@ -178,9 +181,16 @@ type Summed = Omit<RouteTraffic, 'slots'>
 function trafficOf(routes: readonly RouteConfig[], recent: StatusSources['recent']): Summed[] {
   const known = routes.map((route): Summed => {
     const { name, match } = route
-    return { route: name, path: match.path, ...recent.recent(name), variants: variantsOf(route, recent) }
+    const traffic = recent.recent(name)
+    return {
+      route: name,
+      path: match.path,
+      ...traffic,
+      burns: burnsOf(route, traffic, recent),
+      variants: variantsOf(route, recent),
+    }
   })
-  const others: Summed = { route: null, path: null, ...recent.recent(null), variants: [] }
+  const others: Summed = { route: null, path: null, ...recent.recent(null), burns: [], variants: [] }
   return [...known, ...(others.requests > 0 ? [others] : [])].sort(
     (a, b) => b.lately.faults - a.lately.faults || b.faults - a.faults || b.requests - a.requests,
   )
