@@ -1,8 +1,3 @@
-import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc'
-import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
-import { OTLPLogExporter as ProtobufLogExporter } from '@opentelemetry/exporter-logs-otlp-proto'
-import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc'
-import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import {
   BatchLogRecordProcessor,
   ConsoleLogRecordExporter,
@@ -26,10 +21,9 @@ import { PrometheusExposition } from './exposition/exporter'
 import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
 import { createMetricExporter } from './otlp/metric-exporters'
-import { ProtobufTraceExporter, type OwnMetrics } from './otlp/trace-exporter'
+import { createLogExporter, createSpanExporter, type OwnMetrics } from './otlp/span-and-log-exporters'
 import { Pipeline, type Signal } from './pipelines'
-import type { ConsolePlan, OtlpOptions, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
-import type { OtlpProtocol } from './settings'
+import type { ConsolePlan, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
 
 /**
  * Creates the exporters of each signal. Every queue is bounded: by default 2048 spans and 2048 log records. Dropped and
@@ -57,7 +51,7 @@ export function createMeterProvider(
     }
     if (way.name === 'console')
       return new PushingReader({ ...options, exporter: pipeline.watch(new ConsoleMetricExporter()) })
-    const exporter = createMetricExporter(way, exemplars)
+    const exporter = createMetricExporter(way, exemplars, pipeline.countBytes)
     ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
     return new PushingReader({ ...options, exporter: pipeline.watch(exporter) })
   })
@@ -90,8 +84,9 @@ export function createSpanExports(
   pipelines: Pipeline[],
 ): SpanProcessor[] {
   return plans.map(({ exporter: way, batches }) => {
-    const exporter = pipelineOf('traces', way, pipelines).watch<SpanExporter>(
-      way.name === 'otlp' ? otlpTraces[way.protocol](way.options, ownMetrics) : new ConsoleSpanExporter(),
+    const pipeline = pipelineOf('traces', way, pipelines)
+    const exporter = pipeline.watch<SpanExporter>(
+      way.name === 'otlp' ? createSpanExporter(way, ownMetrics, pipeline.countBytes) : new ConsoleSpanExporter(),
     )
     return batches === undefined
       ? new SimpleSpanProcessor({ exporter })
@@ -105,8 +100,9 @@ export function createLogRecordProcessors(
   pipelines: Pipeline[],
 ): LogRecordProcessor[] {
   const exports: LogRecordProcessor[] = plans.map(({ exporter: way, batches }) => {
-    const exporter = pipelineOf('logs', way, pipelines).watch<LogRecordExporter>(
-      way.name === 'otlp' ? otlpLogs[way.protocol](way.options, ownMetrics) : new ConsoleLogRecordExporter(),
+    const pipeline = pipelineOf('logs', way, pipelines)
+    const exporter = pipeline.watch<LogRecordExporter>(
+      way.name === 'otlp' ? createLogExporter(way, ownMetrics, pipeline.countBytes) : new ConsoleLogRecordExporter(),
     )
     return batches === undefined
       ? new SimpleLogRecordProcessor({ exporter })
@@ -120,16 +116,4 @@ function pipelineOf(signal: Signal, way: ConsolePlan | OtlpPlan, pipelines: Pipe
   const pipeline = new Pipeline(signal, way.name, way.name === 'otlp' ? way.receiver : '')
   pipelines.push(pipeline)
   return pipeline
-}
-
-const otlpTraces: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => SpanExporter> = {
-  'http/protobuf': (options, ownMetrics) => new ProtobufTraceExporter(options, ownMetrics),
-  'http/json': (options, ownMetrics) => new JsonTraceExporter({ ...options, ...ownMetrics }),
-  grpc: (options, ownMetrics) => new GrpcTraceExporter({ ...options, ...ownMetrics }),
-}
-
-const otlpLogs: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => LogRecordExporter> = {
-  'http/protobuf': (options, ownMetrics) => new ProtobufLogExporter({ ...options, ...ownMetrics }),
-  'http/json': (options, ownMetrics) => new JsonLogExporter({ ...options, ...ownMetrics }),
-  grpc: (options, ownMetrics) => new GrpcLogExporter({ ...options, ...ownMetrics }),
 }

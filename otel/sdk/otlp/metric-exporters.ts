@@ -19,6 +19,7 @@ import {
 import type { MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import type { ExemplarSource } from '../exemplars'
 import type { OtlpOptions, OtlpPlan } from '../plan'
+import { counted, type CountBytes } from './counted'
 import { exemplarsOf, MetricSerializer } from './metric-serializer'
 
 /**
@@ -30,11 +31,16 @@ export interface OtlpMetricExporter extends OTLPMetricExporterBase {
   setSelfObsMeterProvider(meterProvider: MeterProvider): void
 }
 
-export function createMetricExporter({ protocol, options }: OtlpPlan, exemplars: ExemplarSource): OtlpMetricExporter {
-  if (protocol === 'grpc') return new GrpcMetricExporter(options, exemplars)
+export function createMetricExporter(
+  { protocol, options }: OtlpPlan,
+  exemplars: ExemplarSource,
+  count: CountBytes,
+): OtlpMetricExporter {
+  const protobuf = counted(new MetricSerializer(exemplars), count)
+  if (protocol === 'grpc') return new GrpcMetricExporter(options, protobuf)
   return protocol === 'http/json'
-    ? new HttpMetricExporter(options, new JsonMetricSerializer(exemplars), 'application/json')
-    : new HttpMetricExporter(options, new MetricSerializer(exemplars), 'application/x-protobuf')
+    ? new HttpMetricExporter(options, counted(new JsonMetricSerializer(exemplars), count), 'application/json')
+    : new HttpMetricExporter(options, protobuf, 'application/x-protobuf')
 }
 
 type Serializer = ISerializer<ResourceMetrics, IExportMetricsServiceResponse>
@@ -65,9 +71,8 @@ class HttpMetricExporter extends OTLPMetricExporterBase implements OtlpMetricExp
 class GrpcMetricExporter extends OTLPMetricExporterBase implements OtlpMetricExporter {
   readonly #url: string | undefined
 
-  constructor(given: OtlpOptions, exemplars: ExemplarSource) {
+  constructor(given: OtlpOptions, serializer: Serializer) {
     const options = convertLegacyOtlpGrpcOptions(given, 'METRICS')
-    const serializer = new MetricSerializer(exemplars)
     const metrics = [GRPC_COMPONENT, MetricsExporterMetricsHelper, undefined] as const
     super(createOtlpGrpcExportDelegate(options, serializer, ...metrics, 'MetricsExportService', GRPC_SERVICE), given)
     this.#url = given.url
