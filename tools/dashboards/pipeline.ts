@@ -1,3 +1,4 @@
+import { StackingMode } from '@grafana/grafana-foundation-sdk/common'
 import { dashboard } from './dashboard'
 import { lines, timeline } from './panels'
 import { COLLECTOR, GATEWAY, rate } from './selectors'
@@ -92,6 +93,35 @@ export const PIPELINE = dashboard({
           series: {
             '{{instance}}': `max by (instance) (otel_sdk_processor_span_queue_size{${GATEWAY}} / otel_sdk_processor_span_queue_capacity{${GATEWAY}})`,
           },
+        }),
+      ],
+    ],
+    [
+      'Own overhead',
+      [
+        lines({
+          title: 'Bytes per request',
+          description: 'Bytes of OTLP that each signal writes for a request, before compression.',
+          unit: 'bytes',
+          width: 8,
+          stacked: StackingMode.Normal,
+          series: {
+            '{{gateway_telemetry_signal}}': `sum by (gateway_telemetry_signal) (${rate(`gateway_telemetry_written_bytes_total{${GATEWAY}}`)}) / ignoring (gateway_telemetry_signal) group_left () sum(${rate(`gateway_requests_total{${GATEWAY}}`)})`,
+          },
+        }),
+        lines({
+          title: 'Memory of kept traces',
+          description: 'Estimated memory of the traces in the recorder of each replica, at most 32 MiB.',
+          unit: 'bytes',
+          width: 8,
+          series: { '{{instance}}': `gateway_traces_recorded_size_bytes{${GATEWAY}}` },
+        }),
+        lines({
+          title: 'Series',
+          description: 'Samples of each scrape of a gateway: the series that Prometheus keeps for it.',
+          unit: 'short',
+          width: 8,
+          series: { '{{instance}}': `scrape_samples_scraped{${GATEWAY}}` },
         }),
       ],
     ],
