@@ -1,8 +1,3 @@
-import type * as GrpcLogs from '@opentelemetry/exporter-logs-otlp-grpc'
-import type * as JsonLogs from '@opentelemetry/exporter-logs-otlp-http'
-import type * as ProtobufLogs from '@opentelemetry/exporter-logs-otlp-proto'
-import type * as GrpcTraces from '@opentelemetry/exporter-trace-otlp-grpc'
-import type * as JsonTraces from '@opentelemetry/exporter-trace-otlp-http'
 import {
   BatchLogRecordProcessor,
   ConsoleLogRecordExporter,
@@ -27,11 +22,10 @@ import { LogAttributes } from './log-attributes'
 import { PushingReader } from './observed-gauges'
 import { load } from './load'
 import type * as MetricExporters from './otlp/metric-exporters'
-import type * as TraceExporter from './otlp/trace-exporter'
-import type { OwnMetrics } from './otlp/trace-exporter'
+import type * as SpanAndLogExporters from './otlp/span-and-log-exporters'
+import type { OwnMetrics } from './otlp/span-and-log-exporters'
 import { Pipeline, type Signal } from './pipelines'
-import type { ConsolePlan, OtlpOptions, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
-import type { OtlpProtocol } from './settings'
+import type { ConsolePlan, OtlpPlan, ProcessorPlan, TelemetryPlan } from './plan'
 
 /**
  * Creates the exporters of each signal. Every queue is bounded: by default 2048 spans and 2048 log records. Dropped and
@@ -59,7 +53,8 @@ export function createMeterProvider(
     }
     if (way.name === 'console')
       return new PushingReader({ ...options, exporter: pipeline.watch(new ConsoleMetricExporter()) })
-    const exporter = load<typeof MetricExporters>('./otlp/metric-exporters').createMetricExporter(way, exemplars)
+    const { createMetricExporter } = load<typeof MetricExporters>('./otlp/metric-exporters')
+    const exporter = createMetricExporter(way, exemplars, pipeline.countBytes)
     ownMetrics.push(meterProvider => exporter.setSelfObsMeterProvider(meterProvider))
     return new PushingReader({ ...options, exporter: pipeline.watch(exporter) })
   })
@@ -92,8 +87,11 @@ export function createSpanExports(
   pipelines: Pipeline[],
 ): SpanProcessor[] {
   return plans.map(({ exporter: way, batches }) => {
-    const exporter = pipelineOf('traces', way, pipelines).watch<SpanExporter>(
-      way.name === 'otlp' ? otlpTraces[way.protocol](way.options, ownMetrics) : new ConsoleSpanExporter(),
+    const pipeline = pipelineOf('traces', way, pipelines)
+    const exporter = pipeline.watch<SpanExporter>(
+      way.name === 'otlp'
+        ? spansAndLogs().createSpanExporter(way, ownMetrics, pipeline.countBytes)
+        : new ConsoleSpanExporter(),
     )
     return batches === undefined
       ? new SimpleSpanProcessor({ exporter })
@@ -107,8 +105,11 @@ export function createLogRecordProcessors(
   pipelines: Pipeline[],
 ): LogRecordProcessor[] {
   const exports: LogRecordProcessor[] = plans.map(({ exporter: way, batches }) => {
-    const exporter = pipelineOf('logs', way, pipelines).watch<LogRecordExporter>(
-      way.name === 'otlp' ? otlpLogs[way.protocol](way.options, ownMetrics) : new ConsoleLogRecordExporter(),
+    const pipeline = pipelineOf('logs', way, pipelines)
+    const exporter = pipeline.watch<LogRecordExporter>(
+      way.name === 'otlp'
+        ? spansAndLogs().createLogExporter(way, ownMetrics, pipeline.countBytes)
+        : new ConsoleLogRecordExporter(),
     )
     return batches === undefined
       ? new SimpleLogRecordProcessor({ exporter })
@@ -124,35 +125,4 @@ function pipelineOf(signal: Signal, way: ConsolePlan | OtlpPlan, pipelines: Pipe
   return pipeline
 }
 
-const otlpTraces: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => SpanExporter> = {
-  'http/protobuf': (options, ownMetrics) =>
-    new (load<typeof TraceExporter>('./otlp/trace-exporter').ProtobufTraceExporter)(options, ownMetrics),
-  'http/json': (options, ownMetrics) =>
-    new (load<typeof JsonTraces>('@opentelemetry/exporter-trace-otlp-http').OTLPTraceExporter)({
-      ...options,
-      ...ownMetrics,
-    }),
-  grpc: (options, ownMetrics) =>
-    new (load<typeof GrpcTraces>('@opentelemetry/exporter-trace-otlp-grpc').OTLPTraceExporter)({
-      ...options,
-      ...ownMetrics,
-    }),
-}
-
-const otlpLogs: Record<OtlpProtocol, (options: OtlpOptions, ownMetrics: OwnMetrics) => LogRecordExporter> = {
-  'http/protobuf': (options, ownMetrics) =>
-    new (load<typeof ProtobufLogs>('@opentelemetry/exporter-logs-otlp-proto').OTLPLogExporter)({
-      ...options,
-      ...ownMetrics,
-    }),
-  'http/json': (options, ownMetrics) =>
-    new (load<typeof JsonLogs>('@opentelemetry/exporter-logs-otlp-http').OTLPLogExporter)({
-      ...options,
-      ...ownMetrics,
-    }),
-  grpc: (options, ownMetrics) =>
-    new (load<typeof GrpcLogs>('@opentelemetry/exporter-logs-otlp-grpc').OTLPLogExporter)({
-      ...options,
-      ...ownMetrics,
-    }),
-}
+const spansAndLogs = (): typeof SpanAndLogExporters => load('./otlp/span-and-log-exporters')

@@ -18,6 +18,7 @@ export class Pipeline {
   readonly #exporter: string
   readonly #receiver: string
   #sent = 0
+  #bytes = 0
   /** Failed exports by kind. Bounded by the kinds of `kindOf`. */
   readonly #failed = new Map<string, number>()
   #lastSuccessMs: number | undefined
@@ -45,6 +46,16 @@ export class Pipeline {
       })
     }
     return Object.assign(exporter, { export: watched })
+  }
+
+  /** Adds what the exporter wrote for one export. */
+  readonly countBytes = (bytes: number): void => {
+    this.#bytes += bytes
+  }
+
+  /** Bytes that were written for exports, before compression; 0 for exporters other than OTLP. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   get state(): PipelineState {
@@ -88,6 +99,22 @@ export function observePipelines(meter: Meter, pipelines: readonly Pipeline[]): 
         for (const [kind, count] of Object.entries({ ...STARTS_WITH_ZERO, ...state.failed }))
           result.observe(count, { ...of, 'error.type': kind })
       }
+    })
+}
+
+/** Exposes how much each signal writes: divided by the requests, it is what telemetry adds to the network per request. */
+export function observeBytes(meter: Meter, pipelines: readonly Pipeline[]): void {
+  meter
+    .createObservableCounter('gateway.telemetry.written', {
+      description: 'Bytes of OTLP that were written for export, before compression and without retries',
+      unit: 'By',
+    })
+    .addCallback(result => {
+      const bySignal = new Map<Signal, number>()
+      for (const { state, bytes } of pipelines) {
+        if (state.exporter === 'otlp') bySignal.set(state.signal, (bySignal.get(state.signal) ?? 0) + bytes)
+      }
+      for (const [signal, bytes] of bySignal) result.observe(bytes, { 'gateway.telemetry.signal': signal })
     })
 }
 

@@ -18,7 +18,7 @@ import { Recorder } from './kept-traces/recorder'
 import { load } from './load'
 import type { TelemetryPlan } from './plan'
 import { planOfSettings } from './plan-of-settings'
-import { observePipelines, type Pipeline } from './pipelines'
+import { observeBytes, observePipelines, type Pipeline } from './pipelines'
 import { measureProcess } from './process-metrics'
 import { measureRedis } from './redis-duration'
 import { packageVersion, SCHEMA_URL } from './resource'
@@ -169,7 +169,10 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
   measureProcess(meter)
   keptTraces.observe(meter)
   modules.observe(meter)
-  if (pipelines.length > 0) observePipelines(meter, pipelines)
+  if (pipelines.length > 0) {
+    observePipelines(meter, pipelines)
+    observeBytes(meter, pipelines)
+  }
   const stopMeasuringRedis = measureRedis(meter)
   const exposition = readers.find(reader => reader instanceof PrometheusExposition)
   const stopDraining =

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import type { MonitoringSettings } from './monitoring-settings'
 import type { Objective } from './objectives'
-import { checkAlertNames, customised, shippedFile, shippedRules, withJobs } from './shipped-rules'
+import { checkAlertNames, customised, shippedFile, shippedFiles, shippedRules, withJobs } from './shipped-rules'
 import { pageTests, ticketTests, type RuleTestFile } from './slo-rule-tests'
 import { GROUP_NAMES, sloRules, type RuleGroup } from './slo-rules'
 
@@ -39,7 +39,9 @@ export function installationFiles(objectives: readonly Objective[], settings: Mo
     ...sloFiles(objectives, settings),
     ['gateway.yml', BY_SETTINGS + rulesText('gateway', customised(shipped, settings), settings)],
     ['alertmanager.yml', BY_SETTINGS + alertmanagerText(settings)],
-    ['dashboards/gateway.json', withJobs(shippedFile('grafana/dashboards/gateway.json'), settings)],
+    ...shippedFiles('grafana/dashboards').map(
+      name => [`dashboards/${name}`, withJobs(shippedFile(`grafana/dashboards/${name}`), settings)] as const,
+    ),
   ])
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import type { MonitoringSettings } from './monitoring-settings'
@@ -9,6 +9,11 @@ const SHIPPED = join(__dirname, '../../../monitoring')
 
 export function shippedFile(name: string): string {
   return readFileSync(join(SHIPPED, name), 'utf8')
+}
+
+/** The names of the files in a folder, sorted. */
+export function shippedFiles(folder: string): string[] {
+  return readdirSync(join(SHIPPED, folder)).sort()
 }
 
 /** The hand-written rules, as they are shipped. */

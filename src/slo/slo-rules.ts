@@ -46,7 +46,11 @@ export function sloRules(objectives: readonly Objective[], options: SloRuleOptio
   return [
     {
       name: 'slo-objectives',
-      rules: [rulesInfo(objectives, options), ...objectives.map(objective => objectiveRule(objective, options))],
+      rules: [
+        rulesInfo(objectives, options),
+        ...objectives.map(objective => objectiveRule(objective, options)),
+        ...objectives.map(objective => windowRule(objective, options)),
+      ],
     },
     { name: 'slo-error-ratios', rules: ratioRules(objectives, options) },
     // It adds up a month and need not be newer; but a series older than 5m counts as gone.
@@ -70,6 +74,17 @@ function objectiveRule({ route, slo, target }: Objective, { job }: SloRuleOption
     labels: { job, http_route: route, slo },
   }
 }
+
+/** Tells the incident service and dashboards which period the error budget is for. */
+function windowRule({ route, slo, windowMs }: Objective, { job }: SloRuleOptions): Rule {
+  return {
+    record: 'slo:objective_window:days',
+    expr: `vector(${windowMs / DAY_MS})`,
+    labels: { job, http_route: route, slo },
+  }
+}
+
+const DAY_MS = 86_400_000
 
 function ratioRules(objectives: readonly Objective[], options: SloRuleOptions): Rule[] {
   const slis = slisOf(objectives, options)
@@ -178,7 +193,7 @@ function budgetRules(objectives: readonly Objective[], options: SloRuleOptions):
 function remainingBudget(objectives: readonly Objective[], { job }: SloRuleOptions): string {
   const [{ slo, windowMs }] = objectives as [Objective]
   const selector = `job=${quoted(job)},${routeMatcher(objectives)},slo="${slo}"`
-  const days = `${windowMs / 86_400_000}d`
+  const days = `${windowMs / DAY_MS}d`
   return `1 - (
   sum_over_time(job_http_route:slo_bad_requests:increase5m{${selector}}[${days}])
   /

@@ -35,6 +35,12 @@ interface TrafficJson {
   readonly perSecond: number
   readonly p95Ms: number | null
   readonly slots: readonly { readonly requests: number }[]
+  readonly burns?: readonly {
+    readonly slo: string
+    readonly target: number
+    readonly windowDays: number
+    readonly burnRate: number | null
+  }[]
 }
 
 describe('the status page', () => {
@@ -116,6 +122,48 @@ describe('the status page', () => {
     assert.match(text, /One thing to look at/)
     assert.match(text, /20 %/)
     assert.equal(text.match(/<svg[^>]*class="spark"/g)?.length, 6, 'two small charts for each route that had requests')
+  })
+
+  it('shows how fast a route with objectives burns its budget, in these minutes and on this replica', async () => {
+    const config = configOf({
+      slo: { availability: 99, latency: { threshold: '100ms', target: 90 }, window: '7d' },
+      upstreams: { orders: { targets: ['http://127.0.0.1:9001'] } },
+      routes: [
+        { name: 'orders', match: { path: '/api/orders' }, upstream: 'orders' },
+        { name: 'idle', match: { path: '/idle' }, upstream: 'orders' },
+        { name: 'free', match: { path: '/free' }, upstream: 'orders', slo: false },
+      ],
+    })
+    const { recent, clock } = recorderWithClock()
+    recent.announce(config.routes)
+    const [orders] = config.routes
+    clock.now += 60_000
+    const ended = { route: orders, stream: undefined }
+    for (let i = 0; i < 97; i++) recent.note({ ...ended, startedAt: clock.now - 20, outcome: 'ok' })
+    for (let i = 0; i < 3; i++) recent.note({ ...ended, startedAt: clock.now - 500, outcome: 'fault' })
+    // Neither refusals nor closed clients count.
+    for (let i = 0; i < 50; i++) recent.note({ ...ended, startedAt: clock.now - 1, outcome: 'client_closed' })
+    const quiet = quietSources().configuration()
+    const url = await start({ recent, configuration: () => ({ ...quiet, config }) })
+    const { traffic } = await json(url)
+    const burns = (name: string) => traffic.routes.find(({ route }) => route === name)?.burns
+    assert.deepEqual(
+      burns('orders')?.map(({ slo, target, windowDays, burnRate }) => [slo, target, windowDays, burnRate?.toFixed(1)]),
+      [
+        ['availability', 99, 7, '3.0'],
+        ['latency', 90, 7, '0.3'],
+      ],
+    )
+    assert.deepEqual(
+      burns('idle')?.map(({ burnRate }) => burnRate),
+      [null, null],
+    )
+    assert.deepEqual(burns('free'), [])
+    const text = (await page(url)).replaceAll(/<[^>]*>/g, '').replaceAll(/\s+/g, ' ')
+    assert.match(text, /99 % over 7 d: burn 3/)
+    assert.match(text, /90 % within 100 ms over 7 d: burn 0\.3/)
+    assert.match(text, /99 % over 7 d: no requests/)
+    assert.match(text, /on this replica alone/)
   })
 
   it('shows the curves of one route, and reports an unknown route', async () => {

@@ -1,14 +1,58 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { dashboardTexts } from '../../tools/dashboards/files'
 import { needs } from '../support/needs'
 import { temporaryFolder } from '../support/temporary-folder'
-import { dashboardFiles, panelsOf, readDashboard, readYaml, withoutVariables, type Query } from './monitoring-files'
+import {
+  dashboardFiles,
+  panelsOf,
+  read,
+  readDashboard,
+  readYaml,
+  withoutVariables,
+  type Query,
+} from './monitoring-files'
 import { runTool } from './run-tool'
 
 const FILES = dashboardFiles()
 
+/** In the order in which the reader sees them: each narrows the next. */
+const VARIABLES = ['datasource', 'environment', 'instance', 'route', 'upstream']
+
 describe('dashboards', () => {
+  it('are what `npm run dashboards` writes', () => {
+    const written = [...dashboardTexts()].map(
+      ([name, text]) => [`monitoring/grafana/dashboards/${name}`, text] as const,
+    )
+    assert.deepEqual(written.map(([name]) => name).sort(), FILES)
+    for (const [name, text] of written) assert.equal(read(name), text, 'run: npm run dashboards')
+  })
+
+  it('cover budgets, upstreams, variants, limits, Redis, runtime and pipeline, and lead to each other', () => {
+    const asked = FILES.flatMap(file => panelsOf(readDashboard(file)).flatMap(({ targets = [] }) => targets))
+      .map(({ expr }) => expr)
+      .join('\n')
+    for (const subject of [
+      'slo_error_budget_remaining',
+      'gateway_upstream_target_healthy',
+      'gateway_variant',
+      'gateway_rate_limiting_requests_total',
+      'redis_memory_used_bytes',
+      'nodejs_eventloop_delay_p99_seconds',
+      'otelcol_exporter_queue_size',
+    ]) {
+      assert.ok(asked.includes(subject), subject)
+    }
+    for (const { tags, links } of FILES.map(readDashboard)) {
+      assert.deepEqual(
+        links.map(({ type, includeVars, keepTime }) => ({ type, includeVars, keepTime })),
+        [{ type: 'dashboards', includeVars: true, keepTime: true }],
+      )
+      assert.deepEqual(links[0]?.tags, tags)
+    }
+  })
+
   it('are there, each with an address of its own that links can rely on', () => {
     const uids = FILES.map(file => readDashboard(file).uid)
     assert.ok(uids.includes('myesi-gateway'), 'alerts link to this one')
@@ -33,9 +77,23 @@ describe('dashboards', () => {
         await runTool('promtool', 'check', 'rules', path)
       })
 
-      it('takes the data source and the routes from its variables', () => {
-        const names = dashboard.templating.list.map(({ name, type }) => `${name}: ${type}`)
-        assert.deepEqual(names, ['datasource: datasource', 'route: query'])
+      it('takes the data source, instances and routes from its variables, and has no other', () => {
+        const list = dashboard.templating.list
+        const names = list.map(({ name }) => name)
+        assert.deepEqual(
+          names,
+          VARIABLES.filter(name => names.includes(name)),
+        )
+        assert.deepEqual(
+          list.map(({ type }) => type),
+          names.map(name => (name === 'datasource' ? 'datasource' : 'query')),
+        )
+        const asked = [
+          ...panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+          ...list.map(({ definition = '' }) => definition),
+        ].join('\n')
+        const used = [...asked.matchAll(/=~"\$(\w+)"/g)].map(([, name = '']) => name)
+        assert.deepEqual([...new Set(['datasource', ...used])].sort(), [...names].sort())
         for (const { title, datasource, targets = [] } of panels) {
           for (const { uid } of [datasource, ...targets.map(target => target.datasource)].filter(isSource)) {
             assert.equal(uid, '${datasource}', title)
@@ -67,7 +125,8 @@ describe('dashboards', () => {
         const latencies = queries.filter(({ expr }) =>
           /http_server_request_duration_seconds_bucket\{[^}]*route=/.test(expr),
         )
-        assert.ok(latencies.length >= 3)
+        // Only the overview is bound to have them: the others are about other subjects.
+        assert.ok(latencies.length >= (dashboard.uid === 'myesi-gateway' ? 3 : 0))
         assert.deepEqual(
           latencies.filter(({ exemplar }) => exemplar !== true),
           [],
@@ -104,11 +163,20 @@ describe('dashboards', () => {
       'the folder of the provider is not mounted',
     )
     const { datasources } = readYaml('monitoring/grafana/provisioning/datasources/prometheus.yml') as {
-      datasources: { type: string; url: string }[]
+      datasources: {
+        type: string
+        url: string
+        jsonData: { exemplarTraceIdDestinations: { name: string; url: string }[] }
+      }[]
     }
     assert.deepEqual(
       datasources.map(({ type, url }) => ({ type, url })),
       [{ type: 'prometheus', url: 'http://prometheus:9090' }],
+    )
+    // A point of a panel with exemplars opens the trace at the gateway.
+    assert.deepEqual(
+      datasources[0]?.jsonData.exemplarTraceIdDestinations.map(({ name, url }) => ({ name, url })),
+      [{ name: 'trace_id', url: 'http://localhost:9464/traces/$${__value.raw}' }],
     )
   })
 })

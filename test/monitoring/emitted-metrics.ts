@@ -28,11 +28,14 @@ const GATEWAY = {
     'gateway_tls_certificate_renewals_total',
     'gateway_tls_handshake_failures_total',
     'gateway_upstream_health_checks_total',
+    'gateway_upstream_panic',
     'gateway_upstream_retries_total',
     'gateway_upstream_target_active_requests',
     'gateway_upstream_target_ejections_total',
     'gateway_upstream_target_healthy',
     'gateway_telemetry_exports_total',
+    'gateway_telemetry_written_bytes_total',
+    'gateway_traces_recorded_size_bytes',
     'http_server_active_requests',
     'gateway_slo_info',
     'nodejs_eventloop_delay_p50_seconds',
@@ -111,7 +114,7 @@ const COLLECTOR = [
 const INCIDENTS = ['incidents_alertmanager_posts_total', 'incidents_evidence_total'] as const
 
 /** Made by Prometheus for every target and alert. */
-const SYNTHETIC = ['ALERTS', 'up'] as const
+const SYNTHETIC = ['ALERTS', 'scrape_samples_scraped', 'up'] as const
 
 export const EMITTED_METRICS: ReadonlySet<string> = new Set<string>([
   ...GATEWAY.histograms.flatMap(name => [`${name}_bucket`, `${name}_count`, `${name}_sum`]),

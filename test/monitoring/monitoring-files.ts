@@ -78,6 +78,13 @@ export interface Query {
 export interface Dashboard {
   readonly uid: string
   readonly title: string
+  readonly tags: readonly string[]
+  readonly links: readonly {
+    readonly type: string
+    readonly tags: readonly string[]
+    readonly includeVars: boolean
+    readonly keepTime: boolean
+  }[]
   readonly editable: boolean
   readonly templating: {
     readonly list: readonly { name: string; type: string; query?: unknown; definition?: string }[]
@@ -102,5 +109,5 @@ export function panelsOf({ panels }: Pick<Dashboard, 'panels'>): Panel[] {
 export function withoutVariables(expr: string): string {
   return expr
     .replaceAll(/\$__(rate_interval|interval|range)\b/g, '5m')
-    .replaceAll(/\$\{?(route|instance)(:\w+)?\}?/g, '.*')
+    .replaceAll(/\$\{?(environment|instance|route|upstream)(:\w+)?\}?/g, '.*')
 }

@@ -10,11 +10,12 @@ import type { RuleGroup } from '../../src/slo/slo-rules'
 import { findBinary } from '../../tools/stack/binaries'
 import { needs } from '../support/needs'
 import { temporaryFolder } from '../support/temporary-folder'
-import { filesMatching, read, ROOT } from './monitoring-files'
+import { dashboardFiles, filesMatching, read, ROOT } from './monitoring-files'
 import { passRuleTests } from './rule-tests'
 import { runTool } from './run-tool'
 
 const OBJECTIVES = objectivesIn(configOf(read('gateway.yaml')))
+const DASHBOARDS = dashboardFiles().map(file => file.replace('monitoring/grafana/', ''))
 const OTHER_JOBS = {
   gateway: 'api-gateway',
   redis: 'cache',
@@ -104,7 +105,7 @@ describe('rules for a Prometheus of one’s own', function () {
     for (const file of filesMatching('test/monitoring/rules/*.test.yml')) {
       await passRuleTests(promtool, file, renamed(read(file)), () => rules)
     }
-    for (const name of ['gateway.yml', 'slo.yml', 'dashboards/gateway.json']) {
+    for (const name of ['gateway.yml', 'slo.yml', ...DASHBOARDS]) {
       assert.doesNotMatch(
         readFileSync(join(folder, name), 'utf8'),
         /job=\\?"(?:myesi-api|redis|prometheus|alertmanager|incidents)/,

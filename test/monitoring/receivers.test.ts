@@ -25,7 +25,7 @@ const ANNOTATIONS = {
   description: '12.5% of the requests failed.',
   reason: 'connect_refused',
   evidence: `orders refused the connection\nTrace ${TRACE}: GET /a 502 in 12 ms`,
-  budget: "12 % of the month's error budget in 20 minutes, 63 % is left",
+  budget: '12 % of the 30-day error budget in 20 minutes, 63 % is left',
   incident_url: INCIDENT,
   runbook_url: 'https://incidents.example/runbooks/GatewayHttp500Spike',
   dashboard_url: 'https://grafana.example/d/myesi-gateway',

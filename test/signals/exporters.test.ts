@@ -103,6 +103,47 @@ describe('exporters', function () {
     })
   }
 
+  for (const [protocol, endpoint] of [
+    ['http/protobuf', 'httpUrl'],
+    ['http/json', 'httpUrl'],
+    ['grpc', 'grpcUrl'],
+  ] as const) {
+    it(`count the bytes that each signal writes over ${protocol}, so that the cost of a request is known`, async () => {
+      const { url, scrape } = await start({
+        ...ALL_OTLP,
+        OTEL_METRICS_EXPORTER: 'otlp,prometheus',
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver[endpoint],
+      })
+      const written = async (): Promise<number[]> => {
+        const { text } = await scrape(PROMETHEUS)
+        const families = parseExposition(text, 'openmetrics')
+        return ['traces', 'logs', 'metrics'].map(signal => {
+          const labels = { gateway_telemetry_signal: signal }
+          return sampleValue(families, 'gateway_telemetry_written_bytes_total', labels) ?? NaN
+        })
+      }
+      await sendOne(url)
+      const [traces = 0, logs = 0] = await until(
+        async () => {
+          const bytes = await written()
+          return bytes.every(count => count > 100) && bytes
+        },
+        { what: 'bytes of every signal' },
+      )
+      // More requests write more, each a few hundred bytes to a few kilobytes for its spans.
+      for (let index = 0; index < 10; index++) await sendOne(url)
+      const spans = (): number => receiver.spans.length
+      await until(() => spans() >= 33, { what: 'the spans of all requests' })
+      const [tracesAfter = 0, logsAfter = 0] = await written()
+      assert.ok(logsAfter > logs, `${logs} to ${logsAfter}`)
+      assert.ok(
+        (tracesAfter - traces) / 10 > 300 && (tracesAfter - traces) / 10 < 20_000,
+        `${traces} to ${tracesAfter}`,
+      )
+    })
+  }
+
   it('send each signal by its own protocol to its own receiver', async () => {
     const { url } = await start({
       ...ALL_OTLP,

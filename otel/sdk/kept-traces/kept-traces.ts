@@ -160,6 +160,10 @@ export class KeptTraces implements SpanProcessor {
       unit: '{trace}',
       description: 'Traces in the recorder',
     })
+    const memory = meter.createObservableGauge('gateway.traces.recorded.size', {
+      unit: 'By',
+      description: 'Estimated memory of the traces in the recorder',
+    })
     const pending = meter.createObservableGauge('gateway.traces.pending', {
       unit: '{trace}',
       description: 'Requests in progress whose spans are held until the decision to keep them',
@@ -167,6 +171,7 @@ export class KeptTraces implements SpanProcessor {
     kept.addCallback(result => observeAll(this.#counts.kept, (n, cause) => result.observe(n, attributesOf(cause))))
     lost.addCallback(result => observeAll(this.#counts.lost, (n, why) => result.observe(n, attributesOf(why))))
     held.addCallback(result => result.observe(this.#options.recorder.size))
+    memory.addCallback(result => result.observe(this.#options.recorder.bytes))
     pending.addCallback(result => result.observe(this.#groups.length))
   }
 

@@ -63,6 +63,11 @@ export class Recorder {
     return this.#notable.size + this.#sampled.size
   }
 
+  /** Estimated memory of the recorded spans; at most twice the bound of a ring. */
+  get bytes(): number {
+    return this.#notable.bytes + this.#sampled.bytes
+  }
+
   /** Newest first. */
   list(filter: KeptTraceFilter, limit: number): KeptTraceSummary[] {
     const found: KeptTraceSummary[] = []
@@ -130,6 +135,10 @@ class Ring {
 
   get size(): number {
     return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   has(spanId: string): boolean {

@@ -16,6 +16,7 @@ import type { MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import type { ExemplarSource } from '../exemplars'
 import { load } from '../load'
 import type { OtlpOptions, OtlpPlan } from '../plan'
+import { counted, type CountBytes } from './counted'
 import { exemplarsOf, MetricSerializer } from './metric-serializer'
 
 /**
@@ -27,11 +28,16 @@ export interface OtlpMetricExporter extends OTLPMetricExporterBase {
   setSelfObsMeterProvider(meterProvider: MeterProvider): void
 }
 
-export function createMetricExporter({ protocol, options }: OtlpPlan, exemplars: ExemplarSource): OtlpMetricExporter {
-  if (protocol === 'grpc') return new GrpcMetricExporter(options, exemplars)
+export function createMetricExporter(
+  { protocol, options }: OtlpPlan,
+  exemplars: ExemplarSource,
+  count: CountBytes,
+): OtlpMetricExporter {
+  const protobuf = counted(new MetricSerializer(exemplars), count)
+  if (protocol === 'grpc') return new GrpcMetricExporter(options, protobuf)
   return protocol === 'http/json'
-    ? new HttpMetricExporter(options, new JsonMetricSerializer(exemplars), 'application/json')
-    : new HttpMetricExporter(options, new MetricSerializer(exemplars), 'application/x-protobuf')
+    ? new HttpMetricExporter(options, counted(new JsonMetricSerializer(exemplars), count), 'application/json')
+    : new HttpMetricExporter(options, protobuf, 'application/x-protobuf')
 }
 
 type Serializer = ISerializer<ResourceMetrics, IExportMetricsServiceResponse>
@@ -64,9 +70,8 @@ const grpcBase = (): typeof GrpcBase => load('@opentelemetry/otlp-grpc-exporter-
 class GrpcMetricExporter extends OTLPMetricExporterBase implements OtlpMetricExporter {
   readonly #url: string | undefined
 
-  constructor(given: OtlpOptions, exemplars: ExemplarSource) {
+  constructor(given: OtlpOptions, serializer: Serializer) {
     const options = grpcBase().convertLegacyOtlpGrpcOptions(given, 'METRICS')
-    const serializer = new MetricSerializer(exemplars)
     const metrics = [GRPC_COMPONENT, MetricsExporterMetricsHelper, undefined] as const
     super(
       grpcBase().createOtlpGrpcExportDelegate(options, serializer, ...metrics, 'MetricsExportService', GRPC_SERVICE),

@@ -33,6 +33,19 @@ export function latencyQuantile(counts: ArrayLike<number>, share: number): numbe
   return undefined
 }
 
+/**
+ * Returns how many latencies are above a threshold. The bucket that contains it is divided on its logarithmic scale.
+ *
+ * @param counts one for each bucket
+ */
+export function slowerThan(counts: ArrayLike<number>, ms: number): number {
+  const split = latencyBucket(ms)
+  let slower = 0
+  for (let bucket = split + 1; bucket < LATENCY_BUCKETS; bucket++) slower += counts[bucket] ?? 0
+  const position = split === 0 ? ms / LOWEST_MS : 1 + Math.log2(ms / LOWEST_MS) * PER_DOUBLING - split
+  return slower + (counts[split] ?? 0) * (1 - Math.min(1, Math.max(0, position)))
+}
+
 /** Interpolates within a bucket, on its logarithmic scale. */
 function withinBucket(bucket: number, part: number): number {
   if (bucket === 0) return LOWEST_MS * part

@@ -1,5 +1,5 @@
 import type { Outcome } from '../../errors/reasons'
-import { LATENCY_BUCKETS, latencyBucket, latencyQuantile } from './latency-buckets'
+import { LATENCY_BUCKETS, latencyBucket, latencyQuantile, slowerThan } from './latency-buckets'
 
 /** Length of a slot: the usual scrape interval of Prometheus. */
 export const SLOT_MS = 15_000
@@ -90,11 +90,21 @@ function countIn(tables: readonly TrafficTable[], last: number, slots: number): 
 
 /** Returns the traffic of the slots that end with this one. */
 export function trafficIn(tables: readonly TrafficTable[], last: number, slots: number): Traffic {
+  return toTraffic(sumsOf(tables, last, slots))
+}
+
+/** Returns how many latencies of the last quarter of an hour are above a threshold, and how many there are. */
+export function slowerIn(tables: readonly TrafficTable[], now: number, ms: number): [slower: number, all: number] {
+  const latencies = sumsOf(tables, slotNumber(now), SLOTS).subarray(FIRST_BUCKET)
+  return [slowerThan(latencies, ms), latencies.reduce((sum, count) => sum + count, 0)]
+}
+
+function sumsOf(tables: readonly TrafficTable[], last: number, slots: number): Float64Array {
   const sums = new Float64Array(COLUMNS)
   for (const table of tables) {
     for (let slot = last - slots + 1; slot <= last; slot++) addRow(sums, table, slot)
   }
-  return toTraffic(sums)
+  return sums
 }
 
 /** Numbers slots from 1, because an unused row has 0. */

@@ -55,7 +55,7 @@ function limitedLine({ limitedClients }: Evidence): string[] {
   return [`Most limited: ${limitedClients.map(({ client, count }) => `${client} (${count} times)`).join(', ')}`]
 }
 
-/** "Budget: 12 % of the month's error budget in 20 minutes, 63 % is left". */
+/** "Budget: 12 % of the 30-day error budget in 20 minutes, 63 % is left". */
 function budgetLine({ budget, firstBadMs, window }: Evidence): string[] {
   if (budget === undefined) return []
   return [`Budget: ${budgetInWords(budget, window.endMs - (firstBadMs ?? window.startMs))}`]

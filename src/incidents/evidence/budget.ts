@@ -27,19 +27,30 @@ export async function findBudget(
   if (kind === undefined || job === undefined || route === undefined || route === '') return undefined
   const own = `job=${quoted(job)},http_route=${quoted(route)}`
   const slo = `{${own},slo="${kind}"}`
-  const [objective, left, requests, bad] = await Promise.all([
+  const [[objective], [windowDays]] = await Promise.all([
     prometheus.query(`slo:objective:ratio${slo}`, window.endMs, signal),
+    prometheus.query(`slo:objective_window:days${slo}`, window.endMs, signal),
+  ])
+  if (objective === undefined) return undefined
+  const days = windowDays?.value ?? DEFAULT_DAYS
+  const [left, requests, bad] = await Promise.all([
     prometheus.query(`min(job_http_route:slo_error_budget_remaining:ratio${slo})`, window.endMs, signal),
-    prometheus.query(`sum(sum_over_time(job_http_route:slo_requests:increase5m${slo}[30d]))`, window.endMs, signal),
+    prometheus.query(
+      `sum(sum_over_time(job_http_route:slo_requests:increase5m${slo}[${days}d]))`,
+      window.endMs,
+      signal,
+    ),
     kind === 'availability' ? countFaults(own, window, prometheus, signal) : countSlow(slo, window, prometheus, signal),
   ])
-  const target = objective[0]?.value
   const all = requests[0]?.value
-  if (target === undefined || all === undefined || left[0] === undefined) return undefined
-  const allowed = all * RECORDED_SHARE * (1 - target)
+  if (all === undefined || left[0] === undefined) return undefined
+  const allowed = all * RECORDED_SHARE * (1 - objective.value)
   if (!(allowed > 0)) return undefined
-  return { spent: bad / allowed, left: left[0].value }
+  return { spent: bad / allowed, left: left[0].value, days }
 }
+
+/** The default of `slo.window`, for rules of an earlier version, which do not record it. */
+const DEFAULT_DAYS = 30
 
 /** Exact to the last scrape: most faults are younger than the last recorded five minutes when the message is written. */
 async function countFaults(
@@ -70,11 +81,11 @@ async function countSlow(
   return (slow?.value ?? 0) * RECORDED_SHARE
 }
 
-/** "12 % of the month's error budget in 20 minutes, 63 % is left". */
-export function budgetInWords({ spent, left }: Budget, lastedMs: number): string {
+/** "12 % of the 30-day error budget in 20 minutes, 63 % is left". */
+export function budgetInWords({ spent, left, days = DEFAULT_DAYS }: Budget, lastedMs: number): string {
   const minutes = Math.max(1, Math.round(lastedMs / 60_000))
   const rest = left > 0 ? `${percent(left)} is left` : 'none is left'
-  return `${percent(spent)} of the month's error budget in ${minutes} minute${minutes === 1 ? '' : 's'}, ${rest}`
+  return `${percent(spent)} of the ${days}-day error budget in ${minutes} minute${minutes === 1 ? '' : 's'}, ${rest}`
 }
 
 function percent(share: number): string {

@@ -74,12 +74,14 @@ export interface Load {
   readonly eventLoopDelay: number | undefined
 }
 
-/** Fractions of the 30-day error budget. */
+/** Fractions of the error budget of the objective's window. */
 export interface Budget {
   /** Spent by the faults in the window of the evidence. */
   readonly spent: number
   /** Remaining; below 0, the objective is missed. */
   readonly left: number
+  /** Length of the window; undefined in incidents of an earlier version: 30. */
+  readonly days?: number
 }
 
 export interface ProvingTrace {

@@ -4,6 +4,7 @@ import {
   newTable,
   noteIn,
   recentIn,
+  slowerIn,
   SLOT_MS,
   slotNumber,
   SLOTS,
@@ -112,6 +113,11 @@ export class RecentRequests {
   #tablesOfVariant(route: string, variant: string): readonly TrafficTable[] {
     const table = this.#variants.get(route)?.get(variant)
     return table === undefined ? [] : [table]
+  }
+
+  /** Returns how many responses of a route took longer than this, to about 25 %, and how many were sent. */
+  slower(route: string, ms: number): [slower: number, all: number] {
+    return slowerIn(this.#tables(route), this.#now(), ms)
   }
 
   /** Returns the traffic slot by slot, oldest first; the last slot is incomplete. */

@@ -3,6 +3,7 @@ import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
 import { milliseconds, perSecond, share } from '../traffic-wording'
 import { upstreamTable } from '../upstreams-page'
+import type { Burn } from './burn'
 import {
   isFailing,
   type LimitedClient,
@@ -152,6 +153,13 @@ function routes(status: Status, { curves: focus }: StatusPageOptions): Html {
       <a href="/routes">All routes and their policies</a
       >${routesLeftOut > 0 && `; ${routesLeftOut} more are not shown here`}
     </p>
+    ${
+      shown.some(({ burns }) => burns.length > 0) &&
+      html`<p class="muted small">
+        Burn: how many times faster than its objective allows a route failed, in these 15 minutes and on this replica
+        alone. The error budget that is left over the whole window is in Prometheus.
+      </p>`
+    }
   </section>`
 }
 
@@ -167,7 +175,7 @@ function routeRow(route: RouteTraffic, index: number, { traffic, timeMs: endMs }
           route.route === null
             ? html`no route<span class="muted small">unknown paths, malformed requests</span>`
             : html`<a href="/status?${new URLSearchParams({ route: route.route }).toString()}">${name}</a
-                ><code class="muted">${route.path ?? undefined}</code>`
+                ><code class="muted">${route.path ?? undefined}</code>${route.burns.map(burnLine)}`
         }
       </th>
       <td class="picture wide" data-label="">${!isIdle && requestsSpark(curve)}</td>
@@ -189,6 +197,16 @@ function routeRow(route: RouteTraffic, index: number, { traffic, timeMs: endMs }
     const query = new URLSearchParams({ outcome: 'fault', ...(path !== null && { route: path }) })
     return html`<a class="bad-text" href="/traces?${query.toString()}">${share(faults, requests)}</a>`
   }
+}
+
+/** "99.9 % over 30 d: burn 20". */
+function burnLine({ target, thresholdMs, windowDays, burnRate }: Burn): Html {
+  const promise = thresholdMs === undefined ? `${target} %` : `${target} % within ${duration(thresholdMs)}`
+  const rate = burnRate === null ? 'no requests' : `burn ${Number(burnRate.toPrecision(2))}`
+  const kind = burnRate !== null && burnRate > 1 ? 'warn-text' : 'muted'
+  return html`<span class="small burn"
+    ><span class="muted">${promise} over ${windowDays} d:</span> <span class="${kind}">${rate}</span></span
+  >`
 }
 
 /** A variant below its route, with the same numbers, so that variants are compared column by column. */

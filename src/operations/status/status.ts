@@ -9,6 +9,7 @@ import {
   type RecentTraffic,
   type Traffic,
 } from '../../observe/recent/recent-requests'
+import { burnsOf, type Burn } from './burn'
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 
@@ -56,7 +57,10 @@ export interface TelemetryPipeline {
 
 /** Sources of the status page, read again for each page. */
 export interface StatusSources {
-  readonly recent: Pick<RecentRequests, 'recent' | 'counts' | 'ofVariant' | 'countsOfVariant' | 'slots' | 'reachMs'>
+  readonly recent: Pick<
+    RecentRequests,
+    'recent' | 'counts' | 'ofVariant' | 'countsOfVariant' | 'slots' | 'slower' | 'reachMs'
+  >
   readonly configuration: () => ConfigurationState
   readonly upstreams: UpstreamReader
   readonly offenders: OffenderReader
@@ -75,6 +79,8 @@ export interface RouteTraffic extends RecentTraffic {
   readonly route: string | null
   readonly path: string | null
   readonly slots: readonly Traffic[]
+  /** Its objectives; empty without `slo`. */
+  readonly burns: readonly Burn[]
   /** Variants of the route's split, in the order of the file; empty without one. */
   readonly variants: readonly VariantTraffic[]
 }
@@ -194,10 +200,12 @@ function countsOf(routes: readonly RouteConfig[], recent: StatusSources['recent'
 
 function trafficOf(route: RouteConfig | undefined, recent: StatusSources['recent']): RouteTraffic {
   const name = route?.name ?? null
+  const traffic = recent.recent(name)
   return {
     route: name,
     path: route?.match.path ?? null,
-    ...recent.recent(name),
+    ...traffic,
+    burns: route === undefined ? [] : burnsOf(route, traffic, recent),
     variants: route === undefined ? [] : variantsOf(route, recent),
     slots: recent.slots(name),
   }

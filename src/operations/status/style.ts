@@ -17,7 +17,7 @@ export const STATUS_STYLE = `
 .curves .focus { grid-column: 1 / -1; }
 .routes th[scope=row] { font-size: 1rem; min-width: 9rem; }
 .routes th[scope=row] > a { color: var(--ink); text-decoration-color: var(--line); }
-.routes th[scope=row] > code, .routes th[scope=row] > span { display: block; font-weight: 400; }
+.routes th[scope=row] > code, .routes th[scope=row] > span, .burn { display: block; font-weight: 400; }
 .routes .number { padding-left: .6rem; }
 .routes td { vertical-align: middle; }
 .routes .picture { padding-left: 1.2rem; }

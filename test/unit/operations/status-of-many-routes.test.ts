@@ -24,6 +24,7 @@ describe('the status of 1,000 busy routes', () => {
       counts: route => recent.counts(route),
       ofVariant: (route, variant) => recent.ofVariant(route, variant),
       countsOfVariant: (route, variant) => recent.countsOfVariant(route, variant),
+      slower: (route, ms) => recent.slower(route, ms),
       reachMs: recent.reachMs,
     }
     const status = readStatus(sourcesWith(counted, routes), Date.now())

@@ -27,7 +27,7 @@ describe('the error budget that an incident costs', () => {
     assert.ok(budget)
     assert.equal(
       budgetInWords(budget, WINDOW.endMs - WINDOW.startMs),
-      "12 % of the month's error budget in 20 minutes, 63 % is left",
+      '12 % of the 30-day error budget in 20 minutes, 63 % is left',
     )
     assert.match(budgetInWords({ spent: 2, left: -1 }, 60_000), /200 % .* in 1 minute, none is left/)
   })
@@ -44,13 +44,30 @@ describe('the error budget that an incident costs', () => {
     const budget = await findBudget(alertOf({ family: 'latency' }), WINDOW, recording, AbortSignal.timeout(1_000))
     assert.ok(budget)
     // 20,000 of the 100,000 requests that may be slow.
-    assert.equal(budgetInWords(budget, 1_200_000), "20 % of the month's error budget in 20 minutes, 63 % is left")
+    assert.equal(budgetInWords(budget, 1_200_000), '20 % of the 30-day error budget in 20 minutes, 63 % is left')
     assert.ok(
       asked.every(expression => expression.includes('slo="latency"')),
       asked.join('\n'),
     )
     assert.ok(
       asked.some(expression => expression.includes('[1200s]')),
+      asked.join('\n'),
+    )
+  })
+
+  it('is counted over the window of the objective, which the message names', async () => {
+    const asked: string[] = []
+    const weekly = {
+      query: async (expression: string, timeMs: number): Promise<Sample[]> => {
+        asked.push(expression)
+        return prometheus({ 'slo:objective_window:days': 7, ...RULES }).query(expression, timeMs)
+      },
+    }
+    const budget = await findBudget(alertOf(), WINDOW, weekly, AbortSignal.timeout(1_000))
+    assert.ok(budget)
+    assert.equal(budgetInWords(budget, 1_200_000), '12 % of the 7-day error budget in 20 minutes, 63 % is left')
+    assert.ok(
+      asked.some(expression => expression.includes('slo_requests:increase5m') && expression.includes('[7d]')),
       asked.join('\n'),
     )
   })

@@ -104,10 +104,10 @@ describe('the exporters of metrics', () => {
       const delta = AggregationTemporality.DELTA
       const { COUNTER, UP_DOWN_COUNTER } = InstrumentType
       const variables = { OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta' }
-      const byVariable = withOnly(variables, () => createMetricExporter(plan, NO_EXEMPLARS))
+      const byVariable = withOnly(variables, () => createMetricExporter(plan, NO_EXEMPLARS, () => {}))
       const options = { temporalityPreference: AggregationTemporalityPreference.DELTA }
-      const byOption = withOnly({}, () => createMetricExporter({ ...plan, options }, NO_EXEMPLARS))
-      const byDefault = withOnly({}, () => createMetricExporter(plan, NO_EXEMPLARS))
+      const byOption = withOnly({}, () => createMetricExporter({ ...plan, options }, NO_EXEMPLARS, () => {}))
+      const byDefault = withOnly({}, () => createMetricExporter(plan, NO_EXEMPLARS, () => {}))
       assert.equal(byVariable.selectAggregationTemporality(COUNTER), delta)
       assert.equal(byOption.selectAggregationTemporality(COUNTER), delta)
       assert.notEqual(byOption.selectAggregationTemporality(UP_DOWN_COUNTER), delta, 'a sum that can fall never is')
