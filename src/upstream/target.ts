@@ -96,6 +96,8 @@ export class Target {
   /** Connects by the protocol of the target. */
   readonly #connect: buildConnector.connector
   readonly weight: number
+  /** Targets of a higher number get requests only while none of a lower number is available. */
+  readonly priority: number
   /** Current weight in smooth weighted round robin. */
   currentWeight = 0
   /** Hash of the origin, for consistent hashing. */
@@ -105,17 +107,25 @@ export class Target {
    * @param joins whether the target joins known ones: with health checks, it gets no requests before the first passes
    */
   constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
-    const { upstreamName, origin, weight, connectMs, protocol, healthCheck } = settings
+    const { upstreamName, origin, weight, connectMs, protocol, healthCheck, authority } = settings
     this.names = this.#createLookup(settings)
     const connectHttp1 = createConnector(connectMs, tls, this.names)
     const connect =
       protocol === 'http1'
         ? connectHttp1
-        : createHttp2Connector({ origin, timeoutMs: connectMs, tls, names: this.names, protocols: ALPN[protocol] })
+        : createHttp2Connector({
+            origin,
+            tlsName: authority && hostOf(`https://${authority}`),
+            timeoutMs: connectMs,
+            tls,
+            names: this.names,
+            protocols: ALPN[protocol],
+          })
     this.protocol = protocol
     this.origin = origin
-    this.authority = new URL(origin).host
-    this.tlsName = origin.startsWith('https:') ? hostOf(origin) : undefined
+    this.authority = authority ?? new URL(origin).host
+    this.priority = settings.priority ?? 0
+    this.tlsName = origin.startsWith('https:') ? hostOf(`https://${this.authority}`) : undefined
     this.weight = weight
     this.seed = hashOf(origin)
     this.#clientOptions = clientOptions(settings, connectHttp1)
@@ -141,7 +151,7 @@ export class Target {
       healthCheck &&
       new HealthCheck({
         origin,
-        config: healthCheck,
+        config: authority === undefined ? healthCheck : { host: authority, ...healthCheck },
         connect: connectHttp1,
         connectHttp2: protocol === 'http1' ? undefined : connect,
         tlsName: this.tlsName === undefined ? {} : { servername: this.tlsName },
