@@ -48,7 +48,7 @@ import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
 import { Mirror, type MirrorConfig } from './upstream/mirror'
 import { callAside, type CallAside } from './upstream/side-call'
-import { TargetDiscovery } from './upstream/discovery/target-discovery'
+import { TargetDiscovery } from './runtime/target-discovery'
 import { createFieldRules } from './upstream/request-headers'
 import type { Upstream, UpstreamState } from './upstream/upstream'
 

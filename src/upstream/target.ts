@@ -10,6 +10,7 @@ import type {
   UpstreamProtocol,
   UpstreamTlsConfig,
 } from '../config/types'
+import type { HostSent } from '../config/values/host-sent'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
@@ -93,6 +94,8 @@ export class Target {
   readonly #freshClients = new Set<UpstreamClient>()
   readonly #clientOptions: ClientOptions
   readonly #settings: TargetSettings
+  /** The name, with the port, by which an address was found. */
+  readonly #foundName: string | undefined
   /** Connects by the protocol of the target. */
   readonly #connect: buildConnector.connector
   readonly weight: number
@@ -109,13 +112,14 @@ export class Target {
   constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
     const { upstreamName, origin, weight, connectMs, protocol, healthCheck, authority } = settings
     this.names = this.#createLookup(settings)
-    const connectHttp1 = createConnector(connectMs, tls, this.names)
+    const foundName = authority && hostOf(`https://${authority}`)
+    const connectHttp1 = createConnector(connectMs, tls, this.names, foundName)
     const connect =
       protocol === 'http1'
         ? connectHttp1
         : createHttp2Connector({
             origin,
-            tlsName: authority && hostOf(`https://${authority}`),
+            tlsName: foundName,
             timeoutMs: connectMs,
             tls,
             names: this.names,
@@ -124,6 +128,7 @@ export class Target {
     this.protocol = protocol
     this.origin = origin
     this.authority = authority ?? new URL(origin).host
+    this.#foundName = authority
     this.priority = settings.priority ?? 0
     this.tlsName = origin.startsWith('https:') ? hostOf(`https://${this.authority}`) : undefined
     this.weight = weight
@@ -195,6 +200,12 @@ export class Target {
   /** Whether `isFullFor` needs to be checked at all. */
   get isCrowded(): boolean {
     return this.waitingCalls >= this.#maxWaitingCalls
+  }
+
+  /** Returns the `Host` that a call needs; undefined if it is the origin's, which the connection adds. */
+  hostSent(host: HostSent, asked: string | undefined): string | undefined {
+    const sent = host === 'client' ? asked : host
+    return sent === undefined || sent === '' || sent === 'target' ? this.#foundName : sent
   }
 
   /** Counts the start of a call. `end()` must follow exactly once. */

@@ -41,8 +41,7 @@ export function sendCall(
   exchange.target = target.origin
   const path = exchange.forwardedPath
   const headers = buildRequestHeaders(exchange, options.fieldRules, options.replacedFields, options.forwardedPrefix)
-  const host = options.host === 'client' ? exchange.request.headers.host : options.host
-  const sentHost = host === undefined || host === '' || host === 'target' ? undefined : host
+  const sentHost = target.hostSent(options.host, exchange.request.headers.host)
   if (sentHost !== undefined) headers.push('host', sentHost)
   if (exchange.hooks !== undefined) {
     const attempt = { number: (resend?.count ?? 0) + 1, target: target.origin, fields: headers }

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { writeFile, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { parseGatewayFile } from '../../src/config/gateway-file'
+import { createAuthority } from '../support/certificates'
 import { startNameServer } from '../support/start-name-server'
-import { proxyTo, startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
+import { configOf, proxyTo, startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
@@ -68,6 +75,34 @@ describe('targets by the addresses of a name', () => {
     await until(() => targetsOf(pipeline).length === 3, { what: 'the third target is there' })
 
     assert.ok(isOut(pipeline, `http://127.0.0.1:${one.port}`))
+  })
+
+  it('verifies certificates for the name, not for the address', async () => {
+    const authority = createAuthority('Test Authority')
+    const folder = temporaryFolder()
+    writeFileSync(join(folder, 'ca.pem'), authority.cert)
+    const { cert, key } = authority.issue('orders.test')
+    const seen: unknown[] = []
+    const server = createServer({ cert, key }, (request, response) => {
+      seen.push((request.socket as TLSSocket).servername)
+      response.end(request.headers.host)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const names = await startNameServer({ 'orders.test': { a: ['127.0.0.1'] } })
+    const more = { tls: { ca: join(folder, 'ca.pem') }, healthCheck: { path: '/health', interval: '20ms' } }
+    const pipeline = await startPipeline(discovering({ dns: `https://orders.test:${port}` }, names.address, more))
+    await targetsAre(pipeline, [`https://127.0.0.1:${port}`])
+    try {
+      assert.deepEqual(await bodiesOf(pipeline, 1), [`orders.test:${port}`])
+      await until(() => seen.length > 1, { what: 'a health check has passed' })
+      assert.deepEqual([...new Set(seen)], ['orders.test'])
+    } finally {
+      await pipeline.stop()
+      server.close()
+      server.closeAllConnections()
+    }
   })
 
   it('keeps the last good answer while the name has no records or the server is away', async () => {
@@ -218,6 +253,54 @@ describe('targets by a file', () => {
     assert.deepEqual(targetsOf(pipeline), [one.url])
     assert.equal(await (await fetch(`${pipeline.url}/b`)).text(), 'one')
     assert.equal(names.questions.length, asked)
+  })
+})
+
+describe('sources of targets in gateway.yaml', () => {
+  const problemsOf = (upstream: object): string => {
+    const { problems } = parseGatewayFile(JSON.stringify(proxyTo('', { upstream })), 'gateway.yaml', {})
+    return problems.map(({ where, problem, allowed }) => `${where}: ${problem}; ${allowed}`).join('\n')
+  }
+
+  it('have defaults, and no effect on other upstreams', () => {
+    const { upstreams } = configOf({
+      upstreams: {
+        fixed: { targets: ['http://127.0.0.1:1'] },
+        found: { targets: ['http://127.0.0.1:1', { srv: '_https._tcp.orders.test' }] },
+      },
+      routes: [
+        { name: 'a', match: { path: '/a' }, upstream: 'fixed' },
+        { name: 'b', match: { path: '/b' }, upstream: 'found' },
+      ],
+    })
+    assert.equal(upstreams[0]?.discovery, undefined)
+    const sources = [{ kind: 'srv', name: '_https._tcp.orders.test', scheme: 'https' }]
+    assert.deepEqual(upstreams[1]?.discovery, { sources, resolvers: undefined, refreshMs: 10_000 })
+    assert.deepEqual(upstreams[1]?.targets, [{ origin: 'http://127.0.0.1:1', weight: 1 }])
+  })
+
+  for (const [target, problem] of [
+    [{ dns: 'http://10.0.0.1:80' }, /has a dns that is an address/],
+    [{ dns: 'orders.test:80' }, /has a dns that has no scheme/],
+    [{ dns: 'http://orders.test', weight: 2 }, /has "weight" beside "dns"/],
+    [{ srv: 'http://orders.test' }, /has a srv that is not a name; the name of SRV records, such as/],
+    [{ srv: '_http._tcp.orders.test', scheme: 'h2' }, /neither http nor https; http, https/],
+    [{ file: '/no/such/targets.yaml' }, /names "\/no\/such\/targets.yaml", which is not there/],
+    [{ file: 7 }, /has a file that is not a path/],
+    [{ names: 'x' }, /is not a target; .*\{ srv: _http/],
+  ] as const) {
+    it(`refuses ${JSON.stringify(target)} with its position`, () => {
+      const text = problemsOf({ targets: [target] })
+      assert.match(text, problem)
+      assert.match(text, /^gateway\.yaml:1:\d+/)
+    })
+  }
+
+  it('refuses a source that appears twice, a wrong scheme and a bad resolver', () => {
+    const dns = { dns: 'http://orders.test' }
+    assert.match(problemsOf({ targets: [dns, dns] }), /appears twice/)
+    assert.match(problemsOf({ targets: [dns], protocol: 'h2' }), /has no TLS/)
+    assert.match(problemsOf({ targets: [dns], discovery: { resolvers: ['ns.test'] } }), /not the address of a server/)
   })
 })
 

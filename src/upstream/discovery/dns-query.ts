@@ -2,7 +2,7 @@ import { promises as dns } from 'node:dns'
 import { isIP } from 'node:net'
 import type { TargetConfig } from '../../config/values/target'
 import type { TargetSource } from '../../config/values/target-source'
-import { MAX_TARGETS } from './target-list'
+import { MAX_TARGETS } from '../../config/target-list'
 
 /** Maximum servers of an SRV answer whose addresses are looked up. */
 const MAX_SERVERS = 100

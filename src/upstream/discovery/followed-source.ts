@@ -8,7 +8,7 @@ import type { TargetSource } from '../../config/values/target-source'
 import { watchFile, type WatchedFile } from '../../config/watched-file'
 import { errorCode, toError } from '../../errors/error-code'
 import { DnsQuery } from './dns-query'
-import { parseTargetList } from './target-list'
+import { parseTargetList } from '../../config/target-list'
 
 /** Interval between questions while they fail, unless `refresh` is shorter. */
 const RETRY_MS = 1_000

@@ -1,11 +1,12 @@
-import type { GatewayConfig } from '../../config/gateway-config'
-import type { DiscoveryConfig, UpstreamConfig } from '../../config/types'
-import { sourceText, type TargetSource } from '../../config/values/target-source'
-import { toError } from '../../errors/error-code'
-import { rememberSamePolicies } from '../../policies/policies-of'
-import type { Logger } from '../../telemetry/logger'
-import { countDiscovery, observeDiscovery, stopObservingDiscovery } from './discovery-metrics'
-import { FollowedSource } from './followed-source'
+import type { GatewayConfig } from '../config/gateway-config'
+import type { DiscoveryConfig, UpstreamConfig } from '../config/types'
+import { sourceText, type TargetSource } from '../config/values/target-source'
+import { toError } from '../errors/error-code'
+import { rememberSamePolicies } from '../policies/policies-of'
+import type { Logger } from '../telemetry/logger'
+import { countDiscovery, observeDiscovery, stopObservingDiscovery } from '../upstream/discovery/discovery-metrics'
+import { FollowedSource } from '../upstream/discovery/followed-source'
+import type { SourceState } from '../upstream/discovery/source-state'
 
 /** Maximum time that a start or a reload waits for the first answers. */
 const FIRST_ANSWERS_MS = 2_000
@@ -18,14 +19,6 @@ export interface TargetDiscoveryOptions {
   readonly onChange: () => void
   /** How often files are looked at, and the minimum time between two changes. Default: a second. */
   readonly lookEveryMs?: number | undefined
-}
-
-/** The state of a source, for pages. */
-export interface SourceState {
-  readonly source: string
-  readonly targets: number
-  /** Why the last look failed; null when it succeeded. The targets before are kept. */
-  readonly lastFailure: string | null
 }
 
 /**

@@ -1,7 +1,7 @@
 import { parseDocument } from 'yaml'
-import { parseTarget, type TargetConfig } from '../../config/values/target'
-import { mistake, type Mistake } from '../../config/values/parsed'
-import { excessIn } from '../../config/yaml-bounds'
+import { parseTarget, type TargetConfig } from './values/target'
+import { mistake, type Mistake } from './values/parsed'
+import { excessIn } from './yaml-bounds'
 
 /** Maximum targets of one source: each has connections, a health check and metrics of its own. */
 export const MAX_TARGETS = 500
