@@ -168,6 +168,7 @@ function toConfig(
       traceContext: entrypoint.traceContext,
       requestId: entrypoint.requestId,
       errorPage: entrypoint.errorPage,
+      ...(entrypoint.accessLog && { accessLog: entrypoint.accessLog }),
       proxyStatus: entrypoint.proxyStatus,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,

@@ -4,6 +4,7 @@ import type { FailureKind } from './values/failure-kind'
 import type { HeaderField } from './values/header'
 import type { HostSent } from './values/host-sent'
 import type { HashKey } from './values/rate-limit-key'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { TargetConfig } from './values/target'
 import type { TargetSource } from './values/target-source'
 import type { Algorithm, KeySource } from './values/tokens'
@@ -141,6 +142,8 @@ export interface EntrypointConfig {
   readonly requestId: RequestIdConfig
   /** Path of the HTML page for errors; undefined: the gateway's own. */
   readonly errorPage: string | undefined
+  /** How requests are logged; undefined: the standard line. */
+  readonly accessLog?: AccessLogSettings
   /** The gateway's name in `Proxy-Status`; undefined: not sent. */
   readonly proxyStatus: string | undefined
   /** Maximum time for a client to send its header section. */
