@@ -39,7 +39,7 @@ describe('the access log of gateway.yaml', () => {
   it('has the chosen fields in their order, and no other', async () => {
     const fields = ['host', 'user_agent', 'referer', 'bytes', 'attempts', 'target', 'protocol', 'scheme', 'status']
     const [line] = await linesAfter({ accessLog: { fields } }, {}, ['/app?q=1'])
-    const { level, time, trace_id, span_id, trace_flags, msg, ...rest } = line ?? {}
+    const { level, time, msg, ...rest } = line ?? {}
     assert.deepEqual([level, typeof time, msg], ['info', 'number', 'request'])
     assert.deepEqual(Object.keys(rest), ['event', ...fields])
     assert.deepEqual(rest, {
@@ -77,7 +77,7 @@ describe('the access log of gateway.yaml', () => {
     assert.equal(line?.['server.address'], '127.0.0.1')
     assert.equal(line?.['user_agent.original'], 'test/1')
     assert.equal(line?.['http.response.body.size'], 12)
-    assert.ok(!('method' in line!) && !('path' in line))
+    assert.ok(!('method' in line) && !('path' in line))
   })
 
   it('says why a request failed, in both forms', async () => {
@@ -93,7 +93,7 @@ describe('the access log of gateway.yaml', () => {
         assert.equal(line?.['error.type'], 'connect_refused')
         assert.match(String(line?.['exception.message']), /ECONNREFUSED/)
         assert.equal(line?.['gateway.upstream.target'], dead)
-      } else assert.equal((line?.['error'] as { code: string }).code, 'ECONNREFUSED')
+      } else assert.equal((line?.['error'] as { code: string } | undefined)?.code, 'ECONNREFUSED')
       await pipeline.stop()
     }
   })
