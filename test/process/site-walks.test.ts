@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { send } from '../support/send'
@@ -34,20 +35,7 @@ describe('a web site, its API and its WebSocket, with the file of docs/sites.md'
     })
 
   before(async () => {
-    pages = await startUpstream(async (request, response) => {
-      const own = request.headers.host ?? ''
-      if (request.url === '/')
-        return response.setHeader('content-type', 'text/html').end('<a href="/login">sign in</a>')
-      if (request.url === '/login') {
-        const user = new URLSearchParams((await bodyOf(request)).toString()).get('user') ?? ''
-        const cookie = `session=${user}; Path=/; HttpOnly; Domain=${own.replace(/:\d+$/, '')}`
-        return response.writeHead(303, { location: `http://${own}/account`, 'set-cookie': cookie }).end()
-      }
-      if (request.url === '/account' && /session=\w+/.test(request.headers.cookie ?? '')) {
-        return response.end(`account of ${/session=(\w+)/.exec(request.headers.cookie ?? '')?.[1]}`)
-      }
-      return response.writeHead(request.url === '/account' ? 401 : 404).end('from the site')
-    })
+    pages = await startUpstream((request, response) => void answerPage(request, response))
     api = await startUpstream((request, response) => {
       response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify({ path: request.url, prefix: request.headers['x-forwarded-prefix'] }))
@@ -138,3 +126,18 @@ describe('a service with %2F in its paths, with the file of docs/sites.md', () =
     assert.equal((await ask('/')).text, 'home')
   })
 })
+
+/** A shop that signs people in by a cookie, and makes its links from `Host`. */
+async function answerPage(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
+  const own = request.headers.host ?? ''
+  if (request.url === '/') return response.setHeader('content-type', 'text/html').end('<a href="/login">sign in</a>')
+  if (request.url === '/login') {
+    const user = new URLSearchParams((await bodyOf(request)).toString()).get('user') ?? ''
+    const cookie = `session=${user}; Path=/; HttpOnly; Domain=${own.replace(/:\d+$/, '')}`
+    return response.writeHead(303, { location: `http://${own}/account`, 'set-cookie': cookie }).end()
+  }
+  if (request.url === '/account' && /session=\w+/.test(request.headers.cookie ?? '')) {
+    return response.end(`account of ${/session=(\w+)/.exec(request.headers.cookie ?? '')?.[1]}`)
+  }
+  return response.writeHead(request.url === '/account' ? 401 : 404).end('from the site')
+}
