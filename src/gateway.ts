@@ -48,8 +48,9 @@ import type { Logger } from './telemetry/logger'
 import { forward } from './upstream/forward'
 import { Mirror, type MirrorConfig } from './upstream/mirror'
 import { callAside, type CallAside } from './upstream/side-call'
+import { TargetDiscovery } from './runtime/target-discovery'
 import { createFieldRules } from './upstream/request-headers'
-import type { UpstreamState } from './upstream/upstream'
+import type { Upstream, UpstreamState } from './upstream/upstream'
 
 export interface GatewayOptions {
   readonly config: GatewayConfig
@@ -86,6 +87,11 @@ export interface Gateway {
   /** Number of exchanges in flight. */
   readonly inFlight: () => number
   /**
+   * Waits for the first answers of sources of targets that a configuration names, for at most two seconds. Optional: without
+   * it, an upstream may have no targets at first.
+   */
+  readonly prepare: (config: GatewayConfig) => Promise<void>
+  /**
    * Makes another configuration the active one. New requests use it; exchanges in flight finish with the configuration they
    * started with. Resources that both have in common are kept: pools, health, counts.
    *
@@ -101,10 +107,13 @@ export interface Gateway {
  * plain functions.
  */
 export function createGateway(options: GatewayOptions): Gateway {
+  const discovery = new TargetDiscovery({ ...options, onChange: () => use(base) })
+  /** The configuration as it was read; that of the snapshot has the discovered targets too. */
+  let base = options.config
   const build = (config: GatewayConfig, previous: Snapshot | undefined): Snapshot => {
     const policies = options.policies ?? policiesOf(config)
     const snapshot = createSnapshot({
-      config,
+      config: discovery.applyTo(config),
       previous,
       log: options.log,
       stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, policies, options),
@@ -113,6 +122,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     options.observer.announce(snapshot.routes.flatMap(route => [route, ...(route.variants ?? [])]))
     return snapshot
   }
+  discovery.follow(base)
   const active: Active = { snapshot: build(options.config, undefined) }
 
   const app = createApp(options)
@@ -124,6 +134,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const use = (config: GatewayConfig): void => {
     const previous = active.snapshot
     active.snapshot = build(config, previous)
+    base = config
     retired.add(resourcesOnlyIn(previous, active.snapshot))
   }
   const certificates = new UpstreamCertificates({ ...options, use })
@@ -147,20 +158,28 @@ export function createGateway(options: GatewayOptions): Gateway {
       else response.destroy()
     },
     offenders: () => active.snapshot.routes.flatMap(({ limiters }) => limiters.flatMap(limiter => limiter.offenders())),
-    upstreams: () => active.snapshot.upstreams.map(upstream => upstream.describe()),
+    upstreams: () => active.snapshot.upstreams.map(upstream => describe(upstream, discovery)),
     inFlight: () => inFlight.size,
+    prepare: config => discovery.prepare(config),
     reload: config => {
       use(config)
+      discovery.follow(config)
       certificates.follow(config)
     },
     close: async () => {
       certificates.stop()
+      discovery.stop()
       await Promise.all([
         retired.closeAll(),
         ...[...active.snapshot.resources.values()].map(async resource => resource.close()),
       ])
     },
   }
+}
+
+function describe(upstream: Upstream, discovery: TargetDiscovery): UpstreamState {
+  const sources = discovery.stateOf(upstream.name)
+  return { ...upstream.describe(), ...(sources && { sources }) }
 }
 
 /** Creates the Express app around the pipeline. */

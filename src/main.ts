@@ -117,7 +117,7 @@ async function main(): Promise<void> {
     isDraining: () => draining,
   })
   // After the limiters have registered their scripts.
-  await redis?.settle(REDIS_SETTLE_MS)
+  await Promise.all([redis?.settle(REDIS_SETTLE_MS), gateway.prepare(config)])
   log.info(
     { event: 'startup', file: settings.configFile, routes: config.routes.length, upstreams: config.upstreams.length },
     'routes loaded',
@@ -148,7 +148,11 @@ async function main(): Promise<void> {
   const configuration = new Configuration({
     config,
     written,
-    read: () => readRoutes(settings.configFile),
+    read: async () => {
+      const found = await readRoutes(settings.configFile)
+      if (found.config !== undefined) await gateway.prepare(found.config)
+      return found
+    },
     apply: next => {
       const usable = withinDescriptors(next)
       gateway.reload(usable)

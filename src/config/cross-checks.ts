@@ -21,7 +21,11 @@ import { tlsSchema } from './upstream-schema'
 import { parseName } from './values/name'
 import { mistake, type Mistake } from './values/parsed'
 import { sizeText } from './values/size'
-import { parseTarget } from './values/target'
+import type { TargetConfig } from './values/target'
+import { isSource, parseTargetOrSource, type TargetSource } from './values/target-source'
+import { parseTargetList } from './target-list'
+import { quoted } from './quoted'
+import { readMistake } from './read-file'
 import type { Path } from './variables'
 import type { YamlSource } from './yaml-source'
 
@@ -43,7 +47,7 @@ export function crossChecks(
     ...checkTimeouts(source),
     ...checkUrlLength(source),
     ...checkResponseBuffer(source),
-    ...checkUpstreams(upstreams, source),
+    ...checkUpstreams(upstreams, source, files),
     ...checkEntrypointTls(source, files),
     ...checkEntrypointAccess(source),
     ...checkTls(upstreams, source, files),
@@ -169,7 +173,7 @@ function checkResponseBuffer(source: YamlSource): ConfigProblem[] {
   return [problemAt([...at, found['perResponse'] === undefined ? 'total' : 'perResponse'], wrong, source)]
 }
 
-function checkUpstreams(upstreams: readonly string[], source: YamlSource): ConfigProblem[] {
+function checkUpstreams(upstreams: readonly string[], source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const found = source.valueAt(['upstreams'])
   if (upstreams.length === 0 && found === asMap(found)) {
     return [problemAtKey(['upstreams'], mistake('has nothing in it', 'at least one upstream'), source)]
@@ -185,13 +189,17 @@ function checkUpstreams(upstreams: readonly string[], source: YamlSource): Confi
     }
     const seen = new Set<string>()
     for (const [index, raw] of asList(source.valueAt([...at, 'targets'])).entries()) {
-      const target = parseTarget(raw)
+      const target = parseTargetOrSource(raw)
       if (!('value' in target)) continue
       const again = mistake('appears twice', 'each target once')
-      if (seen.has(target.value.origin)) problems.push(problemAt([...at, 'targets', index], again, source))
-      seen.add(target.value.origin)
-      const wrongScheme = schemeMistake(protocol, target.value.origin)
+      const key = isSource(target.value) ? JSON.stringify(target.value) : target.value.origin
+      if (seen.has(key)) problems.push(problemAt([...at, 'targets', index], again, source))
+      seen.add(key)
+      const origin = originIn(target.value)
+      const wrongScheme = origin === undefined ? undefined : schemeMistake(protocol, origin)
       if (wrongScheme !== undefined) problems.push(problemAt([...at, 'targets', index], wrongScheme, source))
+      const unusable = isSource(target.value) ? listMistake(target.value, files) : undefined
+      if (unusable !== undefined) problems.push(problemAt([...at, 'targets', index], unusable, source))
     }
     problems.push(...checkHealthCheck(at, asMap(healthCheck), healthCheck !== undefined, protocol, source))
     if (http2 !== undefined && (protocol === undefined || protocol === 'http1')) {
@@ -236,6 +244,21 @@ function schemeMistake(protocol: unknown, origin: string): Mistake | undefined {
   return undefined
 }
 
+/** Why a file of targets cannot be used. Once the gateway runs, such content keeps the targets before. */
+function listMistake(source: TargetSource, files: ConfigFiles): Mistake | undefined {
+  if (source.kind !== 'file') return undefined
+  const about = ({ problem, ...hints }: Mistake): Mistake => ({
+    problem: `names ${quoted(source.path)}, which ${problem}`,
+    ...hints,
+  })
+  try {
+    const list = parseTargetList(files.read(source.path).toString('utf8'))
+    return Array.isArray(list) ? undefined : about(list)
+  } catch (error) {
+    return about(readMistake(error, 'a file with a list of targets'))
+  }
+}
+
 function checkEntrypointTls(source: YamlSource, files: ConfigFiles): ConfigProblem[] {
   const at: Path = ['entrypoint', 'tls']
   const { data } = entrypointTlsSchema.safeParse(source.valueAt(at))
@@ -261,14 +284,25 @@ function checkTls(upstreams: readonly string[], source: YamlSource, files: Confi
     const found = source.valueAt([...at, 'tls'])
     const parsed = tlsSchema.safeParse(found)
     if (found === undefined || !parsed.success) return []
-    const targets = asList(source.valueAt([...at, 'targets'])).map(parseTarget)
-    const isOfUse = targets.some(target => !('value' in target) || target.value.origin.startsWith('https:'))
+    const targets = asList(source.valueAt([...at, 'targets'])).map(parseTargetOrSource)
+    const isOfUse = targets.some(target => !('value' in target) || mayUseHttps(target.value))
     const useless = mistake('has no effect: no target uses https', 'https targets, or no "tls"')
     return [
       ...(isOfUse ? [] : [problemAtKey([...at, 'tls'], useless, source)]),
       ...checkTlsFiles(parsed.data, files).map(found => tlsProblem([...at, 'tls'], found, source)),
     ]
   })
+}
+
+function mayUseHttps(target: TargetConfig | TargetSource): boolean {
+  return originIn(target)?.startsWith('https:') !== false
+}
+
+/** The origin of a target, or one with the scheme of a source; undefined for a file, whose entries say theirs. */
+function originIn(target: TargetConfig | TargetSource): string | undefined {
+  if (!isSource(target)) return target.origin
+  if (target.kind === 'file') return undefined
+  return target.kind === 'dns' ? target.origin : `${target.scheme}://${target.name}`
 }
 
 function checkRouteNames(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {

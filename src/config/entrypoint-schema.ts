@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { accessLogField } from '../policies/access-log/schema'
 import { accessListsSchema } from '../policies/access/schema'
 import { maintenanceField } from '../policies/maintenance/schema'
 import { telemetrySchema } from '../policies/telemetry/schema'
@@ -219,6 +220,9 @@ export const entrypointSchema = z
     requestId: requestIdSchema.prefault({}),
     errorPage: errorPageField(
       'HTML file for browsers when the gateway answers with an error. Left out: a plain page of the gateway ([more](errors.md#the-answer)).',
+    ).optional(),
+    accessLog: accessLogField(
+      'How requests are logged on standard output: `true` (a line of JSON for each), `false`, or `format`, `fields` and `sample` ([more](telemetry.md#fields-of-the-access-log)).',
     ).optional(),
     proxyStatus: field(parseProxyName, {
       description:

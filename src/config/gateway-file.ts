@@ -16,6 +16,7 @@ import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, InheritedKeys, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
 import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
+import { isSource, isWritten } from './values/target-source'
 import { upstreamSchema } from './upstream-schema'
 import type { HostSent } from './values/host-sent'
 import { digestOf } from './config-digest'
@@ -167,6 +168,7 @@ function toConfig(
       traceContext: entrypoint.traceContext,
       requestId: entrypoint.requestId,
       errorPage: entrypoint.errorPage,
+      ...(entrypoint.accessLog && { accessLog: entrypoint.accessLog }),
       proxyStatus: entrypoint.proxyStatus,
       headersTimeoutMs: entrypoint.headersTimeout,
       requestTimeoutMs: entrypoint.requestTimeout,
@@ -257,7 +259,8 @@ function toConsumer(
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {
   return {
     name,
-    targets: upstream.targets,
+    targets: upstream.targets.filter(isWritten),
+    ...discoveryOf(upstream),
     ...(upstream.host !== 'target' && { host: upstream.host }),
     balance: upstream.balance,
     hashKey: upstream.hashKey,
@@ -308,6 +311,12 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
     },
     panicThreshold: upstream.panicThreshold,
   }
+}
+
+function discoveryOf({ targets, discovery }: FileContent['upstreams'][string]): Pick<UpstreamConfig, 'discovery'> {
+  const sources = targets.filter(isSource)
+  if (sources.length === 0) return {}
+  return { discovery: { sources, resolvers: discovery.resolvers, refreshMs: discovery.refresh } }
 }
 
 /** The host of health checks: there is no client's host to pass on. */

@@ -4,7 +4,9 @@ import type { FailureKind } from './values/failure-kind'
 import type { HeaderField } from './values/header'
 import type { HostSent } from './values/host-sent'
 import type { HashKey } from './values/rate-limit-key'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { TargetConfig } from './values/target'
+import type { TargetSource } from './values/target-source'
 import type { Algorithm, KeySource } from './values/tokens'
 import type { UserConfig } from './values/user-names'
 
@@ -140,6 +142,8 @@ export interface EntrypointConfig {
   readonly requestId: RequestIdConfig
   /** Path of the HTML page for errors; undefined: the gateway's own. */
   readonly errorPage: string | undefined
+  /** How requests are logged; undefined: the standard line. */
+  readonly accessLog?: AccessLogSettings
   /** The gateway's name in `Proxy-Status`; undefined: not sent. */
   readonly proxyStatus: string | undefined
   /** Maximum time for a client to send its header section. */
@@ -288,7 +292,10 @@ export interface RedirectHttpConfig {
 
 export interface UpstreamConfig {
   readonly name: string
+  /** The targets that are written; in the configuration of a snapshot, those that were discovered too. */
   readonly targets: readonly TargetConfig[]
+  /** Undefined: the targets do not change. */
+  readonly discovery?: DiscoveryConfig
   /** The `Host` field sent to targets; undefined: the target's own. */
   readonly host?: HostSent
   /** How a target is chosen: in turn, the less busy of two, or always the same one for the same `hashKey`. */
@@ -329,6 +336,15 @@ export interface UpstreamConfig {
   readonly healthCheck: HealthCheckConfig | undefined
   /** Panic threshold in percent: when fewer targets are healthy, all are asked. */
   readonly panicThreshold: number
+}
+
+/** Where further targets are found. */
+export interface DiscoveryConfig {
+  readonly sources: readonly TargetSource[]
+  /** Addresses of name servers; undefined: those of the system. */
+  readonly resolvers: readonly string[] | undefined
+  /** Maximum time between two questions to name servers; a shorter time to live of an answer counts. */
+  readonly refreshMs: number
 }
 
 export interface AffinityConfig {

@@ -10,7 +10,8 @@ import { notText, refuse, type Parsed } from './values/parsed'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseServerName } from './values/tls'
-import { parseTarget, TARGET_FORMS } from './values/target'
+import { parseResolver } from './values/resolver'
+import { parseTargetOrSource, TARGET_OR_SOURCE_FORMS } from './values/target-source'
 import {
   durationField,
   numberField,
@@ -229,22 +230,48 @@ const affinitySchema = z
       'Keeps a client at its target while that is in service ([more](canary.md#sticky-targets)). Other clients are balanced by `balance`.',
   })
 
+const discoverySchema = z
+  .strictObject({
+    resolvers: z
+      .array(
+        field(parseResolver, {
+          description: 'Address of a name server, with or without a port.',
+          type: 'string',
+          examples: ['127.0.0.1:8600'],
+        }),
+      )
+      .min(1)
+      .max(10)
+      .optional()
+      .meta({
+        description: 'Name servers for `dns` and `srv`. Left out: those of the system.',
+        value: 'list of addresses',
+      }),
+    refresh: durationField(
+      'Maximum time between two questions. A shorter time to live (TTL) of the addresses counts, down to a second.',
+      { atLeast: '10ms', atMost: '1h' },
+    ).prefault('10s'),
+  })
+  .meta({ description: 'How targets are found by `dns` and `srv` ([more](upstreams.md#discovery)).' })
+
 export const upstreamSchema = z
   .strictObject({
     targets: z
       .array(
-        field(parseTarget, {
-          description: 'Scheme, host and port; the path comes from the request. Optional weight, by default 1.',
-          anyOf: TARGET_FORMS,
+        field(parseTargetOrSource, {
+          description:
+            'Scheme, host and port; the path comes from the request. Optional weight, by default 1. Or a source of targets.',
+          anyOf: TARGET_OR_SOURCE_FORMS,
           examples: ['http://127.0.0.1:9001'],
         }),
       )
       .min(1)
       .meta({
         description:
-          'The servers of the upstream: scheme, host and port, or these with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`.',
-        value: 'list of origins',
+          'The servers of the upstream: scheme, host and port, or these with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`. Or where they are found: `{ dns: http://orders.internal:8080 }`, `{ srv: _http._tcp.orders.internal }`, `{ file: targets.yaml }` ([more](upstreams.md#discovery)).',
+        value: 'list of origins and sources',
       }),
+    discovery: discoverySchema.prefault({}),
     host: field(parseHostSent, {
       description:
         'What targets get as `Host`: their own (`target`), the one that the client asked for (`client`), or a name. A route may say otherwise ([more](#what-upstreams-are-told)).',

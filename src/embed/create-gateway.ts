@@ -87,7 +87,7 @@ export async function createGateway({
     mayScrape: () => false,
     isDraining: () => isDraining,
   })
-  await redis?.settle(REDIS_SETTLE_MS)
+  await Promise.all([redis?.settle(REDIS_SETTLE_MS), gateway.prepare(config)])
   const server = createEntrypointServer({
     config: config.entrypoint,
     tls: config.entrypoint.tls && new ListenerTls(config.entrypoint.tls, config.files, log),
@@ -111,6 +111,7 @@ export async function createGateway({
     inFlight: () => gateway.inFlight(),
     reload: async from => {
       const next = await read(from)
+      await gateway.prepare(next)
       gateway.reload(next)
       applyLimits(server, next.entrypoint)
     },

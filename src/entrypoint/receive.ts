@@ -7,6 +7,7 @@ import type { RequestIdConfig } from '../exchange/request-id-config'
 import type { ErrorAnswers } from '../errors/error-answer'
 import { GatewayError } from '../errors/gateway-error'
 import type { ClientOrigin } from './client-address'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import { expectsContinue } from './expect-continue'
 import { takeNoMore } from './lingering-close'
 import { refuseFaulty, type RequestLimits } from './request-faults'
@@ -19,6 +20,7 @@ export interface ReceptionRules {
   readonly clientOrigin: (request: IncomingMessage) => ClientOrigin
   readonly requestId: RequestIdConfig | undefined
   readonly errorAnswers: ErrorAnswers | undefined
+  readonly accessLog?: AccessLogSettings | undefined
   /** Whether any route accepts `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
 }
@@ -65,6 +67,7 @@ export function receive(
   })
   exchange.requestIdConfig = rules.requestId
   exchange.errorAnswers = rules.errorAnswers
+  exchange.accessLog = rules.accessLog
   exchange.requestId = requestIdOf(request, peerIsTrusted, context, rules.requestId)
   exchange.isDraining = options.isDraining
   exchange.observer = options.observer

@@ -3,6 +3,7 @@ import type { Duplex, Transform } from 'node:stream'
 import type { Context } from '@opentelemetry/api'
 import type { ErrorAnswers } from '../errors/error-answer'
 import type { Outcome, Reason } from '../errors/reasons'
+import type { AccessLogSettings } from './access-log-settings'
 import type { Route } from '../routing/route'
 import type { GrpcCall } from './grpc-call'
 import type { RequestIdConfig } from './request-id-config'
@@ -47,6 +48,10 @@ export class Exchange {
   requestIdConfig: RequestIdConfig | undefined
   /** Undefined for `explain`. */
   errorAnswers: ErrorAnswers | undefined
+  /** How the entrypoint says that requests are logged; undefined: by the standard line. */
+  accessLog: AccessLogSettings | undefined
+  /** Milliseconds of calls to targets, measured only where the access log is configured. */
+  upstreamMs: number | undefined
   /** Undefined if no policy of the route has hooks, so that most requests pay only a comparison. */
   hooks: LateHooks | undefined
   /** The authenticated consumer; undefined before authentication or without a credential. */
@@ -146,6 +151,11 @@ export class Exchange {
   /** Status for telemetry; 499, as in nginx, if the client left. */
   get statusCode(): number {
     return this.outcome === 'client_closed' ? 499 : this.response.statusCode
+  }
+
+  /** How the request is logged; undefined: by the standard line. */
+  get loggedBy(): AccessLogSettings | undefined {
+    return this.route?.accessLog ?? this.accessLog
   }
 
   /** Marks the response as a stream: after minutes, operators must see that it is open on purpose. */

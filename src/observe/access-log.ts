@@ -3,9 +3,11 @@ import { symbols } from 'pino'
 import { context, INVALID_TRACEID, trace } from '@opentelemetry/api'
 import { errorCode, toError } from '../errors/error-code'
 import type { Outcome } from '../errors/reasons'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { Exchange } from '../exchange/exchange'
 import type { Route } from '../routing/route'
 import { eventLoopDelay } from '../process/event-loop-delay'
+import { combinedLine, fieldWriter, type WriteFields } from './access-log-fields'
 import { rpcStatusOf } from './rpc'
 import type { Logger } from '../telemetry/logger'
 
@@ -24,19 +26,22 @@ export function createAccessLog(log: Logger, areExported = false): AccessLog {
   requests[symbols.asJsonSym] = lineOf
   if (areExported) {
     return function logAccess(exchange) {
+      if (isLeftOut(exchange)) return
       context.with(exchange.context, logByPino, undefined, requests, exchange)
     }
   }
   const stream = requests[symbols.streamSym]
   // Such a destination, or hook, gets more from pino than the line.
   if (stream[NEEDS_METADATA] === true || requests[symbols.hooksSym]?.streamWrite !== undefined) {
-    return exchange => logByPino(requests, exchange)
+    return function logAccess(exchange) {
+      if (!isLeftOut(exchange)) logByPino(requests, exchange)
+    }
   }
   const { error, info } = log.levels.values as { readonly error: number; readonly info: number }
   return function logAccess(exchange) {
     const isFault = exchange.outcome === 'fault'
     const level = isFault ? error : info
-    if (log.levelVal > level) return
+    if (log.levelVal > level || isLeftOut(exchange)) return
     stream.write(requests[symbols.asJsonSym](exchange, isFault ? FAILED : DONE, level, requests[symbols.timeSym]()))
   }
 }
@@ -63,7 +68,10 @@ function logByPino(requests: RequestLogger, exchange: Exchange): void {
 
 /** Replaces pino's serializer for access-log lines. Omits undefined fields. */
 function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level: number, time: string): string {
-  const { request, route, outcome, reason, consumer, stream, tunnel, cause, startedAt } = exchange
+  const { request, route, outcome, reason, consumer, stream, tunnel, cause, startedAt, loggedBy } = exchange
+  if (loggedBy !== undefined && !isStandard(loggedBy)) {
+    return configuredLine(this, loggedBy, exchange, message, level, time)
+  }
   // V8 joins the parts of a text when it is written; each part costs, so constants and cached texts are as long as possible.
   let line = beginningOf(this, level, time) + traceOf(exchange)
   if (exchange.requestId !== '') line += `,"request_id":${toJson(exchange.requestId)}`
@@ -83,7 +91,35 @@ function lineOf(this: LineBeginnings, exchange: Exchange, message: string, level
   if (loopDelay > 0) line += `,"event_loop_delay_ms":${loopDelay}`
   if (cause !== undefined) line += `,"error":${JSON.stringify(describe(cause))}`
   if (outcome === 'fault' && exchange.target !== undefined) line += `,"target":${toJson(exchange.target)}`
+  if (loggedBy !== undefined && loggedBy.sample < 1 && outcome === 'ok') line += `,"sample":${loggedBy.sample}`
   return `${line},"msg":"${message}"}\n`
+}
+
+/** Whether the configuration leaves this request out. */
+function isLeftOut({ loggedBy, outcome }: Exchange): boolean {
+  if (loggedBy === undefined) return false
+  return loggedBy.isOff || (outcome === 'ok' && loggedBy.sample < 1 && Math.random() >= loggedBy.sample)
+}
+
+function isStandard({ format, fields }: AccessLogSettings): boolean {
+  return format === 'json' && fields === undefined
+}
+
+/** Writers of fields by the settings that they are for. */
+const writers = new WeakMap<AccessLogSettings, WriteFields>()
+
+function configuredLine(
+  of: LineBeginnings,
+  settings: AccessLogSettings,
+  exchange: Exchange,
+  message: string,
+  level: number,
+  time: string,
+): string {
+  if (settings.format === 'combined') return combinedLine(exchange)
+  let write = writers.get(settings)
+  if (write === undefined) writers.set(settings, (write = fieldWriter(settings)))
+  return `${beginningOf(of, level, time)}${traceOf(exchange)}${write(exchange)},"msg":"${message}"}\n`
 }
 
 /** The last beginning of a line: many lines are written in the same millisecond. */

@@ -75,7 +75,7 @@ function action(route: ShownRoute): Content {
         : answerText(route),
     upstream !== null &&
       html`<a href="/upstreams">${upstream}</a> <span class="mono muted">${targets.join(', ')}</span>`,
-    ...textsAbout(route, 'path', 'changes', 'upgrades', 'sampling'),
+    ...textsAbout(route, 'path', 'changes', 'upgrades', 'sampling', 'log'),
     attempts > 1 && `up to ${attempts} attempts`,
   ])
 }

@@ -1,4 +1,5 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
+import type { UpstreamConfig } from '../config/types'
 import { GRPC_STATUSES } from '../errors/grpc-status'
 import { REASONS, type Reason } from '../errors/reasons'
 import { FAILURE_KINDS } from '../policies/own/guarded-hooks'
@@ -61,7 +62,8 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
   }
   const targets = sum(
     upstreams.map(
-      ({ name, targets }) => targets.length * methodsOf(routes.filter(route => upstreamsIn(route).includes(name))).size,
+      upstream =>
+        targetsIn(upstream) * methodsOf(routes.filter(route => upstreamsIn(route).includes(upstream.name))).size,
     ),
   )
   const webSocketRoutes = routes.filter(route => route.websocket && methodsOf([route]).has('GET')).length
@@ -113,8 +115,7 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
     {
       instrument: semconv.METRIC_HTTP_CLIENT_REQUEST_DURATION,
       series: targets * (KNOWN_STATUSES.size + reasons),
-      typicalSeries:
-        sum(upstreams.map(upstream => upstream.targets.length)) * TYPICAL.methods * TYPICAL.statusesOfTargets,
+      typicalSeries: sum(upstreams.map(targetsIn)) * TYPICAL.methods * TYPICAL.statusesOfTargets,
       linesPerSeries: HISTOGRAM_LINES,
       madeOf: `methods that reach each target × ${KNOWN_STATUSES.size} statuses or ${reasons} reasons`,
     },
@@ -138,6 +139,13 @@ export function seriesBudget(config: GatewayConfig, { bodySizes = false } = {}):
 }
 
 /** A split has the series of its variants, and those of requests that were refused before one was chosen. */
+/** Assumed targets of a source such as DNS: how many it lists is known only while the gateway runs. */
+const TARGETS_OF_SOURCE = 10
+
+function targetsIn({ targets, discovery }: UpstreamConfig): number {
+  return targets.length + TARGETS_OF_SOURCE * (discovery?.sources.length ?? 0)
+}
+
 function ownersOf({ split }: RouteConfig): number {
   return 1 + (split?.variants.length ?? 0)
 }

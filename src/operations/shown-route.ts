@@ -1,6 +1,7 @@
 import type { AccessConfig } from '../policies/access/schema'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import type { UpstreamConfig } from '../config/types'
+import { sourceText } from '../config/values/target-source'
 import { linesOf } from '../policies/collect-hooks'
 import type { CorsConfig } from '../policies/cors/schema'
 import type { Line, RegistryEntry } from '../policies/define-policy'
@@ -122,11 +123,17 @@ export interface ShownLimit extends Pick<
 export function shownRoutes(config: GatewayConfig): ShownRoute[] {
   const { routes, upstreams } = config
   const byName = new Map(upstreams.map(upstream => [upstream.name, upstream]))
-  const targetsOf = (name: string): string[] => (byName.get(name)?.targets ?? []).map(({ origin }) => origin)
+  const targetsOf = (name: string): string[] => shownTargets(byName.get(name))
   return routes.map(route => ({
     ...shownRoute(route, byName.get(route.upstream ?? ''), policiesOf(config)),
     split: shownSplit(route, targetsOf),
   }))
+}
+
+/** The targets that are written, and the sources of others. */
+function shownTargets(upstream: UpstreamConfig | undefined): string[] {
+  const written = (upstream?.targets ?? []).map(({ origin }) => origin)
+  return [...written, ...(upstream?.discovery?.sources ?? []).map(sourceText)]
 }
 
 /**
@@ -150,7 +157,7 @@ export function shownRoute(
     headers: Object.fromEntries(route.match.headers.map(({ name, value }) => [name, value])),
     upstream: upstream?.name ?? null,
     split: shownSplit(route, () => []),
-    targets: (upstream?.targets ?? []).map(({ origin }) => origin),
+    targets: shownTargets(upstream),
     hostSent: upstream === undefined ? null : (route.host ?? upstream.host ?? 'target'),
     redirect: shownRedirect(route),
     respond: shownRespond(route),

@@ -21,6 +21,14 @@ export interface UpstreamState {
   readonly panicking: boolean
   /** The cookie by which clients stay at a target. */
   readonly affinity?: { readonly cookie: string }
+  /** Where targets are found; absent for an upstream whose targets are all written. */
+  readonly sources?: readonly {
+    readonly source: string
+    /** How many it lists. */
+    readonly targets: number
+    /** While it is not null, the targets before are kept. */
+    readonly lastFailure: string | null
+  }[]
   readonly targets: readonly TargetState[]
 }
 

@@ -68,7 +68,7 @@ export function upstreamTable(upstreams: readonly UpstreamState[]): Html {
       </tr>
     </thead>
     <tbody>
-      ${upstreams.map(upstream => upstream.targets.map(target => row(upstream, target)))}
+      ${upstreams.map(upstream => [...upstream.targets.map(target => row(upstream, target)), sourceRows(upstream)])}
     </tbody>
   </table>`
 }
@@ -92,6 +92,20 @@ function row({ name, panicking, affinity }: UpstreamState, target: TargetState):
     </td>
     <td class="number" data-label="connections">${open}<span class="muted">, ${free} free</span></td>
   </tr>`
+}
+
+/** Shows where the targets are found, above all if they cannot be found now. */
+function sourceRows({ name, sources = [], targets }: UpstreamState): Html[] {
+  return sources.map(
+    ({ source, targets: count, lastFailure }) =>
+      html`<tr>
+        <td class="wide" data-label=""><strong>${targets.length === 0 && name}</strong></td>
+        <td class="wide small muted" data-label="" colspan="10">
+          ${source}: ${count} ${count === 1 ? 'target' : 'targets'}
+          ${lastFailure !== null && html`<span class="warn-text">(not found now: ${lastFailure}; old ones kept)</span>`}
+        </td>
+      </tr>`,
+  )
 }
 
 /** Rate, failures and latency, so that targets can be compared. */

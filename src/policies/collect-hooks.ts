@@ -1,3 +1,4 @@
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { ErrorPage } from '../exchange/error-page'
 import type { Reason } from '../errors/reasons'
 import type { LateHooks, Stage } from '../exchange/exchange'
@@ -25,6 +26,7 @@ export interface RouteHooks {
   readonly requestEdits: HeaderEdits | undefined
   readonly responseEdits: HeaderEdits | undefined
   readonly errorPage: ErrorPage | undefined
+  readonly accessLog: AccessLogSettings | undefined
   readonly limiters: readonly RateLimiter[]
   readonly refusals: readonly Reason[]
 }
@@ -46,6 +48,7 @@ export function collectHooks(
     mirror: all.find(hooks => hooks.mirror)?.mirror,
     requestEdits: all.find(hooks => hooks.requestEdits)?.requestEdits,
     responseEdits: all.find(hooks => hooks.responseEdits)?.responseEdits,
+    accessLog: all.find(hooks => hooks.accessLog)?.accessLog,
     errorPage: all.find(hooks => hooks.errorPage)?.errorPage,
     limiters: present(all.map(({ limiter }) => limiter)),
     refusals: refusalsOf(entries, configs),

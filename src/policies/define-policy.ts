@@ -5,6 +5,7 @@ import type { tokenSchema } from '../config/identity-schema'
 import type { ConfigProblem, UpstreamConfig } from '../config/types'
 import type { Path } from '../config/variables'
 import type { ErrorPage } from '../exchange/error-page'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { Reason } from '../errors/reasons'
 import type { Exchange, LateHooks, Stage } from '../exchange/exchange'
 import type { HeaderEdits } from '../exchange/header-edits'
@@ -192,6 +193,7 @@ export interface InternalHooks extends Hooks {
   readonly requestEdits?: HeaderEdits | undefined
   readonly responseEdits?: HeaderEdits | undefined
   readonly errorPage?: ErrorPage | undefined
+  readonly accessLog?: AccessLogSettings | undefined
   /** Listed by `/offenders`. */
   readonly limiter?: RateLimiter | undefined
 }
@@ -200,7 +202,17 @@ export interface InternalHooks extends Hooks {
 export interface Line {
   /** Column in pages and tables. */
   readonly about:
-    'clients' | 'answer' | 'path' | 'size' | 'changes' | 'upgrades' | 'limits' | 'calls' | 'objectives' | 'sampling'
+    | 'clients'
+    | 'answer'
+    | 'path'
+    | 'size'
+    | 'changes'
+    | 'upgrades'
+    | 'limits'
+    | 'calls'
+    | 'objectives'
+    | 'sampling'
+    | 'log'
   readonly text: string
   /** Subject of its line in `explain`, shown in the policy's position; undefined: shown with the others at the end. */
   readonly subject?: string

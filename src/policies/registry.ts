@@ -1,4 +1,5 @@
 import { access } from './access/policy'
+import { accessLog } from './access-log/policy'
 import { auth, externalAuth } from './auth/policy'
 import { cors } from './cors/policy'
 import type { RegistryEntry } from './define-policy'
@@ -65,6 +66,7 @@ export const POLICIES = [
   timeouts,
   minUploadRate,
   errorPage,
+  accessLog,
   mirror,
 
   // Objectives, without hooks.

@@ -1,4 +1,5 @@
 import type { MatchConfig } from '../config/match-schema'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { ErrorPage } from '../exchange/error-page'
 import type { HeaderEdits } from '../exchange/header-edits'
 
@@ -21,6 +22,8 @@ export interface Route {
   readonly responseEdits?: HeaderEdits | undefined
   /** Page for browsers when the gateway answers with an error; undefined: the entrypoint's. */
   readonly errorPage?: ErrorPage | undefined
+  /** How its requests are logged; undefined: as the entrypoint says. */
+  readonly accessLog?: AccessLogSettings | undefined
 }
 
 /** The part of a route's configuration that belongs to no policy. */

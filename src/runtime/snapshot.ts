@@ -9,6 +9,7 @@ import { isMetricsPath } from '../config/values/path-template'
 import { createClientOrigin, type ClientOrigin } from '../entrypoint/client-address'
 import type { RequestLimits } from '../entrypoint/request-faults'
 import { createTraceTrust } from '../observe/trace-trust'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { Stage } from '../exchange/exchange'
 import type { ErrorAnswers } from '../errors/error-answer'
 import { parseErrorPage } from '../exchange/error-page'
@@ -38,6 +39,7 @@ export interface Snapshot {
   readonly mayTakeMetrics: boolean
   readonly requestId: RequestIdConfig
   readonly errorAnswers: ErrorAnswers
+  readonly accessLog: AccessLogSettings | undefined
   /** Whether any route accepts `%2F` in paths. */
   readonly takesEncodedSlashes: boolean
   /** Returns whether a scrape of this port is answered. */
@@ -64,7 +66,7 @@ export type VariantRoute = Route & Pick<StagedRoute, 'resources'>
 
 /** Stages and hooks of a route's policies (`policies/collect-hooks.ts`). */
 export type Staging = Pick<RouteHooks, 'stages' | 'preflight' | 'limiters'> &
-  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'refusals'>> & {
+  Partial<Pick<RouteHooks, 'hooks' | 'requestEdits' | 'responseEdits' | 'errorPage' | 'accessLog' | 'refusals'>> & {
     /** Routes of the variants of a split. */
     readonly variants?: readonly VariantRoute[]
   }
@@ -172,6 +174,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
       table: new RouteTable(routes),
       requestId: config.entrypoint.requestId,
       errorAnswers: errorAnswersOf(config),
+      accessLog: config.entrypoint.accessLog,
       takesEncodedSlashes: routes.some(route => route.config.rawPath),
       mayTakeMetrics: routes.some(({ match: { path } }) => path === '/' || isMetricsPath(path)),
       ...(entrypointStagesOf?.(config.entrypoint, { consumers, files: config.files, reuseOrCreate, findUpstream }) ??

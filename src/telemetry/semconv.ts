@@ -126,6 +126,16 @@ export const METRIC_UPSTREAM_TARGET_EJECTIONS = 'gateway.upstream.target.ejectio
 export const METRIC_UPSTREAM_HEALTH_CHECKS = 'gateway.upstream.health_checks'
 /** Counter, `{lookup}`, by upstream, target and result: name look-ups of targets. */
 export const METRIC_UPSTREAM_NAME_LOOKUPS = 'gateway.upstream.name_lookups'
+/** Counter, `{discovery}`, by upstream, source and result: new lists of targets, and lists that could not be had or used. */
+export const METRIC_UPSTREAM_DISCOVERIES = 'gateway.upstream.discoveries'
+/** `dns`, `srv` or `file`. */
+export const ATTR_DISCOVERY_SOURCE = 'gateway.upstream.discovery.source'
+/** `changed`, or `failed`: the list before stays. */
+export const ATTR_DISCOVERY_RESULT = 'gateway.upstream.discovery.result'
+/** Gauge, `{target}`, by upstream: targets of an upstream with discovery. */
+export const METRIC_UPSTREAM_DISCOVERED_TARGETS = 'gateway.upstream.discovered_targets'
+/** Gauge, by upstream: 1 if the last look at every source succeeded, 0 while old lists are kept. */
+export const METRIC_UPSTREAM_DISCOVERY_SUCCESSFUL = 'gateway.upstream.discovery.successful'
 /** Gauge, by upstream: 1 while so few targets are available that all of them get requests. */
 export const METRIC_UPSTREAM_PANIC = 'gateway.upstream.panic'
 /**

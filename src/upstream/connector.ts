@@ -12,12 +12,15 @@ import { readBeforeFailing } from './read-before-failing'
  *
  * @param timeoutMs enforced here, because undici's own timeout has a resolution of half a second
  * @param names undefined for a target given as an IP address
+ * @param tlsName name by which the address was found
  */
 export function createConnector(
   timeoutMs: number,
   tls: UpstreamTls | undefined,
   names: NameLookup | undefined,
+  tlsName?: string,
 ): buildConnector.connector {
+  const serverName = tls?.serverName ?? tlsName
   const connect = buildConnector({
     timeout: 0,
     allowH2: false,
@@ -26,7 +29,7 @@ export function createConnector(
   })
   // SNI must not carry an IP address (RFC 6066 §3).
   const serverNameOf = ({ protocol, servername = '' }: buildConnector.Options): string =>
-    protocol === 'https:' && tls?.serverName !== undefined ? tls.serverName : isIP(servername) === 0 ? servername : ''
+    protocol === 'https:' && serverName !== undefined ? serverName : isIP(servername) === 0 ? servername : ''
   return function connectTarget(options, callback) {
     const timer = setTimeout(() => {
       socket.destroy(new errors.ConnectTimeoutError(`no connection within ${timeoutMs} ms`))

@@ -99,9 +99,8 @@ export class Mirror {
 
   #requestOf(exchange: Exchange, target: Target, options: CallOptions): Dispatcher.DispatchOptions & TlsName {
     const headers = buildRequestHeaders(exchange, options.fieldRules, this.#traceFields, options.forwardedPrefix)
-    const { host } = this.#upstream
-    const sent = host === 'client' ? exchange.request.headers.host : host
-    if (sent !== undefined && sent !== '' && sent !== 'target') headers.push('host', sent)
+    const sentHost = target.hostSent(this.#upstream.host, exchange.request.headers.host)
+    if (sentHost !== undefined) headers.push('host', sentHost)
     headers.push(...MARK)
     return {
       path: exchange.forwardedPath + exchange.query,

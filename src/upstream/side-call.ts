@@ -124,9 +124,8 @@ class SideCall implements Dispatcher.DispatchHandler, ConnectedCall, ConnectionU
     // Told when the client leaves, so that nobody works for a request that is gone.
     exchange.call = this
     const headers = options.headersOf(exchange)
-    const { host } = options.upstream
-    const sentHost = host === 'client' ? exchange.request.headers.host : host
-    if (sentHost !== undefined && sentHost !== '' && sentHost !== 'target') headers.push('host', sentHost)
+    const sentHost = target.hostSent(options.upstream.host, exchange.request.headers.host)
+    if (sentHost !== undefined) headers.push('host', sentHost)
     this.#telemetry = telemetry.begin(exchange, target.attributes, pathOnly(options.path), headers, undefined, 'GET')
     const request: Dispatcher.DispatchOptions & TlsName = { path: options.path, method: 'GET', headers }
     if (target.tlsName !== undefined) request.servername = target.tlsName

@@ -10,6 +10,7 @@ import type {
   UpstreamProtocol,
   UpstreamTlsConfig,
 } from '../config/types'
+import type { HostSent } from '../config/values/host-sent'
 import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT, ATTR_UPSTREAM_NAME } from '../telemetry/semconv'
@@ -93,9 +94,13 @@ export class Target {
   readonly #freshClients = new Set<UpstreamClient>()
   readonly #clientOptions: ClientOptions
   readonly #settings: TargetSettings
+  /** The name, with the port, by which an address was found. */
+  readonly #foundName: string | undefined
   /** Connects by the protocol of the target. */
   readonly #connect: buildConnector.connector
   readonly weight: number
+  /** Targets of a higher number get requests only while none of a lower number is available. */
+  readonly priority: number
   /** Current weight in smooth weighted round robin. */
   currentWeight = 0
   /** Hash of the origin, for consistent hashing. */
@@ -105,17 +110,27 @@ export class Target {
    * @param joins whether the target joins known ones: with health checks, it gets no requests before the first passes
    */
   constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
-    const { upstreamName, origin, weight, connectMs, protocol, healthCheck } = settings
+    const { upstreamName, origin, weight, connectMs, protocol, healthCheck, authority } = settings
     this.names = this.#createLookup(settings)
-    const connectHttp1 = createConnector(connectMs, tls, this.names)
+    const foundName = authority && hostOf(`https://${authority}`)
+    const connectHttp1 = createConnector(connectMs, tls, this.names, foundName)
     const connect =
       protocol === 'http1'
         ? connectHttp1
-        : createHttp2Connector({ origin, timeoutMs: connectMs, tls, names: this.names, protocols: ALPN[protocol] })
+        : createHttp2Connector({
+            origin,
+            tlsName: foundName,
+            timeoutMs: connectMs,
+            tls,
+            names: this.names,
+            protocols: ALPN[protocol],
+          })
     this.protocol = protocol
     this.origin = origin
-    this.authority = new URL(origin).host
-    this.tlsName = origin.startsWith('https:') ? hostOf(origin) : undefined
+    this.authority = authority ?? new URL(origin).host
+    this.#foundName = authority
+    this.priority = settings.priority ?? 0
+    this.tlsName = origin.startsWith('https:') ? hostOf(`https://${this.authority}`) : undefined
     this.weight = weight
     this.seed = hashOf(origin)
     this.#clientOptions = clientOptions(settings, connectHttp1)
@@ -141,7 +156,7 @@ export class Target {
       healthCheck &&
       new HealthCheck({
         origin,
-        config: healthCheck,
+        config: authority === undefined ? healthCheck : { host: authority, ...healthCheck },
         connect: connectHttp1,
         connectHttp2: protocol === 'http1' ? undefined : connect,
         tlsName: this.tlsName === undefined ? {} : { servername: this.tlsName },
@@ -185,6 +200,12 @@ export class Target {
   /** Whether `isFullFor` needs to be checked at all. */
   get isCrowded(): boolean {
     return this.waitingCalls >= this.#maxWaitingCalls
+  }
+
+  /** Returns the `Host` that a call needs; undefined if it is the origin's, which the connection adds. */
+  hostSent(host: HostSent, asked: string | undefined): string | undefined {
+    const sent = host === 'client' ? asked : host
+    return sent === undefined || sent === '' || sent === 'target' ? this.#foundName : sent
   }
 
   /** Counts the start of a call. `end()` must follow exactly once. */

@@ -41,8 +41,7 @@ export function sendCall(
   exchange.target = target.origin
   const path = exchange.forwardedPath
   const headers = buildRequestHeaders(exchange, options.fieldRules, options.replacedFields, options.forwardedPrefix)
-  const host = options.host === 'client' ? exchange.request.headers.host : options.host
-  const sentHost = host === undefined || host === '' || host === 'target' ? undefined : host
+  const sentHost = target.hostSent(options.host, exchange.request.headers.host)
   if (sentHost !== undefined) headers.push('host', sentHost)
   if (exchange.hooks !== undefined) {
     const attempt = { number: (resend?.count ?? 0) + 1, target: target.origin, fields: headers }
@@ -84,6 +83,8 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   #relay: ResponseRelay | undefined
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
+  /** On the monotonic clock; 0 where the access log does not have the time of calls. */
+  #sentAt = 0
   /** The connection carried earlier requests, so the upstream may have closed it just as this request was sent. */
   #isReused = false
   /** The first response byte has arrived. */
@@ -169,6 +170,7 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
     this.#controller = controller
     this.#isReused = this.connection?.countUse() === true
     this.#telemetry.sent()
+    if (this.#exchange.loggedBy !== undefined) this.#sentAt = performance.now()
     this.#timer.start()
     if (this.#body !== null) BEGUN_UPLOADS.add(this)
   }
@@ -473,10 +475,16 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   #settle(): void {
     if (this.#settled) return
     this.#settled = true
+    if (this.#sentAt !== 0) this.#addTime()
     this.#stopTimers()
     this.#target.end()
     // A request that is still queued is never dispatched, so undici makes no callback for it.
     if (this.#slot.close()) this.#isOver = true
+  }
+
+  #addTime(): void {
+    const exchange = this.#exchange
+    exchange.upstreamMs = (exchange.upstreamMs ?? 0) + performance.now() - this.#sentAt
   }
 
   #stopTimers(): void {

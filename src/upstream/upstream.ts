@@ -11,6 +11,7 @@ import { createBalancer, type Balancer } from './balancer'
 import type { CircuitState } from './circuit'
 import type { ClientUse } from './connection-queue'
 import { RetryPolicy } from './retry-policy'
+import type { SourceState } from './discovery/source-state'
 import type { Target, TargetFollower, TargetSettings } from './target'
 import { overloaded } from './upstream-errors'
 import { countEjection, observeTargets, stopObserving } from './target-metrics'
@@ -21,6 +22,8 @@ export interface UpstreamState {
   readonly panicking: boolean
   /** The cookie by which clients stay at a target. */
   readonly affinity?: { readonly cookie: string }
+  /** Where targets are found; absent without discovery. */
+  readonly sources?: readonly SourceState[]
   readonly targets: readonly {
     readonly target: string
     /** Absent for HTTP/1.1. `auto` until the first connection. */
@@ -52,6 +55,8 @@ export class Upstream {
   isPanicking = false
   readonly #config: UpstreamConfig
   readonly #log: Logger
+  /** Some targets only get requests while others are not available: few available targets are then no panic. */
+  readonly #hasReserves: boolean
   /** The targets that get requests now. Recomputed when a target changes, not for each request. */
   #candidates: readonly Target[]
   readonly #balancer: Balancer
@@ -77,6 +82,7 @@ export class Upstream {
     this.#balancer = createBalancer(config)
     this.#affinity = config.affinity && new Affinity(config.name, config.affinity, targets)
     this.#log = log
+    this.#hasReserves = new Set(targets.map(({ priority }) => priority)).size > 1
     this.#candidates = targets
     this.#chooseCandidates()
     for (const { followers } of targets) followers.add(this.#follower)
@@ -237,11 +243,14 @@ export class Upstream {
    * other target. A configured circuit breaker is respected even in panic.
    */
   #chooseCandidates(): void {
-    const available = this.targets.filter(target => target.isAvailable)
+    const available = ofLowestPriority(this.targets.filter(target => target.isAvailable))
     const all = this.#known()
     const { panicThreshold, circuitBreaker } = this.#config
     this.#candidates = available
-    if (all.every(isAwaited) || available.length * 100 < panicThreshold * all.length) {
+    const isShort = this.#hasReserves
+      ? available.length === 0 && panicThreshold > 0
+      : available.length * 100 < panicThreshold * all.length
+    if (all.every(isAwaited) || isShort) {
       const asked = all.filter(({ circuit, isDown }) => (circuitBreaker ? !circuit?.isOpen : !isDown))
       this.#candidates = asked.length > 0 || circuitBreaker ? asked : all
     }
@@ -261,11 +270,21 @@ export class Upstream {
   }
 
   #refusal(): GatewayError {
-    const isOpen = this.targets.every(({ circuit }) => circuit?.isOpen)
-    const waitMs = Math.min(...this.targets.map(({ circuit }) => circuit?.waitMs ?? 0))
+    // Discovery may have found no target yet.
+    const isOpen = this.targets.length > 0 && this.targets.every(({ circuit }) => circuit?.isOpen)
+    const waits = this.targets.map(({ circuit }) => circuit?.waitMs ?? 0)
+    const waitMs = waits.length === 0 ? 0 : Math.min(...waits)
     const headers = ['Retry-After', String(Math.max(1, Math.ceil(waitMs / 1_000)))]
     return new GatewayError(isOpen ? 'circuit_open' : 'no_healthy_upstream', { headers })
   }
+}
+
+/** Returns the targets that get requests before those of higher numbers. */
+function ofLowestPriority(targets: readonly Target[]): readonly Target[] {
+  const lowest = Math.min(...targets.map(({ priority }) => priority))
+  return targets.every(({ priority }) => priority === lowest)
+    ? targets
+    : targets.filter(({ priority }) => priority === lowest)
 }
 
 function isAwaited({ healthCheck }: Target): boolean {
@@ -287,9 +306,11 @@ export function settingsOfTargets(config: UpstreamConfig): TargetSettings[] {
     connectionLifetimeMs,
     circuitBreaker,
     healthCheck,
+    discovery,
   } = config
-  // A single target is never ejected.
-  const ejection = circuitBreaker === undefined && targets.length > 1 ? config.ejection : undefined
+  // A single target is never ejected. Discovered targets keep their state while others come and go.
+  const mayBeEjected = targets.length > 1 || discovery !== undefined
+  const ejection = circuitBreaker === undefined && mayBeEjected ? config.ejection : undefined
   const { connectMs } = timeouts
   const shared = {
     upstreamName: name,

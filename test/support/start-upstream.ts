@@ -33,20 +33,20 @@ export interface RunningUpstream {
 
 const running = new Set<RunningUpstream>()
 
-/** An HTTP server in the test's own process, on a free loopback port unless `port` says which. */
+/** An HTTP server in the test's own process, on a free port of 127.0.0.1 unless `port` and `host` say which. */
 export async function startUpstream(
   handler: RequestListener = (_request, response) => response.end('ok'),
-  { port = 0, ...options }: ServerOptions & { port?: number } = {},
+  { port = 0, host = '127.0.0.1', ...options }: ServerOptions & { port?: number; host?: string } = {},
 ): Promise<RunningUpstream> {
   const server = createServer(options, (request, response) => {
     upstream.requests.push(seen(request))
     upstream.handler(request, response)
   })
-  server.listen(port, '127.0.0.1')
+  server.listen(port, host)
   await once(server, 'listening')
   const address = server.address() as AddressInfo
   const upstream: RunningUpstream = {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://${host}:${address.port}`,
     port: address.port,
     server,
     requests: [],

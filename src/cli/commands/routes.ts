@@ -46,6 +46,7 @@ function rowOf(config: GatewayConfig, route: RouteConfig): string[] {
     `${path}${exact ? ' (exact)' : ''}${headers.map(({ name, value }) => ` [${name}: ${value}]`).join('')}`,
     `→ ${destinationText(shown)}`,
     textsAbout(shown, 'limits').join(', ') || '-',
-    textsAbout(shown, 'clients', 'size', 'changes', 'upgrades', 'calls', 'objectives', 'sampling').join(', ') || '-',
+    textsAbout(shown, 'clients', 'size', 'changes', 'upgrades', 'calls', 'objectives', 'sampling', 'log').join(', ') ||
+      '-',
   ]
 }

@@ -7,6 +7,10 @@ export interface TargetConfig {
   readonly origin: string
   /** Its share of the requests, relative to the other targets. */
   readonly weight: number
+  /** The `Host` and TLS name of a target that was found by its name; undefined: those of the origin. */
+  readonly authority?: string
+  /** Targets of a higher number get requests only while none of a lower number is available; undefined: 0. */
+  readonly priority?: number
 }
 
 const MAX_WEIGHT = 1_000

@@ -6,6 +6,8 @@ import type { NameLookup } from '../name-lookup'
 
 export interface Http2ConnectorOptions {
   readonly origin: string
+  /** Name for TLS if the origin is an address that was found by that name. */
+  readonly tlsName?: string | undefined
   readonly timeoutMs: number
   readonly tls: UpstreamTls | undefined
   /** Undefined for a target given as an IP address. */
@@ -19,7 +21,7 @@ export interface Http2ConnectorOptions {
  * sockets are held (`read-before-failing.ts`), which an HTTP/2 session bypasses.
  */
 export function createHttp2Connector(options: Http2ConnectorOptions): buildConnector.connector {
-  const { origin, timeoutMs, tls, names, protocols } = options
+  const { origin, tlsName, timeoutMs, tls, names, protocols } = options
   const { protocol, hostname, port } = new URL(origin)
   const isSecure = protocol === 'https:'
   const host = hostname.replace(/^\[|\]$/g, '')
@@ -31,7 +33,7 @@ export function createHttp2Connector(options: Http2ConnectorOptions): buildConne
     ...(names && { lookup: names.lookup }),
   }
   // SNI must not carry an IP address (RFC 6066 §3).
-  const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '')
+  const servername = tls?.serverName ?? tlsName ?? (isIP(host) === 0 ? host : '')
   return function connectTarget(_target, callback) {
     const socket = isSecure
       ? connectTls({ ...address, ...tls?.files, servername, ALPNProtocols: [...protocols] })

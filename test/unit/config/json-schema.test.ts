@@ -168,6 +168,7 @@ describe('docs/gateway.schema.json', () => {
     // Where leaving the key out means that there is none.
     assert.deepEqual(withoutDefault.toSorted(), [
       'access',
+      'accessLog',
       'addPrefix',
       'affinity',
       'apiKey',
@@ -187,6 +188,8 @@ describe('docs/gateway.schema.json', () => {
       'defaults',
       'errorPage',
       'external',
+      'fields',
+      'fields',
       'forward',
       'grpc',
       'headers',
@@ -220,6 +223,7 @@ describe('docs/gateway.schema.json', () => {
       'query',
       'query',
       'redirectHttp',
+      'resolvers',
       'response',
       'responseHeader',
       'responseHeader',
@@ -230,6 +234,7 @@ describe('docs/gateway.schema.json', () => {
       'rules',
       'sample',
       'sample',
+      'scheme',
       'secret',
       'serverName',
       'signIn',

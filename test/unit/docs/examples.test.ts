@@ -6,7 +6,7 @@ import { parseGatewayFile } from '../../../src/config/gateway-file'
 const ROOT = join(__dirname, '../../../..')
 
 describe('examples in the documentation', () => {
-  for (const page of ['docs/quick-start.md', 'docs/upstreams.md']) {
+  for (const page of ['docs/quick-start.md', 'docs/upstreams.md', 'docs/sites.md']) {
     it(`are valid gateway.yaml files: ${page}`, () => {
       const text = readFileSync(join(ROOT, page), 'utf8')
       const examples = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)]
