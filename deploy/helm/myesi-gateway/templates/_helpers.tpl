@@ -102,7 +102,7 @@ redis://{{ include "gateway.fullname" . }}-redis:6379
 {{- else if .Values.config -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if .Values.includes -}}
-{{- $_ := set $config "include" (append (default list $config.include | without "routes.d") "routes.d") -}}
+{{- $_ := set $config "include" (append (without (default list $config.include) "routes.d") "routes.d") -}}
 {{- end -}}
 {{- if .Values.tls.enabled -}}
 {{- $tls := dict "cert" "/etc/tls/tls.crt" "key" "/etc/tls/tls.key" -}}
