@@ -31,7 +31,8 @@ COPY --chmod=644 package.json gateway.yaml ./
 COPY monitoring/runbooks monitoring/runbooks
 
 # Nothing below /app belongs to this user and nothing is written: the root file system may be read-only.
-USER node
+# As a number: `runAsNonRoot` of Kubernetes cannot judge a name.
+USER 1000:1000
 
 # The ops port listens on loopback by default, where no Prometheus beside this container could reach it. Inside a container
 # "all addresses" are those of its own networks; do not publish 9464 where strangers are.
