@@ -236,7 +236,9 @@ describe('the Helm chart', function () {
       assert.ok(account)
       await create('ServiceAccount', account)
       const name = 'gw-myesi-gateway-redis'
-      const { spec, metadata } = podOf(objects.find(object => object.metadata.name === name))
+      const { spec, metadata } = podOf(
+        objects.find(object => object.kind === 'Deployment' && object.metadata.name === name),
+      )
       const { status, body } = await post(
         { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name }, spec },
         '&dryRun=All',

@@ -28,7 +28,9 @@ export function findHelm(): Promise<string> {
 /** Finds or builds the API server of Kubernetes; a build takes six minutes on two cores, more on busy ones, and 105 MB. */
 export function findApiServer(): Promise<string> {
   const command = 'k8s.io/kubernetes/cmd/kube-apiserver'
-  return findPinned({ name: 'kube-apiserver', folder: 'tools/kubernetes/api-server', command, linkerFlags: '-s -w' })
+  // Helm asks for the version; without this flag it is a placeholder.
+  const linkerFlags = '-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3'
+  return findPinned({ name: 'kube-apiserver', folder: 'tools/kubernetes/api-server', command, linkerFlags })
 }
 
 /**

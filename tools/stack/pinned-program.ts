@@ -36,7 +36,10 @@ export function findPinned(program: PinnedProgram): Promise<string> {
 
 async function findOrBuild({ name, folder, command, linkerFlags = '' }: PinnedProgram): Promise<string> {
   const pins = await Promise.all(['go.mod', 'go.sum'].map(file => readFile(join(ROOT, folder, file), 'utf8')))
-  const hash = createHash('sha256').update(pins.join('')).digest('hex').slice(0, 8)
+  const hash = createHash('sha256')
+    .update(pins.join('') + linkerFlags)
+    .digest('hex')
+    .slice(0, 8)
   const target = join(defaultCacheFolder(), executable(`${name}-${process.platform}-${process.arch}-${hash}`))
   if (await isExecutable(target)) return target
   const go = await findGo()
