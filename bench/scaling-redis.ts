@@ -4,7 +4,7 @@
  * Redis counts its own CPU time (`INFO cpu`), so other programs of a busy machine change the figure less than they would change a rate.
  */
 import { Redis } from 'ioredis'
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
 import { ours, redisServer } from './trees.ts'
@@ -26,7 +26,8 @@ async function cpuSeconds(redis: Redis): Promise<number> {
 
 const port = await freePort()
 const { command, args } = await redisServer(port)
-const server = spawn(command, args, { stdio: 'ignore' })
+if (command === undefined) throw new Error('no redis-server')
+const server: ChildProcess = spawn(command, args ?? [], { stdio: 'ignore' })
 const redis = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 100 })
 redis.on('error', () => {})
 try {
@@ -51,7 +52,7 @@ try {
         }
         rounds.push(((await cpuSeconds(redis)) - before) * (1e6 / DECISIONS))
       }
-      console.log(`${what}, ${batch} per write: ${median(rounds).toFixed(1)} µs of CPU for each decision`)
+      process.stdout.write(`${what}, ${batch} per write: ${median(rounds).toFixed(1)} µs of CPU for each decision\n`)
     }
   }
 } finally {

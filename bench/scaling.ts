@@ -118,7 +118,7 @@ function excessOf(limit: number, overload: number, replicas: number, syncMs: num
 const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): void => {
   const line = (cells: readonly (string | number)[]): string =>
     `| ${cells.map(cell => (typeof cell === 'number' ? cell.toLocaleString('en') : cell)).join(' | ')} |`
-  console.log([line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n'))
+  process.stdout.write(`${[line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n')}\n`)
 }
 
 const plans = RATES.map(planFor)
