@@ -33,7 +33,8 @@ COPY monitoring/runbooks monitoring/runbooks
 RUN ["node", "--enable-source-maps", "--min-semi-space-size=16", "--require", "./dist/otel/sdk/register.js", "dist/src/main.js", "--version"]
 
 # Nothing below /app belongs to this user and nothing is written: the root file system may be read-only.
-USER node
+# As a number: `runAsNonRoot` of Kubernetes cannot judge a name.
+USER 1000:1000
 
 # The ops port listens on loopback by default, where no Prometheus beside this container could reach it. Inside a container
 # "all addresses" are those of its own networks; do not publish 9464 where strangers are.

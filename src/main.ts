@@ -1,4 +1,4 @@
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './policies/rate-limit/degraded-gauge'
@@ -403,7 +403,12 @@ function opsHosts({ opsPublicUrl, opsAllowedHosts }: Settings): string[] {
   return [...opsAllowedHosts, ...(opsPublicUrl === undefined ? [] : [new URL(opsPublicUrl).hostname])]
 }
 
-function opsUrl(host: string, port: number): string {
+/** Where others reach the ops port: of all addresses, the first one that is not loopback. */
+function opsUrl(listenHost: string, port: number): string {
+  const isEveryAddress = listenHost === '0.0.0.0' || listenHost === '::'
+  const others = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+  const other = others.find(({ internal, family }) => !internal && family === 'IPv4')?.address
+  const host = isEveryAddress ? (other ?? listenHost) : listenHost
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 

@@ -15,6 +15,8 @@ export const NOT_PROVOKED: Readonly<Record<string, string>> = {
   GatewayAbsent: 'not provoked yet in a recorded run: promtool sees it fire and end',
   GatewayCertificateRefused:
     'not provoked yet in a recorded run: promtool sees it fire and end, and test/signals/listener-tls.test.ts its metric',
+  GatewayConfigurationsDiffer:
+    'the gateways of the run have different files on purpose, so it could not end: promtool sees it fire and end',
   GatewayRestarting: 'not provoked yet in a recorded run: promtool sees it fire and end',
   RedisFragmentationHigh: 'needs a Redis with more than 256 MiB for half an hour: promtool sees it fire and end',
   CollectorQueueFilling:

@@ -3,12 +3,15 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { INCIDENT_VARIABLES, VARIABLES } from '../../src/config/variable-names'
+import { GATEWAYS_BY_NAME } from '../../tools/stack/monitoring-copy'
 import { ROOT, read, readYaml } from './monitoring-files'
 
 interface Service {
   readonly image: string
   readonly user?: string
   readonly read_only?: boolean
+  readonly mem_limit?: string
+  readonly pids_limit?: number
   readonly cap_drop?: readonly string[]
   readonly security_opt?: readonly string[]
   readonly ports?: readonly string[]
@@ -35,7 +38,8 @@ describe('docker-compose.yml', () => {
   it('has the services of the contract on the ports of the contract', () => {
     const published = all.flatMap(([name, { ports = [] }]) => ports.map(port => `${name} ${port.split(':').at(-2)}`))
     for (const wanted of [
-      'gateway 8000',
+      // Its port is the one of all replicas.
+      'balancer 8000',
       'redis 6379',
       'redis-exporter 9121',
       'prometheus 9090',
@@ -110,7 +114,7 @@ describe('docker-compose.yml', () => {
 
   it('gives gateway and incident service what .env says, but for what its own containers and ports decide', () => {
     const decided = {
-      gateway: 'PORT HOST OPS_PORT OPS_HOST OPS_PUBLIC_URL REDIS_URL DEMO_UPSTREAM_URL GATEWAY_CONFIG'.split(' '),
+      gateway: 'PORT HOST OPS_PORT OPS_HOST REDIS_URL DEMO_UPSTREAM_URL GATEWAY_CONFIG'.split(' '),
       incidents: 'INCIDENTS_PORT INCIDENTS_HOST PROMETHEUS_URL ALERTMANAGER_URLS REDIS_URL'.split(' '),
     }
     const incidents: readonly string[] = Object.values(INCIDENT_VARIABLES)
@@ -127,6 +131,8 @@ describe('docker-compose.yml', () => {
       'REDIS_TLS_CERT_FILE',
       'REDIS_TLS_KEY_FILE',
       'OTEL_CONFIG_FILE',
+      // Each replica has its own address.
+      'OPS_PUBLIC_URL',
       'PROMETHEUS_HTTP_CONFIG',
       'ALERTMANAGER_HTTP_CONFIG',
       'JAEGER_HTTP_CONFIG',
@@ -153,6 +159,28 @@ describe('docker-compose.yml', () => {
       if (decided[service].includes(name)) assert.ok(value && !value.includes('$'), `${service} decides ${name}`)
       else assert.ok(value === null || value?.startsWith(`\${${name}:-`), `${service} takes ${name}`)
     }
+  })
+
+  it('bounds the memory and the processes of every service', () => {
+    for (const [name, { mem_limit: memory, pids_limit: processes }] of all) {
+      assert.match(memory ?? '', /^\d+[mg]$/, name)
+      assert.ok(processes !== undefined && processes > 0, name)
+    }
+  })
+
+  it('can run several gateways: each has a host port, clients come through the balancer, and Prometheus finds all', () => {
+    assert.deepEqual(services['gateway']?.ports, ['127.0.0.1:9464-9473:9464'])
+    const balancer = read('deploy/compose/haproxy.cfg')
+    assert.match(balancer, /server-template gateway 10 gateway:8000 check port 9464 /)
+    assert.ok(read('monitoring/prometheus.yml').includes(GATEWAYS_BY_NAME))
+  })
+
+  it('gives the Collector every variable of its configuration, but for its ports and folders', () => {
+    const environment = services['otel-collector']?.environment ?? {}
+    const text = read('otel/collector/collector.yaml')
+    const names = new Set([...text.matchAll(/\$\{env:([A-Z0-9_]+)/g)].map(([, name = '']) => name))
+    const missing = [...names].filter(name => !(name in environment) && !/_PORT$|_DIR$/.test(name))
+    assert.deepEqual(missing, [])
   })
 
   it('gives Redis a limit of memory and never lets it drop a counter', () => {

@@ -67,6 +67,12 @@ const CASES = [
     told: [fired('RedisMemoryHigh', redis), fired('GatewayConfigReloadRefused', gateway)],
   },
   {
+    title: 'a replica that refused the new file is the message, not that the others have it',
+    source: fired('GatewayConfigReloadRefused', gateway),
+    silenced: [fired('GatewayConfigurationsDiffer', { job: 'myesi-api' })],
+    told: [fired('GatewayConfigurationsDiffer', { job: 'another' })],
+  },
+  {
     title: 'a part of a Redis Cluster that is not served is the message, not its consequences',
     source: fired('RedisClusterBroken', redis),
     silenced: [fired('GatewayRateLimitDegraded', gateway), fired('RedisLatencyHigh', gateway)],

@@ -90,6 +90,27 @@ describe('gateway.yaml, changed while the gateway runs,', () => {
     await isServed('/three')
   })
 
+  it('becomes active when an included folder of a Kubernetes ConfigMap changes with its link', async () => {
+    await start()
+    const folder = dirname(gateway.configFile)
+    const version = (name: string, path: string): void => {
+      mkdirSync(join(folder, name, 'routes.d'), { recursive: true })
+      writeFileSync(join(folder, name, 'gateway.yaml'), file('/one', { include: ['routes.d'] }))
+      const routes = [{ name: 'included', match: { path }, upstream: 'app' }]
+      writeFileSync(join(folder, name, 'routes.d', 'a.yaml'), JSON.stringify({ routes }))
+      symlinkSync(name, join(folder, '..data.new'))
+      renameSync(join(folder, '..data.new'), join(folder, '..data'))
+    }
+    version('..1', '/two')
+    symlinkSync(join('..data', 'routes.d'), join(folder, 'routes.d'))
+    rmSync(gateway.configFile)
+    symlinkSync(join('..data', 'gateway.yaml'), gateway.configFile)
+    await isServed('/two')
+    version('..2', '/three')
+    await isServed('/three')
+    assert.equal(await serves('/two'), false)
+  })
+
   it('becomes active when an included file changes, also one that was wrong at first, and when a file is added', async () => {
     await start()
     const folder = dirname(gateway.configFile)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { childrenOf, isAlive } from '../support/process-status'
 import { plainEnvironment, startProcess, type TestProcess } from '../support/start-process'
@@ -53,6 +54,20 @@ describe('npm start', () => {
     const { file } = await launcher.waitForLog('routes', entry => entry['msg'] === 'routes loaded')
     assert.equal(file, 'mine.yaml')
     await urlOf(launcher)
+    await launcher.stop()
+  })
+
+  it('reports an address of its ops port that others can use, where it listens on all', async () => {
+    const launcher = start({ OPS_HOST: '0.0.0.0' })
+    await urlOf(launcher)
+    const { ops_port: opsPort } = await launcher.waitForLog('"listening"', entry => entry['event'] === 'listening')
+    const text = await (await fetch(`http://127.0.0.1:${Number(opsPort)}/metrics`)).text()
+    const [, host] = /^gateway_ops_info\{.*url="http:\/\/([^:"]+):\d+"/m.exec(text) ?? []
+    const others = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+    const expected = others
+      .filter(({ internal, family }) => !internal && family === 'IPv4')
+      .map(({ address }) => address)
+    assert.ok(host !== undefined && (expected.length === 0 ? ['0.0.0.0'] : expected).includes(host), host)
     await launcher.stop()
   })
 

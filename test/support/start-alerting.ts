@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { alertmanagerPlan, incidentsPlan, prometheusPlan, redisExporterPlan } from '../../tools/stack/components'
-import { copyMonitoring } from '../../tools/stack/monitoring-copy'
+import { GATEWAYS_BY_NAME, copyMonitoring, scrapedAt } from '../../tools/stack/monitoring-copy'
 import { freePort } from './free-port'
 import type { MailServer } from './mail-server'
 import { shortened } from './shortened'
@@ -66,7 +66,7 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
   copyMonitoring({
     folder,
     replacements: {
-      'gateway:9464': watched.gateways.map(({ opsPort }) => `127.0.0.1:${opsPort}`).join(', '),
+      [GATEWAYS_BY_NAME]: scrapedAt(...watched.gateways.map(({ opsPort }) => `127.0.0.1:${opsPort}`)),
       'redis-exporter:9121': exporters.map(port => `127.0.0.1:${port}`).join(', '),
       'localhost:9090': `127.0.0.1:${prometheusPort}`,
       'alertmanager:9093': `127.0.0.1:${alertmanagerPort}`,

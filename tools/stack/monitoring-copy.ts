@@ -10,6 +10,14 @@ export interface MonitoringCopyOptions {
   readonly transform?: (text: string) => string
 }
 
+/** How prometheus.yml finds the gateways by the name of their containers; to be replaced by `scrapedAt(…)`. */
+export const GATEWAYS_BY_NAME = 'dns_sd_configs: [{ names: [gateway], type: A, port: 9464, refresh_interval: 5s }]'
+
+/** The same with given addresses, such as `127.0.0.1:40123`. */
+export function scrapedAt(...addresses: readonly string[]): string {
+  return `static_configs: [{ targets: [${addresses.map(address => `'${address}'`).join(', ')}] }]`
+}
+
 /** Compiled, this file is dist/tools/stack/monitoring-copy.js. */
 const SHIPPED = resolve(__dirname, '../../../monitoring')
 

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Environment } from '../../src/config/env'
-import { copyMonitoring } from './monitoring-copy'
+import { GATEWAYS_BY_NAME, copyMonitoring, scrapedAt } from './monitoring-copy'
 
 /** Compiled, this file is dist/tools/stack/run-folder.js. */
 const ROOT = resolve(__dirname, '../../..')
@@ -47,7 +47,7 @@ export interface MonitoringPorts {
 export function writeMonitoring(folder: string, ports: MonitoringPorts, env: Environment): void {
   const slackFile = join(folder, 'slack_api_url')
   const replacements: Record<string, string> = {
-    'gateway:9464': `127.0.0.1:${ports.gatewayOps}`,
+    [GATEWAYS_BY_NAME]: scrapedAt(`127.0.0.1:${ports.gatewayOps}`),
     'redis-exporter:9121': `127.0.0.1:${ports.redisExporter}`,
     'localhost:9090': `127.0.0.1:${ports.prometheus}`,
     'alertmanager:9093': `127.0.0.1:${ports.alertmanager}`,
