@@ -4,7 +4,7 @@ import type { EmbeddedGateway, EmbedOptions } from './embed/create-gateway'
 export { z } from 'zod'
 export type { EmbeddedGateway, EmbedOptions } from './embed/create-gateway'
 export { definePolicy, type DefinedPolicy, type PolicyDefinition } from './policies/own/define-policy'
-export type { ContextHooks, PolicyContext, Reply } from './policies/policy-context'
+export type { ContextHooks, LogLevel, PolicyContext, Reply, SignalAttributes } from './policies/policy-context'
 export { VERSION } from './process/version'
 
 /**

@@ -28,10 +28,31 @@ export interface PolicyContext {
   readonly traceId: string | undefined
   /** Sets an attribute on the request's span. Do not pass secrets: spans are exported. */
   setAttribute(name: string, value: string | number | boolean): void
+  /**
+   * Adds to a counter, which Prometheus shows as `acme_tenant_requests_total` for `acme.tenant.requests`. A policy has at most
+   * 10 counters of 100 series; further values of attributes are counted together as `otel_metric_overflow="true"`.
+   *
+   * @param attributes at most 5, with few values each: never an address, a path or an id
+   * @param value default 1
+   */
+  count(name: string, attributes?: SignalAttributes, value?: number): void
+  /** Writes a log line with the trace, the request id, the policy and the route; at most 20 in a second for each policy and route. */
+  log(level: LogLevel, message: string, fields?: SignalAttributes): void
   /** Answers the request; later stages do not run: `return context.respond(…)`. */
   respond(reply: Reply): Answered
   /** Refuses with one of the reasons in `docs/errors.md`. */
   refuse(reason: Reason, why?: string): never
+}
+
+/** Attributes of a count, or fields of a log line. */
+export type SignalAttributes = Readonly<Record<string, string | number | boolean>>
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Where `count` and `log` of a context go. */
+export interface PolicySignals {
+  count(exchange: Exchange, name: string, attributes: SignalAttributes, value: number): void
+  log(exchange: Exchange, level: LogLevel, message: string, fields: SignalAttributes): void
 }
 
 export interface Reply {
@@ -56,7 +77,7 @@ type WithContext<Hook> = Hook extends (exchange: Exchange, ...rest: infer Rest) 
  */
 export function withContext(
   { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd }: ContextHooks,
-  contextOf: (exchange: Exchange) => ExchangeContext = sharedContextOf,
+  contextOf: (exchange: Exchange) => ExchangeContext,
 ): Hooks {
   const onAttemptOf: LateHooks['onAttempt'][number] = (exchange, attempt) => {
     const context = contextOf(exchange)
@@ -74,20 +95,16 @@ export function withContext(
   }
 }
 
-const contexts = new WeakMap<Exchange, ExchangeContext>()
-
-function sharedContextOf(exchange: Exchange): ExchangeContext {
-  let context = contexts.get(exchange)
-  if (context === undefined) contexts.set(exchange, (context = new ExchangeContext(exchange)))
-  return context
-}
+const NONE: SignalAttributes = {}
 
 export class ExchangeContext implements PolicyContext {
   readonly #exchange: Exchange
+  readonly #signals: PolicySignals
   attempt = 0
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, signals: PolicySignals) {
     this.#exchange = exchange
+    this.#signals = signals
   }
 
   get method(): string {
@@ -128,6 +145,14 @@ export class ExchangeContext implements PolicyContext {
 
   setAttribute(name: string, value: string | number | boolean): void {
     trace.getSpan(this.#exchange.context)?.setAttribute(name, value)
+  }
+
+  count(name: string, attributes: SignalAttributes = NONE, value = 1): void {
+    this.#signals.count(this.#exchange, name, attributes, value)
+  }
+
+  log(level: LogLevel, message: string, fields: SignalAttributes = NONE): void {
+    this.#signals.log(this.#exchange, level, message, fields)
   }
 
   respond({ status, headers = {}, body = '' }: Reply): Answered {

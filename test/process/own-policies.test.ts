@@ -25,6 +25,11 @@ export default definePolicy({
   create: ({ header, fails }: Settings) => ({
     onRequest(context) {
       context.setAttribute('acme.tenant', 'seven')
+      if (context.headers['x-count'] !== undefined) {
+        for (let i = 0; i < 300; i++) context.count('acme.tenant.requests', { tenant: \`t\${i}\` })
+        for (let i = 0; i < 300; i++) context.log('warn', 'counted', { i, note: 'x'.repeat(5000) })
+      }
+      if (context.headers['x-wrong'] !== undefined) context.count('gateway.requests')
       if (context.headers['x-fail'] === undefined) return
       if (fails === 'throws') throw new Error('no tenant today')
       if (fails === 'hangs') return new Promise(() => {})
@@ -101,6 +106,36 @@ describe('custom policies', function () {
     writeFileSync(module, 'export const nothing: number = 1')
     await gateway.process.waitForLog('the refusal', entry => /exports no policy/.test(String(entry['msg'])))
     assert.equal((await send(gateway.port, '/app')).text, 'eight', 'the one before stays')
+    await gateway.stop()
+    await upstream.stop()
+  })
+
+  it('count and log within bounds, with the trace of the request', async () => {
+    const upstream = await startUpstream((_request, response) => response.end('served'))
+    const { module } = folderWith(TENANT)
+    const gateway = await startGateway({ config: fileWith(module, upstream.url) })
+    await send(gateway.port, { path: '/app', headers: { 'x-count': 'yes' } })
+    const access = await gateway.process.waitForLog('the access line', entry => entry['event'] === 'request')
+    const metrics = parseExposition((await send(gateway.opsPort, '/metrics')).text, 'text')
+    const family = metrics.get('acme_tenant_requests_total')
+    assert.equal(family?.samples.length, 100, 'as many series as a counter may have')
+    assert.equal(sampleValue(metrics, 'acme_tenant_requests_total', { tenant: 't0' }), 1)
+    assert.equal(sampleValue(metrics, 'acme_tenant_requests_total', { otel_metric_overflow: 'true' }), 201)
+
+    const lines = gateway.logs.filter(entry => entry['event'] === 'policy_log')
+    assert.ok(lines.length >= 20 && lines.length <= 40, `${lines.length} lines: 20 in each second`)
+    assert.partialDeepStrictEqual(lines[0], {
+      level: 'warn',
+      msg: 'counted',
+      policy: 'acme-tenant',
+      route: 'app',
+      trace_id: access['trace_id'],
+      request_id: access['request_id'],
+      data: { i: 0, note: 'x'.repeat(1_000) },
+    })
+
+    const wrong = await send(gateway.port, { path: '/app', headers: { 'x-wrong': 'yes' } })
+    assert.equal(wrong.status, 500, 'a name of the gateway is a mistake of the policy')
     await gateway.stop()
     await upstream.stop()
   })

@@ -10,6 +10,7 @@ import type { Hooks } from '../define-policy'
 import { ExchangeContext, withContext, type Reply } from '../policy-context'
 import type { PolicyDefinition } from './define-policy'
 import { hookWatch, WATCHED_PHASES } from './hook-watch'
+import { BoundedSignals } from './policy-signals'
 
 const DEFAULT_TIMEOUT_MS = 1_000
 /** Smallest interval between log lines of a policy: one that fails at every request must not fill the log. */
@@ -30,10 +31,11 @@ export function guardedHooks(
   { log, route }: { readonly log: Logger; readonly route: string | undefined },
 ): Hooks {
   const { name, onFailure = 'closed', timeoutMs = DEFAULT_TIMEOUT_MS } = policy
+  const signals = new BoundedSignals(name, log)
   const contexts = new WeakMap<Exchange, GuardedContext>()
   const contextOf = (exchange: Exchange): GuardedContext => {
     let context = contexts.get(exchange)
-    if (context === undefined) contexts.set(exchange, (context = new GuardedContext(exchange)))
+    if (context === undefined) contexts.set(exchange, (context = new GuardedContext(exchange, signals)))
     return context
   }
   const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = withContext(policy.create(config), contextOf)
