@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseExposition, sampleValue } from '../support/exposition'
 import { send } from '../support/send'
 import { startGateway } from '../support/start-gateway'
@@ -198,6 +199,60 @@ describe('custom policies', function () {
     ] as const) {
       writeFileSync(module, policy)
       assert.match((await run('check', file)).lines.join('\n'), problem)
+    }
+  })
+})
+
+describe('Express middleware of a file', function () {
+  this.timeout(60_000)
+
+  it('is loaded, checked, shown, and reloaded on a change', async () => {
+    const upstream = await startUpstream((_request, response) => response.end('served'))
+    const middleware = (value: string): string =>
+      `export default (_request: unknown, response: { setHeader(name: string, value: string): void }, next: () => void): void => {
+        response.setHeader('x-by', '${value}')
+        next()
+      }`
+    const { folder, module } = folderWith(middleware('one'))
+    const config = (path: string): string => `
+upstreams: { app: { targets: ['${upstream.url}'] } }
+routes:
+  - { name: app, match: { path: /app }, upstream: app, express: ${path} }
+`
+    const gateway = await startGateway({ config: config(module) })
+    const by = async (): Promise<unknown> => (await send(gateway.port, '/app')).headers['x-by']
+    assert.equal(await by(), 'one')
+    const routes = await send(gateway.opsPort, { path: '/routes', headers: { accept: 'application/json' } })
+    assert.match(routes.text, /Express middleware .*tenant\.ts/)
+    writeFileSync(module, middleware('two'))
+    await until(async () => (await by()) === 'two', { what: 'the new content runs' })
+    writeFileSync(module, 'export default 5')
+    await gateway.process.waitForLog('the refusal', entry => /no function/.test(String(entry['msg'])))
+    assert.equal(await by(), 'two', 'the one before stays')
+    await gateway.stop()
+    await upstream.stop()
+
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(file, config('./policies/tenant.ts'))
+    for (const [content, problem] of [
+      ['export default 5', /gateway\.yaml:4:\d+ routes\[0\]\.express\s+.*has no function as its default export/],
+      ['export default (error, request, response, next) => {}', /exports an error handler/],
+      ["import express from 'express'\nexport default express()", /exports an app/],
+      ['export default !', /cannot be loaded/],
+    ] as const) {
+      // The module of the package that the folder has is enough for `express`.
+      writeFileSync(
+        module,
+        content.replace("'express'", JSON.stringify(pathToFileURL(require.resolve('express')).href)),
+      )
+      const child = await runProcess({
+        name: 'myesi-gateway',
+        path: process.execPath,
+        args: [join(ROOT, 'bin/myesi-gateway.cjs'), 'check', file],
+        env: plainEnvironment(),
+      })
+      assert.match(child.lines.join('\n'), problem)
+      assert.equal(child.exit?.code, 78)
     }
   })
 })

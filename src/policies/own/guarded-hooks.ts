@@ -22,15 +22,27 @@ type FailureKind = (typeof FAILURE_KINDS)[number]
 /**
  * Wraps the hooks of a custom policy: an exception, or a promise that does not settle in time, ends the policy for this
  * exchange, not the gateway. An endless loop cannot be stopped; `hook-watch.ts` names it.
- *
- * @param route name of the route; undefined under `entrypoint`
  */
-export function guardedHooks(
-  policy: PolicyDefinition,
-  config: unknown,
-  { log, route }: { readonly log: Logger; readonly route: string | undefined },
+export function guardedHooks(policy: PolicyDefinition, config: unknown, parts: GuardParts): Hooks {
+  return guardHooks(policy, parts, contextOf => withContext(policy.create(config), contextOf))
+}
+
+interface GuardParts {
+  readonly log: Logger
+  /** Name of the route; undefined under `entrypoint`. */
+  readonly route: string | undefined
+}
+
+/** @param create returns the hooks to guard; they may use the context of an exchange */
+export function guardHooks(
+  {
+    name,
+    onFailure = 'closed',
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+  }: Pick<PolicyDefinition, 'name' | 'onFailure' | 'timeoutMs'>,
+  { log, route }: GuardParts,
+  create: (contextOf: (exchange: Exchange) => ExchangeContext) => Hooks,
 ): Hooks {
-  const { name, onFailure = 'closed', timeoutMs = DEFAULT_TIMEOUT_MS } = policy
   const signals = new BoundedSignals(name, log)
   const contexts = new WeakMap<Exchange, GuardedContext>()
   const contextOf = (exchange: Exchange): GuardedContext => {
@@ -38,7 +50,7 @@ export function guardedHooks(
     if (context === undefined) contexts.set(exchange, (context = new GuardedContext(exchange, signals)))
     return context
   }
-  const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = withContext(policy.create(config), contextOf)
+  const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = create(contextOf)
   const failures = gatewayMeter().createCounter(METRIC_POLICY_FAILURES, {
     unit: '{failure}',
     description: 'Policies of gateway.yaml that threw or took too long',
