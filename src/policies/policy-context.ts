@@ -3,6 +3,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ANSWERED, type Answered, type Consumer, type Exchange, type LateHooks } from '../exchange/exchange'
 import { sendLocalReply } from '../exchange/local-reply'
+import { readBody } from '../exchange/read-body'
 import type { Hooks } from './define-policy'
 
 /**
@@ -26,6 +27,13 @@ export interface PolicyContext {
   /** Calls to targets so far; 0 before the first. */
   readonly attempt: number
   readonly traceId: string | undefined
+  /**
+   * Reads the whole body of the request, which is forwarded nevertheless. Only in `onRequest`; each request with a body then
+   * costs that much memory. Refuses a larger body with 413.
+   *
+   * @param maxBytes at most 16 MiB
+   */
+  readBody(maxBytes: number): Promise<Buffer>
   /** Sets an attribute on the request's span. Do not pass secrets: spans are exported. */
   setAttribute(name: string, value: string | number | boolean): void
   /**
@@ -95,11 +103,13 @@ export function withContext(
   }
 }
 
+const MAX_READ_BYTES = 16 * 1024 * 1024
 const NONE: SignalAttributes = {}
 
 export class ExchangeContext implements PolicyContext {
   readonly #exchange: Exchange
   readonly #signals: PolicySignals
+  #body: Promise<Buffer> | undefined
   attempt = 0
 
   constructor(exchange: Exchange, signals: PolicySignals) {
@@ -141,6 +151,11 @@ export class ExchangeContext implements PolicyContext {
 
   get traceId(): string | undefined {
     return trace.getSpanContext(this.#exchange.context)?.traceId
+  }
+
+  readBody(maxBytes: number): Promise<Buffer> {
+    if (!(maxBytes > 0 && maxBytes <= MAX_READ_BYTES)) throw new Error(`readBody: 1 to ${MAX_READ_BYTES} bytes`)
+    return (this.#body ??= readBody(this.#exchange, maxBytes))
   }
 
   setAttribute(name: string, value: string | number | boolean): void {

@@ -103,7 +103,7 @@ describe('Express middleware on a route', () => {
     it(`that ${what} is a policy that failed: 500, and nothing of its own fields`, async () => {
       await start((request, response, next) => {
         response.setHeader('etag', '"1"')
-        return middleware(request, response, next) as unknown
+        return middleware(request, response, next)
       })
       const response = await send(pipeline.port, '/app')
       assert.equal(response.status, 500)

@@ -69,6 +69,8 @@ export function problemWithMiddleware(module: object): string | undefined {
 function runMiddleware(middleware: Middleware, hasUpstream: boolean): Stage {
   return function runExpressMiddleware(exchange) {
     const { request, response } = exchange
+    // A policy before it may have read the body and put it back.
+    const wasRead = request.readableDidRead
     return new Promise((resolve, reject) => {
       const end = (): void => resolve(ANSWERED)
       const leave = (): void => {
@@ -81,11 +83,11 @@ function runMiddleware(middleware: Middleware, hasUpstream: boolean): Stage {
         if (!response.headersSent) for (const name of response.getHeaderNames()) response.removeHeader(name)
         reject(toError(error))
       }
-      const next = (error?: unknown): void => {
+      const proceed = (error?: unknown): void => {
         leave()
         // `route` and `router` are Express' words for "skip the rest", and there is no rest.
         if (error && error !== 'route' && error !== 'router') return fail(error)
-        if (hasUpstream && hasBody(request) && request.readableDidRead) {
+        if (hasUpstream && hasBody(request) && (request.readableEnded || request.readableDidRead !== wasRead)) {
           return fail(new Error('it has read the body of the request, which cannot be forwarded any more'))
         }
         resolve()
@@ -93,10 +95,10 @@ function runMiddleware(middleware: Middleware, hasUpstream: boolean): Stage {
       response.once('close', end)
       completeAnswer(exchange, end)
       try {
-        const result = middleware(request, response, next)
-        if (result instanceof Promise) result.catch(next)
+        const result = middleware(request, response, proceed)
+        if (result instanceof Promise) result.catch(proceed)
       } catch (error) {
-        next(error)
+        proceed(error)
       }
     })
   }
