@@ -29,7 +29,8 @@ describe('the examples of policies', function () {
       path: process.execPath,
       args: [
         join(ROOT, 'node_modules/typescript/bin/tsc'),
-        ...[...options, '--skipLibCheck', '--ignoreConfig', '--erasableSyntaxOnly', '--allowImportingTsExtensions'],
+        ...options,
+        ...['--skipLibCheck', '--ignoreConfig', '--erasableSyntaxOnly', '--allowImportingTsExtensions'],
         ...examples.map(name => join(EXAMPLES, name)),
       ],
       cwd: ROOT,
@@ -79,7 +80,7 @@ describe('the examples of policies', function () {
         {},
         {
           upstream: (request, response) => {
-            received = request.headers['accept-encoding'] as string | undefined
+            received = request.headers['accept-encoding']
             response.setHeader('content-type', type)
             // One byte at a time: every place is one where two chunks meet.
             void (async () => {
