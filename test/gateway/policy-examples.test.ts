@@ -24,13 +24,14 @@ describe('the examples of policies', function () {
     const examples = readdirSync(EXAMPLES).filter(name => name.endsWith('.mts'))
     assert.ok(examples.length >= 6)
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+    const more = ['--skipLibCheck', '--ignoreConfig', '--erasableSyntaxOnly', '--allowImportingTsExtensions']
     const child = await runProcess({
       name: 'tsc',
       path: process.execPath,
       args: [
         join(ROOT, 'node_modules/typescript/bin/tsc'),
         ...options,
-        ...['--skipLibCheck', '--ignoreConfig', '--erasableSyntaxOnly', '--allowImportingTsExtensions'],
+        ...more,
         ...examples.map(name => join(EXAMPLES, name)),
       ],
       cwd: ROOT,
