@@ -3,8 +3,10 @@ import type { EmbeddedGateway, EmbedOptions } from './embed/create-gateway'
 /** What the package `myesi-gateway` exports. Everything else in it may change with every version. */
 export { z } from 'zod'
 export type { EmbeddedGateway, EmbedOptions } from './embed/create-gateway'
+export type { Answered, Attempt, ResponseHead } from './exchange/exchange'
+export type { Hooks } from './policies/define-policy'
 export { definePolicy, type DefinedPolicy, type PolicyDefinition } from './policies/own/define-policy'
-export type { ContextHooks, PolicyContext, Reply } from './policies/policy-context'
+export type { ContextHooks, LogLevel, PolicyContext, Reply, SignalAttributes } from './policies/policy-context'
 export { VERSION } from './process/version'
 
 /**

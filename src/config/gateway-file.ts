@@ -10,7 +10,8 @@ import { checkScopes } from './scope-checks'
 import { checkSelfTargets } from './self-target-checks'
 import { qualified } from './subjects'
 import { isPolicy, isRoutePolicy, type FileParts, type RegistryEntry } from '../policies/define-policy'
-import { loadPolicies, type LoadedPolicies } from '../policies/own/load-policies'
+import { mountMiddleware } from '../policies/own/express'
+import { loadMiddleware, loadPolicies, type LoadedPolicies } from '../policies/own/load-policies'
 import { rememberPolicies } from '../policies/policies-of'
 import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, InheritedKeys, RouteConfig } from './gateway-config'
@@ -40,6 +41,11 @@ export interface ReadGatewayFile {
   readonly problems: readonly ConfigProblem[]
 }
 
+/** What was read, with the text that problems point into. */
+interface ParsedGatewayFile extends ReadGatewayFile {
+  readonly source?: YamlSource
+}
+
 /** Reads and checks the routes file and the files that it names. Reports all problems; never throws, never blocks. */
 export async function readGatewayFile(path: string, env: Environment): Promise<ReadGatewayFile> {
   let sha256: string | undefined
@@ -61,8 +67,7 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     for (let round = 0; round < MAX_ROUNDS && (await files.load()); round++) {
       read = parseGatewayFile(text, path, env, entries, files)
     }
-    if (read.config !== undefined) rememberPolicies(read.config, { entries, files: policyFiles })
-    return { ...read, sha256: read.sha256 ?? sha256 }
+    return { ...(await withMiddleware(read, path, entries, policyFiles)), sha256: read.sha256 ?? sha256 }
   } catch (error) {
     if (error instanceof UnreadableFile) {
       const { problem, allowed } = error.mistake
@@ -76,6 +81,30 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return refuse('the file is not UTF-8', 'UTF-8 text')
     return refuse(`the file cannot be read: ${message}`, 'a file that can be read')
   }
+}
+
+/** Loads the Express middleware of the routes, and remembers with which policies the configuration is served. */
+export async function withMiddleware(
+  { source, ...read }: ParsedGatewayFile,
+  path: string,
+  entries: readonly RegistryEntry[],
+  policyFiles: LoadedPolicies['files'],
+): Promise<ReadGatewayFile> {
+  const { config } = read
+  if (config === undefined || source === undefined) return read
+  const named = config.routes.flatMap(({ express }, index) => (express === undefined ? [] : [{ express, index }]))
+  if (named.length === 0) {
+    rememberPolicies(config, { entries, files: policyFiles })
+    return read
+  }
+  const paths = named.map(({ express }) => express)
+  const { loaded, files, mistakes } = await loadMiddleware(paths, path)
+  rememberPolicies(config, { entries: mountMiddleware(entries, loaded), files: [...policyFiles, ...files] })
+  if (mistakes.length === 0) return read
+  const problems = mistakes.map(({ index, ...mistake }) =>
+    problemAt(['routes', named[index]?.index ?? 0, 'express'], mistake, source),
+  )
+  return { ...read, config: undefined, problems: [...read.problems, ...problems] }
 }
 
 /** The policies that routes in this text may use: those of the registry, and those that the text names. */
@@ -109,7 +138,7 @@ export function parseGatewayFile(
   env: Environment,
   entries: readonly RegistryEntry[] = POLICIES,
   files: ConfigFiles = FILES_ON_DISK,
-): ReadGatewayFile {
+): ParsedGatewayFile {
   const policies = entries.filter(isRoutePolicy)
   const needUpstream = policies.filter(policy => policy.needsUpstream).map(({ name }) => name)
   const upstreamKeys = ['upstream', ...policies.filter(policy => policy.choosesUpstream).map(({ name }) => name)]
@@ -129,7 +158,7 @@ export function parseGatewayFile(
   ])
   if (!parsed.success || hasErrors(problems)) return { config: undefined, problems, sha256, included }
   const config = deepFreeze({ ...toConfig(parsed.data, sha256, entries, source), files })
-  return { config, written: source.written, problems, sha256, included }
+  return { config, written: source.written, problems, sha256, included, source }
 }
 
 /** Sorts by position, the main file first. A mistake that several routes inherit is reported once, where it was written. */

@@ -1,7 +1,7 @@
 import type { RequestListener, Server } from 'node:http'
 import { processEnv } from '../config/env'
 import type { GatewayConfig } from '../config/gateway-config'
-import { parseGatewayFile, readGatewayFile, type ReadGatewayFile } from '../config/gateway-file'
+import { parseGatewayFile, readGatewayFile, withMiddleware, type ReadGatewayFile } from '../config/gateway-file'
 import { formatProblems } from '../config/problems'
 import { ListenerTls } from '../entrypoint/listener-tls'
 import { applyLimits, createEntrypointServer } from '../entrypoint/server'
@@ -15,7 +15,6 @@ import { OwnServerTelemetry } from '../observe/server-telemetry'
 import type { RegistryEntry } from '../policies/define-policy'
 import type { DefinedPolicy } from '../policies/own/define-policy'
 import { toPolicy } from '../policies/own/to-policy'
-import { rememberPolicies } from '../policies/policies-of'
 import { withOwnPolicies } from '../policies/registry'
 import { closeWithin } from '../process/shutdown'
 import { RedisConnection } from '../redis/connection'
@@ -123,8 +122,8 @@ export async function createGateway({
 async function readSource(from: string | object, policies: readonly RegistryEntry[]): Promise<ReadGatewayFile> {
   if (typeof from === 'string') return readGatewayFile(from, processEnv())
   const read = parseGatewayFile(JSON.stringify(from), 'config', processEnv(), policies)
-  if (read.config !== undefined) rememberPolicies(read.config, { entries: policies, files: [] })
-  return read
+  // Paths of middleware are relative to the working directory.
+  return withMiddleware(read, 'config', policies, [])
 }
 
 function configIn({ config, problems }: ReadGatewayFile): GatewayConfig {

@@ -44,11 +44,9 @@ const GRPC_TYPES = {
   'web-text': 'application/grpc-web-text+proto',
 } as const
 
-function write(exchange: Exchange, { status, fields: always, body }: LocalReply): void {
-  const { request, response, hooks } = exchange
-  // The client left meanwhile, or was answered during shutdown.
-  if (response.destroyed || response.headersSent) return
-  const fields = [...always]
+/** Adds to the fields of an answer that no upstream gave what every one of them has. */
+export function completeLocalReply(exchange: Exchange, status: number, fields: string[]): void {
+  const { hooks } = exchange
   // Errors need them too: without CORS fields a browser hides the error from its page.
   if (exchange.corsFields) fields.push(...exchange.corsFields)
   const edits = exchange.route?.responseEdits
@@ -58,6 +56,14 @@ function write(exchange: Exchange, { status, fields: always, body }: LocalReply)
   addMissingLimitFields(fields, exchange.limitFields)
   // The rest of the body is not read; its bytes would be taken for the next request.
   if (exchange.closesConnection) fields.push('Connection', 'close')
+}
+
+function write(exchange: Exchange, { status, fields: always, body }: LocalReply): void {
+  const { request, response } = exchange
+  // The client left meanwhile, or was answered during shutdown.
+  if (response.destroyed || response.headersSent) return
+  const fields = [...always]
+  completeLocalReply(exchange, status, fields)
   // The phrase is explicit: otherwise writeHead() would reuse that of an upstream's response that could not be written.
   response.writeHead(status, STATUS_CODES[status] ?? '', fields)
   response.end(request.method === 'HEAD' ? undefined : body)

@@ -3,6 +3,7 @@ import type { UpstreamConfig } from '../config/types'
 import { GRPC_STATUSES } from '../errors/grpc-status'
 import { REASONS, type Reason } from '../errors/reasons'
 import { FAILURE_KINDS } from '../policies/own/guarded-hooks'
+import { MAX_COUNTERS, MAX_SERIES } from '../policies/own/policy-signals'
 import { policiesOf } from '../policies/policies-of'
 import { POLICIES } from '../policies/registry'
 import { durationBoundaries, objectivesIn } from '../slo/objectives'
@@ -201,9 +202,23 @@ function ofGrpc(config: GatewayConfig): FamilyBudget[] {
 function ofOwnPolicies(config: GatewayConfig): FamilyBudget[] {
   const own = policiesOf(config).length - POLICIES.length
   if (own === 0) return []
-  const series = own * FAILURE_KINDS.length
-  const madeOf = `policies of the file × ${FAILURE_KINDS.length} kinds of failures`
-  return [{ instrument: semconv.METRIC_POLICY_FAILURES, series, typicalSeries: series, linesPerSeries: 1, madeOf }]
+  const failures = own * FAILURE_KINDS.length
+  return [
+    {
+      instrument: semconv.METRIC_POLICY_FAILURES,
+      series: failures,
+      typicalSeries: failures,
+      linesPerSeries: 1,
+      madeOf: `policies of the file × ${FAILURE_KINDS.length} kinds of failures`,
+    },
+    {
+      instrument: 'counters of policies',
+      series: own * MAX_COUNTERS * MAX_SERIES,
+      typicalSeries: 0,
+      linesPerSeries: 1,
+      madeOf: `policies of the file × ${MAX_COUNTERS} counters × ${MAX_SERIES} series, should they count so much`,
+    },
+  ]
 }
 
 /** Returns the maximum number of lines of a scrape. */

@@ -3,6 +3,7 @@ import { GatewayError } from '../errors/gateway-error'
 import type { Reason } from '../errors/reasons'
 import { ANSWERED, type Answered, type Consumer, type Exchange, type LateHooks } from '../exchange/exchange'
 import { sendLocalReply } from '../exchange/local-reply'
+import { readBody } from '../exchange/read-body'
 import type { Hooks } from './define-policy'
 
 /**
@@ -26,12 +27,40 @@ export interface PolicyContext {
   /** Calls to targets so far; 0 before the first. */
   readonly attempt: number
   readonly traceId: string | undefined
+  /**
+   * Reads the whole body of the request, which is forwarded nevertheless. Only in `onRequest`; each request with a body then
+   * costs that much memory. Refuses a larger body with 413.
+   *
+   * @param maxBytes at most 16 MiB
+   */
+  readBody(maxBytes: number): Promise<Buffer>
   /** Sets an attribute on the request's span. Do not pass secrets: spans are exported. */
   setAttribute(name: string, value: string | number | boolean): void
+  /**
+   * Adds to a counter, which Prometheus shows as `acme_tenant_requests_total` for `acme.tenant.requests`. A policy has at most
+   * 10 counters of 100 series; further values of attributes are counted together as `otel_metric_overflow="true"`.
+   *
+   * @param attributes at most 5, with few values each: never an address, a path or an id
+   * @param value default 1
+   */
+  count(name: string, attributes?: SignalAttributes, value?: number): void
+  /** Writes a log line with the trace, the request id, the policy and the route; at most 20 in a second for each policy and route. */
+  log(level: LogLevel, message: string, fields?: SignalAttributes): void
   /** Answers the request; later stages do not run: `return context.respond(…)`. */
   respond(reply: Reply): Answered
   /** Refuses with one of the reasons in `docs/errors.md`. */
   refuse(reason: Reason, why?: string): never
+}
+
+/** Attributes of a count, or fields of a log line. */
+export type SignalAttributes = Readonly<Record<string, string | number | boolean>>
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Where `count` and `log` of a context go. */
+export interface PolicySignals {
+  count(exchange: Exchange, name: string, attributes: SignalAttributes, value: number): void
+  log(exchange: Exchange, level: LogLevel, message: string, fields: SignalAttributes): void
 }
 
 export interface Reply {
@@ -56,7 +85,7 @@ type WithContext<Hook> = Hook extends (exchange: Exchange, ...rest: infer Rest) 
  */
 export function withContext(
   { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd }: ContextHooks,
-  contextOf: (exchange: Exchange) => ExchangeContext = sharedContextOf,
+  contextOf: (exchange: Exchange) => ExchangeContext,
 ): Hooks {
   const onAttemptOf: LateHooks['onAttempt'][number] = (exchange, attempt) => {
     const context = contextOf(exchange)
@@ -74,20 +103,18 @@ export function withContext(
   }
 }
 
-const contexts = new WeakMap<Exchange, ExchangeContext>()
-
-function sharedContextOf(exchange: Exchange): ExchangeContext {
-  let context = contexts.get(exchange)
-  if (context === undefined) contexts.set(exchange, (context = new ExchangeContext(exchange)))
-  return context
-}
+const MAX_READ_BYTES = 16 * 1024 * 1024
+const NONE: SignalAttributes = {}
 
 export class ExchangeContext implements PolicyContext {
   readonly #exchange: Exchange
+  readonly #signals: PolicySignals
+  #body: Promise<Buffer> | undefined
   attempt = 0
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, signals: PolicySignals) {
     this.#exchange = exchange
+    this.#signals = signals
   }
 
   get method(): string {
@@ -126,8 +153,21 @@ export class ExchangeContext implements PolicyContext {
     return trace.getSpanContext(this.#exchange.context)?.traceId
   }
 
+  readBody(maxBytes: number): Promise<Buffer> {
+    if (!(maxBytes > 0 && maxBytes <= MAX_READ_BYTES)) throw new Error(`readBody: 1 to ${MAX_READ_BYTES} bytes`)
+    return (this.#body ??= readBody(this.#exchange, maxBytes))
+  }
+
   setAttribute(name: string, value: string | number | boolean): void {
     trace.getSpan(this.#exchange.context)?.setAttribute(name, value)
+  }
+
+  count(name: string, attributes: SignalAttributes = NONE, value = 1): void {
+    this.#signals.count(this.#exchange, name, attributes, value)
+  }
+
+  log(level: LogLevel, message: string, fields: SignalAttributes = NONE): void {
+    this.#signals.log(this.#exchange, level, message, fields)
   }
 
   respond({ status, headers = {}, body = '' }: Reply): Answered {

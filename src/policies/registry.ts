@@ -9,6 +9,7 @@ import { grpcWeb } from './grpc-web/policy'
 import { host } from './host/policy'
 import { loops } from './loops/policy'
 import { maintenance } from './maintenance/policy'
+import { express } from './own/express'
 import { maxBodySize } from './max-body-size/policy'
 import { minUploadRate } from './min-upload-rate/policy'
 import { consumerRateLimit, rateLimit } from './rate-limit/policy'
@@ -49,6 +50,8 @@ export const POLICIES = [
   grpc,
   maxBodySize,
 
+  express, //           after everything that may refuse, before everything that answers
+
   // Local replies, after everything that may refuse. A route has one of the two, a split, or an upstream.
   redirect,
   respond,
@@ -78,6 +81,6 @@ export const POLICIES = [
  * do not run for refused requests, and before policies that answer.
  */
 export function withOwnPolicies(own: readonly RegistryEntry[]): readonly RegistryEntry[] {
-  const answers = POLICIES.findIndex(({ name }) => name === redirect.name)
+  const answers = POLICIES.findIndex(({ name }) => name === express.name)
   return [...POLICIES.slice(0, answers), ...own, ...POLICIES.slice(answers)]
 }

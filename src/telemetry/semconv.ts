@@ -173,7 +173,7 @@ export const METRIC_CONFIG_INFO = 'gateway.config.info'
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESSFUL = 'gateway.config.last_reload_successful'
 /** Gauge, `s` since 1970: when the active configuration was read. */
 export const METRIC_CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP = 'gateway.config.last_reload_success_timestamp'
-/** Counter, `{failure}`, by policy and failure (`threw`, `timed_out`): failures of the policies in `policies`. */
+/** Counter, `{failure}`, by policy and failure (`threw`, `timed_out`, `blocked_event_loop`): failures of the policies in `policies`. */
 export const METRIC_POLICY_FAILURES = 'gateway.policy.failures'
 export const ATTR_POLICY = 'gateway.policy.name'
 export const ATTR_POLICY_FAILURE = 'gateway.policy.failure'

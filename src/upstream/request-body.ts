@@ -48,6 +48,8 @@ export class RequestBody extends Readable {
     }
     // The body may fail while no call reads it, and an 'error' without a listener would end the process.
     this.on('error', ignore)
+    // A policy may have read an empty chunked body to its end; its 'end' event does not come again.
+    if (request.readableEnded) this.#onEnd()
     request.on('data', this.#onData)
     request.on('end', this.#onEnd)
     request.on('error', this.#onError)

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { Transform } from 'node:stream'
 import { z } from 'zod'
 import { parseGatewayFile } from '../../src/config/gateway-file'
-import { definePolicy, type Policy } from '../../src/policies/define-policy'
-import { withContext, type ContextHooks, type PolicyContext } from '../../src/policies/policy-context'
+import type { Exchange } from '../../src/exchange/exchange'
+import { definePolicy, type Hooks, type Policy } from '../../src/policies/define-policy'
+import { ExchangeContext, withContext, type ContextHooks, type PolicyContext } from '../../src/policies/policy-context'
 import { POLICIES } from '../../src/policies/registry'
 import { send } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
@@ -11,7 +12,21 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 
 /** A policy with the key `test`, in addition to all built-in ones. */
 function testPolicy(hooks: ContextHooks): Policy {
-  return definePolicy({ name: 'test', schema: z.boolean().optional(), create: () => withContext(hooks) })
+  return definePolicy({
+    name: 'test',
+    schema: z.boolean().optional(),
+    create: () => contextHooks(hooks),
+  })
+}
+
+/** Hooks with the context of custom policies, without the guard. */
+function contextHooks(hooks: ContextHooks): Hooks {
+  const contexts = new WeakMap<Exchange, ExchangeContext>()
+  return withContext(hooks, exchange => {
+    const context = contexts.get(exchange) ?? new ExchangeContext(exchange, { count: () => {}, log: () => {} })
+    contexts.set(exchange, context)
+    return context
+  })
 }
 
 describe('a policy', () => {
@@ -40,14 +55,14 @@ describe('a policy', () => {
       name: 'arrival',
       schema: z.string().optional(),
       under: 'entrypoint',
-      create: word =>
-        withContext({
-          onArrival: async context => {
-            seen.push(context.route)
-            if (context.path === '/refused') context.refuse('forbidden')
-            return context.path === '/answered' ? context.respond({ status: 202, body: word }) : undefined
-          },
-        }),
+      create: word => {
+        const onArrival: ContextHooks['onArrival'] = async context => {
+          seen.push(context.route)
+          if (context.path === '/refused') context.refuse('forbidden')
+          return context.path === '/answered' ? context.respond({ status: 202, body: word }) : undefined
+        }
+        return contextHooks({ onArrival })
+      },
     })
     const file = { ...proxyTo(upstream.url), entrypoint: { arrival: 'early' } }
     pipeline = await startPipeline(file, { policies: [...POLICIES, arrival] })

@@ -1,3 +1,4 @@
+import type { Transform } from 'node:stream'
 import { trace } from '@opentelemetry/api'
 import { toError } from '../../errors/error-code'
 import { GatewayError } from '../../errors/gateway-error'
@@ -8,33 +9,61 @@ import { ATTR_POLICY, ATTR_POLICY_FAILURE, METRIC_POLICY_FAILURES } from '../../
 import type { Hooks } from '../define-policy'
 import { ExchangeContext, withContext, type Reply } from '../policy-context'
 import type { PolicyDefinition } from './define-policy'
+import { hookWatch, WATCHED_PHASES } from './hook-watch'
+import { BoundedSignals } from './policy-signals'
 
 const DEFAULT_TIMEOUT_MS = 1_000
 /** Smallest interval between log lines of a policy: one that fails at every request must not fill the log. */
 const LOG_EVERY_MS = 1_000
 
-export const FAILURE_KINDS = ['threw', 'timed_out'] as const
+export const FAILURE_KINDS = ['threw', 'timed_out', 'blocked_event_loop'] as const
 type FailureKind = (typeof FAILURE_KINDS)[number]
 
 /**
  * Wraps the hooks of a custom policy: an exception, or a promise that does not settle in time, ends the policy for this
- * exchange, not the gateway. An endless loop cannot be stopped.
+ * exchange, not the gateway. An endless loop cannot be stopped; `hook-watch.ts` names it.
  */
-export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Logger): Hooks {
-  const { name, onFailure = 'closed', timeoutMs = DEFAULT_TIMEOUT_MS } = policy
+export function guardedHooks(policy: PolicyDefinition, config: unknown, parts: GuardParts): Hooks {
+  return guardHooks(policy, parts, contextOf => withContext(policy.create(config), contextOf))
+}
+
+interface GuardParts {
+  readonly log: Logger
+  /** Name of the route; undefined under `entrypoint`. */
+  readonly route: string | undefined
+}
+
+/** @param create returns the hooks to guard; they may use the context of an exchange */
+export function guardHooks(
+  {
+    name,
+    onFailure = 'closed',
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+  }: Pick<PolicyDefinition, 'name' | 'onFailure' | 'timeoutMs'>,
+  { log, route }: GuardParts,
+  create: (contextOf: (exchange: Exchange) => ExchangeContext) => Hooks,
+): Hooks {
+  const signals = new BoundedSignals(name, log)
   const contexts = new WeakMap<Exchange, GuardedContext>()
   const contextOf = (exchange: Exchange): GuardedContext => {
     let context = contexts.get(exchange)
-    if (context === undefined) contexts.set(exchange, (context = new GuardedContext(exchange)))
+    if (context === undefined) contexts.set(exchange, (context = new GuardedContext(exchange, signals)))
     return context
   }
-  const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = withContext(policy.create(config), contextOf)
+  const { onArrival, onRequest, onAttempt, onResponse, onBody, onEnd } = create(contextOf)
   const failures = gatewayMeter().createCounter(METRIC_POLICY_FAILURES, {
     unit: '{failure}',
     description: 'Policies of gateway.yaml that threw or took too long',
   })
   for (const kind of FAILURE_KINDS) failures.add(0, { [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: kind })
   let loggedAt = -Infinity
+  const watched = hookWatch.register(name, route, (phase, blockedMs) => {
+    failures.add(1, { [ATTR_POLICY]: name, [ATTR_POLICY_FAILURE]: 'blocked_event_loop' })
+    log.error(
+      { event: 'policy', policy: name, route, phase, failure: 'blocked_event_loop', blocked_ms: blockedMs },
+      `policy ${name} has blocked the event loop for ${blockedMs}ms in ${phase}`,
+    )
+  })
 
   /** Counts, logs and marks a failure. @returns the error that ends the exchange */
   const failed = (exchange: Exchange, phase: keyof Hooks, kind: FailureKind, error: unknown): GatewayError => {
@@ -62,16 +91,21 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
       // The policy may have answered before it threw.
       return exchange.response.headersSent ? ANSWERED : undefined
     }
+    const phaseNumber = WATCHED_PHASES.indexOf(phase)
     return function runPolicy(exchange) {
+      const before = hookWatch.enter(watched, phaseNumber)
       try {
         const result = hook(exchange)
         if (!isPromise(result)) return result
+        hookWatch.pending(watched, result)
         return settledWithin(result, timeoutMs).then(
           settled => (settled === TIMED_OUT ? end(exchange, 'timed_out', undefined) : settled),
           (error: unknown) => end(exchange, 'threw', error),
         )
       } catch (error) {
         return end(exchange, 'threw', error)
+      } finally {
+        hookWatch.leave(before)
       }
     }
   }
@@ -84,9 +118,11 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
     run: () => Result,
   ): Result | undefined => {
     if (contextOf(exchange).hasFailed) return undefined
+    const before = hookWatch.enter(watched, WATCHED_PHASES.indexOf(phase))
     try {
       const result = run()
       if (!isPromise(result)) return result
+      hookWatch.pending(watched, result)
       // This promise is not awaited. An unhandled rejection would end the process.
       result.catch((error: unknown) => void failed(exchange, phase, 'threw', error))
       if (phase === 'onEnd') return undefined
@@ -96,6 +132,8 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
       const failure = failed(exchange, phase, 'threw', error)
       if (onFailure === 'closed' && mayThrow()) throw failure
       return undefined
+    } finally {
+      hookWatch.leave(before)
     }
   }
 
@@ -122,6 +160,7 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
           () => isOfUpstream(exchange),
           () => onBody(exchange, head),
         )
+        if (transform !== undefined) watchTransform(transform, watched)
         // The body is partly sent and the rest is unreliable, so the response is aborted even with `onFailure: open`.
         transform?.once('error', error => {
           exchange.conclude('fault', 'policy_failed', failed(exchange, 'onBody', 'threw', error).cause)
@@ -129,6 +168,23 @@ export function guardedHooks(policy: PolicyDefinition, config: unknown, log: Log
         return transform
       }),
     onEnd: onEnd && (exchange => guarded(exchange, 'onEnd', never, () => onEnd(exchange))),
+  }
+}
+
+/** Notes the calls of a transform, which the stream makes outside of the hook that returned it. */
+function watchTransform(transform: Transform, watched: number): void {
+  const phase = WATCHED_PHASES.indexOf('transform')
+  for (const method of ['_transform', '_flush'] as const) {
+    const original = transform[method] as ((...args: unknown[]) => void) | undefined
+    if (original === undefined) continue
+    transform[method] = function watchedTransform(...args: unknown[]): void {
+      const before = hookWatch.enter(watched, phase)
+      try {
+        original.apply(transform, args)
+      } finally {
+        hookWatch.leave(before)
+      }
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { toError } from '../../errors/error-code'
 import { readFileBounded, readMistake } from '../../config/read-file'
 import type { RegistryEntry } from '../define-policy'
 import { POLICY_MARK, type DefinedPolicy } from './define-policy'
+import { problemWithMiddleware, type Middleware } from './express'
 import { toPolicy } from './to-policy'
 
 /** A module of `policies`, with its contents when the configuration was read. */
@@ -43,20 +44,14 @@ export async function loadPolicies(paths: readonly string[], configFile: string)
   const names = new Set<string>()
   for (const [index, written] of paths.entries()) {
     const wrong = (problem: string, allowed: string): void => void mistakes.push({ index, problem, allowed })
-    const path = resolve(dirname(configFile), written)
-    if (!MODULE.test(path)) {
-      wrong('is not the name of a module', 'an ES module: .ts, .mts, .js or .mjs')
+    const file = await moduleFile(resolve(dirname(configFile), written))
+    if ('problem' in file) {
+      wrong(file.problem, file.allowed)
       continue
     }
-    const bytes = await readFileBounded(path).catch((error: unknown) => readMistake(error, 'a module'))
-    if (!Buffer.isBuffer(bytes)) {
-      wrong(bytes.problem, bytes.allowed ?? 'a module that can be read')
-      continue
-    }
-    const sha256 = createHash('sha256').update(bytes).digest('hex')
-    files.push({ path, sha256 })
+    files.push(file)
     try {
-      const defined = Object.values(await moduleOf(path, sha256)).filter(isDefinedPolicy)
+      const defined = Object.values(await moduleOf(file)).filter(isDefinedPolicy)
       if (defined.length === 0) wrong('exports no policy', 'a module that exports what definePolicy returns')
       for (const definition of new Set(defined)) {
         const problem = problemWith(definition, names)
@@ -71,7 +66,47 @@ export async function loadPolicies(paths: readonly string[], configFile: string)
   return { entries, files, mistakes }
 }
 
-function moduleOf(path: string, sha256: string): Promise<object> {
+/** Loads the Express middleware that routes of a `gateway.yaml` name; paths as for `loadPolicies`. */
+export async function loadMiddleware(
+  paths: readonly string[],
+  configFile: string,
+): Promise<Pick<LoadedPolicies, 'files' | 'mistakes'> & { readonly loaded: ReadonlyMap<string, Middleware> }> {
+  const loaded = new Map<string, Middleware>()
+  const files: PolicyFile[] = []
+  const mistakes: LoadedPolicies['mistakes'][number][] = []
+  for (const [index, written] of paths.entries()) {
+    if (loaded.has(written)) continue
+    const file = await moduleFile(resolve(dirname(configFile), written))
+    if ('problem' in file) {
+      mistakes.push({ index, ...file })
+      continue
+    }
+    files.push(file)
+    try {
+      const module = await moduleOf(file)
+      const problem = problemWithMiddleware(module)
+      if (problem === undefined) loaded.set(written, (module as { default: Middleware }).default)
+      else mistakes.push({ index, problem, allowed: 'a function (request, response, next), or a Router of Express' })
+    } catch (error) {
+      const problem = `cannot be loaded: ${toError(error).message}`
+      mistakes.push({ index, problem, allowed: 'a module that Node can load' })
+    }
+  }
+  return { loaded, files, mistakes }
+}
+
+async function moduleFile(path: string): Promise<PolicyFile | { readonly problem: string; readonly allowed: string }> {
+  if (!MODULE.test(path)) {
+    return { problem: 'is not the name of a module', allowed: 'an ES module: .ts, .mts, .js or .mjs' }
+  }
+  const bytes = await readFileBounded(path).catch((error: unknown) => readMistake(error, 'a module'))
+  if (!Buffer.isBuffer(bytes)) {
+    return { problem: bytes.problem, allowed: bytes.allowed ?? 'a module that can be read' }
+  }
+  return { path, sha256: createHash('sha256').update(bytes).digest('hex') }
+}
+
+function moduleOf({ path, sha256 }: PolicyFile): Promise<object> {
   const key = `${path}?sha256=${sha256}`
   let module = loaded.get(key)
   if (module === undefined) {

@@ -11,7 +11,8 @@ export function toPolicy(definition: DefinedPolicy): Policy {
     under,
     // The gateway cannot know whether its hooks have side effects.
     hasSideEffects: true,
-    create: (config, { log }) => guardedHooks(definition, config, log),
+    create: (config, { log, route }) =>
+      guardedHooks(definition, config, { log, route: under === 'route' ? route.name : undefined }),
     refuses: () => (onFailure === 'closed' ? ['policy_failed'] : []),
     describe: config => [{ about: 'changes', subject: 'policy', text: definition.describe?.(config) ?? name }],
   })
