@@ -18,7 +18,7 @@ import { sendWith, type Send } from './backends/backend'
 import { readHttpConfig } from './backends/http-config'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
-import { countAffected, gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
+import { countAffected, lastFailureOf, shareEvidence, type GatherOptions } from './evidence/gather'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { jaeger, tempo } from './evidence/trace-sources'
@@ -120,7 +120,8 @@ async function main(): Promise<void> {
 
   async function enrich(alert: Alert, look: Look, url: string, askedAtMs: number): Promise<Gathered> {
     const startedAt = performance.now()
-    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions, askedAtMs))
+    const gathered = await shareEvidence(alert, gatherOptions, askedAtMs, relay.state.waiting)
+    const evidence = incidents.addEvidence(alert, gathered)
     const found = evidence.signatures.length + evidence.traces.length > 0
     const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
     // Each alert is counted once.

@@ -12,7 +12,8 @@ import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
 import { redactSpan } from './redact-span'
-import { failureSelector, isOfOneReason, ownMatchers } from './selection'
+import { failuresAmong, failureSelector, isOfOneReason, requestsByOutcome } from './selection'
+import { SharedAnswers } from './shared-answers'
 import type { Shown } from './shown'
 import { findSignatures } from './signatures'
 import { countStatuses } from './statuses'
@@ -31,11 +32,58 @@ const BUDGET_MS = 5_000
 const LOOK_BACK_MS = 5 * 60_000
 const CHANGES_LOOK_BACK_MS = 30 * 60_000
 const MOMENT_MS = 1_000
-/** Maximum traces opened for one alert. */
+/** Maximum traces opened for one alert; fewer while many alerts wait, so that each still has some in time. */
 const MAX_TRACES = 10
+const MAX_TRACES_IN_CROWD = 3
+/** Number of waiting alerts from which their evidence is limited to the most important. */
+const CROWD = 20
+/** Maximum replicas asked for a trace if the one that recorded it is unknown. */
+const MAX_OTHERS = 3
 
-/** Queries all sources about an alert. Never rejects: sources that could not be queried are named. */
-export async function gatherEvidence(alert: Alert, options: GatherOptions, askedAtMs: number): Promise<Evidence> {
+/** Alerts whose evidence is shared, because they are about the same requests. */
+const shared = new WeakMap<GatherOptions, SharedAnswers>()
+/** Bytes counted for one shared evidence: those of a large one. It bounds how many are kept for some seconds. */
+const SHARED_BYTES = 64 * 1024
+
+/**
+ * The evidence of an alert. Alerts that differ only in name and severity, and arrive together, share it: three hundred
+ * alerts of one hundred routes cost as much as one hundred.
+ */
+export async function shareEvidence(
+  alert: Alert,
+  options: GatherOptions,
+  askedAtMs: number,
+  waiting = 0,
+): Promise<Evidence> {
+  let answers = shared.get(options)
+  if (answers === undefined) shared.set(options, (answers = new SharedAnswers()))
+  return answers.get(subjectOf(alert, askedAtMs), NEVER, async () => ({
+    answer: await gatherEvidence(alert, options, askedAtMs, waiting),
+    bytes: SHARED_BYTES,
+  }))
+}
+
+const NEVER = new AbortController().signal
+
+/** What the evidence depends on; two alerts with the same subject have the same evidence. */
+function subjectOf({ labels, annotations, startsAt }: Alert, askedAtMs: number): string {
+  const { alertname: _name, severity: _severity, ...about } = labels
+  const sorted = Object.entries(about).sort(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify([sorted, annotations['exemplar_query'], startsAt, Math.ceil(askedAtMs / MOMENT_MS)])
+}
+
+/**
+ * Queries all sources about an alert. Never rejects: sources that could not be queried are named.
+ *
+ * @param waiting alerts that wait for their evidence; with many of them fewer traces are opened
+ */
+export async function gatherEvidence(
+  alert: Alert,
+  options: GatherOptions,
+  askedAtMs: number,
+  waiting = 0,
+): Promise<Evidence> {
+  const maxTraces = waiting > CROWD ? MAX_TRACES_IN_CROWD : MAX_TRACES
   const signal = AbortSignal.timeout(BUDGET_MS)
   // Rounded, so that alerts that arrive together send the same queries and share the answers.
   const endMs = Math.ceil(askedAtMs / MOMENT_MS) * MOMENT_MS
@@ -49,7 +97,7 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
       return otherwise
     }
   }
-  const foundTraces = attempt('traces', findTraces(alert, window, options, signal), [])
+  const foundTraces = attempt('traces', findTraces(alert, window, { ...options, maxTraces }, signal), [])
   const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, comparison, goodTrace] =
     await Promise.all([
       foundTraces,
@@ -131,10 +179,10 @@ async function findDifferences(
 async function findTraces(
   alert: Alert,
   { startMs, endMs }: Evidence['window'],
-  options: GatherOptions,
+  options: GatherOptions & { readonly maxTraces: number },
   signal: AbortSignal,
 ): Promise<ProvingTrace[]> {
-  const { prometheus, backends, shown } = options
+  const { prometheus, backends, shown, maxTraces } = options
   const selector = alert.annotations['exemplar_query']
   if (selector === undefined || selector === '') return []
   const [exemplars, replicas] = await Promise.all([
@@ -142,10 +190,10 @@ async function findTraces(
     findReplicas(options, { timeMs: endMs, signal }),
   ])
   return Promise.all(
-    choose(exemplars).map(exemplar => {
+    choose(exemplars, maxTraces).map(exemplar => {
       const own = replicas.get(exemplar.series['instance'] ?? '')
-      const others = [...replicas.values()].filter(replica => replica !== own)
-      const sources = [...(own === undefined ? [] : [own]), ...others].map(gatewayReplica)
+      // Only the replica that recorded the exemplar can have kept its trace: ten replicas would cost ten times as much.
+      const sources = (own === undefined ? [...replicas.values()].slice(0, MAX_OTHERS) : [own]).map(gatewayReplica)
       return openTrace(exemplar, [...sources, ...backends], { signal, shown })
     }),
   )
@@ -155,7 +203,7 @@ async function findTraces(
  * Selects exemplars: the newest of each series, so that every kind of failure is included; then the very first, which
  * shows the onset; then the newest others.
  */
-function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
+function choose(exemplars: readonly FoundExemplar[], max: number): FoundExemplar[] {
   const newest = [
     ...new Map([...exemplars].sort((a, b) => a.timeMs - b.timeMs).map(e => [e.traceId, e])).values(),
   ].toReversed()
@@ -165,8 +213,8 @@ function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
     const key = JSON.stringify(series)
     if (!firstOfSeries.has(key)) firstOfSeries.set(key, exemplar)
   }
-  const kinds = [...firstOfSeries.values()].slice(0, MAX_TRACES - 1)
-  return [...new Set([...kinds, ...newest.slice(-1), ...newest])].slice(0, MAX_TRACES)
+  const kinds = [...firstOfSeries.values()].slice(0, max - 1)
+  return [...new Set([...kinds, ...newest.slice(-1), ...newest])].slice(0, max)
 }
 
 async function openTrace(
@@ -212,14 +260,12 @@ function toProvingTrace(
  */
 async function countFailures(
   alert: Alert,
-  { startMs, endMs }: Evidence['window'],
+  window: Evidence['window'],
   prometheus: PrometheusClient,
   signal: AbortSignal,
 ): Promise<Sample[]> {
-  const selector = failureSelector(alert)
-  if (selector === undefined) return []
-  const sum = `sum by (http_route, gateway_upstream_name, gateway_reason) (gateway_requests_total{${selector}})`
-  return increaseOf(sum, { startMs, endMs }, prometheus, signal)
+  if (failureSelector(alert) === undefined) return []
+  return failuresAmong(alert, await increaseOf(requestsByOutcome(alert), window, prometheus, signal))
 }
 
 /** All requests of the selection for alerts about a limit or load, refused or not; undefined for other alerts. */
@@ -230,9 +276,8 @@ async function countAll(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   if (!isOfOneReason(alert) || failureSelector(alert) === undefined) return undefined
-  const sum = `sum(gateway_requests_total{${ownMatchers(alert).join(',')}})`
-  const [found] = await increaseOf(sum, window, prometheus, signal)
-  return found?.value
+  const counted = await increaseOf(requestsByOutcome(alert), window, prometheus, signal)
+  return counted.length === 0 ? undefined : counted.reduce((sum, { value }) => sum + value, 0)
 }
 
 /**
