@@ -19,7 +19,13 @@ import { INCIDENT_VARIABLES, KNOWN_VARIABLES } from './variable-names'
 export type { IncidentSettings }
 
 /** Settings whose values are never repeated in a message. */
-const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl', 'redisSentinelPassword'])
+const SECRETS: ReadonlySet<PropertyKey> = new Set([
+  'opsToken',
+  'token',
+  'changesToken',
+  'redisUrl',
+  'redisSentinelPassword',
+])
 
 const schema = z.object({
   port: field(wholeNumberText({ atLeast: 0, atMost: 65_535 })).prefault('9095'),
@@ -39,6 +45,7 @@ const schema = z.object({
   opsTokenHosts: field(parseHosts).default([]),
   gatewayJob: z.string().default('myesi-api'),
   token: field(parseBearerToken).optional(),
+  changesToken: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),
@@ -78,6 +85,7 @@ export function readIncidentSettings(env: Environment): {
       opsLinkUrl: undefined,
       opsToken: undefined,
       token: undefined,
+      changesToken: undefined,
       redisUrl: undefined,
       redisSentinelUsername: undefined,
       redisSentinelPassword: undefined,

@@ -102,6 +102,8 @@ export interface IncidentSettings {
   readonly gatewayJob: string
   /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from other than near addresses. */
   readonly token: string | undefined
+  /** `INCIDENTS_CHANGES_TOKEN`: bearer token that may only post changes; default `INCIDENTS_TOKEN`. */
+  readonly changesToken: string | undefined
   /** `REDIS_URL`: where incidents are stored; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
   readonly redisUrl: string | undefined
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels with a separate login. */

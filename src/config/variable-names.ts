@@ -56,6 +56,7 @@ export const INCIDENT_VARIABLES = {
   opsTokenHosts: 'OPS_TOKEN_HOSTS',
   gatewayJob: 'GATEWAY_JOB',
   token: 'INCIDENTS_TOKEN',
+  changesToken: 'INCIDENTS_CHANGES_TOKEN',
   redisUrl: 'REDIS_URL',
   redisSentinelUsername: 'REDIS_SENTINEL_USERNAME',
   redisSentinelPassword: 'REDIS_SENTINEL_PASSWORD',

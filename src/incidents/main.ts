@@ -25,6 +25,7 @@ import { jaeger, tempo } from './evidence/trace-sources'
 import { linkAnnotations, type Places } from './page/links'
 import { createPages } from './page/pages'
 import { FileIncidentStore } from './record/file-incident-store'
+import { ChangeLog, parseChange, type ChangeStore } from './record/change-log'
 import { IncidentLog } from './record/incident-log'
 import type { IncidentStore } from './record/incident-store'
 import { RedisIncidentStore } from './record/redis-incident-store'
@@ -50,7 +51,9 @@ async function main(): Promise<void> {
   const send = openBackends(settings)
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
-  const incidents = new IncidentLog(createStore(settings, log), {
+  const store = createStore(settings, log)
+  const changes = new ChangeLog(store, onceInAWhile(log, 'posted changes cannot be stored'))
+  const incidents = new IncidentLog(store, {
     onStoreFailure: onceInAWhile(log, 'incidents cannot be remembered'),
   })
   const restored = await incidents.restore()
@@ -74,6 +77,10 @@ async function main(): Promise<void> {
     opsTokenHosts: settings.opsTokenHosts,
     gatewayJob: settings.gatewayJob,
     shown: { clients: settings.showClients, consumers: settings.showConsumers, headers: settings.showHeaders },
+    otherChanges: async (alert, { startMs, endMs }) => [
+      ...(await changes.between(startMs, endMs, alert.labels['gateway_upstream_name'])),
+      ...incidents.others(alert, startMs, endMs),
+    ],
   }
   let publicUrl = settings.publicUrl ?? ''
 
@@ -135,6 +142,14 @@ async function main(): Promise<void> {
 
   const server = createIncidentServer({
     token: settings.token,
+    changesToken: settings.changesToken,
+    change: async body => {
+      const parsed = parseChange(body, Date.now())
+      if ('problem' in parsed) return parsed.problem
+      await changes.add(parsed.change)
+      log.info({ event: 'change', ...parsed.change }, 'change posted')
+      return undefined
+    },
     ownHost: settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname,
     receive: (alerts, invalid) => {
       metrics.received(alerts.length, invalid)
@@ -233,7 +248,7 @@ function openBackends(settings: IncidentSettings): {
   return process.exit(EXIT_CONFIG)
 }
 
-function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
+function createStore(settings: IncidentSettings, log: Logger): IncidentStore & ChangeStore {
   if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
   return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'), {
     sentinelLogin: { username: settings.redisSentinelUsername, password: settings.redisSentinelPassword },

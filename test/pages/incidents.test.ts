@@ -88,7 +88,7 @@ describe('the incident pages in a browser', function () {
           await page.evaluate(OPEN_ALL)
           assert.equal(await overflow(page), 0)
           assert.deepEqual(await strangers(page, LINKS), [])
-          assert.equal(await page.locator('section').count(), 9, 'every part of the page is where it was')
+          assert.equal(await page.locator('section').count(), 10, 'every part of the page is where it was')
         })
       })
     }

@@ -1,9 +1,9 @@
 import type { Alert } from '../alerts/alert'
 import { findBudget } from './budget'
 import { findComparison } from './comparison/find-comparison'
-import { findChanges } from './changes'
+import { findChanges, nearestChanges } from './changes'
 import { fetchCurve } from './curve'
-import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
+import type { Change, Evidence, LimitedClient, ProvingTrace } from './evidence'
 import { findGoodTrace } from './good-trace'
 import { increaseOf } from './increase'
 import { findLastFailure } from './last-failure'
@@ -11,6 +11,7 @@ import { findLimitedClients } from './limited-clients'
 import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
+import { findReloads } from './reloads'
 import { redactSpan } from './redact-span'
 import { failuresAmong, failureSelector, isOfOneReason, requestsByOutcome } from './selection'
 import { SharedAnswers } from './shared-answers'
@@ -24,6 +25,11 @@ export interface GatherOptions extends ReplicaOptions {
   /** Trace backends queried when no replica has the trace any more. */
   readonly backends: readonly TraceSource[]
   readonly shown: Shown
+  /** Changes that others report, such as posted deployments and other alerts. Absent: none. */
+  readonly otherChanges?: (
+    alert: Alert,
+    range: { readonly startMs: number; readonly endMs: number },
+  ) => Promise<Change[]>
 }
 
 /** Maximum time for all queries: a page waits for the evidence, and Alertmanager's group wait is longer than this. */
@@ -107,17 +113,25 @@ export async function gatherEvidence(
       attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
       attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
       attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-      attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+      Promise.all([
+        attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+        attempt('reloads', findReloadsOfAll(window, options, signal), []),
+        attempt('posted changes', options.otherChanges?.(alert, changesRange(window)) ?? NO_CHANGES, []),
+      ]),
       attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
       attempt('limited clients', findLimited(alert, window, options, signal), []),
       attempt('comparison', findDifferences(alert, window, options, signal), undefined),
       foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
     ])
+  const firstBadMs = earliest([
+    turn.firstBadMs,
+    ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
+  ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
     window,
     traces,
-    changes,
+    changes: nearestChanges(changes.flat(), firstBadMs ?? Date.parse(alert.startsAt)),
     missing: [...new Set(missing)],
     signatures: findSignatures(counts, traces, all),
     statuses,
@@ -125,14 +139,22 @@ export async function gatherEvidence(
     comparison,
     goodTrace,
     budget,
-    firstBadMs: earliest([
-      turn.firstBadMs,
-      ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
-    ]),
+    firstBadMs,
     lastGoodMs: turn.lastGoodMs,
     curve,
     limitedClients,
   }
+}
+
+const NO_CHANGES: Promise<Change[]> = Promise.resolve([])
+
+async function findReloadsOfAll(
+  window: Evidence['window'],
+  options: GatherOptions,
+  signal: AbortSignal,
+): Promise<Change[]> {
+  const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
+  return findReloads(replicas, changesRange(window), signal)
 }
 
 /** When the last request of an ended alert failed; undefined if unknown. Never rejects. */

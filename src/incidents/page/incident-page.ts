@@ -8,6 +8,7 @@ import { WATERFALL_STYLE } from '../../pages/waterfall'
 import { alertSection } from './alert-section'
 import { linkList, severityPill, statePill } from './badges'
 import { besideSection } from './beside-section'
+import { changeSection } from './change-section'
 import { comparisonSection } from './comparison-section'
 import { curveSection } from './curve-section'
 import { curveRange } from './curves'
@@ -31,9 +32,9 @@ export function incidentPage(view: IncidentView): Page {
     style: STYLE,
     body: html`<main>
       <nav class="small"><a href="../incidents">All incidents</a></nav>
-      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${numberSection(view)}
-      ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)} ${timelineSection(story)}
-      ${alertSection(view)} ${missingSection(view)}
+      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${changeSection(view)}
+      ${numberSection(view)} ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)}
+      ${timelineSection(story)} ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; page created at ${clock(view.now)}. Incident <code>${incident.id}</code>, also

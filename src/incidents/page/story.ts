@@ -197,7 +197,7 @@ function toTimeline(alerts: readonly IncidentAlert[], now: number): Moment[] {
 /** Maximum distance of two reports of the same change: each alert queries at other times. */
 const SAME_CHANGE_MS = 60_000
 
-function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
+export function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
   const distinct: Change[] = []
   const found = alerts.flatMap(({ evidence }) => evidence?.changes ?? []).sort((a, b) => a.timeMs - b.timeMs)
   for (const change of found) {

@@ -30,6 +30,7 @@ main > nav { margin-bottom: .75rem; }
 .timeline .good::before, .timeline .resolved::before { background: var(--good); }
 .timeline time { color: var(--muted); flex: none; }
 .timeline .bad span { color: var(--bad); font-weight: 600; }
+.changes > li { padding: .2rem 0; }
 .alerts > li { border-top: 1px solid var(--line); padding: .75rem 0; }
 .alerts > li:first-child { border-top: 0; padding-top: 0; }
 .alerts .links { margin: .5rem 0; }

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fingerprint, type Alert } from '../alerts/alert'
-import type { Evidence } from '../evidence/evidence'
+import type { Change, Evidence } from '../evidence/evidence'
 import { causeOf, isEndedBy, openIncident, withAlert, type Incident, type IncidentAlert } from './incident'
 import type { IncidentStore } from './incident-store'
 
 /** Maximum open incidents in memory; far more than the causes of one machine's alerts. */
 const MAX_OPEN = 1_000
+/** Maximum other incidents named beside one. */
+const MAX_OTHERS = 3
 /** Maximum incidents in memory while the store is unavailable. */
 const MAX_UNSAVED = 1_000
 
@@ -106,6 +108,19 @@ export class IncidentLog {
 
   async get(id: string): Promise<Incident | undefined> {
     return this.#inMemory().get(id) ?? this.#store.get(id)
+  }
+
+  /** The first alert of each other open incident that fired in a time: perhaps a common cause. At most `MAX_OTHERS`. */
+  others(alert: Alert, startMs: number, endMs: number): Change[] {
+    const cause = causeOf(alert)
+    const others: Change[] = []
+    for (const incident of this.#open.values()) {
+      if (incident.cause === cause || others.length === MAX_OTHERS) continue
+      const [first] = incident.alerts.toSorted((a, b) => a.startsAtMs - b.startsAtMs)
+      if (first === undefined || first.startsAtMs < startMs || first.startsAtMs > endMs) continue
+      others.push({ timeMs: first.startsAtMs, what: `${incident.title} fired` })
+    }
+    return others
   }
 
   /** Open incidents first, each kind newest first. Incidents in memory are always included. */

@@ -312,7 +312,10 @@ function replica({ replica: self, configuration: state, redis, pipelines, timeMs
 function reload(last: Status['configuration']['lastReload'], now: number): Content {
   if (last === undefined) return 'none since start'
   const at = timeElement(last.atMs, clockOrDate(last.atMs, now))
-  return last.isRefused ? html`<span class="bad-text">refused</span> at ${at} UTC` : html`successful at ${at} UTC`
+  const details = html`${last.details.map(detail => html`<br /><code>${detail}</code>`)}`
+  return last.isRefused
+    ? html`<span class="bad-text">refused</span> at ${at} UTC${details}`
+    : html`successful at ${at} UTC${details}`
 }
 
 function redisText(redis: Status['redis'], now: number): Content {

@@ -6,6 +6,14 @@ import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 
+/** One reload: what it changed, or why it was refused. */
+export interface Reload {
+  readonly atMs: number
+  readonly isRefused: boolean
+  /** One sentence each. */
+  readonly details: readonly string[]
+}
+
 /** The active configuration, and the result of the last reload. */
 export interface ConfigurationState {
   readonly file: string
@@ -13,7 +21,9 @@ export interface ConfigurationState {
   /** Milliseconds since the epoch, as all times here. */
   readonly sinceMs: number
   /** Undefined: nothing was reloaded since the start. */
-  readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+  readonly lastReload: Reload | undefined
+  /** The recent reloads, oldest first. */
+  readonly reloads: readonly Reload[]
   /** Changes that take effect only after a restart, one sentence each. */
   readonly needRestart: readonly string[]
 }
@@ -228,7 +238,9 @@ function failingRedis(redis: RedisState | undefined, now: number): Concern[] {
 
 function refusedReload({ lastReload }: Pick<ConfigurationState, 'lastReload'>): Concern[] {
   if (lastReload?.isRefused !== true) return []
-  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused: the previous one stays active`
+  const [reason] = lastReload.details
+  const why = reason === undefined ? '' : ` (${reason})`
+  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused${why}: the previous one stays active`
   return [{ text, path: '#configuration' }]
 }
 
