@@ -21,6 +21,7 @@ import type { Evidence } from './evidence/evidence'
 import { countAffected, lastFailureOf, shareEvidence, type GatherOptions } from './evidence/gather'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
+import { resolutionInWords } from './evidence/resolution'
 import { jaeger, tempo } from './evidence/trace-sources'
 import { linkAnnotations, type Places } from './page/links'
 import { createPages } from './page/pages'
@@ -122,7 +123,8 @@ async function main(): Promise<void> {
     const evidence = await incidents.conclude(incidentId, alert, { lastBadMs })
     if (evidence === undefined) return undefined
     const { annotations } = told(alert, evidence, urlOf(incidentId), placesOf(settings, publicUrl))
-    return { ...annotations, ...outcomeOf(alert, affected) }
+    const outcome = resolutionInWords(alert, evidence, affected)
+    return { ...annotations, ...(outcome !== '' && { outcome }) }
   }
 
   async function enrich(alert: Alert, look: Look, url: string, askedAtMs: number): Promise<Gathered> {
@@ -157,6 +159,7 @@ async function main(): Promise<void> {
     },
     pages: createPages({
       incidents,
+      secret: settings.token,
       prometheus: gatherOptions.prometheus,
       gatewayJob: settings.gatewayJob,
       places: () => placesOf(settings, publicUrl),
@@ -196,13 +199,6 @@ async function main(): Promise<void> {
 function told(alert: Alert, evidence: Evidence, url: string, places: Places): Gathered {
   const annotations = { ...linkAnnotations(alert, places), ...toAnnotations(alert, evidence, url) }
   return { annotations, isPartial: isPartial(evidence) }
-}
-
-/** The text "1234 requests failed" for the message that the incident is over. */
-function outcomeOf({ labels }: Alert, affected: number | undefined): Labels {
-  if (affected === undefined || affected === 0) return {}
-  const what = labels['family'] === 'faults' ? 'failed' : 'were refused'
-  return { outcome: `${affected} request${affected === 1 ? '' : 's'} ${what}` }
 }
 
 /** Identifies the alert in a log line: labels come from outside and may be many and long. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createTokenCheck, isNear } from '../access/access'
 import { parseAlerts, type Alert } from './alerts/alert'
+import { isAction } from './page/actions'
 
 export interface IncidentServerOptions {
   readonly token: string | undefined
@@ -50,6 +51,13 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
       if (!mayPostChanges(request)) return refuse(response, options.changesToken ?? options.token)
       if (!isJson(request)) return answer(response, 415, 'changes are posted as application/json')
       return void takeChange(request, response, options)
+    }
+    if (request.method === 'POST' && isAction(path)) {
+      if (!mayWrite(request)) return refuse(response, options.token)
+      return void options.pages(request, response, path).catch((error: unknown) => {
+        options.onFailure(error)
+        fail(response)
+      })
     }
     if (!mayRead(request)) return refuse(response, options.token)
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'pages are read')

@@ -119,6 +119,11 @@ export const incidentAnswer = z.object({
   sinceMs: timeMs.describe('The first failure, as far as it is known.'),
   lastBadMs: timeMs.optional().describe('The last failure, once it is known.'),
   alerts: z.array(alert),
+  acknowledged: z.object({ timeMs, by: z.string() }).optional().describe('Who works on it.'),
+  notes: z
+    .array(z.object({ timeMs, by: z.string(), text: z.string() }))
+    .optional()
+    .describe('What people wrote about it, oldest first.'),
 })
 
 /** The incident for programs: the record and the statements of the page. */

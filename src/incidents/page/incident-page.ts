@@ -15,6 +15,7 @@ import { curveRange } from './curves'
 import type { IncidentView } from './incident-view'
 import { limitedSection } from './limited-section'
 import { linksOf } from './links'
+import { noteSection } from './note-section'
 import { numberSection } from './number-section'
 import { signatureSection } from './signature-section'
 import { nameOf, type Story } from './story'
@@ -34,11 +35,12 @@ export function incidentPage(view: IncidentView): Page {
       <nav class="small"><a href="../incidents">All incidents</a></nav>
       ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${changeSection(view)}
       ${numberSection(view)} ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)}
-      ${timelineSection(story)} ${alertSection(view)} ${missingSection(view)}
+      ${timelineSection(story)} ${noteSection(view)} ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; page created at ${clock(view.now)}. Incident <code>${incident.id}</code>, also
-          <a href="?format=json">as JSON</a> and as <a href="?format=markdown">a draft of a post-mortem</a>.
+          <a href="?format=json">as JSON</a> and as
+          <a href="${incident.id}/post-mortem.md">a draft of a post-mortem</a>.
         </p>
       </footer>
     </main>`,

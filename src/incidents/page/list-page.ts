@@ -55,7 +55,10 @@ function listItem(incident: Incident, now: number): Html {
   const line = firstLine(story)
   const count = incident.alerts.length
   return html`<li class="${isOpen ? 'open' : 'over'}">
-    <p>${statePill(isOpen)} ${severityPill(story.severity)}</p>
+    <p>
+      ${statePill(isOpen)}
+      ${severityPill(story.severity)}${incident.acknowledged && html` <span class="muted small">acknowledged by ${incident.acknowledged.by}</span>`}
+    </p>
     <h2><a href="incidents/${incident.id}">${incident.title}</a></h2>
     ${line !== '' && html`<p>${line}</p>`}
     <p class="muted small">

@@ -106,6 +106,14 @@ export class IncidentLog {
     return evidence
   }
 
+  /** Changes what people wrote about an incident. @returns it; undefined if there is none */
+  async change(id: string, change: (incident: Incident) => Incident): Promise<Incident | undefined> {
+    const stored = this.#inMemory().get(id) ?? (await this.#store.get(id))
+    // The incident may have changed while the store was read.
+    const incident = this.#inMemory().get(id) ?? stored
+    return incident && this.#save(change(incident))
+  }
+
   async get(id: string): Promise<Incident | undefined> {
     return this.#inMemory().get(id) ?? this.#store.get(id)
   }
