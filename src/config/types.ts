@@ -91,6 +91,14 @@ export interface IncidentSettings {
   readonly alertmanagerHttpConfig: string | undefined
   readonly jaegerHttpConfig: string | undefined
   readonly tempoHttpConfig: string | undefined
+  /** `LOGS_URL`: log store queried for lines of failing requests; unset: none. */
+  readonly logsUrl: string | undefined
+  /** `LOGS_KIND`; default `loki`. */
+  readonly logsKind: 'loki' | 'opensearch' | 'victorialogs'
+  /** `LOGS_QUERY`: stream selector of Loki, index of OpenSearch, further filter of VictoriaLogs. */
+  readonly logsQuery: string | undefined
+  /** `LOGS_TOKEN`: bearer token for the log store. */
+  readonly logsToken: string | undefined
   /** `OPS_TOKEN`: token for the gateways' ops ports, needed if they listen on more than loopback. */
   readonly opsToken: string | undefined
   /**

@@ -19,6 +19,7 @@ import { readHttpConfig } from './backends/http-config'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
 import { countAffected, lastFailureOf, shareEvidence, type GatherOptions } from './evidence/gather'
+import { logSource } from './evidence/log-sources'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { resolutionInWords } from './evidence/resolution'
@@ -74,6 +75,15 @@ async function main(): Promise<void> {
       ...(settings.jaegerUrl === undefined ? [] : [jaeger(settings.jaegerUrl, send.jaeger)]),
       ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl, send.tempo)]),
     ],
+    logs:
+      settings.logsUrl === undefined
+        ? undefined
+        : logSource({
+            kind: settings.logsKind,
+            url: settings.logsUrl,
+            query: settings.logsQuery,
+            token: settings.logsToken,
+          }),
     opsToken: settings.opsToken,
     opsTokenHosts: settings.opsTokenHosts,
     gatewayJob: settings.gatewayJob,

@@ -7,6 +7,8 @@ import type { Change, Evidence, LimitedClient, ProvingTrace } from './evidence'
 import { findGoodTrace } from './good-trace'
 import { increaseOf } from './increase'
 import { findLastFailure } from './last-failure'
+import type { LogSource } from './log-sources'
+import { findLogs } from './logs'
 import { findLimitedClients } from './limited-clients'
 import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
@@ -24,6 +26,8 @@ export interface GatherOptions extends ReplicaOptions {
   readonly prometheus: PrometheusClient
   /** Trace backends queried when no replica has the trace any more. */
   readonly backends: readonly TraceSource[]
+  /** The log store; absent: none. */
+  readonly logs?: LogSource | undefined
   readonly shown: Shown
   /** Changes that others report, such as posted deployments and other alerts. Absent: none. */
   readonly otherChanges?: (
@@ -104,25 +108,43 @@ export async function gatherEvidence(
     }
   }
   const foundTraces = attempt('traces', findTraces(alert, window, { ...options, maxTraces }, signal), [])
-  const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, comparison, goodTrace] =
-    await Promise.all([
-      foundTraces,
-      attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
-      attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
-      attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
-      attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
-      attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
-      attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-      Promise.all([
-        attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
-        attempt('reloads', findReloadsOfAll(window, options, signal), []),
-        attempt('posted changes', options.otherChanges?.(alert, changesRange(window)) ?? NO_CHANGES, []),
-      ]),
-      attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
-      attempt('limited clients', findLimited(alert, window, options, signal), []),
-      attempt('comparison', findDifferences(alert, window, options, signal), undefined),
-      foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
-    ])
+  const [
+    traces,
+    counts,
+    all,
+    statuses,
+    load,
+    budget,
+    turn,
+    changes,
+    curve,
+    limitedClients,
+    comparison,
+    goodTrace,
+    logs,
+  ] = await Promise.all([
+    foundTraces,
+    attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+    attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
+    attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
+    attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
+    attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
+    attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+    Promise.all([
+      attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+      attempt('reloads', findReloadsOfAll(window, options, signal), []),
+      attempt('posted changes', options.otherChanges?.(alert, changesRange(window)) ?? NO_CHANGES, []),
+    ]),
+    attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
+    attempt('limited clients', findLimited(alert, window, options, signal), []),
+    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
+    foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
+    attempt(
+      'logs',
+      foundTraces.then(async failing => logsOf(failing, options, signal)),
+      undefined,
+    ),
+  ])
   const firstBadMs = earliest([
     turn.firstBadMs,
     ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -138,12 +160,21 @@ export async function gatherEvidence(
     load,
     comparison,
     goodTrace,
+    ...(logs !== undefined && { logs }),
     budget,
     firstBadMs,
     lastGoodMs: turn.lastGoodMs,
     curve,
     limitedClients,
   }
+}
+
+async function logsOf(
+  traces: readonly ProvingTrace[],
+  { logs, shown }: GatherOptions,
+  signal: AbortSignal,
+): Promise<Evidence['logs']> {
+  return logs && findLogs(traces, logs, { shown, signal })
 }
 
 const NO_CHANGES: Promise<Change[]> = Promise.resolve([])

@@ -78,6 +78,10 @@ const evidence = z.object({
   comparison: comparison.optional().describe('What failing requests have in common and good ones have not.'),
   traces: z.array(trace).describe('Requests that prove it, newest first.'),
   goodTrace: trace.optional().describe('A good request of the same route.'),
+  logs: z
+    .array(z.object({ traceId: z.string(), timeMs, service: z.string().optional(), text: z.string() }))
+    .optional()
+    .describe('Log lines of these requests, redacted and shortened.'),
   firstBadMs: timeMs.optional(),
   lastBadMs: timeMs.optional().describe('When the last request failed; known once the alert is over.'),
   lastGoodMs: timeMs.optional(),

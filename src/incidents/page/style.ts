@@ -35,6 +35,7 @@ form label { flex: 1 1 18rem; }
 textarea, button { font: inherit; color: var(--ink); background: var(--surface); border: 1px solid var(--calm); border-radius: 6px; padding: .35rem .6rem; }
 textarea { display: block; width: 100%; box-sizing: border-box; }
 button { font-weight: 600; cursor: pointer; }
+.logs > li { padding: .15rem 0; font-size: .8125rem; overflow-wrap: anywhere; }
 .notes > li { border-top: 1px solid var(--line); padding: .5rem 0; }
 .notes .text { white-space: pre-wrap; overflow-wrap: anywhere; }
 .changes > li { padding: .2rem 0; }
