@@ -121,7 +121,7 @@ describe('the incident pages in a browser', function () {
       assert.match((await chart.locator('title').first().textContent()) ?? '', /Failed requests, \/orders/)
       assert.equal(await chart.locator('circle.dot').count(), 8)
       const line = await chart.locator('.main-line').boundingBox()
-      assert.ok(line && line.width > 900 && line.height > 60, JSON.stringify(line))
+      assert.ok(line && line.width > 850 && line.height > 60, JSON.stringify(line))
       const inReplica = await chart.locator('a[href^="http"]').first().getAttribute('href')
       assert.match(inReplica ?? '', /^http:\/\/10\.0\.0\.5:9464\/traces\/[0-4]{32}$/)
       const hidden = page.locator('#trace-4bf92f3577b34da6a3ce929d0e0e4736')

@@ -10,7 +10,7 @@ import { FormTokens } from './form-token'
 import { incidentPage } from './incident-page'
 import { withLastFailures } from './last-failures'
 import type { Places } from './links'
-import { listPage, notFoundPage } from './list-page'
+import { listPage, notFoundPage, type ListFilter } from './list-page'
 import { postMortem } from './post-mortem'
 import { runbookPage } from './runbooks'
 import { firstLine, tell } from './story'
@@ -40,7 +40,7 @@ export function createPages({ incidents, prometheus, gatewayJob, places, secret 
     const isForPeople = wantsHtml(request)
     if (path === '/' || path === '/incidents') {
       const found = await incidents.list(LISTED)
-      if (isForPeople) sendPage(response, 200, listPage(found, now))
+      if (isForPeople) sendPage(response, 200, listPage(found, now, filterOf(request)))
       else sendJson(response, 200, { incidents: found.map(incident => summary(incident, now)) })
       return
     }
@@ -66,6 +66,15 @@ export function createPages({ incidents, prometheus, gatewayJob, places, secret 
     } else sendJson(response, 200, toIncidentAnswer(incident, now))
   }
 }
+
+/** What the query asks to see: `?state=firing&severity=critical&text=orders`. */
+function filterOf({ url = '' }: IncomingMessage): ListFilter {
+  const query = new URLSearchParams(url.slice(url.indexOf('?') + 1))
+  const of = (name: string): string => (query.get(name) ?? '').slice(0, MAX_FILTER)
+  return { state: of('state'), severity: of('severity'), text: of('text') }
+}
+
+const MAX_FILTER = 100
 
 /** An incident in the list; all its data, with every span, is at its own address. */
 function summary(incident: Incident, now: number): object {

@@ -69,7 +69,8 @@ export function firstLine({ signatures: [first], why }: Story): string {
 
 const SEVERITIES = ['critical', 'warning', 'info', 'none']
 
-function byWeight(a: IncidentAlert, b: IncidentAlert): number {
+/** Orders alerts: firing before resolved, critical before warning, earlier before later. */
+export function byWeight(a: IncidentAlert, b: IncidentAlert): number {
   const over = Number(a.endsAtMs !== undefined) - Number(b.endsAtMs !== undefined)
   return over || rank(a) - rank(b) || a.startsAtMs - b.startsAtMs
 }

@@ -31,8 +31,9 @@ main > nav { margin-bottom: .75rem; }
 .timeline time { color: var(--muted); flex: none; }
 .timeline .bad span { color: var(--bad); font-weight: 600; }
 form { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end; margin-top: .6rem; }
-form label { flex: 1 1 18rem; }
-textarea, button { font: inherit; color: var(--ink); background: var(--surface); border: 1px solid var(--calm); border-radius: 6px; padding: .35rem .6rem; }
+form label { color: var(--muted); font-size: .875rem; }
+form label:has(textarea) { flex: 1 1 18rem; }
+textarea, button, select, input { font: inherit; color: var(--ink); background: var(--surface); border: 1px solid var(--calm); border-radius: 6px; padding: .35rem .6rem; }
 textarea { display: block; width: 100%; box-sizing: border-box; }
 button { font-weight: 600; cursor: pointer; }
 .logs > li { padding: .15rem 0; font-size: .8125rem; overflow-wrap: anywhere; }

@@ -56,7 +56,17 @@ function titleOf({ status, concerns }: Status): string {
 }
 
 /** Formats times as ISO 8601 for JSON. */
-function toJson({ timeMs, replica, traffic, redis, failures, configuration, pipelines, ...rest }: Status): object {
+function toJson({
+  timeMs,
+  replica,
+  traffic,
+  redis,
+  failures,
+  failureGroups: _groups,
+  configuration,
+  pipelines,
+  ...rest
+}: Status): object {
   const { startedAtMs, ...process } = replica
   const { sinceMs, lastReload, reloads: _reloads, ...inForce } = configuration
   return {

@@ -3,6 +3,7 @@ import { clock, lasted } from '../../pages/times'
 import { shareText } from '../../policies/split/policy'
 import type { OffenderReader } from '../offenders'
 import { SLOT_MS, type RecentRequests, type RecentTraffic, type Traffic } from '../../observe/recent/recent-requests'
+import { groupEqual, type TraceGroup } from '../trace-groups'
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
 
@@ -126,6 +127,8 @@ export interface Status {
   readonly pipelines: readonly TelemetryPipeline[]
   /** Newest first. */
   readonly failures: readonly TraceSummary[]
+  /** Kept failures that ended alike, the latest first. */
+  readonly failureGroups: readonly TraceGroup[]
   readonly limited: readonly LimitedClient[]
   readonly configuration: Omit<ConfigurationState, 'config'> & { readonly sha256: string; readonly routes: number }
 }
@@ -138,6 +141,8 @@ export function isFailing({ lastFailure, lastSuccessMs }: TelemetryPipeline): bo
 /** Maximum number of routes on the page; `/routes` lists all. */
 const MAX_ROUTES = 50
 const MAX_FAILURES = 8
+/** Maximum failures that are grouped. */
+const MAX_GROUPED = 500
 const MAX_LIMITED = 8
 /** Share of faults in a route's last five minutes above which the page reports a concern. */
 const FAULT_SHARE = 0.01
@@ -150,14 +155,16 @@ export function readStatus(sources: StatusSources, now: number): Status {
   const redis = sources.redis()
   const pipelines = sources.pipelines()
   const notReady = sources.notReady()
+  const kept = sources.traces.list({ outcome: 'fault' }, MAX_GROUPED)
   const routes = trafficOf(config.routes, recent)
   const shown = routes.slice(0, MAX_ROUTES)
+  // What fails requests comes first, then what degrades the gateway, then what only needs a restart.
   const concerns = [
     ...routes.flatMap(route => failingRoute(route)),
     ...upstreams.flatMap(failingUpstream),
     ...failingRedis(redis, now),
-    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
     ...refusedReload(configuration),
+    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
     ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
   ]
   return {
@@ -177,7 +184,10 @@ export function readStatus(sources: StatusSources, now: number): Status {
     upstreams,
     redis,
     pipelines,
-    failures: sources.traces.list({ outcome: 'fault' }, MAX_FAILURES),
+    failures: kept.slice(0, MAX_FAILURES),
+    failureGroups: groupEqual(kept)
+      .toSorted((a, b) => b.newest.timeMs - a.newest.timeMs)
+      .slice(0, MAX_FAILURES),
     limited: mostLimited(sources.offenders),
     configuration: { ...configuration, sha256: config.sha256, routes: config.routes.length },
   }
