@@ -128,7 +128,7 @@ function victorialogs({ url, query, token }: LogSettings): LogSource {
       const text = await ask(`${url}/select/logsql/query`, { method: 'POST', headers: headersOf(token), body, signal })
       return text.split('\n').flatMap(line => {
         if (line.trim() === '') return []
-        const { _time: time, _stream: _stream, _stream_id: _id, ...fields } = JSON.parse(line) as Fields
+        const { _time: time, _stream: _ofStream, _stream_id: _id, ...fields } = JSON.parse(line) as Fields
         const service = stringOf(fields['service.name']) ?? stringOf(fields['service'])
         return [{ timeMs: timeOf(time), service, text: lineOf(fields) }]
       })

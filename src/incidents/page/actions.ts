@@ -23,9 +23,7 @@ export function createActions({ incidents, tokens }: ActionOptions) {
   return async function act(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const [, id = '', action] = ACTION.exec(path) ?? []
     // A browser says so when another site sent the form.
-    const isForeign = !['same-origin', 'none', undefined].includes(
-      request.headers['sec-fetch-site'] as string | undefined,
-    )
+    const isForeign = !['same-origin', 'none', undefined].includes(request.headers['sec-fetch-site'])
     const form = await readForm(request)
     if (form === undefined) return refuse(response, 400, 'not a form, or too large')
     const now = Date.now()
