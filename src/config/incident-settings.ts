@@ -19,7 +19,14 @@ import { INCIDENT_VARIABLES, KNOWN_VARIABLES } from './variable-names'
 export type { IncidentSettings }
 
 /** Settings whose values are never repeated in a message. */
-const SECRETS: ReadonlySet<PropertyKey> = new Set(['opsToken', 'token', 'redisUrl', 'redisSentinelPassword'])
+const SECRETS: ReadonlySet<PropertyKey> = new Set([
+  'opsToken',
+  'token',
+  'changesToken',
+  'logsToken',
+  'redisUrl',
+  'redisSentinelPassword',
+])
 
 const schema = z.object({
   port: field(wholeNumberText({ atLeast: 0, atMost: 65_535 })).prefault('9095'),
@@ -34,11 +41,16 @@ const schema = z.object({
   alertmanagerHttpConfig: z.string().optional(),
   jaegerHttpConfig: z.string().optional(),
   tempoHttpConfig: z.string().optional(),
+  logsUrl: field(parsePublicUrl).optional(),
+  logsKind: field(choice(['loki', 'opensearch', 'victorialogs'], { elasticsearch: 'opensearch' })).prefault('loki'),
+  logsQuery: z.string().optional(),
+  logsToken: field(parseBearerToken).optional(),
   opsLinkUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
   opsTokenHosts: field(parseHosts).default([]),
   gatewayJob: z.string().default('myesi-api'),
   token: field(parseBearerToken).optional(),
+  changesToken: field(parseBearerToken).optional(),
   redisUrl: field(parseRedisUrl).optional(),
   redisSentinelUsername: z.string().optional(),
   redisSentinelPassword: z.string().optional(),
@@ -75,9 +87,13 @@ export function readIncidentSettings(env: Environment): {
       alertmanagerHttpConfig: undefined,
       jaegerHttpConfig: undefined,
       tempoHttpConfig: undefined,
+      logsUrl: undefined,
+      logsQuery: undefined,
+      logsToken: undefined,
       opsLinkUrl: undefined,
       opsToken: undefined,
       token: undefined,
+      changesToken: undefined,
       redisUrl: undefined,
       redisSentinelUsername: undefined,
       redisSentinelPassword: undefined,

@@ -93,6 +93,14 @@ export interface IncidentSettings {
   readonly alertmanagerHttpConfig: string | undefined
   readonly jaegerHttpConfig: string | undefined
   readonly tempoHttpConfig: string | undefined
+  /** `LOGS_URL`: log store queried for lines of failing requests; unset: none. */
+  readonly logsUrl: string | undefined
+  /** `LOGS_KIND`; default `loki`. */
+  readonly logsKind: 'loki' | 'opensearch' | 'victorialogs'
+  /** `LOGS_QUERY`: stream selector of Loki, index of OpenSearch, further filter of VictoriaLogs. */
+  readonly logsQuery: string | undefined
+  /** `LOGS_TOKEN`: bearer token for the log store. */
+  readonly logsToken: string | undefined
   /** `OPS_TOKEN`: token for the gateways' ops ports, needed if they listen on more than loopback. */
   readonly opsToken: string | undefined
   /**
@@ -104,6 +112,8 @@ export interface IncidentSettings {
   readonly gatewayJob: string
   /** `INCIDENTS_TOKEN`: bearer token for posting alerts, and for reading from other than near addresses. */
   readonly token: string | undefined
+  /** `INCIDENTS_CHANGES_TOKEN`: bearer token that may only post changes; default `INCIDENTS_TOKEN`. */
+  readonly changesToken: string | undefined
   /** `REDIS_URL`: where incidents are stored; unset: in `INCIDENTS_FOLDER`, default `.incidents`. */
   readonly redisUrl: string | undefined
   /** `REDIS_SENTINEL_USERNAME` and `REDIS_SENTINEL_PASSWORD`: for sentinels with a separate login. */

@@ -18,13 +18,16 @@ import { sendWith, type Send } from './backends/backend'
 import { readHttpConfig } from './backends/http-config'
 import { toAnnotations } from './evidence/annotations'
 import type { Evidence } from './evidence/evidence'
-import { countAffected, gatherEvidence, lastFailureOf, type GatherOptions } from './evidence/gather'
+import { countAffected, lastFailureOf, shareEvidence, type GatherOptions } from './evidence/gather'
+import { logSource } from './evidence/log-sources'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
+import { resolutionInWords } from './evidence/resolution'
 import { jaeger, tempo } from './evidence/trace-sources'
 import { linkAnnotations, type Places } from './page/links'
 import { createPages } from './page/pages'
 import { FileIncidentStore } from './record/file-incident-store'
+import { ChangeLog, parseChange, type ChangeStore } from './record/change-log'
 import { IncidentLog } from './record/incident-log'
 import type { IncidentStore } from './record/incident-store'
 import { RedisIncidentStore } from './record/redis-incident-store'
@@ -50,7 +53,9 @@ async function main(): Promise<void> {
   const send = openBackends(settings)
   const { log, flush } = createLogger(settings.logLevel)
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
-  const incidents = new IncidentLog(createStore(settings, log), {
+  const store = createStore(settings, log)
+  const changes = new ChangeLog(store, onceInAWhile(log, 'posted changes cannot be stored'))
+  const incidents = new IncidentLog(store, {
     onStoreFailure: onceInAWhile(log, 'incidents cannot be remembered'),
   })
   const restored = await incidents.restore()
@@ -70,10 +75,23 @@ async function main(): Promise<void> {
       ...(settings.jaegerUrl === undefined ? [] : [jaeger(settings.jaegerUrl, send.jaeger)]),
       ...(settings.tempoUrl === undefined ? [] : [tempo(settings.tempoUrl, send.tempo)]),
     ],
+    logs:
+      settings.logsUrl === undefined
+        ? undefined
+        : logSource({
+            kind: settings.logsKind,
+            url: settings.logsUrl,
+            query: settings.logsQuery,
+            token: settings.logsToken,
+          }),
     opsToken: settings.opsToken,
     opsTokenHosts: settings.opsTokenHosts,
     gatewayJob: settings.gatewayJob,
     shown: { clients: settings.showClients, consumers: settings.showConsumers, headers: settings.showHeaders },
+    otherChanges: async (alert, { startMs, endMs }) => [
+      ...(await changes.between(startMs, endMs, alert.labels['gateway_upstream_name'])),
+      ...incidents.others(alert, startMs, endMs),
+    ],
   }
   let publicUrl = settings.publicUrl ?? ''
 
@@ -115,12 +133,14 @@ async function main(): Promise<void> {
     const evidence = await incidents.conclude(incidentId, alert, { lastBadMs })
     if (evidence === undefined) return undefined
     const { annotations } = told(alert, evidence, urlOf(incidentId), placesOf(settings, publicUrl))
-    return { ...annotations, ...outcomeOf(alert, affected) }
+    const outcome = resolutionInWords(alert, evidence, affected)
+    return { ...annotations, ...(outcome !== '' && { outcome }) }
   }
 
   async function enrich(alert: Alert, look: Look, url: string, askedAtMs: number): Promise<Gathered> {
     const startedAt = performance.now()
-    const evidence = incidents.addEvidence(alert, await gatherEvidence(alert, gatherOptions, askedAtMs))
+    const gathered = await shareEvidence(alert, gatherOptions, askedAtMs, relay.state.waiting)
+    const evidence = incidents.addEvidence(alert, gathered)
     const found = evidence.signatures.length + evidence.traces.length > 0
     const result = evidence.missing.length > 0 ? 'partial' : found ? 'found' : 'none'
     // Each alert is counted once.
@@ -134,6 +154,14 @@ async function main(): Promise<void> {
 
   const server = createIncidentServer({
     token: settings.token,
+    changesToken: settings.changesToken,
+    change: async body => {
+      const parsed = parseChange(body, Date.now())
+      if ('problem' in parsed) return parsed.problem
+      await changes.add(parsed.change)
+      log.info({ event: 'change', ...parsed.change }, 'change posted')
+      return undefined
+    },
     ownHost: settings.publicUrl === undefined ? undefined : new URL(settings.publicUrl).hostname,
     receive: (alerts, invalid) => {
       metrics.received(alerts.length, invalid)
@@ -141,6 +169,7 @@ async function main(): Promise<void> {
     },
     pages: createPages({
       incidents,
+      secret: settings.token,
       prometheus: gatherOptions.prometheus,
       gatewayJob: settings.gatewayJob,
       places: () => placesOf(settings, publicUrl),
@@ -180,13 +209,6 @@ async function main(): Promise<void> {
 function told(alert: Alert, evidence: Evidence, url: string, places: Places): Gathered {
   const annotations = { ...linkAnnotations(alert, places), ...toAnnotations(alert, evidence, url) }
   return { annotations, isPartial: isPartial(evidence) }
-}
-
-/** The text "1234 requests failed" for the message that the incident is over. */
-function outcomeOf({ labels }: Alert, affected: number | undefined): Labels {
-  if (affected === undefined || affected === 0) return {}
-  const what = labels['family'] === 'faults' ? 'failed' : 'were refused'
-  return { outcome: `${affected} request${affected === 1 ? '' : 's'} ${what}` }
 }
 
 /** Identifies the alert in a log line: labels come from outside and may be many and long. */
@@ -232,7 +254,7 @@ function openBackends(settings: IncidentSettings): {
   return process.exit(EXIT_CONFIG)
 }
 
-function createStore(settings: IncidentSettings, log: Logger): IncidentStore {
+function createStore(settings: IncidentSettings, log: Logger): IncidentStore & ChangeStore {
   if (settings.redisUrl === undefined) return new FileIncidentStore(settings.folder)
   return new RedisIncidentStore(settings.redisUrl, onceInAWhile(log, 'Redis is not available'), {
     sentinelLogin: { username: settings.redisSentinelUsername, password: settings.redisSentinelPassword },

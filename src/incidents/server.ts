@@ -1,13 +1,18 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createTokenCheck, isNear } from '../access/access'
 import { parseAlerts, type Alert } from './alerts/alert'
+import { isAction } from './page/actions'
 
 export interface IncidentServerOptions {
   readonly token: string | undefined
+  /** Token that may only post changes; absent: `token`. */
+  readonly changesToken?: string | undefined
   /** The host of `INCIDENT_PUBLIC_URL`: the only public host name accepted from near addresses. */
   readonly ownHost: string | undefined
   /** Takes alerts; must return at once. */
   readonly receive: (alerts: readonly Alert[], invalid: number) => void
+  /** Takes a posted change: returns a problem, or undefined if it was accepted. */
+  readonly change: (body: unknown) => Promise<string | undefined>
   /** Serves the pages and their JSON, below `/incidents`. */
   readonly pages: (request: IncomingMessage, response: ServerResponse, path: string) => Promise<void>
   readonly metrics: RequestListener
@@ -27,6 +32,9 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
   const isOurs = (request: IncomingMessage): boolean => isNear(request, options.ownHost)
   const mayWrite = (request: IncomingMessage): boolean =>
     options.token === undefined ? isOurs(request) : hasToken(request)
+  const hasChangesToken = createTokenCheck(options.changesToken)
+  const mayPostChanges = (request: IncomingMessage): boolean =>
+    hasChangesToken(request) || (options.changesToken === undefined ? mayWrite(request) : hasToken(request))
   const mayRead = (request: IncomingMessage): boolean => hasToken(request) || isOurs(request)
 
   return createServer({ requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
@@ -38,6 +46,18 @@ export function createIncidentServer(options: IncidentServerOptions): Server {
       // A web page of another site can make a browser near here post any other type, and so raise a false alert.
       if (!isJson(request)) return answer(response, 415, 'alerts are posted as application/json')
       return void takeAlerts(request, response, options)
+    }
+    if (path === '/changes' && request.method === 'POST') {
+      if (!mayPostChanges(request)) return refuse(response, options.changesToken ?? options.token)
+      if (!isJson(request)) return answer(response, 415, 'changes are posted as application/json')
+      return void takeChange(request, response, options)
+    }
+    if (request.method === 'POST' && isAction(path)) {
+      if (!mayWrite(request)) return refuse(response, options.token)
+      return void options.pages(request, response, path).catch((error: unknown) => {
+        options.onFailure(error)
+        fail(response)
+      })
     }
     if (!mayRead(request)) return refuse(response, options.token)
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, 'pages are read')
@@ -97,12 +117,33 @@ async function takeAlerts(
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+/** Maximum body of a change: one sentence and a few names. */
+const MAX_CHANGE_BYTES = 16 * 1024
+
+async function takeChange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { change, onFailure }: IncidentServerOptions,
+): Promise<void> {
+  try {
+    const body = await readBody(request, MAX_CHANGE_BYTES).catch(() => null)
+    if (body === null) return void response.destroy() // the client closed the connection
+    if (body === undefined) return answer(response, 413, `more than ${MAX_CHANGE_BYTES} bytes`)
+    const problem = await change(parseJson(body))
+    if (problem === undefined) answer(response, 202, '')
+    else answer(response, 400, problem)
+  } catch (error) {
+    onFailure(error)
+    fail(response)
+  }
+}
+
+async function readBody(request: IncomingMessage, maxBytes = MAX_BODY_BYTES): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > MAX_BODY_BYTES) return undefined
+    if (bytes > maxBytes) return undefined
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()

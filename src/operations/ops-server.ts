@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { OpsAccess } from './ops-access'
 import { wantsHtml } from '../pages/wants-html'
 import { listOffenders } from './offenders'
+import { listReloads } from './reloads'
 import { listRoutes } from './routes'
 import { listSamples, type SampleReader } from './samples'
 import { sendJson } from './send-json'
@@ -30,6 +31,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
     '/traces': (request, response) => listTraces(options.traces, request, response),
     '/offenders': (request, response) => listOffenders(options.offenders, request, response),
     '/samples': (request, response) => listSamples(options.samples, request, response),
+    '/reloads': (request, response) => listReloads(options.configuration().reloads, request, response),
     '/upstreams': (request, response) => listUpstreams(options.upstreams, request, response),
     // Proves only that the event loop runs. With more checks, an upstream's outage would restart the gateway.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),

@@ -20,6 +20,16 @@ const PLACES = [
   ['/traces?outcome=fault', 'Faults'],
 ] as const
 
+const CURRENT = html`aria-current="page"`
+
+/** The place that an address belongs to: a route's curves to the status page, one trace to the traces. */
+function placeOf(url: string): string | undefined {
+  const [path = '', query = ''] = url.split('?', 2)
+  const isFaults = path === '/traces' && new URLSearchParams(query).get('outcome') === 'fault'
+  if (isFaults) return '/traces?outcome=fault'
+  return PLACES.map(([place]) => place).find(place => path === place || path.startsWith(`${place}/`))
+}
+
 /** Answers with a page of the ops port. @param title plain text */
 export function sendOpsPage(
   response: ServerResponse,
@@ -28,9 +38,10 @@ export function sendOpsPage(
   content: Content,
   more: Pick<Page, 'mark' | 'refreshSeconds'> = {},
 ): void {
+  const here = placeOf(response.req?.url ?? '')
   const body = html`<header class="top">
       <a href="/status">myesi-gateway</a>
-      <nav>${PLACES.map(([path, name]) => html`<a href="${path}">${name}</a> `)}</nav>
+      <nav>${PLACES.map(([path, name]) => html`<a href="${path}" ${path === here && CURRENT}>${name}</a> `)}</nav>
     </header>
     <main>${content}</main>`
   sendPage(response, status, { title: `${title} · myesi-gateway`, body, style: STYLE, ...more })

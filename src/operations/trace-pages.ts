@@ -1,19 +1,14 @@
 import { html, type Content, type Html } from '../pages/html'
 import { readSpans } from './otlp-spans'
 import type { TraceSummary } from './sources'
-import { duration } from '../pages/times'
+import { clock, dateAndClock, duration } from '../pages/times'
+import type { TraceGroup } from './trace-groups'
 import { waterfall } from '../pages/waterfall'
 
 /** Filters with a selection list; all others are typed or set by a link. */
 const CHOICES = ['outcome', 'reason', 'route', 'upstream', 'status', 'method', 'consumer', 'cause'] as const
 /** Query parameters of a list. */
 export type QueryText = Readonly<Record<string, string>>
-
-export interface TraceGroup {
-  readonly count: number
-  readonly newest: TraceSummary
-  readonly oldest: TraceSummary
-}
 
 const LABELS: Readonly<Record<string, string>> = { cause: 'kept as', status: 'status', path: 'path' }
 
@@ -196,7 +191,24 @@ function outcome(name: string): Html {
   return html`<span class="outcome ${name}">${name.replace('_', ' ')}</span>`
 }
 
-function time(timeMs: number): Html {
+/** The date only where it is not today: a list in which each row repeats it is hard to read. */
+function time(timeMs: number, now = Date.now()): Html {
   const iso = new Date(timeMs).toISOString()
-  return html`<time datetime="${iso}">${iso.slice(0, 23).replace('T', ' ')}</time>`
+  const isToday = dateAndClock(now).slice(0, 10) === iso.slice(0, 10)
+  const text = `${isToday ? '' : `${iso.slice(0, 10)} `}${clock(timeMs)}${iso.slice(19, 23)}`
+  return html`<time datetime="${iso}" title="${dateAndClock(timeMs)} UTC">${text}</time>`
+}
+
+/** The page of a trace that is not kept: why that is so, and where to look next. */
+export function gonePage(traceId: string): Html {
+  return html`<h1>This trace is not kept here</h1>
+    <p class="mono">${traceId.slice(0, 100)}</p>
+    <p>
+      A replica keeps the newest faults, slow and limited requests and what was sampled, up to a rate for each route and
+      reason, until newer ones take their place or it restarts. Perhaps another replica handled the request, or a trace
+      backend has it.
+    </p>
+    <p>
+      <a href="/traces?outcome=fault&amp;group=equal">Kept faults, grouped</a> · <a href="/traces">All kept traces</a>
+    </p>`
 }

@@ -5,7 +5,8 @@ import { sendOpsPage } from './page'
 import { sendJson } from './send-json'
 import type { TraceFilter, TraceReader, TraceSummary } from './sources'
 import { duration } from '../config/values/duration'
-import { groupsPage, tracePage, tracesPage, type QueryText, type TraceGroup } from './trace-pages'
+import { groupEqual, type TraceGroup } from './trace-groups'
+import { gonePage, groupsPage, tracePage, tracesPage, type QueryText } from './trace-pages'
 
 export type { TraceFilter, TraceReader, TraceSummary }
 
@@ -120,22 +121,6 @@ function timeOf(text: string | null): number | undefined | null {
   return Number.isNaN(time) ? null : time
 }
 
-/** Groups requests that ended alike, the largest group first. */
-function groupEqual(found: readonly TraceSummary[]): TraceGroup[] {
-  const groups = new Map<string, TraceGroup & { count: number; oldest: TraceSummary }>()
-  for (const trace of found) {
-    const { route, upstream, method, status, outcome, reason } = trace
-    const key = JSON.stringify([route, upstream, method, status, outcome, reason])
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, { newest: trace, oldest: trace, count: 1 })
-    else {
-      group.count++
-      group.oldest = trace // the list is newest first
-    }
-  }
-  return [...groups.values()].sort((a, b) => b.count - a.count)
-}
-
 function shownGroup({ newest, oldest, count }: TraceGroup): object {
   const { route, upstream, method, status, outcome, reason, traceId } = newest
   const times = { first: new Date(oldest.timeMs), last: new Date(newest.timeMs) }
@@ -158,14 +143,7 @@ export function showTrace(
   const json = TRACE_ID.test(traceId) ? traces.otlpJson(traceId) : undefined
   if (json === undefined) {
     const problem = 'no such trace is kept here (any more)'
-    if (wantsHtml(request))
-      sendOpsPage(
-        response,
-        404,
-        'Gone',
-        html`<h1>Gone</h1>
-          <p>${problem}: ${traceId}</p>`,
-      )
+    if (wantsHtml(request)) sendOpsPage(response, 404, 'Not kept', gonePage(traceId))
     else sendJson(response, 404, { error: problem })
     return
   }

@@ -28,12 +28,26 @@ export interface ConfigurationOptions {
   readonly log: Logger
 }
 
+/** One reload. */
+export interface Reload {
+  readonly atMs: number
+  readonly isRefused: boolean
+  /** What it changed, or why it was refused: one sentence each. */
+  readonly details: readonly string[]
+}
+
+/** Maximum remembered reloads, and sentences of each. */
+const MAX_RELOADS = 20
+const MAX_DETAILS = 10
+
 /** State of the configuration for pages. Times in milliseconds since the epoch. */
 export interface ConfigurationReport {
   readonly config: GatewayConfig
   readonly sinceMs: number
   /** Undefined before the first reload. */
-  readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+  readonly lastReload: Reload | undefined
+  /** The recent reloads, oldest first. */
+  readonly reloads: readonly Reload[]
   /** Changes that take effect only after a restart, one sentence each. */
   readonly needRestart: readonly string[]
 }
@@ -49,7 +63,7 @@ export class Configuration {
   #isClosed = false
   /** Seconds since 1970. */
   #successAt = Date.now() / 1_000
-  #lastReload: ConfigurationReport['lastReload']
+  #recent: readonly Reload[] = []
   #needRestart: readonly string[] = []
   /** Undefined without objectives. */
   #sloHash: string | undefined
@@ -66,7 +80,8 @@ export class Configuration {
     return {
       config: this.#config,
       sinceMs: this.#successAt * 1_000,
-      lastReload: this.#lastReload,
+      lastReload: this.#recent.at(-1),
+      reloads: this.#recent,
       needRestart: this.#needRestart,
     }
   }
@@ -108,7 +123,7 @@ export class Configuration {
       this.#wasSuccessful = true
       const atMs = Date.now()
       this.#successAt = atMs / 1_000
-      this.#lastReload = { atMs, isRefused: false }
+      this.#remember({ atMs, isRefused: false, details: changes })
       this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'success' })
       for (const problem of problems) logProblem(log, problem)
       for (const change of changes) log.info({ event: 'config' }, change)
@@ -124,12 +139,17 @@ export class Configuration {
   #refuse(cause: string, problems: readonly ConfigProblem[]): void {
     const { log } = this.#options
     this.#wasSuccessful = false
-    this.#lastReload = { atMs: Date.now(), isRefused: true }
+    this.#remember({ atMs: Date.now(), isRefused: true, details: problems.filter(isError).map(inWords) })
     this.#reloads.add(1, { [ATTR_CONFIG_RESULT]: 'refused' })
     for (const problem of problems) logProblem(log, problem)
     const errors = problems.filter(isError).length
     const line = { event: 'config', result: 'refused', cause, problems: errors, sha256: this.#config.sha256 }
     log.error(line, 'new configuration refused; the previous one stays active')
+  }
+
+  #remember({ details, ...reload }: Reload): void {
+    const shortened = details.slice(0, MAX_DETAILS)
+    this.#recent = [...this.#recent, { ...reload, details: shortened }].slice(-MAX_RELOADS)
   }
 
   #createInstruments(): Counter {
@@ -168,8 +188,11 @@ function hashOf(config: GatewayConfig): string | undefined {
   return objectives.length === 0 ? undefined : objectivesHash(objectives)
 }
 
-function logProblem(log: Logger, { where, problem, allowed, nearest, severity }: ConfigProblem): void {
+function logProblem(log: Logger, problem: ConfigProblem): void {
+  log[problem.severity === 'warning' ? 'warn' : 'error']({ event: 'config' }, inWords(problem))
+}
+
+function inWords({ where, problem, allowed, nearest }: ConfigProblem): string {
   const hint = [allowed && `allowed: ${allowed}`, nearest && `did you mean: ${nearest}`].filter(Boolean).join('; ')
-  const text = `${where}: ${problem}${hint === '' ? '' : ` (${hint})`}`
-  log[severity === 'warning' ? 'warn' : 'error']({ event: 'config' }, text)
+  return `${where}: ${problem}${hint === '' ? '' : ` (${hint})`}`
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { MAX_CHANGES, type ChangeStore } from '../../src/incidents/record/change-log'
 import { FileIncidentStore } from '../../src/incidents/record/file-incident-store'
 import type { Incident } from '../../src/incidents/record/incident'
 import { MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from '../../src/incidents/record/incident-store'
@@ -12,7 +13,7 @@ import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 
 interface Opened {
-  readonly store: IncidentStore
+  readonly store: IncidentStore & ChangeStore
   /** Writes this text to the place where the store keeps the incident of this id. */
   spoil(id: string, text: string): Promise<void>
 }
@@ -81,7 +82,7 @@ describe('incident stores', () => {
 /** The requirements on every store. */
 function contract(openStore: () => Promise<Opened>): void {
   let opened: Opened
-  let store: IncidentStore
+  let store: IncidentStore & ChangeStore
 
   beforeEach(async () => {
     opened = await openStore()
@@ -120,6 +121,18 @@ function contract(openStore: () => Promise<Opened>): void {
       listed.map(({ openedAtMs }) => openedAtMs),
       [now - 1_000, now - 2_000],
     )
+  })
+
+  it('keeps posted changes once each, oldest first, the newest at the maximum', async () => {
+    const now = Date.now()
+    assert.deepEqual(await store.changes(), [])
+    const changes = Array.from({ length: MAX_CHANGES + 3 }, (_, index) => ({
+      timeMs: now - index,
+      what: `${HOSTILE}${index}`,
+    }))
+    for (const change of [...changes, { timeMs: now, what: `${HOSTILE}0` }]) await store.addChange(change)
+    assert.deepEqual(await store.changes(), changes.slice(0, MAX_CHANGES).toReversed())
+    assert.deepEqual(await store.list(10), [], 'no change is taken for an incident')
   })
 
   it('rejects an invalid id', async () => {

@@ -220,10 +220,20 @@ describe('the ops port', () => {
       assert.ok(text.includes(`/traces/${TRACE_ID}?format=json`))
     })
 
+    it('marks the current page in the navigation, also on pages below it', async () => {
+      const current = async (path: string): Promise<string[]> =>
+        [...(await page(path)).text.matchAll(/<a href="([^"]*)" aria-current="page"/g)].map(([, href = '']) => href)
+      assert.deepEqual(await current('/status?route=orders'), ['/status'])
+      assert.deepEqual(await current('/traces'), ['/traces'])
+      assert.deepEqual(await current(`/traces/${TRACE_ID}`), ['/traces'])
+      assert.deepEqual(await current('/traces?outcome=fault&limit=5'), ['/traces?outcome=fault'])
+    })
+
     it('reports that a trace is no longer kept', async () => {
       const { status, text } = await page(`/traces/${'0'.repeat(32)}`)
       assert.equal(status, 404)
-      assert.match(text, /Gone/)
+      assert.match(text, /not kept here/)
+      assert.match(text, /href="\/traces\?outcome=fault/)
     })
 
     it('sends JSON when the Accept field asks for it', async () => {

@@ -255,7 +255,7 @@ describe('the status page', () => {
       routes: [{ name: 'new', match: { path: '/new' }, upstream: 'new' }],
     })
     const atMs = Date.UTC(2026, 10, 23, 16, 0, 0)
-    state = { ...state, config, sinceMs: atMs, lastReload: { atMs, isRefused: false } }
+    state = { ...state, config, sinceMs: atMs, lastReload: { atMs, isRefused: false, details: [] } }
     const routes = (await (await fetch(`${url}/routes`)).json()) as {
       sha256: string
       overload: unknown
@@ -264,10 +264,14 @@ describe('the status page', () => {
     assert.deepEqual(routes.overload, { maxRequests: 10_000, maxEventLoopDelayMs: 500 })
     assert.deepEqual([routes.sha256, routes.routes.map(({ name }) => name)], [config.sha256, ['new']])
     assert.deepEqual((await json(url)).configuration['since'], '2026-11-23T16:00:00.000Z')
-    state = { ...state, lastReload: { atMs, isRefused: true } }
+    state = {
+      ...state,
+      lastReload: { atMs, isRefused: true, details: ['routes[2].upstream: unknown upstream "orders"'] },
+    }
     const status = await json(url)
     assert.equal(status.status, 'attention')
-    assert.match(status.concerns[0]?.text ?? '', /16:00:00 UTC was refused/)
+    assert.match(status.concerns[0]?.text ?? '', /16:00:00 UTC was refused \(routes\[2\]\.upstream: unknown upstream/)
+    assert.match(await page(url), /refused<\/span>[^]*unknown upstream/)
   })
 
   it('shows that no requests are accepted, and why', async () => {

@@ -242,6 +242,13 @@ describe('gateway.yaml, changed while the gateway runs,', () => {
     await reloaded('refused')
     const third = await status()
     assert.deepEqual([third.status, third.configuration.lastReload?.isRefused], ['attention', true])
+    assert.match(third.configuration.lastReload?.details?.[0] ?? '', /"upstreams" is missing/)
+    const { reloads } = (await json('/reloads')) as { reloads: { isRefused: boolean; details: string[] }[] }
+    assert.deepEqual(
+      reloads.map(({ isRefused }) => isRefused),
+      [false, true],
+    )
+    assert.match(reloads[0]?.details.join() ?? '', /match\.path \/one → \/two/)
     assert.equal(third.configuration.sha256, second.configuration.sha256)
     assert.deepEqual(await paths(), ['/two'])
   })
@@ -383,7 +390,7 @@ interface OpsStatus {
   readonly configuration: {
     readonly sha256: string
     readonly since: string
-    readonly lastReload?: { readonly isRefused: boolean }
+    readonly lastReload?: { readonly isRefused: boolean; readonly details?: readonly string[] }
   }
   readonly traffic: { readonly routes: readonly { readonly route: string | null; readonly path: string | null }[] }
 }

@@ -48,6 +48,7 @@ export function quietSources(): Omit<OpsServerOptions, 'access'> {
       config: QUIET_CONFIG,
       sinceMs: startedAtMs,
       lastReload: undefined,
+      reloads: [],
       needRestart: [],
     }),
     notReady: () => undefined,

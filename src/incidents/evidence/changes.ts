@@ -7,23 +7,25 @@ interface Range {
   readonly stepMs: number
 }
 
-/** Maximum changes reported for one alert. */
-const MAX_CHANGES = 10
-
 /** Selects gateways by a series that only they have: the scrape job may have any name. */
 const OF_GATEWAYS = 'and on (job, instance) gateway_ops_info'
 /** Excludes the Collector, which reports the same resource under another name. */
 const RELEASES = `max by (instance, service_version) (target_info ${OF_GATEWAYS})`
+const RENEWALS = `sum by (instance, gateway_tls_certificate_role, gateway_tls_certificate_result) (gateway_tls_certificate_renewals_total)`
+/** Redis by its exporter: after a failover another instance is the master. */
+const MASTERS = 'max by (instance) (redis_instance_info{role="master"})'
 const RESTARTS = `time() - max by (instance) (process_uptime_seconds ${OF_GATEWAYS})`
 
-/** Changes shortly before the alert: configurations, releases, restarts, Redis. */
+/** Changes that Prometheus knows of: configurations, releases, restarts, certificates, Redis. Oldest first. */
 export async function findChanges(prometheus: PrometheusClient, range: Range, signal: AbortSignal): Promise<Change[]> {
-  const [configurations, refusals, releases, restarts, redis] = await Promise.all([
+  const [configurations, refusals, releases, restarts, redis, renewals, masters] = await Promise.all([
     prometheus.queryRange('max by (instance, sha256) (gateway_config_info)', range, signal),
     prometheus.queryRange('min by (instance) (gateway_config_last_reload_successful)', range, signal),
     prometheus.queryRange(RELEASES, range, signal),
     prometheus.queryRange(RESTARTS, range, signal),
     prometheus.queryRange('min(redis_up)', range, signal),
+    prometheus.queryRange(RENEWALS, range, signal),
+    prometheus.queryRange(MASTERS, range, signal),
   ])
   return [
     ...appeared(configurations, range, cameIntoForce),
@@ -33,9 +35,39 @@ export async function findChanges(prometheus: PrometheusClient, range: Range, si
     ...started(restarts, range),
     ...became(redis, 0, () => 'Redis went away'),
     ...became(redis, 1, () => 'Redis came back'),
-  ]
+    ...increased(renewals, certificateChanged),
+    ...appeared(masters, range, ({ labels }) => `Redis at ${labels['instance']} became the master`),
+  ].sort((a, b) => a.timeMs - b.timeMs)
+}
+
+function certificateChanged({ labels }: Series): string {
+  const did = labels['gateway_tls_certificate_result'] === 'refused' ? 'refused a new' : 'took a new'
+  return `${labels['instance']} ${did} certificate (${(labels['gateway_tls_certificate_role'] ?? '').replace('_', ' ')})`
+}
+
+/** Counters that grew. */
+function increased(series: readonly Series[], say: (series: Series) => string): Change[] {
+  return series.flatMap(one =>
+    one.points
+      .filter(([, now], index) => index > 0 && now > (one.points[index - 1]?.[1] ?? now))
+      .map(([time]) => ({ timeMs: time * 1_000, what: say(one) })),
+  )
+}
+
+/** Maximum changes reported for one alert. */
+const MAX_CHANGES = 10
+
+/**
+ * The changes nearest to the first failure, oldest first. With its differences known, a reload needs no checksum beside
+ * it.
+ */
+export function nearestChanges(changes: readonly Change[], onsetMs: number): Change[] {
+  const said = new Set<string>()
+  return changes
+    .toSorted((a, b) => Math.abs(a.timeMs - onsetMs) - Math.abs(b.timeMs - onsetMs))
+    .filter(({ what }) => !said.has(what) && said.add(what))
+    .slice(0, MAX_CHANGES)
     .sort((a, b) => a.timeMs - b.timeMs)
-    .slice(-MAX_CHANGES)
 }
 
 function cameIntoForce({ labels }: Series): string {

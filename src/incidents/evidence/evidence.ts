@@ -20,6 +20,8 @@ export interface Evidence {
   readonly traces: readonly ProvingTrace[]
   /** A good request of the same route, for comparison. */
   readonly goodTrace?: ProvingTrace | undefined
+  /** Log lines of these requests, from the log store; absent without one. */
+  readonly logs?: readonly LogLine[] | undefined
   readonly firstBadMs: number | undefined
   readonly lastGoodMs: number | undefined
   /** When the last request failed; final once the alert is over, before that as of the last look. */
@@ -97,6 +99,15 @@ export interface ProvingTrace {
   /** Where it was found; undefined if only its exemplar is known. */
   readonly source: string | undefined
   readonly spans: readonly TraceSpan[]
+}
+
+/** A log line of a failing request, redacted and shortened. */
+export interface LogLine {
+  readonly traceId: string
+  readonly timeMs: number
+  /** The service that wrote it. */
+  readonly service?: string
+  readonly text: string
 }
 
 export interface LimitedClient {

@@ -1,18 +1,22 @@
 import type { Alert } from '../alerts/alert'
 import { findBudget } from './budget'
 import { findComparison } from './comparison/find-comparison'
-import { findChanges } from './changes'
+import { findChanges, nearestChanges } from './changes'
 import { fetchCurve } from './curve'
-import type { Evidence, LimitedClient, ProvingTrace } from './evidence'
+import type { Change, Evidence, LimitedClient, ProvingTrace } from './evidence'
 import { findGoodTrace } from './good-trace'
 import { increaseOf } from './increase'
 import { findLastFailure } from './last-failure'
+import type { LogSource } from './log-sources'
+import { findLogs } from './logs'
 import { findLimitedClients } from './limited-clients'
 import { findLoad } from './load'
 import { readSpans, type TraceSpan } from './otlp-trace'
 import type { FoundExemplar, PrometheusClient, Sample } from './prometheus'
+import { findReloads } from './reloads'
 import { redactSpan } from './redact-span'
-import { failureSelector, isOfOneReason, ownMatchers } from './selection'
+import { failuresAmong, failureSelector, isOfOneReason, requestsByOutcome } from './selection'
+import { SharedAnswers } from './shared-answers'
 import type { Shown } from './shown'
 import { findSignatures } from './signatures'
 import { countStatuses } from './statuses'
@@ -22,7 +26,14 @@ export interface GatherOptions extends ReplicaOptions {
   readonly prometheus: PrometheusClient
   /** Trace backends queried when no replica has the trace any more. */
   readonly backends: readonly TraceSource[]
+  /** The log store; absent: none. */
+  readonly logs?: LogSource | undefined
   readonly shown: Shown
+  /** Changes that others report, such as posted deployments and other alerts. Absent: none. */
+  readonly otherChanges?: (
+    alert: Alert,
+    range: { readonly startMs: number; readonly endMs: number },
+  ) => Promise<Change[]>
 }
 
 /** Maximum time for all queries: a page waits for the evidence, and Alertmanager's group wait is longer than this. */
@@ -31,11 +42,58 @@ const BUDGET_MS = 5_000
 const LOOK_BACK_MS = 5 * 60_000
 const CHANGES_LOOK_BACK_MS = 30 * 60_000
 const MOMENT_MS = 1_000
-/** Maximum traces opened for one alert. */
+/** Maximum traces opened for one alert; fewer while many alerts wait, so that each still has some in time. */
 const MAX_TRACES = 10
+const MAX_TRACES_IN_CROWD = 3
+/** Number of waiting alerts from which their evidence is limited to the most important. */
+const CROWD = 20
+/** Maximum replicas asked for a trace if the one that recorded it is unknown. */
+const MAX_OTHERS = 3
 
-/** Queries all sources about an alert. Never rejects: sources that could not be queried are named. */
-export async function gatherEvidence(alert: Alert, options: GatherOptions, askedAtMs: number): Promise<Evidence> {
+/** Alerts whose evidence is shared, because they are about the same requests. */
+const shared = new WeakMap<GatherOptions, SharedAnswers>()
+/** Bytes counted for one shared evidence: those of a large one. It bounds how many are kept for some seconds. */
+const SHARED_BYTES = 64 * 1024
+
+/**
+ * The evidence of an alert. Alerts that differ only in name and severity, and arrive together, share it: three hundred
+ * alerts of one hundred routes cost as much as one hundred.
+ */
+export async function shareEvidence(
+  alert: Alert,
+  options: GatherOptions,
+  askedAtMs: number,
+  waiting = 0,
+): Promise<Evidence> {
+  let answers = shared.get(options)
+  if (answers === undefined) shared.set(options, (answers = new SharedAnswers()))
+  return answers.get(subjectOf(alert, askedAtMs), NEVER, async () => ({
+    answer: await gatherEvidence(alert, options, askedAtMs, waiting),
+    bytes: SHARED_BYTES,
+  }))
+}
+
+const NEVER = new AbortController().signal
+
+/** What the evidence depends on; two alerts with the same subject have the same evidence. */
+function subjectOf({ labels, annotations, startsAt }: Alert, askedAtMs: number): string {
+  const { alertname: _name, severity: _severity, ...about } = labels
+  const sorted = Object.entries(about).sort(([a], [b]) => (a < b ? -1 : 1))
+  return JSON.stringify([sorted, annotations['exemplar_query'], startsAt, Math.ceil(askedAtMs / MOMENT_MS)])
+}
+
+/**
+ * Queries all sources about an alert. Never rejects: sources that could not be queried are named.
+ *
+ * @param waiting alerts that wait for their evidence; with many of them fewer traces are opened
+ */
+export async function gatherEvidence(
+  alert: Alert,
+  options: GatherOptions,
+  askedAtMs: number,
+  waiting = 0,
+): Promise<Evidence> {
+  const maxTraces = waiting > CROWD ? MAX_TRACES_IN_CROWD : MAX_TRACES
   const signal = AbortSignal.timeout(BUDGET_MS)
   // Rounded, so that alerts that arrive together send the same queries and share the answers.
   const endMs = Math.ceil(askedAtMs / MOMENT_MS) * MOMENT_MS
@@ -49,42 +107,85 @@ export async function gatherEvidence(alert: Alert, options: GatherOptions, asked
       return otherwise
     }
   }
-  const foundTraces = attempt('traces', findTraces(alert, window, options, signal), [])
-  const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, comparison, goodTrace] =
-    await Promise.all([
-      foundTraces,
-      attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
-      attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
-      attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
-      attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
-      attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
-      attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+  const foundTraces = attempt('traces', findTraces(alert, window, { ...options, maxTraces }, signal), [])
+  const [
+    traces,
+    counts,
+    all,
+    statuses,
+    load,
+    budget,
+    turn,
+    changes,
+    curve,
+    limitedClients,
+    comparison,
+    goodTrace,
+    logs,
+  ] = await Promise.all([
+    foundTraces,
+    attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+    attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
+    attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
+    attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
+    attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
+    attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+    Promise.all([
       attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
-      attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
-      attempt('limited clients', findLimited(alert, window, options, signal), []),
-      attempt('comparison', findDifferences(alert, window, options, signal), undefined),
-      foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
-    ])
+      attempt('reloads', findReloadsOfAll(window, options, signal), []),
+      attempt('posted changes', options.otherChanges?.(alert, changesRange(window)) ?? NO_CHANGES, []),
+    ]),
+    attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
+    attempt('limited clients', findLimited(alert, window, options, signal), []),
+    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
+    foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
+    attempt(
+      'logs',
+      foundTraces.then(async failing => logsOf(failing, options, signal)),
+      undefined,
+    ),
+  ])
+  const firstBadMs = earliest([
+    turn.firstBadMs,
+    ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
+  ])
   if (traces.some(({ source }) => source === undefined)) missing.push('traces: some could not be opened')
   return {
     window,
     traces,
-    changes,
+    changes: nearestChanges(changes.flat(), firstBadMs ?? Date.parse(alert.startsAt)),
     missing: [...new Set(missing)],
     signatures: findSignatures(counts, traces, all),
     statuses,
     load,
     comparison,
     goodTrace,
+    ...(logs !== undefined && { logs }),
     budget,
-    firstBadMs: earliest([
-      turn.firstBadMs,
-      ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
-    ]),
+    firstBadMs,
     lastGoodMs: turn.lastGoodMs,
     curve,
     limitedClients,
   }
+}
+
+async function logsOf(
+  traces: readonly ProvingTrace[],
+  { logs, shown }: GatherOptions,
+  signal: AbortSignal,
+): Promise<Evidence['logs']> {
+  return logs && findLogs(traces, logs, { shown, signal })
+}
+
+const NO_CHANGES: Promise<Change[]> = Promise.resolve([])
+
+async function findReloadsOfAll(
+  window: Evidence['window'],
+  options: GatherOptions,
+  signal: AbortSignal,
+): Promise<Change[]> {
+  const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
+  return findReloads(replicas, changesRange(window), signal)
 }
 
 /** When the last request of an ended alert failed; undefined if unknown. Never rejects. */
@@ -131,10 +232,10 @@ async function findDifferences(
 async function findTraces(
   alert: Alert,
   { startMs, endMs }: Evidence['window'],
-  options: GatherOptions,
+  options: GatherOptions & { readonly maxTraces: number },
   signal: AbortSignal,
 ): Promise<ProvingTrace[]> {
-  const { prometheus, backends, shown } = options
+  const { prometheus, backends, shown, maxTraces } = options
   const selector = alert.annotations['exemplar_query']
   if (selector === undefined || selector === '') return []
   const [exemplars, replicas] = await Promise.all([
@@ -142,10 +243,10 @@ async function findTraces(
     findReplicas(options, { timeMs: endMs, signal }),
   ])
   return Promise.all(
-    choose(exemplars).map(exemplar => {
+    choose(exemplars, maxTraces).map(exemplar => {
       const own = replicas.get(exemplar.series['instance'] ?? '')
-      const others = [...replicas.values()].filter(replica => replica !== own)
-      const sources = [...(own === undefined ? [] : [own]), ...others].map(gatewayReplica)
+      // Only the replica that recorded the exemplar can have kept its trace: ten replicas would cost ten times as much.
+      const sources = (own === undefined ? [...replicas.values()].slice(0, MAX_OTHERS) : [own]).map(gatewayReplica)
       return openTrace(exemplar, [...sources, ...backends], { signal, shown })
     }),
   )
@@ -155,7 +256,7 @@ async function findTraces(
  * Selects exemplars: the newest of each series, so that every kind of failure is included; then the very first, which
  * shows the onset; then the newest others.
  */
-function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
+function choose(exemplars: readonly FoundExemplar[], max: number): FoundExemplar[] {
   const newest = [
     ...new Map([...exemplars].sort((a, b) => a.timeMs - b.timeMs).map(e => [e.traceId, e])).values(),
   ].toReversed()
@@ -165,8 +266,8 @@ function choose(exemplars: readonly FoundExemplar[]): FoundExemplar[] {
     const key = JSON.stringify(series)
     if (!firstOfSeries.has(key)) firstOfSeries.set(key, exemplar)
   }
-  const kinds = [...firstOfSeries.values()].slice(0, MAX_TRACES - 1)
-  return [...new Set([...kinds, ...newest.slice(-1), ...newest])].slice(0, MAX_TRACES)
+  const kinds = [...firstOfSeries.values()].slice(0, max - 1)
+  return [...new Set([...kinds, ...newest.slice(-1), ...newest])].slice(0, max)
 }
 
 async function openTrace(
@@ -212,14 +313,12 @@ function toProvingTrace(
  */
 async function countFailures(
   alert: Alert,
-  { startMs, endMs }: Evidence['window'],
+  window: Evidence['window'],
   prometheus: PrometheusClient,
   signal: AbortSignal,
 ): Promise<Sample[]> {
-  const selector = failureSelector(alert)
-  if (selector === undefined) return []
-  const sum = `sum by (http_route, gateway_upstream_name, gateway_reason) (gateway_requests_total{${selector}})`
-  return increaseOf(sum, { startMs, endMs }, prometheus, signal)
+  if (failureSelector(alert) === undefined) return []
+  return failuresAmong(alert, await increaseOf(requestsByOutcome(alert), window, prometheus, signal))
 }
 
 /** All requests of the selection for alerts about a limit or load, refused or not; undefined for other alerts. */
@@ -230,9 +329,8 @@ async function countAll(
   signal: AbortSignal,
 ): Promise<number | undefined> {
   if (!isOfOneReason(alert) || failureSelector(alert) === undefined) return undefined
-  const sum = `sum(gateway_requests_total{${ownMatchers(alert).join(',')}})`
-  const [found] = await increaseOf(sum, window, prometheus, signal)
-  return found?.value
+  const counted = await increaseOf(requestsByOutcome(alert), window, prometheus, signal)
+  return counted.length === 0 ? undefined : counted.reduce((sum, { value }) => sum + value, 0)
 }
 
 /**

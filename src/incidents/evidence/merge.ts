@@ -25,6 +25,7 @@ export function mergeEvidence(before: Evidence, after: Evidence): Evidence {
     ...comparisonOf(before, after),
     ...lastBadOf(before, after),
     ...goodTraceOf(before, after),
+    ...logsOf(before, after),
     ...((after.budget ?? before.budget) && { budget: after.budget ?? before.budget }),
     traces,
     firstBadMs: earliest(before.firstBadMs, after.firstBadMs),
@@ -46,6 +47,12 @@ function comparisonOf(before: Evidence, after: Evidence): Pick<Evidence, 'compar
 
 function goodTraceOf({ goodTrace: before }: Evidence, { goodTrace = before }: Evidence): Pick<Evidence, 'goodTrace'> {
   return goodTrace === undefined ? {} : { goodTrace }
+}
+
+/** The longer list: a log store deletes lines, and has some only after seconds. */
+function logsOf({ logs: before }: Evidence, { logs: after }: Evidence): Pick<Evidence, 'logs'> {
+  const logs = (after?.length ?? -1) >= (before?.length ?? -1) ? after : before
+  return logs === undefined ? {} : { logs }
 }
 
 function lastBadOf({ lastBadMs: one }: Evidence, { lastBadMs: other }: Evidence): Pick<Evidence, 'lastBadMs'> {

@@ -19,6 +19,39 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['refusals', 'gateway_outcome=~"refusal|client_closed",gateway_reason!~"limited|draining|maintenance|shed"'],
 ])
 
+/** The failures of the alert's kind among counted requests; their labels are those of `gateway_requests_total`. */
+export function failuresAmong<Counted extends Labelled>(alert: Labelled, counted: readonly Counted[]): Counted[] {
+  const isFailure = FAILURES.get(alert.labels['family'] ?? '')
+  return isFailure === undefined ? [] : counted.filter(({ labels }) => isFailure(labels))
+}
+
+/** The same selections as in `KINDS`, for requests that were counted for several purposes at once. */
+const FAILURES: ReadonlyMap<string, (labels: Alert['labels']) => boolean> = new Map([
+  ['faults', isFault],
+  ['canary', isFault],
+  ['rate-limit', ({ gateway_reason: reason }) => reason === 'limited'],
+  ['load', ({ gateway_reason: reason }) => reason === 'shed'],
+  [
+    'refusals',
+    ({ gateway_outcome: outcome = '', gateway_reason: reason = '' }) =>
+      ['refusal', 'client_closed'].includes(outcome) &&
+      !['limited', 'draining', 'maintenance', 'shed'].includes(reason),
+  ],
+])
+
+function isFault({ gateway_outcome: outcome }: Alert['labels']): boolean {
+  return outcome === 'fault'
+}
+
+/**
+ * The query that counts all requests of the alert's route and upstream by how they ended. All counts of an alert come
+ * from it, so that each needs no query of its own.
+ */
+export function requestsByOutcome(alert: Labelled): string {
+  const own = ownMatchers(alert).join(',')
+  return `sum by (http_route, gateway_upstream_name, gateway_outcome, gateway_reason) (gateway_requests_total{${own}})`
+}
+
 /** Whether all failures of the alert have one reason: the comparison is then with all requests. */
 export function isOfOneReason({ labels: { family } }: Labelled): boolean {
   return family === 'rate-limit' || family === 'load'

@@ -2,7 +2,7 @@ import type { Alert } from '../alerts/alert'
 import type { Evidence, StatusCount } from './evidence'
 import { increaseOf } from './increase'
 import type { PrometheusClient, Sample } from './prometheus'
-import { answerMatchers, ownMatchers } from './selection'
+import { answerMatchers, requestsByOutcome } from './selection'
 
 /** Maximum statuses reported for one alert. */
 const MAX_STATUSES = 6
@@ -23,17 +23,15 @@ export async function countStatuses(
     const [counts, all] = await Promise.all([failed, grown(`sum(${counter}{${matchers.all}})`)])
     return rankStatuses(counts, all[0]?.value)
   }
+  const [counts, requests] = await Promise.all([failed, grown(requestsByOutcome(alert))])
   // The denominator of the rule: with refused requests in it, it would contradict "100 % failed".
-  const requests = `gateway_requests_total{${ownMatchers(alert).join(',')},gateway_outcome`
-  const [counts, letThrough, refused] = await Promise.all([
-    failed,
-    grown(`sum(${requests}=~"ok|fault"})`),
-    grown(`sum(${requests}!~"ok|fault"})`),
-  ])
-  return rankStatuses(counts, letThrough[0]?.value).map(status => ({
-    ...status,
-    refused: Math.round(refused[0]?.value ?? 0),
-  }))
+  const isLetThrough = ({ labels }: Sample): boolean => ['ok', 'fault'].includes(labels['gateway_outcome'] ?? '')
+  const refused = Math.round(sumOf(requests.filter(sample => !isLetThrough(sample))))
+  return rankStatuses(counts, sumOf(requests.filter(isLetThrough))).map(status => ({ ...status, refused }))
+}
+
+function sumOf(samples: readonly Sample[]): number {
+  return samples.reduce((sum, { value }) => sum + value, 0)
 }
 
 /**
@@ -41,7 +39,7 @@ export async function countStatuses(
  * @param all the total; default: the sum of the affected ones
  */
 export function rankStatuses(counts: readonly Sample[], all?: number): StatusCount[] {
-  const affected = Math.round(counts.reduce((sum, { value }) => sum + value, 0))
+  const affected = Math.round(sumOf(counts))
   // The two queries run at different moments, so the total may be smaller than its part.
   const total = Math.max(affected, Math.round(all ?? 0))
   return counts

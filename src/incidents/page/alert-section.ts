@@ -5,7 +5,7 @@ import { linkList, severityPill, statePill } from './badges'
 import { curveRange } from './curves'
 import type { IncidentView } from './incident-view'
 import { linksOf, runbookPath } from './links'
-import { nameOf } from './story'
+import { byWeight, nameOf } from './story'
 
 export function alertSection(view: IncidentView): Html {
   const { incident } = view
@@ -13,7 +13,7 @@ export function alertSection(view: IncidentView): Html {
   return html`<section aria-labelledby="alerts">
     <h2 id="alerts">Alerts <span class="muted">· ${incident.alerts.length}, ${firing} firing</span></h2>
     <ul class="alerts">
-      ${incident.alerts.map(alert => alertItem(alert, view))}
+      ${incident.alerts.toSorted(byWeight).map(alert => alertItem(alert, view))}
     </ul>
   </section>`
 }

@@ -6,8 +6,7 @@ export function yTicks(
   unit: Curve['unit'],
 ): { readonly value: number; readonly text: string }[] {
   if (unit === 'on or off') return [0, 1].map(value => ({ value, text: valueText(value, unit) }))
-  // The zero line has no number, because changes are marked there.
-  return ticks.map(value => ({ value, text: value === 0 ? '' : valueText(value, unit) }))
+  return ticks.map(value => ({ value, text: value === 0 ? '0' : valueText(value, unit) }))
 }
 
 export function valueText(value: number, unit: Curve['unit']): string {

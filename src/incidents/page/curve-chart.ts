@@ -1,6 +1,7 @@
 import { scaleLinear } from 'd3-scale'
 import { area, curveLinear, curveStepAfter, line } from 'd3-shape'
 import { html, type Html } from '../../pages/html'
+import { valueAxis } from '../../pages/value-axis'
 import { percent, timeAxis } from '../../pages/time-axis'
 import { clock } from '../../pages/times'
 import { describe, drawnLines, extent, highestOf, valueAt, within, type Chart, type Dot, type Mark } from './chart'
@@ -49,49 +50,50 @@ export function curveChart(chart: Chart): Html {
   const over = marks.find(({ kind }) => kind === 'resolved')
   const main = curve.lines[0]
 
-  return html`<svg class="chart" width="100%" height="${HEIGHT}" role="group" aria-labelledby="${id}-title ${id}-desc">
-    <title id="${id}-title">${capitalised(curve.what)} ${unitInWords(curve.unit)}</title>
-    <desc id="${id}-desc">${describe(curve, seen.dots.length)}</desc>
-    ${
-      bad &&
-      html`<rect
-        class="bad-time"
-        x="${percent(x(bad.timeMs))}"
-        width="${percent(Math.max(0, x(over?.timeMs ?? endMs) - x(bad.timeMs)))}"
-        y="${TOP}"
-        height="${BOTTOM - TOP}"
-      />`
-    }
-    ${yTicks(y.ticks(4), curve.unit).map(
-      ({ value, text }) =>
-        html`<line class="grid" x1="0" x2="100%" y1="${y(value)}" y2="${y(value)}" />
-          <text class="tick" x="2" y="${y(value) - 4}">${text}</text>`,
-    )}
-    <svg x="0" y="0" width="100%" height="${HEIGHT}" viewBox="0 0 100 ${HEIGHT}" preserveAspectRatio="none">
-      ${main && html`<path class="ground" d="${ground([...main.values]) ?? ''}" />`}
-      ${shown
-        .toReversed()
-        .map(
-          drawn =>
-            html`<path
-              class="${drawn === main ? 'main-line' : 'other-line'}"
-              d="${stroke([...drawn.values]) ?? ''}"
-            />`,
-        )}
+  const ticks = yTicks(y.ticks(4), curve.unit)
+  const texts = new Map(ticks.map(({ value, text }) => [value, text]))
+  const labels = valueAxis([...texts.keys()], y, value => texts.get(value) ?? '', HEIGHT)
+  return html`<div class="plot">
+    ${labels}<svg class="chart" width="100%" height="${HEIGHT}" role="group" aria-labelledby="${id}-title ${id}-desc">
+      <title id="${id}-title">${capitalised(curve.what)} ${unitInWords(curve.unit)}</title>
+      <desc id="${id}-desc">${describe(curve, seen.dots.length)}</desc>
+      ${
+        bad &&
+        html`<rect
+          class="bad-time"
+          x="${percent(x(bad.timeMs))}"
+          width="${percent(Math.max(0, x(over?.timeMs ?? endMs) - x(bad.timeMs)))}"
+          y="${TOP}"
+          height="${BOTTOM - TOP}"
+        />`
+      }
+      ${ticks.map(({ value }) => html`<line class="grid" x1="0" x2="100%" y1="${y(value)}" y2="${y(value)}" />`)}
+      <svg x="0" y="0" width="100%" height="${HEIGHT}" viewBox="0 0 100 ${HEIGHT}" preserveAspectRatio="none">
+        ${main && html`<path class="ground" d="${ground([...main.values]) ?? ''}" />`}
+        ${shown
+          .toReversed()
+          .map(
+            drawn =>
+              html`<path
+                class="${drawn === main ? 'main-line' : 'other-line'}"
+                d="${stroke([...drawn.values]) ?? ''}"
+              />`,
+          )}
+      </svg>
+      ${timeAxis({ startMs, endMs }, x, { bottom: BOTTOM, height: HEIGHT })}
+      ${seen.changes.map(
+        timeMs =>
+          html`<text class="change" x="${percent(x(timeMs))}" y="${BOTTOM + 5}" text-anchor="middle" aria-hidden="true">
+            ◆
+          </text>`,
+      )}
+      ${seen.marks.map((mark, row) => markLine(mark, x(mark.timeMs), row))}
+      ${seen.dots.map(dot => {
+        const value = curve.unit === 'seconds' ? dot.durationMs / 1_000 : valueAt(curve, main, dot.timeMs)
+        return dotOf(dot, x(dot.timeMs), y(value))
+      })}
     </svg>
-    ${timeAxis({ startMs, endMs }, x, { bottom: BOTTOM, height: HEIGHT })}
-    ${seen.changes.map(
-      timeMs =>
-        html`<text class="change" x="${percent(x(timeMs))}" y="${BOTTOM + 5}" text-anchor="middle" aria-hidden="true">
-          ◆
-        </text>`,
-    )}
-    ${seen.marks.map((mark, row) => markLine(mark, x(mark.timeMs), row))}
-    ${seen.dots.map(dot => {
-      const value = curve.unit === 'seconds' ? dot.durationMs / 1_000 : valueAt(curve, main, dot.timeMs)
-      return dotOf(dot, x(dot.timeMs), y(value))
-    })}
-  </svg>`
+  </div>`
 }
 
 /** Explains the lines and dots. */

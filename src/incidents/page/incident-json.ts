@@ -78,6 +78,10 @@ const evidence = z.object({
   comparison: comparison.optional().describe('What failing requests have in common and good ones have not.'),
   traces: z.array(trace).describe('Requests that prove it, newest first.'),
   goodTrace: trace.optional().describe('A good request of the same route.'),
+  logs: z
+    .array(z.object({ traceId: z.string(), timeMs, service: z.string().optional(), text: z.string() }))
+    .optional()
+    .describe('Log lines of these requests, redacted and shortened.'),
   firstBadMs: timeMs.optional(),
   lastBadMs: timeMs.optional().describe('When the last request failed; known once the alert is over.'),
   lastGoodMs: timeMs.optional(),
@@ -119,6 +123,11 @@ export const incidentAnswer = z.object({
   sinceMs: timeMs.describe('The first failure, as far as it is known.'),
   lastBadMs: timeMs.optional().describe('The last failure, once it is known.'),
   alerts: z.array(alert),
+  acknowledged: z.object({ timeMs, by: z.string() }).optional().describe('Who works on it.'),
+  notes: z
+    .array(z.object({ timeMs, by: z.string(), text: z.string() }))
+    .optional()
+    .describe('What people wrote about it, oldest first.'),
 })
 
 /** The incident for programs: the record and the statements of the page. */

@@ -8,12 +8,14 @@ import { WATERFALL_STYLE } from '../../pages/waterfall'
 import { alertSection } from './alert-section'
 import { linkList, severityPill, statePill } from './badges'
 import { besideSection } from './beside-section'
+import { changeSection } from './change-section'
 import { comparisonSection } from './comparison-section'
 import { curveSection } from './curve-section'
 import { curveRange } from './curves'
 import type { IncidentView } from './incident-view'
 import { limitedSection } from './limited-section'
 import { linksOf } from './links'
+import { noteSection } from './note-section'
 import { numberSection } from './number-section'
 import { signatureSection } from './signature-section'
 import { nameOf, type Story } from './story'
@@ -31,13 +33,14 @@ export function incidentPage(view: IncidentView): Page {
     style: STYLE,
     body: html`<main>
       <nav class="small"><a href="../incidents">All incidents</a></nav>
-      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${numberSection(view)}
-      ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)} ${timelineSection(story)}
-      ${alertSection(view)} ${missingSection(view)}
+      ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${changeSection(view)}
+      ${numberSection(view)} ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)}
+      ${timelineSection(story)} ${noteSection(view)} ${alertSection(view)} ${missingSection(view)}
       <footer class="muted small">
         <p>
           Times are UTC; page created at ${clock(view.now)}. Incident <code>${incident.id}</code>, also
-          <a href="?format=json">as JSON</a> and as <a href="?format=markdown">a draft of a post-mortem</a>.
+          <a href="?format=json">as JSON</a> and as
+          <a href="${incident.id}/post-mortem.md">a draft of a post-mortem</a>.
         </p>
       </footer>
     </main>`,

@@ -9,6 +9,8 @@ export interface IncidentView {
   readonly story: Story
   readonly curves: readonly AlertCurve[]
   readonly places: Places
+  /** Proves that a form came from this page. */
+  readonly formToken: string
   /** When the page is rendered. */
   readonly now: number
 }

@@ -1,8 +1,10 @@
 import { lasted } from '../../pages/times'
 import { differenceLines } from '../evidence/comparison/wording'
+import { runbookSuggestion } from '../evidence/resolution'
 import { statusesInWords } from '../evidence/statuses'
 import { placeOf, saidOf } from '../evidence/signatures'
 import type { Incident } from '../record/incident-record'
+import { MAX_NOTE_CHARACTERS } from '../record/notes'
 import { tell } from './story'
 
 /** Maximum characters of a text from outside. */
@@ -16,6 +18,8 @@ export function postMortem(incident: Incident, now: number): string {
     known.comparison === undefined ? [] : differenceLines(known.comparison, labels['family']),
   )
   const statuses = evidence.map(({ known }) => known.statuses).find(({ length }) => length > 0) ?? []
+  const suggestion = evidence.map(({ known }) => runbookSuggestion(known)).find(found => found !== undefined)
+  const spent = evidence.map(({ known }) => known.budget?.spent).find(found => found !== undefined)
   const lines = [
     `# ${text(incident.title)}`,
     '',
@@ -26,6 +30,7 @@ export function postMortem(incident: Incident, now: number): string {
     `- First failure: ${moment(story.sinceMs)}`,
     `- Last failure: ${story.lastBadMs === undefined ? 'not known' : moment(story.lastBadMs)}`,
     ...(story.lastBadMs === undefined ? [] : [`- Duration: ${lasted(Math.max(0, story.lastBadMs - story.sinceMs))}`]),
+    ...(spent === undefined ? [] : [`- Error budget of the month spent: ${Number((spent * 100).toPrecision(2))} %`]),
     ...(statuses.length === 0 ? [] : [`- Statuses: ${text(statusesInWords(statuses))}`]),
     ...story.signatures.map(
       signature =>
@@ -35,7 +40,7 @@ export function postMortem(incident: Incident, now: number): string {
     '## What was different',
     '',
     ...listOr(
-      [...new Set(differences)].map(text),
+      [...new Set(differences)].map(line => text(line)),
       'Nothing set the failing requests apart from the good ones, or there was too little to compare.',
     ),
     '',
@@ -53,12 +58,25 @@ export function postMortem(incident: Incident, now: number): string {
       'None was kept.',
     ),
     '',
+    ...(incident.acknowledged === undefined && incident.notes === undefined
+      ? []
+      : [
+          '## Notes',
+          '',
+          ...(incident.acknowledged === undefined
+            ? []
+            : [`- ${moment(incident.acknowledged.timeMs)} acknowledged by ${text(incident.acknowledged.by)}`]),
+          ...(incident.notes ?? []).map(
+            note => `- ${moment(note.timeMs)} ${text(note.by)}: ${text(note.text, MAX_NOTE_CHARACTERS)}`,
+          ),
+          '',
+        ]),
     '## To be written',
     '',
     '- Cause:',
     '- What made it better:',
     '- What went well, what did not:',
-    '- What the runbook should say:',
+    `- What the runbook should say:${suggestion === undefined ? '' : ` ${text(suggestion)}`}`,
     '- Actions:',
   ]
   return `${lines.join('\n')}\n`
@@ -74,10 +92,10 @@ function moment(timeMs: number): string {
 }
 
 /** Escapes text from outside: it cannot end a line or create a link, an image or HTML. */
-function text(raw: string): string {
+function text(raw: string, max = MAX_TEXT): string {
   return raw
     .replaceAll(/\p{C}/gu, ' ')
-    .slice(0, MAX_TEXT)
+    .slice(0, max)
     .replaceAll(/[\\`*_{}[\]<>#|!~]/g, String.raw`\$&`)
 }
 

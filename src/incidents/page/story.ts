@@ -1,4 +1,4 @@
-import type { Change, ProvingTrace, Signature } from '../evidence/evidence'
+import type { Change, LogLine, ProvingTrace, Signature } from '../evidence/evidence'
 import { placeOf, saidOf } from '../evidence/signatures'
 import type { Incident, IncidentAlert } from '../record/incident'
 import { clockOrDate, lasted } from '../../pages/times'
@@ -23,6 +23,8 @@ export interface Story {
   readonly countedUntilMs: number | undefined
   /** In order of time. */
   readonly traces: readonly ProvingTrace[]
+  /** Log lines by trace id, in order of time. */
+  readonly logs: ReadonlyMap<string, readonly LogLine[]>
   readonly timeline: readonly Moment[]
   readonly missing: readonly string[]
 }
@@ -54,6 +56,7 @@ export function tell(incident: Incident, now: number): Story {
     what: `${whatBroke(main, signatures, isOpen)} ${when(time, now)}`,
     why: whyItBroke(main, signatures),
     traces: mergeTraces(alerts),
+    logs: logsByTrace(alerts),
     timeline: toTimeline(alerts, now),
     missing: [...new Set(alerts.flatMap(({ evidence }) => evidence?.missing ?? []))],
   }
@@ -66,7 +69,8 @@ export function firstLine({ signatures: [first], why }: Story): string {
 
 const SEVERITIES = ['critical', 'warning', 'info', 'none']
 
-function byWeight(a: IncidentAlert, b: IncidentAlert): number {
+/** Orders alerts: firing before resolved, critical before warning, earlier before later. */
+export function byWeight(a: IncidentAlert, b: IncidentAlert): number {
   const over = Number(a.endsAtMs !== undefined) - Number(b.endsAtMs !== undefined)
   return over || rank(a) - rank(b) || a.startsAtMs - b.startsAtMs
 }
@@ -102,6 +106,17 @@ function mergeTraces(alerts: readonly IncidentAlert[]): ProvingTrace[] {
     if (trace.source !== undefined || !traces.has(trace.traceId)) traces.set(trace.traceId, trace)
   }
   return [...traces.values()].sort((a, b) => a.timeMs - b.timeMs)
+}
+
+function logsByTrace(alerts: readonly IncidentAlert[]): Map<string, LogLine[]> {
+  const lines = new Map<string, LogLine>()
+  for (const line of alerts.flatMap(({ evidence }) => evidence?.logs ?? [])) {
+    lines.set(JSON.stringify([line.traceId, line.timeMs, line.text]), line)
+  }
+  return Map.groupBy(
+    [...lines.values()].sort((a, b) => a.timeMs - b.timeMs),
+    ({ traceId }) => traceId,
+  )
 }
 
 const FAILING: ReadonlyMap<string, readonly [string, string]> = new Map([
@@ -197,7 +212,7 @@ function toTimeline(alerts: readonly IncidentAlert[], now: number): Moment[] {
 /** Maximum distance of two reports of the same change: each alert queries at other times. */
 const SAME_CHANGE_MS = 60_000
 
-function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
+export function distinctChanges(alerts: readonly IncidentAlert[]): Change[] {
   const distinct: Change[] = []
   const found = alerts.flatMap(({ evidence }) => evidence?.changes ?? []).sort((a, b) => a.timeMs - b.timeMs)
   for (const change of found) {

@@ -30,6 +30,16 @@ main > nav { margin-bottom: .75rem; }
 .timeline .good::before, .timeline .resolved::before { background: var(--good); }
 .timeline time { color: var(--muted); flex: none; }
 .timeline .bad span { color: var(--bad); font-weight: 600; }
+form { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end; margin-top: .6rem; }
+form label { color: var(--muted); font-size: .875rem; }
+form label:has(textarea) { flex: 1 1 18rem; }
+textarea, button, select, input { font: inherit; color: var(--ink); background: var(--surface); border: 1px solid var(--calm); border-radius: 6px; padding: .35rem .6rem; }
+textarea { display: block; width: 100%; box-sizing: border-box; }
+button { font-weight: 600; cursor: pointer; }
+.logs > li { padding: .15rem 0; font-size: .8125rem; overflow-wrap: anywhere; }
+.notes > li { border-top: 1px solid var(--line); padding: .5rem 0; }
+.notes .text { white-space: pre-wrap; overflow-wrap: anywhere; }
+.changes > li { padding: .2rem 0; }
 .alerts > li { border-top: 1px solid var(--line); padding: .75rem 0; }
 .alerts > li:first-child { border-top: 0; padding-top: 0; }
 .alerts .links { margin: .5rem 0; }

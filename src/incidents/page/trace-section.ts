@@ -1,7 +1,8 @@
 import { html, type Html } from '../../pages/html'
 import { clock, duration, timeElement } from '../../pages/times'
 import { waterfall } from '../../pages/waterfall'
-import type { ProvingTrace } from '../evidence/evidence'
+import type { LogLine, ProvingTrace } from '../evidence/evidence'
+import type { Story } from './story'
 import type { IncidentView } from './incident-view'
 import { traceLinks, type Places } from './links'
 import { toShownSpan } from './shown-spans'
@@ -15,24 +16,29 @@ export function traceSection({ story, places }: IncidentView): Html | undefined 
   const first = traces.find(({ spans }) => spans.length > 0)
   return html`<section aria-labelledby="traces">
     <h2 id="traces">Example requests</h2>
-    ${traceList(traces.slice(0, MAX_TRACES), first, places)}
+    ${traceList(traces.slice(0, MAX_TRACES), first, { places, logs: story.logs })}
     ${
       traces.length > MAX_TRACES &&
       html`<details>
         <summary>${traces.length - MAX_TRACES} more, until ${clock(traces.at(-1)?.timeMs ?? 0)}</summary>
-        ${traceList(traces.slice(MAX_TRACES), first, places)}
+        ${traceList(traces.slice(MAX_TRACES), first, { places, logs: story.logs })}
       </details>`
     }
   </section>`
 }
 
-function traceList(traces: readonly ProvingTrace[], first: ProvingTrace | undefined, places: Places): Html {
+interface Around {
+  readonly places: Places
+  readonly logs: Story['logs']
+}
+
+function traceList(traces: readonly ProvingTrace[], first: ProvingTrace | undefined, around: Around): Html {
   return html`<ol class="traces">
-    ${traces.map(trace => traceItem(trace, trace === first, places))}
+    ${traces.map(trace => traceItem(trace, trace === first, around))}
   </ol>`
 }
 
-function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
+function traceItem(trace: ProvingTrace, isOpen: boolean, { places, logs }: Around): Html {
   const links = traceLinks(trace, places)
   return html`<li>
     <details ${isOpen ? OPEN : undefined}>
@@ -51,8 +57,20 @@ function traceItem(trace: ProvingTrace, isOpen: boolean, places: Places): Html {
               Only its exemplar is known: neither a gateway nor a trace backend had the trace.
             </p>`
       }
+      ${logLines(logs.get(trace.traceId) ?? [])}
     </details>
   </li>`
+}
+
+function logLines(lines: readonly LogLine[]): Html | undefined {
+  if (lines.length === 0) return undefined
+  return html`<h3>Logs</h3>
+    <ol class="logs">
+      ${lines.map(
+        ({ timeMs, service, text }) =>
+          html`<li>${timeElement(timeMs)} <strong>${service}</strong> <code>${text}</code></li>`,
+      )}
+    </ol>`
 }
 
 const OPEN = html`open`

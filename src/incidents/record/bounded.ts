@@ -11,6 +11,7 @@ export const MAX_INCIDENT_BYTES = 256 * 1024
 const GIVE_UP: readonly ((alert: IncidentAlert) => IncidentAlert | undefined)[] = [
   withoutSpansOfOldest,
   withoutGoodTrace,
+  withoutLogs,
   alert => alert.evidence && { ...alert, evidence: undefined },
   alert => (Object.keys(alert.annotations).length > 0 ? { ...alert, annotations: {} } : undefined),
 ]
@@ -58,6 +59,12 @@ function withoutSpansOfOldest(alert: IncidentAlert): IncidentAlert | undefined {
 function withoutGoodTrace(alert: IncidentAlert): IncidentAlert | undefined {
   if (alert.evidence?.goodTrace === undefined) return undefined
   const { goodTrace: _goodTrace, ...evidence } = alert.evidence
+  return { ...alert, evidence }
+}
+
+function withoutLogs(alert: IncidentAlert): IncidentAlert | undefined {
+  if (alert.evidence?.logs === undefined) return undefined
+  const { logs: _logs, ...evidence } = alert.evidence
   return { ...alert, evidence }
 }
 

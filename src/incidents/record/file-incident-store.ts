@@ -1,11 +1,14 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MAX_CHANGE_AGE_MS, MAX_CHANGES, readChange, type ChangeStore, type PostedChange } from './change-log'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
 /** Stores one JSON file per incident in a folder; ids sort by time, so the folder's listing is the index. */
-export class FileIncidentStore implements IncidentStore {
+export class FileIncidentStore implements IncidentStore, ChangeStore {
   readonly #folder: string
+  /** Writes of the changes, one at a time: each reads the file first. */
+  #adding: Promise<unknown> = Promise.resolve()
 
   constructor(folder: string) {
     this.#folder = folder
@@ -36,6 +39,30 @@ export class FileIncidentStore implements IncidentStore {
     return incidents.filter(incident => incident !== undefined)
   }
 
+  async addChange(change: PostedChange): Promise<void> {
+    const adding = this.#adding.then(async () => this.#addChange(change))
+    this.#adding = adding.catch(() => undefined)
+    return adding
+  }
+
+  async #addChange(change: PostedChange): Promise<void> {
+    const others = (await this.changes()).filter(other => JSON.stringify(other) !== JSON.stringify(change))
+    const newest = [...others, change].sort((a, b) => a.timeMs - b.timeMs).slice(-MAX_CHANGES)
+    await mkdir(this.#folder, { recursive: true })
+    const path = join(this.#folder, CHANGES_FILE)
+    await writeFile(`${path}.new`, JSON.stringify(newest))
+    await rename(`${path}.new`, path)
+  }
+
+  async changes(): Promise<PostedChange[]> {
+    const text = await readFile(join(this.#folder, CHANGES_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '[]'
+      throw error
+    })
+    const found = parseList(text).flatMap(change => readChange(change) ?? [])
+    return found.filter(({ timeMs }) => timeMs >= Date.now() - MAX_CHANGE_AGE_MS)
+  }
+
   async close(): Promise<void> {
     // There is nothing to close.
   }
@@ -59,6 +86,19 @@ export class FileIncidentStore implements IncidentStore {
 
   #path(id: string): string {
     return join(this.#folder, `${id}.json`)
+  }
+}
+
+/** Not the name of an incident: those contain a hyphen. */
+const CHANGES_FILE = 'changes.json'
+
+/** An empty list if the file was edited by hand and is invalid. */
+function parseList(text: string): readonly unknown[] {
+  try {
+    const found = JSON.parse(text) as unknown
+    return Array.isArray(found) ? found : []
+  } catch {
+    return []
   }
 }
 

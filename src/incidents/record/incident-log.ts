@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fingerprint, type Alert } from '../alerts/alert'
-import type { Evidence } from '../evidence/evidence'
+import type { Change, Evidence } from '../evidence/evidence'
 import { causeOf, isEndedBy, openIncident, withAlert, type Incident, type IncidentAlert } from './incident'
 import type { IncidentStore } from './incident-store'
 
 /** Maximum open incidents in memory; far more than the causes of one machine's alerts. */
 const MAX_OPEN = 1_000
+/** Maximum other incidents named beside one. */
+const MAX_OTHERS = 3
 /** Maximum incidents in memory while the store is unavailable. */
 const MAX_UNSAVED = 1_000
 
@@ -104,8 +106,29 @@ export class IncidentLog {
     return evidence
   }
 
+  /** Changes what people wrote about an incident. @returns it; undefined if there is none */
+  async change(id: string, change: (incident: Incident) => Incident): Promise<Incident | undefined> {
+    const stored = this.#inMemory().get(id) ?? (await this.#store.get(id))
+    // The incident may have changed while the store was read.
+    const incident = this.#inMemory().get(id) ?? stored
+    return incident && this.#save(change(incident))
+  }
+
   async get(id: string): Promise<Incident | undefined> {
     return this.#inMemory().get(id) ?? this.#store.get(id)
+  }
+
+  /** The first alert of each other open incident that fired in a time: perhaps a common cause. At most `MAX_OTHERS`. */
+  others(alert: Alert, startMs: number, endMs: number): Change[] {
+    const cause = causeOf(alert)
+    const others: Change[] = []
+    for (const incident of this.#open.values()) {
+      if (incident.cause === cause || others.length === MAX_OTHERS) continue
+      const [first] = incident.alerts.toSorted((a, b) => a.startsAtMs - b.startsAtMs)
+      if (first === undefined || first.startsAtMs < startMs || first.startsAtMs > endMs) continue
+      others.push({ timeMs: first.startsAtMs, what: `${incident.title} fired` })
+    }
+    return others
   }
 
   /** Open incidents first, each kind newest first. Incidents in memory are always included. */

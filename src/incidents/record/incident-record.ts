@@ -1,5 +1,6 @@
 import type { Labels } from '../alerts/alert'
 import type { Evidence } from '../evidence/evidence'
+import type { Acknowledgement, Note } from './notes'
 
 /** The stored data of one incident, so that evidence outlives the traces. */
 export interface Incident {
@@ -11,6 +12,10 @@ export interface Incident {
   /** Set when the last of its alerts is resolved. */
   readonly closedAtMs: number | undefined
   readonly alerts: readonly IncidentAlert[]
+  /** Absent until someone works on it. */
+  readonly acknowledged?: Acknowledgement | undefined
+  /** At most `MAX_NOTES`, oldest first; absent: none. */
+  readonly notes?: readonly Note[] | undefined
 }
 
 export interface IncidentAlert {

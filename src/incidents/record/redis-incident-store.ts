@@ -1,16 +1,18 @@
 import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
 import { createRedisClient, neverGivesUp, selectDatabase, type RedisCredentials } from '../../redis/client'
+import { MAX_CHANGE_AGE_MS, MAX_CHANGES, readChange, type ChangeStore, type PostedChange } from './change-log'
 import type { Incident } from './incident'
 import { isIncidentId, parseIncident, MAX_AGE_MS, MAX_INCIDENTS, type IncidentStore } from './incident-store'
 
 /** The common hash tag puts all keys into one cluster slot, as a transaction requires. */
 const INDEX = 'myesi:{incidents}'
 const KEY_PREFIX = 'myesi:{incidents}:'
+const CHANGES = 'myesi:{changes}'
 const COMMAND_TIMEOUT_MS = 1_000
 
 /** Stores one JSON string per incident; a sorted set holds the ids in order of creation. */
-export class RedisIncidentStore implements IncidentStore {
+export class RedisIncidentStore implements IncidentStore, ChangeStore {
   readonly #redis: Redis | Cluster
   #closed = false
   /** The shared connection attempt. */
@@ -54,6 +56,24 @@ export class RedisIncidentStore implements IncidentStore {
     return found.flatMap(json => (json === null ? undefined : parseIncident(json)) ?? [])
   }
 
+  async addChange(change: PostedChange): Promise<void> {
+    await this.#connected()
+    const results = await this.#redis
+      .multi()
+      .zadd(CHANGES, change.timeMs, JSON.stringify(change))
+      .zremrangebyrank(CHANGES, 0, -MAX_CHANGES - 1)
+      .pexpire(CHANGES, MAX_CHANGE_AGE_MS)
+      .exec()
+    const failed = results?.find(([error]) => error !== null)?.[0]
+    if (failed) throw failed
+  }
+
+  async changes(): Promise<PostedChange[]> {
+    await this.#connected()
+    const found = await this.#redis.zrangebyscore(CHANGES, Date.now() - MAX_CHANGE_AGE_MS, '+inf')
+    return found.flatMap(json => parseChangeJson(json) ?? [])
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#redis.disconnect()
@@ -90,5 +110,13 @@ export class RedisIncidentStore implements IncidentStore {
     if (tooMany.length === 0) return
     await this.#redis.zrem(INDEX, ...tooMany)
     await this.#redis.del(...tooMany.map(id => KEY_PREFIX + id))
+  }
+}
+
+function parseChangeJson(json: string): PostedChange | undefined {
+  try {
+    return readChange(JSON.parse(json))
+  } catch {
+    return undefined
   }
 }

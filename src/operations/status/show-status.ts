@@ -56,9 +56,19 @@ function titleOf({ status, concerns }: Status): string {
 }
 
 /** Formats times as ISO 8601 for JSON. */
-function toJson({ timeMs, replica, traffic, redis, failures, configuration, pipelines, ...rest }: Status): object {
+function toJson({
+  timeMs,
+  replica,
+  traffic,
+  redis,
+  failures,
+  failureGroups: _groups,
+  configuration,
+  pipelines,
+  ...rest
+}: Status): object {
   const { startedAtMs, ...process } = replica
-  const { sinceMs, lastReload, ...inForce } = configuration
+  const { sinceMs, lastReload, reloads: _reloads, ...inForce } = configuration
   return {
     time: new Date(timeMs),
     ...rest,
@@ -81,7 +91,11 @@ function toJson({ timeMs, replica, traffic, redis, failures, configuration, pipe
     configuration: {
       ...inForce,
       since: new Date(sinceMs),
-      lastReload: lastReload && { time: new Date(lastReload.atMs), isRefused: lastReload.isRefused },
+      lastReload: lastReload && {
+        time: new Date(lastReload.atMs),
+        isRefused: lastReload.isRefused,
+        details: lastReload.details,
+      },
     },
   }
 }

@@ -2,6 +2,7 @@ import { html, type Content, type Html } from '../../pages/html'
 import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
 import { milliseconds, perSecond, share } from '../traffic-wording'
+import type { TraceGroup } from '../trace-groups'
 import { upstreamTable } from '../upstreams-page'
 import type { Burn } from './burn'
 import {
@@ -68,7 +69,7 @@ function heading(status: Status, { curves: focus, refreshes, everySeconds }: Sta
       }
     </div>
     <p class="muted small made">
-      ${timeElement(timeMs)} UTC, up for ${lasted(timeMs - startedAtMs)}<br />
+      ${timeElement(timeMs)} UTC as all times here, up for ${lasted(timeMs - startedAtMs)}<br />
       ${refreshes ? `reloads every ${everySeconds} s` : 'does not reload'} ·
       <a href="/status?${query.toString()}">${refreshes ? 'pause' : 'resume'}</a>
     </p>
@@ -237,37 +238,46 @@ function upstreams({ upstreams: states }: Status): Html {
   </section>`
 }
 
-function failures({ failures: found, timeMs }: Status): Html {
+function failures({ failureGroups: groups, timeMs }: Status): Html {
   return html`<section class="whole failures" aria-labelledby="failures">
     <h2 id="failures"><a href="/traces?outcome=fault">Last failures</a></h2>
     ${
-      found.length === 0
+      groups.length === 0
         ? html`<p class="muted">No failures kept. A failing request will appear here with its trace.</p>`
         : html`<table>
             <thead>
               <tr>
-                ${['Time (UTC)', 'Status', 'Request', 'Route', 'Reason'].map(head => html`<th scope="col">${head}</th>`)}
+                <th scope="col">Last</th>
+                <th scope="col">Kept</th>
+                ${['Status', 'Example', 'Route', 'Reason'].map(head => html`<th scope="col">${head}</th>`)}
                 <th scope="col" class="number">Took</th>
               </tr>
             </thead>
             <tbody>
-              ${found.map(
-                trace =>
-                  html`<tr>
-                    <td class="time wide" data-label="">
-                      <a href="/traces/${trace.traceId}">${clockOrDate(trace.timeMs, timeMs)}</a>
-                    </td>
-                    <td data-label="status">${trace.status}</td>
-                    <td class="wide mono" data-label="">${trace.method} ${trace.path}</td>
-                    <td data-label="route">${trace.route}</td>
-                    <td class="bad-text" data-label="reason">${trace.reason}</td>
-                    <td class="number" data-label="took">${duration(trace.durationMs)}</td>
-                  </tr>`,
-              )}
+              ${groups.map(group => failureRow(group, timeMs))}
             </tbody>
           </table>`
     }
   </section>`
+}
+
+function failureRow({ newest, count }: TraceGroup, now: number): Html {
+  const { route, reason, status, method } = newest
+  const alike = { outcome: 'fault', route, reason, status: status === undefined ? undefined : String(status), method }
+  const query = new URLSearchParams(
+    Object.entries(alike).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
+  return html`<tr>
+    <td class="time wide" data-label="">
+      <a href="/traces/${newest.traceId}">${clockOrDate(newest.timeMs, now)}</a>
+    </td>
+    <td data-label="kept"><a href="/traces?${query.toString()}">${count} ×</a></td>
+    <td data-label="status">${status}</td>
+    <td class="wide mono" data-label="">${method} ${newest.path}</td>
+    <td data-label="route">${route}</td>
+    <td class="bad-text" data-label="reason">${reason}</td>
+    <td class="number" data-label="took">${duration(newest.durationMs)}</td>
+  </tr>`
 }
 
 function limited(clients: readonly LimitedClient[]): Html {
@@ -311,11 +321,11 @@ function replica({ replica: self, configuration: state, redis, pipelines, timeMs
       <dt>Runs on</dt>
       <dd>${host}, process ${pid}</dd>
       <dt>Started</dt>
-      <dd>${timeElement(startedAtMs, clockOrDate(startedAtMs, timeMs))} UTC, ${lasted(timeMs - startedAtMs)} ago</dd>
+      <dd>${timeElement(startedAtMs, clockOrDate(startedAtMs, timeMs))}, ${lasted(timeMs - startedAtMs)} ago</dd>
       <dt id="configuration">Active configuration</dt>
       <dd>
         ${file}, <a href="/routes">${count} ${count === 1 ? 'route' : 'routes'}</a>, SHA-256
-        <code>${sha256.slice(0, 12)}</code>, since ${timeElement(sinceMs, clockOrDate(sinceMs, timeMs))} UTC
+        <code>${sha256.slice(0, 12)}</code>, since ${timeElement(sinceMs, clockOrDate(sinceMs, timeMs))}
       </dd>
       <dt>Last reload</dt>
       <dd>${reload(lastReload, timeMs)}</dd>
@@ -330,7 +340,10 @@ function replica({ replica: self, configuration: state, redis, pipelines, timeMs
 function reload(last: Status['configuration']['lastReload'], now: number): Content {
   if (last === undefined) return 'none since start'
   const at = timeElement(last.atMs, clockOrDate(last.atMs, now))
-  return last.isRefused ? html`<span class="bad-text">refused</span> at ${at} UTC` : html`successful at ${at} UTC`
+  const details = html`${last.details.map(detail => html`<br /><code>${detail}</code>`)}`
+  return last.isRefused
+    ? html`<span class="bad-text">refused</span> at ${at}${details}`
+    : html`successful at ${at}${details}`
 }
 
 function redisText(redis: Status['redis'], now: number): Content {
@@ -339,7 +352,7 @@ function redisText(redis: Status['redis'], now: number): Content {
   if (isUsable) return html`<code>${address}</code> <span class="outcome ok">available</span>`
   return html`<code>${address}</code> <span class="outcome fault">unavailable</span>${
       outage &&
-      html` since ${timeElement(outage.sinceMs, clockOrDate(outage.sinceMs, now))} UTC, ${lasted(now - outage.sinceMs)}:
+      html` since ${timeElement(outage.sinceMs, clockOrDate(outage.sinceMs, now))}, ${lasted(now - outage.sinceMs)}:
       ${outage.reason}`
     }`
 }
@@ -353,6 +366,6 @@ function pipelineText(state: TelemetryPipeline, now: number): Content {
     isFailing(state) &&
     lastFailure &&
     html` <span class="outcome fault">failing</span>, last at
-      ${timeElement(lastFailure.atMs, clockOrDate(lastFailure.atMs, now))} UTC`
+      ${timeElement(lastFailure.atMs, clockOrDate(lastFailure.atMs, now))}`
   }`
 }

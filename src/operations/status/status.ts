@@ -10,8 +10,17 @@ import {
   type Traffic,
 } from '../../observe/recent/recent-requests'
 import { burnsOf, type Burn } from './burn'
+import { groupEqual, type TraceGroup } from '../trace-groups'
 import type { TraceReader, TraceSummary } from '../traces'
 import type { UpstreamReader, UpstreamState } from '../upstreams'
+
+/** One reload: what it changed, or why it was refused. */
+export interface Reload {
+  readonly atMs: number
+  readonly isRefused: boolean
+  /** One sentence each. */
+  readonly details: readonly string[]
+}
 
 /** The active configuration, and the result of the last reload. */
 export interface ConfigurationState {
@@ -20,7 +29,9 @@ export interface ConfigurationState {
   /** Milliseconds since the epoch, as all times here. */
   readonly sinceMs: number
   /** Undefined: nothing was reloaded since the start. */
-  readonly lastReload: { readonly atMs: number; readonly isRefused: boolean } | undefined
+  readonly lastReload: Reload | undefined
+  /** The recent reloads, oldest first. */
+  readonly reloads: readonly Reload[]
   /** Changes that take effect only after a restart, one sentence each. */
   readonly needRestart: readonly string[]
 }
@@ -128,6 +139,8 @@ export interface Status {
   readonly pipelines: readonly TelemetryPipeline[]
   /** Newest first. */
   readonly failures: readonly TraceSummary[]
+  /** Kept failures that ended alike, the latest first. */
+  readonly failureGroups: readonly TraceGroup[]
   readonly limited: readonly LimitedClient[]
   readonly configuration: Omit<ConfigurationState, 'config'> & { readonly sha256: string; readonly routes: number }
 }
@@ -140,6 +153,8 @@ export function isFailing({ lastFailure, lastSuccessMs }: TelemetryPipeline): bo
 /** Maximum number of routes on the page; `/routes` lists all. */
 const MAX_ROUTES = 50
 const MAX_FAILURES = 8
+/** Maximum failures that are grouped. */
+const MAX_GROUPED = 500
 const MAX_LIMITED = 8
 /** Share of faults in a route's last five minutes above which the page reports a concern. */
 const FAULT_SHARE = 0.01
@@ -152,14 +167,16 @@ export function readStatus(sources: StatusSources, now: number): Status {
   const redis = sources.redis()
   const pipelines = sources.pipelines()
   const notReady = sources.notReady()
+  const kept = sources.traces.list({ outcome: 'fault' }, MAX_GROUPED)
   const routes = countsOf(config.routes, recent)
   const shown = routes.slice(0, MAX_ROUTES)
+  // What fails requests comes first, then what degrades the gateway, then what only needs a restart.
   const concerns = [
     ...routes.flatMap(route => failingRoute(route, recent)),
     ...upstreams.flatMap(failingUpstream),
     ...failingRedis(redis, now),
-    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
     ...refusedReload(configuration),
+    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
     ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
   ]
   return {
@@ -179,7 +196,10 @@ export function readStatus(sources: StatusSources, now: number): Status {
     upstreams,
     redis,
     pipelines,
-    failures: sources.traces.list({ outcome: 'fault' }, MAX_FAILURES),
+    failures: kept.slice(0, MAX_FAILURES),
+    failureGroups: groupEqual(kept)
+      .toSorted((a, b) => b.newest.timeMs - a.newest.timeMs)
+      .slice(0, MAX_FAILURES),
     limited: mostLimited(sources.offenders),
     configuration: { ...configuration, sha256: config.sha256, routes: config.routes.length },
   }
@@ -255,7 +275,9 @@ function failingRedis(redis: RedisState | undefined, now: number): Concern[] {
 
 function refusedReload({ lastReload }: Pick<ConfigurationState, 'lastReload'>): Concern[] {
   if (lastReload?.isRefused !== true) return []
-  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused: the previous one stays active`
+  const [reason] = lastReload.details
+  const why = reason === undefined ? '' : ` (${reason})`
+  const text = `The configuration of ${clock(lastReload.atMs)} UTC was refused${why}: the previous one stays active`
   return [{ text, path: '#configuration' }]
 }
 

@@ -3,6 +3,7 @@ import { scaleLinear, type ScaleLinear } from 'd3-scale'
 import { area, line, stack, type SeriesPoint } from 'd3-shape'
 import { html, type Html } from '../../pages/html'
 import { timeAxis } from '../../pages/time-axis'
+import { valueAxis } from '../../pages/value-axis'
 import { clock, duration } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
 
@@ -53,10 +54,10 @@ const QUANTILES = ['p50Ms', 'p95Ms', 'p99Ms'] as const
 export function requestsChart(curve: TrafficCurve): Html {
   const highest = highestRate(curve)
   const y = scaleLinear([0, highest > 0 ? highest : 1], [LARGE.bottom, LARGE.top]).nice(3)
-  return chart(curve, LARGE, describeRequests(curve), [
+  const labels = valueAxis(y.ticks(3), y, value => (value === 0 ? '0' : `${perSecond(value)}/s`), LARGE.height)
+  return chart(curve, LARGE, describeRequests(curve), labels, [
     ...gridLines(y.ticks(3), y),
     picture(curve, LARGE, requestAreas(curve, y)),
-    ...tickTexts(y.ticks(3), y, value => `${perSecond(value)}/s`),
   ])
 }
 
@@ -64,10 +65,10 @@ export function requestsChart(curve: TrafficCurve): Html {
 export function latencyChart(curve: TrafficCurve): Html {
   const highest = highestLatency(curve)
   const y = scaleLinear([0, highest > 0 ? highest : 1], [LARGE.bottom, LARGE.top]).nice(3)
-  return chart(curve, LARGE, describeLatency(curve), [
-    ...gridLines(highest > 0 ? y.ticks(3) : [0], y),
+  const ticks = highest > 0 ? y.ticks(3) : [0]
+  return chart(curve, LARGE, describeLatency(curve), valueAxis(ticks, y, duration, LARGE.height), [
+    ...gridLines(ticks, y),
     picture(curve, LARGE, latencyLines(curve, y)),
-    ...(highest > 0 ? tickTexts(y.ticks(3), y, duration) : []),
   ])
 }
 
@@ -106,20 +107,22 @@ export function latencyLegend(): Html {
   </ul>`
 }
 
-function chart(curve: TrafficCurve, frame: Frame, described: string, content: readonly Html[]): Html {
+function chart(curve: TrafficCurve, frame: Frame, described: string, labels: Html, content: readonly Html[]): Html {
   const { id, what, startMs, endMs } = curve
   const x = scaleLinear([startMs, endMs], [0, 100])
-  return html`<svg
-    class="chart"
-    width="100%"
-    height="${frame.height}"
-    role="img"
-    aria-labelledby="${id}-title ${id}-desc"
-  >
-    <title id="${id}-title">${what}</title>
-    <desc id="${id}-desc">${described}</desc>
-    ${content} ${timeAxis({ startMs, endMs }, x, frame)}
-  </svg>`
+  return html`<div class="plot">
+    ${labels}<svg
+      class="chart"
+      width="100%"
+      height="${frame.height}"
+      role="img"
+      aria-labelledby="${id}-title ${id}-desc"
+    >
+      <title id="${id}-title">${what}</title>
+      <desc id="${id}-desc">${described}</desc>
+      ${content} ${timeAxis({ startMs, endMs }, x, frame)}
+    </svg>
+  </div>`
 }
 
 function spark(curve: TrafficCurve, described: string, content: readonly Html[]): Html {
@@ -151,17 +154,6 @@ function picture({ startMs, endMs, slotMs }: TrafficCurve, { height }: Frame, co
 
 function gridLines(ticks: readonly number[], y: ScaleLinear<number, number>): readonly Html[] {
   return ticks.map(value => html`<line class="grid" x1="0" x2="100%" y1="${y(value)}" y2="${y(value)}" />`)
-}
-
-/** Over the curves, which may reach anywhere; the ground line needs no number. */
-function tickTexts(
-  ticks: readonly number[],
-  y: ScaleLinear<number, number>,
-  text: (value: number) => string,
-): readonly Html[] {
-  return ticks
-    .filter(value => value !== 0)
-    .map(value => html`<text class="tick" x="2" y="${y(value) - 4}">${text(value)}</text>`)
 }
 
 type Ends = Readonly<Record<(typeof ENDS)[number], number>>
@@ -258,6 +250,6 @@ export const TRAFFIC_STYLE = `
 .chart .clientClosed, .spark .clientClosed, .legend .clientClosed { fill: var(--muted); }
 .chart .answered, .spark .answered, .legend .answered { fill: var(--calm); }
 .p50Ms, .p95Ms, .p99Ms { fill: none; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-width: 2; }
-.p50Ms { stroke: var(--client); } .p95Ms { stroke: var(--server); } .p99Ms { stroke: var(--other); }
+.p50Ms { stroke: var(--client); } .p95Ms { stroke: var(--server); stroke-width: 2.5; } .p99Ms { stroke: var(--warn); stroke-dasharray: 2 3; }
 .spark { overflow: visible; } .spark .p99Ms, .spark .p95Ms, .spark .p50Ms { stroke-width: 1.5; }
 `

@@ -6,16 +6,20 @@ import type { Alert } from '../../../src/incidents/alerts/alert'
 import { createIncidentServer } from '../../../src/incidents/server'
 import { until } from '../../support/until'
 
+const CHANGES_TOKEN = 'a-token-for-changes-only'
+
 describe('posting alerts to the incident service', () => {
   let server: Server
   let url: string
   let received: Alert[]
   let failures: unknown[]
+  let changes: unknown[]
   let mistake: Error | undefined
 
   beforeEach(async () => {
     received = []
     failures = []
+    changes = []
     mistake = undefined
     server = createIncidentServer({
       token: undefined,
@@ -23,6 +27,11 @@ describe('posting alerts to the incident service', () => {
       receive: alerts => {
         if (mistake) throw mistake
         received.push(...alerts)
+      },
+      changesToken: CHANGES_TOKEN,
+      change: async body => {
+        changes.push(body)
+        return undefined
       },
       pages: () => Promise.reject(new Error('a mistake of a page')),
       metrics: (_request, response) => response.end(),
@@ -67,6 +76,22 @@ describe('posting alerts to the incident service', () => {
       assert.deepEqual(received, [])
     })
   }
+
+  it('takes changes as JSON with their token only, up to 16 KiB', async () => {
+    const change = async (headers: Record<string, string>, text: string): Promise<number> => {
+      const response = await fetch(`${url}/changes`, { method: 'POST', headers, body: text })
+      await response.arrayBuffer()
+      return response.status
+    }
+    const json = { 'content-type': 'application/json' }
+    const allowed = { ...json, authorization: `Bearer ${CHANGES_TOKEN}` }
+    assert.equal(await change(json, '{}'), 401)
+    assert.equal(await change({ ...allowed, 'content-type': 'text/plain' }, '{}'), 415)
+    assert.equal(await change(allowed, JSON.stringify({ what: 'x'.repeat(20_000) })), 413)
+    assert.deepEqual(changes, [])
+    assert.equal(await change(allowed, '{"what":"orders 1.4.2"}'), 202)
+    assert.deepEqual(changes, [{ what: 'orders 1.4.2' }])
+  })
 
   it('answers 500 and says so when the mistake is its own', async () => {
     mistake = new Error('a mistake')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { findChanges } from '../../../../src/incidents/evidence/changes'
+import { findChanges, nearestChanges } from '../../../../src/incidents/evidence/changes'
 import type { PrometheusClient, Series } from '../../../../src/incidents/evidence/prometheus'
 
 /** Seconds; Prometheus is asked in steps of 15 s. */
@@ -48,6 +48,31 @@ describe('what changed before an incident', () => {
       ],
     }
     assert.deepEqual(await changes(found), ['75 a refused a new configuration'])
+  })
+
+  it('tells of certificates that were replaced, and of another master of Redis', async () => {
+    const labels = {
+      instance: 'a',
+      gateway_tls_certificate_role: 'listener',
+      gateway_tls_certificate_result: 'success',
+    }
+    const found = {
+      certificate_renewals_total: [series(labels, [0, 60, 0], [75, 300, 1])],
+      redis_instance_info: [series({ instance: 'one:6379' }, [0, 90]), series({ instance: 'two:6379' }, [105, 300])],
+    }
+    assert.deepEqual(await changes(found), [
+      '75 a took a new certificate (listener)',
+      '105 Redis at two:6379 became the master',
+    ])
+  })
+
+  it('are the nearest to the first failure where there are many, each once', () => {
+    const many = Array.from({ length: 40 }, (_, index) => ({ timeMs: index * 1_000, what: `change ${index % 20}` }))
+    const nearest = nearestChanges(many, 10_000)
+    assert.deepEqual(
+      nearest.map(({ timeMs }) => timeMs / 1_000),
+      [5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+    )
   })
 
   it('tells when Redis went away and when it came back', async () => {

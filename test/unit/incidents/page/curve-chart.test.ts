@@ -145,7 +145,7 @@ describe('the chart of a curve', () => {
     const axis = (unit: Curve['unit'], values: number[]): string[] =>
       [
         ...draw({ curve: { ...CURVE, unit, lines: [{ name: 'a', values }] } }).matchAll(
-          /class="tick" x="2"[^>]*>([^<]*)</g,
+          /class="tick" x="48"[^>]*>([^<]*)</g,
         ),
       ].map(([, text = '']) => text.trim())
     assert.deepEqual(axis('on or off', [0, 1]), ['no', 'yes'])

@@ -23,6 +23,7 @@ async function ask(path: string, known: readonly Incident[], accept?: string): P
   const incidents = {
     get: async (id: string) => known.find(incident => incident.id === id),
     list: async () => [...known],
+    change: async () => undefined,
   }
   const places = {
     grafanaUrl: 'http://grafana:3000',
@@ -56,6 +57,33 @@ function wordsOf({ text }: Answer): string {
 describe('the incident pages', () => {
   const incident = incidentRecord()
   const path = `/incidents/${incident.id}`
+
+  it('filter the list by state, severity and text, and put resolved incidents of one kind together', async () => {
+    const over = (index: number): Incident =>
+      incidentRecord({
+        id: `${(BEGAN - index * 3_600_000).toString(36)}-00000000`,
+        title: 'RedisDown',
+        closedAtMs: BEGAN - index * 3_600_000 + 1,
+        alerts: [alertRecord({ alertname: 'RedisDown', severity: 'warning' }, { endsAtMs: BEGAN })],
+      })
+    const all = [incident, over(1), over(2), over(3)]
+    const titles = async (query: string): Promise<string[]> =>
+      [...(await ask(`/incidents${query}`, all, HTML)).text.matchAll(/<h2><a [^>]*>([^<]*)</g)].map(
+        ([, title = '']) => title,
+      )
+    assert.deepEqual(await titles(''), [incident.title, 'RedisDown'])
+    assert.match(wordsOf(await ask('/incidents', all, HTML)), /2 earlier/)
+    assert.deepEqual(await titles('?state=firing'), [incident.title])
+    assert.deepEqual(await titles('?severity=warning'), ['RedisDown'])
+    assert.deepEqual(await titles('?text=REDISd'), ['RedisDown'])
+    assert.match(wordsOf(await ask('/incidents?text=nothing', all, HTML)), /None of the 4 incidents matches/)
+  })
+
+  it('list the most severe alerts first', async () => {
+    const alerts = [alertRecord({ alertname: 'Slow', severity: 'warning' }), alertRecord({ alertname: 'Down' })]
+    const words = wordsOf(await ask(path, [incidentRecord({ alerts })], HTML))
+    assert.match(words, /Alerts · 2, 2 firing FIRING critical Down .* FIRING warning Slow/)
+  })
 
   it('say who is limited, most first, in an incident about a limit', async () => {
     const alert = alertRecord()
