@@ -44,6 +44,7 @@ function sourcesWith(recent: StatusSources['recent'], routes: readonly object[])
       file: 'gateway.yaml',
       config: { routes, sha256: '' } as never,
       sinceMs: 0,
+      reloads: [],
       lastReload: undefined,
       needRestart: [],
     }),
