@@ -48,8 +48,6 @@ export class RequestBody extends Readable {
     }
     // The body may fail while no call reads it, and an 'error' without a listener would end the process.
     this.on('error', ignore)
-    // A policy may have read an empty chunked body to its end; its 'end' event does not come again.
-    if (request.readableEnded) this.#onEnd()
     request.on('data', this.#onData)
     request.on('end', this.#onEnd)
     request.on('error', this.#onError)
@@ -124,7 +122,10 @@ export class RequestBody extends Readable {
   }
 
   override _read(): void {
-    this.#request.resume()
+    // A policy may have read an empty chunked body to its end; its 'end' event does not come again. Not earlier: a copy first
+    // gets what the body before it has kept.
+    if (this.#request.readableEnded && !this.#hasArrived) this.#onEnd()
+    else this.#request.resume()
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
