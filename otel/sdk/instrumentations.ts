@@ -1,101 +1,70 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type * as Auto from '@opentelemetry/auto-instrumentations-node'
+import { getNodeAutoInstrumentations } from '@opentelemetry/auto-instrumentations-node'
 import type { Instrumentation } from '@opentelemetry/instrumentation'
-import type * as Express from '@opentelemetry/instrumentation-express'
-import type * as Http from '@opentelemetry/instrumentation-http'
-import type * as Ioredis from '@opentelemetry/instrumentation-ioredis'
-import type * as Pino from '@opentelemetry/instrumentation-pino'
-import type * as Runtime from '@opentelemetry/instrumentation-runtime-node'
-import type * as Undici from '@opentelemetry/instrumentation-undici'
-import { load } from './load'
+import { IORedisInstrumentation } from '@opentelemetry/instrumentation-ioredis'
 import type { TelemetrySettings } from './settings'
 
 /** Removes the query, which may hold secrets that no list of names covers. An attribute without a value is not set. */
 const WITHOUT_QUERY = { 'url.query': undefined }
 
 /**
- * The instrumentations of the gateway with their limits. Everything else in auto-instrumentations-node stays off unless it
- * is named: `router` beside `express` doubles the spans of a request, and `net`, `dns` and `fs` produce too many.
+ * The instrumentations of the gateway with their limits. Everything else in auto-instrumentations-node stays off:
+ * `router` beside `express` doubles the spans of a request, and `net`, `dns` and `fs` produce too many.
  *
  * @param ignoredPorts local ports whose requests are operations, not traffic; may grow later
  */
 export function instrumentations(settings: TelemetrySettings, ignoredPorts: ReadonlySet<number>): Instrumentation[] {
-  const makers = makersOf(settings, ignoredPorts)
-  const others = settings.instrumentations.filter(name => !makers.has(name))
-  const chosen = [...makers].filter(([name]) => settings.instrumentations.includes(name))
-  return [...chosen.map(([, make]) => make()), ...autoInstrumentations(others)]
+  const auto = autoInstrumentations(
+    settings.instrumentations.filter(name => name !== 'ioredis'),
+    {
+      '@opentelemetry/instrumentation-http': {
+        ignoreIncomingRequestHook: request => isOperations(request, ignoredPorts),
+        // Upstreams are called with undici. The remaining outgoing requests are those of the OTLP exporters, which must
+        // not measure themselves.
+        disableOutgoingRequestInstrumentation: true,
+        startIncomingSpanHook: () => WITHOUT_QUERY,
+        responseHook: (_span, response) => markClientAbort(response),
+      },
+      '@opentelemetry/instrumentation-express': {
+        // Spans per layer double what a request costs; the route is found without them. (An enum of a package that only
+        // auto-instrumentations-node depends on; these are its values.)
+        ignoreLayersType: ['middleware', 'router', 'request_handler'] as never,
+      },
+      '@opentelemetry/instrumentation-undici': {
+        // Health probes belong to no request: they are measured, but start no traces.
+        requireParentforSpans: true,
+        startSpanHook: ({ origin, path }) => ({ ...WITHOUT_QUERY, 'url.full': `${origin}${path.split('?', 1)[0]}` }),
+      },
+      '@opentelemetry/instrumentation-pino': {
+        // Every line is parsed again to be sent, so this is on only with a log exporter.
+        disableLogSending: settings.exporters.logs.length === 0,
+      },
+    },
+  )
+  return settings.instrumentations.includes('ioredis') ? [...auto, redisInstrumentation()] : auto
 }
 
-/** Each package is loaded alone: auto-instrumentations-node would load all forty of them. */
-function makersOf(
-  settings: TelemetrySettings,
-  ignoredPorts: ReadonlySet<number>,
-): ReadonlyMap<string, () => Instrumentation> {
-  return new Map<string, () => Instrumentation>([
-    [
-      'http',
-      () =>
-        new (load<typeof Http>('@opentelemetry/instrumentation-http').HttpInstrumentation)({
-          ignoreIncomingRequestHook: request => isOperations(request, ignoredPorts),
-          // Upstreams are called with undici. The remaining outgoing requests are those of the OTLP exporters, which must
-          // not measure themselves.
-          disableOutgoingRequestInstrumentation: true,
-          startIncomingSpanHook: () => WITHOUT_QUERY,
-          responseHook: (_span, response) => markClientAbort(response),
-        }),
-    ],
-    [
-      'express',
-      () =>
-        new (load<typeof Express>('@opentelemetry/instrumentation-express').ExpressInstrumentation)({
-          // Spans per layer double what a request costs; the route is found without them. (The values of an enum, which
-          // has no values at run time without its package.)
-          ignoreLayersType: ['middleware', 'router', 'request_handler'] as never,
-        }),
-    ],
-    [
-      'undici',
-      () =>
-        new (load<typeof Undici>('@opentelemetry/instrumentation-undici').UndiciInstrumentation)({
-          // Health probes belong to no request: they are measured, but start no traces.
-          requireParentforSpans: true,
-          startSpanHook: ({ origin, path }) => ({ ...WITHOUT_QUERY, 'url.full': `${origin}${path.split('?', 1)[0]}` }),
-        }),
-    ],
-    [
-      'pino',
-      () =>
-        new (load<typeof Pino>('@opentelemetry/instrumentation-pino').PinoInstrumentation)({
-          // Every line is parsed again to be sent, so this is on only with a log exporter.
-          disableLogSending: settings.exporters.logs.length === 0,
-        }),
-    ],
-    [
-      'runtime-node',
-      () => new (load<typeof Runtime>('@opentelemetry/instrumentation-runtime-node').RuntimeNodeInstrumentation)(),
-    ],
-    [
-      'ioredis',
-      () =>
-        new (load<typeof Ioredis>('@opentelemetry/instrumentation-ioredis').IORedisInstrumentation)({
-          // Commands outside a request (health pings, the connection's own) start no traces.
-          requireParentSpan: true,
-          // The keys of rate limits hold client addresses and identities, so only the command's name is recorded.
-          dbStatementSerializer: (command, parameters) => `${command} [${parameters.length} arguments]`,
-        }),
-    ],
-  ])
+function redisInstrumentation(): Instrumentation {
+  return new IORedisInstrumentation({
+    // Commands outside a request (health pings, the connection's own) start no traces.
+    requireParentSpan: true,
+    // The keys of rate limits hold client addresses and identities, so only the command's name is recorded.
+    dbStatementSerializer: (command, parameters) => `${command} [${parameters.length} arguments]`,
+  })
 }
 
 /** Enables exactly the named instrumentations: the library reads that choice only from the environment. */
-function autoInstrumentations(names: readonly string[]): Instrumentation[] {
+function autoInstrumentations(
+  names: readonly string[],
+  configs: Parameters<typeof getNodeAutoInstrumentations>[0],
+): Instrumentation[] {
   // The library treats an empty list as no list and would load all of them.
   if (names.length === 0) return []
   const { OTEL_NODE_ENABLED_INSTRUMENTATIONS: enabled, OTEL_NODE_DISABLED_INSTRUMENTATIONS: disabled } = process.env
   process.env['OTEL_NODE_ENABLED_INSTRUMENTATIONS'] = names.join(',')
   delete process.env['OTEL_NODE_DISABLED_INSTRUMENTATIONS']
   try {
-    return load<typeof Auto>('@opentelemetry/auto-instrumentations-node').getNodeAutoInstrumentations()
+    return getNodeAutoInstrumentations(configs)
   } finally {
     restore('OTEL_NODE_ENABLED_INSTRUMENTATIONS', enabled)
     restore('OTEL_NODE_DISABLED_INSTRUMENTATIONS', disabled)

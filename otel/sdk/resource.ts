@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type * as Auto from '@opentelemetry/auto-instrumentations-node'
+import { getResourceDetectors } from '@opentelemetry/auto-instrumentations-node'
 import {
   defaultResource,
   detectResources,
@@ -11,7 +11,6 @@ import {
   type ResourceDetector,
 } from '@opentelemetry/resources'
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
-import { load } from './load'
 
 /** The release of the semantic conventions whose names are used, as `src/telemetry/semconv.ts` writes it. */
 export const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0'
@@ -34,7 +33,7 @@ export function createResource(detectorNames: readonly string[] | undefined): Re
 
 /** Detectors that `OTEL_NODE_RESOURCE_DETECTORS` names. */
 export function namedDetectors(): ResourceDetector[] {
-  return load<typeof Auto>('@opentelemetry/auto-instrumentations-node').getResourceDetectors()
+  return getResourceDetectors()
 }
 
 /** What is known without asking: the package, and an id of this process. */

@@ -1,10 +1,7 @@
 import type { ServerResponse } from 'node:http'
-import { context, diag, DiagLogLevel, logs, metrics, propagation, trace } from '@opentelemetry/api'
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { getNumberFromEnv, getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/core'
-import { registerInstrumentations } from '@opentelemetry/instrumentation'
-import { LoggerProvider, type LogRecordLimits } from '@opentelemetry/sdk-logs'
-import { TracerProvider } from '@opentelemetry/sdk-trace'
+import { context, diag, DiagLogLevel, metrics, trace } from '@opentelemetry/api'
+import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/core'
+import { NodeSDK } from '@opentelemetry/sdk-node'
 import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
 import type * as PlanOfFile from './config-file/plan-of-file'
@@ -133,7 +130,7 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
   const pipelines: Pipeline[] = []
   // Created before the meter provider is set: some instrumentations register their callbacks again when they get it.
   const instrumentation = instrumentations(settings, ignoredPorts)
-  // First, so that processors and exporters count their losses in it.
+  // Not created by NodeSDK, which does it too late for processors and exporters to count their losses in it.
   const { meterProvider, readers } = createMeterProvider(
     plan,
     plan.hasExemplars ? exemplars : NO_EXEMPLARS,
@@ -148,14 +145,19 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
   const keptTraces = new KeptTraces({ ...settings.keptTraces, exports, recorder })
   const logRecordProcessors = createLogRecordProcessors(plan.logs, ownMetrics, pipelines)
   const sampler = createSampler(plan.sampler)
-  // What NodeSDK does: it loads every exporter, among them gRPC, and a reader of YAML.
-  registerInstrumentations({ instrumentations: instrumentation })
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-  if (plan.propagator !== null) propagation.setGlobalPropagator(plan.propagator)
-  logs.setGlobalLoggerProvider(
-    new LoggerProvider({ resource, processors: logRecordProcessors, logRecordLimits: logRecordLimits() }),
-  )
-  const tracers = new TracerProvider({ resource, sampler, spanLimits: limits, spanProcessors: [keptTraces] })
+  new NodeSDK({
+    resource,
+    autoDetectResources: false,
+    metricReaders: [],
+    sampler,
+    textMapPropagator: plan.propagator,
+    spanProcessors: [keptTraces],
+    spanLimits: limits,
+    logRecordProcessors,
+    instrumentations: instrumentation,
+  }).start()
+  const tracers = trace.getTracerProvider()
+  trace.disable() // removes the global provider: only one can be set
   trace.setGlobalTracerProvider(
     withGatewayTracer(tracers, sampler, {
       resource,
@@ -206,16 +208,6 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
       stopDraining?.()
       return shutdownAll([keptTraces, ...logRecordProcessors, ...readers], timeoutMs, diagnostics)
     },
-  }
-}
-
-/** Limits of log records, with the defaults of the specification. */
-function logRecordLimits(): LogRecordLimits {
-  const limit = (name: string): number | undefined =>
-    getNumberFromEnv(`OTEL_LOGRECORD_${name}`) ?? getNumberFromEnv(`OTEL_${name}`)
-  return {
-    attributeCountLimit: limit('ATTRIBUTE_COUNT_LIMIT') ?? 128,
-    attributeValueLengthLimit: limit('ATTRIBUTE_VALUE_LENGTH_LIMIT') ?? Infinity,
   }
 }
 
