@@ -9,7 +9,7 @@ export function nginx(name: string, command: string, folder: string, port: numbe
   const file = join(folder, 'nginx.conf')
   writeFileSync(
     file,
-    `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr error;
+    `daemon off; worker_processes 1; ${userDirective()} pid ${folder}/pid; error_log stderr error;
 events { worker_connections 4096; }
 http {
   ${temporary.map(kind => `${kind}_temp_path ${folder}/${kind};`).join(' ')}
@@ -20,4 +20,9 @@ http {
 `,
   )
   return { name, command, args: ['-p', folder, '-c', file], port }
+}
+
+/** As root, nginx would run its workers as a user who cannot read the bench's folder. */
+function userDirective(): string {
+  return process.getuid?.() === 0 ? 'user root;' : ''
 }

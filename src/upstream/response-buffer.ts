@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { freeRead } from './read-memory'
 
 /** Total bytes of responses that are buffered for slow clients. */
 export class ResponseMemory {
@@ -32,7 +33,10 @@ const BLOCK_BYTES = 16_384
 
 /** Buffered bytes, and the memory they are charged for. */
 interface Block {
+  /** The part that was not written to the connection yet. */
   bytes: Buffer
+  /** The chunk, if the block is one that the upstream sent. */
+  readonly chunk?: Buffer
   readonly charge: number
 }
 
@@ -55,6 +59,8 @@ export class ResponseBuffer {
   #onEnd: (() => void) | undefined
   /** Bytes written to the connection and not yet sent. */
   #handedOver = 0
+  /** The chunk whose last piece is being sent. */
+  #sentChunk: Buffer | undefined
   /** Bytes wait for the client, so later chunks must be buffered as well. */
   isBehind = false
 
@@ -104,7 +110,7 @@ export class ResponseBuffer {
   #append(chunk: Buffer): void {
     if (chunk.length >= SMALL_BYTES) {
       this.#openBlock = undefined
-      this.#blocks.push({ bytes: chunk, charge: chunk.length })
+      this.#blocks.push({ bytes: chunk, chunk, charge: chunk.length })
       return this.#charge(chunk.length)
     }
     let rest = chunk
@@ -137,6 +143,8 @@ export class ResponseBuffer {
   readonly #onTaken = (error?: Error | null): void => {
     // Writing to a closed connection would raise another error.
     if (this.#isClosed || error || this.#response.destroyed) return
+    if (this.#sentChunk !== undefined) freeRead(this.#sentChunk)
+    this.#sentChunk = undefined
     this.#owner.onProgress(this.#handedOver)
     this.#handedOver = 0
     this.#handOver()
@@ -153,6 +161,7 @@ export class ResponseBuffer {
     block.bytes = block.bytes.subarray(piece.length)
     if (block.bytes.length === 0) {
       this.#blocks.shift()
+      this.#sentChunk = block.chunk
       if (this.#blocks.length === 0) this.#openBlock = undefined
       this.#charged -= block.charge
       this.#memory.usage -= block.charge

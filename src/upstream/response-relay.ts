@@ -3,6 +3,8 @@ import type { Dispatcher } from 'undici'
 import type { Exchange } from '../exchange/exchange'
 import type { CallOptions } from './call-options'
 import { countDownload, endDownload, expectDownload, expectEnd, type WaitingResponse } from './download-pace'
+import { ImmediateBatch } from './immediate-batch'
+import { freeRead, isLargeRead } from './read-memory'
 import { ResponseBuffer, type BufferOwner } from './response-buffer'
 import { buildTrailers } from './response-headers'
 
@@ -34,6 +36,8 @@ export class ResponseRelay implements BufferOwner, WaitingResponse {
   #remaining: number
   /** Created when the client reads more slowly than the upstream sends. */
   #buffer: ResponseBuffer | undefined
+  /** The last chunk that was written to the client's response; its memory is freed when it was sent. */
+  #written: Buffer | undefined
   /** A body chunk has arrived. */
   hasStarted = false
   // Fields owned by `download-pace.ts`.
@@ -51,17 +55,25 @@ export class ResponseRelay implements BufferOwner, WaitingResponse {
   write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.hasStarted = true
     const sink = this.#sink
+    this.freeWritten()
     if (this.#buffer?.isBehind) return this.#keepForClient(controller, chunk, this.#buffer)
     if (this.#remaining !== -1 && (this.#remaining -= chunk.length) === 0) {
       // The last chunk of a known length is written together with the end, which saves one write in most responses.
       this.#call.onLastByte()
       if (chunk.length > LONGEST_TEXT) sink.end(chunk)
       else sink.end(chunk.toString('latin1'), 'latin1') // latin1 maps each byte to one character
+      if (isLargeRead(chunk) && sink === this.#exchange.response) {
+        this.#written = chunk
+        // The parser of the upstream's connection has not returned from this chunk yet.
+        SENT.add(this)
+      }
       this.#expectTaken()
       return
     }
-    if (sink.write(chunk)) return
     const { response } = this.#exchange
+    const isTaken = sink.write(chunk)
+    if (sink === response) this.#written = chunk
+    if (isTaken) return
     // Body transforms apply the backpressure of their own streams.
     if (sink !== response) {
       controller.pause()
@@ -72,6 +84,16 @@ export class ResponseRelay implements BufferOwner, WaitingResponse {
     }
     // write() returns false for a large chunk even if the socket accepted all of it.
     else if (response.writableLength > 0) this.#fallBehind(controller)
+  }
+
+  /** Frees the memory of the last chunk if the system has taken all of it. */
+  freeWritten(): void {
+    const written = this.#written
+    if (written === undefined) return
+    this.#written = undefined
+    const { response } = this.#exchange
+    // A response without its connection reports no waiting bytes although a write may go on.
+    if (response.writableLength === 0 && (response.socket !== null || response.writableFinished)) freeRead(written)
   }
 
   /** Starts to buffer the response for a client that reads slowly, so that the upstream can finish sending. */
@@ -116,6 +138,7 @@ export class ResponseRelay implements BufferOwner, WaitingResponse {
 
   /** Discards what is buffered after the client left. */
   close(): void {
+    this.#written = undefined
     this.#buffer?.close()
     endDownload(this)
   }
@@ -147,3 +170,6 @@ export class ResponseRelay implements BufferOwner, WaitingResponse {
     endDownload(this)
   }
 }
+
+/** Responses that ended with a large chunk in this turn of the event loop. */
+const SENT = new ImmediateBatch<ResponseRelay>(relay => relay.freeWritten())
