@@ -17,7 +17,7 @@ import { boundConnectionsPerClient, countConnectionsPerClient } from './connecti
 import { mayLoseWhatFollows } from './declined-upgrades'
 import { noteExpectation } from './expect-continue'
 import { Http2Sessions, type Http2Options } from './http2'
-import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
+import { endLingering, isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
@@ -111,8 +111,16 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     handle(request, response)
   })
   // Without this listener Node would close the connection silently.
-  server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
+  server.on('connect', (_request, socket: Socket) => {
+    if (isIdle(socket)) return refuse(socket, 'bad_request')
+    // In its turn: earlier it would be taken for the response to a request before it. What follows is no HTTP.
+    newest.get(socket)?.once('finish', () => void (socket.writable && refuse(socket, 'bad_request')))
+    // Node has removed its listeners: a client that leaves is noticed here.
+    socket.on('error', () => socket.destroy())
+    socket.once('end', () => void (isLingering(socket) || socket.destroy())).resume()
+  })
   server.on('clientError', (error: ParseError, socket: Socket) => {
+    if (isLingering(socket)) return
     const reason = reasonFor(error, maxUrlBytes.get(server) as number)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
@@ -151,9 +159,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
 
   function refuse(socket: Socket, reason: Reason): void {
     onRefused(reason)
-    socket.on('error', () => socket.destroy()) // Node removes its listeners when it hands over a connection
-    socket.write(problemMessage(reason))
-    socket.destroySoon() // nor does Node close it
+    endLingering(socket, problemMessage(reason))
   }
   return server
 }

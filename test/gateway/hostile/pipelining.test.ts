@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { openRaw } from '../../support/raw-http'
 import { startPipeline, type Pipeline } from '../../support/start-pipeline'
 import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
@@ -168,6 +169,52 @@ describe('one client connection', () => {
     assert.deepEqual(received.match(/answer to [^.]*/g), ['answer to /app/1', 'answer to /app/2'])
     assert.deepEqual(statusesIn(received), [200, 200])
   })
+
+  it('refuses a tunnel in its turn, after the responses to the requests before it', async () => {
+    let end: (() => void) | undefined
+    upstream.handler = (request, response) => {
+      if (request.url === '/app/1') end = () => response.end('first.')
+      else response.end('second.')
+    }
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}${GET('/app/2')}CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n${GET('/app/3')}`)
+    await until(() => end !== undefined, { what: 'the first' })
+    client.send(GET('/app/4'))
+    end?.()
+    const received = await client.closed()
+    assert.deepEqual(statusesIn(received), [200, 200, 400])
+    assert.match(received, /first\.HTTP[^]*second\.HTTP\/1\.1 400 Bad Request\r\n[^]*"reason":"bad_request"/)
+    assert.deepEqual(seen(), ['/app/1', '/app/2'])
+  })
+
+  it('notices that its client left while the refusal of a tunnel waits', async () => {
+    upstream.handler = () => undefined
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n`)
+    await until(() => seen().length === 1, { what: 'the first' })
+    client.destroy()
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_closed' }])
+    await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+  })
+
+  for (const [what, bytes] of [
+    ['malformed bytes', 'nonsense\r\n\r\n'],
+    ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'],
+  ] as const) {
+    it(`gets the refusal of ${what} although it is still sending`, async () => {
+      const client = await openRaw(pipeline.port)
+      const writeErrors: Error[] = []
+      client.socket.on('error', error => writeErrors.push(error))
+      client.send(bytes)
+      for (let i = 0; i < 20; i++) {
+        client.send(Buffer.alloc(100_000, 'x'))
+        await nextTurn()
+      }
+      assert.deepEqual(statusesIn(await client.closed()), [400])
+      assert.deepEqual(writeErrors, [])
+      await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+    })
+  }
 
   it('closes after a response with Connection: close: requests behind it reach no upstream', async () => {
     const client = await openRaw(pipeline.port)
