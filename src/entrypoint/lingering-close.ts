@@ -41,7 +41,7 @@ export function isLingering(socket: Socket): boolean {
 export function endLingering(socket: Socket, lastBytes: string): void {
   socket.write(lastBytes)
   socket.on('error', () => socket.destroy()) // Node removes its listeners when it hands over a connection
-  socket.once('end', () => socket.destroy())
+  socket.once('end', () => socket.destroySoon())
   halfClose(socket)
   socket.resume()
 }

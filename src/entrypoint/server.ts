@@ -58,6 +58,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   const pipelined = new PipelinedRequests()
   /** Requests that turned out to be malformed while waiting. */
   const broken = new WeakMap<ServerResponse, Reason>()
+  /** Connections whose input is malformed behind a request that is being served. */
+  const isEnding = new WeakSet<Socket>()
   const Response = messages?.ServerResponse ?? ServerResponse
   const http2 = options.http2 && new Http2Sessions(config, { ...options.http2, onRefused, onBroken })
   const server = createListener(
@@ -113,14 +115,16 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   // Without this listener Node would close the connection silently.
   server.on('connect', (_request, socket: Socket) => {
     if (isIdle(socket)) return refuse(socket, 'bad_request')
-    // In its turn: earlier it would be taken for the response to a request before it. What follows is no HTTP.
-    newest.get(socket)?.once('finish', () => void (socket.writable && refuse(socket, 'bad_request')))
-    // Node has removed its listeners: a client that leaves is noticed here.
+    // Node has removed its listeners: a client that leaves is noticed here. What follows is no HTTP.
     socket.on('error', () => socket.destroy())
     socket.once('end', () => void (isLingering(socket) || socket.destroy())).resume()
+    refuseAfter(newest.get(socket) as ServerResponse, socket, 'bad_request')
   })
   server.on('clientError', (error: ParseError, socket: Socket) => {
     if (isLingering(socket)) return
+    // The client left: the parser repeats its error at the end.
+    if (socket.readableEnded) return void socket.destroy()
+    if (isEnding.has(socket)) return
     const reason = reasonFor(error, maxUrlBytes.get(server) as number)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
@@ -128,8 +132,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     else if (response && pipelined.waitOn(socket) && !response.req.complete) broken.set(response, reason)
     else if (response === undefined || isOver(response)) refuse(socket, reason)
     else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
-    // Malformed bytes after a complete request that still waits for its response: that response is the last one.
-    else if (!response.headersSent) response.shouldKeepAlive = false
+    // Malformed bytes after a complete request.
+    else if (response.req.complete) refuseAfter(response, socket, reason)
     // A second response here would end up inside the one being sent, or be taken for the next one.
     else socket.destroy()
   })
@@ -155,6 +159,13 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       }
       setTimeout(again, complete ? server.headersTimeout : server.requestTimeout).unref()
     })
+  }
+
+  /** Refuses what follows the newest request in its turn: earlier it would be taken for the response to that request. */
+  function refuseAfter(response: ServerResponse, socket: Socket, reason: Reason): void {
+    isEnding.add(socket)
+    takeNoMore(socket)
+    response.once('finish', () => void (socket.writable && refuse(socket, reason)))
   }
 
   function refuse(socket: Socket, reason: Reason): void {
