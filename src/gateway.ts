@@ -11,6 +11,7 @@ import { http2Messages } from './entrypoint/http2-messages'
 import { takeNoMore } from './entrypoint/lingering-close'
 import { receive, type ReceiveOptions } from './entrypoint/receive'
 import { ALLOWED_METHODS } from './entrypoint/request-faults'
+import { watchForResets } from './entrypoint/reset-connections'
 import { WebSocketsPerClient } from './entrypoint/websockets-per-client'
 import { hostNameOf, WHOLE_SERVER } from './exchange/request-target'
 import { handleError, rejectEarly } from './errors/error-handler'
@@ -129,6 +130,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   // HTTP/2 has its own app: Express sets the prototypes of the app's messages on every message it handles.
   const http2App = createApp(options)
   const inFlight = new InFlight()
+  const resets = watchForResets(() => inFlight.all())
   const entering = { ...options, webSockets: new WebSocketsPerClient() }
   const retired = new RetiredResources(() => inFlight.all())
   const use = (config: GatewayConfig): void => {
@@ -167,6 +169,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       certificates.follow(config)
     },
     close: async () => {
+      resets.stop()
       certificates.stop()
       discovery.stop()
       await Promise.all([

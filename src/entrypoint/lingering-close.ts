@@ -37,10 +37,23 @@ export function isLingering(socket: Socket): boolean {
   return lingering.has(socket)
 }
 
+/** Sends the last bytes of a connection and closes it in two steps, so that a client that is still sending gets them. */
+export function endLingering(socket: Socket, lastBytes: string): void {
+  socket.write(lastBytes)
+  socket.on('error', () => socket.destroy()) // Node removes its listeners when it hands over a connection
+  socket.once('end', () => socket.destroySoon())
+  halfClose(socket)
+  socket.resume()
+}
+
 function linger(socket: Socket, request: IncomingMessage): void {
+  halfClose(socket)
+  request.once('end', () => socket.destroy()).resume()
+}
+
+function halfClose(socket: Socket): void {
   lingering.add(socket)
   socket.end()
-  request.once('end', () => socket.destroy()).resume()
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(timer))
 }

@@ -1,12 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 
-/**
- * Number of waiting requests up to which a connection is read. It is read while it can be, because Node does not report the
- * close of a connection that is not read.
- */
-const MAX_WAITING_WHILE_READ = 16
+/** Number of waiting requests up to which further ones are parsed. What follows is held back as bytes. */
+const MAX_WAITING_WHILE_PARSED = 16
 /**
  * Largest number of waiting requests on one connection. One read of 64 KiB can hold 2,500 of the shortest requests, and each
  * costs 2 KB while it waits.
@@ -16,6 +14,8 @@ const MAX_WAITING = 500
 interface Queue {
   waiting: number
   isHeld: boolean
+  /** Node's parser no longer reads the connection by itself: bytes pass the socket's own buffer. */
+  isBuffered: boolean
   /** Called once when no request waits. */
   onEmpty: (() => void) | undefined
 }
@@ -44,7 +44,7 @@ export class PipelinedRequests {
     const queue = this.#queueOf(socket)
     if (queue.waiting >= MAX_WAITING) return false
     queue.waiting++
-    if (queue.waiting > MAX_WAITING_WHILE_READ && !queue.isHeld) hold(socket, queue)
+    if (queue.waiting > MAX_WAITING_WHILE_PARSED && !queue.isHeld) hold(socket, queue)
     // Keeps the request's own async context: the callback would run in that of the previous response, where the stock
     // instrumentation keeps its span.
     const inItsContext = AsyncLocalStorage.snapshot()
@@ -74,23 +74,33 @@ export class PipelinedRequests {
 
   #queueOf(socket: Socket): Queue {
     let queue = this.#queues.get(socket)
-    if (!queue) this.#queues.set(socket, (queue = { waiting: 0, isHeld: false, onEmpty: undefined }))
+    if (!queue) this.#queues.set(socket, (queue = { waiting: 0, isHeld: false, isBuffered: false, onEmpty: undefined }))
     return queue
   }
 }
 
-/** Keeps a connection paused: Node resumes it after each complete message, read body or drained response. */
+/**
+ * Holds back what the client sends from the parser. The socket goes on reading until its own buffer is full (64 KiB and
+ * one more read), because the end of a connection is seen only behind the bytes before it.
+ */
 function hold(socket: Socket, queue: Queue): void {
   queue.isHeld = true
+  if (!queue.isBuffered) {
+    queue.isBuffered = true
+    // Node's parser reads the connection without the socket's buffer until something else listens for data.
+    socket.on('data', ignore)
+  }
+  // Node resumes a connection after each complete message, read body or drained response.
   socket.resume = stay
-  socket.on('resume', pauseAgain)
+  socket.push = pushUnlessEnded
   socket.pause()
+  socket._read(0)
 }
 
 function release(socket: Socket, queue: Queue): void {
   queue.isHeld = false
-  socket.off('resume', pauseAgain)
   delete (socket as Partial<Socket>).resume
+  delete (socket as Partial<Socket>).push
   socket.resume()
 }
 
@@ -99,9 +109,12 @@ function stay(this: Socket): Socket {
 }
 
 /**
- * Repeats the pause: a resume from before starts reading although the stream counts as paused, so `pause()` has no
- * effect.
+ * Adds what was read to the socket's buffer. A client that has closed its half counts as gone, as without waiting requests,
+ * but Node would report it only after the bytes that are held back.
  */
-function pauseAgain(this: Socket): void {
-  this.emit('pause')
+function pushUnlessEnded(this: Socket, chunk: Buffer | null, encoding?: BufferEncoding): boolean {
+  if (chunk === null) this.destroy()
+  return Duplex.prototype.push.call(this, chunk, encoding)
 }
+
+function ignore(): void {}

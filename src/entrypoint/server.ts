@@ -17,7 +17,7 @@ import { boundConnectionsPerClient, countConnectionsPerClient } from './connecti
 import { mayLoseWhatFollows } from './declined-upgrades'
 import { noteExpectation } from './expect-continue'
 import { Http2Sessions, type Http2Options } from './http2'
-import { isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
+import { endLingering, isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
@@ -58,6 +58,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   const pipelined = new PipelinedRequests()
   /** Requests that turned out to be malformed while waiting. */
   const broken = new WeakMap<ServerResponse, Reason>()
+  /** Connections whose input is malformed behind a request that is being served. */
+  const isEnding = new WeakSet<Socket>()
   const Response = messages?.ServerResponse ?? ServerResponse
   const http2 = options.http2 && new Http2Sessions(config, { ...options.http2, onRefused, onBroken })
   const server = createListener(
@@ -111,8 +113,18 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     handle(request, response)
   })
   // Without this listener Node would close the connection silently.
-  server.on('connect', (_request, socket: Socket) => refuse(socket, 'bad_request'))
+  server.on('connect', (_request, socket: Socket) => {
+    if (isIdle(socket)) return refuse(socket, 'bad_request')
+    // Node has removed its listeners: a client that leaves is noticed here. What follows is no HTTP.
+    socket.on('error', () => socket.destroy())
+    socket.once('end', () => void (isLingering(socket) || socket.destroy())).resume()
+    refuseAfter(newest.get(socket) as ServerResponse, socket, 'bad_request')
+  })
   server.on('clientError', (error: ParseError, socket: Socket) => {
+    if (isLingering(socket)) return
+    // The client left: the parser repeats its error at the end.
+    if (socket.readableEnded) return void socket.destroy()
+    if (isEnding.has(socket)) return
     const reason = reasonFor(error, maxUrlBytes.get(server) as number)
     const response = newest.get(socket)
     if (reason === undefined || !socket.writable) socket.destroy()
@@ -120,8 +132,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     else if (response && pipelined.waitOn(socket) && !response.req.complete) broken.set(response, reason)
     else if (response === undefined || isOver(response)) refuse(socket, reason)
     else if (!response.writableEnded && !response.req.complete) onBroken(response, reason)
-    // Malformed bytes after a complete request that still waits for its response: that response is the last one.
-    else if (!response.headersSent) response.shouldKeepAlive = false
+    // Malformed bytes after a complete request.
+    else if (response.req.complete) refuseAfter(response, socket, reason)
     // A second response here would end up inside the one being sent, or be taken for the next one.
     else socket.destroy()
   })
@@ -149,11 +161,16 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     })
   }
 
+  /** Refuses what follows the newest request in its turn: earlier it would be taken for the response to that request. */
+  function refuseAfter(response: ServerResponse, socket: Socket, reason: Reason): void {
+    isEnding.add(socket)
+    takeNoMore(socket)
+    response.once('finish', () => void (socket.writable && refuse(socket, reason)))
+  }
+
   function refuse(socket: Socket, reason: Reason): void {
     onRefused(reason)
-    socket.on('error', () => socket.destroy()) // Node removes its listeners when it hands over a connection
-    socket.write(problemMessage(reason))
-    socket.destroySoon() // nor does Node close it
+    endLingering(socket, problemMessage(reason))
   }
   return server
 }

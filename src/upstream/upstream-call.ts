@@ -316,6 +316,10 @@ class UpstreamCall implements Dispatcher.DispatchHandler, ConnectedCall, TimedCa
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
+    // undici takes a reset for the end of a response without a length; RFC 9112 §8 does not. A reset after an upload may be
+    // due to bytes that the upstream did not read, so the response before it may be whole.
+    const error = this.#body === null ? this.connection?.connectionError : undefined
+    if (error) return this.onResponseError(controller, error)
     this.#isOver = true
     if (this.#asksForLogin) this.connection?.closeConnection()
     this.#slot.release()

@@ -12,6 +12,8 @@ export interface CallConnection {
   countUse(): boolean
   /** Closes the connection so that it carries no further request. */
   closeConnection(): void
+  /** The error of the connection; undefined or null if it has none. */
+  readonly connectionError: Error | null | undefined
 }
 
 /** An undici client, which has one connection at a time. Adds what undici does not expose of that connection. */
@@ -43,6 +45,10 @@ export class UpstreamClient extends Client implements CallConnection {
   /** Counts a request that is sent; returns whether the connection carried earlier requests. */
   countUse(): boolean {
     return this.#uses++ > 0
+  }
+
+  get connectionError(): Error | null | undefined {
+    return this.#socket?.errored
   }
 
   /**

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
+import type { Socket } from 'node:net'
 import { openRaw, type RawConnection } from '../support/raw-http'
 import { send } from '../support/send'
 import { openConnections, proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
@@ -111,6 +113,46 @@ describe('a client that goes away', () => {
     await until(() => upstream.requests.length === 1, { what: 'the call' })
     client.destroy()
     await expectCancelled()
+  })
+
+  const LEAVES: Readonly<Record<string, (socket: Socket) => void>> = {
+    'closing its connection': socket => socket.destroy(),
+    'resetting its connection': socket => socket.resetAndDestroy(),
+    'closing only its sending half': socket => socket.end(),
+  }
+  for (const [how, leave] of Object.entries(LEAVES)) {
+    it(`by ${how} is noticed behind hundreds of pipelined requests that are held back`, async () => {
+      await start(() => undefined)
+      client.send(GET.repeat(400))
+      await until(() => upstream.requests.length === 1, { what: 'the call' })
+      // More than one read, so that the gateway cannot have parsed them all.
+      client.send(GET.replace('/app', `/app?${'q'.repeat(1_000)}`).repeat(60))
+      leave(client.socket)
+      await expectCancelled()
+      await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+    })
+  }
+
+  it('by resetting its connection is noticed during an upload that its upstream does not read', async () => {
+    await start(request => request.pause())
+    const accepted = once(pipeline.server, 'connection') as Promise<[Socket]>
+    client.destroy()
+    client = await openRaw(pipeline.port)
+    const [connection] = await accepted
+    client.send('POST /app HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n')
+    await until(() => upstream.requests.length === 1, { what: 'the call' })
+    client.send(Buffer.alloc(50_000_000))
+    let last = 0
+    const isStill = (): boolean => {
+      const before = last
+      last = connection.bytesRead
+      return last === before && last > 1_000_000
+    }
+    await until(isStill, { what: 'the gateway stops reading' })
+    client.socket.resetAndDestroy()
+    // The upstream cannot notice it, because it does not read.
+    assert.deepEqual(await pipeline.ended(1), [CLOSED])
+    upstream.server.closeAllConnections()
   })
 
   it('while its request waits for a connection causes no upstream call', async () => {

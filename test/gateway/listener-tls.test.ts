@@ -10,6 +10,7 @@ import { createAuthority, type Authority, type Certificate } from '../support/ce
 import { rawExchange } from '../support/raw-http'
 import { answerOf, problemOf, responseTo, type Answer, type Message } from '../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../support/start-pipeline'
+import { startUpstream } from '../support/start-upstream'
 import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 import {
@@ -126,6 +127,19 @@ describe('TLS on the listener', () => {
     socket.write(`GET /app?${'q'.repeat(1_000)} HTTP/1.1\r\nHost: a\r\n\r\n`.repeat(many))
     await until(() => received.match(/HTTP\/1\.1 200 /g)?.length === many, { what: 'every response' })
     socket.destroy()
+  })
+
+  it('notices that a client left behind hundreds of pipelined requests', async () => {
+    const silent = await startUpstream(() => undefined)
+    const other = await startPipeline(proxyTo(silent.url, { entrypoint: { tls: files } }))
+    const socket = connect({ host: '127.0.0.1', port: other.port, ...trusting() })
+    await once(socket, 'secureConnect')
+    socket.write('GET /app HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(300))
+    await until(() => silent.requests.length === 1, { what: 'the call' })
+    socket.destroy()
+    assert.deepEqual((await other.ended(1))[0]?.outcome, 'client_closed')
+    await other.stop()
+    await silent.stop()
   })
 
   it('refuses requests in the same way as without TLS', async () => {

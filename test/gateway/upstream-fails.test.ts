@@ -98,21 +98,34 @@ describe('when the upstream', () => {
     await upstream.stop()
   })
 
-  it('resets in the middle of its body, the client’s connection breaks', async () => {
-    const upstream = await startRawUpstream(socket => {
-      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n', () =>
-        socket.resetAndDestroy(),
-      )
+  for (const [what, fields, body, reason] of [
+    ['chunks', 'Transfer-Encoding: chunked', '5\r\nhello\r\n', 'reset'],
+    [
+      'chunks, and announced that it would close',
+      'Transfer-Encoding: chunked\r\nConnection: close',
+      '5\r\nhello\r\n',
+      'bad_response',
+    ],
+    ['a body that ends with its connection', 'X-Other: 1', 'hello', 'reset'],
+  ] as const) {
+    it(`resets in the middle of its body, the client’s connection breaks: ${what}`, async () => {
+      let reset: (() => void) | undefined
+      const upstream = await startRawUpstream(socket => {
+        socket.write(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\n${body}`)
+        reset = () => socket.resetAndDestroy()
+      })
+      await withPipeline(upstream.url, async pipeline => {
+        const client = await openRaw(pipeline.port)
+        client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
+        await client.waitFor('hello')
+        reset?.()
+        const received = await client.closed()
+        assert.ok(!received.includes('\r\n0\r\n'), 'no last chunk')
+        assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason }])
+      })
+      await upstream.stop()
     })
-    await withPipeline(upstream.url, async pipeline => {
-      const client = await openRaw(pipeline.port)
-      client.send('GET /app HTTP/1.1\r\nHost: a\r\n\r\n')
-      const received = await client.closed()
-      assert.ok(!received.includes('\r\n0\r\n'), 'no last chunk')
-      assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'fault', reason: 'reset' }])
-    })
-    await upstream.stop()
-  })
+  }
 
   it('does not answer in time, the response is a 504 at the timeout, and the call is cancelled', async () => {
     const upstream = await startRawUpstream(() => undefined)

@@ -83,6 +83,21 @@ describe('a gateway that receives a stop signal', () => {
     })
   }
 
+  it('does not wait for clients that left behind hundreds of pipelined requests', async () => {
+    await start()
+    const clients = await Promise.all([1, 2, 3].map(() => openRaw(gateway.port)))
+    for (const client of clients) client.send(GET.repeat(300))
+    await isCalled(3)
+    for (const [i, client] of clients.entries()) {
+      if (i === 0) client.socket.resetAndDestroy()
+      else client.destroy()
+    }
+    const started = performance.now()
+    gateway.process.signal('SIGTERM')
+    assert.deepEqual(await gateway.process.exited, { code: 0, signal: null })
+    assert.ok(performance.now() - started < 5_000, `${performance.now() - started} ms`)
+  })
+
   it('keeps serving for a while, reports that it is not ready, and sends Connection: close', async () => {
     await start({ SHUTDOWN_DELAY_MS: '1500' })
     const kept = await openRaw(gateway.port)

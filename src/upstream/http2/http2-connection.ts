@@ -124,6 +124,9 @@ export class Http2Connection implements CallConnection {
   /** Other streams use the connection; a login by connection does not exist in HTTP/2. */
   closeConnection(): void {}
 
+  /** Streams fail by themselves. */
+  readonly connectionError = undefined
+
   /** Takes no further streams; the open ones finish. */
   retire(): void {
     this.#leave(new errors.InformationalError('the connection reached its lifetime'))

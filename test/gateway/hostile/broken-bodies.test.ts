@@ -36,19 +36,24 @@ describe('a request with a malformed body', () => {
     await upstream.stop()
   })
 
-  it('loses its connection if malformed bytes follow a request that is still in flight', async () => {
+  it('is behind a request in flight, whose whole response comes before the refusal', async () => {
+    let end: (() => void) | undefined
     const upstream = await startUpstream((request, response) => {
       request.resume()
-      response.write('begun')
+      response.write('begun, ')
+      end = () => response.end('done')
     })
     const pipeline = await startPipeline(proxyTo(upstream.url))
     const connection = await openRaw(pipeline.port)
     connection.send(get('/app'))
     await connection.waitFor('begun')
     connection.send('nonsense\r\n\r\n')
+    connection.send('nonsense\r\n\r\n')
+    end?.()
     const answer = await connection.closed()
-    assert.ok(!answer.includes('problem'))
-    await pipeline.ended(1)
+    assert.match(answer, /begun, [^]*done\r\n0\r\n\r\nHTTP\/1\.1 400 [^]*"reason":"bad_request"/)
+    assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 2)
+    await pipeline.ended(2)
     await pipeline.stop()
     await upstream.stop()
   })

@@ -227,18 +227,18 @@ describeHostile('Expect', [
 ])
 
 describeHostile('what comes behind a last request', [
-  ['nonsense', 'RFC 9112 §2.2', `${get('/app')}nonsense\r\n\r\n`, served({ url: '/app' }, { closes: true })],
+  ['nonsense', 'RFC 9112 §2.2', `${get('/app')}nonsense\r\n\r\n`, served({ url: '/app' }, { thenRefused: true })],
   [
     'more than its body',
     'RFC 9112 §6.3',
     `${post('abc', 'Content-Length: 3')}def\r\n\r\n`,
-    served({ body: 'abc' }, { closes: true }),
+    served({ body: 'abc' }, { thenRefused: true }),
   ],
   [
     'more than its chunks',
     'RFC 9112 §7.1',
     `${post('0\r\n\r\n', CHUNKED)}def\r\n\r\n`,
-    served({ body: '' }, { closes: true }),
+    served({ body: '' }, { thenRefused: true }),
   ],
   ['a faulty request', 'RFC 9112 §9.3.2', get('/app/..') + get('/app'), refused()],
   [

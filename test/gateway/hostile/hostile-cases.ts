@@ -34,6 +34,8 @@ interface Served {
   readonly having?: Readonly<Record<string, string>>
   /** The client asked to close the connection: the follower is not served. */
   readonly closes?: true
+  /** What follows is malformed: it is refused, and the follower is not served. */
+  readonly thenRefused?: true
   /** Node drops bytes that follow an upgrade request in the same packet: the follower is not served. */
   readonly drops?: true
 }
@@ -176,16 +178,17 @@ export function describeHostile(subject: string, cases: readonly HostileCase[]):
     }
 
     async function checkServed(client: RawConnection, outcome: Served): Promise<void> {
-      const { served, without = [], having = {}, closes = false, drops = false } = outcome
-      const answers = closes
-        ? await client.closed()
-        : await client.waitFor(drops ? /\r\n\r\nok/ : /\r\n\r\nok[^]*\r\n\r\nok/)
+      const { served, without = [], having = {}, closes = false, thenRefused = false, drops = false } = outcome
+      const answers =
+        closes || thenRefused
+          ? await client.closed()
+          : await client.waitFor(drops ? /\r\n\r\nok/ : /\r\n\r\nok[^]*\r\n\r\nok/)
       const isLast = closes || drops
-      assert.deepEqual(statusesIn(answers), isLast ? [200] : [200, 200])
+      assert.deepEqual(statusesIn(answers), thenRefused ? [200, 400] : isLast ? [200] : [200, 200])
       const [first, ...followers] = seen
       assert.deepEqual(
         followers.map(({ url }) => url),
-        isLast ? [] : ['/follower'],
+        isLast || thenRefused ? [] : ['/follower'],
         'the follower, and nothing else',
       )
       for (const [key, value] of Object.entries(served)) assert.equal(first?.[key as keyof Seen], value)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { openRaw } from '../../support/raw-http'
 import { startPipeline, type Pipeline } from '../../support/start-pipeline'
 import { bodyOf, startUpstream, type RunningUpstream } from '../../support/start-upstream'
@@ -161,13 +162,107 @@ describe('one client connection', () => {
     ])
   })
 
-  it('serves the requests before malformed bytes, and then closes', async () => {
+  it('serves the requests before malformed bytes, and then refuses those and closes', async () => {
     const client = await openRaw(pipeline.port)
     client.send(`${GET('/app/1')}${GET('/app/2')}nonsense\r\n\r\n`)
     const received = await client.closed()
     assert.deepEqual(received.match(/answer to [^.]*/g), ['answer to /app/1', 'answer to /app/2'])
-    assert.deepEqual(statusesIn(received), [200, 200])
+    assert.deepEqual(statusesIn(received), [200, 200, 400])
+    assert.ok((await pipeline.ended(3)).some(({ reason }) => reason === 'bad_request'))
   })
+
+  it('gets the refusal of malformed bytes behind a request that the gateway answers itself', async () => {
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/nowhere')}nonsense\r\n\r\n`)
+    assert.deepEqual(statusesIn(await client.closed()), [404, 400])
+  })
+
+  for (const [what, behind] of [
+    ['malformed bytes', 'nonsense\r\n\r\n'],
+    ['a malformed body', 'POST /app/2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n'],
+  ] as const) {
+    it(`notices that its client left while a request waits for its response before ${what}`, async () => {
+      upstream.handler = () => undefined
+      const client = await openRaw(pipeline.port)
+      client.send(GET('/app/1') + behind)
+      await until(() => seen().length === 1, { what: 'the first' })
+      client.destroy()
+      assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_closed' }])
+      await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+    })
+  }
+
+  it('gets its whole response although the next request is too slow', async () => {
+    await pipeline.stop()
+    pipeline = await startPipeline({
+      entrypoint: { headersTimeout: '300ms' },
+      upstreams: { app: { targets: [upstream.url] } },
+      routes: [{ name: 'app', match: { path: '/app' }, upstream: 'app' }],
+    })
+    let end: (() => void) | undefined
+    upstream.handler = (_request, response) => {
+      response.write('begun, ')
+      end = () => response.end('done.')
+    }
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}GET /app/2 HTTP/1.1\r\n`)
+    await client.waitFor('begun')
+    const started = performance.now()
+    // Node checks every second.
+    await until(() => performance.now() - started > 2_500, { what: 'the time of its header section is over' })
+    client.send('Host: a\r\n\r\n')
+    end?.()
+    const received = await client.closed()
+    assert.deepEqual(statusesIn(received), [200, 408])
+    assert.match(received, /begun, [^]*done\.[^]*HTTP\/1\.1 408/)
+    assert.deepEqual(seen(), ['/app/1'])
+  })
+
+  it('refuses a tunnel in its turn, after the responses to the requests before it', async () => {
+    let end: (() => void) | undefined
+    upstream.handler = (request, response) => {
+      if (request.url === '/app/1') end = () => response.end('first.')
+      else response.end('second.')
+    }
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}${GET('/app/2')}CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n${GET('/app/3')}`)
+    await until(() => end !== undefined, { what: 'the first' })
+    client.send(GET('/app/4'))
+    end?.()
+    const received = await client.closed()
+    assert.deepEqual(statusesIn(received), [200, 200, 400])
+    assert.match(received, /first\.HTTP[^]*second\.HTTP\/1\.1 400 Bad Request\r\n[^]*"reason":"bad_request"/)
+    assert.deepEqual(seen(), ['/app/1', '/app/2'])
+  })
+
+  it('notices that its client left while the refusal of a tunnel waits', async () => {
+    upstream.handler = () => undefined
+    const client = await openRaw(pipeline.port)
+    client.send(`${GET('/app/1')}CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n`)
+    await until(() => seen().length === 1, { what: 'the first' })
+    client.destroy()
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_closed' }])
+    await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+  })
+
+  for (const [what, bytes] of [
+    ['malformed bytes', 'nonsense\r\n\r\n'],
+    ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'],
+  ] as const) {
+    it(`gets the refusal of ${what} although it is still sending`, async () => {
+      const client = await openRaw(pipeline.port)
+      const writeErrors: Error[] = []
+      client.socket.on('error', error => writeErrors.push(error))
+      client.send(bytes)
+      for (let i = 0; i < 20; i++) {
+        client.send(Buffer.alloc(100_000, 'x'))
+        await nextTurn()
+      }
+      assert.deepEqual(statusesIn(await client.closed()), [400])
+      assert.deepEqual(writeErrors, [])
+      await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
+    })
+  }
 
   it('closes after a response with Connection: close: requests behind it reach no upstream', async () => {
     const client = await openRaw(pipeline.port)
