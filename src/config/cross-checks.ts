@@ -302,7 +302,8 @@ function mayUseHttps(target: TargetConfig | TargetSource): boolean {
 function originIn(target: TargetConfig | TargetSource): string | undefined {
   if (!isSource(target)) return target.origin
   if (target.kind === 'file') return undefined
-  return target.kind === 'dns' ? target.origin : `${target.scheme}://${target.name}`
+  if (target.kind === 'dns') return target.origin
+  return `${target.scheme}://${target.kind === 'srv' ? target.name : target.service}`
 }
 
 function checkRouteNames(routes: readonly UnderstoodRoute[], source: YamlSource): ConfigProblem[] {

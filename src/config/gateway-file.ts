@@ -345,7 +345,8 @@ function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]
 function discoveryOf({ targets, discovery }: FileContent['upstreams'][string]): Pick<UpstreamConfig, 'discovery'> {
   const sources = targets.filter(isSource)
   if (sources.length === 0) return {}
-  return { discovery: { sources, resolvers: discovery.resolvers, refreshMs: discovery.refresh } }
+  const { resolvers, refresh: refreshMs, kubernetes } = discovery
+  return { discovery: { sources, resolvers, refreshMs, ...(kubernetes && { kubernetes }) } }
 }
 
 /** The host of health checks: there is no client's host to pass on. */

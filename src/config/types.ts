@@ -355,6 +355,16 @@ export interface DiscoveryConfig {
   readonly resolvers: readonly string[] | undefined
   /** Maximum time between two questions to name servers; a shorter time to live of an answer counts. */
   readonly refreshMs: number
+  /** Undefined: the cluster that the gateway runs in. */
+  readonly kubernetes?: KubernetesConfig
+}
+
+/** How the API server of a cluster is reached. */
+export interface KubernetesConfig {
+  /** Undefined: the one that Kubernetes names in the environment of a pod. */
+  readonly server?: string | undefined
+  /** Folder with `token`, `ca.crt` and `namespace`; undefined: where the kubelet mounts them. */
+  readonly credentials?: string | undefined
 }
 
 export interface AffinityConfig {

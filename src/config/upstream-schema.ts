@@ -11,6 +11,7 @@ import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
 import { size, SIZE_PATTERN } from './values/size'
 import { parseServerName } from './values/tls'
 import { parseResolver } from './values/resolver'
+import { parseApiServer } from './values/api-server'
 import { parseTargetOrSource, TARGET_OR_SOURCE_FORMS } from './values/target-source'
 import {
   durationField,
@@ -248,11 +249,26 @@ const discoverySchema = z
         value: 'list of addresses',
       }),
     refresh: durationField(
-      'Maximum time between two questions. A shorter time to live (TTL) of the addresses counts, down to a second.',
+      'Maximum time between two questions to name servers. A shorter time to live (TTL) of the addresses counts, down to a second.',
       { atLeast: '10ms', atMost: '1h' },
     ).prefault('10s'),
+    kubernetes: z
+      .strictObject({
+        server: field(parseApiServer, {
+          description:
+            'The API server. Left out: the one of the cluster that the gateway runs in (`KUBERNETES_SERVICE_HOST`). http only on this machine, for `kubectl proxy`.',
+          value: 'origin',
+          type: 'string',
+          examples: ['https://10.96.0.1:443'],
+        }).optional(),
+        credentials: fileField(
+          'Folder with `token`, `ca.crt` and `namespace`, read again before each request. Left out: `/var/run/secrets/kubernetes.io/serviceaccount`, where Kubernetes mounts those of a pod.',
+        ).optional(),
+      })
+      .optional()
+      .meta({ description: 'The cluster that `kubernetes` targets are found in.' }),
   })
-  .meta({ description: 'How targets are found by `dns` and `srv` ([more](upstreams.md#discovery)).' })
+  .meta({ description: 'How targets are found by `dns`, `srv` and `kubernetes` ([more](upstreams.md#discovery)).' })
 
 export const upstreamSchema = z
   .strictObject({
@@ -268,7 +284,7 @@ export const upstreamSchema = z
       .min(1)
       .meta({
         description:
-          'The servers of the upstream: scheme, host and port, or these with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`. Or where they are found: `{ dns: http://orders.internal:8080 }`, `{ srv: _http._tcp.orders.internal }`, `{ file: targets.yaml }` ([more](upstreams.md#discovery)).',
+          'The servers of the upstream: scheme, host and port, or these with a weight from 1 to 1000: `{ url: http://127.0.0.1:9001, weight: 2 }`. Or where they are found: `{ dns: http://orders.internal:8080 }`, `{ srv: _http._tcp.orders.internal }`, `{ kubernetes: orders }`, `{ file: targets.yaml }` ([more](upstreams.md#discovery)).',
         value: 'list of origins and sources',
       }),
     discovery: discoverySchema.prefault({}),

@@ -102,7 +102,7 @@ function sourceRows({ name, sources = [], targets }: UpstreamState): Html[] {
         <td class="wide" data-label=""><strong>${targets.length === 0 && name}</strong></td>
         <td class="wide small muted" data-label="" colspan="10">
           ${source}: ${count} ${count === 1 ? 'target' : 'targets'}
-          ${lastFailure !== null && html`<span class="warn-text">(not found now: ${lastFailure}; old ones kept)</span>`}
+          ${lastFailure !== null && html`<span class="warn-text">(not found now: ${lastFailure}${count > 0 ? '; old ones kept' : ''})</span>`}
         </td>
       </tr>`,
   )

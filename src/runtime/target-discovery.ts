@@ -22,7 +22,7 @@ export interface TargetDiscoveryOptions {
 }
 
 /**
- * Finds the targets of upstreams: by DNS and in files. A change makes a new snapshot of the same configuration, in which
+ * Finds the targets of upstreams: by DNS, in Kubernetes and in files. A change makes a new snapshot of the same configuration, in which
  * each target that stays is the same object, with its connections and its health; removed targets finish their requests.
  */
 export class TargetDiscovery {
@@ -174,7 +174,7 @@ export class TargetDiscovery {
     const { lastFailure, targets, upstream } = source
     if (lastFailure === undefined) return log.info(lineOf(source), `targets of upstream ${upstream} are found again`)
     countDiscovery(source, 'failed')
-    const kept = targets.length === 0 ? 'it has none yet' : 'those before stay'
+    const kept = targets.length === 0 ? 'there are none' : 'those before stay'
     log.warn({ ...lineOf(source), failure: lastFailure }, `targets of upstream ${upstream} cannot be found: ${kept}`)
   }
 }
@@ -197,8 +197,8 @@ function keyedSources({ upstreams }: GatewayConfig): KeyedSource[] {
   )
 }
 
-function keyOf(upstream: string, source: TargetSource, { resolvers, refreshMs }: DiscoveryConfig): string {
-  return JSON.stringify([upstream, source, resolvers ?? null, refreshMs])
+function keyOf(upstream: string, source: TargetSource, { resolvers, refreshMs, kubernetes }: DiscoveryConfig): string {
+  return JSON.stringify([upstream, source, resolvers ?? null, refreshMs, kubernetes ?? null])
 }
 
 function lineOf({ upstream, source }: FollowedSource): object {

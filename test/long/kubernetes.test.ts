@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { CHART } from '../../tools/kubernetes/chart-files'
 import { findApiServer, findCustomResources, findEtcd, findHelm } from '../../tools/kubernetes/programs'
-import { ROOT } from '../monitoring/monitoring-files'
+import { renderChart, runHelm, tryHelm } from '../support/helm'
 import { needsFound } from '../support/needs'
 import {
   startKubernetes,
@@ -12,7 +12,6 @@ import {
   type KubernetesObject,
   type RunningKubernetes,
 } from '../support/start-kubernetes'
-import { plainEnvironment, runProcess } from '../support/start-process'
 import { temporaryFolder } from '../support/temporary-folder'
 import { until } from '../support/until'
 
@@ -35,6 +34,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
     '--set=monitoring.job=api-gateway',
     '--set-file=configText=gateway.yaml',
     '--set=secretFiles={issuer-keys}',
+    '--set=discovery.enabled=true',
     '--set=incidents.enabled=true',
     '--set=incidents.envFromSecrets={gateway-secrets}',
   ],
@@ -43,32 +43,14 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 describe('the Helm chart', function () {
   this.timeout(300_000)
 
-  let helmPath: string
-
   before(needsFound(findHelm))
-  before(async () => {
-    helmPath = await findHelm()
-  })
-
-  async function tryHelm(...args: readonly string[]): Promise<{ code: number | null | undefined; output: string }> {
-    const folder = temporaryFolder()
-    const homes = { HELM_CACHE_HOME: folder, HELM_CONFIG_HOME: folder, HELM_DATA_HOME: folder }
-    const env = plainEnvironment({ ...homes, KUBECONFIG: cluster?.kubeconfig ?? '/dev/null' })
-    const { exit, lines } = await runProcess({ name: 'helm', path: helmPath, args, cwd: ROOT, env }, 120_000)
-    return { code: exit?.code, output: lines.join('\n') }
-  }
 
   async function helm(...args: readonly string[]): Promise<string> {
-    const { code, output } = await tryHelm(...args)
-    assert.equal(code, 0, `helm ${args.join(' ')}\n${output}`)
-    return output
+    return runHelm(args, cluster?.kubeconfig)
   }
 
   async function rendered(values: readonly string[]): Promise<KubernetesObject[]> {
-    const text = await helm('template', RELEASE, CHART, `--namespace=${NAMESPACE}`, ...values)
-    return parseAllDocuments(text)
-      .map(document => document.toJS() as KubernetesObject | null)
-      .filter(object => object !== null)
+    return renderChart(NAMESPACE, values)
   }
 
   for (const [what, values] of Object.entries(VALUES)) {
@@ -82,10 +64,15 @@ describe('the Helm chart', function () {
     ['a value of another type', ['--set=replicaCount=many'], /replicaCount.*got string, want integer/is],
     ['two autoscalers', ['--set=keda.enabled=true,autoscaling.enabled=true'], /enable one of them/],
     ['TLS without a certificate', ['--set=tls.enabled=true'], /tls\.enabled needs tls\.secretName/],
+    [
+      'targets in Kubernetes without a token to ask with',
+      ['--set=config.upstreams.orders.targets[0].kubernetes=orders'],
+      /the pods have no token to ask with: set discovery\.enabled/,
+    ],
     ['the incident service without OPS_TOKEN', ['--set=incidents.enabled=true'], /incidents\.enabled needs OPS_TOKEN/],
   ] as const) {
     it(`refuses ${what}, with the reason`, async () => {
-      const { code, output } = await tryHelm('template', RELEASE, CHART, ...values)
+      const { code, output } = await tryHelm(['template', RELEASE, CHART, ...values])
       assert.notEqual(code, 0)
       assert.match(output, reason)
     })
@@ -105,6 +92,81 @@ describe('the Helm chart', function () {
     const env = podOf(objects.find(isGateway)).spec.containers[0]?.env ?? []
     assert.equal(env.find(({ name }) => name === 'REPLICAS')?.value, '7')
     assert.equal(new Set(env.map(({ name }) => name)).size, env.length)
+  })
+
+  it('gives the gateway, and no other pod, a token and a Role in each namespace of its targets', async () => {
+    const none = await rendered([])
+    assert.ok(!none.some(({ kind }) => kind.startsWith('Role')))
+    assert.equal(podOf(none.find(isGateway)).spec.automountServiceAccountToken, false)
+
+    const objects = await rendered([
+      '--set=discovery.enabled=true',
+      '--set=discovery.namespaces={shop,stock}',
+      '--set=incidents.enabled=true',
+      '--set=incidents.env.OPS_TOKEN=secret-of-a-test',
+      '--set=config.upstreams.orders.targets[0].kubernetes=orders',
+    ])
+    const roles = objects.filter(({ kind }) => kind === 'Role')
+    assert.deepEqual(
+      roles.map(({ metadata }) => metadata.namespace),
+      ['shop', 'stock'],
+    )
+    for (const role of roles) {
+      const rule = { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['get', 'list', 'watch'] }
+      assert.deepEqual(role['rules'], [rule])
+    }
+    for (const { subjects } of objects.filter(({ kind }) => kind === 'RoleBinding')) {
+      assert.deepEqual(subjects, [{ kind: 'ServiceAccount', name: 'gw-myesi-gateway', namespace: NAMESPACE }])
+    }
+    const withToken = objects.filter(object => object.kind === 'Deployment' && hasToken(object))
+    assert.deepEqual(
+      withToken.map(({ metadata }) => metadata.name),
+      ['gw-myesi-gateway'],
+    )
+  })
+
+  it('renders everything that its page names', async () => {
+    const production = await rendered(['-f', PRODUCTION])
+    const byCpu = await rendered(VALUES['autoscaling by CPU, a ServiceMonitor and another job'] ?? [])
+    const has = (objects: readonly KubernetesObject[], kind: string, name?: string): boolean =>
+      objects.some(object => object.kind === kind && (name === undefined || object.metadata.name === name))
+    for (const kind of [
+      'Deployment Service ConfigMap ServiceAccount PodDisruptionBudget NetworkPolicy ScaledObject Certificate PodMonitor',
+      'PrometheusRule AlertmanagerConfig',
+    ].flatMap(kinds => kinds.split(' '))) {
+      assert.ok(has(production, kind), kind)
+    }
+    for (const kind of ['HorizontalPodAutoscaler', 'ServiceMonitor', 'Role', 'RoleBinding']) {
+      assert.ok(has(byCpu, kind), kind)
+    }
+    for (const kind of ['Deployment', 'Service', 'NetworkPolicy', 'PodMonitor']) {
+      assert.ok(has(production, kind, 'gw-myesi-gateway-incidents'), `${kind} of the incident service`)
+    }
+    for (const kind of ['Deployment', 'Service', 'NetworkPolicy', 'ServiceMonitor']) {
+      assert.ok(has(byCpu, kind, 'gw-myesi-gateway-redis'), `${kind} of the bundled Redis`)
+    }
+    const dashboards = production.filter(({ metadata }) => metadata.labels?.['grafana_dashboard'] === '1')
+    assert.deepEqual(
+      dashboards.map(({ metadata }) => metadata.name.replace('gw-myesi-gateway-dashboard-', '')).toSorted(),
+      ['gateway', 'limits', 'pipeline', 'redis', 'runtime', 'upstreams'],
+    )
+    for (const { data, metadata } of dashboards) {
+      const [text = ''] = Object.values(data as Record<string, string>)
+      assert.ok((JSON.parse(text) as { panels: unknown[] }).panels.length > 0, metadata.name)
+      // kubectl keeps a copy of the object in an annotation, of which all together have at most 256 KiB.
+      assert.ok(JSON.stringify(data).length < 200_000, metadata.name)
+    }
+    const { spec } = podOf(production.find(isGateway))
+    const [container] = spec.containers
+    assert.deepEqual(
+      spec.topologySpreadConstraints.map(({ topologyKey }) => topologyKey),
+      ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'],
+    )
+    for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'] as const)
+      assert.ok(container?.[probe], probe)
+    const [hooked] = podOf((await rendered(['--set=lifecycle.preStop.sleep.seconds=5'])).find(isGateway)).spec
+      .containers
+    assert.deepEqual(hooked?.lifecycle, { preStop: { sleep: { seconds: 5 } } })
   })
 
   it('renders rules and dashboards with another job', async () => {
@@ -253,7 +315,15 @@ interface Pod {
   readonly spec: {
     readonly terminationGracePeriodSeconds: number
     readonly securityContext: object
-    readonly containers: readonly { readonly env: readonly { name: string; value?: string }[] }[]
+    readonly automountServiceAccountToken?: boolean
+    readonly topologySpreadConstraints: readonly { readonly topologyKey: string }[]
+    readonly containers: readonly {
+      readonly env: readonly { name: string; value?: string }[]
+      readonly startupProbe?: object
+      readonly readinessProbe?: object
+      readonly livenessProbe?: object
+      readonly lifecycle?: object
+    }[]
   }
 }
 
@@ -273,6 +343,10 @@ function podOf(deployment: KubernetesObject | undefined): Pod {
 
 function isGateway({ kind, metadata }: KubernetesObject): boolean {
   return kind === 'Deployment' && metadata.name === 'gw-myesi-gateway'
+}
+
+function hasToken(deployment: KubernetesObject): boolean {
+  return podOf(deployment).spec.automountServiceAccountToken !== false
 }
 
 function isDefinition(value: unknown): value is Definition {

@@ -35,7 +35,20 @@ function pathsOfSchema({ properties }: Schema, path = ''): string[] {
 // What needs Helm or an API server is in test/long/kubernetes.test.ts.
 describe('the files of the Helm chart', () => {
   it('are what monitoring/ makes: npm run chart', () => {
-    for (const [name, text] of chartFiles()) assert.equal(read(`${CHART}/${name}`), text, name)
+    const made = chartFiles()
+    for (const [name, text] of made) assert.equal(read(`${CHART}/${name}`), text, name)
+    const dashboards = filesMatching('monitoring/grafana/dashboards/*.json').map(path => path.split('/').at(-1))
+    const inChart = filesMatching(`${CHART}/files/dashboards/*.json`).map(path => path.split('/').at(-1))
+    assert.ok(dashboards.length >= 6)
+    assert.deepEqual(inChart.toSorted(), dashboards.toSorted(), 'all dashboards, and none that is gone')
+  })
+
+  it('run as the user of the image', () => {
+    const [, user = '', group = ''] = /^USER (\d+):(\d+)$/m.exec(read('Dockerfile')) ?? []
+    assert.notEqual(user, '')
+    for (const file of ['deployment.yaml', 'incidents.yaml']) {
+      assert.ok(read(`${CHART}/templates/${file}`).includes(`"gateway.podSecurity" (list ${user} ${group})`), file)
+    }
   })
 
   it('know every value, and no other: values.schema.json', () => {

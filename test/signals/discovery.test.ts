@@ -5,6 +5,7 @@ import { sampleValue } from '../support/exposition'
 import { scrape } from '../support/ops-port'
 import { send } from '../support/send'
 import { startGateway } from '../support/start-gateway'
+import { slice, startApiServer } from '../support/start-api-server'
 import { startNameServer } from '../support/start-name-server'
 import { startUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
@@ -14,45 +15,64 @@ describe('discovered targets', () => {
     const upstream = await startUpstream()
     const names = await startNameServer({ 'orders.test': { a: ['127.0.0.1'] } })
     const dns = `http://orders.test:${upstream.port}`
+    const api = await startApiServer()
+    api.set(slice('pods-1', ['127.0.0.1'], { ports: [{ name: 'http', port: upstream.port }] }))
     const config = JSON.stringify({
       upstreams: {
         orders: { targets: [{ dns }], discovery: { resolvers: [names.address], refresh: '50ms' } },
+        pods: {
+          targets: [{ kubernetes: 'pods', namespace: 'shop', port: 'http' }],
+          discovery: { refresh: '50ms', kubernetes: { server: api.url } },
+        },
         lost: { targets: [{ srv: '_x._tcp.lost.test' }], discovery: { resolvers: [names.address], refresh: '50ms' } },
       },
       routes: [
         { name: 'orders', match: { path: '/orders' }, upstream: 'orders' },
+        { name: 'pods', match: { path: '/pods' }, upstream: 'pods' },
         { name: 'lost', match: { path: '/lost' }, upstream: 'lost' },
       ],
     })
     const gateway = await startGateway({ config })
     try {
       assert.equal((await send(gateway.port, '/orders')).status, 200)
+      assert.equal((await send(gateway.port, '/pods')).status, 200)
+      await api.goAway()
       names.records.delete('orders.test')
       const families = await until(
         async () => {
           const seen = await scrape(gateway.opsUrl)
-          return sampleValue(seen, 'gateway_upstream_discovery_successful', labels('orders')) === 0 && seen
+          const isLost = (name: string): boolean =>
+            sampleValue(seen, 'gateway_upstream_discovery_successful', labels(name)) === 0
+          return isLost('orders') && isLost('pods') && seen
         },
-        { what: 'the outage of the name is on /metrics' },
+        { what: 'the outages of the name and of the API server are on /metrics' },
       )
       const value = (name: string, more: Record<string, string>): number | undefined =>
         sampleValue(families, `gateway_upstream_${name}`, more)
       assert.equal(value('discovered_targets', labels('orders')), 1)
       assert.equal(value('discovered_targets', labels('lost')), 0)
-      const of = (result: string): Record<string, string> => ({
-        ...labels('orders'),
-        gateway_upstream_discovery_source: 'dns',
-        gateway_upstream_discovery_result: result,
-      })
-      assert.equal(value('discoveries_total', of('changed')), 1)
-      assert.equal(value('discoveries_total', of('failed')), 1)
+      for (const [name, source] of [
+        ['orders', 'dns'],
+        ['pods', 'kubernetes'],
+      ] as const) {
+        const of = (result: string): Record<string, string> => ({
+          ...labels(name),
+          gateway_upstream_discovery_source: source,
+          gateway_upstream_discovery_result: result,
+        })
+        assert.equal(value('discoveries_total', of('changed')), 1)
+        assert.equal(value('discoveries_total', of('failed')), 1)
+      }
       const target = { server_address: '127.0.0.1', server_port: String(upstream.port) }
       assert.equal(value('target_healthy', { ...labels('orders'), ...target }), 1)
 
       const { upstreams } = (await (await fetch(`${gateway.opsUrl}/upstreams`)).json()) as { upstreams: object[] }
-      const [orders] = upstreams as { sources: unknown; targets: { target: string }[] }[]
+      const [orders, pods] = upstreams as { sources: unknown; targets: { target: string }[] }[]
       const source = `all addresses of ${dns}`
       assert.deepEqual(orders?.sources, [{ source, targets: 1, lastFailure: 'ENOTFOUND' }])
+      const pod = 'ready pods of service shop/pods, port http (http)'
+      const lastFailure = 'the API server does not answer (ECONNREFUSED)'
+      assert.deepEqual(pods?.sources, [{ source: pod, targets: 1, lastFailure }])
       const page = await fetch(`${gateway.opsUrl}/upstreams`, { headers: { accept: 'text/html' } })
       const text = await page.text()
       assert.ok(text.includes(source), text)
@@ -61,7 +81,7 @@ describe('discovered targets', () => {
       const { routes } = (await (await fetch(`${gateway.opsUrl}/routes`)).json()) as { routes: { targets: string[] }[] }
       assert.deepEqual(
         routes.map(({ targets }) => targets),
-        [[source], ['SRV records of _x._tcp.lost.test (http)']],
+        [[source], [pod], ['SRV records of _x._tcp.lost.test (http)']],
       )
     } finally {
       await gateway.stop()

@@ -24,9 +24,16 @@ export interface Answer {
 export interface RunningKubernetes {
   /** A kubeconfig of an administrator. */
   readonly kubeconfig: string
+  readonly url: string
+  /** The certificate that the API server has made for itself, PEM. */
+  readonly caFile: string
   send(method: string, path: string, body?: object): Promise<Answer>
   /** The path of all objects of a kind, in the namespace where the kind has one. */
   pathOf(apiVersion: string, kind: string, namespace: string): Promise<string>
+  /** Ends the API server alone. */
+  stopServer(): Promise<void>
+  /** Starts it again, on the same port and with the same data. */
+  startServer(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -53,7 +60,7 @@ export async function startKubernetes(): Promise<RunningKubernetes> {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
   writeFileSync(join(folder, 'tokens.csv'), `${TOKEN},administrator,1,"system:masters"\n`)
-  const server = startProcess({
+  const apiServer = {
     name: 'kube-apiserver',
     path: await findApiServer(),
     args: [
@@ -68,7 +75,8 @@ export async function startKubernetes(): Promise<RunningKubernetes> {
       '--authorization-mode=RBAC',
       `--token-auth-file=${join(folder, 'tokens.csv')}`,
     ],
-  })
+  }
+  let server = startProcess(apiServer)
   const kubeconfig = join(folder, 'kubeconfig.json')
   writeFileSync(kubeconfig, JSON.stringify(kubeconfigOf(port)))
 
@@ -94,15 +102,20 @@ export async function startKubernetes(): Promise<RunningKubernetes> {
   }
 
   const isReady = async (): Promise<boolean> => (await send('GET', '/readyz')).status === 200
-  try {
-    await until(isReady, { what: 'the API server is ready', timeoutMs: START_TIMEOUT_MS, intervalMs: 200 })
-  } catch (error) {
-    throw new Error(`${String(error)}\n${[...etcd.lines.slice(-3), ...server.lines.slice(-5)].join('\n')}`, {
-      cause: error,
-    })
+  const ready = async (): Promise<void> => {
+    try {
+      await until(isReady, { what: 'the API server is ready', timeoutMs: START_TIMEOUT_MS, intervalMs: 200 })
+    } catch (error) {
+      throw new Error(`${String(error)}\n${[...etcd.lines.slice(-3), ...server.lines.slice(-5)].join('\n')}`, {
+        cause: error,
+      })
+    }
   }
+  await ready()
   return {
     kubeconfig,
+    url: `https://127.0.0.1:${port}`,
+    caFile: join(folder, 'certificates/apiserver.crt'),
     send,
     async pathOf(apiVersion, kind, namespace) {
       const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`
@@ -111,6 +124,13 @@ export async function startKubernetes(): Promise<RunningKubernetes> {
       const resource = resources?.find(({ name, kind: its }) => its === kind && !name.includes('/'))
       if (resource === undefined) throw new Error(`the API server has no ${kind} in ${apiVersion}`)
       return `${group}${resource.namespaced ? `/namespaces/${namespace}` : ''}/${resource.name}`
+    },
+    async stopServer() {
+      await server.stop()
+    },
+    async startServer() {
+      server = startProcess(apiServer)
+      await ready()
     },
     async stop() {
       await server.stop()

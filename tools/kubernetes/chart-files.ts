@@ -42,7 +42,9 @@ export function chartFiles(): Map<string, string> {
   }
   return new Map([
     ['files/rules.yaml', file('gateway.yml')],
-    ['files/dashboards/gateway.json', file('dashboards/gateway.json')],
+    ...[...installation].flatMap(([name, text]): [string, string][] =>
+      name.startsWith('dashboards/') ? [[`files/${name}`, text]] : [],
+    ),
     ['files/alertmanager-config.yaml', BY + stringify(alertmanagerConfig(file('alertmanager.yml')), { lineWidth: 0 })],
   ])
 }

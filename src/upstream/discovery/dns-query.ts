@@ -15,7 +15,7 @@ export interface Answer {
   readonly ttlS: number
 }
 
-type DnsSource = Exclude<TargetSource, { kind: 'file' }>
+type DnsSource = Extract<TargetSource, { kind: 'dns' | 'srv' }>
 
 /** Asks name servers for the targets of a source. The system's file of hosts is not consulted, because it has no records. */
 export class DnsQuery {

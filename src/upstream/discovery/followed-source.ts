@@ -8,6 +8,7 @@ import type { TargetSource } from '../../config/values/target-source'
 import { watchFile, type WatchedFile } from '../../config/watched-file'
 import { errorCode, toError } from '../../errors/error-code'
 import { DnsQuery } from './dns-query'
+import { EndpointWatch } from './kubernetes/endpoint-watch'
 import { parseTargetList } from '../../config/target-list'
 
 /** Interval between questions while they fail, unless `refresh` is shorter. */
@@ -41,6 +42,7 @@ export class FollowedSource {
   readonly #options: FollowedSourceOptions
   readonly #query: DnsQuery | undefined
   readonly #watched: WatchedFile | undefined
+  readonly #endpoints: EndpointWatch | undefined
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
 
@@ -52,6 +54,14 @@ export class FollowedSource {
     if (source.kind === 'file') {
       this.#watched = this.#watch(source.path)
       this.looked = Promise.resolve()
+    } else if (source.kind === 'kubernetes') {
+      this.#endpoints = new EndpointWatch({
+        source,
+        config,
+        onFound: ({ targets, problem }) => this.#found(targets, problem),
+        onFailure: failure => this.#failed(failure),
+      })
+      this.looked = this.#endpoints.looked
     } else {
       this.#query = new DnsQuery(source, config.resolvers)
       this.looked = context.with(ROOT_CONTEXT, () => this.#ask(this.#query as DnsQuery))
@@ -63,6 +73,7 @@ export class FollowedSource {
     clearTimeout(this.#timer)
     this.#watched?.stop()
     this.#query?.cancel()
+    this.#endpoints?.stop()
   }
 
   /** Starts with the content that the check of the configuration has accepted. */
@@ -105,19 +116,25 @@ export class FollowedSource {
       nextMs = Math.min(refreshMs, Math.max(MIN_TTL_MS, ttlS * 1_000))
     } catch (error) {
       if (this.#isStopped) return
-      const wasFailing = this.lastFailure !== undefined
-      this.lastFailure = errorCode(error) ?? toError(error).message
-      if (!wasFailing) this.#options.onResult(this)
+      this.#failed(errorCode(error) ?? toError(error).message)
     }
     this.#timer = setTimeout(() => void this.#ask(query), nextMs).unref()
   }
 
-  #found(targets: readonly TargetConfig[]): void {
+  /** Reports the first failure of an outage. */
+  #failed(failure: string): void {
+    const wasFailing = this.lastFailure !== undefined
+    this.lastFailure = failure
+    if (!wasFailing) this.#options.onResult(this)
+  }
+
+  /** @param problem why an answer has no targets; undefined if it is a good one */
+  #found(targets: readonly TargetConfig[], problem?: string): void {
     const wasFailing = this.lastFailure !== undefined
     const isSame = JSON.stringify(targets) === JSON.stringify(this.targets)
     this.targets = targets
-    this.lastFailure = undefined
-    if (wasFailing) this.#options.onResult(this)
+    this.lastFailure = problem
+    if (wasFailing !== (problem !== undefined)) this.#options.onResult(this)
     if (!isSame) this.#options.onTargets(this)
   }
 }
