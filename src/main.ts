@@ -37,6 +37,7 @@ import { RecentRequests } from './observe/recent/recent-requests'
 import { RequestSamples } from './observe/samples/request-samples'
 import type * as Redis from './redis/connection'
 import type { RedisConnection } from './redis/connection'
+import type { PolicyFile } from './policies/own/load-policies'
 import { policyFilesOf, rememberSamePolicies } from './policies/policies-of'
 import { nodeWarning } from './process/node-patch-level'
 import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
@@ -156,7 +157,7 @@ async function main(): Promise<void> {
     apply: next => {
       const usable = withinDescriptors(next)
       gateway.reload(usable)
-      watchPolicies(next)
+      watchPolicies(policyFilesOf(next))
       applyLimits(server, limitsBesideRedirects(usable.entrypoint))
       if (redirectServer !== undefined) applyRedirectLimits(redirectServer, usable.entrypoint)
       return needingRestart(config, next)
@@ -202,20 +203,21 @@ async function main(): Promise<void> {
       })
     : undefined
 
-  /** Reloads, and watches what the file includes now: also after a refusal, so that its correction is seen. */
+  /** Reloads, and watches what the file includes and names now: also after a refusal, so that its correction is seen. */
   async function reload(cause: string): Promise<void> {
     const read = await configuration.reload(cause)
     watched?.know(read?.sha256, read?.included)
+    if (read?.modules !== undefined) watchPolicies(read.modules)
   }
 
   let watchedPolicies: WatchedFile[] = []
-  /** Watches the policy modules of the active configuration. */
-  function watchPolicies(next: GatewayConfig): void {
+  /** Watches these modules of policies, and no others any more. */
+  function watchPolicies(modules: readonly PolicyFile[]): void {
     for (const file of watchedPolicies) file.stop()
     if (!settings.configWatch) return
-    watchedPolicies = policyFilesOf(next).map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
+    watchedPolicies = modules.map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
   }
-  watchPolicies(config)
+  watchPolicies(policyFilesOf(config))
 
   const stop = (signal: string): void => {
     if (draining) {

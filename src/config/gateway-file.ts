@@ -38,6 +38,8 @@ export interface ReadGatewayFile {
   readonly sha256?: string
   /** Paths of the included files and folders. */
   readonly included?: readonly string[]
+  /** The modules of policies and middleware that a refused file names, readable or not: correcting one may make it valid. */
+  readonly modules?: LoadedPolicies['files']
   readonly problems: readonly ConfigProblem[]
 }
 
@@ -61,7 +63,7 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     const files = new LoadedFiles()
     const { entries, files: policyFiles, problems } = await ownPolicies(text, path, env)
     // Without the file's own policies, their keys in routes would all be unknown.
-    if (problems.length > 0) return { config: undefined, problems, sha256 }
+    if (problems.length > 0) return { config: undefined, problems, sha256, modules: policyFiles }
     let read = parseGatewayFile(text, path, env, entries, files)
     // Once for the included folders, once for the files in them, once for the certificates that these name.
     for (let round = 0; round < MAX_ROUNDS && (await files.load()); round++) {
@@ -91,7 +93,7 @@ export async function withMiddleware(
   policyFiles: LoadedPolicies['files'],
 ): Promise<ReadGatewayFile> {
   const { config } = read
-  if (config === undefined || source === undefined) return read
+  if (config === undefined || source === undefined) return { ...read, modules: policyFiles }
   const named = config.routes.flatMap(({ express }, index) => (express === undefined ? [] : [{ express, index }]))
   if (named.length === 0) {
     rememberPolicies(config, { entries, files: policyFiles })
@@ -104,7 +106,12 @@ export async function withMiddleware(
   const problems = mistakes.map(({ index, ...mistake }) =>
     problemAt(['routes', named[index]?.index ?? 0, 'express'], mistake, source),
   )
-  return { ...read, config: undefined, problems: [...read.problems, ...problems] }
+  return {
+    ...read,
+    config: undefined,
+    problems: [...read.problems, ...problems],
+    modules: [...policyFiles, ...files],
+  }
 }
 
 /** The policies that routes in this text may use: those of the registry, and those that the text names. */

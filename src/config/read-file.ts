@@ -3,6 +3,9 @@ import { open, readdir, stat } from 'node:fs/promises'
 import { noteBlockedCall } from '../process/blocked-calls'
 import { mistake, type Mistake } from './values/parsed'
 
+/** Stands for the state and the hash of a file that does not exist or cannot be read. */
+export const UNREADABLE = 'unreadable'
+
 /**
  * Maximum file size: a few thousand routes or a few hundred certificates; a larger file was probably named by mistake.
  */

@@ -1,10 +1,10 @@
 import { digestOf, isYamlFile } from './config-digest'
 import { LoadedFiles } from './config-files'
-import { readFileBounded, statBounded } from './read-file'
+import { readFileBounded, statBounded, UNREADABLE } from './read-file'
 
 export interface WatchOptions {
   readonly path: string
-  /** SHA-256, hexadecimal, of the known content with what it includes. */
+  /** SHA-256, hexadecimal, of the known content with what it includes; `UNREADABLE` if there was none. */
   readonly sha256: string
   /** Paths of included files and folders. */
   readonly included?: readonly string[]
@@ -24,9 +24,6 @@ export interface WatchedFile {
   know(sha256: string | undefined, included?: readonly string[]): void
   stop(): void
 }
-
-/** State and content of a file that does not exist or cannot be read. */
-const UNREADABLE = 'unreadable'
 
 /**
  * Polls a file for changed content. The operating system's notifications are not used: they are lost on network and

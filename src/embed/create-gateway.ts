@@ -63,7 +63,7 @@ export async function createGateway({
   const own = withOwnPolicies(policies.map(toPolicy))
   const read = async (from: string | object): Promise<GatewayConfig> => configIn(await readSource(from, own))
   const config = await read(source)
-  const { log, flush } = createLogger(logLevel)
+  const { log, close: closeLog } = createLogger(logLevel)
   const redis = redisUrl === undefined ? undefined : new RedisConnection(redisUrl, log, {})
   const metrics = new RequestMetrics()
   const recent = new RecentRequests()
@@ -102,7 +102,7 @@ export async function createGateway({
     gateway.abortAll() // those of another server
     await gateway.close()
     redis?.close()
-    await flush()
+    await closeLog()
   }
   return {
     handle: gateway.handle,

@@ -12,6 +12,8 @@ export interface ProcessLog {
   readonly log: Logger
   /** Always resolves, after at most a second. */
   readonly flush: () => Promise<void>
+  /** Flushes, for a log that ends before its process. */
+  readonly close: () => Promise<void>
 }
 
 /**
@@ -37,7 +39,7 @@ export function createLogger(level: string): ProcessLog {
     },
     { write: line => output.write(line) },
   )
-  return { log, flush: () => output.flush(FLUSH_MS) }
+  return { log, flush: () => output.flush(FLUSH_MS), close: () => output.close(FLUSH_MS) }
 }
 
 let lastTime = 0

@@ -83,7 +83,8 @@ export class StandardOutput {
     this.#onRecovered = options.onRecovered
     // Start each series at 0: `increase()` does not see the first increment of a new series.
     for (const cause of CAUSES) this.#dropped.add(0, { [ATTR_ERROR_TYPE]: cause })
-    process.once('exit', () => this.#writeRest())
+    if (unclosed.size === 0) process.once('exit', writeAllRests)
+    unclosed.add(this)
   }
 
   /** @param line a line including its line break */
@@ -114,6 +115,13 @@ export class StandardOutput {
     })
     this.#onIdle = undefined
     if (this.#isBusy) this.#noteReturned ??= noteBlockedCall()
+  }
+
+  /** Writes all waiting lines, for at most `timeoutMs`; afterwards it holds nothing of the process. */
+  async close(timeoutMs: number): Promise<void> {
+    await this.flush(timeoutMs)
+    unclosed.delete(this)
+    if (unclosed.size === 0) process.removeListener('exit', writeAllRests)
   }
 
   get #isBusy(): boolean {
@@ -224,7 +232,7 @@ export class StandardOutput {
   }
 
   /** Writes the last lines of a process that ends without `flush`, for example by an uncaught exception. */
-  #writeRest(): void {
+  writeRest(): void {
     // Another write would block like the current one.
     if (this.#isWriting && Date.now() - this.#writingSinceMs > STUCK_MS) return void noteBlockedCall()
     const waiting = this.#isWriting ? this.#queue.slice(1) : this.#queue
@@ -241,6 +249,13 @@ export class StandardOutput {
 /** Ignores errors of standard error. Its disk may be full as well, and an unhandled error would end the process. */
 export function ignoreErrorsOfStandardError(): void {
   process.stderr.on('error', () => {})
+}
+
+/** Outputs with lines to write when the process exits. They share one listener: a program may embed many gateways. */
+const unclosed = new Set<StandardOutput>()
+
+function writeAllRests(): void {
+  for (const output of unclosed) output.writeRest()
 }
 
 function onBatchDue(output: StandardOutput): void {

@@ -5,7 +5,10 @@ import { newIssuerKey, startIssuer } from '../support/start-issuer'
 import type { Scenario } from './scenario'
 
 export interface ProcessBench {
-  readonly gateway: RunningGateway
+  /** The one that runs now. */
+  gateway(): RunningGateway
+  kill(): Promise<unknown>
+  startAgain(): Promise<void>
   readonly scenarios: readonly Scenario[]
 }
 
@@ -33,8 +36,13 @@ export async function startProcessBench(upstreamUrl: string): Promise<ProcessBen
   const start = async (): Promise<RunningGateway> => startGateway({ config, env: { OPS_PORT: `${opsPort}` } })
   let gateway = await start()
   const place = `127.0.0.1:${opsPort}`
+  const startAgain = async (): Promise<void> => {
+    gateway = await start()
+  }
   return {
-    gateway,
+    gateway: () => gateway,
+    kill: async () => gateway.kill(),
+    startAgain,
     scenarios: [
       {
         alert: 'GatewaySeriesNearLimit',
@@ -78,7 +86,7 @@ export async function startProcessBench(upstreamUrl: string): Promise<ProcessBen
         provoke: async () => {
           for (let i = 0; i < 3; i++) {
             await gateway.kill()
-            gateway = await start()
+            await startAgain()
             // Prometheus sees each of them: it scrapes every 600 ms here.
             await delay(1_500)
           }

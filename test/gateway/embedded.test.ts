@@ -65,4 +65,29 @@ describe('a gateway embedded in another program', () => {
     writeFileSync(file, '{ "upstreams": {}, "routes": 1 }')
     await assert.rejects(createGateway({ config: file }), /upstreams[^]*routes/)
   })
+
+  it('leaves nothing at the process, whatever the number of gateways that were opened and closed', async () => {
+    const warnings: Error[] = []
+    const note = (warning: Error): void => void warnings.push(warning)
+    const before = listenersOfProcess()
+    process.on('warning', note)
+    try {
+      const open = async (): ReturnType<typeof createGateway> =>
+        createGateway({ config: proxyTo(upstream.url), logLevel: 'silent' })
+      for (let i = 0; i < 15; i++) await (await open()).close(0)
+      const together = await Promise.all(Array.from({ length: 15 }, open))
+      await Promise.all(together.map(gateway => gateway.close(0)))
+      // Node emits warnings in a later tick.
+      await new Promise(resolve => setImmediate(resolve))
+    } finally {
+      process.removeListener('warning', note)
+    }
+    assert.deepEqual(warnings, [])
+    assert.deepEqual(listenersOfProcess(), before)
+  })
 })
+
+/** The number of listeners of each event. */
+function listenersOfProcess(): Record<string, number> {
+  return Object.fromEntries(process.eventNames().map(event => [String(event), process.listenerCount(event)]))
+}

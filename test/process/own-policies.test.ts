@@ -229,6 +229,13 @@ routes:
     writeFileSync(module, 'export default 5')
     await gateway.process.waitForLog('the refusal', entry => /no function/.test(String(entry['msg'])))
     assert.equal(await by(), 'two', 'the one before stays')
+
+    // The file first and its module afterwards, as an editor or a copy may write them.
+    const later = join(folder, 'policies/later.ts')
+    writeFileSync(gateway.configFile, config(later))
+    await gateway.process.waitForLog('the refusal', entry => /later\.ts" is not there/.test(String(entry['msg'])))
+    writeFileSync(later, middleware('three'))
+    await until(async () => (await by()) === 'three', { what: 'the module that was missing runs' })
     await gateway.stop()
     await upstream.stop()
 

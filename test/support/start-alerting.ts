@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { alertmanagerPlan, incidentsPlan, prometheusPlan, redisExporterPlan } from '../../tools/stack/components'
+import type { ComponentPlan } from '../../tools/stack/component'
 import { GATEWAYS_BY_NAME, copyMonitoring, scrapedAt } from '../../tools/stack/monitoring-copy'
 import { freePort } from './free-port'
 import type { MailServer } from './mail-server'
@@ -23,6 +25,8 @@ export interface Watched {
   readonly collectors?: readonly string[]
   /** The incident service runs too, with these settings beside its addresses; undefined: it is down. */
   readonly incidents?: NodeJS.ProcessEnv | undefined
+  /** A second Alertmanager, which knows nothing of the first one: people get every message twice. */
+  readonly secondAlertmanager?: boolean
   /** By which every duration of the shipped files is divided. */
   readonly factor: number
   /**
@@ -33,11 +37,22 @@ export interface Watched {
   readonly waitForEvidence?: boolean
 }
 
+/** A program that a test ends and starts again with other arguments or another environment, on its old port. */
+export interface Restartable {
+  kill(): Promise<void>
+  start(changed?: (plan: ComponentPlan) => ComponentPlan): Promise<void>
+}
+
 export interface RunningAlerting {
   readonly prometheusUrl: string
   readonly alertmanagerUrl: string
   readonly incidentsUrl: string
   readonly incidents: TestProcess | undefined
+  readonly restartable: {
+    readonly prometheus: Restartable
+    readonly incidents: Restartable
+    readonly secondAlertmanager: Restartable
+  }
   /** The copy of the shipped files that the two run with. */
   readonly folder: string
 }
@@ -56,8 +71,9 @@ const EVIDENCE_WAIT_MS = 6_000
 export async function startAlerting(watched: Watched, { slack, mail }: Receivers): Promise<RunningAlerting> {
   const moreRedis = watched.moreRedis ?? []
   // All at once: one that is asked for later may be the same, as none of them is in use yet.
-  const [prometheusPort = 0, alertmanagerPort = 0, incidentsPort = 0, exporterPort = 0, ...morePorts] =
-    await Promise.all(Array.from({ length: 4 + moreRedis.length }, freePort))
+  const [prometheusPort = 0, alertmanagerPort = 0, secondPort = 0, incidentsPort = 0, exporterPort = 0, ...morePorts] =
+    await Promise.all(Array.from({ length: 5 + moreRedis.length }, freePort))
+  const alertmanagers = [alertmanagerPort, ...(watched.secondAlertmanager === true ? [secondPort] : [])]
   const exporters = [exporterPort, ...morePorts]
   const folder = temporaryFolder()
   const secrets = temporaryFolder()
@@ -69,7 +85,7 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
       [GATEWAYS_BY_NAME]: scrapedAt(...watched.gateways.map(({ opsPort }) => `127.0.0.1:${opsPort}`)),
       'redis-exporter:9121': exporters.map(port => `127.0.0.1:${port}`).join(', '),
       'localhost:9090': `127.0.0.1:${prometheusPort}`,
-      'alertmanager:9093': `127.0.0.1:${alertmanagerPort}`,
+      'alertmanager:9093': alertmanagers.map(port => `127.0.0.1:${port}`).join(', '),
       'incidents:9095': `127.0.0.1:${incidentsPort}`,
       'mail:1025': `127.0.0.1:${mail.port}`,
       '/run/secrets': secrets,
@@ -82,11 +98,28 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
   await startPlanned(await redisExporterPlan(exporterPort, watched.redis.port))
   for (const [index, { port }] of moreRedis.entries())
     await startPlanned(await redisExporterPlan(morePorts[index] ?? 0, port))
+  const started = async (plan: ComponentPlan): Promise<Restartable & { readonly process: TestProcess }> => {
+    let child = await startPlanned(plan)
+    return {
+      process: child,
+      kill: async () => void (await child.kill()),
+      start: async (changed = same => same) => {
+        child = await startPlanned(changed(plan))
+      },
+    }
+  }
   await startPlanned(await alertmanagerPlan(alertmanagerPort, folder, temporaryFolder()))
+  const second =
+    watched.secondAlertmanager === true
+      ? await started(await alertmanagerPlan(secondPort, folder, temporaryFolder()))
+      : undefined
   const ports = { prometheus: prometheusPort, alertmanager: alertmanagerPort }
   const incidentsEnv = { INCIDENTS_FOLDER: temporaryFolder(), ...watched.incidents }
-  const incidents = watched.incidents && (await startPlanned(incidentsPlan(incidentsPort, ports, incidentsEnv)))
-  await startPlanned(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
+  const incidentsAlone = incidentsPlan(incidentsPort, ports, incidentsEnv)
+  const urls = alertmanagers.map(port => `http://127.0.0.1:${port}`).join(',')
+  const incidents =
+    watched.incidents && (await started({ ...incidentsAlone, env: { ...incidentsAlone.env, ALERTMANAGER_URLS: urls } }))
+  const prometheus = await started(await prometheusPlan(prometheusPort, folder, temporaryFolder()))
   const prometheusUrl = `http://127.0.0.1:${prometheusPort}`
   const alertmanagerUrl = `http://127.0.0.1:${alertmanagerPort}`
   await until(() => allTargetsUp(prometheusUrl, incidents !== undefined), {
@@ -98,9 +131,20 @@ export async function startAlerting(watched: Watched, { slack, mail }: Receivers
     prometheusUrl,
     alertmanagerUrl,
     incidentsUrl: `http://127.0.0.1:${incidentsPort}`,
-    incidents,
+    incidents: incidents?.process,
+    restartable: {
+      prometheus,
+      incidents: incidents ?? NOT_THERE,
+      secondAlertmanager: second ?? NOT_THERE,
+    },
     folder,
   }
+}
+
+/** What was not asked for. */
+const NOT_THERE: Restartable = {
+  kill: async () => assert.fail('was not started'),
+  start: async () => assert.fail('was not started'),
 }
 
 /** The job of the Collector with addresses in place of a name. */

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { toError } from '../../errors/error-code'
-import { readFileBounded, readMistake } from '../../config/read-file'
+import { readFileBounded, readMistake, UNREADABLE } from '../../config/read-file'
 import type { RegistryEntry } from '../define-policy'
 import { POLICY_MARK, type DefinedPolicy } from './define-policy'
 import { problemWithMiddleware, type Middleware } from './express'
@@ -12,7 +12,7 @@ import { toPolicy } from './to-policy'
 /** A module of `policies`, with its contents when the configuration was read. */
 export interface PolicyFile {
   readonly path: string
-  /** SHA-256 of its bytes, hexadecimal. */
+  /** SHA-256 of its bytes, hexadecimal, or `UNREADABLE`. */
   readonly sha256: string
 }
 
@@ -44,9 +44,11 @@ export async function loadPolicies(paths: readonly string[], configFile: string)
   const names = new Set<string>()
   for (const [index, written] of paths.entries()) {
     const wrong = (problem: string, allowed: string): void => void mistakes.push({ index, problem, allowed })
-    const file = await moduleFile(resolve(dirname(configFile), written))
+    const path = resolve(dirname(configFile), written)
+    const file = await moduleFile(path)
     if ('problem' in file) {
       wrong(file.problem, file.allowed)
+      files.push({ path, sha256: UNREADABLE })
       continue
     }
     files.push(file)
@@ -76,9 +78,11 @@ export async function loadMiddleware(
   const mistakes: LoadedPolicies['mistakes'][number][] = []
   for (const [index, written] of paths.entries()) {
     if (loaded.has(written)) continue
-    const file = await moduleFile(resolve(dirname(configFile), written))
+    const path = resolve(dirname(configFile), written)
+    const file = await moduleFile(path)
     if ('problem' in file) {
       mistakes.push({ index, ...file })
+      files.push({ path, sha256: UNREADABLE })
       continue
     }
     files.push(file)
