@@ -97,7 +97,7 @@ const ALERT_PATH = [
   'prometheus_tsdb_exemplar_max_exemplars',
 ] as const
 
-/** Of the Collector about itself, seen in 0.159; those of failures from the first failure on. */
+/** Of the Collector about itself, seen in 0.161; those of failures from the first failure on. */
 const COLLECTOR = [
   'otelcol_exporter_queue_capacity',
   'otelcol_exporter_queue_size',

@@ -44,6 +44,29 @@ describe('the Collector configuration', () => {
     assert.deepEqual({ code, said }, { code: 0, said: '' })
   })
 
+  for (const [name, config] of Object.entries({ collector: COLLECTOR_CONFIG, agent: COLLECTOR_AGENT_CONFIG })) {
+    it(`${name}.yaml takes Kafka with several brokers, TLS and a password`, async () => {
+      const { code, said } = await validate(
+        {
+          OTELCOL_RECEIVERS: '[otlp, kafka]',
+          TRACES_EXPORTERS: '[kafka]',
+          AGENT_TRACES_EXPORTERS: '[kafka]',
+          KAFKA_BROKERS: '[kafka-1:9092, kafka-2:9092]',
+          KAFKA_INSECURE: 'false',
+          KAFKA_AUTH: '{sasl: {username: gateway, password: "a:b", mechanism: SCRAM-SHA-512}}',
+        },
+        config,
+      )
+      assert.deepEqual({ code, said }, { code: 0, said: '' })
+    })
+
+    it(`${name}.yaml is rejected with a mechanism that Kafka does not have`, async () => {
+      const { code, said } = await validate({ KAFKA_AUTH: '{sasl: {username: a, password: b, mechanism: MD5}}' }, config)
+      assert.equal(code, 1)
+      assert.match(said, /mechanism/)
+    })
+  }
+
   it('is rejected with an unknown exporter', async () => {
     const env = { TRACES_EXPORTERS: '[otlp_grpc/traces, jeager]', OTELCOL_QUEUE_DIR: temporaryFolder() }
     const { code, said } = await run([`--config=${COLLECTOR_CONFIG}`], env)

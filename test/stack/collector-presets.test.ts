@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
-import { COLLECTOR_CONFIG } from '../../tools/stack/collector'
+import { COLLECTOR_AGENT_CONFIG, COLLECTOR_CONFIG } from '../../tools/stack/collector'
 import { filesMatching, read } from '../monitoring/monitoring-files'
 import { needsCollector } from '../support/needs-collector'
 import { newTraceId, sendSpans } from '../support/otlp-send'
@@ -33,10 +33,9 @@ describe('the environment files of telemetry backends', function () {
     }
   })
 
-  it('set only what collector.yaml reads', () => {
-    const known = new Set(
-      [...readFileSync(COLLECTOR_CONFIG, 'utf8').matchAll(/\$\{env:(\w+)/g)].map(([, name]) => name),
-    )
+  it('set only what collector.yaml or agent.yaml reads', () => {
+    const text = [COLLECTOR_CONFIG, COLLECTOR_AGENT_CONFIG].map(file => readFileSync(file, 'utf8')).join('')
+    const known = new Set([...text.matchAll(/\$\{env:(\w+)/g)].map(([, name]) => name))
     for (const file of FILES) {
       assert.deepEqual(
         Object.keys(variablesOf(file)).filter(name => !known.has(name)),
@@ -48,9 +47,11 @@ describe('the environment files of telemetry backends', function () {
 
   for (const file of FILES) {
     it(`${file.replace(/^.*\//, '')} is a valid configuration without any other variable`, async () => {
-      const child = await collectorProcess(['validate', `--config=${COLLECTOR_CONFIG}`], variablesOf(file))
-      const { code } = await child.exited
-      assert.deepEqual({ code, said: child.lines.join('\n') }, { code: 0, said: '' })
+      for (const config of [COLLECTOR_CONFIG, COLLECTOR_AGENT_CONFIG]) {
+        const child = await collectorProcess(['validate', `--config=${config}`], variablesOf(file))
+        const { code } = await child.exited
+        assert.deepEqual({ code, said: child.lines.join('\n') }, { code: 0, said: '' })
+      }
     })
   }
 

@@ -28,7 +28,7 @@ function writeFakeGo(builds: string): { go: string; calls: () => string[] } {
   return { go, calls: () => (existsSync(notes) ? readFileSync(notes, 'utf8').trim().split('\n') : []) }
 }
 
-const BUILDS_A_COLLECTOR = `mkdir dist && cat > dist/otelcol <<'EOF' && chmod +x dist/otelcol\n${collectorScript('0.159.0', true)}EOF`
+const BUILDS_A_COLLECTOR = `mkdir dist && cat > dist/otelcol <<'EOF' && chmod +x dist/otelcol\n${collectorScript('0.161.0', true)}EOF`
 
 describe('finding a Collector', () => {
   const log = (): void => undefined
@@ -47,7 +47,7 @@ describe('finding a Collector', () => {
     const { go } = writeFakeGo(BUILDS_A_COLLECTOR)
     const collector = await findCollector({ searchPath, cacheFolder, go, log })
     assert.equal(collector.origin, 'built')
-    assert.equal(collector.version, '0.159.0')
+    assert.equal(collector.version, '0.161.0')
   })
 
   it('builds it once, with the Builder of the manifest’s version, and finds it from then on', async () => {
@@ -55,7 +55,7 @@ describe('finding a Collector', () => {
     const { go, calls } = writeFakeGo(BUILDS_A_COLLECTOR)
     const found = await Promise.all([1, 2].map(async () => findCollector({ searchPath: '', cacheFolder, go, log })))
     assert.deepEqual(found[0], found[1])
-    assert.deepEqual(calls(), ['install go.opentelemetry.io/collector/cmd/builder@v0.159.0'])
+    assert.deepEqual(calls(), ['install go.opentelemetry.io/collector/cmd/builder@v0.161.0'])
     assert.deepEqual(readdirSync(cacheFolder), [basename(found[0]!.path)])
   })
 
