@@ -1,7 +1,14 @@
 import { Agent } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { send, type Answer } from './send'
-import type { RunningGateway } from './start-gateway'
+
+/** A gateway behind the load balancer. */
+export interface Balanced {
+  readonly opsUrl: string
+  readonly port: number
+  /** Default: 127.0.0.1. */
+  readonly host?: string
+}
 
 /** What became of the requests that were sent through a load balancer. */
 export interface BalancedLoad {
@@ -11,12 +18,14 @@ export interface BalancedLoad {
 }
 
 const CHECK_INTERVAL_MS = 100
+/** A machine whose link is down never answers. */
+const CHECK_TIMEOUT_MS = 1_000
 
 /**
  * The least that a load balancer does: sends each request to the next replica that its last check found ready, over connections
  * that are kept as long as the replica wants them kept. It tries nothing again: what a replica drops is lost.
  */
-export function balanceLoad(replicas: readonly RunningGateway[], clients: number, path: string): BalancedLoad {
+export function balanceLoad(replicas: readonly Balanced[], clients: number, path: string): BalancedLoad {
   const agents = replicas.map(() => new Agent({ keepAlive: true }))
   const answers: (Answer & { replica: number })[] = []
   const over = new AbortController()
@@ -33,8 +42,8 @@ export function balanceLoad(replicas: readonly RunningGateway[], clients: number
   const client = async (): Promise<void> => {
     while (!over.signal.aborted) {
       const replica = ready[turn++ % ready.length] as number
-      const { port } = replicas[replica] as RunningGateway
-      const answer = await send(port, { path, method: 'POST', body: 'once', agent: agents[replica] as Agent })
+      const { port, host = '127.0.0.1' } = replicas[replica] as Balanced
+      const answer = await send(port, { host, path, method: 'POST', body: 'once', agent: agents[replica] as Agent })
       answers.push({ ...answer, replica })
     }
   }
@@ -51,9 +60,9 @@ export function balanceLoad(replicas: readonly RunningGateway[], clients: number
   }
 }
 
-async function isReady({ opsUrl }: RunningGateway): Promise<boolean> {
+async function isReady({ opsUrl }: Balanced): Promise<boolean> {
   try {
-    return (await fetch(`${opsUrl}/readyz`)).ok
+    return (await fetch(`${opsUrl}/readyz`, { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })).ok
   } catch {
     return false
   }

@@ -39,7 +39,7 @@ export interface OtlpSink {
 /** Makes the `otlp_http/vendor` exporter of collector.yaml speak JSON. Nothing else about it is changed. */
 export const JSON_ENCODING = 'exporters::otlp_http/vendor::encoding: json'
 
-export async function startOtlpSink(): Promise<OtlpSink> {
+export async function startOtlpSink(host = '127.0.0.1'): Promise<OtlpSink> {
   const received = {
     spans: [] as ReceivedSpan[],
     logs: [] as ReceivedLog[],
@@ -60,7 +60,7 @@ export async function startOtlpSink(): Promise<OtlpSink> {
           () => response.destroy(),
         )
       },
-      { port },
+      { port, host },
     )
   let server = await listen()
   return {

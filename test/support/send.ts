@@ -21,6 +21,8 @@ export interface Message {
   /** Default: a connection of its own, closed afterwards. */
   readonly agent?: Agent
   readonly localAddress?: string
+  /** Default: 127.0.0.1. */
+  readonly host?: string
 }
 
 /** Opens a request whose body the caller writes. Errors are the caller's to handle. */

@@ -40,6 +40,8 @@ export interface GatherOptions extends ReplicaOptions {
 const BUDGET_MS = 5_000
 /** How far before an alert's start its cause is searched: rules evaluate several minutes at once. */
 const LOOK_BACK_MS = 5 * 60_000
+/** Exemplars have the time of the replica. Without this, a replica whose clock is ahead would have none yet. */
+const CLOCKS_AHEAD_MS = 2 * 60_000
 const CHANGES_LOOK_BACK_MS = 30 * 60_000
 const MOMENT_MS = 1_000
 /** Maximum traces opened for one alert; fewer while many alerts wait, so that each still has some in time. */
@@ -239,7 +241,7 @@ async function findTraces(
   const selector = alert.annotations['exemplar_query']
   if (selector === undefined || selector === '') return []
   const [exemplars, replicas] = await Promise.all([
-    prometheus.queryExemplars(selector, startMs, endMs, signal),
+    prometheus.queryExemplars(selector, startMs, endMs + CLOCKS_AHEAD_MS, signal),
     findReplicas(options, { timeMs: endMs, signal }),
   ])
   return Promise.all(

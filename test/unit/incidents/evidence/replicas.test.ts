@@ -98,6 +98,17 @@ describe('the incident service', () => {
     })
   })
 
+  it('names limited clients although one replica never answers', async () => {
+    const labels = { http_route: '/orders', gateway_rate_limiting_policy: 'default' }
+    const limit = { httpRoute: '/orders', policy: 'default', offenders: [{ client: '5f2a9c0d4e1b', count: 7 }] }
+    gateway.handler = (_request, response) => response.end(JSON.stringify({ policies: [limit] }))
+    foreign.handler = () => {} // cut off: neither an answer nor a refusal
+    const replicas = [gateway, foreign].map(({ url }) => ({ url, token: undefined }))
+    const found = await findLimitedClients({ ...alertOf(), labels }, replicas, AbortSignal.timeout(300))
+    assert.deepEqual(found, [{ client: '5f2a9c0d4e1b', count: 7 }])
+    await assert.rejects(findLimitedClients({ ...alertOf(), labels }, [replicas[1]!], AbortSignal.timeout(100)))
+  })
+
   it('follows no redirect, which would lead elsewhere with the token', async () => {
     const redirecting = await startUpstream((_request, response) =>
       response.writeHead(302, { Location: foreign.url }).end(),
