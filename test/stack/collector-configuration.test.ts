@@ -61,7 +61,10 @@ describe('the Collector configuration', () => {
     })
 
     it(`${name}.yaml is rejected with a mechanism that Kafka does not have`, async () => {
-      const { code, said } = await validate({ KAFKA_AUTH: '{sasl: {username: a, password: b, mechanism: MD5}}' }, config)
+      const { code, said } = await validate(
+        { KAFKA_AUTH: '{sasl: {username: a, password: b, mechanism: MD5}}' },
+        config,
+      )
       assert.equal(code, 1)
       assert.match(said, /mechanism/)
     })
