@@ -46,6 +46,7 @@ import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
 import { DURATION_BUCKETS_S } from './telemetry/semconv'
 import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
+import { forgetEndedTargets } from './upstream/ended-targets'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './process/version'
 
@@ -74,6 +75,7 @@ async function main(): Promise<void> {
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
   const { settings, config: read, written, included } = await readConfiguration()
   const { log, flush } = createLogger(settings.logLevel)
+  forgetEndedTargets(attributes => telemetry.forgetSeries(attributes))
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
   log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
   const outdated = nodeWarning(process.versions.node)

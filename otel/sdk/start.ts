@@ -6,6 +6,7 @@ import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
 import type * as PlanOfFile from './config-file/plan-of-file'
 import { Exemplars, NO_EXEMPLARS } from './exemplars'
+import { forgetSeries } from './forget-series'
 import { createLogRecordProcessors, createMeterProvider, createSpanExports } from './exporters'
 import { PrometheusExposition } from './exposition/exporter'
 import { InstrumentedModules } from './instrumented-modules'
@@ -113,6 +114,7 @@ function silent(diagnostics: Diagnostics): Telemetry {
     handleMetricsRequest: (_request, response) => answerNotFound(response, 'telemetry is off'),
     setHttpRoute: () => {},
     ignorePort: () => {},
+    forgetSeries: () => {},
     onDiagnostic: sink => diagnostics.onDiagnostic(sink),
     shutdown: () => Promise.resolve(true),
   }
@@ -201,6 +203,9 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
     setHttpRoute,
     ignorePort: port => {
       ignoredPorts.add(port)
+    },
+    forgetSeries: attributes => {
+      if (meterProvider !== undefined) forgetSeries(meterProvider, attributes)
     },
     onDiagnostic: sink => diagnostics.onDiagnostic(sink),
     shutdown: timeoutMs => {

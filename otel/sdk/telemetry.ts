@@ -1,3 +1,4 @@
+import type { Attributes } from '@opentelemetry/api'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** One problem with an `OTEL_*` variable or in the file of `OTEL_CONFIG_FILE`; printed together with all other configuration problems. */
@@ -104,6 +105,8 @@ export interface Telemetry {
   setHttpRoute(route: string): void
   /** Requests arriving on this local port are operations, not traffic: no span, no metric. */
   ignorePort(port: number): void
+  /** Removes every series of metrics that has all of these attributes. */
+  forgetSeries(attributes: Attributes): void
   /** Sets the receiver of the SDK's own diagnostics. Earlier ones (the last 100) are delivered at once. */
   onDiagnostic(sink: (diagnostic: Diagnostic) => void): void
   /** Sends buffered data within `timeoutMs`; always resolves, with false when data was lost. */

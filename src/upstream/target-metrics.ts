@@ -1,6 +1,7 @@
 import type { Attributes, Counter, ObservableGauge } from '@opentelemetry/api'
 import { gatewayMeter } from '../telemetry/scope'
 import * as semconv from '../telemetry/semconv'
+import { targetsEnded } from './ended-targets'
 
 interface ObservedTarget {
   readonly labels: Attributes
@@ -33,6 +34,17 @@ export function observeTargets(upstream: ObservedUpstream): void {
 
 export function stopObserving(upstream: ObservedUpstream): void {
   observed.delete(upstream)
+  targetsEnded(upstream.targets, isObserved)
+}
+
+function isObserved(address: Attributes): boolean {
+  const { [semconv.ATTR_SERVER_ADDRESS]: host, [semconv.ATTR_SERVER_PORT]: port } = address
+  for (const { targets } of observed) {
+    for (const { labels } of targets) {
+      if (labels[semconv.ATTR_SERVER_ADDRESS] === host && labels[semconv.ATTR_SERVER_PORT] === port) return true
+    }
+  }
+  return false
 }
 
 export function countCheck(target: ObservedTarget, hasPassed: boolean): void {

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { parseGatewayFile } from '../../src/config/gateway-file'
+import { forgetEndedTargets } from '../../src/upstream/ended-targets'
 import { createAuthority } from '../support/certificates'
 import { startNameServer } from '../support/start-name-server'
 import { configOf, proxyTo, startPipeline, type GatewayFile, type Pipeline } from '../support/start-pipeline'
@@ -53,6 +54,44 @@ describe('targets by the addresses of a name', () => {
     assert.equal(await (await late).text(), 'late')
     assert.ok(connections() <= 1, 'no further connection to a target that stayed')
     assert.equal(two.requests.length, 2)
+  })
+
+  it('removes the series of an address that left, after its last call, and not of one that came back', async () => {
+    const forgotten: unknown[] = []
+    forgetEndedTargets(({ 'server.address': address }) => forgotten.push(address), 50)
+    try {
+      const [one] = await sameportUpstreams()
+      const all = ['127.0.0.1', '127.0.0.2', '127.0.0.3', '127.0.0.4']
+      const names = await startNameServer({ 'orders.test': { a: all } })
+      const pipeline = await startPipeline(discovering({ dns: `http://orders.test:${one.port}` }, names.address))
+      const become = async (addresses: readonly string[]): Promise<void> => {
+        names.records.set('orders.test', { a: [...addresses] })
+        await targetsAre(
+          pipeline,
+          addresses.map(address => `http://${address}:${one.port}`),
+        )
+      }
+      await targetsAre(
+        pipeline,
+        all.map(address => `http://${address}:${one.port}`),
+      )
+      let answer: (() => void) | undefined
+      one.handler = (_request, response) => (answer ??= () => response.end('late'))
+      const late = fetch(`${pipeline.url}/app`)
+      await until(() => answer !== undefined, { what: 'the request is with the first address' })
+
+      await become(['127.0.0.2'])
+      await become(['127.0.0.2', '127.0.0.3'])
+      await until(() => forgotten.length > 0, { what: 'the series of 127.0.0.4 are gone' })
+      assert.deepEqual(forgotten, ['127.0.0.4'])
+
+      answer?.()
+      assert.equal(await (await late).text(), 'late')
+      await until(() => forgotten.length === 2, { what: 'the series of 127.0.0.1 are gone' })
+      assert.deepEqual(forgotten, ['127.0.0.4', '127.0.0.1'])
+    } finally {
+      forgetEndedTargets(undefined)
+    }
   })
 
   it('keeps an ejection while other targets come and go', async () => {
