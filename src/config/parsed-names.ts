@@ -24,6 +24,7 @@ export const PARSED_NAMES = {
   upstream: { maxHeaderSize: 'maxHeaderBytes', connectionLifetime: 'connectionLifetimeMs' },
   timeouts: { connect: 'connectMs', response: 'responseMs', idle: 'idleMs', total: 'totalMs' },
   fairness: { reserve: 'reservePercent', streams: 'streamPercent' },
+  discovery: { refresh: 'refreshMs' },
   cookie: { ttl: 'ttlMs' },
   retries: { conditions: 'on' },
   circuitBreaker: { openFor: 'openForMs', conditions: 'on' },

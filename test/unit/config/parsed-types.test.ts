@@ -5,6 +5,7 @@ import type { tokenSchema } from '../../../src/config/identity-schema'
 import { PARSED_NAMES, parsedPart, type ParsedPart } from '../../../src/config/parsed-names'
 import type {
   AffinityConfig,
+  DiscoveryConfig,
   EntrypointConfig,
   EntrypointPolicyKey,
   EntrypointTlsConfig,
@@ -34,7 +35,8 @@ const SAME_KEYS: {
   readonly upstream: Same<keyof UpstreamConfig, keyof ParsedPart<Omit<Upstream, 'without'>, 'upstream'> | 'name'>
   readonly healthCheck: Same<keyof HealthCheckConfig, keyof ParsedPart<Written<'healthCheck'>, 'healthCheck'>>
   readonly affinity: Same<keyof AffinityConfig, keyof ParsedPart<Written<'affinity'>['cookie'], 'cookie'>>
-} = { entrypoint: true, tls: true, upstream: true, healthCheck: true, affinity: true }
+  readonly discovery: Same<keyof DiscoveryConfig, keyof ParsedPart<Upstream['discovery'], 'discovery'> | 'sources'>
+} = { entrypoint: true, tls: true, upstream: true, healthCheck: true, affinity: true, discovery: true }
 
 /** Does not compile where `PARSED_NAMES` names a key that no schema has any more. */
 const WRITTEN_NAMES: {
@@ -50,6 +52,7 @@ const WRITTEN_NAMES: {
   upstream: true,
   timeouts: true,
   fairness: true,
+  discovery: true,
   cookie: true,
   retries: true,
   circuitBreaker: true,
@@ -66,6 +69,7 @@ interface Parts {
   upstream: Upstream
   timeouts: Upstream['timeouts']
   fairness: Upstream['fairness']
+  discovery: Upstream['discovery']
   cookie: Written<'affinity'>['cookie']
   retries: Written<'retries'>
   circuitBreaker: Written<'circuitBreaker'>
