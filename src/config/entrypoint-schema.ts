@@ -100,7 +100,7 @@ export const entrypointTlsSchema = z
     }),
     unknownNames: field(choice(['default', 'refuse']), {
       description:
-        'What a client gets that asks for a name of no certificate: the certificate above (`default`), or the end of the handshake (`refuse`). A client that names none gets the certificate above.',
+        'What happens to a client that asks for a server name without a certificate: it gets the certificate above (`default`), or the handshake fails (`refuse`). A client that sends no server name gets the certificate above.',
       type: 'string',
       enum: ['default', 'refuse'],
     }).prefault('default'),
@@ -142,61 +142,61 @@ const http2Schema = z
         'Whether a connection without TLS that begins with the preface of HTTP/2 speaks it (prior knowledge); all others speak HTTP/1.1. For clients behind a proxy or inside a cluster: browsers speak HTTP/2 over TLS only.',
       type: 'boolean',
     }).prefault(false),
-    maxStreams: numberField('Requests open at once on one connection; one more is refused with REFUSED_STREAM.', {
+    maxStreams: numberField('Maximum open requests on one connection. One more is refused with REFUSED_STREAM.', {
       atLeast: 1,
       atMost: 10_000,
     }).prefault(128),
     maxResets: numberField(
-      'Streams that end by a reset of the client, or for a mistake of it, within 10 s; one more ends the connection with ENHANCE_YOUR_CALM (rapid reset).',
+      'Maximum streams within 10 s that the client resets or that end because of its mistake. One more ends the connection with ENHANCE_YOUR_CALM (protection from rapid reset).',
       { atLeast: 1, atMost: 100_000 },
     ).prefault(200),
     maxControlFrames: numberField(
-      'PING and SETTINGS frames of a client within 10 s; one more ends the connection with ENHANCE_YOUR_CALM.',
+      'Maximum PING and SETTINGS frames of a client within 10 s. One more ends the connection with ENHANCE_YOUR_CALM.',
       { atLeast: 10, atMost: 1_000_000 },
     ).prefault(1_000),
     streamWindow: sizeField(
-      'Bytes of a body that a client may send ahead of what the upstream takes, for each stream. The larger, the faster an upload over a long way, and the more memory one connection may take: times `maxStreams`.',
+      'Bytes of a body that a client may send ahead of what the upstream takes, for each stream. A larger window makes uploads over long distances faster. One connection may use this much memory times `maxStreams`.',
       { atLeast: '16KiB', atMost: '16MiB' },
     ).prefault('64KiB'),
-    connectionWindow: sizeField('The same for all streams of a connection together that are on their way.', {
+    connectionWindow: sizeField('The same for all streams of a connection together.', {
       atLeast: '64KiB',
       atMost: '64MiB',
     }).prefault('1MiB'),
     maxMemory: sizeField(
-      'Memory that one connection may hold for streams, header sections and frames; above it new streams are refused. In steps of 1MB, rounded up.',
+      'Maximum memory of one connection for streams, header sections and frames. Above it, new streams are refused. Rounded up to whole megabytes.',
       { atLeast: '1MiB', atMost: '1GiB' },
     ).prefault('10MiB'),
   })
-  .meta({ description: 'HTTP/2 for clients, and what one connection of it may do.' })
+  .meta({ description: 'HTTP/2 for clients, and the limits of one connection.' })
 
 const requestIdSchema = z
   .strictObject({
     header: field(parseIdHeaderName, {
       description:
-        "Field with the request's id: in every answer and in every call to an upstream, where it takes the place of one that the client or the upstream wrote. An id from trustedProxies is continued; others get `TRACE-SPAN`, the ids of trace and span.",
+        'Field with the id of the request, in every response and in every call to an upstream. It replaces a field of this name that the client or the upstream wrote. An id from `trustedProxies` is kept; other requests get `TRACE-SPAN`, the ids of trace and span.',
       value: 'field name',
       type: 'string',
       pattern: HEADER_NAME_PATTERN,
     }).prefault('x-request-id'),
     traceHeader: field(parseIdHeaderName, {
-      description: 'Field of an answer with its trace, in the form of `traceparent`.',
+      description: 'Field of the response that names its trace, in the form of `traceparent`.',
       value: 'field name',
       type: 'string',
       pattern: HEADER_NAME_PATTERN,
     }).prefault('traceresponse'),
     traceFor: field(choice(['all', 'trusted', 'none']), {
-      description: "Whose answers have `traceHeader`: everybody's, those of trustedProxies, or nobody's.",
+      description: 'Which clients get `traceHeader`: all, only `trustedProxies`, or none.',
       type: 'string',
       enum: ['all', 'trusted', 'none'],
     }).prefault('trusted'),
   })
-  .meta({ description: 'How a request can be found by what its answer says.' })
+  .meta({ description: 'Header fields of responses by which a request can be found later.' })
 
 export const entrypointSchema = z
   .strictObject({
     trustedProxies: z.array(trustedProxy).prefault([]).meta({
       description:
-        'Proxies whose `X-Forwarded-*` and `Forwarded` header fields are trusted. By default none: the client is the peer of the connection. Otherwise the client is the last address in `X-Forwarded-For` that is not one of these; without that field, in `for=` of `Forwarded`. Entries before one that is not an address (`unknown`) are ignored. If both fields are present, `X-Forwarded-For` is used, so a proxy that writes only `Forwarded` must remove the `X-Forwarded-For` of clients. A hop count, `true` and `0.0.0.0/0` are refused: with them a client could choose its own address, and so its limits.',
+        'Proxies whose `X-Forwarded-*` and `Forwarded` header fields are trusted. By default none: the client is the peer of the connection. Otherwise the client is the last address in `X-Forwarded-For` that is not one of these; without that field, in `for=` of `Forwarded`. Entries before one that is not an address (`unknown`) are ignored. If both fields are present, `X-Forwarded-For` is used, so a proxy that writes only `Forwarded` must remove the `X-Forwarded-For` of clients. A hop count, `true` and `0.0.0.0/0` are refused: with them a client could choose its own address, and thereby its limits.',
       value: 'list of addresses and CIDR blocks',
     }),
     proxyOnlyHeaders: z
@@ -284,7 +284,7 @@ export const entrypointSchema = z
       description: 'Whether this port serves `/metrics`. `false`: 404; the ops port always serves it.',
       type: 'boolean',
     }).prefault(true),
-    telemetry: telemetrySchema('What is sampled of the routes that do not say it themselves.').optional(),
+    telemetry: telemetrySchema('Sampling of routes without a `telemetry` key of their own.').optional(),
     maintenance: maintenanceField(
       'Answers requests to all routes with 503, reason `maintenance`, except routes with `maintenance: false`.',
     ).prefault(false),

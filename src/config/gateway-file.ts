@@ -16,7 +16,16 @@ import { rememberPolicies } from '../policies/policies-of'
 import { POLICIES, withOwnPolicies } from '../policies/registry'
 import type { GatewayConfig, InheritedKeys, RouteConfig } from './gateway-config'
 import { fileSchema, fileSchemaOf, type FileContent } from './schema'
-import type { ConfigProblem, ConsumerConfig, UpstreamConfig } from './types'
+import { parsedPart } from './parsed-names'
+import type {
+  AffinityConfig,
+  ConfigProblem,
+  ConsumerConfig,
+  EntrypointConfig,
+  EntrypointTlsConfig,
+  HealthCheckConfig,
+  UpstreamConfig,
+} from './types'
 import { isSource, isWritten } from './values/target-source'
 import { upstreamSchema } from './upstream-schema'
 import type { HostSent } from './values/host-sent'
@@ -197,60 +206,7 @@ function toConfig(
   }
   return {
     sha256,
-    entrypoint: {
-      trustedProxies: entrypoint.trustedProxies,
-      proxyOnlyHeaders: entrypoint.proxyOnlyHeaders,
-      underscoreHeaders: entrypoint.underscoreHeaders,
-      traceContext: entrypoint.traceContext,
-      requestId: entrypoint.requestId,
-      errorPage: entrypoint.errorPage,
-      ...(entrypoint.accessLog && { accessLog: entrypoint.accessLog }),
-      proxyStatus: entrypoint.proxyStatus,
-      headersTimeoutMs: entrypoint.headersTimeout,
-      requestTimeoutMs: entrypoint.requestTimeout,
-      stallTimeoutMs: entrypoint.stallTimeout,
-      minUploadRate: entrypoint.minUploadRate,
-      minDownloadRate: entrypoint.minDownloadRate,
-      responseBuffer: {
-        perResponseBytes: entrypoint.responseBuffer.perResponse,
-        totalBytes: entrypoint.responseBuffer.total,
-      },
-      keepAliveTimeoutMs: entrypoint.keepAliveTimeout,
-      maxHeaderBytes: entrypoint.maxHeaderSize,
-      maxHeaderFields: entrypoint.maxHeaderFields,
-      maxUrlBytes: entrypoint.maxUrlLength,
-      overload: {
-        maxRequests: entrypoint.overload.maxRequests,
-        maxEventLoopDelayMs: entrypoint.overload.maxEventLoopDelay,
-      },
-      access: entrypoint.access,
-      metrics: entrypoint.metrics,
-      tls: entrypoint.tls && {
-        cert: entrypoint.tls.cert,
-        key: entrypoint.tls.key,
-        certificates: entrypoint.tls.certificates,
-        unknownNames: entrypoint.tls.unknownNames,
-        minVersion: entrypoint.tls.minVersion,
-        ciphers: entrypoint.tls.ciphers ?? CIPHER_PROFILES[entrypoint.tls.profile],
-        clientCertificates: entrypoint.tls.clientCertificates,
-        redirectHttp: entrypoint.tls.redirectHttp,
-      },
-      http2: {
-        tls: entrypoint.http2.tls,
-        cleartext: entrypoint.http2.cleartext,
-        maxStreams: entrypoint.http2.maxStreams,
-        maxResets: entrypoint.http2.maxResets,
-        maxControlFrames: entrypoint.http2.maxControlFrames,
-        streamWindowBytes: entrypoint.http2.streamWindow,
-        connectionWindowBytes: entrypoint.http2.connectionWindow,
-        maxMemoryBytes: entrypoint.http2.maxMemory,
-      },
-      maxConnections: entrypoint.maxConnections,
-      // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
-      maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
-      maxWebSocketsPerClient: entrypoint.maxWebSocketsPerClient,
-      ...entrypointPolicies(entrypoint, file, entries),
-    },
+    entrypoint: { ...toEntrypoint(entrypoint), ...entrypointPolicies(entrypoint, file, entries) },
     consumers: Object.entries(consumers).map(consumer => toConsumer(consumer, Object.keys(tokens))),
     upstreams: Object.entries(upstreams).map(toUpstream),
     routes: routes.map(route => toRoute(route, file, entries)),
@@ -276,76 +232,73 @@ function inheritedKeys(named: readonly (readonly [name: string, at: Path])[], so
   )
 }
 
+function toEntrypoint(entrypoint: FileContent['entrypoint']): EntrypointConfig {
+  const { responseBuffer, overload, accessLog, access, tls, http2, ...rest } = entrypoint
+  // Policies read these three.
+  const { maxBodySize: _size, telemetry: _telemetry, maintenance: _maintenance, ...written } = rest
+  return {
+    ...parsedPart(written, 'entrypoint'),
+    ...(accessLog && { accessLog }),
+    responseBuffer: parsedPart(responseBuffer, 'responseBuffer'),
+    overload: parsedPart(overload, 'overload'),
+    access,
+    tls: tls && toEntrypointTls(tls),
+    http2: parsedPart(http2, 'http2'),
+    // By default one client gets at most 90 % of the connections. Rounded up, so that a small limit is not reduced.
+    maxConnectionsPerClient: entrypoint.maxConnectionsPerClient ?? Math.ceil(entrypoint.maxConnections * 0.9),
+  }
+}
+
+function toEntrypointTls(tls: NonNullable<FileContent['entrypoint']['tls']>): EntrypointTlsConfig {
+  const { profile, ciphers, ...written } = tls
+  return { ...written, ciphers: ciphers ?? CIPHER_PROFILES[profile] }
+}
+
 function toConsumer(
   [name, consumer]: [string, FileContent['consumers'][string]],
   tokens: readonly string[],
 ): ConsumerConfig {
-  const { tier, scopes, apiKeys, users, subjects, certificates } = consumer
-  return {
-    name,
-    tier,
-    scopes,
-    apiKeys,
-    users,
-    subjects: subjects.flatMap(subject => qualified(subject, tokens) ?? []),
-    certificates,
-  }
+  const subjects = consumer.subjects.flatMap(subject => qualified(subject, tokens) ?? [])
+  return { ...consumer, name, subjects }
 }
 
 function toUpstream([name, upstream]: [string, FileContent['upstreams'][string]]): UpstreamConfig {
+  const { targets, discovery: _discovery, without: _without, host, affinity, ...rest } = upstream
+  const { timeouts, fairness, retries, circuitBreaker, ejection, healthCheck, ...written } = rest
   return {
     name,
-    targets: upstream.targets.filter(isWritten),
+    targets: targets.filter(isWritten),
     ...discoveryOf(upstream),
-    ...(upstream.host !== 'target' && { host: upstream.host }),
-    balance: upstream.balance,
-    hashKey: upstream.hashKey,
-    ...(upstream.affinity && {
-      affinity: {
-        name: upstream.affinity.cookie.name ?? `gateway-target-${name}`,
-        ttlMs: upstream.affinity.cookie.ttl,
-        secret: upstream.affinity.cookie.secret,
-      },
-    }),
-    timeouts: {
-      connectMs: upstream.timeouts.connect,
-      responseMs: upstream.timeouts.response,
-      idleMs: upstream.timeouts.idle,
-      totalMs: upstream.timeouts.total,
-    },
-    protocol: upstream.protocol,
-    http2: upstream.http2,
-    maxConnections: upstream.maxConnections,
-    maxHeaderBytes: upstream.maxHeaderSize,
-    fairness: { reservePercent: upstream.fairness.reserve, streamPercent: upstream.fairness.streams },
-    connectionLifetimeMs: upstream.connectionLifetime,
-    tls: upstream.tls && {
-      ca: upstream.tls.ca,
-      cert: upstream.tls.cert,
-      key: upstream.tls.key,
-      serverName: upstream.tls.serverName,
-    },
-    retries: upstream.retries && { attempts: upstream.retries.attempts, on: upstream.retries.conditions },
-    circuitBreaker: upstream.circuitBreaker && {
-      failures: upstream.circuitBreaker.failures,
-      openForMs: upstream.circuitBreaker.openFor,
-      on: upstream.circuitBreaker.conditions,
-    },
-    ejection:
-      upstream.ejection.failures === 0
-        ? undefined
-        : { failures: upstream.ejection.failures, openForMs: upstream.ejection.for, on: upstream.ejection.conditions },
-    healthCheck: upstream.healthCheck && {
-      ...(upstream.healthCheck.grpc && { grpc: upstream.healthCheck.grpc }),
-      path: upstream.healthCheck.path ?? '/',
-      ...checkedHost(upstream.healthCheck.host ?? upstream.host),
-      ...(upstream.healthCheck.headers.length > 0 && { headers: upstream.healthCheck.headers }),
-      intervalMs: upstream.healthCheck.interval,
-      timeoutMs: upstream.healthCheck.timeout,
-      healthyAfter: upstream.healthCheck.healthyAfter,
-      unhealthyAfter: upstream.healthCheck.unhealthyAfter,
-    },
-    panicThreshold: upstream.panicThreshold,
+    ...(host !== 'target' && { host }),
+    ...(affinity && { affinity: toAffinity(affinity, name) }),
+    ...parsedPart(written, 'upstream'),
+    timeouts: parsedPart(timeouts, 'timeouts'),
+    fairness: parsedPart(fairness, 'fairness'),
+    retries: retries && parsedPart(retries, 'retries'),
+    circuitBreaker: circuitBreaker && parsedPart(circuitBreaker, 'circuitBreaker'),
+    ejection: ejection.failures === 0 ? undefined : parsedPart(ejection, 'ejection'),
+    healthCheck: healthCheck && toHealthCheck(healthCheck, host),
+  }
+}
+
+function toAffinity(
+  { cookie }: NonNullable<FileContent['upstreams'][string]['affinity']>,
+  upstream: string,
+): AffinityConfig {
+  const { name = `gateway-target-${upstream}`, ttl, secret } = cookie
+  return { name, ttlMs: ttl, secret }
+}
+
+function toHealthCheck(
+  { path = '/', grpc, host, headers, ...written }: NonNullable<FileContent['upstreams'][string]['healthCheck']>,
+  hostOfUpstream: HostSent,
+): HealthCheckConfig {
+  return {
+    ...parsedPart(written, 'healthCheck'),
+    path,
+    ...(grpc && { grpc }),
+    ...checkedHost(host ?? hostOfUpstream),
+    ...(headers.length > 0 && { headers }),
   }
 }
 

@@ -43,7 +43,7 @@ export const consumerSchema = z
       .prefault([])
       .meta({
         description:
-          "`sha256:` and the hash of each of the consumer's keys, as `npm run hash-key` prints it. Several, so that a new key can be handed out before the old one goes.",
+          "`sha256:` and the hash of each of the consumer's keys, as `npm run hash-key` prints it. With several, a new key can be handed out before the old one is removed.",
         value: 'list of hashes',
       }),
     users: field(parseUsers, {
@@ -120,7 +120,7 @@ export const tokenSchema = z
       pattern: DURATION_PATTERN,
     }).prefault('30s'),
     consumerClaim: field(parseClaimText, {
-      description: 'Who asks.',
+      description: 'Claim that identifies the consumer.',
       value: 'name of a claim',
       type: 'string',
       examples: ['sub', 'client_id', 'azp'],

@@ -27,7 +27,7 @@ export const matchSchema = z
     }).prefault(false),
     pattern: field(parsePathPattern, {
       description:
-        'A regular expression ([RE2 syntax](https://github.com/google/re2/wiki/Syntax), linear time) that the whole path must match, beside `path`, which stays what the route is known by: `{ path: /articles, pattern: "/articles/(?<id>[0-9]+)-.*" }`. Comes before routes of the same path without one; of several on one path the first in the file is chosen. Named groups can be used in `rewrite.path`.',
+        'A regular expression ([RE2 syntax](https://github.com/google/re2/wiki/Syntax), linear time) that the whole path must match, in addition to `path`, which remains the name of the route in telemetry: `{ path: /articles, pattern: "/articles/(?<id>[0-9]+)-.*" }`. Comes before routes of the same path without one; of several on one path the first in the file is chosen. Named groups can be used in `rewrite.path`.',
       value: 'regular expression',
       type: 'string',
       pattern: '^\\^?(?:\\(\\?[a-z]+\\))?/|\\$\\{',

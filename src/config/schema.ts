@@ -72,14 +72,14 @@ export function fileSchemaOf<const Entries extends readonly RegistryEntry[]>(ent
           routes: z
             .strictObject(policies)
             .optional()
-            .meta({ description: 'Keys of every route that has none of its own.' }),
+            .meta({ description: 'Default keys of routes. A key of the route itself replaces the default.' }),
           upstreams: upstreamSchema
             .omit({ targets: true, without: true })
             .optional()
-            .meta({ description: 'Keys of every upstream that has none of its own.' }),
+            .meta({ description: 'Default keys of upstreams. A key of the upstream itself replaces the default.' }),
         })
         .optional()
-        .meta({ description: 'What routes and upstreams have unless they say otherwise.' }),
+        .meta({ description: 'Default keys of routes and upstreams.' }),
       policySets: z
         .record(z.string(), z.strictObject(policies).meta({ description: 'Keys of a route.' }))
         .optional()

@@ -1,14 +1,15 @@
+import type { z } from 'zod'
 import type { AccessConfig } from '../policies/access/schema'
-import type { RequestIdConfig } from '../exchange/request-id-config'
-import type { FailureKind } from './values/failure-kind'
+import type { AccessLogSettings } from '../exchange/access-log-settings'
+import type { entrypointSchema } from './entrypoint-schema'
+import type { Frozen } from './frozen'
+import type { consumerSchema, tokenSchema } from './identity-schema'
+import type { ParsedPart } from './parsed-names'
+import type { upstreamSchema } from './upstream-schema'
 import type { HeaderField } from './values/header'
 import type { HostSent } from './values/host-sent'
-import type { HashKey } from './values/rate-limit-key'
-import type { AccessLogSettings } from '../exchange/access-log-settings'
 import type { TargetConfig } from './values/target'
 import type { TargetSource } from './values/target-source'
-import type { Algorithm, KeySource } from './values/tokens'
-import type { UserConfig } from './values/user-names'
 
 export type { TargetConfig }
 
@@ -139,168 +140,65 @@ export interface IncidentSettings {
   readonly logLevel: string
 }
 
-export interface EntrypointConfig {
-  /** Addresses or CIDR blocks whose `X-Forwarded-*` and `Forwarded` fields are trusted; never a hop count. */
-  readonly trustedProxies: readonly string[]
-  /** Fields that only trusted proxies may send; lower case. */
-  readonly proxyOnlyHeaders: readonly string[]
-  /** Whether other clients too may send fields with `_` in their names. */
-  readonly underscoreHeaders: boolean
-  /** From which clients trace context (`traceparent`, baggage, …) is accepted; traces of the others start new. */
-  readonly traceContext: 'all' | 'trusted' | 'none'
-  /** The fields that carry the request id in requests and responses. */
-  readonly requestId: RequestIdConfig
-  /** Path of the HTML page for errors; undefined: the gateway's own. */
-  readonly errorPage: string | undefined
+type Entrypoint = z.output<typeof entrypointSchema>
+type Upstream = z.output<typeof upstreamSchema>
+type Token = z.output<typeof tokenSchema>
+type Consumer = z.output<typeof consumerSchema>
+
+/**
+ * Parsed forms of `gateway.yaml`, derived from the schemas. The schemas say what each key means. Listed here is only what
+ * parsing changes besides the names in `parsed-names.ts`; `test/unit/config/parsed-types.test.ts` guards it.
+ */
+export interface EntrypointConfig extends ParsedPart<Omit<Entrypoint, EntrypointParts>, 'entrypoint'> {
   /** How requests are logged; undefined: the standard line. */
   readonly accessLog?: AccessLogSettings
-  /** The gateway's name in `Proxy-Status`; undefined: not sent. */
-  readonly proxyStatus: string | undefined
-  /** Maximum time for a client to send its header section. */
-  readonly headersTimeoutMs: number
-  /** Maximum time for a client to send a whole request, body included; 0: no limit. */
-  readonly requestTimeoutMs: number
-  /** Maximum time without progress of a body: the client neither sends its request body nor reads the response. */
-  readonly stallTimeoutMs: number
-  /** Minimum bytes per second of a request body; 0: no limit. */
-  readonly minUploadRate: number
-  /**
-   * Minimum bytes per second that a client must read, over `stallTimeoutMs`, while response bytes wait; 0: no limit.
-   */
-  readonly minDownloadRate: number
-  /** Maximum bytes of responses buffered for clients that read slowly. */
-  readonly responseBuffer: { readonly perResponseBytes: number; readonly totalBytes: number }
-  /** How long an idle connection is kept open. */
-  readonly keepAliveTimeoutMs: number
-  /** Maximum bytes of a request's header section. */
-  readonly maxHeaderBytes: number
-  /** Maximum fields in a request's header section. */
-  readonly maxHeaderFields: number
-  /** Maximum bytes of a request target as received. */
-  readonly maxUrlBytes: number
+  readonly responseBuffer: ParsedPart<Entrypoint['responseBuffer'], 'responseBuffer'>
   readonly overload: OverloadConfig
-  /** Which clients may use the gateway at all. */
   readonly access: AccessConfig | undefined
-  /** Whether `/metrics` is served on this port. */
-  readonly metrics: boolean
   /** Undefined: plain HTTP. */
   readonly tls: EntrypointTlsConfig | undefined
-  readonly http2: Http2Config
-  /** Maximum open connections. */
-  readonly maxConnections: number
+  readonly http2: ParsedPart<Entrypoint['http2'], 'http2'>
   /** Maximum open connections per client address; trusted proxies are exempt. */
   readonly maxConnectionsPerClient: number
-  /** Maximum open WebSockets per client address, also behind trusted proxies; undefined: `maxConnectionsPerClient`. */
-  readonly maxWebSocketsPerClient: number | undefined
 }
 
-/** HTTP/2 on the listener, and the limits of one connection. */
-export interface Http2Config {
-  /** Whether ALPN offers HTTP/2. */
-  readonly tls: boolean
-  /** Whether a connection without TLS that begins with the HTTP/2 preface uses HTTP/2. */
-  readonly cleartext: boolean
-  /** Maximum open streams per connection. */
-  readonly maxStreams: number
-  /** Maximum streams that a client may reset within 10 s. */
-  readonly maxResets: number
-  /** Maximum PING and SETTINGS frames that a client may send within 10 s. */
-  readonly maxControlFrames: number
-  /** Flow-control windows: bytes of a body that a client may send ahead, per stream and per connection. */
-  readonly streamWindowBytes: number
-  readonly connectionWindowBytes: number
-  /** Maximum memory of one connection in the HTTP/2 library, whole megabytes. */
-  readonly maxMemoryBytes: number
-}
+/** Keys with a parsed form of their own, or that only policies read. */
+type EntrypointParts =
+  | 'accessLog'
+  | 'responseBuffer'
+  | 'overload'
+  | 'access'
+  | 'tls'
+  | 'http2'
+  | 'maxConnectionsPerClient'
+  | EntrypointPolicyKey
+
+/** Keys of `entrypoint` that are defaults of routes: the policies of the same names read them. */
+export type EntrypointPolicyKey = 'maxBodySize' | 'telemetry' | 'maintenance'
 
 /** The limits above which the gateway refuses requests. */
-export interface OverloadConfig {
-  /** Maximum requests in flight; 0: no limit. */
-  readonly maxRequests: number
-  /** Maximum event loop delay; 0: no limit. */
-  readonly maxEventLoopDelayMs: number
-}
+export type OverloadConfig = ParsedPart<Entrypoint['overload'], 'overload'>
 
 /** A caller that can be authenticated: usually an application. */
-export interface ConsumerConfig {
+export interface ConsumerConfig extends Frozen<Consumer> {
   readonly name: string
-  /** The tier that limits can depend on. */
-  readonly tier: string | undefined
-  /** The scopes of the consumer's API keys; a token has its own. */
-  readonly scopes: readonly string[]
-  /** SHA-256 of each API key, hexadecimal, lower case. */
-  readonly apiKeys: readonly string[]
-  /** The consumer's users for Basic authentication. */
-  readonly users: readonly UserConfig[]
-  /**
-   * The consumer's subjects in tokens: `TOKENS/SUBJECT`, so that two issuers may use the same subject for two
-   * consumers.
-   */
-  readonly subjects: readonly string[]
-  /** The consumer's subjects in client certificates. */
-  readonly certificates: readonly string[]
 }
 
 /** Tokens (JWT, RFC 7519) of one issuer. */
-export interface TokenConfig {
+export interface TokenConfig extends ParsedPart<Token, 'token'> {
   readonly name: string
-  readonly issuer: string
-  /** Accepted audiences; a token must name one of them. */
-  readonly audience: readonly string[]
-  readonly jwks: KeySource
-  readonly algorithms: readonly Algorithm[]
-  /** Accepted values of the header `typ`, in lower case; a token without it counts as `jwt`. */
-  readonly types: readonly string[]
-  /** Whether ID tokens are accepted. */
-  readonly idTokens: boolean
-  /** Maximum difference between the issuer's clock and ours. */
-  readonly clockSkewMs: number
-  /** The claim that identifies the consumer. */
-  readonly consumerClaim: string
-  /** The claim with the scopes: space-separated or a list. */
-  readonly scopeClaim: string
 }
 
 /** Paths of PEM files, reloaded when they change. */
-export interface EntrypointTlsConfig {
-  /** The certificate, followed by its chain up to an authority that clients trust. */
-  readonly cert: string
-  readonly key: string
-  /** Further certificates, chosen by the server name that the client asks for (SNI). */
-  readonly certificates: readonly { readonly cert: string; readonly key: string }[]
-  /** Whether a client that asks for a name of no certificate gets the first certificate. */
-  readonly unknownNames: 'default' | 'refuse'
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  /** Cipher suites for TLS 1.2, by OpenSSL's names. */
+export interface EntrypointTlsConfig extends Frozen<Omit<NonNullable<Entrypoint['tls']>, 'profile' | 'ciphers'>> {
+  /** Cipher suites for TLS 1.2, by OpenSSL's names: the written ones, or those of the profile. */
   readonly ciphers: readonly string[]
-  /** Undefined: clients are not asked for a certificate. */
-  readonly clientCertificates: ClientCertificatesConfig | undefined
-  /** Undefined: no second port. */
-  readonly redirectHttp: RedirectHttpConfig | undefined
 }
 
-/** Certificates of clients (mutual TLS). */
-export interface ClientCertificatesConfig {
-  /** Path of a PEM file with the authorities that sign them. */
-  readonly ca: string
-  readonly required: boolean
-  /** Part of the certificate that names the client. */
-  readonly subject: CertificateSubject
-  /** Whether upstreams get the certificate in `Client-Cert` (RFC 9440). */
-  readonly forward: boolean
-}
+/** Part of a client certificate that names the client. */
+export type CertificateSubject = NonNullable<EntrypointTlsConfig['clientCertificates']>['subject']
 
-/** Common name, distinguished name, or the first subject alternative name of a kind. */
-export type CertificateSubject = 'cn' | 'dn' | 'uri' | 'dns' | 'email'
-
-/** A port that redirects http to https. */
-export interface RedirectHttpConfig {
-  readonly port: number
-  /** Port in the redirected URL. */
-  readonly httpsPort: number
-}
-
-export interface UpstreamConfig {
+export interface UpstreamConfig extends ParsedPart<Omit<Upstream, UpstreamParts>, 'upstream'> {
   readonly name: string
   /** The targets that are written; in the configuration of a snapshot, those that were discovered too. */
   readonly targets: readonly TargetConfig[]
@@ -308,34 +206,10 @@ export interface UpstreamConfig {
   readonly discovery?: DiscoveryConfig
   /** The `Host` field sent to targets; undefined: the target's own. */
   readonly host?: HostSent
-  /** How a target is chosen: in turn, the less busy of two, or always the same one for the same `hashKey`. */
-  readonly balance: 'round-robin' | 'least-requests' | 'hash'
-  readonly hashKey: HashKey
   /** Clients stay at their target by a cookie; undefined: they do not. */
   readonly affinity?: AffinityConfig
-  readonly timeouts: {
-    readonly connectMs: number
-    /** Maximum time from the request's last byte to the response's header section. */
-    readonly responseMs: number
-    /** Maximum time between two chunks of a response; undefined: the same as `responseMs`. */
-    readonly idleMs: number | undefined
-    /**
-     * Maximum time of the whole exchange, from the request's header section to the response's last byte; undefined: no
-     * limit.
-     */
-    readonly totalMs: number | undefined
-  }
-  readonly protocol: UpstreamProtocol
-  readonly http2: Http2UpstreamConfig
-  /** Maximum connections per target; further requests wait. */
-  readonly maxConnections: number
-  /** Maximum bytes of a response's header section. */
-  readonly maxHeaderBytes: number
+  readonly timeouts: ParsedPart<Upstream['timeouts'], 'timeouts'>
   readonly fairness: FairnessConfig
-  /** Maximum lifetime of a connection to a target given by name, so that the name is resolved again. */
-  readonly connectionLifetimeMs: number
-  /** TLS to https targets; undefined: verified with the authorities Node trusts, without a client certificate. */
-  readonly tls: UpstreamTlsConfig | undefined
   /** Undefined: calls are not retried. */
   readonly retries: RetryConfig | undefined
   /** A target whose circuit is open is never asked, even if it is the last one. Takes precedence over `ejection`. */
@@ -344,9 +218,21 @@ export interface UpstreamConfig {
   readonly ejection: CircuitBreakerConfig | undefined
   /** Undefined: targets have no health checks. */
   readonly healthCheck: HealthCheckConfig | undefined
-  /** Panic threshold in percent: when fewer targets are healthy, all are asked. */
-  readonly panicThreshold: number
 }
+
+/** Keys with a parsed form of their own, and `without`, which is applied before. */
+type UpstreamParts =
+  | 'targets'
+  | 'discovery'
+  | 'host'
+  | 'affinity'
+  | 'timeouts'
+  | 'fairness'
+  | 'retries'
+  | 'circuitBreaker'
+  | 'ejection'
+  | 'healthCheck'
+  | 'without'
 
 /** Where further targets are found. */
 export interface DiscoveryConfig {
@@ -367,34 +253,24 @@ export interface KubernetesConfig {
   readonly credentials?: string | undefined
 }
 
-export interface AffinityConfig {
+/** The cookie of `affinity`. */
+export type AffinityConfig = Required<ParsedPart<NonNullable<Upstream['affinity']>['cookie'], 'cookie'>> & {
   readonly name: string
-  /** Undefined: until the browser is closed. */
-  readonly ttlMs: number | undefined
-  /** Key of the hash in the cookie; undefined: the name of the upstream. */
-  readonly secret: string | undefined
 }
 
 /** Protocol of the connections to targets; `auto`: chosen in the TLS handshake. */
-export type UpstreamProtocol = 'http1' | 'h2' | 'h2c' | 'auto'
+export type UpstreamProtocol = Upstream['protocol']
 
 /** Bounds of connections over HTTP/2. */
-export interface Http2UpstreamConfig {
-  /** Connections to one target. */
-  readonly maxConnections: number
-  /** Streams at once on one connection. */
-  readonly maxStreams: number
-}
+export type Http2UpstreamConfig = UpstreamConfig['http2']
 
 /** How the connections to a target are shared among clients. */
-export interface FairnessConfig {
-  /** Percent of the connections reserved for clients below their share. */
-  readonly reservePercent: number
-  /** Percent of the connections that event streams of one client may keep while other clients wait. */
-  readonly streamPercent: number
-}
+export type FairnessConfig = ParsedPart<Upstream['fairness'], 'fairness'>
 
-export interface HealthCheckConfig {
+export interface HealthCheckConfig extends ParsedPart<
+  Omit<NonNullable<Upstream['healthCheck']>, 'path' | 'grpc' | 'host' | 'headers'>,
+  'healthCheck'
+> {
   /** Checks by the gRPC health checking protocol; `service` is empty for the whole server. */
   readonly grpc?: { readonly service: string }
   /** Path and query of the health check. */
@@ -402,38 +278,15 @@ export interface HealthCheckConfig {
   /** The `Host` field sent to a target; undefined: its own. */
   readonly host?: HostSent
   readonly headers?: readonly HeaderField[]
-  readonly intervalMs: number
-  readonly timeoutMs: number
-  /** Consecutive passed checks after which an unhealthy target is reinstated. */
-  readonly healthyAfter: number
-  /** Consecutive failed checks after which a target is ejected. */
-  readonly unhealthyAfter: number
 }
 
-export interface CircuitBreakerConfig {
-  /** Consecutive failures. */
-  readonly failures: number
-  readonly openForMs: number
-  /** The kinds of failures that count. */
-  readonly on: readonly FailureKind[]
-}
+/** `circuitBreaker` and `ejection`, which differ only in what they do with a failing target. */
+export type CircuitBreakerConfig = ParsedPart<NonNullable<Upstream['circuitBreaker']>, 'circuitBreaker'>
 
 /** Paths of PEM files; read when the upstream is created. */
-export interface UpstreamTlsConfig {
-  /** The authorities that sign the target's certificate, instead of those Node trusts. */
-  readonly ca: string | undefined
-  readonly cert: string | undefined
-  readonly key: string | undefined
-  /** Server name (SNI) that the certificate must match; undefined: the target's host. */
-  readonly serverName: string | undefined
-}
+export type UpstreamTlsConfig = Frozen<NonNullable<Upstream['tls']>>
 
-export interface RetryConfig {
-  /** Maximum calls for one request, including the first. */
-  readonly attempts: number
-  /** The kinds of failures after which a call is retried. */
-  readonly on: readonly FailureKind[]
-}
+export type RetryConfig = ParsedPart<NonNullable<Upstream['retries']>, 'retries'>
 
 /** One problem with the configuration. All problems are printed together. */
 export interface ConfigProblem {

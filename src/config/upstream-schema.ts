@@ -65,7 +65,7 @@ const healthCheckSchema = z
     grpc: z
       .strictObject({
         service: field(parseServiceName, {
-          description: 'Service whose health is asked; left out: that of the whole server.',
+          description: 'Service whose health is checked. Left out: the whole server.',
           value: 'full name of a service',
           type: 'string',
           pattern: SERVICE_PATTERN,
@@ -79,7 +79,7 @@ const healthCheckSchema = z
       }),
     host: field(parseHostSent, {
       description:
-        "What a target gets as `Host`: `target` or a name. Left out: the upstream's `host`, or the target's own where that is `client`.",
+        "What a target gets as `Host`: `target` or a name. Left out: the upstream's `host`; if that is `client`, the target's own.",
       value: '`target`, host name',
       type: 'string',
       pattern: HOST_SENT_PATTERN,
@@ -90,7 +90,7 @@ const healthCheckSchema = z
       .prefault({})
       .transform(map => toFields(map))
       .meta({ description: 'Header fields of the request, by name.', value: 'map of names to values' }),
-    interval: durationField('How long from one check to the next, give or take a tenth.', {
+    interval: durationField('Interval between two checks, plus or minus a tenth.', {
       atLeast: '10ms',
       atMost: '1h',
     }).prefault('5s'),
@@ -290,7 +290,7 @@ export const upstreamSchema = z
     discovery: discoverySchema.prefault({}),
     host: field(parseHostSent, {
       description:
-        'What targets get as `Host`: their own (`target`), the one that the client asked for (`client`), or a name. A route may say otherwise ([more](#what-upstreams-are-told)).',
+        'What targets get as `Host`: their own (`target`), the one that the client asked for (`client`), or a name. `host` of a route overrides this ([more](#what-upstreams-are-told)).',
       value: '`target`, `client`, host name',
       type: 'string',
       pattern: HOST_SENT_PATTERN,

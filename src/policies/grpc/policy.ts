@@ -40,7 +40,7 @@ export const grpc = definePolicy({
           value: 'list of methods',
         }),
       idleTimeout: durationField(
-        'How long a call may be silent in both directions after its response has begun. It takes the place of `timeouts.idle` and `entrypoint.stallTimeout`.',
+        'How long a call may be silent in both directions after its response has begun. It replaces `timeouts.idle` and `entrypoint.stallTimeout`.',
         { atLeast: '1s' },
       ).prefault('5m'),
     })

@@ -9,7 +9,7 @@ import { definePolicy } from '../define-policy'
 const schema = z
   .strictObject({
     upstream: field(referenceTo('an upstream'), {
-      description: 'Where the copies go.',
+      description: 'Upstream that gets the copies.',
       value: 'name',
       type: 'string',
     }),

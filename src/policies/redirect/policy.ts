@@ -13,7 +13,7 @@ const schema = z
   .strictObject({
     to: field(parseRedirectTarget, {
       description:
-        "Where the client is sent. With `/*` at its end, the rest of the path below the route's is put there: `/new/*` makes `/new/a/b` of `/old/a/b` for the route `/old`. Where the route's path is `/` or nothing but parameters the rest is all of it: `https://new.example/*` moves a whole site for the route `/`. The query is kept.",
+        'Target of the redirect, a URL or a path. `/*` at its end stands for the rest of the request path below the path of the route: with the route `/old`, `/new/*` turns `/old/a/b` into `/new/a/b`. If the path of the route is `/` or consists only of parameters, the rest is the whole path: with the route `/`, `https://new.example/*` moves a whole site. The query is kept.',
       value: 'path, or http(s) URL',
       type: 'string',
       pattern: REDIRECT_PATTERN,

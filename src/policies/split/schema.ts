@@ -52,7 +52,7 @@ const variantSchema = z
       'Name of the variant, in metrics, traces, logs and pages. Alerts compare the others with the first.',
     ),
     upstream: field(referenceTo('an upstream'), {
-      description: 'Where requests of this variant go. Retries stay there.',
+      description: 'Upstream of this variant. Retries go to the same upstream.',
       value: 'name',
       type: 'string',
     }),

@@ -6,6 +6,7 @@ const ROOT = resolve(__dirname, '../../../..')
 const PAGES = [
   'README.md',
   'CHANGELOG.md',
+  'SECURITY.md',
   ...globSync(['docs/*.md', 'CONTRIBUTING.md', 'otel/**/*.md', 'monitoring/**/*.md'], { cwd: ROOT }),
 ]
 
@@ -28,6 +29,24 @@ describe('links of the documentation', () => {
           return !headingsOf(linked).includes(heading as string)
         })
         .map(([link]) => link)
+      assert.deepEqual(missing, [])
+    })
+  }
+})
+
+describe('files that the documentation names', () => {
+  /** The sample policy, which a reader of CONTRIBUTING.md writes. */
+  const UNWRITTEN = ['src/policies/request-timeout-header/policy.ts']
+
+  for (const page of PAGES) {
+    it(`exist: ${page}`, () => {
+      const text = readFileSync(join(ROOT, page), 'utf8')
+      const named = [
+        ...text.matchAll(/(?<![\w/.-])(?:src|otel|test|tools|bench|bin)\/[\w./*-]*(?:\/|\.[mc]?[jt]s)(?![\w*.<])/g),
+      ]
+      const missing = named
+        .map(([path]) => path)
+        .filter(path => !UNWRITTEN.includes(path) && globSync(path, { cwd: ROOT }).length === 0)
       assert.deepEqual(missing, [])
     })
   }
