@@ -205,7 +205,7 @@ export class EndpointWatch {
     const access = await readAccess(this.#access)
     const labelSelector = `kubernetes.io/service-name=${service}`
     const search = new URLSearchParams({ labelSelector, ...query }).toString()
-    const path = `${API}/namespaces/${this.#namespace}/endpointslices?${search}`
+    const path = `${API}/namespaces/${encodeURIComponent(this.#namespace)}/endpointslices?${search}`
     const response = await this.#clientFor(access).request({
       method: 'GET',
       path,
