@@ -25,6 +25,11 @@ const ANSWER_TIMEOUT_MS = 5_000
  */
 const WATCH_S = 60
 const WATCH_GRACE_MS = 15_000
+/**
+ * Statuses after which a list comes next: the version may be the cause. After others the watch is tried again, because a list
+ * that succeeds would end an outage that goes on, such as that of a Role with `list` and without `watch`.
+ */
+const BAD_VERSION: ReadonlySet<number> = new Set([400, 404, 410, 504])
 const API = '/apis/discovery.k8s.io/v1'
 
 export interface EndpointWatchOptions {
@@ -195,7 +200,7 @@ export class EndpointWatch {
     this.#options.onFound(targetsOf([...this.#slices.values()], this.#options.source, this.#namespace))
   }
 
-  /** @throws Error unless the API server answers with 200; without a connection, the next watch keeps its version */
+  /** @throws Error unless the API server answers with 200 */
   async #get(
     verb: 'list' | 'watch',
     query: Readonly<Record<string, string>>,
@@ -219,7 +224,7 @@ export class EndpointWatch {
       signal: this.#closing.signal,
     })
     if (response.statusCode === 200) return response
-    this.#version = undefined
+    if (BAD_VERSION.has(response.statusCode)) this.#version = undefined
     throw await this.#refusal(verb, response)
   }
 
