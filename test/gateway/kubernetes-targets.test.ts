@@ -342,6 +342,24 @@ describe('credentials for the API server', () => {
     )
   })
 
+  it('with a Role that has no watch are a failure that stays, and is said once', async () => {
+    const api = await startApiServer()
+    api.set(slice('orders-a', ['10.0.0.1']))
+    api.refusal = { status: 403, message: 'User "gw" cannot watch resource "endpointslices"' }
+    api.refusesOnlyWatches = true
+    const pipeline = await startPipeline(discovering(api))
+    await failureIs(pipeline, /^403: gw may not watch endpointslices in namespace shop/)
+    assert.deepEqual(targetsOf(pipeline), ['http://10.0.0.1'])
+    const asked = api.requests.length
+
+    await until(() => api.requests.length > asked + 2, { what: 'it tries again' })
+
+    assert.equal(lists(api), 1)
+    assert.match(failureOf(pipeline) ?? '', /may not watch/)
+    const said = pipeline.logs.filter(({ msg }) => /cannot be found|found again/.test(String(msg)))
+    assert.equal(said.length, 1)
+  })
+
   it('are not looked for outside of a cluster', async () => {
     const file = proxyTo('', { upstream: { targets: [SOURCE], discovery: { refresh: '50ms' } } })
     const pipeline = await startPipeline(file)

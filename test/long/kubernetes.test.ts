@@ -125,6 +125,14 @@ describe('the Helm chart', function () {
     )
   })
 
+  it('renders objects that each say their namespace, for kubectl apply', async () => {
+    for (const values of Object.values(VALUES)) {
+      for (const { kind, metadata } of await rendered(values)) {
+        assert.equal(metadata.namespace, NAMESPACE, `${kind} ${metadata.name}`)
+      }
+    }
+  })
+
   it('renders everything that its page names', async () => {
     const production = await rendered(['-f', PRODUCTION])
     const byCpu = await rendered(VALUES['autoscaling by CPU, a ServiceMonitor and another job'] ?? [])

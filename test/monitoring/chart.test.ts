@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { basename } from 'node:path'
 import { parse, parseAllDocuments } from 'yaml'
 import { INCIDENT_VARIABLES, VARIABLES } from '../../src/config/variable-names'
 import { CHART, chartFiles } from '../../tools/kubernetes/chart-files'
@@ -37,8 +38,8 @@ describe('the files of the Helm chart', () => {
   it('are what monitoring/ makes: npm run chart', () => {
     const made = chartFiles()
     for (const [name, text] of made) assert.equal(read(`${CHART}/${name}`), text, name)
-    const dashboards = filesMatching('monitoring/grafana/dashboards/*.json').map(path => path.split('/').at(-1))
-    const inChart = filesMatching(`${CHART}/files/dashboards/*.json`).map(path => path.split('/').at(-1))
+    const dashboards = filesMatching('monitoring/grafana/dashboards/*.json').map(path => basename(path))
+    const inChart = filesMatching(`${CHART}/files/dashboards/*.json`).map(path => basename(path))
     assert.ok(dashboards.length >= 6)
     assert.deepEqual(inChart.toSorted(), dashboards.toSorted(), 'all dashboards, and none that is gone')
   })

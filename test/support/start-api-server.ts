@@ -22,6 +22,8 @@ export interface ScriptedApiServer {
   token: string | undefined
   /** Answers every request with this instead. */
   refusal: { readonly status: number; readonly message: string } | undefined
+  /** Only watches get the refusal. */
+  refusesOnlyWatches: boolean
   /** Slices of one page, whatever the request says. */
   pageSize: number
   readonly watches: number
@@ -101,7 +103,8 @@ export async function startApiServer(tls?: { cert: string; key: string }): Promi
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     scripted.requests.push(request.url ?? '')
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://api')
-    if (scripted.refusal !== undefined) {
+    const isWatch = searchParams.get('watch') === 'true'
+    if (scripted.refusal !== undefined && (isWatch || !scripted.refusesOnlyWatches)) {
       return answer(response, scripted.refusal.status, status(scripted.refusal.status, scripted.refusal.message))
     }
     if (scripted.token !== undefined && request.headers.authorization !== `Bearer ${scripted.token}`) {
@@ -110,7 +113,7 @@ export async function startApiServer(tls?: { cert: string; key: string }): Promi
     if (!/^\/apis\/discovery\.k8s\.io\/v1\/namespaces\/[a-z-]+\/endpointslices$/.test(pathname)) {
       return answer(response, 404, status(404, 'the server could not find the requested resource'))
     }
-    if (searchParams.get('watch') !== 'true') {
+    if (!isWatch) {
       const from = Number(searchParams.get('continue') ?? 0)
       const size = Math.min(scripted.pageSize, Number(searchParams.get('limit')))
       const items = [...slices.values()].slice(from, from + size)
@@ -148,6 +151,7 @@ export async function startApiServer(tls?: { cert: string; key: string }): Promi
     requests: [],
     token: undefined,
     refusal: undefined,
+    refusesOnlyWatches: false,
     pageSize: Infinity,
     get watches() {
       return watches.size

@@ -25,6 +25,11 @@ const ANSWER_TIMEOUT_MS = 5_000
  */
 const WATCH_S = 60
 const WATCH_GRACE_MS = 15_000
+/**
+ * Statuses after which a list comes next: the version may be the cause. After others the watch is tried again, because a list
+ * that succeeds would end an outage that goes on, such as that of a Role with `list` and without `watch`.
+ */
+const BAD_VERSION: ReadonlySet<number> = new Set([400, 404, 410, 504])
 const API = '/apis/discovery.k8s.io/v1'
 
 export interface EndpointWatchOptions {
@@ -42,8 +47,8 @@ class Gone extends Error {}
 /**
  * Follows the EndpointSlices of one Service: a list, and then a watch that reports each change. It uses one connection.
  *
- * Written here and not taken from `@kubernetes/client-node`: that is 20 MB of generated code for all resources, with an HTTP
- * client and OAuth of its own, in place of these two requests.
+ * Written here and not taken from `@kubernetes/client-node`, which is generated code for all resources with 16 dependencies,
+ * OpenID Connect, WebSockets, SOCKS and tar among them. These are two GET requests, and undici is here already.
  */
 export class EndpointWatch {
   /** Resolves after the first answer or failure. */
@@ -195,7 +200,7 @@ export class EndpointWatch {
     this.#options.onFound(targetsOf([...this.#slices.values()], this.#options.source, this.#namespace))
   }
 
-  /** @throws Error unless the API server answers with 200; without a connection, the next watch keeps its version */
+  /** @throws Error unless the API server answers with 200 */
   async #get(
     verb: 'list' | 'watch',
     query: Readonly<Record<string, string>>,
@@ -205,7 +210,7 @@ export class EndpointWatch {
     const access = await readAccess(this.#access)
     const labelSelector = `kubernetes.io/service-name=${service}`
     const search = new URLSearchParams({ labelSelector, ...query }).toString()
-    const path = `${API}/namespaces/${this.#namespace}/endpointslices?${search}`
+    const path = `${API}/namespaces/${encodeURIComponent(this.#namespace)}/endpointslices?${search}`
     const response = await this.#clientFor(access).request({
       method: 'GET',
       path,
@@ -219,7 +224,7 @@ export class EndpointWatch {
       signal: this.#closing.signal,
     })
     if (response.statusCode === 200) return response
-    this.#version = undefined
+    if (BAD_VERSION.has(response.statusCode)) this.#version = undefined
     throw await this.#refusal(verb, response)
   }
 
