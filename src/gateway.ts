@@ -456,7 +456,7 @@ function proxy({ observer }: GatewayOptions): RequestHandler {
 /** Refuses `%2F`, in the same way as the entrypoint does where no route allows it. */
 function refuseEncodedSlash(exchange: Exchange): never {
   exchange.isMalformed = true
-  takeNoMore(exchange.request.socket)
+  takeNoMore(exchange.request)
   throw new GatewayError('bad_request', { cause: new Error('ambiguous path') })
 }
 

@@ -23,9 +23,21 @@ export function lingerAfterEarlyAnswer(request: IncomingMessage, response: Serve
   })
 }
 
-/** Marks a connection on which no further request is served, although its last response is not written yet. */
-export function takeNoMore(socket: Socket): void {
+/**
+ * Marks a connection on which no request behind this one is served, although the response is not written yet. After it, the
+ * connection closes in two steps: the client may have sent more. Does nothing for HTTP/2, whose streams are independent.
+ */
+export function takeNoMore({ socket, httpVersionMajor }: IncomingMessage): void {
+  if (httpVersionMajor !== 1) return
   spent.add(socket)
+  socket.destroySoon = lingerSpent
+}
+
+/** Discards what the client sends from now on. Node's parser would keep two objects for each further request. */
+export function discardInput(socket: Socket): void {
+  // Node's parser reads the connection without the socket's buffer until something else listens for data.
+  socket.on('data', ignore)
+  socket.removeAllListeners('data').on('data', ignore)
 }
 
 export function isSpent(socket: Socket): boolean {
@@ -41,9 +53,23 @@ export function isLingering(socket: Socket): boolean {
 export function endLingering(socket: Socket, lastBytes: string): void {
   socket.write(lastBytes)
   socket.on('error', () => socket.destroy()) // Node removes its listeners when it hands over a connection
-  socket.once('end', () => socket.destroySoon())
+  socket.once('end', () => endAtLast(socket))
   halfClose(socket)
+  discardInput(socket)
   socket.resume()
+}
+
+function lingerSpent(this: Socket): void {
+  this.once('end', () => endAtLast(this))
+  halfClose(this)
+  discardInput(this)
+  this.resume()
+}
+
+/** Closes the connection after the last bytes are written. */
+function endAtLast(socket: Socket): void {
+  if (socket.writableFinished) socket.destroy()
+  else socket.once('finish', () => socket.destroy())
 }
 
 function linger(socket: Socket, request: IncomingMessage): void {
@@ -57,3 +83,5 @@ function halfClose(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(timer))
 }
+
+function ignore(): void {}

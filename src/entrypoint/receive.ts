@@ -76,7 +76,7 @@ export function receive(
   if (isGrpc(request)) exchange.grpc = toGrpcCall(request)
   if (refusal !== undefined) {
     exchange.isMalformed = true
-    takeNoMore(request.socket)
+    takeNoMore(request)
   }
   // Registered before anything waits: otherwise the close of a client that leaves quickly would be missed.
   response.on('close', () => {

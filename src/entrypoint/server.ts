@@ -17,7 +17,7 @@ import { boundConnectionsPerClient, countConnectionsPerClient } from './connecti
 import { mayLoseWhatFollows } from './declined-upgrades'
 import { noteExpectation } from './expect-continue'
 import { Http2Sessions, type Http2Options } from './http2'
-import { endLingering, isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
+import { discardInput, endLingering, isLingering, isSpent, lingerAfterEarlyAnswer, takeNoMore } from './lingering-close'
 import type { ListenerTls } from './listener-tls'
 import { PipelinedRequests } from './pipelined-requests'
 import { takeUpgrade, wantsWebSocket } from './upgrades'
@@ -72,20 +72,19 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       requireHostHeader: false, // the gateway refuses a missing Host itself, counted and with problem details
     },
     (request, response) => {
-      if (isLingering(request.socket)) return void request.socket.destroy()
-      // Not answered: the response before it ends the connection.
-      if (isSpent(request.socket)) return
       const { socket } = request
+      // Not answered: the response before it ends the connection.
+      if (isSpent(socket) || isLingering(socket)) return discardInput(socket)
       if (mayLoseWhatFollows(request)) {
         response.shouldKeepAlive = false
-        takeNoMore(socket)
+        takeNoMore(request)
       }
       newest.set(socket, response)
       // A response without a connection waits for the one before it.
       if (response.socket !== null) return serve(request, response)
       if (pipelined.add(response, () => serveWaiting(request, response))) return
       onRefused('bad_request')
-      takeNoMore(socket)
+      takeNoMore(request)
       socket.destroy()
     },
     options,
@@ -164,7 +163,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
   /** Refuses what follows the newest request in its turn: earlier it would be taken for the response to that request. */
   function refuseAfter(response: ServerResponse, socket: Socket, reason: Reason): void {
     isEnding.add(socket)
-    takeNoMore(socket)
+    takeNoMore(response.req)
     response.once('finish', () => void (socket.writable && refuse(socket, reason)))
   }
 

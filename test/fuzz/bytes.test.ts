@@ -175,7 +175,11 @@ function whatIsSent(bytes: string): Sent {
 const KNOWN_TARGET = /^(?:[/*]|https?:\/\/.)/i
 
 function endsConnection(startLine: string, fields: readonly Field[]): boolean {
-  const options = valuesOf(fields, 'connection').join().toLowerCase()
+  // Node's parser reads `Proxy-Connection` in the same way.
+  const options = ['connection', 'proxy-connection']
+    .flatMap(name => valuesOf(fields, name))
+    .join()
+    .toLowerCase()
   if (/(?:^|,)[ \t]*close[ \t]*(?:,|$)/.test(options)) return true
   return startLine.startsWith('CONNECT ') || (startLine.endsWith('/1.0') && !/keep-alive/.test(options))
 }

@@ -16,6 +16,7 @@ export interface Checked {
   readonly accepted: boolean
   /** What is wrong with how it was taken. */
   readonly fault: string | undefined
+  /** CPU time, which other programs on the machine do not lengthen. */
   readonly ms: number
 }
 
@@ -35,18 +36,24 @@ parentPort?.on('message', (text: string) => {
 })
 
 async function check(text: string): Promise<Checked> {
-  const startedAt = performance.now()
+  const startedAt = cpuMs()
   try {
     const { config, problems } = parseGatewayFile(text, 'gateway.yaml', {})
-    const ms = performance.now() - startedAt
+    const ms = cpuMs() - startedAt
     const nowhere = problems.find(({ where, problem }) => !LINE.test(where) && problem !== '')
     const withoutLine = nowhere === undefined ? undefined : `names no line: ${nowhere.where}: ${nowhere.problem}`
     const silent = config === undefined && problems.length === 0 ? 'refused without a problem' : undefined
     if (config !== undefined) await build(config)
     return { accepted: config !== undefined, fault: withoutLine ?? silent, ms }
   } catch (error) {
-    return { accepted: false, fault: String((error as Error).stack), ms: performance.now() - startedAt }
+    return { accepted: false, fault: String((error as Error).stack), ms: cpuMs() - startedAt }
   }
+}
+
+function cpuMs(): number {
+  // Node 22 knows only the whole process.
+  const { user, system } = Reflect.has(process, 'threadCpuUsage') ? process.threadCpuUsage() : process.cpuUsage()
+  return (user + system) / 1_000
 }
 
 async function build(config: NonNullable<ReturnType<typeof parseGatewayFile>['config']>): Promise<void> {

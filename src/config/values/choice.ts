@@ -21,7 +21,8 @@ export function choice<const T extends string>(
 
 /** Parses `true` or `false` from an environment variable. */
 export const parseBoolean: Parse<boolean> = found => {
-  const text = String(found)
+  // A map of a file may have a key `toString`, which is no function.
+  const text = typeof found === 'string' || typeof found === 'number' ? String(found) : ''
   if (/^true$/i.test(text)) return { value: true }
   if (/^false$/i.test(text)) return { value: false }
   const nearest = /^(?:1|yes|y|on|enabled?)$/i.test(text)

@@ -248,6 +248,7 @@ describe('one client connection', () => {
   for (const [what, bytes] of [
     ['malformed bytes', 'nonsense\r\n\r\n'],
     ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'],
+    ['a malformed request', GET('/app/%00')],
   ] as const) {
     it(`gets the refusal of ${what} although it is still sending`, async () => {
       const client = await openRaw(pipeline.port)
@@ -263,6 +264,23 @@ describe('one client connection', () => {
       await until(async () => (await pipeline.connections()) === 0, { what: 'the connection is closed' })
     })
   }
+
+  it('is not parsed any more behind its last request, and is noticed when it leaves', async () => {
+    upstream.handler = () => undefined
+    let parsed = 0
+    pipeline.server.on('request', () => parsed++)
+    const accepted = once(pipeline.server, 'connection') as Promise<[Socket]>
+    const client = await openRaw(pipeline.port)
+    const [connection] = await accepted
+    const last = 'POST /app/1 HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi'
+    const others = GET('/app/2').repeat(50_000)
+    client.send(last + others)
+    await until(() => connection.bytesRead === last.length + others.length, { what: 'all of it is read' })
+    assert.ok(parsed < 5_000, `${parsed} requests were parsed`)
+    client.destroy()
+    assert.deepEqual(await pipeline.ended(1), [{ route: '/app', outcome: 'client_closed', reason: 'client_closed' }])
+    assert.deepEqual(seen(), ['/app/1'])
+  })
 
   it('closes after a response with Connection: close: requests behind it reach no upstream', async () => {
     const client = await openRaw(pipeline.port)

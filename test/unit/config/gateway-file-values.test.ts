@@ -1026,6 +1026,7 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   ],
   'metrics of the entrypoint': [
     ['entrypoint', 'metrics: off', 'entrypoint.metrics', 'off', '"off" is neither true nor false', 'false'],
+    ['entrypoint', 'metrics: { toString: ~ }', 'entrypoint.metrics', '{ toString', 'a map is neither true nor false'],
   ],
   'sampling rates': [
     ['route', 'telemetry: { sample: 10% }', 'routes[0].telemetry.sample', '10%', '"10%" is text, not a number', '0.1'],
