@@ -149,14 +149,14 @@ export async function startSecondStack(isChosen: (alert: string) => boolean): Pr
       },
     },
   ]
-  // Alone: of the alerts that are investigated meanwhile, more than half must lack something.
+  // Alone, and for three routes: of the alerts that are investigated meanwhile, more than half must lack something.
   const partial: Scenario = {
     alert: 'IncidentEvidencePartial',
     cause: 'the incident service has no OPS_TOKEN, so it can open no trace',
     provoke: async () => {
-      const stop = keepSending(`${gateway.url}/spike`, 50, 1)
+      const stops = ['/spike', '/demo/spike', '/api/orders/spike'].map(path => keepSending(gateway.url + path, 50, 1))
       return async () => {
-        await stop()
+        await Promise.all(stops.map(async stop => stop()))
         await running.restartable.incidents.kill()
         await running.restartable.incidents.start(plan => ({ ...plan, env: { ...plan.env, OPS_TOKEN } }))
       }
