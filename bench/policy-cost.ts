@@ -14,15 +14,15 @@ const EXCHANGES = Number(values.exchanges)
 const ROUNDS = Number(values.rounds)
 
 interface Hooks {
-  onRequest?(exchange: object): unknown
-  onAttempt?(exchange: object, attempt: object): unknown
-  onResponse?(exchange: object, head: object): unknown
-  onEnd?(exchange: object): unknown
+  readonly onRequest?: (exchange: object) => unknown
+  readonly onAttempt?: (exchange: object, attempt: object) => unknown
+  readonly onResponse?: (exchange: object, head: object) => unknown
+  readonly onEnd?: (exchange: object) => unknown
 }
 
 const load = createRequire(import.meta.url)
 const { guardedHooks } = load('../dist/src/policies/own/guarded-hooks.js') as {
-  guardedHooks(policy: object, config: unknown, parts: object): Hooks
+  readonly guardedHooks: (policy: object, config: unknown, parts: object) => Hooks
 }
 
 const nothing = (): void => {}
