@@ -1,7 +1,8 @@
 /**
- * After `npm ci`: makes sure that scripts run on the Node which came with it. Up to npm 10, which Node 20 brings along,
- * `node_modules/.bin/node` is linked and then removed again together with the packages for other systems, and every script
- * would quietly run on the older Node of the machine. Plain JavaScript that any Node runs.
+ * The script `prepare`: npm runs it after `npm ci` in a clone, and not where the package is installed. Makes sure that scripts run on
+ * the Node that came with it. Up to npm 10, which Node 20 brings along, `node_modules/.bin/node` is linked and then removed again
+ * together with the packages for other systems, and every script would quietly run on the older Node of the machine. Plain JavaScript
+ * that any Node runs.
  */
 const { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')

@@ -12,23 +12,23 @@ export function firstGatewayFile({ upstream, path, limit }: Answers, schema: str
   const limitLines =
     Number(limit) === 0
       ? `    # rateLimit: { limit: 100, window: 1m } # requests of each client\n`
-      : `    # For each client. Counted in memory; with REDIS_URL, together with all other replicas.\n` +
+      : `    # For each client. Counted in memory; with REDIS_URL, counted for all replicas together.\n` +
         `    rateLimit: { limit: ${scalar(limit)}, window: 1m }\n`
-  return `${editorLine}# What the gateway forwards, where to and under which limits. Every key: docs/configuration.md of the package.
-# \${NAME} and \${NAME:-default} are filled in from the environment. The running gateway takes changes of this file by itself.
+  return `${editorLine}# Routes, upstreams and limits of the gateway. Every key: docs/configuration.md of the package.
+# \${NAME} and \${NAME:-default} are filled in from the environment. A running gateway applies changes of this file at once.
 
 upstreams:
   backend:
-    # Several targets take turns; one that fails again and again is left out until it answers.
+    # Several targets take turns; one that fails repeatedly is ejected until it answers.
     targets:
       - ${scalar(upstream)}
     timeouts:
       connect: 1s
       response: 30s
 
-# The most specific route wins, whatever the order here.
+# The most specific route matches; the order here does not matter.
 routes:
-  # This path and everything below it. \`myesi-gateway explain GET /path\` says what becomes of a request.
+  # This path and everything below it. \`myesi-gateway explain GET /path\` shows what the gateway would do.
   - name: main
     match: { path: ${scalar(path)} }
     upstream: backend

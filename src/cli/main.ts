@@ -11,11 +11,14 @@ interface CommandEntry {
 
 /* oxlint-disable typescript/no-require-imports -- `import()` would load Node's ESM loader first */
 const COMMANDS: Readonly<Record<string, CommandEntry>> = {
-  start: { summary: 'starts the gateway; what runs without a command', load: () => require('./commands/start') },
+  start: { summary: 'starts the gateway (the default)', load: () => require('./commands/start') },
   init: { summary: 'writes a first gateway.yaml', load: () => require('./commands/init') },
   check: { summary: 'checks a gateway.yaml', load: () => require('./commands/check') },
   routes: { summary: 'prints the routes in the order in which they match', load: () => require('./commands/routes') },
-  explain: { summary: 'says what would become of a request, and why', load: () => require('./commands/explain') },
+  explain: {
+    summary: 'shows what the gateway would do with a request, and why',
+    load: () => require('./commands/explain'),
+  },
   budget: { summary: 'computes how many metric series a file makes', load: () => require('./commands/budget') },
   'hash-key': { summary: 'makes the line of an API key for gateway.yaml', load: () => require('./commands/hash-key') },
   schema: { summary: 'prints the JSON Schema of gateway.yaml', load: () => require('./commands/schema') },
@@ -39,8 +42,8 @@ ${Object.entries(COMMANDS)
   -h, --help     print this; after a command, its arguments
   -v, --version  print the version
 
-Exit codes: 0 done, 1 no (the answer of a command), ${EXIT_USAGE} invalid arguments, ${EXIT_OS_ERROR} the system refuses,
-${EXIT_CANNOT_CREATE} a file already exists, ${EXIT_CONFIG} the configuration is wrong or Node too old. Documentation: docs/install.md.`
+Exit codes: 0 success, 1 negative result, ${EXIT_USAGE} invalid arguments, ${EXIT_OS_ERROR} error of the operating system,
+${EXIT_CANNOT_CREATE} the file already exists, ${EXIT_CONFIG} invalid configuration or Node too old. Documentation: docs/install.md.`
 
 /** Runs the command that the arguments name. */
 export function main(args: readonly string[]): void {

@@ -86,7 +86,7 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     }
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR')
-      return refuse('there is no such file', 'the path of the routes file, in GATEWAY_CONFIG')
+      return refuse('there is no such file', 'the path of a gateway.yaml, as an argument or in GATEWAY_CONFIG')
     if (code === 'EACCES' || code === 'EPERM')
       return refuse('the file may not be read', 'a file that this user may read')
     if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return refuse('the file is not UTF-8', 'UTF-8 text')

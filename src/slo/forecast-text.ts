@@ -1,4 +1,4 @@
-import { durationText } from '../config/values/duration'
+import { durationText, periodText } from '../config/values/duration'
 import { forecast, type ForecastAlert } from './burn-rates'
 import { errorBudget, type Objective } from './objectives'
 import { LEAST_FAULTS, LEAST_OUTAGE_FAULTS } from './slo-rules'
@@ -17,7 +17,7 @@ function paragraph(group: readonly [Objective, ...Objective[]]): string {
   const rates = [...new Set([1, 20 * budget, 4 * budget].map(rate => Math.min(1, rate)))]
   const bad = slo === 'availability' ? 'an error rate of' : 'a share of slow requests of'
   return [
-    `${target} % ${promise}, over ${durationText(windowMs)}: ${group.map(({ route }) => route).join(', ')}`,
+    `${target} % ${promise}, over ${periodText(windowMs)}: ${group.map(({ route }) => route).join(', ')}`,
     `  may be missed by ${percent(budget)} of the requests: ${spell((budget * windowMs) / 60_000)} in which all of them are bad`,
     ...rates.map(rate => `  ${bad} ${percent(rate)} ${consequence(objective, rate)}`),
     `  below ${LEAST_FAULTS} bad requests in the window of an alert it stays silent${slo === 'availability' ? `; ${LEAST_OUTAGE_FAULTS} failures and no success within an hour page` : ''}`,
@@ -33,7 +33,7 @@ function consequence(objective: Objective, rate: number): string {
 }
 
 function after({ afterMinutes, budgetSpent }: ForecastAlert, { windowMs }: Objective): string {
-  const period = windowMs === 30 * 86_400_000 ? "month's budget" : `budget of ${durationText(windowMs)}`
+  const period = windowMs === 30 * 86_400_000 ? "month's budget" : `budget of ${periodText(windowMs)}`
   return `after ${spell(afterMinutes)} and has then spent ${percent(budgetSpent)} of the ${period}`
 }
 

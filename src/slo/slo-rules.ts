@@ -1,3 +1,4 @@
+import { durationText } from '../config/values/duration'
 import { BURN_ALERTS, burnFactor, WINDOWS, type BurnAlert, type Window } from './burn-rates'
 import { durationBoundaries, objectivesHash, type Objective } from './objectives'
 
@@ -193,11 +194,12 @@ function budgetRules(objectives: readonly Objective[], options: SloRuleOptions):
 function remainingBudget(objectives: readonly Objective[], { job }: SloRuleOptions): string {
   const [{ slo, windowMs }] = objectives as [Objective]
   const selector = `job=${quoted(job)},${routeMatcher(objectives)},slo="${slo}"`
-  const days = `${windowMs / DAY_MS}d`
+  // Whole units: Prometheus takes no `7.5d`.
+  const window = durationText(windowMs)
   return `1 - (
-  sum_over_time(job_http_route:slo_bad_requests:increase5m{${selector}}[${days}])
+  sum_over_time(job_http_route:slo_bad_requests:increase5m{${selector}}[${window}])
   /
-  (sum_over_time(job_http_route:slo_requests:increase5m{${selector}}[${days}]) > 0)
+  (sum_over_time(job_http_route:slo_requests:increase5m{${selector}}[${window}]) > 0)
 )
 / on (job, http_route, slo) group_left ()
 (1 - slo:objective:ratio{${selector}})`

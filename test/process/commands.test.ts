@@ -154,7 +154,7 @@ describe('myesi-gateway', () => {
   it('lists its commands and their exit codes, and prints its version', async () => {
     const help = await run('--help')
     assert.match(help.lines.join('\n'), /^ {2}check +checks a gateway\.yaml$/m)
-    assert.match(help.lines.join('\n'), /Exit codes: 0 done, .*64 .*78/s)
+    assert.match(help.lines.join('\n'), /Exit codes: 0 success, .*64 .*78/s)
     assert.deepEqual((await run('-v')).lines, [VERSION])
   })
 
@@ -173,30 +173,36 @@ describe('myesi-gateway', () => {
     })
   }
 
-  it('checks a file without loading Express, the OpenTelemetry SDK or jose, in less than 300 ms', async () => {
+  it('checks a file with few modules, none of a server or an SDK, and little processor time', async () => {
     const report = join(temporaryFolder(), 'report.cjs')
     writeFileSync(
       report,
       `process.on('exit', () => {
         const { user, system } = process.cpuUsage()
-        const loaded = Object.keys(require.cache).filter(path => /node_modules.(express|jose|undici|@opentelemetry.sdk)/.test(path))
-        console.log(JSON.stringify({ ms: (user + system) / 1000, loaded }))
+        console.log(JSON.stringify({ ms: (user + system) / 1000, loaded: Object.keys(require.cache) }))
       })`,
     )
+    const measure = async (...args: readonly string[]): Promise<{ ms: number; loaded: string[] }> => {
+      const command = { name: 'node', path: process.execPath, args: ['--require', report, ...args] }
+      return JSON.parse((await runProcess(command)).lines.at(-1) ?? '') as { ms: number; loaded: string[] }
+    }
     const file = fileWith(GOOD)
-    const times: number[] = []
-    // The first run compiles; the test measures processor time, because other processes must not count.
+    // The first run compiles. Processor time grows with the load of a machine, that of Node alone too.
+    await measure(PROGRAM, 'check', file)
+    const ratios: number[] = []
     for (let i = 0; i < 4; i++) {
-      const args = ['--require', report, PROGRAM, 'check', file]
-      const child = await runProcess({ name: 'check', path: process.execPath, args })
-      const { ms, loaded } = JSON.parse(child.lines.at(-1) ?? '') as { ms: number; loaded: string[] }
+      const { ms, loaded } = await measure(PROGRAM, 'check', file)
+      const needless = /node_modules.(?:express|jose|undici|ioredis|pino|@opentelemetry.(?!api\b)[\w-]+)[\\/]/
       assert.deepEqual(
-        loaded.filter(path => !path.includes('express-rate-limit')),
+        loaded.filter(path => needless.test(path)),
         [],
       )
-      times.push(ms)
+      // 446 when this was written; the time grows with their number.
+      assert.ok(loaded.length < 480, `${loaded.length} modules`)
+      ratios.push(ms / (await measure('--eval', '0')).ms)
     }
-    assert.ok(Math.min(...times) < 300, `${times.join(', ')} ms`)
+    // Node alone takes about 23 ms of an idle processor, and a check 200 to 240.
+    assert.ok(Math.min(...ratios) < 15, `${ratios.join(', ')} times the processor time of Node alone`)
   })
 })
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { runProcess } from '../support/start-process'
+import { freePort } from '../support/free-port'
+import { runProcess, startProcess, type TestProcess } from '../support/start-process'
 import { temporaryFolder } from '../support/temporary-folder'
+import { until } from '../support/until'
 
 /** Compiled, this file is dist/test/process/image.test.js. */
 const ROOT = resolve(__dirname, '../../..')
@@ -118,4 +120,93 @@ describe('the recipe of the image', function () {
       assert.match(labels, new RegExp(`org\\.opencontainers\\.image\\.${label}=`))
     }
   })
+
+  it('starts, is healthy and ends with 0: its files, as its user, who may write nothing', async function () {
+    if (process.platform === 'win32') this.skip() // it has neither this user nor these permissions
+    const app = join(temporaryFolder(), 'app')
+    chmodSync(dirname(app), 0o755)
+    imageFiles(app)
+    const isRoot = process.getuid?.() === 0
+    const [uid, gid] = instruction('USER').join().split(':').map(Number)
+    const run = (command: readonly string[], env: NodeJS.ProcessEnv = {}): TestProcess =>
+      startProcess({
+        name: 'image',
+        path: process.execPath,
+        args: command.slice(1),
+        cwd: app,
+        env: { NODE_ENV: 'production', ...env },
+        // Others cannot choose the user; for them the files are as little theirs to write.
+        ...(isRoot && { uid, gid }),
+      })
+    const execForm = (text: string): string[] => JSON.parse(text.slice(text.indexOf('['))) as string[]
+
+    // The last step of the stage `dependencies`, which compiles as root.
+    const [compile = ''] = instruction(
+      'RUN',
+      STAGES.find(({ name }) => name === 'dependencies'),
+    ).slice(-1)
+    const compiled = await runProcess({
+      name: 'compile',
+      path: process.execPath,
+      args: execForm(compile).slice(1),
+      cwd: app,
+    })
+    assert.equal(compiled.exit?.code, 0, compiled.lines.join('\n'))
+    const cacheBefore = readdirSync(join(app, 'dist/.compile-cache'), { recursive: true }).length
+    assert.ok(cacheBefore > 100, `${cacheBefore} compiled modules`)
+    setWritable(app, false)
+    try {
+      const opsPort = await freePort()
+      const env = { HOST: '127.0.0.1', PORT: '0', OPS_HOST: '127.0.0.1', OPS_PORT: `${opsPort}` }
+      const gateway = run(execForm(instruction('CMD').join()), env)
+      await gateway.waitForLog('listening', entry => entry['event'] === 'listening')
+      const health = execForm(instruction('HEALTHCHECK').join())
+      await until(async () => (await run(health, { OPS_PORT: `${opsPort}` }).exited).code === 0, {
+        what: 'the health check passes',
+        timeoutMs: 30_000,
+        intervalMs: 200,
+      })
+      assert.equal((await gateway.stop()).code, 0, gateway.lines.join('\n'))
+      assert.deepEqual(
+        gateway.logs.filter(({ level }) => level === 'error').map(({ msg }) => msg),
+        [],
+      )
+      assert.equal((await run(health, { OPS_PORT: `${opsPort}` }).exited).code, 1, 'the health check of a stopped one')
+    } finally {
+      setWritable(app, true)
+    }
+  })
 })
+
+/** The files of the runtime stage below `app`: compiled sources, production dependencies, and what is copied beside them. */
+function imageFiles(app: string): void {
+  mkdirSync(join(app, 'dist/tools'), { recursive: true })
+  for (const path of ['dist/src', 'dist/otel', 'dist/tools/demo'])
+    cpSync(join(ROOT, path), join(app, path), { recursive: true })
+  for (const path of instruction('COPY').filter(line => !line.startsWith('--from'))) {
+    const [, ...names] = path
+      .replace(/^--\S+ /, '')
+      .split(' ')
+      .toReversed()
+    for (const name of names) cpSync(join(ROOT, name), join(app, name), { recursive: true })
+  }
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; optional?: boolean }>
+  }
+  for (const [path, { dev, optional }] of Object.entries(lock.packages)) {
+    if (!/^node_modules\/(?:@[^/]+\/)?[^/]+$/.test(path) || dev === true || optional === true) continue
+    mkdirSync(dirname(join(app, path)), { recursive: true })
+    symlinkSync(join(ROOT, path), join(app, path), 'junction')
+  }
+}
+
+/** For every user: whether files can be written and folders changed. */
+function setWritable(folder: string, isWritable: boolean): void {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  for (const entry of entries) {
+    if (entry.isSymbolicLink()) continue
+    const mode = entry.isDirectory() ? 0o555 : 0o444
+    chmodSync(join(entry.parentPath, entry.name), isWritable ? mode | 0o200 : mode)
+  }
+  chmodSync(folder, isWritable ? 0o755 : 0o555)
+}

@@ -12,6 +12,9 @@ export interface ProcessCommand {
   /** The whole environment of the process; default: ours. */
   readonly env?: NodeJS.ProcessEnv
   readonly cwd?: string
+  /** The user and group that it runs as; only root can choose. */
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
   /** Opens a message channel, through which a Node child notices when we are gone. */
   readonly ipc?: boolean
   /** Starts a process group of its own: Ctrl-C reaches it only through us, in our order. */
@@ -52,6 +55,8 @@ export class ManagedProcess {
     this.#child = spawn(command.path, command.args, {
       ...(command.env === undefined ? {} : { env: command.env }),
       ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+      ...(command.uid === undefined ? {} : { uid: command.uid }),
+      ...(command.gid === undefined ? {} : { gid: command.gid }),
       stdio: command.ipc === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
       // On Windows, detached would open a window.
       detached: command.detached === true && process.platform !== 'win32',

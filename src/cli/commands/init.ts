@@ -13,8 +13,8 @@ const DEFAULTS: Answers = { upstream: 'http://127.0.0.1:9001', path: '/api', lim
 
 const USAGE = `myesi-gateway init [--upstream URL] [--path PATH] [--limit N] [--file FILE]
 
-Writes a first gateway.yaml, with comments. On a terminal it asks for what no option says; elsewhere it takes the defaults.
-An existing file is not changed.
+Writes a first gateway.yaml, with comments. On a terminal it asks for every value without an option; elsewhere it uses the
+defaults. It never changes an existing file.
 
   --upstream URL  where requests go; default ${DEFAULTS.upstream}
   --path PATH     which requests: this path and everything below it; default ${DEFAULTS.path}
@@ -42,9 +42,13 @@ export const command = defineCommand({
     try {
       writeFileSync(file, text, { flag: 'wx' })
     } catch (error) {
-      return refuse(`${file} is not written: ${toError(error).message}`)
+      return refuse(`${file} cannot be written: ${toError(error).message}`)
     }
-    print(`${file} is written. Next:\n\n  npx myesi-gateway check\n  npx myesi-gateway`)
+    const { limit: perMinute } = answers
+    const limited = Number(perMinute) === 0 ? 'no limit' : `${perMinute} requests per minute for each client`
+    print(
+      `${file} written: ${answers.path} → ${answers.upstream}, ${limited}. Next:\n\n  npx myesi-gateway check\n  npx myesi-gateway`,
+    )
   },
 })
 
@@ -59,8 +63,8 @@ async function answersTo(given: { readonly [Name in keyof Answers]: string | und
   try {
     return {
       upstream: given.upstream ?? (await ask(terminal, 'Where do requests go?', DEFAULTS.upstream)),
-      path: given.path ?? (await ask(terminal, 'Which path is for it?', DEFAULTS.path)),
-      limit: given.limit ?? (await ask(terminal, 'How many requests per minute for each client (0: any)?', '100')),
+      path: given.path ?? (await ask(terminal, 'Which path do they have?', DEFAULTS.path)),
+      limit: given.limit ?? (await ask(terminal, 'How many requests per minute for each client (0: no limit)?', '100')),
     }
   } finally {
     terminal.close()

@@ -43,6 +43,11 @@ export function durationText(ms: number): string {
   return `${ms / UNITS[unit]}${unit}`
 }
 
+/** Formats a period of days for people: `7d`, `7.5d`; as `durationText` where that takes more than two decimals. */
+export function periodText(ms: number): string {
+  return ms >= UNITS.d && Number.isInteger((ms * 100) / UNITS.d) ? `${ms / UNITS.d}d` : durationText(ms)
+}
+
 function toMilliseconds(text: string): number | undefined {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? []
   if (amount === undefined || unit === undefined) return undefined
@@ -50,7 +55,7 @@ function toMilliseconds(text: string): number | undefined {
   return Number((Number(amount) * UNITS[unit as Unit]).toFixed(6))
 }
 
-/** Suggests a spelling: `5 sec` → `5s`, `1m30s` → `90s`. */
+/** Suggests a spelling: `5 sec` → `5s`, `1m30s` → `90s`, `7d12h` → `180h`. */
 function respelled(text: string): string | undefined {
   let milliseconds = 0
   let rest = text.trim().toLowerCase()
@@ -63,5 +68,5 @@ function respelled(text: string): string | undefined {
     milliseconds += Number(amount) * UNITS[unit]
     rest = rest.slice(all.length)
   }
-  return onlyUnit ?? (milliseconds % 1_000 === 0 ? `${milliseconds / 1_000}s` : `${milliseconds}ms`)
+  return onlyUnit ?? durationText(milliseconds)
 }

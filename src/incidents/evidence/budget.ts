@@ -1,3 +1,4 @@
+import { durationText } from '../../config/values/duration'
 import type { Alert } from '../alerts/alert'
 import type { Budget, Evidence } from './evidence'
 import { increaseOf } from './increase'
@@ -31,10 +32,12 @@ export async function findBudget(
   if (objective === undefined) return undefined // most routes have none: one query instead of five
   const [windowDays] = await prometheus.query(`slo:objective_window:days${slo}`, window.endMs, signal)
   const days = windowDays?.value ?? DEFAULT_DAYS
+  // Whole units: Prometheus takes no `7.5d`.
+  const range = durationText(Math.round(days * DAY_MS))
   const [left, requests, bad] = await Promise.all([
     prometheus.query(`min(job_http_route:slo_error_budget_remaining:ratio${slo})`, window.endMs, signal),
     prometheus.query(
-      `sum(sum_over_time(job_http_route:slo_requests:increase5m${slo}[${days}d]))`,
+      `sum(sum_over_time(job_http_route:slo_requests:increase5m${slo}[${range}]))`,
       window.endMs,
       signal,
     ),
@@ -49,6 +52,7 @@ export async function findBudget(
 
 /** The default of `slo.window`, for rules of an earlier version, which do not record it. */
 const DEFAULT_DAYS = 30
+const DAY_MS = 86_400_000
 
 /** Exact to the last scrape: most faults are younger than the last recorded five minutes when the message is written. */
 async function countFaults(
@@ -83,7 +87,7 @@ async function countSlow(
 export function budgetInWords({ spent, left, days = DEFAULT_DAYS }: Budget, lastedMs: number): string {
   const minutes = Math.max(1, Math.round(lastedMs / 60_000))
   const rest = left > 0 ? `${percent(left)} is left` : 'none is left'
-  return `${percent(spent)} of the ${days}-day error budget in ${minutes} minute${minutes === 1 ? '' : 's'}, ${rest}`
+  return `${percent(spent)} of the ${Number(days.toFixed(2))}-day error budget in ${minutes} minute${minutes === 1 ? '' : 's'}, ${rest}`
 }
 
 function percent(share: number): string {

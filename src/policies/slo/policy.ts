@@ -1,6 +1,6 @@
 import { mistake } from '../../config/values/parsed'
 import { asMap } from '../../config/understood'
-import { durationText } from '../../config/values/duration'
+import { durationText, periodText } from '../../config/values/duration'
 import { resolveSlo, routeSloSchema, type SloConfig } from '../../slo/slo-schema'
 import { definePolicy } from '../define-policy'
 
@@ -21,7 +21,7 @@ export const slo = definePolicy({
       text: [
         ...(availability === undefined ? [] : [`${availability} % without a fault`]),
         ...(latency === undefined ? [] : [`${latency.target} % within ${durationText(latency.threshold)}`]),
-        `over ${durationText(window)}`,
+        `over ${periodText(window)}`,
       ].join(', '),
       subject: 'slo',
     },

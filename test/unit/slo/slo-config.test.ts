@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { forecastText } from '../../../src/slo/forecast-text'
 import { objectivesIn, durationBoundaries } from '../../../src/slo/objectives'
+import { SHIPPED_OPTIONS, sloRules } from '../../../src/slo/slo-rules'
 import { seriesBudget } from '../../../src/operations/series-budget'
 import { shownRoutes } from '../../../src/operations/shown-route'
 import { textsAbout } from '../../../src/operations/route-wording'
@@ -45,6 +47,23 @@ describe('slo in gateway.yaml', () => {
       '/4 latency 99 in 0.3s over 30d',
     ])
   })
+
+  for (const [written, days, range] of [
+    ['7.5d', '7.5d', '180h'],
+    ['180h', '7.5d', '180h'],
+    ['14d', '14d', '14d'],
+    ['200h', '200h', '200h'],
+  ] as const) {
+    it(`takes a window of ${written}: ${days} for people, and whole units for Prometheus`, () => {
+      const objectives = objectivesIn(
+        configOf(file(`slo: { availability: 99.9, window: ${written} }`, ['upstream: u'])),
+      )
+      assert.match(forecastText(objectives), new RegExp(`over ${days}: /0\\n`))
+      const rules = JSON.stringify(sloRules(objectives, SHIPPED_OPTIONS))
+      assert.ok(rules.includes(`[${range}]`), rules)
+      assert.doesNotMatch(rules, /\[\d+\.\d+\w+\]/)
+    })
+  }
 
   it('is said of a route where people look it up', () => {
     const config = configOf(

@@ -72,6 +72,22 @@ describe('the error budget that an incident costs', () => {
     )
   })
 
+  it('is counted over whole hours for a window of part of a day: Prometheus takes no 7.5d', async () => {
+    const asked: string[] = []
+    const half = {
+      query: async (expression: string, timeMs: number): Promise<Sample[]> => {
+        asked.push(expression)
+        return prometheus({ 'slo:objective_window:days': 7.5, ...RULES }).query(expression, timeMs)
+      },
+    }
+    const budget = await findBudget(alertOf(), WINDOW, half, AbortSignal.timeout(1_000))
+    assert.match(budgetInWords(budget!, 1_200_000), /of the 7\.5-day error budget/)
+    assert.ok(
+      asked.some(expression => expression.includes('[180h]')),
+      asked.join('\n'),
+    )
+  })
+
   it('is not there without an objective, and not asked for about something else', async () => {
     assert.equal(await findBudget(alertOf(), WINDOW, prometheus({}), AbortSignal.timeout(1_000)), undefined)
     const failing = { query: () => Promise.reject(new Error('asked')) }
