@@ -51,7 +51,7 @@ describe('the Collector configuration', () => {
           OTELCOL_RECEIVERS: '[otlp, kafka]',
           TRACES_EXPORTERS: '[kafka]',
           AGENT_TRACES_EXPORTERS: '[kafka]',
-          KAFKA_BROKERS: '[kafka-1:9092, kafka-2:9092]',
+          KAFKA_BROKERS: 'kafka-1:9092,kafka-2:9092',
           KAFKA_INSECURE: 'false',
           KAFKA_AUTH: '{sasl: {username: gateway, password: "a:b", mechanism: SCRAM-SHA-512}}',
         },
@@ -61,7 +61,10 @@ describe('the Collector configuration', () => {
     })
 
     it(`${name}.yaml is rejected with a mechanism that Kafka does not have`, async () => {
-      const { code, said } = await validate({ KAFKA_AUTH: '{sasl: {username: a, password: b, mechanism: MD5}}' }, config)
+      const { code, said } = await validate(
+        { KAFKA_AUTH: '{sasl: {username: a, password: b, mechanism: MD5}}' },
+        config,
+      )
       assert.equal(code, 1)
       assert.match(said, /mechanism/)
     })
