@@ -35,21 +35,19 @@ export class Environment {
   }
 
   boolean(variable: string): boolean {
-    const value = this.oneOf(variable, ['true', 'false'], text => text.toLowerCase())
+    const value = this.oneOf(variable, ['true', 'false'])
     return value === 'true'
   }
 
-  oneOf<Name extends string>(
-    variable: string,
-    allowed: readonly Name[],
-    normalise = (text: string) => text,
-  ): Name | undefined {
+  /** In any case, as the specification has it. */
+  oneOf<Name extends string>(variable: string, allowed: readonly Name[]): Name | undefined {
     const value = this.text(variable)
-    return value === undefined ? undefined : this.#named(variable, normalise(value), allowed)
+    return value === undefined ? undefined : this.#named(variable, value, allowed)
   }
 
   someOf<Name extends string>(variable: string, allowed: readonly Name[]): readonly Name[] | undefined {
-    return this.list(variable)?.flatMap(entry => this.#named(variable, entry, allowed) ?? [])
+    const names = this.list(variable)?.flatMap(entry => this.#named(variable, entry, allowed) ?? [])
+    return names && [...new Set(names)]
   }
 
   /** @param what the unit for the message, for example "milliseconds" */
@@ -94,7 +92,7 @@ export class Environment {
   }
 
   #named<Name extends string>(variable: string, value: string, allowed: readonly Name[]): Name | undefined {
-    const found = allowed.find(name => name === value)
+    const found = allowed.find(name => name === value.toLowerCase())
     if (found === undefined) {
       const near = nearest(value, allowed)
       this.problems.push({

@@ -160,8 +160,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 } {
   const environment = new Environment(variables)
   const disabled = environment.boolean('OTEL_SDK_DISABLED')
-  const httpInstrumentation =
-    environment.oneOf('TELEMETRY_HTTP_INSTRUMENTATION', HTTP_INSTRUMENTATIONS, text => text.toLowerCase()) ?? 'own'
+  const httpInstrumentation = environment.oneOf('TELEMETRY_HTTP_INSTRUMENTATION', HTTP_INSTRUMENTATIONS) ?? 'own'
   const protocols = {
     metrics: protocol(environment, 'METRICS'),
     traces: protocol(environment, 'TRACES'),
@@ -175,7 +174,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
       slowMs: environment.number('TRACES_SLOW_MS', 'milliseconds', { min: 1 }) ?? DEFAULT_SLOW_MS,
       perSecond: environment.number('TRACES_KEEP_PER_SECOND', 'traces per second', { min: 0, whole: false }) ?? 5,
     },
-    logLevel: environment.oneOf('OTEL_LOG_LEVEL', LOG_LEVELS, text => text.toLowerCase()) ?? 'warn',
+    logLevel: environment.oneOf('OTEL_LOG_LEVEL', LOG_LEVELS) ?? 'warn',
     exporters: {
       metrics: exporters(environment, 'METRICS', ['otlp', 'console', 'prometheus'], ['prometheus']),
       traces: exporters(environment, 'TRACES', ['otlp', 'console'], pushDefault(environment, 'TRACES')),
@@ -188,9 +187,8 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
       logs: receiver(environment, 'LOGS', protocols.logs),
     },
     histograms:
-      environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION', HISTOGRAMS, text =>
-        text.toLowerCase(),
-      ) ?? 'explicit_bucket_histogram',
+      environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION', HISTOGRAMS) ??
+      'explicit_bucket_histogram',
     metricExport: metricExport(environment),
     spanBatches: batches(environment, 'OTEL_BSP'),
     logBatches: batches(environment, 'OTEL_BLRP'),
@@ -206,7 +204,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
   const warnings = disabled ? [] : receiverWarnings(environment, settings)
   checkResource(environment)
   for (const limit of LIMITS) environment.number(limit, 'attributes, events, links or characters', { min: 0 })
-  environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', TEMPORALITIES, text => text.toLowerCase())
+  environment.oneOf('OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE', TEMPORALITIES)
   // With the SDK disabled, other problems must not keep the gateway from serving.
   return {
     settings,
@@ -246,7 +244,7 @@ function pushDefault(environment: Environment, signal: 'TRACES' | 'LOGS'): reado
 
 function protocol(environment: Environment, signal: (typeof SIGNALS)[number]): OtlpProtocol {
   // The general variable is checked in checkOtlp; checking it here would report the problem once per signal.
-  const general = PROTOCOLS.find(name => name === environment.text('OTEL_EXPORTER_OTLP_PROTOCOL'))
+  const general = PROTOCOLS.find(name => name === environment.text('OTEL_EXPORTER_OTLP_PROTOCOL')?.toLowerCase())
   return environment.oneOf(`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`, PROTOCOLS) ?? general ?? 'http/protobuf'
 }
 
@@ -300,7 +298,9 @@ function isNotHere(
   names: readonly string[],
   reasons = NOT_HERE,
 ): boolean {
-  const name = names.find(each => Object.hasOwn(reasons, each) && !allowed.includes(each))
+  const name = names
+    .map(each => each.toLowerCase())
+    .find(each => Object.hasOwn(reasons, each) && !allowed.includes(each))
   if (name === undefined) return false
   environment.complain({
     where: variable,
@@ -323,7 +323,7 @@ function sampler(environment: Environment): SamplerSettings {
 /** Exemplars point only at kept traces, so there is no filter that takes more. */
 function hasExemplars(environment: Environment): boolean {
   const variable = 'OTEL_METRICS_EXEMPLAR_FILTER'
-  const filter = environment.oneOf(variable, ['trace_based', 'always_off', 'always_on'], text => text.toLowerCase())
+  const filter = environment.oneOf(variable, ['trace_based', 'always_off', 'always_on'])
   if (filter === 'always_on') {
     environment.complain({
       where: variable,
@@ -348,7 +348,7 @@ function checkReceiver(environment: Environment, prefix: string, grpc: boolean):
   checkEndpoint(environment, `${prefix}ENDPOINT`, grpc)
   environment.number(`${prefix}TIMEOUT`, 'milliseconds', { min: 1 })
   environment.oneOf(`${prefix}COMPRESSION`, ['gzip', 'none'])
-  environment.oneOf(`${prefix}INSECURE`, ['true', 'false'], text => text.toLowerCase())
+  environment.oneOf(`${prefix}INSECURE`, ['true', 'false'])
   checkHeaders(environment, `${prefix}HEADERS`)
   for (const file of ['CERTIFICATE', 'CLIENT_KEY', 'CLIENT_CERTIFICATE']) checkFile(environment, `${prefix}${file}`)
 }

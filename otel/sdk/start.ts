@@ -66,9 +66,15 @@ function startFromVariables(environment: Variables, diagnostics: Diagnostics): T
   if (problems.length > 0 || settings.disabled) return { ...silent(diagnostics), problems }
   for (const warning of warnings) diagnostics.say('warn', warning)
   // `OTEL_LOG_LEVEL` would make the SDK install a console logger over ours.
-  return withOnly({ ...environment, OTEL_LOG_LEVEL: undefined }, () =>
+  return withOnly({ ...environment, ...compressionInLowerCase(environment), OTEL_LOG_LEVEL: undefined }, () =>
     start(settings, planOfSettings(settings, environment), diagnostics),
   )
+}
+
+/** The exporters read these themselves, and would ignore `GZIP`. */
+function compressionInLowerCase(environment: Variables): Variables {
+  const found = Object.entries(environment).filter(([name]) => /^OTEL_EXPORTER_OTLP_(?:\w+_)?COMPRESSION$/.test(name))
+  return Object.fromEntries(found.map(([name, value]) => [name, value?.toLowerCase()]))
 }
 
 /** With the file, no other variable of OpenTelemetry has an effect, also not those that the SDK reads itself. */

@@ -77,7 +77,7 @@ describe('exporters', function () {
         ...ALL_OTLP,
         OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver[endpoint],
-        OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+        OTEL_EXPORTER_OTLP_COMPRESSION: 'GZIP',
       })
       assert.deepEqual(said['exporters'], { metrics: ['otlp'], traces: ['otlp'], logs: ['otlp'] })
       await sendOne(url)

@@ -51,7 +51,7 @@ describe('the Collector configuration', () => {
           OTELCOL_RECEIVERS: '[otlp, kafka]',
           TRACES_EXPORTERS: '[kafka]',
           AGENT_TRACES_EXPORTERS: '[kafka]',
-          KAFKA_BROKERS: '[kafka-1:9092, kafka-2:9092]',
+          KAFKA_BROKERS: 'kafka-1:9092,kafka-2:9092',
           KAFKA_INSECURE: 'false',
           KAFKA_AUTH: '{sasl: {username: gateway, password: "a:b", mechanism: SCRAM-SHA-512}}',
         },

@@ -70,6 +70,7 @@ describe('the environment files of telemetry backends', function () {
       what: 'the span arrives',
     })
     assert.equal(request.headers['x-honeycomb-team'], 'key-of-the-test')
+    assert.equal(request.headers['x-honeycomb-dataset'], 'gateway-metrics')
     await collector.stop()
     await backend.stop()
   })

@@ -66,7 +66,6 @@ describe('telemetry settings', () => {
       ['OTEL_METRICS_EXPORTER', 'statsd', 'otlp, console, prometheus, none', undefined],
       ['OTEL_TRACES_EXPORTER', 'prometheus', 'otlp, console, none', undefined],
       ['OTEL_TRACES_EXPORTER', 'oltp', 'otlp, console, none', 'otlp'],
-      ['OTEL_TRACES_EXPORTER', 'OTLP', 'otlp, console, none', 'otlp'],
       ['OTEL_LOGS_EXPORTER', 'consol', 'otlp, console, none', 'console'],
     ] as const) {
       it(`refuse ${variable}=${value}${nearest === undefined ? '' : ` and point to ${nearest}`}`, () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseSettings } from '../../../otel/sdk/settings'
 import { spanLimits } from '../../../otel/sdk/spans/span-limits'
 import { namesInTelemetryDocs } from '../../support/documented-names'
@@ -17,8 +19,8 @@ const OF_RECEIVERS = [
 ]
 
 /**
- * The variables of the OpenTelemetry specification 1.57: "Environment Variable Specification", "OpenTelemetry Protocol
- * Exporter", "Metrics SDK" and "Declarative configuration". Those of single languages are not in it.
+ * The variables of the OpenTelemetry specification 1.60: "Environment Variable Specification", "OpenTelemetry Protocol
+ * Exporter", "Metrics Exporter - OTLP" and "Declarative configuration". Those of single languages are not in it.
  */
 const STANDARD = [
   'OTEL_SDK_DISABLED',
@@ -49,6 +51,8 @@ const STANDARD = [
   'OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT',
   'OTEL_EXPORTER_ZIPKIN_ENDPOINT',
   'OTEL_EXPORTER_ZIPKIN_TIMEOUT',
+  // Reserved for later in the specification.
+  'OTEL_EXPORTER_ZIPKIN_PROTOCOL',
   'OTEL_EXPORTER_PROMETHEUS_HOST',
   'OTEL_EXPORTER_PROMETHEUS_PORT',
   'OTEL_TRACES_EXPORTER',
@@ -72,6 +76,24 @@ const READ_ELSEWHERE: ReadonlySet<string> = new Set([
   'OTEL_CONFIG_FILE',
 ])
 
+/** Compiled, this file is dist/test/unit/otel/standard-variables.test.js. */
+const PACKAGES = join(__dirname, '../../../../node_modules/@opentelemetry')
+
+/** The variables that the code of the installed packages of OpenTelemetry names. */
+function readByPackages(): string[] {
+  const names = new Set<string>()
+  for (const file of globSync('*/{dist,build}/**/*.{js,cjs,mjs}', { cwd: PACKAGES })) {
+    const code = readFileSync(join(PACKAGES, file), 'utf8')
+    for (const [, start = '', place, end = ''] of code.matchAll(
+      /['"`](OTEL_[A-Z0-9_]*)(?:(\$\{\w+\})([A-Z0-9_]*))?['"`]/g,
+    )) {
+      if (place === undefined) names.add(start)
+      else for (const signal of SIGNALS.filter(each => each !== '')) names.add(`${start}${signal.slice(0, -1)}${end}`)
+    }
+  }
+  return [...names].filter(name => !name.endsWith('_')).sort()
+}
+
 describe('each standard variable of OpenTelemetry', () => {
   const asked = new Set<string>()
   before(() => {
@@ -79,14 +101,51 @@ describe('each standard variable of OpenTelemetry', () => {
     parseSettings(new Proxy({ OTEL_TRACES_SAMPLER: 'traceidratio' }, watching) as never)
   })
 
-  for (const name of STANDARD) {
-    it(`is honoured, or named at start with the reason: ${name}`, () => {
-      if (asked.has(name) || READ_ELSEWHERE.has(name)) return
-      const { warnings } = parseSettings({ [name]: 'value' })
-      assert.equal(warnings.length, 1)
-      assert.match(warnings[0] ?? '', new RegExp(`^${name} has no effect: \\w.{10,}`))
-    })
+  function isHonouredOrNamed(name: string): void {
+    if (asked.has(name) || READ_ELSEWHERE.has(name)) return
+    const { warnings } = parseSettings({ [name]: 'value' })
+    assert.equal(warnings.length, 1, name)
+    assert.match(warnings[0] ?? '', new RegExp(`^${name} has no effect: \\w.{10,}`))
   }
+
+  for (const name of STANDARD) {
+    it(`is honoured, or named at start with the reason: ${name}`, () => isHonouredOrNamed(name))
+  }
+
+  it('is honoured, or named at start with the reason, if an installed package reads it', () => {
+    const names = readByPackages()
+    // Some that stand in the code as one word, and some that it puts together.
+    for (const known of ['OTEL_SERVICE_NAME', 'OTEL_NODE_RESOURCE_DETECTORS', 'OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY'])
+      assert.ok(names.includes(known), known)
+    assert.ok(names.length > 60, `${names.length}`)
+    names.forEach(isHonouredOrNamed)
+    const documented = namesInTelemetryDocs()
+    const isDocumented = (name: string): boolean =>
+      documented.has(name) || (name.startsWith('OTEL_INSTRUMENTATION_') && documented.has('OTEL_INSTRUMENTATION_*'))
+    assert.deepEqual(
+      names.filter(name => !isDocumented(name)),
+      [],
+    )
+  })
+
+  it('takes the names of the specification in any case', () => {
+    const { settings, problems } = parseSettings({
+      OTEL_TRACES_EXPORTER: 'OTLP',
+      OTEL_METRICS_EXPORTER: 'Prometheus,Console',
+      OTEL_LOGS_EXPORTER: 'None',
+      OTEL_PROPAGATORS: 'TraceContext,B3',
+      OTEL_TRACES_SAMPLER: 'PARENTBASED_TRACEIDRATIO',
+      OTEL_TRACES_SAMPLER_ARG: '0.5',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'HTTP/JSON',
+      OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'GRPC',
+      OTEL_EXPORTER_OTLP_COMPRESSION: 'GZIP',
+    })
+    assert.deepEqual(problems, [])
+    assert.deepEqual(settings.exporters, { traces: ['otlp'], metrics: ['prometheus', 'console'], logs: [] })
+    assert.deepEqual(settings.propagators, ['tracecontext', 'b3'])
+    assert.deepEqual(settings.sampler, { name: 'parentbased_traceidratio', ratio: 0.5 })
+    assert.deepEqual(settings.protocols, { traces: 'http/json', metrics: 'http/json', logs: 'grpc' })
+  })
 
   it('is in docs/telemetry.md', () => {
     const documented = namesInTelemetryDocs()
