@@ -30,6 +30,8 @@ export interface Settings {
   readonly opsHost: string
   /** `OPS_PUBLIC_URL`: public address of the ops port; default: from host and port. */
   readonly opsPublicUrl: string | undefined
+  /** `INCIDENT_PUBLIC_URL`: public address of the incident service, which the pages of the ops port link to. */
+  readonly incidentsUrl: string | undefined
   /** `OPS_TOKEN`: required for the ops port, except health and metrics, if it listens on more than loopback. */
   readonly opsToken: string | undefined
   /**

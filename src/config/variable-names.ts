@@ -7,6 +7,7 @@ export const VARIABLES = {
   opsPort: ['OPS_PORT', 'OTEL_EXPORTER_PROMETHEUS_PORT'],
   opsHost: ['OPS_HOST', 'OTEL_EXPORTER_PROMETHEUS_HOST'],
   opsPublicUrl: ['OPS_PUBLIC_URL'],
+  incidentsUrl: ['INCIDENT_PUBLIC_URL'],
   opsToken: ['OPS_TOKEN'],
   opsAllowedHosts: ['OPS_ALLOWED_HOSTS'],
   redisUrl: ['REDIS_URL'],

@@ -1,4 +1,4 @@
-import { perSecond } from '../traffic-wording'
+import { perSecond } from '../../pages/traffic-wording'
 import { scaleLinear, type ScaleLinear } from 'd3-scale'
 import { area, line, stack, type SeriesPoint } from 'd3-shape'
 import { html, type Html } from '../../pages/html'
