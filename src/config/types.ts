@@ -101,7 +101,9 @@ export interface IncidentSettings {
   readonly logsKind: 'loki' | 'opensearch' | 'victorialogs'
   /** `LOGS_QUERY`: stream selector of Loki, index of OpenSearch, further filter of VictoriaLogs. */
   readonly logsQuery: string | undefined
-  /** `LOGS_TOKEN`: bearer token for the log store. */
+  /** `LOGS_HTTP_CONFIG`: file with credentials, headers and TLS for the log store, as for the other backends. */
+  readonly logsHttpConfig: string | undefined
+  /** `LOGS_TOKEN`: bearer token for the log store, instead of a file. */
   readonly logsToken: string | undefined
   /** `OPS_TOKEN`: token for the gateways' ops ports, needed if they listen on more than loopback. */
   readonly opsToken: string | undefined

@@ -55,6 +55,7 @@ export const INCIDENT_VARIABLES = {
   logsUrl: 'LOGS_URL',
   logsKind: 'LOGS_KIND',
   logsQuery: 'LOGS_QUERY',
+  logsHttpConfig: 'LOGS_HTTP_CONFIG',
   logsToken: 'LOGS_TOKEN',
   opsLinkUrl: 'OPS_LINK_URL',
   opsToken: 'OPS_TOKEN',

@@ -87,6 +87,7 @@ async function main(): Promise<void> {
             url: settings.logsUrl,
             query: settings.logsQuery,
             token: settings.logsToken,
+            ...(send.logs && { send: send.logs }),
           }),
     opsToken: settings.opsToken,
     opsTokenHosts: settings.opsTokenHosts,
@@ -244,6 +245,7 @@ function openBackends(settings: IncidentSettings): {
   readonly alertmanager: Send
   readonly jaeger: Send | undefined
   readonly tempo: Send | undefined
+  readonly logs: Send | undefined
 } {
   const problems: ConfigProblem[] = []
   const open = (path: string | undefined): Send => {
@@ -257,6 +259,7 @@ function openBackends(settings: IncidentSettings): {
     alertmanager: open(settings.alertmanagerHttpConfig),
     jaeger: settings.jaegerHttpConfig === undefined ? undefined : open(settings.jaegerHttpConfig),
     tempo: settings.tempoHttpConfig === undefined ? undefined : open(settings.tempoHttpConfig),
+    logs: settings.logsHttpConfig === undefined ? undefined : open(settings.logsHttpConfig),
   }
   if (problems.length === 0) return send
   process.stderr.write(formatProblems(problems, 'myesi-incidents'))

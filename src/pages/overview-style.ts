@@ -3,6 +3,7 @@ export const OVERVIEW_STYLE = `
 .heading { display: flex; flex-wrap: wrap; justify-content: space-between; gap: .5rem 2rem; border-left: 6px solid var(--good);
   background: var(--surface); border-radius: 10px; padding: .9rem 1.1rem; }
 .heading.bad { border-color: var(--bad); } .heading.warn { border-color: var(--warn); }
+.heading > div { flex: 1 1 20rem; min-width: 0; }
 .heading h1 { margin: .4rem 0 .1rem; font-size: 1.5rem; }
 .heading .pill { text-transform: uppercase; }
 .heading .made { text-align: right; }

@@ -31,7 +31,7 @@ interface Asked {
 /** Puts the replicas side by side: who differs, what needs attention, in words. */
 export function compareReplicas(asked: readonly AskedReplica[], { timeMs, ...rest }: Asked): Fleet {
   // What an unreachable replica ran before says nothing about the fleet of now.
-  const present = asked.filter(({ summary, scrape }) => summary !== undefined || scrape === 'up')
+  const present = asked.filter(isServing)
   const versions = groupsOf(present, ({ summary, version }) => summary?.version ?? version)
   const configurations = groupsOf(present, ({ summary, sha256 }) => summary?.sha256 ?? sha256)
   const replicas = asked.map((replica): FleetReplica => {
@@ -94,10 +94,14 @@ function rankOf({ state, scrape, differs, load, ejected }: FleetReplica): number
   return state === 'attention' ? 6 : 7
 }
 
+/** Whether it runs, as far as its ops port or Prometheus tells: the last values of others say nothing about now. */
+export function isServing({ summary, scrape }: Pick<FleetReplica, 'summary' | 'scrape'>): boolean {
+  return summary !== undefined || scrape === 'up'
+}
+
 function ejectedOf(replicas: readonly FleetReplica[]): Fleet['ejected'] {
   const by = new Map<string, EjectedTarget & { instances: string[] }>()
-  for (const { instance, ejected, state } of replicas) {
-    if (state === 'gone') continue
+  for (const { instance, ejected } of replicas.filter(isServing)) {
     for (const target of ejected) {
       // Prometheus knows targets without a scheme.
       const key = `${target.upstream} ${target.target.replace(/^\w+:\/\//, '')}`
@@ -177,7 +181,7 @@ function concernsOf(known: Known): Concern[] {
     ),
     ...capped(
       known.ejected.map(({ upstream, target, instances }) =>
-        warn(`Upstream ${upstream}: ${target} is ejected by ${countOf(instances, present.length)}`),
+        warn(`Upstream ${upstream}: ${target} is ejected by ${countOf(instances, present.filter(isServing).length)}`),
       ),
       'targets are ejected',
     ),

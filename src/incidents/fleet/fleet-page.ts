@@ -10,7 +10,7 @@ import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import { TOP_STYLE } from '../../pages/top-style'
 import { perSecond, share } from '../../pages/traffic-wording'
 import { openable } from '../page/links'
-import { sinceText, whyText } from './compare'
+import { isServing, sinceText, whyText } from './compare'
 import type { Fleet, FleetReplica, ReplicaState } from './fleet'
 
 const FLEET_STYLE = `
@@ -21,9 +21,10 @@ section { background: var(--surface); border: 1px solid var(--line); border-radi
 .fleet td, .fleet tbody th { vertical-align: baseline; }
 .fleet thead th { white-space: nowrap; }
 .fleet .number { padding-left: .6rem; }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 0 .75rem; }
 footer { margin-top: .75rem; }
-@media (max-width: 48rem) { .fleet .number { padding-left: 0; } }
+@media (max-width: 48rem) { .fleet .number { padding-left: 0; } .tiles { grid-template-columns: 1fr 1fr; } }
 `
 const STYLE = styleSheet(BASE_STYLE, TOP_STYLE, TABLE_STYLE, OVERVIEW_STYLE, FLEET_STYLE)
 /** Refresh interval of the page, as of the status page. */
@@ -212,7 +213,7 @@ function replicaNote(replica: FleetReplica, now: number): Content {
 }
 
 function ejectedSection({ ejected, replicas }: Fleet): Content {
-  const all = replicas.filter(({ state }) => state !== 'gone').length
+  const all = replicas.filter(isServing).length
   if (ejected.length === 0) return undefined
   return html`<section aria-labelledby="ejected">
     <h2 id="ejected">Ejected targets</h2>

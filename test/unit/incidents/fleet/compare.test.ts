@@ -89,7 +89,7 @@ describe('the replicas side by side', () => {
       'b is not ready: draining',
       'More than 1 % of the requests of the last 5 minutes failed on a alone (of 3 replicas): 42 %',
       '2 configurations are active: 1a2b3c4d on a since 12:05:00 UTC, 9f8e7d6c on b since 12:05:00 UTC',
-      'Upstream orders: http://10.0.0.7:9001 is ejected by 2 of 3 replicas',
+      'Upstream orders: http://10.0.0.7:9001 is ejected by all 2 replicas',
       'Limits are degraded on a alone (of 3 replicas): Redis is unavailable there, each counts alone',
       'The configuration of 14:08:00 UTC was refused on a (gateway.yaml:3: unknown key)',
     ])
@@ -103,6 +103,11 @@ describe('the replicas side by side', () => {
     const fleet = fleetOf(Array.from({ length: 100 }, (_, index) => unreachableReplica(`r${index}`)))
     assert.equal(fleet.concerns.length, 6)
     assert.equal(fleet.concerns.at(-1)?.text, '95 more replicas are unreachable')
+  })
+
+  it('do not count what an unreachable one had ejected before', () => {
+    const ejected = [{ upstream: 'orders', target: '10.0.0.7:9001' }]
+    assert.deepEqual(fleetOf([askedReplica('a'), unreachableReplica('b', { ejected })]).ejected, [])
   })
 
   it('add up clients that several of them limit', () => {
