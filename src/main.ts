@@ -178,6 +178,7 @@ async function main(): Promise<void> {
     redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
+    incidentsUrl: settings.incidentsUrl,
     access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken, allowedHosts: opsHosts(settings) }),
     notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
   })

@@ -47,6 +47,7 @@ const settingsSchema = z.object({
   opsPort: field(port(wholeNumberText({ atLeast: 0, atMost: 65_535 }))).prefault('9464'),
   opsHost: field(parseListenHost).prefault('127.0.0.1'),
   opsPublicUrl: field(parsePublicUrl).optional(),
+  incidentsUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
   opsAllowedHosts: field(parseHostNames).default([]),
   redisUrl: field(parseRedisUrl).optional(),
@@ -97,6 +98,7 @@ export function readSettings(env: Environment): ReadSettings {
   if (!parsed.success || hasErrors(problems)) return { settings: undefined, problems }
   const unset = {
     opsPublicUrl: undefined,
+    incidentsUrl: undefined,
     opsToken: undefined,
     redisUrl: undefined,
     redisSentinelUsername: undefined,

@@ -44,6 +44,7 @@ const schema = z.object({
   logsUrl: field(parsePublicUrl).optional(),
   logsKind: field(choice(['loki', 'opensearch', 'victorialogs'], { elasticsearch: 'opensearch' })).prefault('loki'),
   logsQuery: z.string().optional(),
+  logsHttpConfig: z.string().optional(),
   logsToken: field(parseBearerToken).optional(),
   opsLinkUrl: field(parsePublicUrl).optional(),
   opsToken: field(parseBearerToken).optional(),
@@ -76,7 +77,7 @@ export function readIncidentSettings(env: Environment): {
     Object.entries(INCIDENT_VARIABLES).map(([name, variable]) => [name, env[variable] || undefined]),
   )
   const parsed = schema.safeParse(found)
-  const others = [...checkRedisTls(found), ...unknownVariables(env, KNOWN_VARIABLES)]
+  const others = [...checkRedisTls(found), ...checkLogs(found), ...unknownVariables(env, KNOWN_VARIABLES)]
   if (parsed.success && !hasErrors(others)) {
     const unset = {
       publicUrl: undefined,
@@ -89,6 +90,7 @@ export function readIncidentSettings(env: Environment): {
       tempoHttpConfig: undefined,
       logsUrl: undefined,
       logsQuery: undefined,
+      logsHttpConfig: undefined,
       logsToken: undefined,
       opsLinkUrl: undefined,
       opsToken: undefined,
@@ -108,6 +110,12 @@ export function readIncidentSettings(env: Environment): {
   }
   const issues = parsed.error?.issues ?? []
   return { settings: undefined, problems: [...issues.map(issue => toProblem(issue, env)), ...others] }
+}
+
+/** Two ways to give the same credentials: which of them is meant is not guessed. */
+function checkLogs({ logsHttpConfig, logsToken }: Readonly<Record<string, unknown>>): ConfigProblem[] {
+  if (logsHttpConfig === undefined || logsToken === undefined) return []
+  return [{ where: 'LOGS_TOKEN', problem: 'is set beside LOGS_HTTP_CONFIG: one of them; the file can hold the token' }]
 }
 
 function toProblem(issue: z.core.$ZodIssue, env: Environment): ConfigProblem {

@@ -31,6 +31,8 @@ export interface Settings {
   readonly opsHost: string
   /** `OPS_PUBLIC_URL`: public address of the ops port; default: from host and port. */
   readonly opsPublicUrl: string | undefined
+  /** `INCIDENT_PUBLIC_URL`: public address of the incident service, which the pages of the ops port link to. */
+  readonly incidentsUrl: string | undefined
   /** `OPS_TOKEN`: required for the ops port, except health and metrics, if it listens on more than loopback. */
   readonly opsToken: string | undefined
   /**
@@ -100,7 +102,9 @@ export interface IncidentSettings {
   readonly logsKind: 'loki' | 'opensearch' | 'victorialogs'
   /** `LOGS_QUERY`: stream selector of Loki, index of OpenSearch, further filter of VictoriaLogs. */
   readonly logsQuery: string | undefined
-  /** `LOGS_TOKEN`: bearer token for the log store. */
+  /** `LOGS_HTTP_CONFIG`: file with credentials, headers and TLS for the log store, as for the other backends. */
+  readonly logsHttpConfig: string | undefined
+  /** `LOGS_TOKEN`: bearer token for the log store, instead of a file. */
   readonly logsToken: string | undefined
   /** `OPS_TOKEN`: token for the gateways' ops ports, needed if they listen on more than loopback. */
   readonly opsToken: string | undefined

@@ -23,8 +23,10 @@ import { logSource } from './evidence/log-sources'
 import { isPartial } from './evidence/merge'
 import { PrometheusClient } from './evidence/prometheus'
 import { resolutionInWords } from './evidence/resolution'
+import { SharedAnswers } from './evidence/shared-answers'
 import { jaeger, tempo } from './evidence/trace-sources'
 import { linkAnnotations, type Places } from './page/links'
+import { FleetReader } from './fleet/fleet-reader'
 import { createPages } from './page/pages'
 import { FileIncidentStore } from './record/file-incident-store'
 import { ChangeLog, parseChange, type ChangeStore } from './record/change-log'
@@ -36,6 +38,8 @@ import { IncidentMetrics } from './telemetry'
 
 const TELEMETRY_FLUSH_MS = 3_000
 const FORGET_EVERY_MS = 60_000
+/** How long answers of Prometheus serve the fleet page, which reloads itself. */
+const FLEET_KEEP_MS = 2_000
 
 const USAGE = `node dist/src/incidents/main.js
 
@@ -83,6 +87,7 @@ async function main(): Promise<void> {
             url: settings.logsUrl,
             query: settings.logsQuery,
             token: settings.logsToken,
+            ...(send.logs && { send: send.logs }),
           }),
     opsToken: settings.opsToken,
     opsTokenHosts: settings.opsTokenHosts,
@@ -172,6 +177,11 @@ async function main(): Promise<void> {
       secret: settings.token,
       prometheus: gatherOptions.prometheus,
       gatewayJob: settings.gatewayJob,
+      fleet: new FleetReader({
+        ...gatherOptions,
+        // A client of its own: readers of the page must never take the places of queries for an alert.
+        prometheus: new PrometheusClient(settings.prometheusUrl, send.prometheus, new SharedAnswers(FLEET_KEEP_MS)),
+      }),
       places: () => placesOf(settings, publicUrl),
     }),
     metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
@@ -235,6 +245,7 @@ function openBackends(settings: IncidentSettings): {
   readonly alertmanager: Send
   readonly jaeger: Send | undefined
   readonly tempo: Send | undefined
+  readonly logs: Send | undefined
 } {
   const problems: ConfigProblem[] = []
   const open = (path: string | undefined): Send => {
@@ -248,6 +259,7 @@ function openBackends(settings: IncidentSettings): {
     alertmanager: open(settings.alertmanagerHttpConfig),
     jaeger: settings.jaegerHttpConfig === undefined ? undefined : open(settings.jaegerHttpConfig),
     tempo: settings.tempoHttpConfig === undefined ? undefined : open(settings.tempoHttpConfig),
+    logs: settings.logsHttpConfig === undefined ? undefined : open(settings.logsHttpConfig),
   }
   if (problems.length === 0) return send
   process.stderr.write(formatProblems(problems, 'myesi-incidents'))

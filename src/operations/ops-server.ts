@@ -8,6 +8,7 @@ import { listSamples, type SampleReader } from './samples'
 import { sendJson } from './send-json'
 import { showStatus } from './status/show-status'
 import type { StatusSources } from './status/status'
+import { showSummary } from './summary'
 import { listUpstreams } from './upstreams'
 import { listTraces, showTrace, type TraceReader } from './traces'
 
@@ -32,6 +33,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
     '/offenders': (request, response) => listOffenders(options.offenders, request, response),
     '/samples': (request, response) => listSamples(options.samples, request, response),
     '/reloads': (request, response) => listReloads(options.configuration().reloads, request, response),
+    '/summary': (request, response) => showSummary(options, request, response),
     '/upstreams': (request, response) => listUpstreams(options.upstreams, request, response),
     // Proves only that the event loop runs. With more checks, an upstream's outage would restart the gateway.
     '/livez': (_request, response) => sendJson(response, 200, { status: 'ok' }),

@@ -2,14 +2,27 @@ import type { ServerResponse } from 'node:http'
 import { BASE_STYLE } from '../pages/base-style'
 import { CHART_STYLE } from '../pages/chart-style'
 import { html, type Content } from '../pages/html'
+import { OVERVIEW_STYLE } from '../pages/overview-style'
 import { sendPage, type Page } from '../pages/send-page'
 import { styleSheet } from '../pages/style-sheet'
+import { TABLE_STYLE } from '../pages/table-style'
+import { TOP_STYLE } from '../pages/top-style'
 import { WATERFALL_STYLE } from '../pages/waterfall'
 import { TRAFFIC_STYLE } from './status/traffic-charts'
 import { STATUS_STYLE } from './status/style'
 import { OPERATIONS_STYLE } from './style'
 
-const STYLE = styleSheet(BASE_STYLE, WATERFALL_STYLE, CHART_STYLE, TRAFFIC_STYLE, OPERATIONS_STYLE, STATUS_STYLE)
+const STYLE = styleSheet(
+  BASE_STYLE,
+  WATERFALL_STYLE,
+  CHART_STYLE,
+  TRAFFIC_STYLE,
+  TOP_STYLE,
+  OPERATIONS_STYLE,
+  TABLE_STYLE,
+  OVERVIEW_STYLE,
+  STATUS_STYLE,
+)
 
 const PLACES = [
   ['/status', 'Status'],

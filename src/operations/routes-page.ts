@@ -107,9 +107,11 @@ function timeouts({ timeouts: { connectMs, responseMs, idleMs, totalMs } }: Show
     ['idle', idleMs],
     ['total', totalMs],
   ] as const
-  return all.flatMap(([name, ms]) =>
-    ms === null ? [] : [html`<span class="nowrap"><span class="muted">${name}</span> ${duration(ms)}</span> `],
-  )
+  const set = all.filter(([, ms]) => ms !== null)
+  return set.map(([name, ms], index) => {
+    const end = index < set.length - 1 ? ', ' : ''
+    return html`<span class="nowrap"><span class="muted">${name}</span> ${duration(ms ?? 0)}${end}</span> `
+  })
 }
 
 function lines(parts: readonly Content[]): Content {

@@ -1,11 +1,6 @@
 /** What only the pages of the ops port have. Colours say nothing that a word beside them does not say as well. */
 export const OPERATIONS_STYLE = `
 body { font-size: 15px; line-height: 1.45; }
-.top { display: flex; flex-wrap: wrap; gap: .2rem 1.5rem; align-items: baseline; padding: .6rem 1rem; background: var(--surface); border-bottom: 1px solid var(--line); }
-.top > a { font-weight: 600; color: var(--ink); text-decoration: none; }
-nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
-nav a[aria-current] { color: var(--ink); font-weight: 600; text-decoration-thickness: 3px; }
-nav a, .nowrap { white-space: nowrap; }
 main { padding: 1rem; max-width: 110rem; }
 main > p { margin: .8rem 0; }
 h1 { font-size: 1.3rem; margin: 0 0 .8rem; }
@@ -23,24 +18,7 @@ button { font-weight: 600; cursor: pointer; }
 
 section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem; margin-top: .75rem; }
 section > h2 a { color: inherit; text-decoration-color: var(--line); }
-th, td { padding: .35rem .6rem .35rem 0; }
-thead th { overflow-wrap: normal; }
-tbody th { color: var(--ink); font-size: 1rem; min-width: 7rem; }
-.table td, .table th { overflow-wrap: break-word; }
-section:has(> .table) { overflow-x: auto; }
-td.number, th.number { text-align: right; white-space: nowrap; }
-td.time { white-space: nowrap; }
 td > a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 3px; }
 td.time > a { color: var(--link); }
 .entries li { margin: .35rem 0; }
-
-@media (max-width: 48rem) {
-  thead { display: none; }
-  tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0 .8rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
-  tbody th, .table td { min-width: 0; border: 0; }
-  td, td.number { border: 0; padding: .1rem 0; text-align: left; white-space: normal; }
-  td.wide, th.wide { grid-column: 1 / -1; }
-  td::before { content: attr(data-label) " "; color: var(--muted); font-size: .8rem; }
-  td:empty { display: none; }
-}
 `

@@ -1,4 +1,4 @@
-import { milliseconds, perSecond, share } from './traffic-wording'
+import { milliseconds, perSecond, share } from '../pages/traffic-wording'
 import { html, type Content, type Html } from '../pages/html'
 import type { TargetState, UpstreamState } from './sources'
 

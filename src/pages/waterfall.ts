@@ -85,8 +85,12 @@ function whatFailed({ isError, statusMessage, attributes, events }: ShownSpan): 
   const reason = attribute(attributes, 'gateway.reason')
   if (!isError) return outcome === 'refusal' ? html`<span class="warn-text">${reason}</span>` : undefined
   const exceptions = events.map(event => attribute(event.attributes, 'exception.message'))
-  const said = [statusMessage, attribute(attributes, 'error.type'), ...exceptions]
-  return html`<span class="bad-text">${said.filter(text => text !== undefined && text !== '').join(' · ')}</span>`
+  // A status that failed stands at the end of the row already.
+  const type = attribute(attributes, 'error.type')
+  const said = [statusMessage, type === attribute(attributes, 'http.response.status_code') ? '' : type, ...exceptions]
+    .filter(text => text !== undefined && text !== '')
+    .join(' · ')
+  return said === '' ? undefined : html`<span class="bad-text">${said}</span>`
 }
 
 function bar({ startMs: from, durationMs, kind, isError, name }: ShownSpan, startMs: number, totalMs: number): Html {

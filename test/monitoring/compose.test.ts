@@ -137,6 +137,7 @@ describe('docker-compose.yml', () => {
       'ALERTMANAGER_HTTP_CONFIG',
       'JAEGER_HTTP_CONFIG',
       'TEMPO_HTTP_CONFIG',
+      'LOGS_HTTP_CONFIG',
     ]
     const names = [...read('.env.example').matchAll(/^#([A-Z][A-Z0-9_]*)=/gm)].map(([, name = '']) => name)
     assert.ok(names.length > 40)

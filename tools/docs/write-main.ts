@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describedSchema, gatewayJsonSchema } from '../../src/config/json-schema'
 import { webhookJsonSchema } from '../../src/incidents/alerts/webhook-message'
+import { fleetJsonSchema } from '../../src/incidents/fleet/fleet-json'
 import { incidentJsonSchema } from '../../src/incidents/page/incident-json'
 import { POLICIES } from '../../src/policies/registry'
 import { format, resolveConfig } from 'prettier'
@@ -16,6 +17,7 @@ const EXAMPLE = join(DOCS, 'gateway.example.yaml')
 
 writeFileSync(join(DOCS, 'gateway.schema.json'), gatewayJsonSchema())
 writeFileSync(join(DOCS, 'incident.schema.json'), incidentJsonSchema())
+writeFileSync(join(DOCS, 'fleet.schema.json'), fleetJsonSchema())
 writeFileSync(join(DOCS, 'alert-webhook.schema.json'), webhookJsonSchema())
 void writeApiReference()
 writeFileSync(CONFIGURATION, withKeyTables(readFileSync(CONFIGURATION, 'utf8'), describedSchema()))

@@ -119,6 +119,7 @@ function gatewayEnv({ ports, env, collector }: StackOptions): Environment {
   return {
     ...(collector && { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.collector.http}` }),
     DEMO_UPSTREAM_URL: `http://127.0.0.1:${ports.demo}`,
+    INCIDENT_PUBLIC_URL: `http://127.0.0.1:${ports.incidents}`,
     ...env,
     REDIS_URL: `redis://127.0.0.1:${ports.redis}`,
   }

@@ -98,14 +98,26 @@ function returned(series: readonly Series[], say: (series: Series) => string): C
   })
 }
 
+/** Starts that are at most this far apart are one change: a deployment starts several replicas. */
+const TOGETHER_MS = 15_000
+
 /** A start time within the range is a restart. */
 function started(series: readonly Series[], { startMs }: Range): Change[] {
-  return series.flatMap(({ labels, points }) => {
+  const starts = series.flatMap(({ labels, points }) => {
     const times = new Set(points.map(([, startedAt]) => Math.round(startedAt / 5) * 5_000))
     const [latest] = [...times].sort((a, b) => b - a)
-    return latest === undefined || latest < startMs
-      ? []
-      : [{ timeMs: latest, what: `${labels['instance']} was started` }]
+    return latest === undefined || latest < startMs ? [] : [{ timeMs: latest, instance: labels['instance'] }]
+  })
+  const together: (typeof starts)[] = []
+  for (const start of starts.sort((a, b) => a.timeMs - b.timeMs)) {
+    const last = together.at(-1)
+    if (last?.[0] !== undefined && start.timeMs - last[0].timeMs <= TOGETHER_MS) last.push(start)
+    else together.push([start])
+  }
+  return together.flatMap(([first, ...others]) => {
+    if (first === undefined) return []
+    const who = others.length === 0 ? `${first.instance} was` : `${others.length + 1} gateways were`
+    return [{ timeMs: first.timeMs, what: `${who} started` }]
   })
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Send, SendInit } from '../backends/backend'
 
 /** A log line as a log store has it. */
 export interface FoundLine {
@@ -21,7 +22,9 @@ export interface LogSettings {
   readonly url: string
   /** Loki: the stream selector. OpenSearch: the index. VictoriaLogs: a further filter. */
   readonly query: string | undefined
+  /** `LOGS_TOKEN`; credentials of any other kind are in `send`. */
   readonly token: string | undefined
+  readonly send?: Send
 }
 
 interface Range {
@@ -51,7 +54,7 @@ const lokiAnswer = z.object({
 })
 
 /** Loki's `GET /loki/api/v1/query_range`: times in nanoseconds, lines in streams. */
-function loki({ url, query = '{service_name=~".+"}', token }: LogSettings): LogSource {
+function loki({ url, query = '{service_name=~".+"}', token, send }: LogSettings): LogSource {
   return {
     name: 'Loki',
     async find(traceIds, { startMs, endMs }, signal) {
@@ -62,10 +65,11 @@ function loki({ url, query = '{service_name=~".+"}', token }: LogSettings): LogS
         limit: String(MAX_LINES),
         direction: 'forward',
       })
-      const text = await ask(`${url}/loki/api/v1/query_range?${parameters.toString()}`, {
-        headers: headersOf(token),
-        signal,
-      })
+      const text = await ask(
+        `${url}/loki/api/v1/query_range?${parameters.toString()}`,
+        { headers: headersOf(token), signal },
+        send,
+      )
       return lokiAnswer.parse(JSON.parse(text)).data.result.flatMap(({ stream, values }) =>
         values.map(([time, line]) => ({
           timeMs: Number(time) / 1e6,
@@ -82,7 +86,7 @@ const openSearchAnswer = z.object({
 })
 
 /** OpenSearch's `POST /{index}/_search`; Elasticsearch answers alike. */
-function opensearch({ url, query = 'logs-*', token }: LogSettings): LogSource {
+function opensearch({ url, query = 'logs-*', token, send }: LogSettings): LogSource {
   return {
     name: 'OpenSearch',
     async find(traceIds, { startMs, endMs }, signal) {
@@ -102,7 +106,7 @@ function opensearch({ url, query = 'logs-*', token }: LogSettings): LogSource {
       }
       const headers = { ...headersOf(token), 'content-type': 'application/json' }
       const address = `${url}/${encodeURIComponent(query)}/_search`
-      const text = await ask(address, { method: 'POST', headers, body: JSON.stringify(body), signal })
+      const text = await ask(address, { method: 'POST', headers, body: JSON.stringify(body), signal }, send)
       return openSearchAnswer.parse(JSON.parse(text)).hits.hits.map(({ _source: source }) => ({
         timeMs: timeOf(source['@timestamp']),
         service: stringOf(source['service.name']) ?? stringOf((source['service'] as Fields | undefined)?.['name']),
@@ -113,7 +117,7 @@ function opensearch({ url, query = 'logs-*', token }: LogSettings): LogSource {
 }
 
 /** VictoriaLogs' `POST /select/logsql/query`: one JSON object per line. */
-function victorialogs({ url, query, token }: LogSettings): LogSource {
+function victorialogs({ url, query, token, send }: LogSettings): LogSource {
   return {
     name: 'VictoriaLogs',
     async find(traceIds, { startMs, endMs }, signal) {
@@ -125,7 +129,9 @@ function victorialogs({ url, query, token }: LogSettings): LogSource {
         end: iso(endMs),
         timeout: '5s',
       })
-      const text = await ask(`${url}/select/logsql/query`, { method: 'POST', headers: headersOf(token), body, signal })
+      const headers = { ...headersOf(token), 'content-type': 'application/x-www-form-urlencoded' }
+      const init = { method: 'POST', headers, body: body.toString(), signal } as const
+      const text = await ask(`${url}/select/logsql/query`, init, send)
       return text.split('\n').flatMap(line => {
         if (line.trim() === '') return []
         const { _time: time, _stream: _ofStream, _stream_id: _id, ...fields } = JSON.parse(line) as Fields
@@ -143,8 +149,15 @@ function lineOf(fields: Fields): string {
   return JSON.stringify(fields)
 }
 
-async function ask(url: string, init: RequestInit): Promise<string> {
-  const response = await fetch(url, { ...init, redirect: 'error' })
+/** Follows no redirect: the token is meant for this address. */
+const sendDirectly: Send = async (url, init) => fetch(url, { ...init, redirect: 'error' })
+
+async function ask(url: string, init: SendInit, send: Send = sendDirectly): Promise<string> {
+  const response = await send(url, init)
+  if (response.status === 401 || response.status === 403) {
+    await response.body?.cancel()
+    throw new Error(`the log store answered ${response.status}: are its credentials right?`)
+  }
   if (!response.ok) {
     await response.body?.cancel()
     throw new Error(`the log store answered ${response.status}`)

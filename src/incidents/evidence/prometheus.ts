@@ -22,6 +22,14 @@ export interface FoundExemplar {
   readonly timeMs: number
 }
 
+/** An address that Prometheus scrapes. */
+export interface Scrape {
+  readonly instance: string | undefined
+  readonly url: string
+  /** Why the last scrape failed; undefined: it did not. */
+  readonly lastError: string | undefined
+}
+
 /** Maximum time of a query, also if other callers still wait for it. */
 const ASK_TIMEOUT_MS = 5_000
 
@@ -29,11 +37,12 @@ const ASK_TIMEOUT_MS = 5_000
 export class PrometheusClient {
   readonly #url: string
   readonly #send: Send
-  readonly #answers = new SharedAnswers()
+  readonly #answers: SharedAnswers
 
-  constructor(url: string, send: Send = sendPlain) {
+  constructor(url: string, send: Send = sendPlain, answers = new SharedAnswers()) {
     this.#url = url.replace(/\/$/, '')
     this.#send = send
+    this.#answers = answers
   }
 
   /** @param timeMs when; milliseconds since the epoch */
@@ -89,11 +98,22 @@ export class PrometheusClient {
 
   /** Addresses that Prometheus scrapes for a job now: `host:port`, with the scheme's default port if there is none. */
   async targets(job: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const targets = await this.scrapes(job, signal)
+    return new Set(targets.flatMap(({ url }) => hostAndPort(url) ?? []))
+  }
+
+  /** What Prometheus scrapes for a job now, and why the last scrape failed. */
+  async scrapes(job: string, signal: AbortSignal): Promise<Scrape[]> {
     const { activeTargets } = (await this.#answers.get('targets', signal, async () => this.#askTargets())) as {
-      activeTargets: { labels: Labels; scrapeUrl: string }[]
+      activeTargets: { labels: Labels; scrapeUrl: string; lastError?: string }[]
     }
-    const urls = activeTargets.filter(({ labels }) => labels['job'] === job).map(({ scrapeUrl }) => scrapeUrl)
-    return new Set(urls.flatMap(url => hostAndPort(url) ?? []))
+    return activeTargets
+      .filter(({ labels }) => labels['job'] === job)
+      .map(({ labels, scrapeUrl, lastError = '' }) => ({
+        instance: labels['instance'],
+        url: scrapeUrl,
+        lastError: lastError === '' ? undefined : lastError,
+      }))
   }
 
   async #askTargets(): Promise<Sized<unknown>> {

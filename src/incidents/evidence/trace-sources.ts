@@ -62,8 +62,12 @@ export function tempo(url: string, send: Send = fetchDirectly): TraceSource {
 }
 
 /** Which replicas are queried, and which of them receive the token. */
-export interface ReplicaOptions {
+export interface ReplicaOptions extends TokenOptions {
   readonly prometheus: Pick<PrometheusClient, 'query' | 'targets'>
+}
+
+interface TokenOptions {
+  readonly prometheus: Pick<PrometheusClient, 'targets'>
   /** The Prometheus job that scrapes the gateways. */
   readonly gatewayJob: string
   readonly opsToken: string | undefined
@@ -76,25 +80,31 @@ interface Moment {
   readonly signal: AbortSignal
 }
 
-/**
- * Finds the replicas by `instance`, and which of them may receive the token: those at hosts that Prometheus scrapes for
- * the gateway's job, or that a setting names. Otherwise any program could report an address of its own to collect the
- * token; with `honor_labels` its series can even choose their job.
- */
-export async function findReplicas(
-  { prometheus, gatewayJob, opsToken, opsTokenHosts }: ReplicaOptions,
-  moment: Moment,
-): Promise<ReadonlyMap<string, Replica>> {
-  const [urls, scraped] = await Promise.all([
-    findReplicaUrls(prometheus, gatewayJob, moment),
-    opsToken === undefined ? NO_TARGETS : prometheus.targets(gatewayJob, moment.signal).catch(() => NO_TARGETS),
+/** Finds the replicas by `instance`, and which of them may receive the token. */
+export async function findReplicas(options: ReplicaOptions, moment: Moment): Promise<ReadonlyMap<string, Replica>> {
+  const [urls, tokenFor] = await Promise.all([
+    findReplicaUrls(options.prometheus, options.gatewayJob, moment),
+    tokenRule(options, moment.signal),
   ])
-  const tokenFor = (url: string): string | undefined => {
+  return new Map([...urls].map(([instance, url]) => [instance, { url, token: tokenFor(url) }]))
+}
+
+/**
+ * Decides which ops ports may receive the token: those at hosts that Prometheus scrapes for the gateway's job, or that a
+ * setting names. Otherwise any program could report an address of its own to collect the token; with `honor_labels` its
+ * series can even choose their job.
+ */
+export async function tokenRule(
+  { prometheus, gatewayJob, opsToken, opsTokenHosts }: TokenOptions,
+  signal: AbortSignal,
+): Promise<(url: string) => string | undefined> {
+  const scraped =
+    opsToken === undefined ? NO_TARGETS : await prometheus.targets(gatewayJob, signal).catch(() => NO_TARGETS)
+  return url => {
     const host = hostAndPort(url) ?? ''
     const isAllowed = scraped.has(host) || opsTokenHosts.includes(host) || opsTokenHosts.includes(withoutPort(host))
     return isAllowed ? opsToken : undefined
   }
-  return new Map([...urls].map(([instance, url]) => [instance, { url, token: tokenFor(url) }]))
 }
 
 /** The ops port of each replica by `instance`, as the replicas report it in `gateway_ops_info`. */
@@ -142,8 +152,14 @@ const ASK_TIMEOUT_MS = 5_000
 /** Follows no redirect: an ops port has none, and the token is meant for it. */
 const fetchDirectly: Send = async (url, init) => fetch(url, { ...init, redirect: 'error' })
 
-async function askJson(url: string, headers: Record<string, string>, send: Send): Promise<Sized<unknown>> {
-  const response = await send(url, { headers, signal: AbortSignal.timeout(ASK_TIMEOUT_MS) })
+/** Asks without sharing the answer. */
+export async function askJson(
+  url: string,
+  headers: Record<string, string>,
+  send: Send = fetchDirectly,
+  signal: AbortSignal = AbortSignal.timeout(ASK_TIMEOUT_MS),
+): Promise<Sized<unknown>> {
+  const response = await send(url, { headers, signal })
   if (response.status === 404) {
     await response.body?.cancel()
     return { answer: undefined, bytes: 0 }

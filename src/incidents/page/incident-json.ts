@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Incident } from '../record/incident-record'
-import { differenceLines } from '../evidence/comparison/wording'
+import { differencesOf } from './differences'
 import { firstLine, tell } from './story'
 
 /** Raised when a field is removed or changes its meaning; new fields do not raise it. */
@@ -133,15 +133,12 @@ export const incidentAnswer = z.object({
 /** The incident for programs: the record and the statements of the page. */
 export function toIncidentAnswer(incident: Incident, now: number): object {
   const story = tell(incident, now)
-  const differences = incident.alerts.flatMap(({ evidence: known, labels: { family } }) =>
-    known?.comparison === undefined ? [] : differenceLines(known.comparison, family),
-  )
   return {
     schemaVersion: SCHEMA_VERSION,
     ...incident,
     severity: story.severity,
     summary: firstLine(story),
-    differences: [...new Set(differences)],
+    differences: differencesOf(incident.alerts),
     sinceMs: story.sinceMs,
     lastBadMs: story.lastBadMs,
   }

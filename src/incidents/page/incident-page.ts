@@ -32,7 +32,7 @@ export function incidentPage(view: IncidentView): Page {
     mark: story.isOpen ? 'bad' : 'good',
     style: STYLE,
     body: html`<main>
-      <nav class="small"><a href="../incidents">All incidents</a></nav>
+      <nav class="small"><a href="../incidents">All incidents</a> · <a href="../fleet">Fleet</a></nav>
       ${heading(view)} ${curveSection(view)} ${signatureSection(view)} ${comparisonSection(view)} ${changeSection(view)}
       ${numberSection(view)} ${limitedSection(view)} ${besideSection(view)} ${traceSection(view)}
       ${timelineSection(story)} ${noteSection(view)} ${alertSection(view)} ${missingSection(view)}

@@ -87,7 +87,7 @@ export function traceLinks({ source, traceId }: ProvingTrace, places: Places): L
  * Undefined for a host name with a single label, such as `gateway` or `jaeger`: it resolves between containers, but not
  * in a person's browser.
  */
-function openable(address: string | undefined): string | undefined {
+export function openable(address: string | undefined): string | undefined {
   if (address === undefined || !URL.canParse(address)) return undefined
   const { hostname } = new URL(address)
   return hostname === 'localhost' || hostname.includes('.') || hostname.includes(':') ? address : undefined

@@ -30,6 +30,7 @@ export function listPage(all: readonly Incident[], now: number, filter: ListFilt
     mark: open > 0 ? 'bad' : 'good',
     style: STYLE,
     body: html`<main>
+      <nav class="small"><a href="fleet">Fleet</a></nav>
       <h1>Incidents</h1>
       <p class="muted">
         ${open === 0 ? 'No open incidents.' : `${open} open.`} Times are UTC; page created at ${clock(now)}.

@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { COMMON_HEADERS, sendPage } from '../../pages/send-page'
 import { wantsHtml } from '../../pages/wants-html'
+import { toFleetAnswer } from '../fleet/fleet-json'
+import { fleetPage } from '../fleet/fleet-page'
+import type { FleetReader } from '../fleet/fleet-reader'
 import type { Incident } from '../record/incident'
 import type { IncidentLog } from '../record/incident-log'
 import { createActions, isAction } from './actions'
@@ -22,6 +25,7 @@ export interface PagesOptions {
   /** Source of the curves; the page is rendered without them if Prometheus does not answer. */
   readonly prometheus: AskedPrometheus
   readonly gatewayJob: string
+  readonly fleet: Pick<FleetReader, 'read'>
   /** Called for each page: the service's own address is known only once it listens. */
   readonly places: () => Places
 }
@@ -30,8 +34,8 @@ export interface PagesOptions {
 const LISTED = 100
 const GONE = 'There is no such incident, or it is no longer stored.'
 
-/** Serves `GET /incidents` and `GET /incidents/{id}`: a page for browsers, JSON for other clients. */
-export function createPages({ incidents, prometheus, gatewayJob, places, secret }: PagesOptions) {
+/** Serves `GET /incidents`, `GET /incidents/{id}` and `GET /fleet`: a page for browsers, JSON for other clients. */
+export function createPages({ incidents, prometheus, gatewayJob, fleet, places, secret }: PagesOptions) {
   const tokens = new FormTokens(secret)
   const act = createActions({ incidents, tokens })
   return async function servePage(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
@@ -42,6 +46,12 @@ export function createPages({ incidents, prometheus, gatewayJob, places, secret 
       const found = await incidents.list(LISTED)
       if (isForPeople) sendPage(response, 200, listPage(found, now, filterOf(request)))
       else sendJson(response, 200, { incidents: found.map(incident => summary(incident, now)) })
+      return
+    }
+    if (path === '/fleet') {
+      const state = await fleet.read()
+      if (isForPeople) sendPage(response, 200, fleetPage(state, { refreshes: refreshes(request) }))
+      else sendJson(response, 200, toFleetAnswer(state))
       return
     }
     const [, alertname] = /^\/runbooks\/(\w+)$/.exec(path) ?? []
@@ -75,6 +85,11 @@ function filterOf({ url = '' }: IncomingMessage): ListFilter {
 }
 
 const MAX_FILTER = 100
+
+/** `?refresh=off` stops the page from reloading itself. */
+function refreshes({ url = '' }: IncomingMessage): boolean {
+  return new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('refresh') !== 'off'
+}
 
 /** An incident in the list; all its data, with every span, is at its own address. */
 function summary(incident: Incident, now: number): object {

@@ -1,5 +1,5 @@
 import { lasted } from '../../pages/times'
-import { differenceLines } from '../evidence/comparison/wording'
+import { differencesOf } from './differences'
 import { runbookSuggestion } from '../evidence/resolution'
 import { statusesInWords } from '../evidence/statuses'
 import { placeOf, saidOf } from '../evidence/signatures'
@@ -14,9 +14,7 @@ const MAX_TEXT = 300
 export function postMortem(incident: Incident, now: number): string {
   const story = tell(incident, now)
   const evidence = incident.alerts.flatMap(({ evidence: known, labels }) => (known ? [{ known, labels }] : []))
-  const differences = evidence.flatMap(({ known, labels }) =>
-    known.comparison === undefined ? [] : differenceLines(known.comparison, labels['family']),
-  )
+  const differences = differencesOf(incident.alerts)
   const statuses = evidence.map(({ known }) => known.statuses).find(({ length }) => length > 0) ?? []
   const suggestion = evidence.map(({ known }) => runbookSuggestion(known)).find(found => found !== undefined)
   const spent = evidence.map(({ known }) => known.budget?.spent).find(found => found !== undefined)

@@ -34,7 +34,7 @@ export function showStatus(sources: StatusSources, request: IncomingMessage, res
     response,
     200,
     titleOf(status),
-    statusPage(status, { curves, refreshes, everySeconds: REFRESH_SECONDS }),
+    statusPage(status, { curves, refreshes, everySeconds: REFRESH_SECONDS, incidentsUrl: sources.incidentsUrl }),
     {
       mark: status.status === 'ok' ? 'good' : 'bad',
       ...(refreshes && { refreshSeconds: REFRESH_SECONDS }),

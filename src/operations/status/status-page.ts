@@ -1,7 +1,8 @@
 import { html, type Content, type Html } from '../../pages/html'
 import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
-import { milliseconds, perSecond, share } from '../traffic-wording'
+import { tile } from '../../pages/tile'
+import { milliseconds, perSecond, share } from '../../pages/traffic-wording'
 import type { TraceGroup } from '../trace-groups'
 import { upstreamTable } from '../upstreams-page'
 import type { Burn } from './burn'
@@ -28,6 +29,8 @@ export interface StatusPageOptions {
   readonly curves: { readonly route: string; readonly slots: readonly Traffic[] } | undefined
   readonly refreshes: boolean
   readonly everySeconds: number
+  /** Public address of the incident service, which shows all replicas. */
+  readonly incidentsUrl?: string | undefined
 }
 
 /** The state of the replica on one page: first problems, then numbers, then details. */
@@ -41,7 +44,7 @@ export function statusPage(status: Status, options: StatusPageOptions): Html {
     </p>`
 }
 
-function heading(status: Status, { curves: focus, refreshes, everySeconds }: StatusPageOptions): Html {
+function heading(status: Status, { curves: focus, refreshes, everySeconds, incidentsUrl }: StatusPageOptions): Html {
   const {
     concerns,
     notReady,
@@ -72,6 +75,10 @@ function heading(status: Status, { curves: focus, refreshes, everySeconds }: Sta
       ${timeElement(timeMs)} UTC as all times here, up for ${lasted(timeMs - startedAtMs)}<br />
       ${refreshes ? `reloads every ${everySeconds} s` : 'does not reload'} ·
       <a href="/status?${query.toString()}">${refreshes ? 'pause' : 'resume'}</a>
+      ${
+        incidentsUrl !== undefined &&
+        html`<br /><a href="${incidentsUrl}/fleet">all replicas</a> · <a href="${incidentsUrl}/incidents">incidents</a>`
+      }
     </p>
   </div>`
 }
@@ -96,14 +103,6 @@ function tiles({ traffic: { all }, inFlight, upstreams: states, redis }: Status)
           : tile('Limits', 'degraded', 'Redis unavailable', 'bad-text')
     }
   </dl>`
-}
-
-function tile(name: string, value: string, more: string, kind: string | false = false): Html {
-  return html`<div>
-    <dt>${name}</dt>
-    <dd class="${kind}">${value}</dd>
-    <dd class="muted small">${more}</dd>
-  </div>`
 }
 
 function curves({ traffic, timeMs: endMs }: Status, { curves: focus }: StatusPageOptions): Html {

@@ -83,6 +83,8 @@ export interface StatusSources {
   readonly inFlight: () => number
   readonly notReady: () => string | undefined
   readonly replica: Replica
+  /** Public address of the incident service; undefined: unknown. */
+  readonly incidentsUrl?: string | undefined
 }
 
 export interface RouteTraffic extends RecentTraffic {
@@ -170,17 +172,9 @@ export function readStatus(sources: StatusSources, now: number): Status {
   const kept = sources.traces.list({ outcome: 'fault' }, MAX_GROUPED)
   const routes = countsOf(config.routes, recent)
   const shown = routes.slice(0, MAX_ROUTES)
-  // What fails requests comes first, then what degrades the gateway, then what only needs a restart.
-  const concerns = [
-    ...routes.flatMap(route => failingRoute(route, recent)),
-    ...upstreams.flatMap(failingUpstream),
-    ...failingRedis(redis, now),
-    ...refusedReload(configuration),
-    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
-    ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
-  ]
+  const concerns = concernsOf({ routes, recent, upstreams, redis, configuration, pipelines, now })
   return {
-    status: notReady !== undefined ? 'not_ready' : concerns.length > 0 ? 'attention' : 'ok',
+    status: stateOf(notReady, concerns),
     notReady,
     concerns,
     timeMs: now,
@@ -203,6 +197,69 @@ export function readStatus(sources: StatusSources, now: number): Status {
     limited: mostLimited(sources.offenders),
     configuration: { ...configuration, sha256: config.sha256, routes: config.routes.length },
   }
+}
+
+/** What fails requests comes first, then what degrades the gateway, then what only needs a restart. */
+function concernsOf(known: {
+  readonly routes: readonly CountedRoute[]
+  readonly recent: StatusSources['recent']
+  readonly upstreams: readonly UpstreamState[]
+  readonly redis: RedisState | undefined
+  readonly configuration: Pick<ConfigurationState, 'lastReload' | 'needRestart'>
+  readonly pipelines: readonly TelemetryPipeline[]
+  readonly now: number
+}): Concern[] {
+  const { routes, recent, upstreams, redis, configuration, pipelines, now } = known
+  return [
+    ...routes.flatMap(route => failingRoute(route, recent)),
+    ...upstreams.flatMap(failingUpstream),
+    ...failingRedis(redis, now),
+    ...refusedReload(configuration),
+    ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
+    ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
+  ]
+}
+
+/** The state of this replica without its curves, routes and traces. */
+export type Summary = Pick<
+  Status,
+  'status' | 'notReady' | 'concerns' | 'timeMs' | 'replica' | 'inFlight' | 'upstreams' | 'redis' | 'limited'
+> & {
+  readonly traffic: RecentTraffic
+  readonly configuration: Omit<Status['configuration'], 'reloads' | 'needRestart'>
+}
+
+/** Reads what the fleet page shows of a replica. It is asked for every few seconds, so it adds up no curves. */
+export function readSummary(sources: StatusSources, now: number): Summary {
+  const { config, reloads: _reloads, needRestart, ...configuration } = sources.configuration()
+  const [upstreams, redis, notReady] = [sources.upstreams(), sources.redis(), sources.notReady()]
+  const concerns = concernsOf({
+    routes: countsOf(config.routes, sources.recent),
+    recent: sources.recent,
+    upstreams,
+    redis,
+    configuration: { ...configuration, needRestart },
+    pipelines: sources.pipelines(),
+    now,
+  })
+  return {
+    status: stateOf(notReady, concerns),
+    notReady,
+    concerns,
+    timeMs: now,
+    replica: sources.replica,
+    inFlight: sources.inFlight(),
+    traffic: sources.recent.recent(),
+    upstreams,
+    redis,
+    limited: mostLimited(sources.offenders),
+    configuration: { ...configuration, sha256: config.sha256, routes: config.routes.length },
+  }
+}
+
+function stateOf(notReady: string | undefined, concerns: readonly Concern[]): Status['status'] {
+  if (notReady !== undefined) return 'not_ready'
+  return concerns.length > 0 ? 'attention' : 'ok'
 }
 
 /** What is counted of a route (undefined: of requests without one), to choose the routes that are shown. */

@@ -1,4 +1,4 @@
-import { perSecond } from '../traffic-wording'
+import { perSecond } from '../../pages/traffic-wording'
 import { scaleLinear, type ScaleLinear } from 'd3-scale'
 import { area, line, stack, type SeriesPoint } from 'd3-shape'
 import { html, type Html } from '../../pages/html'
@@ -43,8 +43,8 @@ const SMALL: Frame = { height: 46, top: 3, bottom: 44 }
 /** From the ground up: what failed is compared best where all begin at the same height. */
 const ENDS = ['faults', 'refusals', 'clientClosed', 'answered'] as const
 const END_NAMES = {
-  faults: 'failed',
-  refusals: 'turned down',
+  faults: 'faults',
+  refusals: 'refusals',
   clientClosed: 'client closed',
   answered: 'answered',
 }

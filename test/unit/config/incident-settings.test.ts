@@ -44,6 +44,15 @@ describe('a variable that is nearly one of the incident service', () => {
     assert.deepEqual(refusedBy('a.example:9464,10.0.0.7,[::1]:9464'), [])
   })
 
+  it('is a token for the log store beside a file with its credentials', () => {
+    const problemsOf = (LOGS_HTTP_CONFIG: string): unknown =>
+      readIncidentSettings({ LOGS_TOKEN: 'x'.repeat(16), LOGS_HTTP_CONFIG }).problems
+    assert.deepEqual(problemsOf(''), [])
+    assert.deepEqual(problemsOf('logs.yml'), [
+      { where: 'LOGS_TOKEN', problem: 'is set beside LOGS_HTTP_CONFIG: one of them; the file can hold the token' },
+    ])
+  })
+
   it('is none when it belongs to the gateway', () => {
     assert.deepEqual(readIncidentSettings({ OPS_PORT: '9464', METRICS_TOKEN: 'x'.repeat(16) }).problems, [])
   })

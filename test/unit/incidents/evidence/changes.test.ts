@@ -40,6 +40,12 @@ describe('what changed before an incident', () => {
     )
   })
 
+  it('tells of replicas that started together in one line', async () => {
+    const up = (instance: string, startedAt: number): Series => series({ instance }, [150, 300, startedAt])
+    const found = { process_uptime_seconds: [up('a', 140), up('b', 145), up('c', 150), up('d', 200)] }
+    assert.deepEqual(await changes(found), ['140 3 gateways were started', '200 d was started'])
+  })
+
   it('tells of configurations that were refused, once each', async () => {
     const found = {
       last_reload_successful: [

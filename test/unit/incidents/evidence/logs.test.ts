@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ProvingTrace } from '../../../../src/incidents/evidence/evidence'
+import type { Send } from '../../../../src/incidents/backends/backend'
 import { logSource, type LogKind } from '../../../../src/incidents/evidence/log-sources'
 import { findLogs, redactLine } from '../../../../src/incidents/evidence/logs'
 import { alertRecord, BEGAN } from '../../../support/incident-record'
@@ -93,6 +94,34 @@ describe('log lines of failing requests', () => {
       decodeURIComponent(asked.replaceAll('+', ' ')),
       /^POST \/select\/logsql\/query query=\{app="orders"\} \(trace_id:in\("[^)]+\) or _msg:~"[0-9a-f|]+"\) \| sort by \(_time\) \| limit 100&start=/,
     )
+  })
+
+  it('are asked for with the credentials of a file where one is configured', async () => {
+    const seen: [string, Readonly<Record<string, string>> | undefined][] = []
+    for (const kind of ['loki', 'opensearch', 'victorialogs'] as const) {
+      answer = ANSWERS[kind]
+      const send: Send = async (url, init) => {
+        seen.push([kind, init.headers])
+        return fetch(url, { ...init, headers: { ...init.headers, 'x-scope-orgid': 'shop' } })
+      }
+      const source = logSource({ kind, url: store.url, query: undefined, token: undefined, send })
+      await findLogs(TRACES, source, { shown: SHOWN, signal: AbortSignal.timeout(2_000) })
+      assert.equal(store.requests.at(-1)?.headers['x-scope-orgid'], 'shop')
+    }
+    assert.deepEqual(
+      seen.map(([kind, headers]) => [kind, headers?.['authorization']]),
+      [
+        ['loki', undefined],
+        ['opensearch', undefined],
+        ['victorialogs', undefined],
+      ],
+    )
+  })
+
+  it('say that credentials may be wrong', async () => {
+    answer = ''
+    status = 401
+    await assert.rejects(find('loki'), /the log store answered 401: are its credentials right\?/)
   })
 
   it('are few and short', async () => {

@@ -41,7 +41,13 @@ async function ask(path: string, known: readonly Incident[], accept?: string): P
     end: (text: string) => void (answer.text = text),
   }
   const request = { headers: { accept }, url: path } as IncomingMessage
-  const servePage = createPages({ incidents, prometheus: UNREACHABLE, gatewayJob: 'myesi-api', places: () => places })
+  const servePage = createPages({
+    incidents,
+    prometheus: UNREACHABLE,
+    gatewayJob: 'myesi-api',
+    fleet: { read: async () => Promise.reject(new Error('not asked here')) },
+    places: () => places,
+  })
   await servePage(request, response as unknown as ServerResponse, path.split('?')[0] ?? '')
   return answer
 }

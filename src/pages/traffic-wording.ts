@@ -1,4 +1,4 @@
-import { duration } from '../pages/times'
+import { duration } from './times'
 
 /** Texts for rates, shares and latencies in tables. */
 
