@@ -237,6 +237,21 @@ describe('myesi-gateway init', () => {
     assert.equal(readFileSync(file, 'utf8'), written)
   })
 
+  it('asks on a terminal, takes answers that are pasted at once, and writes nothing if the questions are aborted', async () => {
+    const folder = temporaryFolder()
+    // `script` (util-linux) runs a command on a terminal of its own.
+    const onTerminal = async (answers: string, file: string): Promise<string> => {
+      const command = `printf '${answers}' | script -qec "'${process.execPath}' '${PROGRAM}' init --file ${file}; echo code=\\$?" /dev/null`
+      const child = await runProcess({ name: 'script', path: 'bash', args: ['-c', command], cwd: folder })
+      return child.lines.join('\n')
+    }
+    assert.match(await onTerminal('http://127.0.0.1:9007\\n/shop\\n\\n', 'a.yaml'), /Where do requests go\?[^]*code=0/)
+    const written = readFileSync(join(folder, 'a.yaml'), 'utf8')
+    for (const text of ['http://127.0.0.1:9007', '/shop', 'limit: 100']) assert.ok(written.includes(text), text)
+    assert.match(await onTerminal('http://127.0.0.1:9007\\n\\004', 'b.yaml'), /b\.yaml was not written\.[^]*code=1/)
+    assert.equal(existsSync(join(folder, 'b.yaml')), false)
+  })
+
   it('accepts 0 for no limit, and refuses answers that would make an invalid gateway.yaml', async () => {
     const folder = temporaryFolder()
     assert.equal(await codeOf(run('init', '--file', join(folder, 'a.yaml'), '--limit', '0')), 0)

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { createInterface, type Interface } from 'node:readline/promises'
+import { createInterface } from 'node:readline'
 import { processEnv } from '../../config/env'
 import { EXIT_CANNOT_CREATE, EXIT_USAGE } from '../../config/exit-codes'
 import { parseGatewayFile } from '../../config/gateway-file'
@@ -10,6 +10,15 @@ import { defineCommand, endWithUsage, print } from '../command'
 import { firstGatewayFile, type Answers } from '../first-gateway-file'
 
 const DEFAULTS: Answers = { upstream: 'http://127.0.0.1:9001', path: '/api', limit: '100' }
+
+const QUESTIONS: Answers = {
+  upstream: 'Where do requests go?',
+  path: 'Which path do they have?',
+  limit: 'How many requests per minute for each client (0: no limit)?',
+}
+
+/** Nothing was decided: the questions were not answered. */
+const EXIT_ABORTED = 1
 
 const USAGE = `myesi-gateway init [--upstream URL] [--path PATH] [--limit N] [--file FILE]
 
@@ -21,7 +30,8 @@ defaults. It never changes an existing file.
   --limit N       requests per minute for each client, 0 for no limit; default ${DEFAULTS.limit}
   --file FILE     default gateway.yaml
 
-Exit code: 0, ${EXIT_CANNOT_CREATE} when the file already exists or cannot be written, ${EXIT_USAGE} for invalid arguments.`
+Exit code: 0, ${EXIT_ABORTED} when the questions are aborted, ${EXIT_CANNOT_CREATE} when the file already exists or cannot be written,
+${EXIT_USAGE} for invalid arguments.`
 
 export const command = defineCommand({
   usage: USAGE,
@@ -36,6 +46,11 @@ export const command = defineCommand({
     // Checked before the questions are asked; the write below still fails if the file appears meanwhile.
     if (existsSync(file)) return refuse(`${file} already exists.`)
     const answers = await answersTo({ upstream, path, limit })
+    if (answers === undefined) {
+      process.stderr.write(`\n${file} was not written.\n`)
+      process.exitCode = EXIT_ABORTED
+      return
+    }
     const text = firstGatewayFile(answers, schemaPath(file))
     const { config, problems } = parseGatewayFile(text, file, processEnv())
     if (config === undefined) return endWithUsage(formatProblems(problems).trimEnd(), USAGE)
@@ -57,18 +72,28 @@ function refuse(problem: string): void {
   process.exitCode = EXIT_CANNOT_CREATE
 }
 
-async function answersTo(given: { readonly [Name in keyof Answers]: string | undefined }): Promise<Answers> {
+/** @returns undefined if the questions were aborted: Ctrl-C, Ctrl-D, or the end of the input */
+async function answersTo(given: { readonly [Name in keyof Answers]: string | undefined }): Promise<
+  Answers | undefined
+> {
   if (!process.stdin.isTTY) return answered(given, DEFAULTS)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // The lines as they come, and not `question`: that loses all but the first of several lines that are pasted.
+  const lines = terminal[Symbol.asyncIterator]()
+  const found = { ...given }
   try {
-    return {
-      upstream: given.upstream ?? (await ask(terminal, 'Where do requests go?', DEFAULTS.upstream)),
-      path: given.path ?? (await ask(terminal, 'Which path do they have?', DEFAULTS.path)),
-      limit: given.limit ?? (await ask(terminal, 'How many requests per minute for each client (0: no limit)?', '100')),
+    for (const name of ['upstream', 'path', 'limit'] as const) {
+      if (found[name] !== undefined) continue
+      terminal.setPrompt(`${QUESTIONS[name]} [${DEFAULTS[name]}] `)
+      terminal.prompt()
+      const { value, done } = await lines.next()
+      if (done === true) return undefined
+      found[name] = value.trim() || DEFAULTS[name]
     }
   } finally {
     terminal.close()
   }
+  return answered(found, DEFAULTS)
 }
 
 function answered(given: { readonly [Name in keyof Answers]: string | undefined }, defaults: Answers): Answers {
@@ -77,10 +102,6 @@ function answered(given: { readonly [Name in keyof Answers]: string | undefined 
     path: given.path ?? defaults.path,
     limit: given.limit ?? defaults.limit,
   }
-}
-
-async function ask(terminal: Interface, question: string, byDefault: string): Promise<string> {
-  return (await terminal.question(`${question} [${byDefault}] `)).trim() || byDefault
 }
 
 /** Path of the schema for editors, relative to the file; undefined if the package is not installed beside it. */
