@@ -75,7 +75,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       const { socket } = request
       // Not answered: the response before it ends the connection.
       if (isSpent(socket) || isLingering(socket)) return discardInput(socket)
-      if (mayLoseWhatFollows(request)) {
+      if (mayLoseWhatFollows(request) || (request.httpVersionMinor === 0 && asksToClose(request))) {
         response.shouldKeepAlive = false
         takeNoMore(request)
       }
@@ -203,6 +203,11 @@ function createListener(
   )
   tls.follow(server)
   return server
+}
+
+/** Returns whether the request is the last one of its client. Node's parser ignores `close` beside `keep-alive` in HTTP/1.0. */
+function asksToClose({ headers: { connection = '' } }: IncomingMessage): boolean {
+  return connection.split(',').some(option => option.trim().toLowerCase() === 'close')
 }
 
 function isOver(response: ServerResponse): boolean {
