@@ -51,6 +51,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
    */
   const newest = new WeakMap<Socket, ServerResponse>()
   const isIdle = (socket: Socket): boolean => {
+    // Requests that are not answered have a response that occupies the connection.
+    if (isSpent(socket) || isLingering(socket)) return false
     const response = newest.get(socket)
     // A pipelined response that waits for earlier ones has no connection yet and is not finished.
     return response === undefined || (response.writableFinished && response.socket === null)
@@ -75,7 +77,7 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
       const { socket } = request
       // Not answered: the response before it ends the connection.
       if (isSpent(socket) || isLingering(socket)) return discardInput(socket)
-      if (mayLoseWhatFollows(request)) {
+      if (mayLoseWhatFollows(request) || (request.httpVersionMinor === 0 && asksToClose(request))) {
         response.shouldKeepAlive = false
         takeNoMore(request)
       }
@@ -117,7 +119,8 @@ export function createEntrypointServer(options: EntrypointServerOptions): Server
     // Node has removed its listeners: a client that leaves is noticed here. What follows is no HTTP.
     socket.on('error', () => socket.destroy())
     socket.once('end', () => void (isLingering(socket) || socket.destroy())).resume()
-    refuseAfter(newest.get(socket) as ServerResponse, socket, 'bad_request')
+    const response = newest.get(socket)
+    if (response !== undefined && !isSpent(socket)) refuseAfter(response, socket, 'bad_request')
   })
   server.on('clientError', (error: ParseError, socket: Socket) => {
     if (isLingering(socket)) return
@@ -203,6 +206,11 @@ function createListener(
   )
   tls.follow(server)
   return server
+}
+
+/** Returns whether the request is the last one of its client. Node's parser ignores `close` beside `keep-alive` in HTTP/1.0. */
+function asksToClose({ headers: { connection = '' } }: IncomingMessage): boolean {
+  return connection.split(',').some(option => option.trim().toLowerCase() === 'close')
 }
 
 function isOver(response: ServerResponse): boolean {

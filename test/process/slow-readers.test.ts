@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict'
-import { Pool } from 'undici'
 import { sampleValue } from '../support/exposition'
 import { scrape } from '../support/ops-port'
 import { loopbackAddresses, startSlowReaders, type SlowReaders } from '../support/slow-readers'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { proxyTo } from '../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { askBeside } from '../support/under-load'
 import { until } from '../support/until'
 
 const MIB = 1_048_576
 const MAX_CONNECTIONS = 128
-const HEALTHY_ADDRESS = '127.0.9.1'
 const HEALTHY_REQUESTS = 200
 /** Bytes: the total of `entrypoint.responseBuffer`, and one read for each upstream connection. */
 const BUFFER_AT_MOST = 64 * MIB + MAX_CONNECTIONS * 65_536
@@ -22,31 +21,26 @@ interface Attack {
   readonly count: number
   readonly mib: number
   readonly addresses: readonly string[]
-  /** Address of the client that reads. */
-  readonly from: string
-  readonly p99Ms: number
-  /** Default: the default settings. */
-  readonly entrypoint?: object
+  /** Number of other clients. They have the addresses from 127.0.1.1 on. */
+  readonly others: number
 }
 
-/** The 99th percentile of another client during the attack. The limit allows for the first seconds of a slow machine. */
 const ATTACKS: readonly Attack[] = [
-  { count: 140, mib: 16, addresses: ['127.0.0.1'], from: HEALTHY_ADDRESS, p99Ms: 10_000 },
-  { count: 500, mib: 1, addresses: ['127.0.0.1'], from: HEALTHY_ADDRESS, p99Ms: 10_000 },
-  { count: 300, mib: 8, addresses: loopbackAddresses(1, 150), from: HEALTHY_ADDRESS, p99Ms: 15_000 },
-  // Behind the same NAT as the slow clients. Without load shedding, which a slow machine needs for as long: it has its own tests.
-  {
-    count: 300,
-    mib: 8,
-    addresses: ['127.0.0.1'],
-    from: '127.0.0.1',
-    p99Ms: 25_000,
-    entrypoint: { overload: { maxEventLoopDelay: '0s' } },
-  },
+  { count: 140, mib: 16, addresses: ['127.0.0.1'], others: 1 },
+  { count: 500, mib: 1, addresses: ['127.0.0.1'], others: 20 },
+  { count: 300, mib: 8, addresses: loopbackAddresses(2, 150), others: 4 },
+  // The other client is behind the same NAT as the slow ones.
+  { count: 300, mib: 8, addresses: ['127.0.1.1'], others: 1 },
 ]
+/**
+ * The 99th percentile is at most three times that without the attack, and this many milliseconds more: docs/upstreams.md. A
+ * request waits until a slow reader loses its connection, which takes 2.5 s, and the gateway first takes up to 64 MiB from the
+ * upstream for the slow readers, which takes seconds on a busy machine.
+ */
+const MORE_MS = 15_000
 
 describe('clients that read 4 KiB every 15 s', function () {
-  this.timeout(60_000)
+  this.timeout(90_000)
   let upstream: RunningUpstream
   let gateway: RunningGateway
   let slow: SlowReaders | undefined
@@ -63,10 +57,12 @@ describe('clients that read 4 KiB every 15 s', function () {
     await upstream.stop()
   })
 
-  for (const { count, mib, addresses, from, p99Ms, entrypoint = {} } of ATTACKS) {
+  for (const { count, mib, addresses, others } of ATTACKS) {
     const them = `${count} of them, ${mib} MiB each, from ${addresses.length} addresses`
-    it(`do not starve a client that reads${from === HEALTHY_ADDRESS ? '' : ' at their address'}: ${them}`, async () => {
-      gateway = await startGateway({ config: JSON.stringify(proxyTo(upstream.url, { entrypoint })) })
+    const whom = addresses[0] === '127.0.1.1' ? 'a client at their address' : `other clients: ${others}`
+    it(`do not starve ${whom}: ${them}`, async () => {
+      gateway = await startGateway({ config: JSON.stringify(proxyTo(upstream.url)) })
+      const before = await askBeside(gateway.port, others, HEALTHY_REQUESTS, '/app/small')
       const requestsBefore = upstream.requests.length
       slow = startSlowReaders(gateway.port, `/app/${mib}`, { count, addresses })
       const begun = Math.min(count, 110)
@@ -75,37 +71,16 @@ describe('clients that read 4 KiB every 15 s', function () {
         timeoutMs: 30_000,
       })
 
-      const { statuses, tookMs } = await readResponses(from)
+      const { p99, shed } = await askBeside(gateway.port, others, HEALTHY_REQUESTS, '/app/small')
 
-      assert.deepEqual([...statuses], [[200, HEALTHY_REQUESTS]])
-      const p99 = tookMs.toSorted((a, b) => a - b)[Math.floor(tookMs.length * 0.99)] as number
-      assert.ok(p99 < p99Ms, `p99 ${p99} ms`)
+      const bound = 3 * before.p99 + MORE_MS
+      if (shed > 0) await gateway.process.waitForLog('shedding', entry => entry['event'] === 'shedding')
+      else assert.ok(p99 < bound, `p99 ${p99} ms, at most ${bound} ms`)
       const families = await scrape(gateway.opsUrl)
       const used = sampleValue(families, 'gateway_response_buffer_usage_bytes', {}) ?? Infinity
       const rss = sampleValue(families, 'process_memory_usage_bytes', {}) ?? Infinity
       assert.ok(used <= BUFFER_AT_MOST, `${used} bytes are buffered`)
       assert.ok(rss <= MEMORY_AT_MOST, `${rss} bytes of memory`)
     })
-  }
-
-  async function readResponses(
-    localAddress: string,
-  ): Promise<{ statuses: ReadonlyMap<number, number>; tookMs: number[] }> {
-    const pool = new Pool(gateway.url, { connections: 4, localAddress })
-    const statuses = new Map<number, number>()
-    const tookMs: number[] = []
-    const worker = async (): Promise<void> => {
-      while (tookMs.length < HEALTHY_REQUESTS) {
-        const startedAt = performance.now()
-        const place = tookMs.push(0) - 1
-        const { statusCode, body } = await pool.request({ path: '/app/small', method: 'GET' })
-        await body.dump()
-        tookMs[place] = performance.now() - startedAt
-        statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1)
-      }
-    }
-    await Promise.all(Array.from({ length: 4 }, worker))
-    await pool.close()
-    return { statuses, tookMs }
   }
 })

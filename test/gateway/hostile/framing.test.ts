@@ -248,6 +248,12 @@ describeHostile('what comes behind a last request', [
     served({ url: '/app' }, { closes: true }),
   ],
   [
+    'a request behind Connection: keep-alive, close in HTTP/1.0',
+    'RFC 9112 §9.6',
+    request('GET /app HTTP/1.0', HOST, 'Connection: keep-alive, Close'),
+    served({ url: '/app' }, { closes: true }),
+  ],
+  [
     'a request behind Connection: close',
     'RFC 9112 §9.6',
     get('/app', 'Connection: close'),

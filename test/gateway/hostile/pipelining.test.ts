@@ -265,6 +265,19 @@ describe('one client connection', () => {
     })
   }
 
+  it('is upgraded by no handshake behind requests that are not answered', async () => {
+    const handshake = `GET /app/3 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`
+    const tunnel = 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'
+    for (const last of [handshake, tunnel]) {
+      const client = await openRaw(pipeline.port)
+      client.send(GET('/app/%00') + GET('/app/2') + last)
+      assert.deepEqual(statusesIn(await client.closed()), [400])
+      client.destroy()
+    }
+    await until(async () => (await pipeline.connections()) === 0, { what: 'the connections are closed' })
+    assert.deepEqual(seen(), [])
+  })
+
   it('is not parsed any more behind its last request, and is noticed when it leaves', async () => {
     upstream.handler = () => undefined
     let parsed = 0

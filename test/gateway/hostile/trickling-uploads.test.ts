@@ -3,6 +3,7 @@ import { openRaw, type RawConnection } from '../../support/raw-http'
 import { send } from '../../support/send'
 import { proxyTo, startPipeline, type Pipeline } from '../../support/start-pipeline'
 import { startUpstream, type RunningUpstream } from '../../support/start-upstream'
+import { askBeside } from '../../support/under-load'
 import { until } from '../../support/until'
 
 /** More than the number of connections of an upstream. */
@@ -11,8 +12,8 @@ const STALL_MS = 2_000
 /** A test cannot wait for the default of one minute; all other settings are the defaults. */
 const SOON = { entrypoint: { stallTimeout: `${STALL_MS}ms` } }
 const HEALTHY = 50
-/** Milliseconds for one request, with a margin for a busy machine. */
-const WORST_MS = 250
+/** The 99th percentile is at most three times that without the attack, and this many milliseconds more: docs/upstreams.md. */
+const MORE_MS = 250
 
 describe('trickling chunked uploads', () => {
   let upstream: RunningUpstream
@@ -20,13 +21,16 @@ describe('trickling chunked uploads', () => {
   let uploads: RawConnection[] = []
   let trickle: NodeJS.Timeout
 
-  async function attack(file: object): Promise<void> {
+  async function start(file: object): Promise<void> {
     upstream = await startUpstream((request, response) => {
       request.on('error', () => undefined) // the gateway closes it
       request.resume()
       request.on('end', () => response.end('ok'))
     })
     pipeline = await startPipeline(proxyTo(upstream.url, file))
+  }
+
+  async function attack(): Promise<void> {
     uploads = await Promise.all(Array.from({ length: UPLOADS }, () => openRaw(pipeline.port)))
     for (const client of uploads) client.send('POST /app HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
     // Far below stallTimeout.
@@ -41,20 +45,22 @@ describe('trickling chunked uploads', () => {
     await upstream.stop()
   })
 
-  it('do not delay another client with the default settings', async () => {
-    await attack({})
-    await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
-    const times: number[] = []
-    for (let i = 0; i < HEALTHY; i++) {
-      const started = performance.now()
-      assert.equal((await send(pipeline.port, { path: '/app', localAddress: '127.0.0.2' })).status, 200)
-      times.push(performance.now() - started)
-    }
-    assert.ok(Math.max(...times) < WORST_MS, `${Math.max(...times)} ms`)
-  })
+  for (const clients of [1, 20]) {
+    it(`do not delay other clients with the default settings: ${clients}`, async () => {
+      await start({})
+      const before = await askBeside(pipeline.port, clients, 2 * HEALTHY, '/app')
+      upstream.requests.length = 0
+      await attack()
+      await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
+      const { p99 } = await askBeside(pipeline.port, clients, 2 * HEALTHY, '/app')
+      const bound = 3 * before.p99 + MORE_MS
+      assert.ok(p99 < bound, `p99 ${p99} ms, at most ${bound} ms`)
+    })
+  }
 
   it('lose their upstream connections within two stallTimeouts, and other requests all succeed', async () => {
-    await attack(SOON)
+    await start(SOON)
+    await attack()
     const [first] = uploads as [RawConnection]
     await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
     const started = performance.now()
@@ -72,7 +78,8 @@ describe('trickling chunked uploads', () => {
   })
 
   it('may continue on a route that allows them', async () => {
-    await attack({ ...SOON, route: { minUploadRate: '0B' } })
+    await start({ ...SOON, route: { minUploadRate: '0B' } })
+    await attack()
     await until(() => upstream.requests.length > 100, { what: 'the connections are taken' })
     const started = performance.now()
     await until(() => performance.now() - started > 2 * STALL_MS, { what: 'two looks at them' })
