@@ -8,7 +8,7 @@ import { freePort } from '../support/free-port'
 import { needsFound } from '../support/needs'
 import { needsCollector } from '../support/needs-collector'
 import { sendMany } from '../support/send-many'
-import { startCollector } from '../support/start-collector'
+import { startCollector, type RunningCollector } from '../support/start-collector'
 import { startGateway } from '../support/start-gateway'
 import { proxyTo } from '../support/start-pipeline'
 import { plainEnvironment, startProcess, type TestProcess } from '../support/start-process'
@@ -34,7 +34,10 @@ describe('a request through the gateway and the Collector', function () {
         '-search.latencyOffset=0s',
       ])
       const logs = await startStore('victoria-logs', await findVictoriaLogs(), [])
-      await sendThrough('victoriametrics.env', { VICTORIAMETRICS_URL: metrics.url, VICTORIALOGS_URL: logs.url })
+      const { collector } = await sendThrough('victoriametrics.env', {
+        VICTORIAMETRICS_URL: metrics.url,
+        VICTORIALOGS_URL: logs.url,
+      })
 
       const count = 'http_server_request_duration_seconds_count{http_route="/app"}'
       const found = await until(
@@ -60,6 +63,7 @@ describe('a request through the gateway and the Collector', function () {
       )
       assert.deepEqual(new Set(records.map(record => record['http.response.status_code'])), new Set(['200']))
       assert.equal(new Set(records.map(record => record['trace_id'])).size, REQUESTS)
+      await collector.stop()
       for (const store of [metrics, logs]) await store.process.stop()
     })
   })
@@ -69,10 +73,10 @@ describe('a request through the gateway and the Collector', function () {
 
     it('is found by its trace id', async () => {
       const jaeger = await startJaeger(await findJaeger())
-      const [traceId] = await sendThrough('jaeger.env', { JAEGER_OTLP_ENDPOINT: jaeger.otlp })
+      const { traces, collector } = await sendThrough('jaeger.env', { JAEGER_OTLP_ENDPOINT: jaeger.otlp })
       const spans = await until(
         async () => {
-          const response = await fetch(`${jaeger.url}/api/traces/${traceId}`)
+          const response = await fetch(`${jaeger.url}/api/traces/${traces[0]}`)
           const { data } = (await response.json()) as {
             data?: { spans: { operationName: string; references: { refType: string }[] }[] }[]
           }
@@ -83,17 +87,21 @@ describe('a request through the gateway and the Collector', function () {
       assert.deepEqual(spans.map(span => span.operationName).sort(), ['GET', 'GET /app'])
       const services = (await (await fetch(`${jaeger.url}/api/services`)).json()) as { data: string[] }
       assert.ok(services.data.includes('myesi-api'))
+      await collector.stop()
       await jaeger.process.stop()
     })
   })
 })
 
-/**
- * Sends requests through a gateway whose telemetry goes to a Collector with these settings, until both have ended.
- *
- * @returns the ids of the traces
- */
-async function sendThrough(file: string, env: NodeJS.ProcessEnv): Promise<string[]> {
+interface Sent {
+  /** The ids of the traces. */
+  readonly traces: readonly string[]
+  /** Still running: what it has not sent when it stops would wait on its disk. */
+  readonly collector: RunningCollector
+}
+
+/** Sends requests through a gateway, until it has ended, whose telemetry goes to a Collector with these settings. */
+async function sendThrough(file: string, env: NodeJS.ProcessEnv): Promise<Sent> {
   const upstream = await startUpstream()
   const collector = await startCollector({ env: { ...parseEnv(read(`otel/collector/backends/${file}`)), ...env } })
   const gateway = await startGateway({
@@ -109,11 +117,10 @@ async function sendThrough(file: string, env: NodeJS.ProcessEnv): Promise<string
   const requests = (): unknown[] => gateway.logs.filter(entry => entry['path'] === '/app/x')
   await until(() => requests().length === REQUESTS, { what: 'every request is in the log' })
   const traces = gateway.logs.filter(entry => entry['path'] === '/app/x').map(entry => String(entry['trace_id']))
-  // At their ends they send what they hold.
+  // At its end it sends what it holds.
   await gateway.stop()
   await upstream.stop()
-  await collector.stop()
-  return traces
+  return { traces, collector }
 }
 
 interface Store {

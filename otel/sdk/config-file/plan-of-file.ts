@@ -36,7 +36,7 @@ export interface FilePlan {
   readonly warnings: readonly string[]
 }
 
-const FORMATS = ['1.0', '1.1']
+const FORMATS = ['1.0', '1.1', '1.2']
 const UNSUPPORTED = 'OpenTelemetry for Node does not support it'
 
 /** Reads the file of `OTEL_CONFIG_FILE`: https://opentelemetry.io/docs/specs/otel/configuration/ */
@@ -67,6 +67,8 @@ export function planOfFile(path: string, variables: Variables): FilePlan {
     ...metrics.plan,
     logs: logging.logs,
   }
+  // Of 1.2: what a file may use. Here nothing depends on it, as every key is honoured or refused.
+  root.oneOf('stability', ['stable', 'development'])
   checkInstrumentation(root, warnings)
   root.done()
   const { problems } = document
@@ -338,6 +340,7 @@ function metricsIn(section: Section | undefined): Metrics {
       'trace_based, always_off',
     )
   section.refuse('meter_configurator/development', UNSUPPORTED)
+  section.refuse('view_matching_mode/development', UNSUPPORTED)
   section.done()
   return { plan: { readers, views, hasExemplars: filter !== 'always_off' }, exposition }
 }
@@ -415,12 +418,17 @@ function loggingIn(
 
 /** Settings of instrumentations in this and other languages: one file may serve several services. */
 function checkInstrumentation(root: Section, warnings: string[]): void {
-  const section = root.section('instrumentation/development')
-  const unused = section?.keys.filter(key => key === 'general' || key === 'js') ?? []
-  if (unused.length > 0)
-    warnings.push(
-      `instrumentation/development.${unused.join(', ')} has no effect: the instrumentations of the gateway are set under distribution.${GATEWAY_KEY}`,
-    )
+  for (const key of ['instrumentation', 'instrumentation/development']) {
+    const section = root.section(key)
+    // The templates have a list there that a variable fills, and that says nothing where it is not set.
+    const general = section?.section('general')
+    const isEmpty = general?.keys.every(name => (general.accept(name) ?? '') === '')
+    const unused = section?.keys.filter(name => (name === 'general' && !isEmpty) || name === 'js') ?? []
+    if (unused.length > 0)
+      warnings.push(
+        `${key}.${unused.join(', ')} has no effect: the instrumentations of the gateway are set under distribution.${GATEWAY_KEY}`,
+      )
+  }
 }
 
 function withoutUndefined<T extends object>(values: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {

@@ -111,6 +111,36 @@ tracer_provider:
     assert.match(accepted('instrumentation/development: { js: { http: {} } }').warnings[0] ?? '', /js has no effect/)
   })
 
+  it('takes a template of version 1.2, in which variables fill lists and empty keys say nothing', () => {
+    const template = `file_format: "1.2"
+stability: development
+resource:
+  attributes_list: \${OTEL_RESOURCE_ATTRIBUTES}
+attribute_limits:
+  attribute_value_length_limit: \${OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT}
+propagator:
+  composite_list: \${OTEL_PROPAGATORS:-tracecontext,baggage}
+tracer_provider:
+  processors:
+    - batch:
+        exporter:
+          otlp_http:
+            endpoint: \${OTEL_EXPORTER_OTLP_ENDPOINT:-http://localhost:4318}/v1/traces
+            tls:
+              ca_file: \${OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE}
+            headers_list: \${OTEL_EXPORTER_OTLP_TRACES_HEADERS}
+instrumentation:
+  general:
+    stability_opt_in_list: \${OTEL_SEMCONV_STABILITY_OPT_IN}
+`
+    const { plan, problems: found, warnings } = read(template)
+    assert.deepEqual([found, warnings], [[], []])
+    assert.equal(plan.spans.length, 1)
+    assert.deepEqual(plan.propagator?.fields(), ['traceparent', 'tracestate', 'baggage'])
+    const { warnings: withOptIn } = read(template, { OTEL_SEMCONV_STABILITY_OPT_IN: 'http' })
+    assert.match(withOptIn[0] ?? '', /^instrumentation\.general has no effect/)
+  })
+
   describe('has a composite sampler', () => {
     it('with rules', () => {
       const { plan } = accepted(`
@@ -139,10 +169,11 @@ tracer_provider:
     ['a key twice', 'file_format: "1.0"\ndisabled: true\ndisabled: true', ['otel.yaml:3:1: Map keys must be unique']],
     [
       'what the SDK for Node has not',
-      'file_format: "1.0"\nmeter_provider:\n  readers: [{ pull: { exporter: { prometheus/development: } } }]\n  exemplar_filter: always_on\n  meter_configurator/development: {}',
+      'file_format: "1.0"\nmeter_provider:\n  readers: [{ pull: { exporter: { prometheus/development: } } }]\n  exemplar_filter: always_on\n  meter_configurator/development: {}\n  view_matching_mode/development: composable',
       [
         'otel.yaml:4:3 meter_provider.exemplar_filter: "always_on" is not supported: exemplars point only at traces that are kept and can be opened',
         'otel.yaml:5:3 meter_provider.meter_configurator/development: "meter_configurator/development" is not supported: OpenTelemetry for Node does not support it',
+        'otel.yaml:6:3 meter_provider.view_matching_mode/development: "view_matching_mode/development" is not supported: OpenTelemetry for Node does not support it',
       ],
     ],
     [
