@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { duration, DURATION_PATTERN, LONGEST } from './values/duration'
 import { field } from './values/field'
+import { HOST_SENT_PATTERN, parseHostSent, type HostSent } from './values/host-sent'
 import { HEADER_NAME_PATTERN, HEADER_VALUE_PATTERN, parseHeaderValue } from './values/header'
 import { NAME_PATTERN, parseName } from './values/name'
 import type { Parse } from './values/parsed'
@@ -55,6 +56,11 @@ export const totalTimeout = durationField(
 
 export function fileField(description: string): z.ZodType<string> {
   return field(parseFilePath, { description, value: 'path', type: 'string', examples: ['/etc/gateway/ca.pem'] })
+}
+
+/** The `Host` that targets get. */
+export function hostField(description: string, value: string, examples: readonly string[]): z.ZodType<HostSent> {
+  return field(parseHostSent, { description, value, type: 'string', pattern: HOST_SENT_PATTERN, examples })
 }
 
 /** One scope that a credential grants. */

@@ -4,7 +4,6 @@ import { FAILURE_KINDS, parseFailureKind } from './values/failure-kind'
 import { COOKIE_NAME_PATTERN, parseAffinitySecret, parseOwnCookieName } from './values/cookie-name'
 import { field } from './values/field'
 import { parseRequestEditName, toFields } from './values/header'
-import { HOST_SENT_PATTERN, parseHostSent } from './values/host-sent'
 import { parseHashKey } from './values/rate-limit-key'
 import { notText, refuse, type Parsed } from './values/parsed'
 import { parseProbePath, PROBE_PATH_PATTERN } from './values/probe-path'
@@ -21,6 +20,7 @@ import {
   idleTimeout,
   totalTimeout,
   fileField,
+  hostField,
   headerName,
   headerValue,
 } from './fields'
@@ -77,14 +77,11 @@ const healthCheckSchema = z
         description:
           'Asks by the gRPC health checking protocol (`grpc.health.v1.Health/Check`) instead of `path`. SERVING passes. Needs `protocol` h2c, h2 or auto.',
       }),
-    host: field(parseHostSent, {
-      description:
-        "What a target gets as `Host`: `target` or a name. Left out: the upstream's `host`; if that is `client`, the target's own.",
-      value: '`target`, host name',
-      type: 'string',
-      pattern: HOST_SENT_PATTERN,
-      examples: ['shop.example'],
-    }).optional(),
+    host: hostField(
+      "What a target gets as `Host`: `target` or a name. Left out: the upstream's `host`; if that is `client`, the target's own.",
+      '`target`, host name',
+      ['shop.example'],
+    ).optional(),
     headers: z
       .record(headerName(parseRequestEditName), headerValue)
       .prefault({})
@@ -288,14 +285,11 @@ export const upstreamSchema = z
         value: 'list of origins and sources',
       }),
     discovery: discoverySchema.prefault({}),
-    host: field(parseHostSent, {
-      description:
-        'What targets get as `Host`: their own (`target`), the one that the client asked for (`client`), or a name. `host` of a route overrides this ([more](#what-upstreams-are-told)).',
-      value: '`target`, `client`, host name',
-      type: 'string',
-      pattern: HOST_SENT_PATTERN,
-      examples: ['target', 'client', 'shop.internal'],
-    }).prefault('target'),
+    host: hostField(
+      'What targets get as `Host`: their own (`target`), the one that the client asked for (`client`), or a name. `host` of a route overrides this ([more](#what-upstreams-are-told)).',
+      '`target`, `client`, host name',
+      ['target', 'client', 'shop.internal'],
+    ).prefault('target'),
     balance: field(choice(['round-robin', 'least-requests', 'hash'], BALANCE_SPELLINGS), {
       description:
         'Load balancing: in turn (`round-robin`), the less busy of two random targets (`least-requests`), or always the same target for the same `hashKey` (`hash`). All use weights.',

@@ -16,6 +16,7 @@ import {
 } from '@opentelemetry/sdk-metrics'
 import type { Exemplar, ExemplarSource } from '../exemplars'
 import { writeAttribute } from './attribute-writer'
+import { writeResource, writeScope } from './origin-writer'
 import { ProtobufWriter } from './protobuf-writer'
 
 /**
@@ -34,10 +35,7 @@ export class MetricSerializer implements ISerializer<ResourceMetrics, IExportMet
     const writer = this.#writer
     writer.clear() // of a message that could not be finished
     const start = writer.begin(1, 2) // ExportMetricsServiceRequest.resource_metrics
-    const resourceStart = writer.begin(1, 2) // ResourceMetrics.resource
-    for (const key in resource.attributes) writeAttribute(writer, 1, key, resource.attributes[key])
-    writer.integer(2, 0) // dropped_attributes_count
-    writer.end(resourceStart, 2)
+    writeResource(writer, resource)
     for (const ofScope of scopeMetrics) this.#scopeMetrics(ofScope)
     if (resource.schemaUrl) writer.text(3, resource.schemaUrl)
     writer.end(start, 2)
@@ -51,10 +49,7 @@ export class MetricSerializer implements ISerializer<ResourceMetrics, IExportMet
   #scopeMetrics({ scope, metrics }: ScopeMetrics): void {
     const writer = this.#writer
     const start = writer.begin(2, 2) // ResourceMetrics.scope_metrics
-    const scopeStart = writer.begin(1, 1) // ScopeMetrics.scope
-    writer.text(1, scope.name)
-    if (scope.version) writer.text(2, scope.version)
-    writer.end(scopeStart, 1)
+    writeScope(writer, scope)
     for (const metric of metrics) this.#metric(metric)
     if (scope.schemaUrl) writer.text(3, scope.schemaUrl)
     writer.end(start, 2)

@@ -6,6 +6,7 @@ import {
 } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { writeAttribute } from './attribute-writer'
+import { writeResource, writeScope } from './origin-writer'
 import { ProtobufWriter } from './protobuf-writer'
 
 /** Maximum values per attribute whose bytes are cached. */
@@ -32,10 +33,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
     for (const [resource, byScope] of grouped(spans)) {
       const writer = this.#writer
       const start = writer.begin(1, 2) // ExportTraceServiceRequest.resource_spans
-      const resourceStart = writer.begin(1, 2) // ResourceSpans.resource
-      for (const key in resource.attributes) writeAttribute(this.#writer, 1, key, resource.attributes[key])
-      writer.integer(2, 0) // dropped_attributes_count
-      writer.end(resourceStart, 2)
+      writeResource(writer, resource)
       for (const [scope, ofScope] of byScope) this.#scopeSpans(scope, ofScope)
       if (resource.schemaUrl) writer.text(3, resource.schemaUrl)
       writer.end(start, 2)
@@ -50,10 +48,7 @@ export class SpanSerializer implements ISerializer<ReadableSpan[], IExportTraceS
   #scopeSpans(scope: ReadableSpan['instrumentationScope'], spans: Spans): void {
     const writer = this.#writer
     const start = writer.begin(2, 2) // ResourceSpans.scope_spans
-    const scopeStart = writer.begin(1, 1) // ScopeSpans.scope
-    writer.text(1, scope.name)
-    if (scope.version) writer.text(2, scope.version)
-    writer.end(scopeStart, 1)
+    writeScope(writer, scope)
     for (const span of spans) this.#span(span)
     if (scope.schemaUrl) writer.text(3, scope.schemaUrl)
     writer.end(start, 2)

@@ -62,7 +62,7 @@ function ofDifference(difference: NamedDifference): string | undefined {
   switch (difference.dimension) {
     case 'target':
     case 'instance':
-      return `how to take ${name} out of service, and how to see that it is well again`
+      return `how to take ${name} out of service, and how to see that it has recovered`
     case 'release':
     case 'variant':
       return `how to roll back ${name}`

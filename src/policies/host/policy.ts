@@ -1,18 +1,15 @@
-import { HOST_SENT_PATTERN, hostSentText, parseHostSent } from '../../config/values/host-sent'
-import { field } from '../../config/values/field'
+import { hostField } from '../../config/fields'
+import { hostSentText } from '../../config/values/host-sent'
 import { definePolicy } from '../define-policy'
 
 /** `Host` field of upstream calls; overrides the upstream's own setting. */
 export const host = definePolicy({
   name: 'host',
-  schema: field(parseHostSent, {
-    description:
-      'The `Host` that targets get, instead of the `host` of the upstream: `target`, `client`, or a name ([more](#what-upstreams-are-told)).',
-    value: '`target`, `client`, host name',
-    type: 'string',
-    pattern: HOST_SENT_PATTERN,
-    examples: ['client', 'shop.internal'],
-  }).optional(),
+  schema: hostField(
+    'The `Host` that targets get, instead of the `host` of the upstream: `target`, `client`, or a name ([more](#what-upstreams-are-told)).',
+    '`target`, `client`, host name',
+    ['client', 'shop.internal'],
+  ).optional(),
   example: `
 # A site that writes links to itself and needs its public name.
 - name: blog

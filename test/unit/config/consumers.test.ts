@@ -17,7 +17,6 @@ describe('consumers and auth in gateway.yaml', () => {
     assert.deepEqual(consumers, [
       {
         name: 'acme',
-        tier: undefined,
         scopes: [],
         apiKeys: ['0a'.repeat(32)],
         users: [],
