@@ -25,6 +25,7 @@ describe('a fleet of three gateways', function () {
   let network: Network | undefined
   let fleet: Fleet
   let clients = 0
+  let running: BalancedLoad | undefined
   /** What was seen, for the table of docs/scaling.md. */
   const seen: string[] = []
 
@@ -34,6 +35,11 @@ describe('a fleet of three gateways', function () {
     network = createNetwork()
     fleet = await startFleet(network)
     fleet.discover(fleet.gateways)
+  })
+  afterEach(async () => {
+    // Only a case that failed has left it running.
+    await running?.stop().catch(() => {})
+    running = undefined
   })
   after(() => {
     network?.remove()
@@ -145,13 +151,66 @@ describe('a fleet of three gateways', function () {
     )
   })
 
+  for (const [what, withReplica] of [
+    ['and its replica takes over', true],
+    ['with its replica, and starts again empty', false],
+  ] as const) {
+    it(`keeps limits exact for clients of other shards when a Redis shard is lost ${what}`, async () => {
+      const { gateways, redis } = fleet
+      const lostClient = newClient()
+      const { master, replica } = await shardOf(redis, lostClient)
+      const others = await clientsOutside(master)
+      const dead = withReplica ? [master] : [replica, master]
+      await untilShared()
+      const load = (running = balanceLoad(gateways, 4, '/app'))
+      await until(() => load.answers.length > 50, { what: 'a load' })
+
+      for (const node of dead) await node.kill()
+      const killedAt = performance.now()
+      const lost = await askAll('/window', lostClient, LIMIT * 2)
+      const areExact = async (): Promise<void> => {
+        for (const client of others.splice(0, 2)) {
+          await assertExact('/window', gateways, client)
+          await assertExact('/several', gateways, client)
+        }
+      }
+      const isLost = lost.every(isLocal)
+      if (!withReplica) assert.ok(isLost, 'clients of the shard are counted locally')
+      if (isLost) assert.deepEqual(countsOf(lost), { 200: LIMIT, 429: LIMIT }, 'each replica admits its share')
+      await areExact()
+      if (withReplica) await until(async () => isMasterNow(replica), { what: 'the replica takes over', ...WAIT })
+      else {
+        // The cluster has seen that the shard is gone, and the other shards still serve.
+        await until(async () => isFailed(redis, master), { what: 'the cluster has lost the shard', ...WAIT })
+        await areExact()
+        assert.deepEqual(await Promise.all(gateways.map(isDegraded)), [true, true, true])
+      }
+      if (!withReplica) for (const node of dead.toReversed()) await node.start()
+      const healedAt = performance.now()
+      await untilShared()
+      const returnedIn = secondsSince(withReplica ? killedAt : healedAt)
+      if (isLost) {
+        // The replicas have handed over what they admitted.
+        assert.deepEqual(countsOf(await askAll('/window', lostClient, 6)), { 429: 6 })
+      }
+      await load.stop()
+      assert.deepEqual(new Set(load.answers.map(({ status }) => status)), new Set([200]))
+      if (withReplica) await master.start()
+      await untilClusterIsWhole(redis)
+      seen.push(
+        `shard lost ${withReplica ? 'with a replica' : 'without one'}: ${load.answers.length} requests of a load, none failed; ` +
+          `other shards exact throughout; shared again ${returnedIn} s after ${withReplica ? 'the kill' : 'its return'}`,
+      )
+    })
+  }
+
   it('restarts everything under load, one program after the other, and no request fails', async () => {
     const { gateways, agents, samplers, prometheus, redis } = fleet
     await untilShared()
     const client = newClient()
     await assertExact('/window', gateways, client)
     const startedAt = performance.now()
-    const load = balanceLoad(gateways, 6, '/app')
+    const load = (running = balanceLoad(gateways, 6, '/app'))
     await until(() => load.answers.length > 100, { what: 'a load' })
 
     for (const [index, gateway] of gateways.entries()) {
@@ -273,6 +332,16 @@ describe('a fleet of three gateways', function () {
     assert.deepEqual(countsOf(answers), { 200: LIMIT, 429: LIMIT })
   }
 
+  /** New clients whose counts are not on this master. */
+  async function clientsOutside(master: RedisNode): Promise<string[]> {
+    const found: string[] = []
+    for (let i = 0; i < 50 && found.length < 4; i++) {
+      const client = newClient()
+      if ((await shardOf(fleet.redis, client)).master !== master) found.push(client)
+    }
+    return found
+  }
+
   /** Waits until these replicas count in Redis. */
   async function untilShared(gateways: readonly Gateway[] = fleet.gateways): Promise<void> {
     await until(async () => (await Promise.all(gateways.map(isDegraded))).every(degraded => !degraded), {
@@ -380,10 +449,19 @@ async function handOver(nodes: readonly RedisNode[], node: RedisNode): Promise<v
   })
   if (replica === undefined) return
   await askRedis(replica.url, async client => client.call('CLUSTER', 'FAILOVER'))
-  const isMaster = async (): Promise<boolean> =>
-    askRedis(replica.url, async client => ((await client.call('ROLE')) as [string])[0] === 'master')
-  await until(isMaster, { what: 'the replica has taken over', ...WAIT })
+  await until(async () => isMasterNow(replica), { what: 'the replica has taken over', ...WAIT })
   await untilClusterIsWhole(nodes)
+}
+
+async function isMasterNow({ url }: RedisNode): Promise<boolean> {
+  return askRedis(url, async client => ((await client.call('ROLE')) as [string])[0] === 'master')
+}
+
+/** Whether the cluster has agreed that a node is gone. */
+async function isFailed(nodes: readonly RedisNode[], { host }: RedisNode): Promise<boolean> {
+  const other = nodes.find(({ process }) => process.exit === undefined)
+  const known = String(await askRedis(other!.url, async client => client.call('CLUSTER', 'NODES')))
+  return known.split('\n').some(line => line.includes(`${host}:6379`) && /[ ,]fail /.test(line))
 }
 
 async function untilAnswered(load: BalancedLoad): Promise<void> {
