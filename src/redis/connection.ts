@@ -17,7 +17,7 @@ import {
 } from './client'
 import { RedisTimeout } from './error-type'
 import { failureOf } from './failure'
-import { LostSlots } from './lost-slots'
+import { LostSlots, SLOTS } from './lost-slots'
 import { RedisMetrics } from './redis-metrics'
 import { TurnWrites } from './turn-writes'
 
@@ -146,9 +146,11 @@ export class RedisConnection {
     return this.isUsable && this.#lost?.has(key) !== true
   }
 
-  /** The current outage; undefined while Redis is used, and before the first connection. */
+  /** The current outage, of all or a part of Redis; undefined while all is used, and before the first connection. */
   get outage(): Outage | undefined {
-    return this.#outage
+    const lost = this.isUsable ? (this.#lost?.size ?? 0) : 0
+    if (this.#outage === undefined || lost === 0) return this.#outage
+    return { ...this.#outage, reason: `${lost} of ${SLOTS} slots: ${this.#outage.reason}` }
   }
 
   /**
@@ -373,8 +375,9 @@ export class RedisConnection {
   #failFor(key: string | undefined, error: unknown): void {
     const lost = this.#lost
     if (lost === undefined || key === undefined || !this.isUsable || isOfWholeCluster(error)) return this.#fail(error)
-    const isNew = lost.has(key) === false
-    lost.lose(key)
+    if (this.#closed) return
+    const isNew = !lost.has(key)
+    if (isNew) lost.lose(key)
     if (lost.areAll) return this.#fail(error)
     this.#probeSoon()
     if (error instanceof RedisTimeout) this.#calmOfParts.tooSlow(isNew)

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 
-const SLOTS = 16_384
+export const SLOTS = 16_384
 /** Tries to find a key in one of a master's slots. Enough for a master with a dozen of them; all have thousands. */
 const MAX_TRIES = 10_000
 
