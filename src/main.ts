@@ -175,7 +175,7 @@ async function main(): Promise<void> {
     pipelines: () => telemetry.pipelines(),
     recent,
     samples,
-    redis: () => redis && { address: redis.address, isUsable: redis.isUsable, outage: redis.outage },
+    redis: () => redis && { address: redis.address, isUsable: redis.isWhole, outage: redis.outage },
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
     incidentsUrl: settings.incidentsUrl,

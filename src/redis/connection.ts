@@ -17,6 +17,7 @@ import {
 } from './client'
 import { RedisTimeout } from './error-type'
 import { failureOf } from './failure'
+import { LostSlots, SLOTS } from './lost-slots'
 import { RedisMetrics } from './redis-metrics'
 import { TurnWrites } from './turn-writes'
 
@@ -24,17 +25,21 @@ import { TurnWrites } from './turn-writes'
 const COMMAND_TIMEOUT_MS = 200
 /** Longest interval between probes of a Redis that is connected but unavailable; the shortest is half of it. */
 const PROBE_INTERVAL_MS = 500
-/** Number of keys that are probed in a cluster, enough for each master to own some of them. */
-const CLUSTER_PROBES = 32
+const PROBE_KEY = 'myesi:probe'
 
 /** Runs a script on keys of one slot. Fails as `command` does. */
 export type RedisScript = (keys: readonly string[], args: readonly (string | number)[]) => Promise<unknown>
 
 /** Work that is done on each new connection, for example loading scripts. */
 interface Preparation {
-  readonly prepare: () => Promise<unknown>
-  readonly resume: (() => void) | undefined
+  readonly prepare: Prepare
+  readonly resume: ((isServed: IsServed) => void) | undefined
 }
+
+/** Whether Redis can be asked about a key; false for some keys while a cluster has lost a master. */
+export type IsServed = (key: string) => boolean
+
+type Prepare = (isServed: IsServed) => Promise<unknown>
 
 export interface RedisConnectionOptions extends RedisCredentials {
   /** How long a reply may take. */
@@ -48,6 +53,18 @@ interface Outage {
   /** The latest known cause. */
   readonly reason: string
   readonly type: string
+}
+
+/** A key in one of the slots of a master. */
+interface Probe {
+  readonly key: string
+  readonly slots: ReadonlySet<number>
+}
+
+interface Probed {
+  readonly slots: ReadonlySet<number>
+  readonly slowestMs: number
+  readonly failed: readonly { readonly key: string; readonly error: unknown }[]
 }
 
 type ScriptCommand = (keys: number, ...keysAndArgs: (string | number)[]) => Promise<unknown>
@@ -70,6 +87,10 @@ export class RedisConnection {
   readonly #timeoutMs: number
   readonly #clientOptions: RedisClientOptions
   readonly #calm: Calm
+  /** For lost masters of a cluster, apart from the cluster as a whole. */
+  readonly #calmOfParts: Calm
+  /** Undefined unless Redis is a cluster. */
+  readonly #lost: LostSlots | undefined
   readonly #turnWrites: TurnWrites
   /** Kinds of causes that were logged in this outage, so that each is logged once. */
   readonly #reported = new Set<string>()
@@ -87,12 +108,14 @@ export class RedisConnection {
   ) {
     this.#timeoutMs = timeoutMs
     this.#calm = new Calm(timeoutMs)
+    this.#calmOfParts = new Calm(timeoutMs)
     this.#log = log
     this.address = addressOf(redisTarget(url))
     this.#clientOptions = { url, connectionName: 'myesi-gateway', ...credentials }
     const redis = createRedisClient(this.#clientOptions)
     this.#redis = redis
     this.#turnWrites = new TurnWrites(redis)
+    this.#lost = redis instanceof Cluster ? new LostSlots(redis) : undefined
     this.#metrics = new RedisMetrics(this.address, {
       nodes: () => (redis instanceof Cluster ? redis.nodes() : [redis]),
       cause: () => this.#outage?.type,
@@ -113,24 +136,37 @@ export class RedisConnection {
     return this.#state === 'usable'
   }
 
-  /** The current outage; undefined while Redis is used, and before the first connection. */
+  /** Whether all keys are served: `isUsable`, and no master of a cluster is lost. */
+  get isWhole(): boolean {
+    return this.isUsable && (this.#lost === undefined || this.#lost.size === 0)
+  }
+
+  /** Whether commands with this key can be sent. */
+  serves(key: string): boolean {
+    return this.isUsable && this.#lost?.has(key) !== true
+  }
+
+  /** The current outage, of all or a part of Redis; undefined while all is used, and before the first connection. */
   get outage(): Outage | undefined {
-    return this.#outage
+    const lost = this.isUsable ? (this.#lost?.size ?? 0) : 0
+    if (this.#outage === undefined || lost === 0) return this.#outage
+    return { ...this.#outage, reason: `${lost} of ${SLOTS} slots: ${this.#outage.reason}` }
   }
 
   /**
    * Runs `prepare` on each new connection before it becomes usable, because a restarted Redis has lost its scripts.
-   * Then runs `resume`, whose commands reach Redis before those of later requests.
+   * Then runs `resume`, whose commands reach Redis before those of later requests. Both run again for the keys of a cluster's
+   * master that was lost, and are given what is served then.
    *
    * @returns a function that removes both callbacks
    */
-  prepareWith(prepare: () => Promise<unknown>, resume?: () => void): () => void {
+  prepareWith(prepare: Prepare, resume?: (isServed: IsServed) => void): () => void {
     const preparation: Preparation = { prepare, resume }
     this.#preparations.add(preparation)
     // Already connected: without this, commands that need the preparation would fail until the next reconnect.
     if (this.isUsable)
       this.#byItself(async () =>
-        prepare().then(
+        prepare(this.#isServed).then(
           () => {},
           (error: unknown) => this.#fail(error),
         ),
@@ -154,10 +190,11 @@ export class RedisConnection {
     const [name = '', ...rest] = args
     const redis = this.#redis
     if (redis instanceof Cluster && name === 'SCRIPT') {
-      return this.#timed(Promise.all(redis.nodes('master').map(node => node.call(name, ...rest))).then(([sha]) => sha))
+      const masters = redis.nodes('master').filter(node => this.#lost?.isMaster(node) !== true)
+      return this.#timed(Promise.all(masters.map(node => node.call(name, ...rest))).then(([sha]) => sha))
     }
     this.#turnWrites.join()
-    return this.#timed(redis.call(name, ...rest))
+    return this.#timed(redis.call(name, ...rest), name === 'EVALSHA' ? rest[2] : rest[0])
   }
 
   /** Returns a function that runs a script, which is sent once and then called by its digest. Names must be unique. */
@@ -168,7 +205,7 @@ export class RedisConnection {
     const run = (Reflect.get(this.#redis, name) as ScriptCommand).bind(this.#redis)
     const script: RedisScript = (keys, args) => {
       this.#turnWrites.join()
-      return this.#timed(run(keys.length, ...keys, ...args))
+      return this.#timed(run(keys.length, ...keys, ...args), keys[0])
     }
     this.#scripts.set(name, script)
     return script
@@ -182,13 +219,16 @@ export class RedisConnection {
     this.#redis.disconnect()
   }
 
-  #timed(reply: Promise<unknown>): Promise<unknown> {
+  readonly #isServed: IsServed = key => this.#lost?.willHave(key) !== true
+
+  /** @param key a key of the command; in a cluster only its master has failed if the command fails */
+  #timed(reply: Promise<unknown>, key?: string): Promise<unknown> {
     const isOfRequest = this.isUsable
     return new Promise((resolve, reject) => {
       let isAnswered = false
       const fail = (error: unknown): void => {
         if (isOfRequest) this.#metrics.countError(error)
-        this.#fail(error)
+        this.#failFor(key, error)
       }
       const giveUp = (): void => {
         if (isAnswered) return
@@ -230,33 +270,94 @@ export class RedisConnection {
    * Tests Redis outside the request path, so that a Redis that replies too slowly does not slow requests down again.
    */
   async #recover(): Promise<void> {
-    if (this.isUsable || this.#recovering || this.#redis.status !== 'ready') return
+    if (this.isWhole || this.#recovering || this.#redis.status !== 'ready') return
     this.#recovering = true
     try {
-      const startedAt = performance.now()
-      await this.#probe()
-      if (!this.#calm.isOver(performance.now() - startedAt)) return this.#probeSoon()
-      await this.#prepare()
-      for (const { resume } of this.#preparations) resume?.()
-      this.#state = 'usable'
-      this.#outage = undefined
-      this.#reported.clear()
-      this.#calm.back()
-      this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
+      if (this.isUsable) await this.#recoverPart()
+      else await this.#recoverAll()
     } catch (error) {
-      this.#fail(error)
+      if (this.isUsable) this.#probeSoon()
+      else this.#fail(error)
     } finally {
       this.#recovering = false
     }
   }
 
-  /** Probes with a write, because a Redis that is full or has become a replica still answers PING. */
-  async #probe(): Promise<void> {
-    if (this.#redis instanceof Cluster) await connectMasters(this.#redis)
-    else await this.#timed(selectDatabase(this.#redis))
-    const probes = this.#redis instanceof Cluster ? CLUSTER_PROBES : 1
-    const keys = Array.from({ length: probes }, (_, i) => (i === 0 ? 'myesi:probe' : `myesi:probe:${i}`))
-    await Promise.all(keys.map(key => this.command(['SET', key, '1', 'PX', '1000'])))
+  async #recoverAll(): Promise<void> {
+    if (!this.#calm.isOver(await this.#probe())) return this.#probeSoon()
+    await this.#prepare()
+    for (const { resume } of this.#preparations) resume?.(this.#isServed)
+    this.#state = 'usable'
+    this.#calm.back()
+    this.#reportUse()
+  }
+
+  /** Tests the masters that now have the lost slots, and uses those that answer. */
+  async #recoverPart(): Promise<void> {
+    const lost = this.#lost as LostSlots
+    const { slots, slowestMs } = await this.#probeMasters(lost.probes('lost'))
+    if (slots.size === 0 || !this.#calmOfParts.isOver(slowestMs)) return this.#probeSoon()
+    await lost.give(slots, async () => {
+      await this.#prepare()
+      for (const { resume } of this.#preparations) resume?.(this.#isServed)
+    })
+    this.#calmOfParts.back()
+    this.#reportUse()
+  }
+
+  /** Ends the outage, or its part if some slots are still lost. */
+  #reportUse(): void {
+    if (!this.isWhole) {
+      const lostSlots = this.#lost?.size
+      const event = { event: 'redis_partly_available', redis: this.address, lost_slots: lostSlots }
+      this.#log.warn(event, 'Redis is available except for some slots')
+      return this.#probeSoon()
+    }
+    this.#outage = undefined
+    this.#reported.clear()
+    this.#log.info({ event: 'redis_available', redis: this.address }, 'Redis is available')
+  }
+
+  /**
+   * Probes with a write, because a Redis that is full or has become a replica still answers PING. One master of a cluster
+   * that answers is enough: slots of the others are lost.
+   *
+   * @returns the milliseconds that the slowest answer took
+   */
+  async #probe(): Promise<number> {
+    const startedAt = performance.now()
+    if (!(this.#redis instanceof Cluster)) {
+      await this.#timed(selectDatabase(this.#redis))
+      await this.command(['SET', PROBE_KEY, '1', 'PX', '1000'])
+      return performance.now() - startedAt
+    }
+    const lost = this.#lost as LostSlots
+    await connectMasters(this.#redis)
+    const { slots, slowestMs, failed } = await this.#probeMasters(lost.probes('all'))
+    if (slots.size === 0) throw failed[0]?.error ?? new Error('the cluster has no master with slots')
+    lost.clear()
+    for (const { key } of failed) lost.lose(key)
+    return slowestMs
+  }
+
+  /** @returns the slots of the masters that answered, and keys of those that did not */
+  async #probeMasters(probes: readonly Probe[]): Promise<Probed> {
+    const slots = new Set<number>()
+    const failed: { key: string; error: unknown }[] = []
+    let slowestMs = 0
+    await Promise.all(
+      probes.map(async ({ key, slots: ofMaster }) => {
+        const startedAt = performance.now()
+        try {
+          await this.command(['SET', key, '1', 'PX', '1000'])
+          slowestMs = Math.max(slowestMs, performance.now() - startedAt)
+          for (const slot of ofMaster) slots.add(slot)
+        } catch (error) {
+          failed.push({ key, error })
+        }
+      }),
+    )
+    return { slots, slowestMs, failed }
   }
 
   /** Runs all preparations, including those that are added meanwhile. */
@@ -266,8 +367,24 @@ export class RedisConnection {
       const next = [...this.#preparations].filter(preparation => !prepared.has(preparation))
       if (next.length === 0) return
       for (const preparation of next) prepared.add(preparation)
-      await Promise.all(next.map(({ prepare }) => prepare()))
+      await Promise.all(next.map(({ prepare }) => prepare(this.#isServed)))
     }
+  }
+
+  /** Records the failure of a command with this key: of a cluster's master alone, unless the whole cluster has failed. */
+  #failFor(key: string | undefined, error: unknown): void {
+    const lost = this.#lost
+    if (lost === undefined || key === undefined || !this.isUsable || isOfWholeCluster(error)) return this.#fail(error)
+    if (this.#closed) return
+    const isNew = !lost.has(key)
+    if (isNew) lost.lose(key)
+    if (lost.areAll) return this.#fail(error)
+    this.#probeSoon()
+    if (error instanceof RedisTimeout) this.#calmOfParts.tooSlow(isNew)
+    if (this.#outage !== undefined) return this.#learnCause(error)
+    this.#startOutage(error)
+    // What cut off one master may have cut off others; requests should not have to find out.
+    this.#byItself(async () => void (await this.#probeMasters(lost.probes('all'))))
   }
 
   /** Starts or updates an outage. Logs once per outage, and once for each further kind of cause. */
@@ -277,11 +394,22 @@ export class RedisConnection {
     if (error instanceof RedisTimeout) this.#calm.tooSlow(this.isUsable)
     if (this.#state === 'unusable') return this.#learnCause(error)
     this.#state = 'unusable'
+    this.#lost?.clear()
+    // A cluster that loses one master after the other has one outage.
+    if (this.#outage !== undefined) return this.#learnCause(error)
+    this.#startOutage(error)
+  }
+
+  #startOutage(error: unknown): void {
     this.#metrics.countOutage(error)
     const { reason, type } = failureOf(error)
     this.#outage = { sinceMs: Date.now(), reason, type }
     this.#reported.add(type)
-    this.#log.warn({ event: 'redis_unavailable', redis: this.address, reason }, 'Redis is not available')
+    const lostSlots = this.#lost === undefined || this.#lost.size === 0 ? {} : { lost_slots: this.#lost.size }
+    this.#log.warn(
+      { event: 'redis_unavailable', redis: this.address, reason, ...lostSlots },
+      lostSlots.lost_slots === undefined ? 'Redis is not available' : 'A part of the Redis cluster is not available',
+    )
   }
 
   /**
@@ -328,7 +456,13 @@ export class RedisConnection {
 /** Connects to all masters. ioredis connects at the first command, and other commands fail until it is connected. */
 async function connectMasters(cluster: Cluster): Promise<void> {
   const waiting = cluster.nodes('master').filter(({ status }) => status === 'wait')
-  await Promise.all(waiting.map(node => node.connect()))
+  // The probes that follow show which of them cannot be reached.
+  await Promise.allSettled(waiting.map(node => node.connect()))
+}
+
+/** Whether no master of a cluster serves requests: one is lost, and the cluster requires all. */
+function isOfWholeCluster(error: unknown): boolean {
+  return failureOf(error).reason.startsWith('CLUSTERDOWN The cluster is down')
 }
 
 /** Whether the script only has to be loaded again. Any other failure means that Redis is unavailable. */

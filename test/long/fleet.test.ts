@@ -8,9 +8,10 @@ import { balanceLoad, type BalancedLoad } from '../support/load-balancer'
 import { needs } from '../support/needs'
 import { needsCollector } from '../support/needs-collector'
 import { send, type Answer } from '../support/send'
+import { runProcess } from '../support/start-process'
 import { until } from '../support/until'
 import { REPLICAS, shardOf, startFleet, untilClusterIsWhole, type Fleet } from './fleet/fleet'
-import { createNetwork, type Network } from './fleet/network'
+import { createNetwork, removeLeftovers, type Network } from './fleet/network'
 import { INCIDENTS_TOKEN, OPS_TOKEN, type Gateway, type RedisNode } from './fleet/programs'
 import { clockAhead } from './fleet/shifted-clock'
 
@@ -25,6 +26,7 @@ describe('a fleet of three gateways', function () {
   let network: Network | undefined
   let fleet: Fleet
   let clients = 0
+  let running: BalancedLoad | undefined
   /** What was seen, for the table of docs/scaling.md. */
   const seen: string[] = []
 
@@ -35,9 +37,26 @@ describe('a fleet of three gateways', function () {
     fleet = await startFleet(network)
     fleet.discover(fleet.gateways)
   })
+  afterEach(async () => {
+    // Only a case that failed has left it running.
+    await running?.stop().catch(() => {})
+    running = undefined
+  })
   after(() => {
     network?.remove()
     process.stdout.write(seen.map(line => `      ${line}\n`).join(''))
+  })
+
+  it('has its network removed by the next run if this one is killed', async () => {
+    const gone = await runProcess({ name: 'true', path: 'true', args: [] })
+    const left = `mygw${gone.pid!.toString(36)}-left`
+    const ip = async (...args: string[]): Promise<string> =>
+      (await runProcess({ name: 'ip', path: 'ip', args })).lines.join('\n')
+    await ip('netns', 'add', left)
+    assert.match(await ip('netns', 'list'), new RegExp(left))
+    removeLeftovers()
+    assert.doesNotMatch(await ip('netns', 'list'), new RegExp(left))
+    assert.match(await ip('netns', 'list'), new RegExp(`mygw${process.pid.toString(36)}-gw1`), 'this run goes on')
   })
 
   it('admits exactly the limit of a client, whichever replicas its requests come to', async () => {
@@ -109,11 +128,13 @@ describe('a fleet of three gateways', function () {
     const [one, two, three] = gateways
     await untilShared()
     const client = newClient()
+    const scouts = await onePerShard()
     machines[1].cut('back')
     const cutAt = performance.now()
     // Requests in flight when the link goes down may be counted twice: Redis may get them after it has healed.
-    const first = await ask(two, '/window', newClient())
-    assert.deepEqual([first.status, isLocal(first)], [200, true])
+    const first = await Promise.all(scouts.map(async other => ask(two, '/window', other)))
+    for (const answer of first) assert.deepEqual([answer.status, isLocal(answer)], [200, true])
+    const detected = Math.max(...first.map(({ ms }) => ms))
     const answers = await askAll('/window', client, LIMIT, [two])
     const slowest = Math.max(...answers.map(({ ms }) => ms))
     assert.deepEqual(countsOf(answers), { 200: SHARE, 429: LIMIT - SHARE })
@@ -140,10 +161,63 @@ describe('a fleet of three gateways', function () {
     assert.deepEqual(countsOf(after), { 200: LIMIT - SHARE, 429: SHARE })
     await untilDiscovered(REPLICAS)
     seen.push(
-      `cut for ${secondsSince(cutAt, secondsSince(healedAt))} s: ${SHARE} of ${LIMIT} admitted, first answer ${Math.round(first.ms)} ms, the slowest later one ${Math.round(slowest)} ms, ` +
+      `cut for ${secondsSince(cutAt, secondsSince(healedAt))} s: ${SHARE} of ${LIMIT} admitted, first answers ${Math.round(detected)} ms, the slowest later one ${Math.round(slowest)} ms, ` +
         `none failed; shared counts ${returnedIn} s after healing, ${LIMIT - SHARE} more admitted`,
     )
   })
+
+  for (const [what, withReplica] of [
+    ['and its replica takes over', true],
+    ['with its replica, and starts again empty', false],
+  ] as const) {
+    it(`keeps limits exact for clients of other shards when a Redis shard is lost ${what}`, async () => {
+      const { gateways, redis } = fleet
+      const lostClient = newClient()
+      const { master, replica } = await shardOf(redis, lostClient)
+      const others = await clientsOutside(master)
+      const dead = withReplica ? [master] : [replica, master]
+      await untilShared()
+      const load = (running = balanceLoad(gateways, 4, '/app'))
+      await until(() => load.answers.length > 50, { what: 'a load' })
+
+      for (const node of dead) await node.kill()
+      const killedAt = performance.now()
+      const lost = await askAll('/window', lostClient, LIMIT * 2)
+      const areExact = async (): Promise<void> => {
+        for (const client of others.splice(0, 2)) {
+          await assertExact('/window', gateways, client)
+          await assertExact('/several', gateways, client)
+        }
+      }
+      const isLost = lost.every(isLocal)
+      if (!withReplica) assert.ok(isLost, 'clients of the shard are counted locally')
+      if (isLost) assert.deepEqual(countsOf(lost), { 200: LIMIT, 429: LIMIT }, 'each replica admits its share')
+      await areExact()
+      if (withReplica) await until(async () => isMasterNow(replica), { what: 'the replica takes over', ...WAIT })
+      else {
+        // The cluster has seen that the shard is gone, and the other shards still serve.
+        await until(async () => isFailed(redis, master), { what: 'the cluster has lost the shard', ...WAIT })
+        await areExact()
+        assert.deepEqual(await Promise.all(gateways.map(isDegraded)), [true, true, true])
+      }
+      if (!withReplica) for (const node of dead.toReversed()) await node.start()
+      const healedAt = performance.now()
+      await untilShared()
+      const returnedIn = secondsSince(withReplica ? killedAt : healedAt)
+      if (isLost) {
+        // The replicas have handed over what they admitted.
+        assert.deepEqual(countsOf(await askAll('/window', lostClient, 6)), { 429: 6 })
+      }
+      await load.stop()
+      assert.deepEqual(new Set(load.answers.map(({ status }) => status)), new Set([200]))
+      if (withReplica) await master.start()
+      await untilClusterIsWhole(redis)
+      seen.push(
+        `shard lost ${withReplica ? 'with a replica' : 'without one'}: ${load.answers.length} requests of a load, none failed; ` +
+          `other shards exact throughout; shared again ${returnedIn} s after ${withReplica ? 'the kill' : 'its return'}`,
+      )
+    })
+  }
 
   it('restarts everything under load, one program after the other, and no request fails', async () => {
     const { gateways, agents, samplers, prometheus, redis } = fleet
@@ -151,7 +225,7 @@ describe('a fleet of three gateways', function () {
     const client = newClient()
     await assertExact('/window', gateways, client)
     const startedAt = performance.now()
-    const load = balanceLoad(gateways, 6, '/app')
+    const load = (running = balanceLoad(gateways, 6, '/app'))
     await until(() => load.answers.length > 100, { what: 'a load' })
 
     for (const [index, gateway] of gateways.entries()) {
@@ -273,6 +347,26 @@ describe('a fleet of three gateways', function () {
     assert.deepEqual(countsOf(answers), { 200: LIMIT, 429: LIMIT })
   }
 
+  /** New clients, one for each master. */
+  async function onePerShard(): Promise<string[]> {
+    const found = new Map<RedisNode, string>()
+    for (let i = 0; i < 100 && found.size < 3; i++) {
+      const client = newClient()
+      found.set((await shardOf(fleet.redis, client)).master, client)
+    }
+    return [...found.values()]
+  }
+
+  /** New clients whose counts are not on this master. */
+  async function clientsOutside(master: RedisNode): Promise<string[]> {
+    const found: string[] = []
+    for (let i = 0; i < 50 && found.length < 4; i++) {
+      const client = newClient()
+      if ((await shardOf(fleet.redis, client)).master !== master) found.push(client)
+    }
+    return found
+  }
+
   /** Waits until these replicas count in Redis. */
   async function untilShared(gateways: readonly Gateway[] = fleet.gateways): Promise<void> {
     await until(async () => (await Promise.all(gateways.map(isDegraded))).every(degraded => !degraded), {
@@ -380,10 +474,19 @@ async function handOver(nodes: readonly RedisNode[], node: RedisNode): Promise<v
   })
   if (replica === undefined) return
   await askRedis(replica.url, async client => client.call('CLUSTER', 'FAILOVER'))
-  const isMaster = async (): Promise<boolean> =>
-    askRedis(replica.url, async client => ((await client.call('ROLE')) as [string])[0] === 'master')
-  await until(isMaster, { what: 'the replica has taken over', ...WAIT })
+  await until(async () => isMasterNow(replica), { what: 'the replica has taken over', ...WAIT })
   await untilClusterIsWhole(nodes)
+}
+
+async function isMasterNow({ url }: RedisNode): Promise<boolean> {
+  return askRedis(url, async client => ((await client.call('ROLE')) as [string])[0] === 'master')
+}
+
+/** Whether the cluster has agreed that a node is gone. */
+async function isFailed(nodes: readonly RedisNode[], { host }: RedisNode): Promise<boolean> {
+  const other = nodes.find(({ process }) => process.exit === undefined)
+  const known = String(await askRedis(other!.url, async client => client.call('CLUSTER', 'NODES')))
+  return known.split('\n').some(line => line.includes(`${host}:6379`) && /[ ,]fail /.test(line))
 }
 
 async function untilAnswered(load: BalancedLoad): Promise<void> {

@@ -2,6 +2,9 @@ import type { LocalStore } from './local-store'
 import type { RedisScriptStore } from './redis-stores'
 
 type Told = Pick<RedisScriptStore, 'handBack'>
+type IsServed = (key: string) => boolean
+
+const always: IsServed = () => true
 
 /** Number of clients per group whose counts are handed back after an outage. Further ones stay local. */
 const MAX_OWED = 10_000
@@ -26,19 +29,21 @@ export class OutageCounts {
   /**
    * Adds the counts of the outage to Redis. Counts that have expired since are skipped.
    *
+   * @param isServed false for clients whose counts Redis cannot take yet
    * @throws Error if Redis fails again; counts not yet handed back are kept
    */
-  async handBack(local: LocalStore, redis: Told): Promise<void> {
-    for (let round = 0; round < ROUNDS && this.#owed.size > 0; round++) {
-      const keys = [...this.#owed.keys()]
+  async handBack(local: LocalStore, redis: Told, isServed: IsServed = always): Promise<void> {
+    for (let round = 0; round < ROUNDS; round++) {
+      const keys = [...this.#owed.keys()].filter(isServed)
+      if (keys.length === 0) return
       for (let at = 0; at < keys.length; at += BATCH) await this.#tell(keys.slice(at, at + BATCH), local, redis)
     }
   }
 
   /** Adds the counts of the last round to Redis. Sends them before it returns, when no more are added. Never rejects. */
-  async handBackRest(local: LocalStore, redis: Told): Promise<void> {
+  async handBackRest(local: LocalStore, redis: Told, isServed: IsServed = always): Promise<void> {
     // The connection has already recorded and logged the failure.
-    await this.#tell([...this.#owed.keys()], local, redis).catch(() => {})
+    await this.#tell([...this.#owed.keys()].filter(isServed), local, redis).catch(() => {})
   }
 
   async #tell(keys: readonly string[], local: LocalStore, redis: Told): Promise<void> {

@@ -1,9 +1,9 @@
 import type { RateLimitPolicy } from './schema'
-import type { RedisConnection } from '../../redis/connection'
+import type { IsServed, RedisConnection } from '../../redis/connection'
 import { LocalStore } from './local-store'
 import { OutageCounts } from './outage-counts'
 import type { AnsweringStore, RateLimitStore, Standing } from './rate-limit-store'
-import { RedisScriptStore, RedisWindowStore } from './redis-stores'
+import { redisKey, RedisScriptStore, RedisWindowStore } from './redis-stores'
 import { Refusals } from './refusals'
 
 /** Result of counting one request in one group. */
@@ -48,18 +48,20 @@ export class PolicyGroup {
     const scripts = new RedisScriptStore(routeName, policies, redis)
     this.#scripts = scripts
     this.#shared = isPlainWindow(policies) ? new RedisWindowStore(routeName, policies[0], redis) : scripts
-    const prepare = async (): Promise<void> => {
+    const prepare = async (isServed: IsServed): Promise<void> => {
       this.#refusals.clear()
-      await this.#owed.handBack(this.#local, scripts)
+      await this.#owed.handBack(this.#local, scripts, key => isServed(redisKey('', key)))
     }
-    this.#unprepare = redis.prepareWith(prepare, () => void this.#owed.handBackRest(this.#local, scripts))
+    const resume = (isServed: IsServed): void =>
+      void this.#owed.handBackRest(this.#local, scripts, key => isServed(redisKey('', key)))
+    this.#unprepare = redis.prepareWith(prepare, resume)
   }
 
   /** Never throws, and its promise never rejects. */
   take(key: string, costs: readonly number[]): Verdict | Promise<Verdict> {
     if (this.#shared === undefined)
       return { store: 'local', standings: this.#local.take(key, costs), degraded: undefined }
-    if (this.#redis?.isUsable !== true) return this.#withoutRedis(key, costs)
+    if (!this.#isServed(key)) return this.#withoutRedis(key, costs)
     const refused = this.#refusals.recall(key, costs)
     if (refused !== undefined) return { store: 'redis', standings: refused, degraded: undefined }
     return (this.#shared.take(key, costs) as Promise<readonly Standing[]>).then(
@@ -77,7 +79,7 @@ export class PolicyGroup {
     const owe = (): void => {
       if (isLocal) this.#owed.add(key, costs)
     }
-    if (this.#redis?.isUsable !== true) return owe()
+    if (!this.#isServed(key)) return owe()
     // The connection has already recorded and logged the failure.
     this.#scripts.charge(key, costs).catch(owe)
   }
@@ -86,6 +88,12 @@ export class PolicyGroup {
     this.#unprepare?.()
     this.#shared?.close?.()
     this.#local.close()
+  }
+
+  /** Whether Redis can be asked about a client. The key is made only while a part of Redis is lost. */
+  #isServed(key: string): boolean {
+    const redis = this.#redis
+    return redis !== undefined && (redis.isWhole || redis.serves(redisKey('', key)))
   }
 
   #fromRedis(key: string, costs: readonly number[], standings: readonly Standing[]): Verdict {

@@ -121,7 +121,7 @@ export function createNetwork(): Network {
 }
 
 /** Removes the namespaces and interfaces of runs whose process is gone. */
-function removeLeftovers(): void {
+export function removeLeftovers(): void {
   const isLeft = (name: string): boolean => {
     const pid = NAME.exec(name)?.[1]
     return pid !== undefined && !existsSync(`/proc/${Number.parseInt(pid, 36)}`)

@@ -38,6 +38,14 @@ describe('the counts of an outage', () => {
     assert.ok([...told.values()].every(cost => cost === 2))
   })
 
+  it('are kept for clients that Redis cannot take yet, as of a lost shard', async () => {
+    for (const key of ['lost', 'there']) count(key)
+    await owed.handBack(local, redis(), key => key !== 'lost')
+    assert.deepEqual([...told.keys()], ['there'])
+    await owed.handBack(local, redis())
+    assert.deepEqual([...told.keys()], ['there', 'lost'])
+  })
+
   it('are told to a Redis that has just returned in batches', async () => {
     for (let i = 0; i < 1_000; i++) count(`client ${i}`)
     let underWay = 0
