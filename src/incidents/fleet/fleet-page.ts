@@ -22,6 +22,7 @@ section { background: var(--surface); border: 1px solid var(--line); border-radi
 .fleet thead th { white-space: nowrap; }
 .fleet .number { padding-left: .6rem; }
 .tiles { grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); }
+.tiles dt { font-size: .8125rem; overflow-wrap: normal; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 0 .75rem; }
 footer { margin-top: .75rem; }
 @media (max-width: 48rem) { .fleet .number { padding-left: 0; } .tiles { grid-template-columns: 1fr 1fr; } }
