@@ -25,18 +25,43 @@ export function timeAxis(
   x: (timeMs: number) => number,
   { bottom, height }: { readonly bottom: number; readonly height: number },
 ): Html {
-  return html`${timeTicks(startMs, endMs).map(({ timeMs, text }) => xTick(x(timeMs), text, bottom, height))}`
+  const ticks = timeTicks(startMs, endMs).map(({ timeMs, text }) => ({ at: x(timeMs), text }))
+  return html`${ticks.map(({ at, text }, index) => {
+    const isCrowded = anchor(at, EDGE) !== 'middle' && nearest(at, ticks[index - 1], ticks[index + 1]) < room(text)
+    return xTick(at, isCrowded ? '' : text, bottom, height)
+  })}`
+}
+
+/** Distance from an edge, in percent, within which a text is moved inwards. */
+const EDGE = 6
+/** Width of a character in percent of a chart on a phone, the narrowest. */
+const CHARACTER = 2.4
+
+/** How far the next tick must be from one whose text was moved inwards: its own text, half of the other, and a gap. */
+function room(text: string): number {
+  return 1.5 * text.length * CHARACTER
+}
+
+function nearest(at: number, ...others: readonly ({ readonly at: number } | undefined)[]): number {
+  return Math.min(...others.map(other => (other === undefined ? Infinity : Math.abs(other.at - at))))
 }
 
 function xTick(atPercent: number, text: string, bottom: number, height: number): Html {
-  return html`<line
-      class="grid"
-      x1="${percent(atPercent)}"
-      x2="${percent(atPercent)}"
-      y1="${bottom}"
-      y2="${bottom + 4}"
-    />
-    <text class="tick" x="${percent(atPercent)}" y="${height - 6}" text-anchor="${anchor(atPercent, 6)}">${text}</text>`
+  const mark = html`<line
+    class="grid"
+    x1="${percent(atPercent)}"
+    x2="${percent(atPercent)}"
+    y1="${bottom}"
+    y2="${bottom + 4}"
+  />`
+  if (text === '') return mark
+  return html`${mark}<text
+      class="tick"
+      x="${percent(atPercent)}"
+      y="${height - 6}"
+      text-anchor="${anchor(atPercent, EDGE)}"
+      >${text}</text
+    >`
 }
 
 /** Words at the edges stay inside of the picture. */

@@ -69,6 +69,15 @@ describe('the example of more receivers', function () {
       assert.match(await runTool('amtool', 'check-config', CONFIG), /2 templates/)
     })
 
+    it('is right about the Slack receiver that edits its message, as docs/incidents.md has it', async () => {
+      const [, example = ''] =
+        /```yaml\n(slack_configs:\n[^`]*update_message: true[^`]*)```/.exec(read('docs/incidents.md')) ?? []
+      const file = join(temporaryFolder(), 'alertmanager.yml')
+      const receivers = [{ name: 'slack', ...(parse(example) as object) }]
+      writeFileSync(file, stringify({ route: { receiver: 'slack' }, receivers }))
+      assert.match(await runTool('amtool', 'check-config', file), /1 receivers/)
+    })
+
     for (const [labels, receivers] of ROUTES) {
       it(`sends ${JSON.stringify(labels)} to ${receivers}`, async () => {
         const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`)

@@ -278,12 +278,17 @@ function refused(present: readonly FleetReplica[], now: number): Concern[] {
   })
 }
 
-/** "2 of 3 replicas", or the name of a single one: "10.0.0.3:9464 alone", or "all 3 replicas". */
+/** "2 of 3 replicas", or the name of a single one: "10.0.0.3:9464 alone". */
 function countOf(instances: readonly string[], all: number): string {
   const [first] = instances
   if (all === 1) return first ?? ''
   if (instances.length === 1) return `${first} alone (of ${all} replicas)`
-  return instances.length === all ? `all ${all} replicas` : `${instances.length} of ${all} replicas`
+  return instances.length === all ? allOf(all) : `${instances.length} of ${all} replicas`
+}
+
+/** "both replicas", "all 3 replicas". */
+export function allOf(count: number): string {
+  return count === 2 ? 'both replicas' : `all ${count} replicas`
 }
 
 /** Names few replicas and counts many. */

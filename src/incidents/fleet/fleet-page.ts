@@ -10,7 +10,7 @@ import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import { TOP_STYLE } from '../../pages/top-style'
 import { perSecond, share } from '../../pages/traffic-wording'
 import { openable } from '../page/links'
-import { isServing, sinceText, whyText } from './compare'
+import { allOf, isServing, sinceText, whyText } from './compare'
 import type { Fleet, FleetReplica, ReplicaState } from './fleet'
 
 const FLEET_STYLE = `
@@ -21,7 +21,8 @@ section { background: var(--surface); border: 1px solid var(--line); border-radi
 .fleet td, .fleet tbody th { vertical-align: baseline; }
 .fleet thead th { white-space: nowrap; }
 .fleet .number { padding-left: .6rem; }
-.tiles { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); }
+.tiles dt { font-size: .8125rem; overflow-wrap: normal; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 0 .75rem; }
 footer { margin-top: .75rem; }
 @media (max-width: 48rem) { .fleet .number { padding-left: 0; } .tiles { grid-template-columns: 1fr 1fr; } }
@@ -132,7 +133,7 @@ function replicaSection(fleet: Fleet): Html {
     <table class="table fleet">
       <thead>
         <tr>
-          ${['Replica', 'State', 'Version', 'Configuration', 'Up for'].map(head => html`<th scope="col">${head}</th>`)}
+          ${['Replica', 'State', 'Version', 'Configuration'].map(head => html`<th scope="col">${head}</th>`)}
           ${['per s', 'Faults', 'Limited/s', 'In flight', 'CPU', 'Event loop', 'Ejected'].map(
             head => html`<th scope="col" class="number">${head}</th>`,
           )}
@@ -165,7 +166,10 @@ function replicaRow(replica: FleetReplica, now: number): Html {
   const { faultShare, eventLoopBusy: busy, eventLoopDelayP99Ms: delay } = load
   return html`<tr>
     <th scope="row" class="wide">${replicaName(replica)} ${replicaNote(replica, now)}</th>
-    <td class="wide" data-label=""><span class="pill ${kind}">${word}</span></td>
+    <td class="wide" data-label="">
+      <span class="pill ${kind}">${word}</span>
+      ${summary && html`<span class="muted small nowrap">up for ${lasted(now - summary.startedAtMs)}</span>`}
+    </td>
     <td data-label="version" class="${differs.version && 'warn-text'}">
       ${version}${differs.version && html` <strong>differs</strong>`}
     </td>
@@ -173,7 +177,6 @@ function replicaRow(replica: FleetReplica, now: number): Html {
       ${sha256 !== undefined && html`<code title="SHA-256 ${sha256}">${sha256.slice(0, 8)}</code>`}${differs.configuration && html` <strong>differs</strong>`}
       ${summary && html`<span class="muted small">since ${clockOrDate(summary.configSinceMs, now)}</span>`}
     </td>
-    <td class="nowrap" data-label="up for">${summary && lasted(now - summary.startedAtMs)}</td>
     ${number('per second', load.requestsPerSecond === undefined ? undefined : perSecond(load.requestsPerSecond))}
     ${number('faults', faultShare === undefined ? undefined : share(faultShare, 1), faultShare !== undefined && faultShare > 0 && 'bad-text')}
     ${number('limited per second', load.limitedPerSecond === undefined ? undefined : perSecond(load.limitedPerSecond))}
@@ -231,7 +234,7 @@ function ejectedSection({ ejected, replicas }: Fleet): Content {
               <td class="mono" data-label="">${target}</td>
               <td class="wide" data-label="">${reason}</td>
               <td class="wide" data-label="by">
-                ${instances.length === all ? `all ${all} replicas` : `${instances.length} of ${all} replicas`}${instances.length < all && html`<span class="muted small"> ${instances.slice(0, 3).join(', ')}${instances.length > 3 && ', …'}</span>`}
+                ${instances.length === all ? allOf(all) : `${instances.length} of ${all} replicas`}${instances.length < all && html`<span class="muted small"> ${instances.slice(0, 3).join(', ')}${instances.length > 3 && ', …'}</span>`}
               </td>
             </tr>`,
         )}

@@ -1,4 +1,4 @@
-import { differenceLines } from '../evidence/comparison/wording'
+import { adjectiveOf, differenceLines } from '../evidence/comparison/wording'
 import type { IncidentAlert } from '../record/incident'
 
 /**
@@ -12,7 +12,7 @@ export function differencesOf(alerts: readonly Pick<IncidentAlert, 'evidence' | 
     if (comparison === undefined) continue
     const lines = differenceLines(comparison, labels['family'])
     for (const [index, { dimension, value }] of comparison.differences.entries()) {
-      const key = `${labels['family'] ?? ''}\n${dimension}\n${value}`
+      const key = `${adjectiveOf(labels['family'])}\n${dimension}\n${value}`
       const known = said.get(key)
       if (known !== undefined && known.failing >= comparison.failing) continue
       said.set(key, { failing: comparison.failing, line: lines[index] ?? '' })

@@ -43,12 +43,17 @@ const ADJECTIVES: ReadonlyMap<string | undefined, string> = new Map([
   ['refusals', 'refused'],
 ])
 
+/** What the requests of an alert are called: failing, slow, limited or refused. */
+export function adjectiveOf(family: string | undefined): string {
+  return ADJECTIVES.get(family) ?? 'failing'
+}
+
 /**
  * One line per difference, the most likely cause first: "Different: all 60 failing requests went to 10.0.0.7:9001 (32 %
  * of the good ones did)".
  */
 export function differenceLines(comparison: Comparison, family: string | undefined): string[] {
-  const adjective = ADJECTIVES.get(family) ?? 'failing'
+  const adjective = adjectiveOf(family)
   return comparison.differences.map(difference => {
     const since = difference.newSinceMs === undefined ? '' : `, new since ${clock(difference.newSinceMs)} UTC`
     const others = difference.alsoKnownAs.slice(0, MAX_NAMES).map(nameOf)

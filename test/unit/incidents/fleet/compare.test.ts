@@ -89,7 +89,7 @@ describe('the replicas side by side', () => {
       'b is not ready: draining',
       'More than 1 % of the requests of the last 5 minutes failed on a alone (of 3 replicas): 42 %',
       '2 configurations are active: 1a2b3c4d on a since 12:05:00 UTC, 9f8e7d6c on b since 12:05:00 UTC',
-      'Upstream orders: http://10.0.0.7:9001 is ejected by all 2 replicas',
+      'Upstream orders: http://10.0.0.7:9001 is ejected by both replicas',
       'Limits are degraded on a alone (of 3 replicas): Redis is unavailable there, each counts alone',
       'The configuration of 14:08:00 UTC was refused on a (gateway.yaml:3: unknown key)',
     ])

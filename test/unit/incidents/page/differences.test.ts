@@ -9,7 +9,7 @@ describe('what distinguishes the failing requests of an incident', () => {
     assert.ok(comparison)
     const larger = { ...comparison, failing: 80, sampled: 80, differences: comparison.differences.map(twice) }
     const others = [
-      { ...alert, evidence: { ...alert.evidence, comparison: larger } },
+      { ...alert, labels: { ...alert.labels, family: 'slo' }, evidence: { ...alert.evidence, comparison: larger } },
       { ...alert, evidence: undefined },
     ] as (typeof alert)[]
     const lines = differencesOf([alert, ...others])
