@@ -20,6 +20,7 @@ const DEFAULTS: Settings = {
   redisTlsKeyFile: undefined,
   redisTimeoutMs: 200,
   replicas: 1,
+  workers: 1,
   configFile: 'gateway.yaml',
   configWatch: true,
   logLevel: 'info',

@@ -1,0 +1,196 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import { EXIT_OS_ERROR } from '../config/exit-codes'
+import type { GatewayConfig } from '../config/gateway-config'
+import type { GatewayFileContent, ReadGatewayFile } from '../config/gateway-file'
+import type { Settings } from '../config/types'
+import { watchFile, type WatchedFile } from '../config/watched-file'
+import { createOpsServer, type OpsServerOptions } from '../operations/ops-server'
+import type { TelemetryPipeline } from '../operations/status/status'
+import { policyFilesOf } from '../policies/policies-of'
+import { exitInTime } from '../process/exit'
+import { listenOnPort } from '../process/listen'
+import { needingRestart } from '../runtime/needing-restart'
+import { Configuration } from '../runtime/reload'
+import type { Logger } from '../telemetry/logger'
+import { mergedSources, questionOf, type MatchesFilter } from './merged-sources'
+import type { OpsAnswer } from './ops-answers'
+import { shareProblems } from './share'
+import { WorkerPool } from './worker-pool'
+
+/** How long a page or a scrape waits for a worker. Prometheus gives a scrape 10 s. */
+const ASK_TIMEOUT_MS = 3_000
+/** How long a worker may take to build a new configuration. */
+const RELOAD_TIMEOUT_MS = 30_000
+/** What a worker needs after its last request: flushing its telemetry and its log. */
+const AFTER_DRAIN_MS = 6_000
+const TELEMETRY_FLUSH_MS = 3_000
+
+/** What the primary uses of the telemetry. */
+export interface PrimaryTelemetry {
+  readonly handleMetricsRequest: RequestListener
+  readonly matchesTrace: MatchesFilter
+  readonly pipelines: () => readonly TelemetryPipeline[]
+  readonly ignorePort: (port: number) => void
+  readonly shutdown: (timeoutMs: number) => Promise<boolean>
+  readonly ofWorkers:
+    | {
+        addWorkers(
+          ask: () => Promise<readonly { readonly worker: number; readonly pieces: readonly unknown[] | undefined }[]>,
+        ): {
+          keep(worker: number, pieces: readonly unknown[]): void
+          end(worker: number): void
+        }
+        exposition(accept: string | undefined): Promise<unknown>
+      }
+    | undefined
+}
+
+export interface PrimaryOptions {
+  readonly settings: Settings
+  readonly config: GatewayConfig
+  readonly written: unknown
+  readonly included: readonly string[]
+  readonly content: GatewayFileContent
+  readonly read: () => Promise<ReadGatewayFile>
+  readonly log: Logger
+  readonly flush: () => Promise<void>
+  readonly telemetry: PrimaryTelemetry
+  readonly access: OpsServerOptions['access']
+  readonly replica: OpsServerOptions['replica']
+}
+
+export interface Primary {
+  readonly port: number
+  readonly opsPort: number
+  readonly reload: (cause: string) => Promise<void>
+  /** Ends the workers, then this process. */
+  readonly stop: (signal: string) => void
+}
+
+/**
+ * Starts the workers and the ops port. The primary serves no requests: it accepts connections, hands them to the workers in
+ * turn, answers the ops port for all of them, and replaces a worker that ends.
+ *
+ * @returns the exit code if the gateway could not start
+ */
+export async function startPrimary(options: PrimaryOptions): Promise<Primary | { readonly exitCode: number }> {
+  const { settings, log, telemetry } = options
+  let draining = false
+  let isStarted = false
+  let lastContent = options.content
+
+  const metrics = telemetry.ofWorkers?.addWorkers(async () => {
+    const answers = await pool.askAll('metrics', undefined, ASK_TIMEOUT_MS)
+    return answers.map(({ worker, answer }) => ({ worker, pieces: answer as readonly unknown[] | undefined }))
+  })
+  const pool = new WorkerPool({
+    count: settings.workers,
+    log,
+    content: options.content,
+    handlers: {
+      scrape: async accept => telemetry.ofWorkers?.exposition(accept as string | undefined),
+      lastMetrics: (pieces, worker) => metrics?.keep(worker, pieces as readonly unknown[]),
+    },
+    onEnd: worker => metrics?.end(worker),
+  })
+
+  const configuration = new Configuration({
+    config: options.config,
+    written: options.written,
+    read: async () => {
+      const read = await options.read()
+      if (read.config === undefined) return read
+      lastContent = read.content ?? lastContent
+      return { ...read, problems: [...read.problems, ...shareProblems(read.config, settings)] }
+    },
+    apply: async next => {
+      await pool.reload(lastContent, 'primary', RELOAD_TIMEOUT_MS)
+      watchPolicies(next)
+      return needingRestart(options.config, next)
+    },
+    log,
+  })
+
+  const gather = async (path: string, url: string): Promise<Partial<OpsServerOptions>> => {
+    const question = questionOf(path, url, settings.workers)
+    if (question === undefined) return {}
+    const answers = await pool.askAll('ops', question, ASK_TIMEOUT_MS)
+    const found = answers.flatMap(({ answer }) => (answer === undefined ? [] : [answer as OpsAnswer]))
+    const own: OpsAnswer = { pipelines: telemetry.pipelines() }
+    return mergedSources([...found, own], telemetry.matchesTrace)
+  }
+  const opsServer = createOpsServer({
+    ...(mergedSources([], telemetry.matchesTrace) as OpsServerOptions),
+    metrics: (request: IncomingMessage, response: ServerResponse) => telemetry.handleMetricsRequest(request, response),
+    configuration: () => ({ file: settings.configFile, ...configuration.report() }),
+    replica: options.replica,
+    workers: () => ({ wanted: settings.workers, restarts: pool.restarts, running: pool.states() }),
+    access: options.access,
+    notReady: () => (draining ? 'draining' : !isStarted || pool.listening === 0 ? 'starting' : undefined),
+    gather,
+  })
+
+  const opsPort = await listenOnPort(opsServer, settings.opsPort, settings.opsHost, 'OPS_PORT')
+  if (typeof opsPort === 'string') {
+    process.stderr.write(`${opsPort}\n`)
+    return { exitCode: EXIT_OS_ERROR }
+  }
+  telemetry.ignorePort(opsPort)
+  const started = await pool.start()
+  if ('exitCode' in started) {
+    pool.kill()
+    return started
+  }
+  isStarted = true
+
+  const watched = settings.configWatch
+    ? watchFile({
+        path: settings.configFile,
+        sha256: options.config.sha256,
+        included: options.included,
+        onChange: () => void reload('file'),
+      })
+    : undefined
+  let watchedPolicies: WatchedFile[] = []
+  function watchPolicies(next: GatewayConfig): void {
+    for (const file of watchedPolicies) file.stop()
+    if (!settings.configWatch) return
+    watchedPolicies = policyFilesOf(next).map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
+  }
+  watchPolicies(options.config)
+
+  async function reload(cause: string): Promise<void> {
+    const read = await configuration.reload(cause)
+    watched?.know(read?.sha256, read?.included)
+  }
+
+  const stop = (signal: string): void => {
+    if (draining) {
+      log.warn({ event: 'shutdown', signal }, 'stopped at once after a second signal')
+      pool.kill()
+      return void options.flush().then(() => exitInTime(1))
+    }
+    draining = true
+    watched?.stop()
+    for (const file of watchedPolicies) file.stop()
+    configuration.close()
+    const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
+    log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
+    void end(delayMs, signal)
+  }
+  async function end(delayMs: number, signal: string): Promise<void> {
+    await pool.drain({ signal, delayMs }, delayMs + settings.shutdownTimeoutMs + AFTER_DRAIN_MS)
+    if (!(await telemetry.shutdown(TELEMETRY_FLUSH_MS)))
+      log.warn({ event: 'shutdown' }, 'the last telemetry could not be exported')
+    closeAll(opsServer)
+    log.info({ event: 'stopped' }, 'stopped')
+    await options.flush()
+    await exitInTime(0)
+  }
+  return { port: started.port, opsPort, reload, stop }
+}
+
+function closeAll(server: Server): void {
+  server.close()
+  server.closeAllConnections()
+}
