@@ -5,8 +5,8 @@
 export type Rule = 'sum' | 'max' | 'min' | 'primary'
 
 /**
- * The rule of each metric whose values are not simply added, by the name of its instrument. A test reads the exposition of
- * a gateway and fails for a gauge that is missing here.
+ * The rule of each gauge and up-down counter, and of the counters that are not simply added, by the name of the instrument.
+ * Tests read the source and the exposition of a gateway, and fail for one that is missing here.
  */
 export const RULES: Readonly<Record<string, Rule>> = {
   // The primary reads the file; a reload of all workers is one reload.
@@ -38,10 +38,14 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'nodejs.eventloop.delay.stddev': 'max',
   'nodejs.eventloop.utilization': 'max',
   // Amounts.
-  'gateway.response.buffer.usage': 'sum',
+  'db.client.connection.count': 'sum',
+  'gateway.response_buffer.usage': 'sum',
+  'gateway.stream.active': 'sum',
   'gateway.traces.pending': 'sum',
   'gateway.traces.recorded': 'sum',
   'gateway.upstream.target.active_requests': 'sum',
+  'http.server.active_requests': 'sum',
+  'process.memory.usage': 'sum',
   'v8js.memory.heap.limit': 'sum',
   'v8js.memory.heap.max': 'sum',
   'v8js.memory.heap.space.available_size': 'sum',
