@@ -35,8 +35,8 @@ export function shareOf(config: GatewayConfig, workers: number): GatewayConfig {
  */
 export function shareProblems(config: GatewayConfig, { workers, redisUrl }: Settings): ConfigProblem[] {
   if (workers === 1 || redisUrl !== undefined) return []
-  return config.routes.flatMap(({ name, rateLimit }) =>
-    rateLimit.flatMap(({ name: policy, limit, tiers, cost, dryRun }): ConfigProblem[] => {
+  return config.routes.flatMap(({ name, rateLimit, sharedLimits }) =>
+    [...rateLimit, ...sharedLimits].flatMap(({ name: policy, limit, tiers, cost, dryRun }): ConfigProblem[] => {
       const smallest = Math.min(limit, ...Object.values(tiers))
       const largestCost = Math.max(cost.standard, ...Object.values(cost.methods))
       if (dryRun || smallest >= largestCost * workers) return []

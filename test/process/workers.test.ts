@@ -99,7 +99,7 @@ describe('a gateway with two workers', () => {
       await sendMany(40)
       await gateway.stop()
       const shares = [...receiver.requestsByInstance.values()]
-      assert.deepEqual([...receiver.requestsByInstance.keys()].sort(), ['one-for-all-1', 'one-for-all-2'])
+      assert.deepEqual(new Set(receiver.requestsByInstance.keys()), new Set(['one-for-all-1', 'one-for-all-2']))
       assert.equal(shares[0]! + shares[1]!, 40, 'each span is exported once')
       for (const share of shares) assert.ok(share >= 16 && share <= 24, `${share} of 40`)
     } finally {
