@@ -15,6 +15,7 @@ const SLICES = 12
 const PER_SLICE = 1_500
 /** For each process: V8 has compiled what runs often by then. */
 const WARM_UP = 10_000
+/** For each process that serves: with fewer, each wakes up more often for less. */
 const CONNECTIONS = 32
 
 interface Subject {
@@ -45,12 +46,13 @@ try {
     }
   }
   const used = two.pids.map((pid, index) => cpuOf(pid) - (before[index] ?? 0))
+  const ofPrimary = cpuOf(two.child.pid ?? 0) - two.pids.reduce((sum, pid) => sum + cpuOf(pid), 0)
   const total = used.reduce((sum, micros) => sum + micros, 0)
   const ratios = two.costs.map((cost, index) => cost / (one.costs[index] ?? NaN))
   process.stdout.write(
     [
       `one process: ${median(one.costs).toFixed(0)} µs of CPU per request`,
-      `two workers: ${median(two.costs).toFixed(0)} µs, primary included`,
+      `two workers: ${median(two.costs).toFixed(0)} µs, primary included (${Math.round(ofPrimary / 1_000)} ms since its start)`,
       `ratio: ${median(ratios).toFixed(3)} (median of ${SLICES} pairs; ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
       `share of each worker: ${used.map(micros => `${Math.round((100 * micros) / total)} %`).join(', ')}`,
       '',
@@ -85,7 +87,7 @@ async function start(file: string, workers: number): Promise<Subject> {
       if (text.length > 100_000) text = ''
     })
   })
-  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
+  const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
   const status = (await (await fetch(`http://127.0.0.1:${listening.ops_port}/status`)).json()) as {
     workers?: { running: { pid: number }[] }
   }
@@ -93,7 +95,7 @@ async function start(file: string, workers: number): Promise<Subject> {
   return { child, agent, port: listening.port, pids, costs: [] }
 }
 
-async function send({ agent, port }: Subject, count: number): Promise<void> {
+async function send({ agent, port, pids }: Subject, count: number): Promise<void> {
   let left = count
   const client = async (): Promise<void> => {
     while (left-- > 0) {
@@ -104,7 +106,7 @@ async function send({ agent, port }: Subject, count: number): Promise<void> {
       })
     }
   }
-  await Promise.all(Array.from({ length: CONNECTIONS }, client))
+  await Promise.all(Array.from({ length: CONNECTIONS * Math.max(1, pids.length) }, client))
 }
 
 function cpuOf(pid: number): number {
