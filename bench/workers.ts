@@ -12,7 +12,8 @@ import { treeUsage } from './process-tree.ts'
  * 1.1, and 40 to 60 % of the CPU time in each worker.
  */
 const SLICES = 12
-const PER_SLICE = 1_500
+/** Many: one collection of the old generation costs as much as a thousand requests. */
+const PER_SLICE = 10_000
 /** For each process: V8 has compiled what runs often by then. */
 const WARM_UP = 10_000
 /** For each process that serves: with fewer, each wakes up more often for less. */
@@ -36,7 +37,10 @@ try {
   const routes = [{ name: 'app', match: { path: '/' }, upstream: 'app' }]
   writeFileSync(file, JSON.stringify({ upstreams: { app: { targets: [target] } }, routes }))
   const [one, two] = [await start(file, 1), await start(file, 2)]
-  for (const subject of [one, two]) await send(subject, WARM_UP * Math.max(1, subject.pids.length))
+  // Two gateways of one process each: what the same load costs on two processes without a primary and IPC.
+  const pair = [await start(file, 1), await start(file, 1)]
+  const costsOfPair: number[] = []
+  for (const subject of [one, two, ...pair]) await send(subject, WARM_UP * Math.max(1, subject.pids.length))
   const before = two.pids.map(cpuOf)
   for (let slice = 0; slice < SLICES; slice++) {
     for (const subject of slice % 2 === 0 ? [one, two] : [two, one]) {
@@ -44,6 +48,9 @@ try {
       await send(subject, PER_SLICE)
       subject.costs.push((cpuOf(subject.child.pid ?? 0) - from) / PER_SLICE)
     }
+    const from = cpuOfAll(pair)
+    await Promise.all(pair.map(subject => send(subject, PER_SLICE / 2)))
+    costsOfPair.push((cpuOfAll(pair) - from) / PER_SLICE)
   }
   const used = two.pids.map((pid, index) => cpuOf(pid) - (before[index] ?? 0))
   const ofPrimary = cpuOf(two.child.pid ?? 0) - two.pids.reduce((sum, pid) => sum + cpuOf(pid), 0)
@@ -54,6 +61,7 @@ try {
       `one process: ${median(one.costs).toFixed(0)} µs of CPU per request`,
       `two workers: ${median(two.costs).toFixed(0)} µs, primary included (${Math.round(ofPrimary / 1_000)} ms since its start)`,
       `ratio: ${median(ratios).toFixed(3)} (median of ${SLICES} pairs; ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
+      `two separate gateways: ${median(costsOfPair).toFixed(0)} µs; two workers ÷ these: ${median(two.costs.map((cost, index) => cost / (costsOfPair[index] ?? NaN))).toFixed(3)}`,
       `share of each worker: ${used.map(micros => `${Math.round((100 * micros) / total)} %`).join(', ')}`,
       '',
     ].join('\n'),
@@ -111,6 +119,10 @@ async function send({ agent, port, pids }: Subject, count: number): Promise<void
 
 function cpuOf(pid: number): number {
   return treeUsage(pid).cpuMicros
+}
+
+function cpuOfAll(subjects: readonly Subject[]): number {
+  return subjects.reduce((sum, { child }) => sum + cpuOf(child.pid ?? 0), 0)
 }
 
 function median(values: readonly number[]): number {

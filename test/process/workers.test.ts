@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
+import { RULES } from '../../otel/sdk/exposition/gauge-rules'
 import { sampleValue } from '../support/exposition'
 import { listTraces, openTrace, scrape, withExemplars } from '../support/ops-port'
 import { OtlpReceiver } from '../support/otlp-receiver'
@@ -74,6 +75,15 @@ describe('a gateway with two workers', () => {
     for (const { exemplar } of exemplars) {
       assert.ok(await openTrace(gateway.opsUrl, exemplar.labels['trace_id'] as string), 'an exemplar can be opened')
     }
+
+    const known = Object.keys(RULES).map(name => name.replaceAll('.', '_'))
+    const gauges = [...families.values()].filter(({ type }) => type === 'gauge').map(({ name }) => name)
+    assert.ok(gauges.length > 15)
+    assert.deepEqual(
+      gauges.filter(name => !known.includes(name) && !known.includes(name.replace(/_(?:seconds|bytes|ratio)$/, ''))),
+      [],
+      'each gauge has a rule',
+    )
 
     const traces = await listTraces(gateway.opsUrl, 'outcome=fault')
     assert.equal(traces.length, 4)

@@ -26,6 +26,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'gateway.telemetry.instrumented': 'min',
   'gateway.tls.certificate.not_after': 'min',
   'gateway.tls.certificate.renewal_successful': 'min',
+  // Each worker looks for targets by itself.
+  'gateway.upstream.discovered_targets': 'max',
+  'gateway.upstream.discovery.successful': 'min',
   'gateway.upstream.panic': 'max',
   'gateway.upstream.target.healthy': 'min',
   // The slowest and the busiest event loop.
@@ -43,6 +46,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'gateway.stream.active': 'sum',
   'gateway.traces.pending': 'sum',
   'gateway.traces.recorded': 'sum',
+  'gateway.traces.recorded.size': 'sum',
   'gateway.upstream.target.active_requests': 'sum',
   'http.server.active_requests': 'sum',
   'process.memory.usage': 'sum',
@@ -50,7 +54,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'v8js.memory.heap.max': 'sum',
   'v8js.memory.heap.space.available_size': 'sum',
   'v8js.memory.heap.space.physical_size': 'sum',
+  'v8js.memory.heap.space.size': 'sum',
   'v8js.memory.heap.used': 'sum',
+  'v8js.resource.active': 'sum',
 }
 
 /**
