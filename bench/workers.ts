@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { treeUsage } from './process-tree.ts'
 
 /**
- * What a request costs with two workers, compared with one process: `node bench/workers.ts`, after a build. CPU time of the whole
- * process tree, primary included, in alternating slices, so that the load of the machine meets both alike. Reach: ratio at most
- * 1.1, and 40 to 60 % of the CPU time in each worker.
+ * What a request costs with two workers, compared with one process and with two separate gateways: `node bench/workers.ts`, after a
+ * build. CPU time of the whole process tree, primary included, in alternating slices, so that the load of the machine meets
+ * all alike. The results are in docs/performance.md.
  */
 const SLICES = 12
 /** Many: one collection of the old generation costs as much as a thousand requests. */
