@@ -28,7 +28,7 @@ import { answerArguments } from './process/program-arguments'
 import { eventLoopDelay } from './process/event-loop-delay'
 import { onNpmExit } from './process/on-npm-exit'
 import { keepTickShape } from './process/keep-tick-shape'
-import { listenOnAll } from './process/listen'
+import { listenOnAll, type Ports } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
@@ -120,6 +120,7 @@ async function supervise({
     included,
     content,
     read: () => readRoutes(settings.configFile),
+    onServer: server => countRefusedConnections(server, log),
     log,
     flush,
     telemetry,
@@ -260,19 +261,25 @@ async function serve({
     })
 
   const opsServer = link === undefined ? createOwnOpsServer() : undefined
-  const listening = await listenOnAll(
-    opsServer,
-    server,
-    settings,
-    opsPort => telemetry.ignorePort(opsPort),
-    redirectServer && tls?.redirectHttp && { server: redirectServer, port: tls.redirectHttp.port },
-  )
-  if ('problems' in listening) {
-    process.stderr.write(`${listening.problems.join('\n')}\n`)
-    return process.exit(EXIT_OS_ERROR)
+  let ports: Ports | undefined
+  if (opsServer === undefined) {
+    await link?.connections.listen(server, 'gateway')
+    if (redirectServer !== undefined) await link?.connections.listen(redirectServer, 'redirect')
+  } else {
+    const listening = await listenOnAll(
+      opsServer,
+      server,
+      settings,
+      opsPort => telemetry.ignorePort(opsPort),
+      redirectServer && tls?.redirectHttp && { server: redirectServer, port: tls.redirectHttp.port },
+    )
+    if ('problems' in listening) {
+      process.stderr.write(`${listening.problems.join('\n')}\n`)
+      return process.exit(EXIT_OS_ERROR)
+    }
+    ports = listening
+    reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, ports.opsPort) })
   }
-  const { opsPort, port } = listening
-  if (link === undefined) reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
 
   // The primary watches for its workers.
   const isWatching = settings.configWatch && link === undefined
@@ -313,21 +320,35 @@ async function serve({
     configuration.close()
     startLog.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
-    const onServed = link && (async (): Promise<void> => link.leave((await telemetry.ofWorkers?.pieces()) ?? []))
-    const closing = { server, redirectServer, opsServer, gateway, redis, settings, flushTelemetry, delayMs, onServed }
+    const ofWorker = link && {
+      lastConnection: link.lastConnection,
+      onServed: async (): Promise<void> => link.leave((await telemetry.ofWorkers?.pieces()) ?? []),
+    }
+    const closing = {
+      server,
+      redirectServer,
+      opsServer,
+      gateway,
+      redis,
+      settings,
+      flushTelemetry,
+      delayMs,
+      ...ofWorker,
+    }
     void shutDown({ ...closing, log: startLog })
       .then(flush)
       .then(() => exitInTime(0))
   }
-  if (link === undefined) {
+  if (ports !== undefined) {
     obeySignals({ stop, reload })
-    return logListening(log, { settings, config, port, opsPort })
+    return logListening(log, { settings, config, ...ports })
   }
+  if (link === undefined) return
   // A worker obeys the primary only: a terminal and systemd send signals to all processes.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
-  process.once('disconnect', () => stop('disconnect'))
-  // Connections beyond the limit are closed here; otherwise the primary would offer them to one worker after the other.
-  Object.assign(server, { dropMaxConnection: true })
+  process.once('disconnect', () => {
+    if (!draining) stop('disconnect')
+  })
   link.handle({
     metrics: async () => new Pieces((await telemetry.ofWorkers?.pieces()) ?? []),
     ops: question => answerOps(sources, question as OpsQuestion),
@@ -337,9 +358,9 @@ async function serve({
       if (configuration.report().lastReload?.isRefused !== true) return true
       return problems[0]?.problem ?? 'a worker refused the configuration'
     },
-    drain: order => stop((order as DrainOrder).signal, (order as DrainOrder).delayMs),
+    drain: order => stop((order as DrainOrder).signal, 0),
   })
-  link.tell('listening', { port })
+  link.tell('listening')
 }
 
 /** Stops and reloads by signals, and stops with the parent process. */

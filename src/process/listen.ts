@@ -1,27 +1,31 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import type { Settings } from '../config/types'
 
+/** The ports in use. */
+export interface Ports {
+  readonly port: number
+  readonly opsPort: number
+}
+
 /** The ports in use; or one sentence for each port that could not be opened. */
-export type Listening = { readonly port: number; readonly opsPort: number } | { readonly problems: readonly string[] }
+export type Listening = Ports | { readonly problems: readonly string[] }
 
 /**
  * Listens on all ports. The others are tried even if one fails, so that all problems are reported together.
  *
- * @param opsServer undefined in a worker: the primary has the ops port
  * @param onOpsPort called with the ops port before the gateway's port is opened
  */
 export async function listenOnAll(
-  opsServer: Server | undefined,
+  opsServer: Server,
   server: Server,
   { opsPort, opsHost, port, host }: Settings,
   onOpsPort: (port: number) => void,
   redirect?: { readonly server: Server; readonly port: number },
 ): Promise<Listening> {
-  const ops = opsServer === undefined ? 0 : await listenOnPort(opsServer, opsPort, opsHost, 'OPS_PORT')
+  const ops = await listen(opsServer, opsPort, opsHost, 'OPS_PORT')
   if (typeof ops === 'number') onOpsPort(ops)
-  const gateway = await listenOnPort(server, port, host, 'PORT')
-  const redirects = redirect && (await listenOnPort(redirect.server, redirect.port, host, REDIRECT_PORT))
+  const gateway = await listen(server, port, host, 'PORT')
+  const redirects = redirect && (await listen(redirect.server, redirect.port, host, REDIRECT_PORT))
   if (typeof ops === 'number' && typeof gateway === 'number' && typeof redirects !== 'string') {
     return { opsPort: ops, port: gateway }
   }
@@ -31,7 +35,7 @@ export async function listenOnAll(
 const REDIRECT_PORT = 'entrypoint.tls.redirectHttp.port'
 
 /** Listens on a port. @returns the port, or the problem */
-export function listenOnPort(server: Server, port: number, host: string, variable: string): Promise<number | string> {
+function listen(server: Server, port: number, host: string, variable: string): Promise<number | string> {
   return new Promise(resolve => {
     const onError = (error: NodeJS.ErrnoException): void => resolve(listenProblem(error, port, host, variable))
     server.once('error', onError)

@@ -25,6 +25,8 @@ export interface ShutdownOptions {
   readonly onServed?: (() => Promise<void>) | undefined
   /** Time during which requests are still served, so that load balancers notice the shutdown. */
   readonly delayMs: number
+  /** In a worker: settles when the primary has handed over its last connection. */
+  readonly lastConnection?: Promise<unknown> | undefined
 }
 
 /**
@@ -35,6 +37,7 @@ export interface ShutdownOptions {
 export async function shutDown(options: ShutdownOptions): Promise<void> {
   const { server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs } = options
   if (delayMs > 0) await delay(delayMs)
+  await options.lastConnection
   const servers = redirectServer === undefined ? [server] : [server, redirectServer]
   const closed = servers.map(one => closeWithin(one, settings.shutdownTimeoutMs, gateway.abortAll))
   if ((await Promise.all(closed)).includes(false)) log.warn({ event: 'shutdown' }, 'requests in flight were aborted')

@@ -1,4 +1,5 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Server } from 'node:net'
 import { EXIT_OS_ERROR } from '../config/exit-codes'
 import type { GatewayConfig } from '../config/gateway-config'
 import type { GatewayFileContent, ReadGatewayFile } from '../config/gateway-file'
@@ -8,10 +9,11 @@ import { createOpsServer, type OpsServerOptions } from '../operations/ops-server
 import type { TelemetryPipeline } from '../operations/status/status'
 import { policyFilesOf } from '../policies/policies-of'
 import { exitInTime } from '../process/exit'
-import { listenOnPort } from '../process/listen'
+import { listenOnAll, type Ports } from '../process/listen'
 import { needingRestart } from '../runtime/needing-restart'
 import { Configuration } from '../runtime/reload'
 import type { Logger } from '../telemetry/logger'
+import { Connections, type Port } from './connections'
 import { mergedSources, questionOf, type MatchesFilter } from './merged-sources'
 import type { OpsAnswer } from './ops-answers'
 import { shareProblems } from './share'
@@ -52,6 +54,8 @@ export interface PrimaryOptions {
   readonly included: readonly string[]
   readonly content: GatewayFileContent
   readonly read: () => Promise<ReadGatewayFile>
+  /** Called with each server before it listens. */
+  readonly onServer: (server: Server) => void
   readonly log: Logger
   readonly flush: () => Promise<void>
   readonly telemetry: PrimaryTelemetry
@@ -59,9 +63,7 @@ export interface PrimaryOptions {
   readonly replica: OpsServerOptions['replica']
 }
 
-export interface Primary {
-  readonly port: number
-  readonly opsPort: number
+export interface Primary extends Ports {
   readonly reload: (cause: string) => Promise<void>
   /** Ends the workers, then this process. */
   readonly stop: (signal: string) => void
@@ -83,7 +85,9 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
     const answers = await pool.askAll('metrics', undefined, ASK_TIMEOUT_MS)
     return answers.map(({ worker, answer }) => ({ worker, pieces: answer as readonly unknown[] | undefined }))
   })
+  const connections = new Connections()
   const pool = new WorkerPool({
+    connections,
     count: settings.workers,
     log,
     content: options.content,
@@ -130,16 +134,27 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
     gather,
   })
 
-  const opsPort = await listenOnPort(opsServer, settings.opsPort, settings.opsHost, 'OPS_PORT')
-  if (typeof opsPort === 'string') {
-    process.stderr.write(`${opsPort}\n`)
+  const redirect = options.config.entrypoint.tls?.redirectHttp
+  const serverOf = (name: Port): Server => {
+    const server = connections.server(name)
+    options.onServer(server)
+    return server
+  }
+  const listening = await listenOnAll(
+    opsServer,
+    serverOf('gateway'),
+    settings,
+    port => telemetry.ignorePort(port),
+    redirect && { server: serverOf('redirect'), port: redirect.port },
+  )
+  if ('problems' in listening) {
+    process.stderr.write(`${listening.problems.join('\n')}\n`)
     return { exitCode: EXIT_OS_ERROR }
   }
-  telemetry.ignorePort(opsPort)
-  const started = await pool.start()
-  if ('exitCode' in started) {
+  const exitCode = await pool.start()
+  if (exitCode !== undefined) {
     pool.kill()
-    return started
+    return { exitCode }
   }
   isStarted = true
 
@@ -179,18 +194,14 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
     void end(delayMs, signal)
   }
   async function end(delayMs: number, signal: string): Promise<void> {
-    await pool.drain({ signal, delayMs }, delayMs + settings.shutdownTimeoutMs + AFTER_DRAIN_MS)
+    await pool.drain({ signal }, delayMs, settings.shutdownTimeoutMs + AFTER_DRAIN_MS)
     if (!(await telemetry.shutdown(TELEMETRY_FLUSH_MS)))
       log.warn({ event: 'shutdown' }, 'the last telemetry could not be exported')
-    closeAll(opsServer)
+    opsServer.close()
+    opsServer.closeAllConnections()
     log.info({ event: 'stopped' }, 'stopped')
     await options.flush()
     await exitInTime(0)
   }
-  return { port: started.port, opsPort, reload, stop }
-}
-
-function closeAll(server: Server): void {
-  server.close()
-  server.closeAllConnections()
+  return { ...listening, reload, stop }
 }

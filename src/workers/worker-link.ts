@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { processEnv } from '../config/env'
 import type { GatewayFileContent } from '../config/gateway-file'
 import { Channel, type Handler } from './channel'
+import { HandedOver } from './handed-over'
 
 /** What the primary tells a worker at its start. */
 export interface WorkerStart {
@@ -18,7 +19,6 @@ export interface ReloadOrder {
 
 export interface DrainOrder {
   readonly signal: string
-  readonly delayMs: number
 }
 
 /** How long the last metrics may take to reach the primary. */
@@ -29,6 +29,9 @@ const SCRAPE_TIMEOUT_MS = 10_000
 /** A worker's connection to the primary. */
 export class WorkerLink {
   readonly started: Promise<WorkerStart>
+  /** Settles when the primary has handed over its last connection, or is gone. */
+  readonly lastConnection: Promise<void>
+  readonly connections = new HandedOver()
   readonly #channel: Channel
   readonly #handlers: Record<string, Handler> = {}
 
@@ -36,6 +39,10 @@ export class WorkerLink {
     const { promise, resolve } = Promise.withResolvers<WorkerStart>()
     this.started = promise
     this.#handlers['start'] = value => resolve(value as WorkerStart)
+    const last = Promise.withResolvers<void>()
+    this.lastConnection = last.promise
+    this.#handlers['lastConnection'] = () => last.resolve()
+    process.once('disconnect', last.resolve)
     this.#channel = new Channel(
       {
         // A primary that is gone cannot be told anything.

@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/logger'
 import { gatewayMeter } from '../telemetry/scope'
 import { METRIC_WORKER_LISTENING, METRIC_WORKER_RESTARTS, METRIC_WORKER_UNANSWERED } from '../telemetry/semconv'
 import { Channel, type Handler } from './channel'
+import type { Connections } from './connections'
 import type { DrainOrder, ReloadOrder, WorkerStart } from './worker-link'
 
 /** The first replacement of a worker comes at once, further ones at growing distances. */
@@ -32,6 +33,7 @@ export interface WorkerPoolOptions {
   readonly count: number
   readonly log: Logger
   readonly content: GatewayFileContent
+  readonly connections: Connections
   /** Answers to what workers ask the primary. */
   readonly handlers: Readonly<Record<string, (value: unknown, worker: number) => unknown>>
   /** Called when a worker has ended. */
@@ -55,8 +57,6 @@ export class WorkerPool {
   #restarted = 0
   #hasStarted = false
   #isDraining = false
-  /** The port that all workers listen on. */
-  #port = 0
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
@@ -71,20 +71,18 @@ export class WorkerPool {
       .addCallback(result => result.observe(this.listening))
   }
 
-  /** Starts all workers. @returns the port when all listen; or the exit code of one that could not start */
-  async start(): Promise<{ readonly port: number } | { readonly exitCode: number }> {
+  /** Starts all workers. @returns undefined when all take connections; or the exit code of one that could not start */
+  async start(): Promise<number | undefined> {
     cluster.setupPrimary({ serialization: 'advanced' })
-    // The primary accepts connections and hands them out in turn: a shared handle leaves most of them to one worker.
-    cluster.schedulingPolicy = cluster.SCHED_RR
     return new Promise(resolve => {
       const onListening = (): void => {
         if (this.#hasStarted || this.listening < this.#options.count) return
         this.#hasStarted = true
-        resolve({ port: this.#port })
+        resolve(undefined)
       }
       for (let i = 0; i < this.#options.count; i++) {
         this.#fork(onListening, exitCode => {
-          if (!this.#hasStarted) resolve({ exitCode })
+          if (!this.#hasStarted) resolve(exitCode)
         })
       }
     })
@@ -144,10 +142,20 @@ export class WorkerPool {
     }
   }
 
-  /** Ends all workers: each finishes its requests. Those that have not ended in time are killed. */
-  async drain(order: DrainOrder, timeoutMs: number): Promise<void> {
+  /**
+   * Ends all workers. They serve new connections for `delayMs`, then those that the primary has accepted, and finish their
+   * requests. Those that have not ended in time are killed.
+   */
+  async drain(order: DrainOrder, delayMs: number, timeoutMs: number): Promise<void> {
     this.#isDraining = true
-    for (const { channel } of this.#members.values()) channel.tell('drain', order)
+    for (const { channel, worker, isListening } of this.#members.values()) {
+      if (isListening) channel.tell('drain', order)
+      // It has no request yet.
+      else worker.process.kill('SIGKILL')
+    }
+    if (delayMs > 0) await delay(delayMs)
+    this.#options.connections.close()
+    for (const { channel } of this.#members.values()) channel.tell('lastConnection')
     const deadline = Date.now() + timeoutMs
     while (this.#members.size > 0 && Date.now() < deadline) await delay(10)
     this.kill()
@@ -160,12 +168,12 @@ export class WorkerPool {
   }
 
   #fork(onListening: () => void, onFailedStart: (exitCode: number) => void): void {
-    const { count, handlers, log } = this.#options
+    const { connections, count, handlers, log } = this.#options
     const worker = cluster.fork({ WORKERS: String(count) })
     const { id } = worker
-    const listening: Handler = value => {
+    const listening: Handler = () => {
       member.isListening = true
-      this.#port = (value as { readonly port: number }).port
+      connections.add(worker)
       onListening()
     }
     const channel = new Channel(
@@ -187,6 +195,7 @@ export class WorkerPool {
     worker.on('error', error => log.error({ event: 'worker', worker: id, err: error }, 'worker could not be reached'))
     worker.once('exit', (code: number | null, signal: string | null) => {
       this.#members.delete(id)
+      connections.remove(worker)
       channel.close()
       this.#options.onEnd(id)
       if (this.#isDraining) return
