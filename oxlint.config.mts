@@ -26,7 +26,7 @@ const MAY_IMPORT = {
   // What people and programs look at. It reads the request path and is never read by it.
   operations: 'access config errors observe pages policies slo telemetry',
   // Several processes as one gateway: it starts and asks those that serve.
-  workers: 'config observe operations policies process runtime telemetry',
+  workers: 'config observe operations policies process runtime telemetry upstream',
   incidents: 'access config pages process redis telemetry',
   cli: 'config entrypoint errors exchange operations policies process routing runtime slo telemetry upstream',
   // What the package exports: a gateway as one object, and the kit for tests of policies.

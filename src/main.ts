@@ -191,6 +191,7 @@ async function serve({
       link === undefined ? telemetry.handleMetricsRequest(request, response) : link.scrape(request, response),
     mayScrape: mayReadMetrics,
     isDraining: () => draining,
+    targetExchange: link?.targets,
   })
   // After the limiters have registered their scripts.
   await Promise.all([redis?.settle(REDIS_SETTLE_MS), gateway.prepare(config)])

@@ -4,11 +4,14 @@ import { processEnv } from '../config/env'
 import type { GatewayFileContent } from '../config/gateway-file'
 import { Channel, type Handler } from './channel'
 import { HandedOver } from './handed-over'
+import { TargetExchange, type TargetNews } from '../upstream/target-news'
 
 /** What the primary tells a worker at its start. */
 export interface WorkerStart {
   /** The active configuration, as the primary has read it. */
   readonly content: GatewayFileContent
+  /** What other workers know about targets. */
+  readonly news: readonly TargetNews[]
 }
 
 /** A configuration that a worker is to make the active one. */
@@ -32,13 +35,19 @@ export class WorkerLink {
   /** Settles when the primary has handed over its last connection, or is gone. */
   readonly lastConnection: Promise<void>
   readonly connections = new HandedOver()
+  readonly targets = new TargetExchange(news => this.tell('targetNews', news))
   readonly #channel: Channel
   readonly #handlers: Record<string, Handler> = {}
 
   private constructor() {
     const { promise, resolve } = Promise.withResolvers<WorkerStart>()
     this.started = promise
-    this.#handlers['start'] = value => resolve(value as WorkerStart)
+    this.#handlers['start'] = value => {
+      for (const news of (value as WorkerStart).news) this.targets.hear(news)
+      resolve(value as WorkerStart)
+    }
+    this.#handlers['targetNews'] = news => this.targets.hear(news as TargetNews)
+    this.#handlers['checkTargets'] = () => this.targets.check()
     const last = Promise.withResolvers<void>()
     this.lastConnection = last.promise
     this.#handlers['lastConnection'] = () => last.resolve()

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { GatewayFileContent } from '../config/gateway-file'
 import type { Logger } from '../telemetry/logger'
 import { gatewayMeter } from '../telemetry/scope'
+import { RememberedNews, type TargetNews } from '../upstream/target-news'
 import { METRIC_WORKER_LISTENING, METRIC_WORKER_RESTARTS, METRIC_WORKER_UNANSWERED } from '../telemetry/semconv'
 import { Channel, type Handler } from './channel'
 import type { Connections } from './connections'
@@ -52,10 +53,13 @@ export class WorkerPool {
     unit: '{question}',
     description: 'Times that a worker did not answer the primary in time: its last counters stand for it',
   })
+  readonly #news = new RememberedNews()
   #content: GatewayFileContent
   #delayMs = FIRST_DELAY_MS
   #restarted = 0
   #hasStarted = false
+  /** The worker that makes the health checks of all. */
+  #checking: number | undefined
   #isDraining = false
 
   constructor(options: WorkerPoolOptions) {
@@ -174,6 +178,7 @@ export class WorkerPool {
     const listening: Handler = () => {
       member.isListening = true
       connections.add(worker)
+      this.#chooseChecking()
       onListening()
     }
     const channel = new Channel(
@@ -184,6 +189,7 @@ export class WorkerPool {
       },
       {
         listening,
+        targetNews: news => this.#spread(news as TargetNews, id),
         ...Object.fromEntries(
           Object.entries(handlers).map(([kind, handle]) => [kind, (value: unknown) => handle(value, id)]),
         ),
@@ -191,17 +197,32 @@ export class WorkerPool {
     )
     const member: Member = { id, worker, channel, startedAtMs: Date.now(), isListening: false }
     this.#members.set(id, member)
-    channel.tell('start', { content: this.#content } satisfies WorkerStart)
+    channel.tell('start', { content: this.#content, news: this.#news.all() } satisfies WorkerStart)
     worker.on('error', error => log.error({ event: 'worker', worker: id, err: error }, 'worker could not be reached'))
     worker.once('exit', (code: number | null, signal: string | null) => {
       this.#members.delete(id)
       connections.remove(worker)
       channel.close()
       this.#options.onEnd(id)
+      if (this.#checking === id) this.#checking = undefined
+      this.#chooseChecking()
       if (this.#isDraining) return
       if (!this.#hasStarted) return onFailedStart(code === null || code === 0 ? 1 : code)
       this.#replace(member, { code, signal }, onListening, onFailedStart)
     })
+  }
+
+  /** Tells all other workers what one knows about a target. */
+  #spread(news: TargetNews, from: number): void {
+    this.#news.add(news)
+    for (const { id, channel } of this.#members.values()) if (id !== from) channel.tell('targetNews', news)
+  }
+
+  #chooseChecking(): void {
+    if (this.#checking !== undefined) return
+    const chosen = [...this.#members.values()].find(({ isListening }) => isListening)
+    this.#checking = chosen?.id
+    chosen?.channel.tell('checkTargets')
   }
 
   #replace(
