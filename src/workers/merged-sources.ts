@@ -10,7 +10,7 @@ import type {
 } from '../operations/sources'
 import type { RedisState, TelemetryPipeline } from '../operations/status/status'
 import type { OpsServerOptions } from '../operations/ops-server'
-import type { OpsAnswer, OpsQuestion } from './ops-answers'
+import type { OpsAnswer, OpsQuestion, OpsSources } from './ops-answers'
 
 /** Clients shown for one policy, as for one process. */
 const MAX_OFFENDERS = 50
@@ -52,14 +52,23 @@ export function questionOf(path: string, url: string, workers: number): OpsQuest
   }
 }
 
+/** What workers are asked for. Everything else of the ops port the primary knows alone. */
+export type MergedSources = Pick<OpsServerOptions, keyof OpsSources>
+
 /** The answers of all workers, as the sources of one page. */
-export function mergedSources(answers: readonly OpsAnswer[], matches: MatchesFilter): Partial<OpsServerOptions> {
+export function mergedSources(answers: readonly OpsAnswer[], matches: MatchesFilter): MergedSources {
   const recent = new RecentRequests(undefined, 0)
   for (const answer of answers) if (answer.recent !== undefined) recent.add(answer.recent)
-  const upstreams = mergedUpstreams(answers.flatMap(answer => answer.upstreams ?? []))
-  const offenders = mergedOffenders(answers.flatMap(answer => answer.offenders ?? []))
-  const pipelines = mergedPipelines(answers.flatMap(answer => answer.pipelines ?? []))
-  const redis = mergedRedis(answers.flatMap(answer => answer.redis ?? []))
+  const upstreams = each(UPSTREAM, ({ name }) => name)(answers.map(answer => answer.upstreams ?? []))
+  const offenders = each(
+    OFFENDERS,
+    ({ route, policy }) => `${route}\0${policy}`,
+  )(answers.map(answer => answer.offenders ?? []))
+  const pipelines = each(
+    PIPELINE,
+    ({ signal, exporter, receiver }) => `${signal}\0${exporter}\0${receiver}`,
+  )(answers.map(answer => answer.pipelines ?? []))
+  const [redis] = each(REDIS, () => '')(answers.map(answer => (answer.redis === undefined ? [] : [answer.redis])))
   return {
     traces: mergedTraces(answers, matches),
     offenders: () => offenders,
@@ -86,152 +95,138 @@ function mergedTraces(answers: readonly OpsAnswer[], matches: MatchesFilter): Tr
   }
 }
 
-function mergedOffenders(lists: readonly OffenderList[]): OffenderList[] {
-  return [...grouped(lists, ({ route, policy }) => `${route}\0${policy}`)].map(same => {
-    const [first] = same
-    const offenders = [
-      ...grouped(
-        same.flatMap(({ offenders }) => offenders),
-        ({ client }) => client,
-      ),
-    ].map(ofClient => ({
-      client: ofClient[0].client,
-      count: sum(ofClient, ({ count }) => count),
-      error: sum(ofClient, ({ error }) => error),
-    }))
-    return {
-      ...first,
-      limited: sum(same, ({ limited }) => limited),
-      offenders: offenders.sort((a, b) => b.count - a.count).slice(0, MAX_OFFENDERS),
-    }
-  })
-}
+/** How the values of one field in several workers become one. Values that are absent are left out. */
+type Rule<Value> = (values: Group<Value>) => Value
 
-function mergedUpstreams(states: readonly UpstreamState[]): UpstreamState[] {
-  return [...grouped(states, ({ name }) => name)].map(same => ({
-    ...same[0],
-    panicking: same.some(({ panicking }) => panicking),
-    ...withSources(same),
-    targets: [
-      ...grouped(
-        same.flatMap(({ targets }) => targets),
-        ({ target }) => target,
-      ),
-    ].map(mergedTarget),
-  }))
-}
+/** A rule for each field: a field without one does not compile, because a page of several workers would not show it. */
+type Rules<Item> = { readonly [Key in keyof Required<Item>]: Rule<Required<Item>[Key]> }
 
-/** Each worker looks for targets by itself: a failure of one is shown. */
-function withSources(same: Group<UpstreamState>): Pick<UpstreamState, 'sources'> {
-  const sources = same.flatMap(state => state.sources ?? [])
-  if (sources.length === 0) return {}
-  return {
-    sources: [...grouped(sources, ({ source }) => source)].map(ofSource => ({
-      ...ofSource[0],
-      lastFailure: ofSource.find(({ lastFailure }) => lastFailure !== null)?.lastFailure ?? null,
-    })),
+/** Absent where no worker has the field. */
+function mergedBy<Item extends object>(rules: Rules<Item>, same: Group<Item>): Item {
+  const merged: Partial<Record<keyof Item, unknown>> = {}
+  for (const key of Object.keys(rules) as (keyof Item)[]) {
+    const values = same.map(item => item[key]).filter(value => value !== undefined)
+    if (isGroup(values)) merged[key] = (rules[key] as Rule<unknown>)(values)
   }
+  return merged as Item
+}
+
+const first = <Value>([value]: Group<Value>): Value => value
+const total = (values: Group<number>): number => sum(values, value => value)
+const most = (values: Group<number>): number => Math.max(...values)
+const someTrue = (values: Group<boolean>): boolean => values.includes(true)
+const allTrue = (values: Group<boolean>): boolean => !values.includes(false)
+const firstFailure = (values: Group<string | null>): string | null => values.find(value => value !== null) ?? null
+/** Quantiles cannot be added: the worst of the workers is shown. */
+const worst = (values: Group<number | null>): number | null => {
+  const found = values.filter(value => value !== null)
+  return isGroup(found) ? most(found) : null
+}
+
+/** Applies the rules to each group of items with the same key. */
+function each<Item extends object>(
+  rules: Rules<Item>,
+  keyOf: (item: Item) => string,
+): (lists: readonly (readonly Item[])[]) => Item[] {
+  return lists => [...grouped(lists.flat(), keyOf)].map(same => mergedBy(rules, same))
+}
+
+const CLIENT_USE: Rules<ClientUse> = {
+  client: first,
+  connections: total,
+  waitingCalls: total,
+  eventStreams: total,
+  unreadResponses: total,
+  servedLast: someTrue,
+}
+
+const TRAFFIC: Rules<RecentTraffic> = {
+  requests: total,
+  faults: total,
+  refusals: total,
+  clientClosed: total,
+  p50Ms: worst,
+  p95Ms: worst,
+  p99Ms: worst,
+  perSecond: total,
+  lately: values => mergedBy<RecentTraffic['lately']>({ requests: total, faults: total }, values),
 }
 
 const CIRCUITS = ['open', 'half_open', 'closed'] as const
 
 /** A target that one worker has ejected is shown as unhealthy: some requests do not get to it. */
-function mergedTarget(same: Group<TargetState>): TargetState {
-  const [first] = same
-  const checks = same.flatMap(({ healthCheck }) => healthCheck ?? [])
-  const names = same.flatMap(({ name }) => name ?? [])
-  const calls = same.flatMap(({ calls }) => calls ?? [])
-  const clients = same.flatMap(({ clients }) => clients ?? [])
-  const circuit = CIRCUITS.find(state => same.some(target => target.circuit === state))
-  return {
-    ...first,
-    healthy: same.every(({ healthy }) => healthy),
-    ...(circuit && { circuit }),
-    ...(checks.length > 0 && {
-      healthCheck: {
-        healthy: checks.every(({ healthy }) => healthy),
-        lastFailure: checks.find(({ lastFailure }) => lastFailure !== null)?.lastFailure ?? null,
-      },
-    }),
-    ...(names.length > 0 && {
-      name: {
-        addresses: [...new Set(names.flatMap(({ addresses }) => addresses))],
-        lastFailure: names.find(({ lastFailure }) => lastFailure !== null)?.lastFailure ?? null,
-      },
-    }),
-    activeCalls: sum(same, ({ activeCalls }) => activeCalls),
-    ...(clients.length > 0 && { clients: mergedClients(clients) }),
-    ...(isGroup(calls) && { calls: mergedTraffic(calls) }),
-    connections: {
-      open: sum(same, ({ connections }) => connections.open),
-      free: sum(same, ({ connections }) => connections.free),
-      waitingCalls: sum(same, ({ connections }) => connections.waitingCalls),
-    },
-  }
+const TARGET: Rules<TargetState> = {
+  target: first,
+  protocol: values => values.find(protocol => protocol !== 'auto') ?? values[0],
+  healthy: allTrue,
+  circuit: values => CIRCUITS.find(state => values.includes(state)) ?? values[0],
+  healthCheck: values =>
+    mergedBy<Required<TargetState>['healthCheck']>({ healthy: allTrue, lastFailure: firstFailure }, values),
+  name: values =>
+    mergedBy<Required<TargetState>['name']>(
+      { addresses: lists => [...new Set(lists.flat())], lastFailure: firstFailure },
+      values,
+    ),
+  activeCalls: total,
+  calls: values => mergedBy(TRAFFIC, values),
+  connections: values =>
+    mergedBy<TargetState['connections']>({ open: total, free: total, waitingCalls: total }, values),
+  clients: lists => {
+    const calls = ({ connections, waitingCalls }: ClientUse): number => connections + waitingCalls
+    return each(
+      CLIENT_USE,
+      ({ client }) => client,
+    )(lists)
+      .sort((a, b) => calls(b) - calls(a))
+      .slice(0, MAX_CLIENTS)
+  },
 }
 
-function mergedClients(all: readonly ClientUse[]): ClientUse[] {
-  const clients = [...grouped(all, ({ client }) => client)].map(same => ({
-    client: same[0].client,
-    connections: sum(same, ({ connections }) => connections),
-    waitingCalls: sum(same, ({ waitingCalls }) => waitingCalls),
-    eventStreams: sum(same, ({ eventStreams }) => eventStreams),
-    unreadResponses: sum(same, ({ unreadResponses }) => unreadResponses),
-    servedLast: same.some(({ servedLast }) => servedLast),
-  }))
-  const calls = ({ connections, waitingCalls }: ClientUse): number => connections + waitingCalls
-  return clients.sort((a, b) => calls(b) - calls(a)).slice(0, MAX_CLIENTS)
+type Source = NonNullable<UpstreamState['sources']>[number]
+
+const UPSTREAM: Rules<UpstreamState> = {
+  name: first,
+  panicking: someTrue,
+  affinity: first,
+  // Each worker looks for targets by itself: a failure of one is shown.
+  sources: each<Source>({ source: first, targets: most, lastFailure: firstFailure }, ({ source }) => source),
+  targets: each(TARGET, ({ target }) => target),
 }
 
-/** Quantiles cannot be added: the worst of the workers is shown. */
-function mergedTraffic(all: Group<RecentTraffic>): RecentTraffic {
-  const worst = (quantile: 'p50Ms' | 'p95Ms' | 'p99Ms'): number | null => {
-    const found = all.flatMap(traffic => traffic[quantile] ?? [])
-    return found.length === 0 ? null : Math.max(...found)
-  }
-  return {
-    requests: sum(all, ({ requests }) => requests),
-    faults: sum(all, ({ faults }) => faults),
-    refusals: sum(all, ({ refusals }) => refusals),
-    clientClosed: sum(all, ({ clientClosed }) => clientClosed),
-    p50Ms: worst('p50Ms'),
-    p95Ms: worst('p95Ms'),
-    p99Ms: worst('p99Ms'),
-    perSecond: sum(all, ({ perSecond }) => perSecond),
-    lately: {
-      requests: sum(all, ({ lately }) => lately.requests),
-      faults: sum(all, ({ lately }) => lately.faults),
-    },
-  }
+type Offender = OffenderList['offenders'][number]
+
+const OFFENDERS: Rules<OffenderList> = {
+  route: first,
+  policy: first,
+  limited: total,
+  httpRoute: first,
+  offenders: lists =>
+    each<Offender>(
+      { client: first, count: total, error: total },
+      ({ client }) => client,
+    )(lists)
+      .sort((a, b) => b.count - a.count)
+      .slice(0, MAX_OFFENDERS),
 }
 
-function mergedPipelines(states: readonly TelemetryPipeline[]): TelemetryPipeline[] {
-  return [...grouped(states, ({ signal, exporter, receiver }) => `${signal}\0${exporter}\0${receiver}`)].map(same => {
+const PIPELINE: Rules<TelemetryPipeline> = {
+  signal: first,
+  exporter: first,
+  receiver: first,
+  sent: total,
+  failed: values => {
     const failed: Record<string, number> = {}
-    for (const state of same) {
-      for (const [kind, count] of Object.entries(state.failed)) failed[kind] = (failed[kind] ?? 0) + count
-    }
-    const successes = same.flatMap(({ lastSuccessMs }) => lastSuccessMs ?? [])
-    const failures = same.flatMap(({ lastFailure }) => lastFailure ?? [])
-    return {
-      ...same[0],
-      sent: sum(same, ({ sent }) => sent),
-      failed,
-      lastSuccessMs: successes.length === 0 ? undefined : Math.max(...successes),
-      lastFailure: failures.sort((a, b) => b.atMs - a.atMs)[0],
-    }
-  })
+    for (const [kind, count] of values.flatMap(Object.entries<number>)) failed[kind] = (failed[kind] ?? 0) + count
+    return failed
+  },
+  lastSuccessMs: values => Math.max(...values.map(value => value ?? 0)),
+  lastFailure: values => [...values].sort((a, b) => (b?.atMs ?? 0) - (a?.atMs ?? 0))[0],
 }
 
-function mergedRedis(states: readonly RedisState[]): RedisState | undefined {
-  const [first] = states
-  if (first === undefined) return undefined
-  const outages = states.flatMap(({ outage }) => outage ?? [])
-  return {
-    ...first,
-    isUsable: states.every(({ isUsable }) => isUsable),
-    outage: outages.sort((a, b) => a.sinceMs - b.sinceMs)[0],
-  }
+const REDIS: Rules<RedisState> = {
+  address: first,
+  isUsable: allTrue,
+  outage: values => [...values].sort((a, b) => (a?.sinceMs ?? 0) - (b?.sinceMs ?? 0))[0],
 }
 
 type Group<Item> = readonly [Item, ...Item[]]

@@ -124,7 +124,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
     return mergedSources([...found, own], telemetry.matchesTrace)
   }
   const opsServer = createOpsServer({
-    ...(mergedSources([], telemetry.matchesTrace) as OpsServerOptions),
+    ...mergedSources([], telemetry.matchesTrace),
     metrics: (request: IncomingMessage, response: ServerResponse) => telemetry.handleMetricsRequest(request, response),
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: options.replica,
