@@ -7,6 +7,7 @@ import type { Settings } from '../config/types'
 import { watchFile, type WatchedFile } from '../config/watched-file'
 import { createOpsServer, type OpsServerOptions } from '../operations/ops-server'
 import type { TelemetryPipeline } from '../operations/status/status'
+import type { PolicyFile } from '../policies/own/load-policies'
 import { policyFilesOf } from '../policies/policies-of'
 import { exitInTime } from '../process/exit'
 import { listenOnAll, type Ports } from '../process/listen'
@@ -109,7 +110,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
     },
     apply: async next => {
       await pool.reload(lastContent, 'primary', RELOAD_TIMEOUT_MS)
-      watchPolicies(next)
+      watchPolicies(policyFilesOf(next))
       return needingRestart(options.config, next)
     },
     log,
@@ -167,16 +168,18 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
       })
     : undefined
   let watchedPolicies: WatchedFile[] = []
-  function watchPolicies(next: GatewayConfig): void {
+  /** Watches these modules of policies, and no others any more. */
+  function watchPolicies(modules: readonly PolicyFile[]): void {
     for (const file of watchedPolicies) file.stop()
     if (!settings.configWatch) return
-    watchedPolicies = policyFilesOf(next).map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
+    watchedPolicies = modules.map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
   }
-  watchPolicies(options.config)
+  watchPolicies(policyFilesOf(options.config))
 
   async function reload(cause: string): Promise<void> {
     const read = await configuration.reload(cause)
     watched?.know(read?.sha256, read?.included)
+    if (read?.modules !== undefined) watchPolicies(read.modules)
   }
 
   const stop = (signal: string): void => {
