@@ -42,6 +42,7 @@ try {
   const costsOfPair: number[] = []
   for (const subject of [one, two, ...pair]) await send(subject, WARM_UP * Math.max(1, subject.pids.length))
   const before = two.pids.map(cpuOf)
+  const [primaryBefore, startedAt] = [cpuOfPrimary(two), performance.now()]
   for (let slice = 0; slice < SLICES; slice++) {
     for (const subject of slice % 2 === 0 ? [one, two] : [two, one]) {
       const from = cpuOf(subject.child.pid ?? 0)
@@ -53,13 +54,13 @@ try {
     costsOfPair.push((cpuOfAll(pair) - from) / PER_SLICE)
   }
   const used = two.pids.map((pid, index) => cpuOf(pid) - (before[index] ?? 0))
-  const ofPrimary = cpuOf(two.child.pid ?? 0) - two.pids.reduce((sum, pid) => sum + cpuOf(pid), 0)
+  const ofPrimary = (cpuOfPrimary(two) - primaryBefore) / (performance.now() - startedAt)
   const total = used.reduce((sum, micros) => sum + micros, 0)
   const ratios = two.costs.map((cost, index) => cost / (one.costs[index] ?? NaN))
   process.stdout.write(
     [
       `one process: ${median(one.costs).toFixed(0)} µs of CPU per request`,
-      `two workers: ${median(two.costs).toFixed(0)} µs, primary included (${Math.round(ofPrimary / 1_000)} ms since its start)`,
+      `two workers: ${median(two.costs).toFixed(0)} µs, primary included, which uses ${ofPrimary.toFixed(1)} ms of CPU in each second, busy or not`,
       `ratio: ${median(ratios).toFixed(3)} (median of ${SLICES} pairs; ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)})`,
       `two separate gateways: ${median(costsOfPair).toFixed(0)} µs; two workers ÷ these: ${median(two.costs.map((cost, index) => cost / (costsOfPair[index] ?? NaN))).toFixed(3)}`,
       `share of each worker: ${used.map(micros => `${Math.round((100 * micros) / total)} %`).join(', ')}`,
@@ -119,6 +120,10 @@ async function send({ agent, port, pids }: Subject, count: number): Promise<void
 
 function cpuOf(pid: number): number {
   return treeUsage(pid).cpuMicros
+}
+
+function cpuOfPrimary({ child, pids }: Subject): number {
+  return cpuOf(child.pid ?? 0) - pids.reduce((sum, pid) => sum + cpuOf(pid), 0)
 }
 
 function cpuOfAll(subjects: readonly Subject[]): number {
