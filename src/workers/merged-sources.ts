@@ -25,6 +25,7 @@ export function questionOf(path: string, url: string, workers: number): OpsQuest
   const query = new URL(url, 'http://ops').searchParams
   switch (path) {
     case '/status':
+    case '/summary':
       return { page: 'status' }
     case '/traces':
       return { page: 'traces' }

@@ -129,6 +129,7 @@ export async function startPrimary(options: PrimaryOptions): Promise<Primary | {
     metrics: (request: IncomingMessage, response: ServerResponse) => telemetry.handleMetricsRequest(request, response),
     configuration: () => ({ file: settings.configFile, ...configuration.report() }),
     replica: options.replica,
+    incidentsUrl: settings.incidentsUrl,
     workers: () => ({ wanted: settings.workers, restarts: pool.restarts, running: pool.states() }),
     access: options.access,
     notReady: () => (draining ? 'draining' : !isStarted || pool.listening === 0 ? 'starting' : undefined),

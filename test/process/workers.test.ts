@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { RULES } from '../../otel/sdk/exposition/gauge-rules'
+import { questionOf } from '../../src/workers/merged-sources'
 import { sampleValue } from '../support/exposition'
 import { listTraces, openTrace, scrape, withExemplars } from '../support/ops-port'
 import { OtlpReceiver } from '../support/otlp-receiver'
@@ -92,6 +93,15 @@ describe('a gateway with two workers', () => {
     const { traffic, status: state, workers } = await status()
     assert.deepEqual([traffic.all.requests, traffic.all.faults, state], [14, 4, 'attention'])
     assert.deepEqual([workers.wanted, workers.running.length], [2, 2])
+
+    const summary = (await (await fetch(`${gateway.opsUrl}/summary`)).json()) as { traffic: { requests: number } }
+    assert.equal(summary.traffic.requests, 14)
+    const { endpoints } = (await (await fetch(gateway.opsUrl)).json()) as { endpoints: string[] }
+    assert.deepEqual(
+      endpoints.filter(path => questionOf(path, path, 2) === undefined),
+      ['/', '/routes', '/metrics', '/reloads', '/livez', '/readyz'],
+      'the primary knows these alone; the workers are asked for all others',
+    )
 
     const scraped = await send(gateway.port, '/metrics')
     assert.match(scraped.text, /^gateway_requests_total\{gateway_outcome="ok".*\} 10$/m)
