@@ -25,19 +25,19 @@ interface Load {
 }
 
 function startLoad(port: number): Load {
-  let isOver = false
+  const over = new AbortController()
   const sentAt = new Map<number, number>()
   const load: Load = {
     ok: 0,
     failures: [],
     oldestMs: () => performance.now() - Math.min(performance.now(), ...sentAt.values()),
     stop: async () => {
-      isOver = true
+      over.abort()
       await running
     },
   }
   const client = async (id: number, agent: Agent | undefined): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       sentAt.set(id, performance.now())
       try {
         const { status } = await send(port, { path: '/app', ...(agent && { agent }) })
