@@ -8,7 +8,7 @@ const MAY_IMPORT = {
   // What every room may use. These know nothing of requests.
   telemetry: 'process',
   process: 'config errors telemetry',
-  config: 'policies process slo',
+  config: 'policies process slo telemetry',
   slo: 'config telemetry',
   redis: 'config errors telemetry',
   access: 'exchange',
@@ -25,6 +25,8 @@ const MAY_IMPORT = {
   runtime: 'certificates config entrypoint errors exchange observe policies routing slo telemetry upstream',
   // What people and programs look at. It reads the request path and is never read by it.
   operations: 'access config errors observe pages policies slo telemetry',
+  // Several processes as one gateway: it starts and asks those that serve.
+  workers: 'config observe operations policies process runtime telemetry upstream',
   incidents: 'access config pages process redis telemetry',
   cli: 'config entrypoint errors exchange operations policies process routing runtime slo telemetry upstream',
   // What the package exports: a gateway as one object, and the kit for tests of policies.

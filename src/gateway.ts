@@ -50,6 +50,7 @@ import { forward } from './upstream/forward'
 import { Mirror, type MirrorConfig } from './upstream/mirror'
 import { callAside, type CallAside } from './upstream/side-call'
 import { TargetDiscovery } from './runtime/target-discovery'
+import type { TargetExchange } from './upstream/target-news'
 import { createFieldRules } from './upstream/request-headers'
 import type { Upstream, UpstreamState } from './upstream/upstream'
 
@@ -63,6 +64,8 @@ export interface GatewayOptions {
   readonly scrape: RequestListener
   readonly mayScrape: (request: IncomingMessage) => boolean
   readonly isDraining: () => boolean
+  /** Connects upstreams with those of other workers. */
+  readonly targetExchange?: TargetExchange | undefined
   /** Policies that routes may use. Default: those of the registry and of the file; tests pass their own. */
   readonly policies?: readonly RegistryEntry[]
   /** How often the certificate files of upstreams are checked. */
@@ -117,6 +120,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       config: discovery.applyTo(config),
       previous,
       log: options.log,
+      targetExchange: options.targetExchange,
       stagesOf: (route, resources, reuseOrCreate) => stagesOf(route, resources, reuseOrCreate, policies, options),
       entrypointStagesOf: (entrypoint, resources) => entrypointStagesOf(entrypoint, resources, policies, options),
     })

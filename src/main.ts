@@ -1,15 +1,16 @@
+import type { Server } from 'node:http'
 import { hostname, networkInterfaces } from 'node:os'
-import { isDeepStrictEqual } from 'node:util'
 import { telemetry } from '../otel/sdk/register'
 import { reportDegradedLimits } from './policies/rate-limit/degraded-gauge'
 import { processEnv, readSettings } from './config/env'
 import { EXIT_CONFIG, EXIT_OS_ERROR, EXIT_USAGE } from './config/exit-codes'
-import { readGatewayFile, type ReadGatewayFile } from './config/gateway-file'
+import { readGatewayFile, type GatewayFileContent, type ReadGatewayFile } from './config/gateway-file'
 import { formatProblems, hasErrors } from './config/problems'
-import type { ConfigProblem, Settings } from './config/types'
+import { stockProblems } from './config/stock-problems'
+import type { Settings } from './config/types'
 import type { GatewayConfig } from './config/gateway-config'
 import { watchFile, type WatchedFile } from './config/watched-file'
-import { durationText } from './config/values/duration'
+import { needingRestart } from './runtime/needing-restart'
 import { Configuration } from './runtime/reload'
 import { createAccessLog } from './observe/access-log'
 import { RequestMetrics } from './observe/request-metrics'
@@ -27,7 +28,7 @@ import { answerArguments } from './process/program-arguments'
 import { eventLoopDelay } from './process/event-loop-delay'
 import { onNpmExit } from './process/on-npm-exit'
 import { keepTickShape } from './process/keep-tick-shape'
-import { listenOnAll } from './process/listen'
+import { listenOnAll, type Ports } from './process/listen'
 import { reportInfo } from './operations/info-metrics'
 import { createMetricsAccess } from './operations/metrics-access'
 import { createOpsAccess } from './operations/ops-access'
@@ -40,20 +41,20 @@ import type { RedisConnection } from './redis/connection'
 import type { PolicyFile } from './policies/own/load-policies'
 import { policyFilesOf, rememberSamePolicies } from './policies/policies-of'
 import { nodeWarning } from './process/node-patch-level'
-import { durationBoundaries, latencyThresholds, objectivesIn } from './slo/objectives'
+import { durationBoundaries, objectivesIn } from './slo/objectives'
 import { exitInTime } from './process/exit'
 import { shutDown } from './process/shutdown'
 import { createLogger, type ProcessLog } from './telemetry/logger'
-import { DURATION_BUCKETS_S } from './telemetry/semconv'
 import { ignoreErrorsOfStandardError } from './telemetry/standard-output'
 import { forgetEndedTargets } from './upstream/ended-targets'
 import { OwnClientTelemetry, SilentClientTelemetry } from './upstream/client-telemetry'
 import { VERSION } from './process/version'
+import { Pieces } from './workers/channel'
+import { answerOps, type OpsQuestion } from './workers/ops-answers'
+import { startPrimary } from './workers/primary'
+import { shareOf, shareProblems } from './workers/share'
+import { WorkerLink, type DrainOrder, type ReloadOrder } from './workers/worker-link'
 
-/** Certificate files are re-read while the process runs; other changes of TLS need a new listener. */
-const TLS_NEEDS_RESTART = 'entrypoint.tls has changed: that takes effect with a restart'
-const HANDSHAKE_NEEDS_RESTART =
-  'entrypoint.headersTimeout has changed: for TLS handshakes that takes effect with a restart'
 /** Time that the start waits for Redis, so that the first requests are already counted in it. */
 const REDIS_SETTLE_MS = 500
 
@@ -73,17 +74,81 @@ async function main(): Promise<void> {
   eventLoopDelay.start()
   ignoreErrorsOfStandardError()
   answerArguments(USAGE, file => `GATEWAY_CONFIG=${file} names the file`)
-  const { settings, config: read, written, included } = await readConfiguration()
-  const { log, flush } = createLogger(settings.logLevel)
+  const link = WorkerLink.connect()
+  const configured = await readConfiguration((await link?.started)?.content)
+  const { settings } = configured
+  const processLog = createLogger(settings.logLevel, settings.workers > 1)
+  const { log } = processLog
   forgetEndedTargets(attributes => telemetry.forgetSeries(attributes))
   telemetry.onDiagnostic(({ level, message }) => log[level]({ event: 'telemetry' }, message))
-  log.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
+  // A worker's start is not worth a line: the primary has said the same.
+  const startLog = link !== undefined && log.isLevelEnabled('error') ? log.child({}, { level: 'error' }) : log
+  startLog.info({ event: 'startup', version: VERSION, node: process.version, pid: process.pid }, 'myesi-gateway starts')
   const outdated = nodeWarning(process.versions.node)
-  if (outdated !== undefined) log.warn({ event: 'startup' }, outdated)
-  if (settings.redisUrl !== undefined) loadRedis() // before the check, which looks at the modules that are loaded
-  checkTelemetry(settings, log)
+  if (outdated !== undefined) startLog.warn({ event: 'startup' }, outdated)
+  // A primary uses no Redis: it counts nothing.
+  if (settings.redisUrl !== undefined && (settings.workers === 1 || link !== undefined)) loadRedis() // before the check, which looks at the modules that are loaded
+  checkTelemetry(settings, startLog)
+  const started = { ...configured, ...processLog, startLog, startedAtMs, link }
+  if (settings.workers > 1 && link === undefined) await supervise(started)
+  else await serve(started)
+}
 
-  const redis = connectRedis(settings, log)
+interface Started extends Configured, ProcessLog {
+  /** For lines that only one of several processes writes. */
+  readonly startLog: ProcessLog['log']
+  readonly startedAtMs: number
+  /** Undefined unless this process is a worker. */
+  readonly link: WorkerLink | undefined
+}
+
+/** Starts workers, and answers the ops port for them. */
+async function supervise({
+  settings,
+  config,
+  written,
+  included,
+  content,
+  log,
+  flush,
+  startedAtMs,
+}: Started): Promise<void> {
+  const primary = await startPrimary({
+    settings,
+    config,
+    written,
+    included,
+    content,
+    read: () => readRoutes(settings.configFile),
+    onServer: server => countRefusedConnections(server, log),
+    log,
+    flush,
+    telemetry,
+    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken, allowedHosts: opsHosts(settings) }),
+    replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
+  })
+  if ('exitCode' in primary) return flush().then(() => process.exit(primary.exitCode))
+  const { opsPort, port } = primary
+  reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
+  obeySignals(primary)
+  logListening(log, { settings, config, port, opsPort })
+}
+
+/** Serves requests: the only process, or one of several workers. */
+async function serve({
+  settings,
+  config: read,
+  written,
+  included,
+  log,
+  flush,
+  startLog,
+  startedAtMs,
+  link,
+  ...start
+}: Started): Promise<void> {
+  let { content } = start
+  const redis = connectRedis(settings, startLog)
   reportDegradedLimits(redis)
 
   const descriptors = readDescriptorLimit()
@@ -96,7 +161,14 @@ async function main(): Promise<void> {
     rememberSamePolicies(usable, wanted)
     return usable
   }
-  const config = withinDescriptors(read)
+  /** A worker has a share of the limits. */
+  const usableOf = (wanted: GatewayConfig): GatewayConfig => {
+    if (link === undefined) return withinDescriptors(wanted)
+    const share = shareOf(wanted, settings.workers)
+    rememberSamePolicies(share, wanted)
+    return withinDescriptors(share)
+  }
+  const config = usableOf(read)
 
   let draining = false
   const requestMetrics = new RequestMetrics()
@@ -107,7 +179,7 @@ async function main(): Promise<void> {
     config,
     log,
     redis,
-    replicas: settings.replicas,
+    replicas: settings.replicas * settings.workers,
     observer: new Observer({
       metrics: requestMetrics,
       recent,
@@ -115,13 +187,15 @@ async function main(): Promise<void> {
       logAccess: createAccessLog(log, telemetry.exporters.logs.length > 0),
       ...requestTelemetry(config),
     }),
-    scrape: (request, response) => telemetry.handleMetricsRequest(request, response),
+    scrape: (request, response) =>
+      link === undefined ? telemetry.handleMetricsRequest(request, response) : link.scrape(request, response),
     mayScrape: mayReadMetrics,
     isDraining: () => draining,
+    targetExchange: link?.targets,
   })
   // After the limiters have registered their scripts.
   await Promise.all([redis?.settle(REDIS_SETTLE_MS), gateway.prepare(config)])
-  log.info(
+  startLog.info(
     { event: 'startup', file: settings.configFile, routes: config.routes.length, upstreams: config.upstreams.length },
     'routes loaded',
   )
@@ -152,22 +226,21 @@ async function main(): Promise<void> {
     config,
     written,
     read: async () => {
-      const found = await readRoutes(settings.configFile)
+      const found = await readRoutes(settings.configFile, link && content)
       if (found.config !== undefined) await gateway.prepare(found.config)
       return found
     },
     apply: next => {
-      const usable = withinDescriptors(next)
+      const usable = usableOf(next)
       gateway.reload(usable)
       watchPolicies(policyFilesOf(next))
       applyLimits(server, limitsBesideRedirects(usable.entrypoint))
       if (redirectServer !== undefined) applyRedirectLimits(redirectServer, usable.entrypoint)
-      return needingRestart(config, next)
+      return needingRestart(read, next)
     },
-    log,
+    log: startLog,
   })
-  const opsServer = createOpsServer({
-    metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
+  const sources = {
     traces: telemetry.traces,
     offenders: gateway.offenders,
     upstreams: gateway.upstreams,
@@ -176,28 +249,42 @@ async function main(): Promise<void> {
     recent,
     samples,
     redis: () => redis && { address: redis.address, isUsable: redis.isWhole, outage: redis.outage },
-    configuration: () => ({ file: settings.configFile, ...configuration.report() }),
-    replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
-    incidentsUrl: settings.incidentsUrl,
-    access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken, allowedHosts: opsHosts(settings) }),
-    notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
-  })
-
-  const listening = await listenOnAll(
-    opsServer,
-    server,
-    settings,
-    opsPort => telemetry.ignorePort(opsPort),
-    redirectServer && tls?.redirectHttp && { server: redirectServer, port: tls.redirectHttp.port },
-  )
-  if ('problems' in listening) {
-    process.stderr.write(`${listening.problems.join('\n')}\n`)
-    return process.exit(EXIT_OS_ERROR)
   }
-  const { opsPort, port } = listening
-  reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, opsPort) })
+  const createOwnOpsServer = (): Server =>
+    createOpsServer({
+      ...sources,
+      metrics: (request, response) => telemetry.handleMetricsRequest(request, response),
+      configuration: () => ({ file: settings.configFile, ...configuration.report() }),
+      replica: { version: VERSION, node: process.version, host: hostname(), pid: process.pid, startedAtMs },
+      incidentsUrl: settings.incidentsUrl,
+      access: createOpsAccess({ host: settings.opsHost, token: settings.opsToken, allowedHosts: opsHosts(settings) }),
+      notReady: () => (draining ? 'draining' : server.listening ? undefined : 'starting'),
+    })
 
-  const watched = settings.configWatch
+  const opsServer = link === undefined ? createOwnOpsServer() : undefined
+  let ports: Ports | undefined
+  if (opsServer === undefined) {
+    await link?.connections.listen(server, 'gateway')
+    if (redirectServer !== undefined) await link?.connections.listen(redirectServer, 'redirect')
+  } else {
+    const listening = await listenOnAll(
+      opsServer,
+      server,
+      settings,
+      opsPort => telemetry.ignorePort(opsPort),
+      redirectServer && tls?.redirectHttp && { server: redirectServer, port: tls.redirectHttp.port },
+    )
+    if ('problems' in listening) {
+      process.stderr.write(`${listening.problems.join('\n')}\n`)
+      return process.exit(EXIT_OS_ERROR)
+    }
+    ports = listening
+    reportInfo({ opsUrl: settings.opsPublicUrl ?? opsUrl(settings.opsHost, ports.opsPort) })
+  }
+
+  // The primary watches for its workers.
+  const isWatching = settings.configWatch && link === undefined
+  const watched = isWatching
     ? watchFile({
         path: settings.configFile,
         sha256: config.sha256,
@@ -217,12 +304,12 @@ async function main(): Promise<void> {
   /** Watches these modules of policies, and no others any more. */
   function watchPolicies(modules: readonly PolicyFile[]): void {
     for (const file of watchedPolicies) file.stop()
-    if (!settings.configWatch) return
+    if (!isWatching) return
     watchedPolicies = modules.map(file => watchFile({ ...file, onChange: () => void reload('policy') }))
   }
   watchPolicies(policyFilesOf(config))
 
-  const stop = (signal: string): void => {
+  const stop = (signal: string, delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0): void => {
     if (draining) {
       // A second signal ends the process without draining.
       log.warn({ event: 'shutdown', signal }, 'stopped at once after a second signal')
@@ -232,14 +319,59 @@ async function main(): Promise<void> {
     watched?.stop()
     for (const file of watchedPolicies) file.stop()
     configuration.close()
-    // No delay after Ctrl-C: a gateway in a terminal has no load balancer that must notice first.
-    const delayMs = signal === 'SIGTERM' ? settings.shutdownDelayMs : 0
-    log.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
+    startLog.info({ event: 'shutdown', signal, delay_ms: delayMs }, 'draining: finishing requests in flight')
     const flushTelemetry = (timeoutMs: number): Promise<boolean> => telemetry.shutdown(timeoutMs)
-    void shutDown({ server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs })
+    const ofWorker = link && {
+      lastConnection: link.lastConnection,
+      onServed: async (): Promise<void> => link.leave((await telemetry.ofWorkers?.pieces()) ?? []),
+    }
+    const closing = {
+      server,
+      redirectServer,
+      opsServer,
+      gateway,
+      redis,
+      settings,
+      flushTelemetry,
+      delayMs,
+      ...ofWorker,
+    }
+    void shutDown({ ...closing, log: startLog })
       .then(flush)
       .then(() => exitInTime(0))
   }
+  if (ports !== undefined) {
+    obeySignals({ stop, reload })
+    return logListening(log, { settings, config, ...ports })
+  }
+  if (link === undefined) return
+  // A worker obeys the primary only: a terminal and systemd send signals to all processes.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+  process.once('disconnect', () => {
+    if (!draining) stop('disconnect')
+  })
+  link.handle({
+    metrics: async () => new Pieces((await telemetry.ofWorkers?.pieces()) ?? []),
+    ops: question => answerOps(sources, question as OpsQuestion),
+    reload: async order => {
+      content = (order as ReloadOrder).content
+      const { problems = [] } = (await configuration.reload((order as ReloadOrder).cause)) ?? {}
+      if (configuration.report().lastReload?.isRefused !== true) return true
+      return problems[0]?.problem ?? 'a worker refused the configuration'
+    },
+    drain: order => stop((order as DrainOrder).signal, 0),
+  })
+  link.tell('listening')
+}
+
+/** Stops and reloads by signals, and stops with the parent process. */
+function obeySignals({
+  stop,
+  reload,
+}: {
+  stop: (signal: string) => void
+  reload: (cause: string) => Promise<void>
+}): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
   // On Windows, SIGHUP means that the console window was closed.
   process.on('SIGHUP', signal => {
@@ -250,16 +382,27 @@ async function main(): Promise<void> {
   if (process.send === undefined) onNpmExit(() => stop('npm exit'))
   // The parent process is gone and cannot stop this one any more.
   process.once('disconnect', () => stop('disconnect'))
+}
 
+interface Listening {
+  readonly settings: Settings
+  readonly config: GatewayConfig
+  readonly port: number
+  readonly opsPort: number
+}
+
+function logListening(log: ProcessLog['log'], { settings, config, port, opsPort }: Listening): void {
+  const { tls } = config.entrypoint
   log.info(
     {
       event: 'listening',
-      scheme: config.entrypoint.tls ? 'https' : 'http',
+      scheme: tls ? 'https' : 'http',
       host: settings.host,
       port,
       ops_host: settings.opsHost,
       ops_port: opsPort,
       ...(tls?.redirectHttp && { redirect_port: tls.redirectHttp.port }),
+      ...(settings.workers > 1 && { workers: settings.workers }),
     },
     'listening',
   )
@@ -271,81 +414,31 @@ interface Configured {
   readonly config: GatewayConfig
   readonly written: unknown
   readonly included: readonly string[]
+  readonly content: GatewayFileContent
 }
 
-/** Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening. */
-async function readConfiguration(): Promise<Configured> {
+/**
+ * Reads the configuration. Reports all problems of settings, file and telemetry variables together, before listening.
+ *
+ * @param known in a worker: what the primary has read and reported
+ */
+async function readConfiguration(known: GatewayFileContent | undefined): Promise<Configured> {
   const env = { ...processEnv(), ...telemetry.variables }
   const { settings, problems: settingProblems } = readSettings(env)
   const configFile = settings?.configFile ?? (env['GATEWAY_CONFIG'] || 'gateway.yaml')
-  const { config, written, included = [], problems: fileProblems } = await readRoutes(configFile)
-  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems]
-  if (problems.length > 0) process.stderr.write(formatProblems(problems))
-  if (settings && config && !hasErrors(problems)) return { settings, config, written, included }
+  const { config, written, included = [], content, problems: fileProblems } = await readRoutes(configFile, known)
+  const shares = settings && config ? shareProblems(config, settings) : []
+  const problems = [...settingProblems, ...telemetry.problems, ...fileProblems, ...shares]
+  const reported = known === undefined || hasErrors(problems) ? problems : []
+  if (reported.length > 0) process.stderr.write(formatProblems(reported))
+  if (settings && config && content && !hasErrors(problems)) return { settings, config, written, included, content }
   return process.exit(EXIT_CONFIG)
 }
 
-async function readRoutes(configFile: string): Promise<ReadGatewayFile> {
-  const read = await readGatewayFile(configFile, processEnv())
+async function readRoutes(configFile: string, known?: GatewayFileContent): Promise<ReadGatewayFile> {
+  const read = await readGatewayFile(configFile, processEnv(), known)
+  if (telemetry.httpInstrumentation !== 'stock' || read.config === undefined) return read
   return { ...read, problems: [...read.problems, ...stockProblems(read.config)] }
-}
-
-/** Problems of a configuration that the stock HTTP instrumentation cannot honour: it continues every caller's trace. */
-function stockProblems(config: GatewayConfig | undefined): ConfigProblem[] {
-  if (telemetry.httpInstrumentation !== 'stock' || config === undefined) return []
-  return [
-    ...stockTraceProblems(config),
-    ...stockHttp2Problems(config),
-    ...stockSloProblems(config),
-    ...stockSamplingProblems(config),
-  ]
-}
-
-/** Problems with latency objectives: the stock instrumentation creates its histogram before the file is read. */
-function stockSloProblems(config: GatewayConfig): ConfigProblem[] {
-  const missing = latencyThresholds(objectivesIn(config)).filter(threshold => !DURATION_BUCKETS_S.includes(threshold))
-  if (missing.length === 0) return []
-  const texts = missing.map(threshold => durationText(threshold * 1_000)).join(', ')
-  const problem = `"stock" does not count durations by the latency thresholds of slo (${texts}), so these cannot be judged`
-  const allowed = `own, or thresholds among ${DURATION_BUCKETS_S.map(bound => durationText(bound * 1_000)).join(', ')}`
-  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed, severity: 'warning' }]
-}
-
-/** Problems with sampling rates: the stock instrumentation decides before the route is known. */
-function stockSamplingProblems({ routes }: GatewayConfig): ConfigProblem[] {
-  if (routes.every(({ telemetry }) => telemetry === undefined)) return []
-  const problem = '"stock" samples before the route is known, so that telemetry.sample has no effect'
-  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own', severity: 'warning' }]
-}
-
-/** Problems with HTTP/2: the stock instrumentation sees HTTP/1.1 only, so the gateway serves only HTTP/1.1 with it. */
-function stockHttp2Problems({ entrypoint }: GatewayConfig): ConfigProblem[] {
-  if (!entrypoint.http2.cleartext) return []
-  const problem = '"stock" does not see HTTP/2, so that entrypoint.http2.cleartext has no effect'
-  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own', severity: 'warning' }]
-}
-
-function stockTraceProblems(config: GatewayConfig): ConfigProblem[] {
-  if (config.entrypoint.traceContext === 'all') return []
-  const problem = `"stock" continues every trace, and entrypoint.traceContext is "${config.entrypoint.traceContext}"`
-  return [{ where: 'TELEMETRY_HTTP_INSTRUMENTATION', problem, allowed: 'own, or entrypoint.traceContext: all' }]
-}
-
-/** Returns one sentence for each change that takes effect only after a restart. */
-function needingRestart(from: GatewayConfig, to: GatewayConfig): string[] {
-  const [made, next] = [from.entrypoint, to.entrypoint]
-  const sentences: string[] = []
-  if (!isDeepStrictEqual(next.tls, made.tls)) sentences.push(TLS_NEEDS_RESTART)
-  else if (made.tls && next.headersTimeoutMs !== made.headersTimeoutMs) sentences.push(HANDSHAKE_NEEDS_RESTART)
-  const boundaries = durationBoundaries(objectivesIn(from))
-  const missing = latencyThresholds(objectivesIn(to)).filter(threshold => !boundaries.includes(threshold))
-  if (missing.length > 0) sentences.push(boundariesNeedRestart(missing))
-  return sentences
-}
-
-function boundariesNeedRestart(thresholdsS: readonly number[]): string {
-  const texts = thresholdsS.map(threshold => durationText(threshold * 1_000))
-  return `slo has new latency thresholds (${texts.join(', ')}): the duration is counted by them after a restart`
 }
 
 /** Chooses the telemetry of requests and upstream calls. */

@@ -1,8 +1,10 @@
+import cluster from 'node:cluster'
 import type { ServerResponse } from 'node:http'
 import { context, diag, DiagLogLevel, metrics, trace } from '@opentelemetry/api'
 import { getRPCMetadata, RPCType, setGlobalErrorHandler } from '@opentelemetry/core'
+import { resourceFromAttributes } from '@opentelemetry/resources'
 import { NodeSDK } from '@opentelemetry/sdk-node'
-import { ATTR_HTTP_ROUTE } from '@opentelemetry/semantic-conventions'
+import { ATTR_HTTP_ROUTE, ATTR_SERVICE_INSTANCE_ID } from '@opentelemetry/semantic-conventions'
 import { Diagnostics } from './diagnostics'
 import type * as PlanOfFile from './config-file/plan-of-file'
 import { Exemplars, NO_EXEMPLARS } from './exemplars'
@@ -12,7 +14,7 @@ import { PrometheusExposition } from './exposition/exporter'
 import { InstrumentedModules } from './instrumented-modules'
 import { instrumentations } from './instrumentations'
 import { isDropped, KeptTraces } from './kept-traces/kept-traces'
-import { Recorder } from './kept-traces/recorder'
+import { matches, Recorder } from './kept-traces/recorder'
 import { load } from './load'
 import type { TelemetryPlan } from './plan'
 import { planOfSettings } from './plan-of-settings'
@@ -116,8 +118,10 @@ function silent(diagnostics: Diagnostics): Telemetry {
     problems: [],
     notInstrumented: () => [],
     traces: { list: () => [], otlpJson: () => undefined },
+    matchesTrace: matches,
     pipelines: () => [],
     handleMetricsRequest: (_request, response) => answerNotFound(response, 'telemetry is off'),
+    ofWorkers: undefined,
     setHttpRoute: () => {},
     ignorePort: () => {},
     forgetSeries: () => {},
@@ -126,7 +130,8 @@ function silent(diagnostics: Diagnostics): Telemetry {
   }
 }
 
-function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Diagnostics): Telemetry {
+function start(settings: TelemetrySettings, planned: TelemetryPlan, diagnostics: Diagnostics): Telemetry {
+  const plan = ofThisWorker(planned)
   const { resource, spanLimits: limits } = plan
   const modules = new InstrumentedModules(settings.instrumentations)
   const ignoredPorts = new Set<number>()
@@ -201,11 +206,13 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
     problems: [],
     notInstrumented: () => modules.missing(),
     traces: recorder,
+    matchesTrace: matches,
     pipelines: () => pipelines.map(({ state }) => state),
     handleMetricsRequest: (request, response) => {
       if (exposition === undefined) answerNotFound(response, 'no Prometheus exporter is configured')
       else exposition.getMetricsRequestHandler(request, response)
     },
+    ofWorkers: exposition,
     setHttpRoute,
     ignorePort: port => {
       ignoredPorts.add(port)
@@ -220,6 +227,14 @@ function start(settings: TelemetrySettings, plan: TelemetryPlan, diagnostics: Di
       return shutdownAll([keptTraces, ...logRecordProcessors, ...readers], timeoutMs, diagnostics)
     },
   }
+}
+
+/** Gives each worker its own `service.instance.id`, also where one is set for the gateway: a receiver would mix their counters. */
+function ofThisWorker(plan: TelemetryPlan): TelemetryPlan {
+  const id = plan.resource.attributes[ATTR_SERVICE_INSTANCE_ID]
+  if (cluster.worker === undefined || typeof id !== 'string') return plan
+  const own = resourceFromAttributes({ [ATTR_SERVICE_INSTANCE_ID]: `${id}-${cluster.worker.id}` })
+  return { ...plan, resource: plan.resource.merge(own) }
 }
 
 const DRAIN_INTERVAL_MS = 60_000

@@ -69,6 +69,23 @@ export interface PipelineState {
   readonly lastFailure: { readonly atMs: number; readonly message: string } | undefined
 }
 
+/** The exposition of several workers as one. What passes between the processes is opaque to its carrier. */
+export interface WorkerExposition {
+  /** In a worker: its metrics, in pieces that each fit into a message. */
+  pieces(): Promise<readonly unknown[]>
+  /** In the primary: how workers are asked for their pieces. Undefined pieces: the worker did not answer. */
+  addWorkers(
+    ask: () => Promise<readonly { readonly worker: number; readonly pieces: readonly unknown[] | undefined }[]>,
+  ): {
+    /** Keeps the last metrics of a worker that ends by itself. */
+    keep(worker: number, pieces: readonly unknown[]): void
+    /** Tells that a worker has ended: its counters stay. */
+    end(worker: number): void
+  }
+  /** In the primary: the exposition, for a scrape that a worker received. */
+  exposition(accept: string | undefined): Promise<{ readonly contentType: string; readonly body: Buffer }>
+}
+
 /** The process's handle to its telemetry. Only `main.ts` holds it and passes on the parts that others need. */
 export interface Telemetry {
   /** False with `OTEL_SDK_DISABLED=true`, or when `problems` kept the SDK from starting. */
@@ -97,10 +114,14 @@ export interface Telemetry {
   /** Loaded modules whose instrumentation did not take effect: their signals are missing. */
   notInstrumented(): readonly string[]
   readonly traces: KeptTraceReader
+  /** Whether a kept trace passes a filter: for lists of several workers. */
+  matchesTrace(trace: KeptTraceSummary, filter: KeptTraceFilter): boolean
   /** Export state of each signal, in the order of the settings. */
   pipelines(): readonly PipelineState[]
   /** Answers a scrape; 404 where telemetry is off or no Prometheus exporter is configured. Never throws. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): void
+  /** With several workers: their part in the exposition. Undefined where there is none. */
+  readonly ofWorkers: WorkerExposition | undefined
   /** Sets the route template of the current request (`http.route` on its SERVER span and duration metric). */
   setHttpRoute(route: string): void
   /** Requests arriving on this local port are operations, not traffic: no span, no metric. */

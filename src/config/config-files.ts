@@ -9,6 +9,12 @@ export interface ConfigFiles {
   list(folder: string): readonly string[]
 }
 
+/** What was read, by path: for another process that must see the same content. */
+export interface FileContents {
+  readonly files: ReadonlyMap<string, Uint8Array>
+  readonly folders: ReadonlyMap<string, readonly string[]>
+}
+
 /** Reads each file on request and blocks meanwhile: for tests and tools, never in a serving gateway. */
 export const FILES_ON_DISK: ConfigFiles = Object.freeze({
   read: (path: string) => readFileSync(path),
@@ -25,8 +31,22 @@ export class LoadedFiles implements ConfigFiles {
   readonly #folders = new Map<string, readonly string[] | Error>()
   readonly #wantedFolders = new Set<string>()
 
-  constructor() {
+  readonly #known: FileContents | undefined
+
+  /** @param known content that is used instead of reading the files it has */
+  constructor(known?: FileContents) {
+    this.#known = known
     Object.freeze(this)
+  }
+
+  /** Everything that could be read. */
+  contents(): FileContents {
+    return {
+      files: new Map([...this.#contents].filter((entry): entry is [string, Buffer] => !(entry[1] instanceof Error))),
+      folders: new Map(
+        [...this.#folders].filter((entry): entry is [string, readonly string[]] => !(entry[1] instanceof Error)),
+      ),
+    }
   }
 
   read(path: string): Buffer {
@@ -58,10 +78,13 @@ export class LoadedFiles implements ConfigFiles {
     this.#wantedFolders.clear()
     await Promise.all([
       ...wanted.map(async path => {
-        this.#contents.set(path, await readFileBounded(path).catch((error: Error) => error))
+        const known = this.#known?.files.get(path)
+        const content = known === undefined ? readFileBounded(path).catch((error: Error) => error) : Buffer.from(known)
+        this.#contents.set(path, await content)
       }),
       ...folders.map(async folder => {
-        this.#folders.set(folder, await listFolderBounded(folder).catch((error: Error) => error))
+        const known = this.#known?.folders.get(folder)
+        this.#folders.set(folder, known ?? (await listFolderBounded(folder).catch((error: Error) => error)))
       }),
     ])
     return wanted.length + folders.length > 0

@@ -14,6 +14,7 @@ import { parseListenHost } from './values/listen-host'
 import { mistake, refuse, type Mistake, type Parse } from './values/parsed'
 import { parsePublicUrl } from './values/public-url'
 import { parseRedisUrl } from './values/redis-url'
+import { parseWorkers } from './values/workers'
 import { wholeNumberText } from './values/whole-number'
 
 export type { Environment }
@@ -58,6 +59,7 @@ const settingsSchema = z.object({
   redisTlsKeyFile: z.string().optional(),
   redisTimeoutMs: field(wholeNumberText({ atLeast: 5, atMost: 10_000 })).prefault('200'),
   replicas: field(wholeNumberText({ atLeast: 1, atMost: 10_000 })).prefault('1'),
+  workers: field(parseWorkers).prefault('1'),
   configFile: z.string().default('gateway.yaml'),
   configWatch: field(parseBoolean).prefault('true'),
   logLevel: field(choice(LOG_LEVELS, LOG_LEVELS_MEANT)).prefault('info'),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { z } from 'zod'
-import { FILES_ON_DISK, LoadedFiles, type ConfigFiles } from './config-files'
+import { FILES_ON_DISK, LoadedFiles, type ConfigFiles, type FileContents } from './config-files'
 import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
 import { problemAt, problemsOf } from './findings'
@@ -49,6 +49,8 @@ export interface ReadGatewayFile {
   readonly included?: readonly string[]
   /** The modules of policies and middleware that a refused file names, readable or not: correcting one may make it valid. */
   readonly modules?: LoadedPolicies['files']
+  /** What was read; undefined if the file was refused. */
+  readonly content?: GatewayFileContent
   readonly problems: readonly ConfigProblem[]
 }
 
@@ -57,8 +59,21 @@ interface ParsedGatewayFile extends ReadGatewayFile {
   readonly source?: YamlSource
 }
 
-/** Reads and checks the routes file and the files that it names. Reports all problems; never throws, never blocks. */
-export async function readGatewayFile(path: string, env: Environment): Promise<ReadGatewayFile> {
+/** The bytes of the routes file and of the files that it names. */
+export interface GatewayFileContent extends FileContents {
+  readonly text: Uint8Array
+}
+
+/**
+ * Reads and checks the routes file and the files that it names. Reports all problems; never throws, never blocks.
+ *
+ * @param known content that another process has read and checked: used instead of the files on disk
+ */
+export async function readGatewayFile(
+  path: string,
+  env: Environment,
+  known?: GatewayFileContent,
+): Promise<ReadGatewayFile> {
   let sha256: string | undefined
   const refuse = (problem: string, allowed?: string): ReadGatewayFile => ({
     config: undefined,
@@ -66,10 +81,10 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     ...(sha256 !== undefined && { sha256 }),
   })
   try {
-    const bytes = await readFileBounded(path)
+    const bytes = known?.text ?? (await readFileBounded(path))
     sha256 = createHash('sha256').update(bytes).digest('hex')
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    const files = new LoadedFiles()
+    const files = new LoadedFiles(known)
     const { entries, files: policyFiles, problems } = await ownPolicies(text, path, env)
     // Without the file's own policies, their keys in routes would all be unknown.
     if (problems.length > 0) return { config: undefined, problems, sha256, modules: policyFiles }
@@ -78,7 +93,9 @@ export async function readGatewayFile(path: string, env: Environment): Promise<R
     for (let round = 0; round < MAX_ROUNDS && (await files.load()); round++) {
       read = parseGatewayFile(text, path, env, entries, files)
     }
-    return { ...(await withMiddleware(read, path, entries, policyFiles)), sha256: read.sha256 ?? sha256 }
+    const content = read.config && { text: bytes, ...files.contents() }
+    const withOwn = await withMiddleware(read, path, entries, policyFiles)
+    return { ...withOwn, sha256: read.sha256 ?? sha256, ...(withOwn.config && content && { content }) }
   } catch (error) {
     if (error instanceof UnreadableFile) {
       const { problem, allowed } = error.mistake

@@ -53,6 +53,8 @@ export interface Settings {
   readonly redisTimeoutMs: number
   /** `REPLICAS`: number of gateways that share the limits while degraded; default 1. */
   readonly replicas: number
+  /** `WORKERS`: number of processes that serve, `auto` for one per core; default 1, without a primary. */
+  readonly workers: number
   /** `GATEWAY_CONFIG`, the path of the routes file; default `gateway.yaml`. */
   readonly configFile: string
   /** `GATEWAY_CONFIG_WATCH`: reload the routes file when it changes; default true. */

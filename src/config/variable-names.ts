@@ -18,6 +18,7 @@ export const VARIABLES = {
   redisTlsKeyFile: ['REDIS_TLS_KEY_FILE'],
   redisTimeoutMs: ['REDIS_TIMEOUT_MS'],
   replicas: ['REPLICAS'],
+  workers: ['WORKERS'],
   configFile: ['GATEWAY_CONFIG'],
   configWatch: ['GATEWAY_CONFIG_WATCH'],
   logLevel: ['LOG_LEVEL'],

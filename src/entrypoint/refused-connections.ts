@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { Server } from 'node:net'
 import { CLIENT_DROP } from './connections-per-client'
 import { gatewayMeter } from '../telemetry/scope'
 import { ATTR_ERROR_TYPE, METRIC_CONNECTIONS_REFUSED } from '../telemetry/semconv'

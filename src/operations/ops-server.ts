@@ -16,11 +16,58 @@ export interface OpsServerOptions extends StatusSources {
   /** Answers a scrape. */
   readonly metrics: RequestListener
   readonly samples: SampleReader
+  /**
+   * With several workers: asks them for what a page shows. The result replaces these options for this page; empty for pages
+   * that the primary answers alone.
+   */
+  readonly gather?: (path: string, url: string) => Promise<Partial<OpsServerOptions>>
   readonly access: (request: IncomingMessage, path: string) => OpsAccess
 }
 
 /** Creates the server of the ops port, which is separate from the traffic. It does not listen yet. */
 export function createOpsServer(options: OpsServerOptions): Server {
+  const { gather } = options
+  const pages = createPages(options)
+  return createServer({ connectionsCheckingInterval: 1_000, requestTimeout: 10_000 }, (request, response) => {
+    const path = pathOf(request)
+    const access = options.access(request, path)
+    if (access !== 'granted') return refuse(access, response)
+    const page = pageAt(path, pages, options)
+    if (!page) sendJson(response, 404, { status: 'not found', endpoints: Object.keys(pages) })
+    else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD')
+      sendJson(response, 405, { status: 'method not allowed' })
+    } else if (gather === undefined) page(request, response)
+    else void gathered(path, options, gather, request, response)
+  })
+}
+
+/** Answers with what the workers know. */
+async function gathered(
+  path: string,
+  options: OpsServerOptions,
+  gather: NonNullable<OpsServerOptions['gather']>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const all = { ...options, ...(await gather(path, request.url ?? '/')) }
+    pageAt(path, createPages(all), all)?.(request, response)
+  } catch {
+    if (response.headersSent) response.destroy()
+    else sendJson(response, 500, { status: 'error', reason: 'the answers of the workers could not be put together' })
+  }
+}
+
+function pageAt(
+  path: string,
+  pages: Readonly<Record<string, RequestListener>>,
+  { traces }: OpsServerOptions,
+): RequestListener | undefined {
+  return Object.hasOwn(pages, path) ? pages[path] : tracePage(path, traces)
+}
+
+function createPages(options: OpsServerOptions): Readonly<Record<string, RequestListener>> {
   const pages: Readonly<Record<string, RequestListener>> = {
     '/': (request, response) => {
       if (wantsHtml(request)) response.writeHead(302, { Location: '/status', Vary: 'Accept' }).end()
@@ -43,17 +90,7 @@ export function createOpsServer(options: OpsServerOptions): Server {
       else sendJson(response, 503, { status: 'unavailable', reason })
     },
   }
-  return createServer({ connectionsCheckingInterval: 1_000, requestTimeout: 10_000 }, (request, response) => {
-    const path = pathOf(request)
-    const access = options.access(request, path)
-    if (access !== 'granted') return refuse(access, response)
-    const page = Object.hasOwn(pages, path) ? pages[path] : tracePage(path, options.traces)
-    if (!page) sendJson(response, 404, { status: 'not found', endpoints: Object.keys(pages) })
-    else if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD')
-      sendJson(response, 405, { status: 'method not allowed' })
-    } else page(request, response)
-  })
+  return pages
 }
 
 function refuse(access: Exclude<OpsAccess, 'granted'>, response: ServerResponse): void {

@@ -1,9 +1,14 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import type { Settings } from '../config/types'
 
+/** The ports in use. */
+export interface Ports {
+  readonly port: number
+  readonly opsPort: number
+}
+
 /** The ports in use; or one sentence for each port that could not be opened. */
-export type Listening = { readonly port: number; readonly opsPort: number } | { readonly problems: readonly string[] }
+export type Listening = Ports | { readonly problems: readonly string[] }
 
 /**
  * Listens on all ports. The others are tried even if one fails, so that all problems are reported together.

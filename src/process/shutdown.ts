@@ -14,14 +14,19 @@ export interface ShutdownOptions {
   readonly server: Server
   /** Redirects http to https. */
   readonly redirectServer: Server | undefined
-  readonly opsServer: Server
+  /** Undefined in a worker. */
+  readonly opsServer: Server | undefined
   readonly gateway: Gateway
   readonly redis: RedisConnection | undefined
   readonly settings: Pick<Settings, 'shutdownTimeoutMs'>
   readonly log: Logger
   readonly flushTelemetry: (timeoutMs: number) => Promise<boolean>
+  /** Called after the last request, before the telemetry ends. */
+  readonly onServed?: (() => Promise<void>) | undefined
   /** Time during which requests are still served, so that load balancers notice the shutdown. */
   readonly delayMs: number
+  /** In a worker: settles when the primary has handed over its last connection. */
+  readonly lastConnection?: Promise<unknown> | undefined
 }
 
 /**
@@ -32,15 +37,17 @@ export interface ShutdownOptions {
 export async function shutDown(options: ShutdownOptions): Promise<void> {
   const { server, redirectServer, opsServer, gateway, redis, settings, log, flushTelemetry, delayMs } = options
   if (delayMs > 0) await delay(delayMs)
+  await options.lastConnection
   const servers = redirectServer === undefined ? [server] : [server, redirectServer]
   const closed = servers.map(one => closeWithin(one, settings.shutdownTimeoutMs, gateway.abortAll))
   if ((await Promise.all(closed)).includes(false)) log.warn({ event: 'shutdown' }, 'requests in flight were aborted')
   await gateway.close()
   redis?.close()
+  await options.onServed?.()
   const isFlushed = await flushTelemetry(TELEMETRY_FLUSH_MS)
   if (!isFlushed) log.warn({ event: 'shutdown' }, 'the last telemetry could not be exported')
-  opsServer.close()
-  opsServer.closeAllConnections()
+  opsServer?.close()
+  opsServer?.closeAllConnections()
   log.info({ event: 'stopped' }, 'stopped')
 }
 

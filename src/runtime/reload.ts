@@ -24,7 +24,7 @@ export interface ConfigurationOptions {
   readonly written: unknown
   readonly read: () => Promise<ReadGatewayFile>
   /** @returns changes that take effect only after a restart, one sentence each. @throws if it cannot be applied */
-  readonly apply: (config: GatewayConfig) => readonly string[]
+  readonly apply: (config: GatewayConfig) => readonly string[] | Promise<readonly string[]>
   readonly log: Logger
 }
 
@@ -98,7 +98,7 @@ export class Configuration {
       if (this.#isClosed) return undefined
       const read = await this.#options.read()
       // `close()` may have been called while the file was read.
-      if (!this.#isClosed) this.#take(read, cause)
+      if (!this.#isClosed) await this.#take(read, cause)
       return read
     })
     this.#reloading = reloading
@@ -110,12 +110,12 @@ export class Configuration {
     this.#isClosed = true
   }
 
-  #take({ config, written, problems }: ReadGatewayFile, cause: string): void {
+  async #take({ config, written, problems }: ReadGatewayFile, cause: string): Promise<void> {
     const { apply, log } = this.#options
     if (config === undefined || hasErrors(problems)) return this.#refuse(cause, problems)
     try {
       const changes = changesBetween(this.#written, written)
-      const needRestart = apply(config)
+      const needRestart = await apply(config)
       this.#config = config
       this.#needRestart = needRestart
       this.#sloHash = hashOf(config)

@@ -19,6 +19,7 @@ import { RouteTable } from '../routing/route-table'
 import type { Logger } from '../telemetry/logger'
 import { readUpstreamTls } from '../upstream/connector'
 import { Target } from '../upstream/target'
+import type { TargetExchange } from '../upstream/target-news'
 import { settingsOfTargets, Upstream } from '../upstream/upstream'
 import type { Resource, ReuseOrCreate } from './resources'
 
@@ -76,6 +77,8 @@ export interface SnapshotOptions {
   /** Snapshot whose unchanged resources are reused. */
   readonly previous: Snapshot | undefined
   readonly log: Logger
+  /** Connects targets with those of other processes. */
+  readonly targetExchange?: TargetExchange | undefined
   /** Builds the stages of a route from the resources that it uses. */
   readonly stagesOf: (route: Route, resources: RouteResources, reuseOrCreate: ReuseOrCreate) => Staging
   readonly entrypointStagesOf?: (
@@ -109,7 +112,8 @@ type FindUpstream = (named: string | UpstreamConfig) => Upstream
 const NO_STAGES = { ownStages: [], arrivalStages: [], mayScrape: () => false }
 
 /** Builds a snapshot. @throws if a resource cannot be created; resources created so far are closed then */
-export function createSnapshot({ config, previous, log, stagesOf, entrypointStagesOf }: SnapshotOptions): Snapshot {
+export function createSnapshot(options: SnapshotOptions): Snapshot {
+  const { config, previous, log, stagesOf, entrypointStagesOf } = options
   const resources = new Map<string, Resource>()
   const reuseOrCreate: ReuseOrCreate = <P extends Resource>(kind: string, from: unknown, make: () => P) => {
     const key = `${kind} ${JSON.stringify(from)}`
@@ -120,7 +124,7 @@ export function createSnapshot({ config, previous, log, stagesOf, entrypointStag
   const consumers = new Consumers(config.consumers)
   const upstreams = new Map<string, Upstream>()
   const addUpstream = (upstream: UpstreamConfig): Upstream => {
-    const added = takeUpstream(upstream, config.files, previous?.config, reuseOrCreate, log)
+    const added = takeUpstream(upstream, reuseOrCreate, options)
     upstreams.set(upstream.name, added)
     return added
   }
@@ -209,20 +213,20 @@ function errorAnswersOf({ entrypoint, files }: GatewayConfig): ErrorAnswers {
  */
 function takeUpstream(
   config: UpstreamConfig,
-  files: ConfigFiles,
-  before: GatewayConfig | undefined,
   reuseOrCreate: ReuseOrCreate,
-  log: Logger,
+  { config: { files }, previous, log, targetExchange }: SnapshotOptions,
 ): Upstream {
   // Read by content: a certificate is renewed under the same path.
   const tls = readUpstreamTls(config.tls, files)
   const version = tls?.version
-  const origins = before?.upstreams.find(({ name }) => name === config.name)?.targets.map(({ origin }) => origin)
+  const origins = previous?.config.upstreams
+    .find(({ name }) => name === config.name)
+    ?.targets.map(({ origin }) => origin)
   // If all targets are new, no other target can take requests until their health is known.
   const joinsOthers = config.targets.some(({ origin }) => origins?.includes(origin))
   const targets = settingsOfTargets(config).map(settings =>
     reuseOrCreate('target', [settings, version], () => {
-      return new Target(settings, joinsOthers && origins?.includes(settings.origin) === false, tls)
+      return new Target(settings, joinsOthers && origins?.includes(settings.origin) === false, tls, targetExchange)
     }),
   )
   return reuseOrCreate('upstream', [config, version], () => new Upstream(config, targets, log))

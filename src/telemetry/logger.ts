@@ -19,9 +19,12 @@ export interface ProcessLog {
 /**
  * Creates a logger that writes one JSON object per line to standard output. Lines written inside a request carry its
  * `trace_id` and `span_id`, regardless of exporters (OpenTelemetry, "Trace Context in non-OTLP Log Formats").
+ *
+ * @param isShared whether other processes write to the same output
  */
-export function createLogger(level: string): ProcessLog {
+export function createLogger(level: string, isShared = false): ProcessLog {
   const output = new StandardOutput({
+    isShared,
     onRecovered: (lines, cause) => {
       log.warn(
         { event: 'log_lines_dropped', lines, cause },

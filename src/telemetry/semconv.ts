@@ -192,6 +192,13 @@ export const METRIC_HTTP2_CONNECTIONS_REFUSED = 'gateway.http2.connections.refus
 /** Counter, `{line}`, by `error.type` (`slow_reader`, `no_space`, `closed`, `other`): log lines that were not written. */
 export const METRIC_LOG_DROPPED = 'gateway.log.dropped'
 
+/** Counter, `{restart}`: workers that ended unexpectedly and were replaced. Only with several workers, as the next two. */
+export const METRIC_WORKER_RESTARTS = 'gateway.worker.restarts'
+/** Gauge, `{worker}`: workers that accept requests. */
+export const METRIC_WORKER_LISTENING = 'gateway.worker.listening'
+/** Counter, `{question}`: times that a worker did not answer the primary in time. */
+export const METRIC_WORKER_UNANSWERED = 'gateway.worker.unanswered'
+
 /** Bucket boundaries in bytes. Few, because there are as many attribute sets as for the duration. */
 export const BODY_BUCKETS_BY = [0, 1_024, 16_384, 262_144, 4_194_304, 67_108_864]
 /** Bucket boundaries in seconds that the conventions recommend for HTTP durations. */

@@ -7,6 +7,8 @@ import { ATTR_ERROR_TYPE, METRIC_LOG_DROPPED } from './semconv'
  * Maximum bytes of log lines that wait for a slow reader. Further lines are dropped and counted; requests never wait.
  */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+/** Bytes that a pipe takes as a whole (PIPE_BUF of Linux): the lines of several processes would mix in larger writes. */
+const ATOMIC_BYTES = 4_096
 /** How long a line may wait to be written in a batch. Each write wakes a thread, which costs more than many lines. */
 const BATCH_MS = 50
 /** Lines are encoded in groups of about this many characters: one at a time costs more, and many at once outlive a collection. */
@@ -29,6 +31,8 @@ export interface StandardOutputOptions {
   readonly fd?: number
   readonly errorFd?: number
   readonly maxBufferedBytes?: number
+  /** Whether other processes write to the same output. Default: false. */
+  readonly isShared?: boolean
   /** Called when lines can be written again, with the number of lost lines. */
   readonly onRecovered: (lines: number, cause: Cause) => void
 }
@@ -49,6 +53,7 @@ export class StandardOutput {
   readonly #fd: number
   readonly #errorFd: number
   readonly #maxBufferedBytes: number
+  readonly #isShared: boolean
   readonly #onRecovered: StandardOutputOptions['onRecovered']
   readonly #dropped = gatewayMeter().createCounter(METRIC_LOG_DROPPED, {
     unit: '{line}',
@@ -80,6 +85,7 @@ export class StandardOutput {
     this.#fd = options.fd ?? 1
     this.#errorFd = options.errorFd ?? 2
     this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES
+    this.#isShared = options.isShared ?? false
     this.#onRecovered = options.onRecovered
     // Start each series at 0: `increase()` does not see the first increment of a new series.
     for (const cause of CAUSES) this.#dropped.add(0, { [ATTR_ERROR_TYPE]: cause })
@@ -175,7 +181,8 @@ export class StandardOutput {
 
   #writeOn(batch: Batch): void {
     this.#writingSinceMs = Date.now()
-    write(this.#fd, batch.bytes, this.#written, (error, written) => {
+    const length = this.#isShared ? wholeLines(batch.bytes, this.#written) : batch.bytes.length - this.#written
+    write(this.#fd, batch.bytes, this.#written, length, null, (error, written) => {
       if (error === null) {
         this.#written += written
         if (this.#written < batch.bytes.length) return this.#writeOn(batch)
@@ -256,6 +263,15 @@ const unclosed = new Set<StandardOutput>()
 
 function writeAllRests(): void {
   for (const output of unclosed) output.writeRest()
+}
+
+/** Length of the lines after `from` that one write keeps together; of a longer line, all of it. */
+function wholeLines(bytes: Buffer, from: number): number {
+  if (bytes.length - from <= ATOMIC_BYTES) return bytes.length - from
+  const last = bytes.lastIndexOf(LINE_BREAK, from + ATOMIC_BYTES - 1)
+  if (last >= from) return last + 1 - from
+  const next = bytes.indexOf(LINE_BREAK, from + ATOMIC_BYTES)
+  return (next === -1 ? bytes.length : next + 1) - from
 }
 
 function onBatchDue(output: StandardOutput): void {

@@ -1,6 +1,7 @@
 import type { CircuitBreakerConfig } from '../config/types'
 import type { Reason } from '../errors/reasons'
 import { FailureSet } from './failure-set'
+import type { CircuitNews } from './target-news'
 
 export type CircuitState = 'closed' | 'open' | 'half_open'
 
@@ -13,6 +14,8 @@ export interface CircuitOptions {
   readonly mayEjectForStatus: (() => boolean) | undefined
   /** Called after every change of `state`, `isOpen` or `isDown`. */
   readonly onChange: (previous: CircuitState) => void
+  /** Called when this circuit has opened or closed by itself. Undefined without other processes. */
+  readonly tell?: ((news: CircuitNews) => void) | undefined
 }
 
 /** Reasons that prove by a single failure that the target is down. */
@@ -29,6 +32,7 @@ export class Circuit {
   #failures = 0
   #isProbing = false
   #isDown = false
+  #isHeard = false
   #timer: NodeJS.Timeout | undefined
   /** Monotonic clock. */
   #openUntil = 0
@@ -50,6 +54,11 @@ export class Circuit {
   /** The target refuses connections. The circuit stays open until `tookConnection()` or a success. */
   get isDown(): boolean {
     return this.#isDown
+  }
+
+  /** The state was taken from another process, which logs and counts it. */
+  get isHeard(): boolean {
+    return this.#isHeard
   }
 
   /** The last call failed. */
@@ -79,7 +88,10 @@ export class Circuit {
 
   /** Moves a target that was down to half open after it accepted a connection; the next request tests it. */
   tookConnection(): void {
-    if (this.#isDown) this.#change('half_open')
+    if (!this.#isDown) return
+    this.#isHeard = false
+    this.#change('half_open')
+    this.#options.tell?.({ state: 'half_open' })
   }
 
   /**
@@ -95,6 +107,23 @@ export class Circuit {
     if (!this.#isProbing) return
     this.#isProbing = false
     this.#options.onChange(this.#state)
+  }
+
+  /** Takes over what the same circuit of another process did. */
+  hear(news: CircuitNews): void {
+    const forMs = news.state === 'open' ? news.untilMs - Date.now() : 0
+    if (!this.#changesBy(news.state, forMs)) return
+    this.#isHeard = true
+    if (news.state === 'open') this.#openFor(forMs)
+    else if (news.state === 'down') this.#goDown()
+    else if (news.state === 'half_open') this.#change('half_open')
+    else this.#closeNow()
+  }
+
+  #changesBy(state: CircuitNews['state'], forMs: number): boolean {
+    if (state === 'open') return forMs > 0 && this.#state !== 'open'
+    if (state === 'down') return !this.#isDown
+    return state === 'half_open' ? this.#isDown : this.#state !== 'closed'
   }
 
   stop(): void {
@@ -122,18 +151,36 @@ export class Circuit {
   #wentDown(): void {
     this.#failures++
     if (this.#isDown) return
+    this.#isHeard = false
+    this.#goDown()
+    this.#options.tell?.({ state: 'down' })
+  }
+
+  #goDown(): void {
     clearTimeout(this.#timer)
     this.#isDown = true
     this.#change('open')
   }
 
   #open(forMs: number): void {
+    this.#isHeard = false
+    this.#openFor(forMs)
+    this.#options.tell?.({ state: 'open', untilMs: Date.now() + forMs })
+  }
+
+  #openFor(forMs: number): void {
     this.#openUntil = performance.now() + forMs
     this.#timer = setTimeout(() => this.#change('half_open'), forMs).unref()
     this.#change('open')
   }
 
   #close(): void {
+    this.#isHeard = false
+    this.#closeNow()
+    this.#options.tell?.({ state: 'closed' })
+  }
+
+  #closeNow(): void {
     clearTimeout(this.#timer)
     this.#failures = 0
     this.#change('closed')

@@ -6,6 +6,7 @@ import type { TlsName } from './connector'
 import { grpcHealthFailure, grpcHealthRequest } from './http2/grpc-health'
 import { probeHttp2 } from './http2/http2-probe'
 import { errorCode, toError } from '../errors/error-code'
+import type { HealthNews } from './target-news'
 
 export interface HealthCheckOptions {
   readonly origin: string
@@ -19,10 +20,14 @@ export interface HealthCheckOptions {
   readonly connectHttp2: buildConnector.connector | undefined
   /** The target counts as unhealthy until its first check, which is made immediately. */
   readonly isAwaited: boolean
+  /** Whether checks begin at once. Otherwise `start` begins them, and until then `hear` has the results of another process. */
+  readonly isActive: boolean
   /** Called after every check. */
   readonly onResult: (hasPassed: boolean) => void
   /** Called after `isHealthy` has changed or became known. */
   readonly onChange: (isFirst: boolean) => void
+  /** Called after every check, with the verdict. Undefined without other processes. */
+  readonly tell?: ((news: HealthNews) => void) | undefined
 }
 
 /** Fraction of the interval by which checks are shifted, so that those of many gateways do not coincide. */
@@ -41,6 +46,8 @@ export class HealthCheck {
   isAwaited: boolean
   /** Why the last check failed; undefined when it passed or there was none. */
   lastFailure: string | undefined
+  /** This process makes the checks. */
+  isActive = false
   readonly #options: HealthCheckOptions
   readonly #client: Client
   /** Consecutive checks that contradict `isHealthy`. */
@@ -59,7 +66,22 @@ export class HealthCheck {
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     })
-    this.#wait(this.isAwaited ? 0 : Math.random() * Math.min(FIRST_WITHIN_MS, options.config.intervalMs))
+    if (options.isActive) this.start()
+  }
+
+  /** Begins to check, unless it has begun. */
+  start(): void {
+    if (this.isActive) return
+    this.isActive = true
+    this.#wait(this.isAwaited ? 0 : Math.random() * Math.min(FIRST_WITHIN_MS, this.#options.config.intervalMs))
+  }
+
+  /** Takes over the verdict of another process. */
+  hear({ isHealthy, failure }: HealthNews): void {
+    this.lastFailure = failure ?? undefined
+    const isFirst = this.isAwaited
+    if (!isFirst && isHealthy === this.isHealthy) return
+    this.#decide(isHealthy, isFirst)
   }
 
   async stop(): Promise<void> {
@@ -141,9 +163,13 @@ export class HealthCheck {
     this.#options.onResult(hasPassed)
     const isFirst = this.isAwaited
     this.#against = hasPassed === this.isHealthy ? 0 : this.#against + 1
-    if (!isFirst && this.#against < (this.isHealthy ? unhealthyAfter : healthyAfter)) return
+    if (isFirst || this.#against >= (this.isHealthy ? unhealthyAfter : healthyAfter)) this.#decide(hasPassed, isFirst)
+    this.#options.tell?.({ isHealthy: this.isHealthy, failure: failure ?? null })
+  }
+
+  #decide(isHealthy: boolean, isFirst: boolean): void {
     this.isAwaited = false
-    this.isHealthy = hasPassed
+    this.isHealthy = isHealthy
     this.#against = 0
     this.#options.onChange(isFirst)
   }

@@ -26,6 +26,7 @@ import { Http2Pool } from './http2/http2-pool'
 import { NegotiatedPool } from './http2/negotiated-pool'
 import { NameLookup } from './name-lookup'
 import { countCheck, countLookup } from './target-metrics'
+import { TargetExchange, type NewsTaker, type TargetNews } from './target-news'
 import { UpstreamClient, type ConnectedCall } from './upstream-client'
 
 /** The settings of a target. Two configurations with equal settings share the target. */
@@ -94,6 +95,13 @@ export class Target {
   readonly #freshClients = new Set<UpstreamClient>()
   readonly #clientOptions: ClientOptions
   readonly #settings: TargetSettings
+  /** Its name in news from and to other processes. */
+  readonly #newsName: string | undefined
+  readonly #exchange: TargetExchange | undefined
+  readonly #newsTaker: NewsTaker = {
+    hear: news => this.#hear(news),
+    startChecks: () => this.healthCheck?.start(),
+  }
   /** The name, with the port, by which an address was found. */
   readonly #foundName: string | undefined
   /** Connects by the protocol of the target. */
@@ -108,8 +116,9 @@ export class Target {
 
   /**
    * @param joins whether the target joins known ones: with health checks, it gets no requests before the first passes
+   * @param exchange connects the target with the same one in other processes
    */
-  constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls) {
+  constructor(settings: TargetSettings, joins: boolean, tls?: UpstreamTls, exchange?: TargetExchange) {
     const { upstreamName, origin, weight, connectMs, protocol, healthCheck, authority } = settings
     this.names = this.#createLookup(settings)
     const foundName = authority && hostOf(`https://${authority}`)
@@ -135,6 +144,8 @@ export class Target {
     this.seed = hashOf(origin)
     this.#clientOptions = clientOptions(settings, connectHttp1)
     this.#settings = settings
+    this.#exchange = exchange
+    this.#newsName = exchange && TargetExchange.nameOf(upstreamName, origin, settings)
     this.#connect = connect
     this.pool = this.#createPool(
       () => createPool(settings, this.#clientOptions),
@@ -162,6 +173,8 @@ export class Target {
         tlsName: this.tlsName === undefined ? {} : { servername: this.tlsName },
         maxHeaderBytes: settings.maxHeaderBytes,
         isAwaited: joins,
+        isActive: exchange === undefined || exchange.isChecking,
+        tell: this.#teller('health'),
         onResult: hasPassed => {
           countCheck(this, hasPassed)
           if (hasPassed) this.circuit?.passedCheck()
@@ -170,6 +183,14 @@ export class Target {
           for (const { onHealth } of this.followers) onHealth(this, isFirst)
         },
       })
+    if (this.#newsName !== undefined) exchange?.join(this.#newsName, this.#newsTaker)
+  }
+
+  /** Adds an upstream that uses the target. */
+  follow(follower: TargetFollower): void {
+    this.followers.add(follower)
+    // What another process has told about a target that it knew before this one had it.
+    if (this.isDown) this.#probe.start()
   }
 
   /** The protocol in use; `auto` before the first connection. */
@@ -256,6 +277,7 @@ export class Target {
 
   /** Stops health checks and look-ups after the target left the active configuration. */
   leave(): void {
+    this.#leaveExchange()
     this.#probe.stop()
     this.names?.stop()
     void this.healthCheck?.stop()
@@ -263,6 +285,7 @@ export class Target {
 
   /** Closes the connections. Calls in flight fail, so that they do not keep the process alive. */
   async close(): Promise<void> {
+    this.#leaveExchange()
     this.circuit?.stop()
     this.#probe.stop()
     this.names?.stop()
@@ -273,6 +296,23 @@ export class Target {
       this.healthCheck?.stop(),
       ...dispatchers.map(dispatcher => dispatcher.destroy(new GatewayError('draining'))),
     ])
+  }
+
+  #leaveExchange(): void {
+    if (this.#newsName !== undefined) this.#exchange?.leave(this.#newsName, this.#newsTaker)
+  }
+
+  #teller<Kind extends 'circuit' | 'health'>(kind: Kind): ((news: NonNullable<TargetNews[Kind]>) => void) | undefined {
+    const [exchange, target] = [this.#exchange, this.#newsName]
+    if (exchange === undefined || target === undefined) return undefined
+    return news => exchange.tell({ target, [kind]: news })
+  }
+
+  #hear({ circuit, health }: TargetNews): void {
+    if (circuit !== undefined) this.circuit?.hear(circuit)
+    if (health === undefined) return
+    if (health.failure === null && this.isDown) this.circuit?.hear({ state: 'closed' })
+    this.healthCheck?.hear(health)
   }
 
   /** @param onProtocol called when the protocol of an `auto` target became known */
@@ -313,6 +353,7 @@ export class Target {
     return new Circuit({
       config,
       mayEjectForStatus: circuitBreaker === undefined ? mayEjectForStatus : undefined,
+      tell: this.#teller('circuit'),
       onChange: previous => {
         if (this.isDown && this.followers.size > 0) this.#probe.start()
         else this.#probe.stop()

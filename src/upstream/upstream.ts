@@ -85,7 +85,7 @@ export class Upstream {
     this.#hasReserves = new Set(targets.map(({ priority }) => priority)).size > 1
     this.#candidates = targets
     this.#chooseCandidates()
-    for (const { followers } of targets) followers.add(this.#follower)
+    for (const target of targets) target.follow(this.#follower)
     observeTargets(this)
   }
 
@@ -202,7 +202,7 @@ export class Upstream {
   #circuitChanged(target: Target, previous: CircuitState): void {
     this.#chooseCandidates()
     const { origin, circuit } = target
-    if (circuit === undefined || circuit.state === previous) return
+    if (circuit === undefined || circuit.state === previous || circuit.isHeard) return
     const line = { event: 'upstream', upstream: this.name, target: origin, circuit: circuit.state }
     if (circuit.state === 'half_open') this.#log.info(line, 'target tested: circuit half open')
     if (circuit.state === 'closed') this.#log.info(line, 'target reinstated')
@@ -214,6 +214,8 @@ export class Upstream {
   #healthChanged(target: Target, isFirst: boolean): void {
     this.#chooseCandidates()
     const { origin, healthCheck } = target
+    // Another process makes the checks, counts and logs.
+    if (healthCheck?.isActive === false) return
     const line = { event: 'upstream', upstream: this.name, target: origin, healthy: healthCheck?.isHealthy }
     if (healthCheck?.isHealthy) {
       return this.#log.info(

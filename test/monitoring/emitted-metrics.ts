@@ -36,6 +36,9 @@ const GATEWAY = {
     'gateway_telemetry_exports_total',
     'gateway_telemetry_written_bytes_total',
     'gateway_traces_recorded_size_bytes',
+    // With several workers.
+    'gateway_worker_listening',
+    'gateway_worker_restarts_total',
     'http_server_active_requests',
     'gateway_slo_info',
     'nodejs_eventloop_delay_p50_seconds',

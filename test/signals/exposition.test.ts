@@ -9,7 +9,7 @@ import { request as call } from 'undici'
 import { NO_EXEMPLARS } from '../../otel/sdk/exemplars'
 import { PrometheusExposition } from '../../otel/sdk/exposition/exporter'
 import { LabelCache } from '../../otel/sdk/exposition/labels'
-import { Scrape } from '../../otel/sdk/exposition/scrape'
+import { Scrape, type Collected } from '../../otel/sdk/exposition/scrape'
 import { findBinary } from '../../tools/stack/binaries'
 import { namesInTelemetryDocs } from '../support/documented-names'
 import { parseExposition, sampleValue, type ExposedFamily } from '../support/exposition'
@@ -134,8 +134,12 @@ describe('the metrics exposition', () => {
         },
       })
       for (let count = 0; count < 700; count++) histogram.record(0.1, { 'http.route': `/orders/${count}` })
-      const rendering = { labels: new LabelCache(), exemplars: NO_EXEMPLARS, complain: () => {} }
-      const scrape = new Scrape(() => exposition.collect(), rendering)
+      const rendering = { labels: new LabelCache(), complain: () => {} }
+      const collect = async (): Promise<Collected> => {
+        const { resourceMetrics } = await exposition.collect()
+        return { metrics: resourceMetrics, exemplars: NO_EXEMPLARS, exponential: undefined }
+      }
+      const scrape = new Scrape(collect, rendering)
       // Ten readings of this clock are a millisecond: it has to be read after every few series.
       const now = performance.now.bind(performance)
       let readings = 0

@@ -41,6 +41,8 @@ export class OtlpReceiver {
   readonly requests: ReceivedRequest[] = []
   readonly resources: Attributes[] = []
   readonly spans: ReceivedSpan[] = []
+  /** Number of SERVER spans by `service.instance.id`. */
+  readonly requestsByInstance = new Map<unknown, number>()
   readonly metrics: ReceivedMetric[] = []
   readonly logs: ReceivedLogRecord[] = []
   /** Of spans and metrics, as `name version schema URL`. */
@@ -99,6 +101,11 @@ export class OtlpReceiver {
   #take({ resourceSpans = [], resourceMetrics = [], resourceLogs = [] }: OtlpRequest): void {
     for (const { resource } of [...resourceSpans, ...resourceMetrics, ...resourceLogs]) {
       this.resources.push(attributesOf(resource))
+    }
+    for (const { resource, scopeSpans } of resourceSpans) {
+      const id = attributesOf(resource)['service.instance.id']
+      const servers = scopeSpans.flatMap(({ spans }) => spans.filter(({ kind }) => kind === 2))
+      this.requestsByInstance.set(id, (this.requestsByInstance.get(id) ?? 0) + servers.length)
     }
     const ofSpans = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans)
     const ofMetrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics)

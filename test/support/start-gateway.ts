@@ -30,6 +30,9 @@ export interface GatewayOptions {
   readonly nodeArgs?: readonly string[]
 }
 
+/** Several workers on a busy machine start one after the other. */
+const START_TIMEOUT_MS = 30_000
+
 /** The built gateway as a child process, once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { child, configFile } = launchGateway(options)
@@ -37,7 +40,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     scheme,
     port,
     ops_port: opsPort,
-  } = await child.waitForLog('"listening"', entry => entry['event'] === 'listening')
+  } = await child.waitForLog('"listening"', entry => entry['event'] === 'listening', START_TIMEOUT_MS)
   return {
     url: `${String(scheme)}://127.0.0.1:${Number(port)}`,
     port: Number(port),

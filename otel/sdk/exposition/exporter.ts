@@ -7,7 +7,9 @@ import { temporalityOf } from '../observed-gauges'
 import { LabelCache } from './labels'
 import { acceptsGzip, CONTENT_TYPES, negotiateFormat, type Format } from './negotiation'
 import type { ExponentialReader } from './native-histograms'
-import { Scrape, type Body } from './scrape'
+import { Scrape, settled, type Body, type Collected } from './scrape'
+import { piecesOf, type MetricPiece } from './worker-metrics'
+import { WorkerTotals, type AskWorkers } from './worker-totals'
 
 /** An observable instrument that takes longer is left out of this scrape; Prometheus itself times out after 10 s. */
 const COLLECT_TIMEOUT_MS = 5_000
@@ -25,6 +27,7 @@ export class PrometheusExposition extends PrometheusExporter {
   #answering = 0
   /** Since the last call of `drain`. */
   #hasScraped = false
+  #workers: WorkerTotals | undefined
   readonly #exemplars: ExemplarSource
   readonly #collectTimeoutMs: number
   readonly #exponential: ExponentialReader | undefined
@@ -57,6 +60,23 @@ export class PrometheusExposition extends PrometheusExporter {
     await this.#exponential?.collect({ timeoutMillis: this.#collectTimeoutMs })
   }
 
+  /** Makes this the exposition of the primary, which adds the metrics of its workers to its own. */
+  addWorkers(ask: AskWorkers): WorkerTotals {
+    return (this.#workers = new WorkerTotals(ask))
+  }
+
+  /** A worker's part of the primary's exposition. */
+  async pieces(): Promise<readonly MetricPiece[]> {
+    this.#hasScraped = true
+    return [...piecesOf((await this.#collectOwn()).metrics, this.#exemplars)]
+  }
+
+  /** Renders without a request, for a worker that was scraped: the primary has the metrics of all. */
+  async exposition(accept: string | undefined): Promise<{ readonly contentType: string; readonly body: Buffer }> {
+    const format = negotiateFormat(accept)
+    return { contentType: CONTENT_TYPES[format], body: Buffer.concat(await this.#body(format, false)) }
+  }
+
   /** Answers every request, and reports errors only through the response. */
   override getMetricsRequestHandler(request: IncomingMessage, response: ServerResponse): void {
     void this.#answer(request, response)
@@ -64,7 +84,10 @@ export class PrometheusExposition extends PrometheusExporter {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const format = negotiateFormat(request.headers.accept, this.#exponential !== undefined)
+      const format = negotiateFormat(
+        request.headers.accept,
+        this.#exponential !== undefined && this.#workers === undefined,
+      )
       const gzip = acceptsGzip(header(request, 'accept-encoding'))
       const body = await this.#body(format, gzip)
       response.writeHead(200, {
@@ -87,17 +110,10 @@ export class PrometheusExposition extends PrometheusExporter {
    * many scrapers. A scrape that starts after the last of them was answered gets fresh values.
    */
   async #body(format: Format, gzip: boolean): Promise<Body> {
-    const timeout = { timeoutMillis: this.#collectTimeoutMs }
-    const exponential = this.#exponential
-    const scrape = (this.#scrape ??= new Scrape(
-      () => this.collect(timeout),
-      {
-        labels: this.#labels,
-        exemplars: this.#exemplars,
-        complain: problem => this.#complainOnce(problem),
-      },
-      exponential && (() => exponential.collect(timeout)),
-    ))
+    const scrape = (this.#scrape ??= new Scrape(() => this.#collectAll(), {
+      labels: this.#labels,
+      complain: problem => this.#complainOnce(problem),
+    }))
     this.#answering++
     this.#hasScraped = true
     try {
@@ -105,6 +121,21 @@ export class PrometheusExposition extends PrometheusExporter {
     } finally {
       if (--this.#answering === 0) this.#scrape = undefined
     }
+  }
+
+  /** In the primary, together with the workers'. These have no native histograms: only one process writes them. */
+  async #collectAll(): Promise<Collected> {
+    const { metrics, exponential } = await this.#collectOwn()
+    if (this.#workers === undefined) return { metrics, exponential, exemplars: this.#exemplars }
+    return { ...(await this.#workers.merge(metrics, this.#exemplars)), exponential: undefined }
+  }
+
+  async #collectOwn(): Promise<Omit<Collected, 'exemplars'>> {
+    const timeout = { timeoutMillis: this.#collectTimeoutMs }
+    const collected = await this.collect(timeout)
+    // Directly afterwards, before anything else can collect (native-histograms.ts).
+    const exponential = (await this.#exponential?.collect(timeout))?.resourceMetrics
+    return { exponential, metrics: await settled(collected) }
   }
 
   #answerFailure(response: ServerResponse, error: unknown): void {

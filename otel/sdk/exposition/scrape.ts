@@ -3,6 +3,7 @@ import { setImmediate as nextTurn, setTimeout as after } from 'node:timers/promi
 import { constants, createGzip } from 'node:zlib'
 import { diag } from '@opentelemetry/api'
 import type { CollectionResult, ResourceMetrics } from '@opentelemetry/sdk-metrics'
+import type { ExemplarSource } from '../exemplars'
 import type { Format } from './negotiation'
 import { renderProtobuf } from './protobuf'
 import { render, type Rendering } from './render'
@@ -17,29 +18,22 @@ const RESOURCE_TIMEOUT_MS = 1_000
 /** A response body in pieces: joining those of a large exposition would block the event loop. */
 export type Body = readonly Buffer[]
 
-interface Collected {
+/** Metrics with the exemplars of their series. */
+export interface Collected {
   readonly metrics: ResourceMetrics
+  readonly exemplars: ExemplarSource
   readonly exponential: ResourceMetrics | undefined
 }
 
 /** One collection and its renderings, each made once and shared: two formats, plain and gzipped. */
 export class Scrape {
-  readonly #metrics: Promise<Collected>
-  readonly #rendering: Rendering
+  readonly #collected: Promise<Collected>
+  readonly #rendering: Omit<Rendering, 'exemplars'>
   readonly #plain = new Map<Format, Promise<Body>>()
   readonly #gzipped = new Map<Format, Promise<Body>>()
 
-  /** @param collectExponential collects the native histograms; undefined if there are none */
-  constructor(
-    collect: () => Promise<CollectionResult>,
-    rendering: Rendering,
-    collectExponential?: () => Promise<CollectionResult>,
-  ) {
-    this.#metrics = collect().then(async result => ({
-      // Directly afterwards, before anything else can collect (native-histograms.ts).
-      exponential: (await collectExponential?.())?.resourceMetrics,
-      metrics: await settled(result),
-    }))
+  constructor(collect: () => Promise<Collected>, rendering: Omit<Rendering, 'exemplars'>) {
+    this.#collected = collect()
     this.#rendering = rendering
   }
 
@@ -52,14 +46,13 @@ export class Scrape {
 
   async #render(format: Format): Promise<Body> {
     const pieces: Buffer[] = []
-    const { metrics, exponential } = await this.#metrics
+    const { metrics, exponential, exemplars } = await this.#collected
+    const rendering = { ...this.#rendering, exemplars }
     // The SDK's collection is synchronous; requests that arrived meanwhile are served before the first slice.
     await nextTurn()
     let sliceStart = performance.now()
     const rendered =
-      format === 'protobuf'
-        ? renderProtobuf(metrics, exponential, this.#rendering)
-        : render(metrics, format, this.#rendering)
+      format === 'protobuf' ? renderProtobuf(metrics, exponential, rendering) : render(metrics, format, rendering)
     let text = ''
     for (const piece of rendered) {
       if (typeof piece === 'string') {
@@ -78,7 +71,8 @@ export class Scrape {
   }
 }
 
-async function settled({ resourceMetrics, errors }: CollectionResult): Promise<ResourceMetrics> {
+/** Reports the errors of a collection, and waits for a resource that is not complete yet. */
+export async function settled({ resourceMetrics, errors }: CollectionResult): Promise<ResourceMetrics> {
   for (const error of errors) diag.error('an instrument could not be collected', error)
   const { resource } = resourceMetrics
   if (resource.asyncAttributesPending === true) {

@@ -100,7 +100,8 @@ export class Recorder {
   }
 }
 
-function matches(summary: KeptTraceSummary, filter: KeptTraceFilter): boolean {
+/** Whether a trace passes a filter. */
+export function matches(summary: KeptTraceSummary, filter: KeptTraceFilter): boolean {
   const { minDurationMs = 0, fromMs = -Infinity, toMs = Infinity, status, ...equal } = filter
   if (summary.durationMs < minDurationMs || summary.timeMs < fromMs || summary.timeMs > toMs) return false
   if (status !== undefined && !hasStatus(summary, status)) return false

@@ -57,6 +57,28 @@ export function noteIn(table: TrafficTable, now: number, outcome: Outcome, durat
   count(table, row + FIRST_BUCKET + latencyBucket(durationMs))
 }
 
+/**
+ * Adds a table of another process, whose slots have other numbers.
+ *
+ * @param shift what to add to a slot's number there to get the number here
+ */
+export function addTable(to: TrafficTable, table: TrafficTable, shift: number): void {
+  for (let row = 0; row < table.length; row += COLUMNS) {
+    const slot = table[row + SLOT_NUMBER] as number
+    if (slot === 0 || slot + shift < 1) continue
+    const own = ((slot + shift) % SLOTS) * COLUMNS
+    const ownSlot = to[own + SLOT_NUMBER] as number
+    if (ownSlot > slot + shift) continue
+    if (ownSlot < slot + shift) {
+      to.fill(0, own, own + COLUMNS)
+      to[own + SLOT_NUMBER] = slot + shift
+    }
+    for (let column = 1; column < COLUMNS; column++) {
+      to[own + column] = (to[own + column] as number) + (table[row + column] as number)
+    }
+  }
+}
+
 /** Returns the traffic of the last quarter of an hour in all of these tables. */
 export function recentIn(tables: readonly TrafficTable[], now: number, startedAt: number): RecentTraffic {
   const last = slotNumber(now)

@@ -1,5 +1,6 @@
 import type { Outcome } from '../../errors/reasons'
 import {
+  addTable,
   countsIn,
   newTable,
   noteIn,
@@ -25,6 +26,16 @@ export interface EndedRequest {
   readonly startedAt: number
   /** Kind of stream, whose duration is not a latency; undefined for other responses. */
   readonly stream: 'event_stream' | 'websocket' | undefined
+}
+
+/** What one process has recorded, for another process. */
+export interface RecordedTraffic {
+  /** The number of its current slot. */
+  readonly slot: number
+  readonly routes: ReadonlyMap<string, TrafficTable | undefined>
+  readonly variants: ReadonlyMap<string, ReadonlyMap<string, TrafficTable>>
+  readonly others: TrafficTable
+  readonly all: TrafficTable
 }
 
 interface RecordedRoute {
@@ -55,10 +66,13 @@ export class RecentRequests {
   /** Counts every request again: adding up 1,000 tables for each look at the status page would hold the event loop for 60 ms. */
   readonly #all = newTable()
 
-  /** @param now milliseconds on the monotonic clock, as `performance.now()` */
-  constructor(now: () => number = () => performance.now()) {
+  /**
+   * @param now milliseconds on the monotonic clock, as `performance.now()`
+   * @param startedAt since when requests are recorded
+   */
+  constructor(now: () => number = () => performance.now(), startedAt = now()) {
     this.#now = now
-    this.#startedAt = now()
+    this.#startedAt = startedAt
   }
 
   /** Sets the routes and variants. Those that remain keep their table; tables of removed ones are dropped. */
@@ -126,6 +140,38 @@ export class RecentRequests {
     const last = slotNumber(this.#now())
     const length = this.#shownSlots()
     return Array.from({ length }, (_, index) => trafficIn(tables, last - (length - 1) + index, 1))
+  }
+
+  /** What was recorded here: 16.2 KiB for each route with traffic. */
+  export(): RecordedTraffic {
+    return {
+      slot: slotNumber(this.#now()),
+      routes: this.#routes,
+      variants: this.#variants,
+      others: this.#others,
+      all: this.#all,
+    }
+  }
+
+  /** Adds what another process has recorded. Slots begin at another moment in each process: they differ by less than one. */
+  add({ slot, routes, variants, others, all }: RecordedTraffic): void {
+    const shift = slotNumber(this.#now()) - slot
+    addTable(this.#others, others, shift)
+    addTable(this.#all, all, shift)
+    for (const [name, table] of routes) {
+      const own = this.#routes.get(name) ?? newTable()
+      if (table !== undefined) addTable(own, table, shift)
+      this.#routes.set(name, own)
+    }
+    for (const [name, tables] of variants) {
+      const own = this.#variants.get(name) ?? new Map<string, TrafficTable>()
+      this.#variants.set(name, own)
+      for (const [variant, table] of tables) {
+        const ofVariant = own.get(variant) ?? newTable()
+        addTable(ofVariant, table, shift)
+        own.set(variant, ofVariant)
+      }
+    }
   }
 
   /** Milliseconds from the start of the first slot until now. */

@@ -59,6 +59,7 @@ function titleOf({ status, concerns }: Status): string {
 function toJson({
   timeMs,
   replica,
+  workers,
   traffic,
   redis,
   failures,
@@ -76,6 +77,10 @@ function toJson({
       ...process,
       startedAt: new Date(startedAtMs),
       uptimeSeconds: Math.round((timeMs - startedAtMs) / 1_000),
+    },
+    workers: workers && {
+      ...workers,
+      running: workers.running.map(({ startedAtMs: at, ...worker }) => ({ ...worker, startedAt: new Date(at) })),
     },
     traffic: { ...traffic, startMs: undefined, start: new Date(traffic.startMs) },
     redis: redis && {

@@ -309,7 +309,7 @@ function limited(clients: readonly LimitedClient[]): Html {
 }
 
 /** What runs here, by which configuration, and what limits are counted in. */
-function replica({ replica: self, configuration: state, redis, pipelines, timeMs }: Status): Html {
+function replica({ replica: self, workers, configuration: state, redis, pipelines, timeMs }: Status): Html {
   const { version, node, host, pid, startedAtMs } = self
   const { file, sha256, sinceMs, lastReload, routes: count } = state
   return html`<section aria-labelledby="replica">
@@ -319,6 +319,11 @@ function replica({ replica: self, configuration: state, redis, pipelines, timeMs
       <dd>${version}, Node ${node.replace('v', '')}</dd>
       <dt>Runs on</dt>
       <dd>${host}, process ${pid}</dd>
+      ${
+        workers &&
+        html`<dt>Workers</dt>
+          <dd>${workersText(workers)}</dd>`
+      }
       <dt>Started</dt>
       <dd>${timeElement(startedAtMs, clockOrDate(startedAtMs, timeMs))}, ${lasted(timeMs - startedAtMs)} ago</dd>
       <dt id="configuration">Active configuration</dt>
@@ -334,6 +339,11 @@ function replica({ replica: self, configuration: state, redis, pipelines, timeMs
       ${pipelines.length === 0 ? html`<dd>nothing is sent</dd>` : pipelines.map(state => html`<dd>${pipelineText(state, timeMs)}</dd>`)}
     </dl>
   </section>`
+}
+
+function workersText({ wanted, restarts, running }: NonNullable<Status['workers']>): string {
+  const serving = running.filter(({ isListening }) => isListening)
+  return `${serving.length} of ${wanted} serve (processes ${running.map(({ pid }) => pid).join(', ')}), ${restarts} restarts`
 }
 
 function reload(last: Status['configuration']['lastReload'], now: number): Content {

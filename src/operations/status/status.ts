@@ -85,6 +85,16 @@ export interface StatusSources {
   readonly replica: Replica
   /** Public address of the incident service; undefined: unknown. */
   readonly incidentsUrl?: string | undefined
+  /** Undefined with a single process. */
+  readonly workers?: () => Workers
+}
+
+/** The processes that serve. */
+export interface Workers {
+  readonly wanted: number
+  /** Workers that ended unexpectedly since the start. */
+  readonly restarts: number
+  readonly running: readonly { readonly pid: number; readonly startedAtMs: number; readonly isListening: boolean }[]
 }
 
 export interface RouteTraffic extends RecentTraffic {
@@ -127,6 +137,8 @@ export interface Status {
   readonly concerns: readonly Concern[]
   readonly timeMs: number
   readonly replica: Replica
+  /** Undefined with a single process. */
+  readonly workers: Workers | undefined
   readonly inFlight: number
   readonly traffic: {
     readonly startMs: number
@@ -169,16 +181,18 @@ export function readStatus(sources: StatusSources, now: number): Status {
   const redis = sources.redis()
   const pipelines = sources.pipelines()
   const notReady = sources.notReady()
+  const workers = sources.workers?.()
   const kept = sources.traces.list({ outcome: 'fault' }, MAX_GROUPED)
   const routes = countsOf(config.routes, recent)
   const shown = routes.slice(0, MAX_ROUTES)
-  const concerns = concernsOf({ routes, recent, upstreams, redis, configuration, pipelines, now })
+  const concerns = concernsOf({ routes, recent, upstreams, redis, workers, configuration, pipelines, now })
   return {
     status: stateOf(notReady, concerns),
     notReady,
     concerns,
     timeMs: now,
     replica: sources.replica,
+    workers,
     inFlight: sources.inFlight(),
     traffic: {
       startMs: now - recent.reachMs,
@@ -205,15 +219,17 @@ function concernsOf(known: {
   readonly recent: StatusSources['recent']
   readonly upstreams: readonly UpstreamState[]
   readonly redis: RedisState | undefined
+  readonly workers: Workers | undefined
   readonly configuration: Pick<ConfigurationState, 'lastReload' | 'needRestart'>
   readonly pipelines: readonly TelemetryPipeline[]
   readonly now: number
 }): Concern[] {
-  const { routes, recent, upstreams, redis, configuration, pipelines, now } = known
+  const { routes, recent, upstreams, redis, workers, configuration, pipelines, now } = known
   return [
     ...routes.flatMap(route => failingRoute(route, recent)),
     ...upstreams.flatMap(failingUpstream),
     ...failingRedis(redis, now),
+    ...missingWorkers(workers),
     ...refusedReload(configuration),
     ...pipelines.filter(isFailing).map(({ lastFailure }) => ({ text: lastFailure!.message, path: '#telemetry' })),
     ...configuration.needRestart.map(text => ({ text, path: '#configuration' })),
@@ -238,6 +254,7 @@ export function readSummary(sources: StatusSources, now: number): Summary {
     recent: sources.recent,
     upstreams,
     redis,
+    workers: sources.workers?.(),
     configuration: { ...configuration, needRestart },
     pipelines: sources.pipelines(),
     now,
@@ -328,6 +345,13 @@ function failingRedis(redis: RedisState | undefined, now: number): Concern[] {
   if (redis === undefined || redis.isUsable) return []
   const since = redis.outage && ` since ${clock(redis.outage.sinceMs)} UTC, for ${lasted(now - redis.outage.sinceMs)}`
   return [{ text: `Redis unavailable${since ?? ''}: limits are degraded, each replica counts alone`, path: '#redis' }]
+}
+
+function missingWorkers(workers: Workers | undefined): Concern[] {
+  if (workers === undefined) return []
+  const serving = workers.running.filter(({ isListening }) => isListening).length
+  if (serving === workers.wanted) return []
+  return [{ text: `${serving} of ${workers.wanted} workers serve, ${workers.restarts} restarts`, path: '#replica' }]
 }
 
 function refusedReload({ lastReload }: Pick<ConfigurationState, 'lastReload'>): Concern[] {

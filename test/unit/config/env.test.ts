@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { readSettings, type Environment } from '../../../src/config/env'
 import { createAuthority } from '../../support/certificates'
 import type { ConfigProblem, Settings } from '../../../src/config/types'
@@ -20,6 +21,7 @@ const DEFAULTS: Settings = {
   redisTlsKeyFile: undefined,
   redisTimeoutMs: 200,
   replicas: 1,
+  workers: 1,
   configFile: 'gateway.yaml',
   configWatch: true,
   logLevel: 'info',
@@ -74,6 +76,7 @@ describe('settings from the environment', () => {
       REDIS_TLS_KEY_FILE: certificate.keyFile,
       REDIS_TIMEOUT_MS: '50',
       REPLICAS: '3',
+      WORKERS: '4',
       GATEWAY_CONFIG: '/etc/gateway/routes.yaml',
       GATEWAY_CONFIG_WATCH: 'false',
       LOG_LEVEL: 'silent',
@@ -99,6 +102,7 @@ describe('settings from the environment', () => {
       redisTlsKeyFile: certificate.keyFile,
       redisTimeoutMs: 50,
       replicas: 3,
+      workers: 4,
       configFile: '/etc/gateway/routes.yaml',
       configWatch: false,
       logLevel: 'silent',
@@ -133,6 +137,10 @@ describe('settings from the environment', () => {
 
   it('are frozen', () => {
     assert.ok(Object.isFrozen(settingsOf({})))
+  })
+
+  it('take one worker for each core', () => {
+    assert.equal(settingsOf({ WORKERS: 'auto' }).workers, availableParallelism())
   })
 
   it('take free ports', () => {
@@ -180,6 +188,8 @@ describe('a variable that will not do', () => {
     ['OPS_PUBLIC_URL', 'http://ops?a', '"http://ops?a" has a query or a fragment', 'http://ops/'],
     ['REPLICAS', '0', '"0" is too small'],
     ['REPLICAS', 'two', '"two" is not a whole number'],
+    ['WORKERS', '0', '"0" is too small'],
+    ['WORKERS', 'all', '"all" is not a whole number'],
     ['LOG_LEVEL', 'warning', '"warning" is not known here', 'warn'],
     ['LOG_LEVEL', 'inof', '"inof" is not known here', 'info'],
     ['LOG_LEVEL', 'INFO', '"INFO" is not known here', 'info'],
