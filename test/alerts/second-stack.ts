@@ -18,6 +18,7 @@ import { behave, keepSending } from './traffic'
 export const OF_SECOND_STACK: readonly string[] = [
   'GatewayRouteUnavailable',
   'GatewayCanaryWorseThanStable',
+  'GatewayCanarySlowerThanStable',
   'GatewayConfigurationsDiffer',
   'GatewayTelemetryIncomplete',
   'RedisFragmentationHigh',
@@ -46,6 +47,7 @@ export async function startSecondStack(isChosen: (alert: string) => boolean): Pr
   const upstream = await startUpstream(behave)
   let asked = 0
   const canary = await startUpstream((_, response) => response.writeHead(asked++ % 2 === 0 ? 500 : 200).end())
+  const slow = await startUpstream((_, response) => void setTimeout(() => response.end(), 200))
   const redis = await startRedis(['--maxmemory', '8mb', '--maxmemory-policy', 'noeviction'])
   const large = await startRedis([
     '--maxmemory',
@@ -55,7 +57,7 @@ export async function startSecondStack(isChosen: (alert: string) => boolean): Pr
     '--enable-debug-command',
     'yes',
   ])
-  const config = configuration(upstream.url, canary.url)
+  const config = configuration(upstream.url, canary.url, slow.url)
   const env = { REDIS_URL: redis.url, OPS_TOKEN }
   const gateway = await startGateway({ config, env })
   const other = await startGateway({ config, env })
@@ -100,6 +102,13 @@ export async function startSecondStack(isChosen: (alert: string) => boolean): Pr
       cause: 'half of the requests to a canary fail',
       place: '/shop',
       provoke: sending('/shop', 25),
+    },
+    {
+      alert: 'GatewayCanarySlowerThanStable',
+      cause: 'every request to a canary takes 200 ms',
+      place: '/catalogue',
+      provoke: async () => keepSending(`${gateway.url}/catalogue`, 25, 3),
+      evidence: /Trace /,
     },
     {
       alert: 'GatewayConfigurationsDiffer',
@@ -286,7 +295,7 @@ async function startSlowCollector(): Promise<SlowCollector> {
 }
 
 /** The routes with an slo are those of the shipped gateway.yaml, so that the shipped rules are theirs. */
-function configuration(upstreamUrl: string, canaryUrl: string): string {
+function configuration(upstreamUrl: string, canaryUrl: string, slowUrl: string): string {
   return `
 slo:
   availability: 99.9
@@ -294,6 +303,7 @@ slo:
 upstreams:
   demo: { targets: ['${upstreamUrl}'] }
   next: { targets: ['${canaryUrl}'] }
+  slow: { targets: ['${slowUrl}'] }
 routes:
   - { name: demo, match: { path: /demo }, upstream: demo }
   - { name: orders, match: { path: /api/orders }, upstream: demo }
@@ -305,5 +315,12 @@ routes:
       variants:
         - { name: stable, upstream: demo, weight: 50 }
         - { name: canary, upstream: next, weight: 50 }
+  - name: catalogue
+    match: { path: /catalogue }
+    slo: false
+    split:
+      variants:
+        - { name: stable, upstream: demo, weight: 50 }
+        - { name: canary, upstream: slow, weight: 50 }
 `
 }
