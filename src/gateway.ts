@@ -13,7 +13,7 @@ import { receive, type ReceiveOptions } from './entrypoint/receive'
 import { ALLOWED_METHODS } from './entrypoint/request-faults'
 import { watchForResets } from './entrypoint/reset-connections'
 import { WebSocketsPerClient } from './entrypoint/websockets-per-client'
-import { hostNameOf, WHOLE_SERVER } from './exchange/request-target'
+import { hostNameOf, NEEDS_RAW_PATH, WHOLE_SERVER } from './exchange/request-target'
 import { handleError, rejectEarly } from './errors/error-handler'
 import { GatewayError } from './errors/gateway-error'
 import type { Reason } from './errors/reasons'
@@ -461,7 +461,7 @@ function proxy({ observer }: GatewayOptions): RequestHandler {
 function refuseEncodedSlash(exchange: Exchange): never {
   exchange.isMalformed = true
   takeNoMore(exchange.request)
-  throw new GatewayError('bad_request', { cause: new Error('ambiguous path') })
+  throw new GatewayError('bad_request', { cause: new Error(NEEDS_RAW_PATH) })
 }
 
 /** Refuses the method. Allowed on the gateway's own paths: GET, HEAD and the methods of routes there. */

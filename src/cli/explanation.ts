@@ -3,7 +3,7 @@ import type { GatewayConfig, RouteConfig } from '../config/gateway-config'
 import type { UpstreamConfig } from '../config/types'
 import { editDistance } from '../config/nearest-name'
 import { isMetricsPath, OWN_PATHS } from '../config/values/path-template'
-import { WHOLE_SERVER } from '../exchange/request-target'
+import { NEEDS_RAW_PATH, WHOLE_SERVER } from '../exchange/request-target'
 import { GatewayError } from '../errors/gateway-error'
 import { REASONS, type Reason } from '../errors/reasons'
 import type { Exchange, Stage } from '../exchange/exchange'
@@ -49,7 +49,7 @@ export async function explain(config: GatewayConfig, typed: TypedRequest, arriva
   }
   const route = matchIn(routes, request, exchange)
   if (exchange.hasEncodedSlash && !(route && 'config' in route && route.config.rawPath)) {
-    return [...received, refusal('bad_request', 'ambiguous path: only routes with "rawPath" take %2F')]
+    return [...received, refusal('bad_request', NEEDS_RAW_PATH)]
   }
   const isOwn =
     OWN_PATHS.includes(exchange.path) && (route === undefined || /^(?:GET|HEAD)$/.test(request.method ?? ''))

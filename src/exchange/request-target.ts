@@ -102,9 +102,17 @@ function toOriginForm(url: string, hostHeader: string | undefined): string {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
+/** Why a path with `%2F` is refused that a route with `rawPath` would take. */
+export const NEEDS_RAW_PATH = 'ambiguous path: only routes with "rawPath" take %2F'
+
+function isOnlyForRawPath(path: string): boolean {
+  return !/[\\#\0]/.test(path) && !UNREADABLE_ESCAPE.test(path) && !DOT_SEGMENT.test(path.replace(/%2f/gi, '/'))
+}
+
 function normalise(path: string, hasEncodedSlash = false): string {
   const ambiguous = hasEncodedSlash ? UNREADABLE_ESCAPE : AMBIGUOUS_ESCAPE
-  if (/[\\#\0]/.test(path) || ambiguous.test(path)) throw refuse('ambiguous path')
+  if (/[\\#\0]/.test(path) || ambiguous.test(path))
+    throw refuse(isOnlyForRawPath(path) ? NEEDS_RAW_PATH : 'ambiguous path')
   const decoded = path.replace(ESCAPE, (escape, hex: string | undefined) => {
     if (hex === undefined) throw refuse('broken escape in the path')
     const character = String.fromCharCode(Number.parseInt(hex, 16))

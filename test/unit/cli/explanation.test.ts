@@ -239,6 +239,11 @@ describe('the explanation of a request', () => {
   }
 
   for (const [what, request, expected] of [
+    [
+      'a path for which no route has rawPath',
+      { target: '/projects/group%2fname' },
+      'answer 400 The request is malformed (bad_request): ambiguous path: only routes with "rawPath" take %2F',
+    ],
     ['an ambiguous path', { target: '/a/..%2fb' }, 'answer 400 The request is malformed (bad_request): ambiguous path'],
     [
       'two hosts',

@@ -50,6 +50,18 @@ describe('a request target', () => {
     })
   }
 
+  it('is refused with the key that would take it, if there is one', () => {
+    const why = (url: string): unknown => {
+      try {
+        return parse(url)
+      } catch (error) {
+        return ((error as GatewayError).cause as Error).message
+      }
+    }
+    assert.equal(why('/a%2Fb'), 'ambiguous path: only routes with "rawPath" take %2F')
+    for (const url of ['/a%5Cb', '/a%2Fb%5C', '/a%2F..%2Fb', '/%2f/../a']) assert.equal(why(url), 'ambiguous path', url)
+  })
+
   it('is refused when there is none', () => {
     assert.throws(() => parse(''), GatewayError)
   })
