@@ -5,9 +5,9 @@ import { keysOf, shapeOf, unwrapped } from './schema-walk'
 
 /** Typical values of `gateway.yaml`; the first one that a schema accepts is its example. */
 const CANDIDATES = [
+  'name',
   '10s',
   '1MiB',
-  'name',
   '/path',
   'https://host.example',
   '10.0.0.0/8',

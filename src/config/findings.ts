@@ -60,8 +60,20 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
   }
   if (issue.code === 'too_small')
     return [problemAtKey(path, mistake('has nothing in it', 'at least one entry'), source)]
+  if (issue.code === 'invalid_type' && issue.expected === 'string')
+    return [problemAt(path, mistake('is not text', 'text'), source)]
   if (issue.code === 'invalid_type') {
     return [problemAt(path, wrongKind(issue.expected === 'array' ? 'a list' : 'a map', path, schema, source), source)]
+  }
+  if (issue.code === 'invalid_value') {
+    const values = issue.values.map(String)
+    return [
+      problemAt(
+        path,
+        mistake('is not known here', values.join(', '), nearestName(String(source.valueAt(path)), values)),
+        source,
+      ),
+    ]
   }
   return [problemAt(path, mistake(`is not valid: ${issue.message}`), source)]
 }

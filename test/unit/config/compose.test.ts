@@ -239,4 +239,27 @@ routes:
     assert.match(text, /^gateway\.yaml:6:59: "partnr" is not a policy set \| partner \| partner$/m)
     assert.match(text, /^gateway\.yaml:6:78: "rateLimit" has no effect: it is not inherited here/m)
   })
+
+  it('reports a misspelt key in `without` with the nearest one', async () => {
+    const found = await read(`
+defaults: { routes: { rateLimit: { limit: 1, window: 1m } } }
+${UPSTREAM}
+routes:
+  - { name: a, match: { path: /a }, upstream: shop, without: [ratelimit] }
+`)
+    const text = problemsIn(found).join('\n')
+    assert.match(text, /^gateway\.yaml:6:63 .*"ratelimit" is not known here \| .*rateLimit, .* \| rateLimit$/m)
+  })
+
+  it('says of a list of names what may be in it', async () => {
+    const found = await read(`
+include: [5]
+${UPSTREAM}
+routes:
+  - { name: a, match: { path: /a }, upstream: shop, use: partner }
+`)
+    const text = problemsIn(found).join('\n')
+    assert.match(text, /include\[0\]: 5 is not text \| text$/m)
+    assert.match(text, /routes\[0\]\.use: "partner" is not a list \| a list, such as \[name\] \| \["partner"\]$/m)
+  })
 })
