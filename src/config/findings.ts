@@ -58,6 +58,8 @@ function fromIssue(issue: z.core.$ZodIssue, base: Path, schema: z.ZodType, sourc
     if (inner === undefined) return [problemAt(path, wrongKind('a map or a list', path, schema, source), source)]
     return inner.flatMap(issue => fromIssue(issue, path, schema, source))
   }
+  if (issue.code === 'too_small' && issue.minimum > 1)
+    return [problemAtKey(path, mistake('has too few entries', `at least ${issue.minimum} entries`), source)]
   if (issue.code === 'too_small')
     return [problemAtKey(path, mistake('has nothing in it', 'at least one entry'), source)]
   if (issue.code === 'invalid_type' && issue.expected === 'string')

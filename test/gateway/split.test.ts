@@ -182,7 +182,7 @@ describe('a split in the file', () => {
       /split\.variants\[1\]\.upstream\s+"nxt" is not an upstream/,
     )
     assert.match(problemOf({ variants: [stable, { ...canary, name: 'stable' }] }), /"stable" appears twice/)
-    assert.match(problemOf({ variants: [stable] }), /variants/)
+    assert.match(problemOf({ variants: [stable] }), /"variants" has too few entries\s+allowed: at least 2 entries/)
     assert.match(
       problemOf({
         variants: [
@@ -190,7 +190,7 @@ describe('a split in the file', () => {
           { ...canary, weight: 0 },
         ],
       }),
-      /no weight at all/,
+      /a list has no weight above 0/,
     )
     assert.match(problemOf({ variants: [stable, { ...canary, match: {} }] }), /match\s+a map has nothing in it/)
     assert.match(

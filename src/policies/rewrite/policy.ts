@@ -103,8 +103,9 @@ function checkPath(written: RewriteConfig | undefined, context: CheckContext): C
   if (unknown === undefined) return []
   const allowed = names.length > 0 ? list(names.map(name => `:${name}`)) : 'no parameter: the route has none'
   const nearest = context.nearest(unknown, names)
+  const meant = nearest === undefined ? undefined : `:${nearest}`
   return [
-    context.problem(['path'], mistake(`has the parameter ":${unknown}", which has no value here`, allowed, nearest)),
+    context.problem(['path'], mistake(`has the parameter ":${unknown}", which has no value here`, allowed, meant)),
   ]
 }
 

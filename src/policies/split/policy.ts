@@ -36,7 +36,7 @@ export const split = definePolicy({
       const isTested = match !== undefined && match.headers.length + match.cookies.length > 0
       if (weight === 0 && !isTested) {
         const useless = mistake(
-          'is 0, and no "match" selects requests: the variant gets none',
+          'gives the variant no requests, because it has no "match"',
           'a weight above 0, or a "match"',
         )
         problems.push({ ...context.problem(['variants', index, 'weight'], useless), severity: 'warning' })
@@ -48,7 +48,7 @@ export const split = definePolicy({
       }
     }
     if (variants.every(({ weight }) => weight === 0)) {
-      problems.push(context.problem(['variants'], mistake('have no weight at all', 'at least one weight above 0')))
+      problems.push(context.problem(['variants'], mistake('has no weight above 0', 'at least one weight above 0')))
     }
     const isCookieUseless = written.stickyBy !== 'cookie' && context.valueAt('cookie') !== undefined
     const useless = mistake(`has no effect with stickyBy: ${written.stickyBy}`, 'stickyBy: cookie, or no "cookie"')
