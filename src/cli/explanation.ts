@@ -193,9 +193,10 @@ async function stageLines(config: GatewayConfig, route: ConfiguredRoute, exchang
   const rewritten = rewrittenPath(exchange, Object.assign({}, ...forwarding) as Partial<Forwarding>)
   if (rewritten instanceof GatewayError) return [...lines, refusalOf(rewritten)]
   const path = rewritten + exchange.query
+  const how = (route.config.rawPath ? ', as it came' : '') + (exchange.upgrade === undefined ? '' : ' as a WebSocket')
   return [
     ...lines,
-    ['forward', `${exchange.request.method} ${path}${exchange.upgrade === undefined ? '' : ' as a WebSocket'}`],
+    ['forward', `${exchange.request.method} ${path}${how}`],
     ...(upstream === undefined ? [] : [upstreamLine(upstream)]),
     ...(split === undefined ? [] : variantLines(config, split, exchange)),
   ]

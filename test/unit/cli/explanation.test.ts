@@ -84,7 +84,15 @@ async function explained(request: Partial<TypedRequest>, file: object = FILE): P
     peer: '127.0.0.1',
   } as const
   const typed = { ...usual, ...request }
-  const lines = await explain(config, typed, await arrivalOf(typed, config.entrypoint))
+  const lines = await explain(
+    config,
+    typed,
+    await arrivalOf(
+      typed,
+      config.entrypoint,
+      config.routes.some(({ rawPath }) => rawPath),
+    ),
+  )
   return lines.map(([subject, text]) => `${subject} ${text}`)
 }
 
@@ -237,6 +245,12 @@ describe('the explanation of a request', () => {
       for (const [index, line] of lines.entries()) assert.ok(line.startsWith(expected[index] ?? ''), line)
     })
   }
+
+  it('tells that a route with rawPath forwards the path as it came', async () => {
+    const routes = [{ name: 'npm', match: { path: '/npm' }, upstream: 'other', rawPath: true }]
+    const lines = await explained({ target: '/npm/@a%2fb' }, { upstreams: { other: FILE.upstreams.other }, routes })
+    assert.ok(lines.includes('forward GET /npm/@a%2fb, as it came'), lines.join('\n'))
+  })
 
   for (const [what, request, expected] of [
     [
