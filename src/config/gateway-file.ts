@@ -4,6 +4,7 @@ import { FILES_ON_DISK, LoadedFiles, type ConfigFiles, type FileContents } from 
 import { crossChecks } from './cross-checks'
 import type { Environment } from './env'
 import { problemAt, problemsOf } from './findings'
+import { checkHosts } from './host-checks'
 import { hasErrors } from './problems'
 import { readFileBounded, UnreadableFile } from './read-file'
 import { checkScopes } from './scope-checks'
@@ -188,6 +189,7 @@ export function parseGatewayFile(
     ...crossChecks(source, entries, files),
     ...checkScopes(source),
     ...checkSelfTargets(source, env),
+    ...checkHosts(source),
   ])
   if (!parsed.success || hasErrors(problems)) return { config: undefined, problems, sha256, included }
   const config = deepFreeze({ ...toConfig(parsed.data, sha256, entries, source), files })

@@ -139,6 +139,16 @@ describe('a file that means something else than it says', () => {
     assert.equal(warning.nearest, 'orders:read')
   })
 
+  it('are warned of a host that is nearly one of the words for it', () => {
+    for (const host of ['client', 'target', 'shop.example', 'web', 'Client']) {
+      assert.deepEqual(problemsIn(file({ upstream: { targets: ['http://127.0.0.1:9001'], host } })), [], host)
+    }
+    const [warning] = problemsIn(file({ upstream: { targets: ['http://127.0.0.1:9001'], host: 'clent' } }))
+    assert.equal(warning?.severity, 'warning')
+    assert.match(warning.problem, /"clent" is sent as the name of a host/)
+    assert.equal(warning.nearest, 'client')
+  })
+
   for (const [target, env, isItself] of [
     ['http://localhost:8000', {}, true],
     ['http://127.0.0.1:9999', { PORT: '9999' }, true],
