@@ -69,10 +69,17 @@ async function withLastLoads(
   const away = found.filter(({ scrape, lastSeenMs }) => scrape !== 'up' && lastSeenMs !== undefined)
   const asked = new Set(away.slice(0, MAX_LAST_LOADS))
   return Promise.all(
-    found.map(async replica =>
-      asked.has(replica) ? { ...replica, ...toLoad(await ask(replica).catch((): Sample[] => [])) } : replica,
-    ),
+    found.map(async replica => {
+      if (!asked.has(replica)) return replica
+      const { load, ejected } = toLoad(await ask(replica).catch((): Sample[] => []))
+      return { ...replica, ejected, load: { ...replica.load, ...known(load) } }
+    }),
   )
+}
+
+/** The numbers that are known: those of a replica that was seen only once have no rates at that moment. */
+function known(load: Load): Partial<Load> {
+  return Object.fromEntries(Object.entries(load).filter(([, value]) => value !== undefined))
 }
 
 /**
