@@ -47,7 +47,7 @@ const MOMENT_MS = 1_000
 /** Maximum traces opened for one alert; fewer while many alerts wait, so that each still has some in time. */
 const MAX_TRACES = 10
 const MAX_TRACES_IN_CROWD = 3
-/** Number of waiting alerts from which their evidence is limited to the most important. */
+/** Number of waiting alerts above which their evidence is limited to the most important. */
 const CROWD = 20
 /** Maximum replicas asked for a trace if the one that recorded it is unknown. */
 const MAX_OTHERS = 3
@@ -87,7 +87,7 @@ function subjectOf({ labels, annotations, startsAt }: Alert, askedAtMs: number):
 /**
  * Queries all sources about an alert. Never rejects: sources that could not be queried are named.
  *
- * @param waiting alerts that wait for their evidence; with many of them fewer traces are opened
+ * @param waiting alerts that wait for their evidence; with many of them fewer traces are opened and fewer samples read
  */
 export async function gatherEvidence(
   alert: Alert,
@@ -95,7 +95,8 @@ export async function gatherEvidence(
   askedAtMs: number,
   waiting = 0,
 ): Promise<Evidence> {
-  const maxTraces = waiting > CROWD ? MAX_TRACES_IN_CROWD : MAX_TRACES
+  const isCrowd = waiting > CROWD
+  const maxTraces = isCrowd ? MAX_TRACES_IN_CROWD : MAX_TRACES
   const signal = AbortSignal.timeout(BUDGET_MS)
   // Rounded, so that alerts that arrive together send the same queries and share the answers.
   const endMs = Math.ceil(askedAtMs / MOMENT_MS) * MOMENT_MS
@@ -139,7 +140,7 @@ export async function gatherEvidence(
     ]),
     attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
     attempt('limited clients', findLimited(alert, window, options, signal), []),
-    attempt('comparison', findDifferences(alert, window, options, signal), undefined),
+    attempt('comparison', findDifferences(alert, window, { ...options, isCrowd }, signal), undefined),
     foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
     attempt(
       'logs',
@@ -223,11 +224,11 @@ async function findGood(
 async function findDifferences(
   alert: Alert,
   window: Evidence['window'],
-  options: GatherOptions,
+  options: GatherOptions & { readonly isCrowd: boolean },
   signal: AbortSignal,
 ): Promise<Evidence['comparison']> {
   const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
-  return findComparison(alert, window, replicas, { shown: options.shown, signal })
+  return findComparison(alert, window, replicas, { shown: options.shown, signal, isCrowd: options.isCrowd })
 }
 
 /** The example requests of the alert, found by its own `exemplar_query`; newest first. */

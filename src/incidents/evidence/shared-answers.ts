@@ -1,6 +1,6 @@
 /** How long an answer is shared: alerts of one cause fire together, and their evidence is gathered a few at a time. */
 const KEEP_MS = 10_000
-/** Maximum cached answers and bytes; the oldest are removed first. */
+/** Maximum cached answers and bytes; those that nobody asked for the longest are removed first. */
 const MAX_KEPT = 1_000
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
 /** Maximum queries in flight: all go to the same few programs, which are busy with the outage. */
@@ -23,8 +23,12 @@ export class SharedAnswers {
 
   /** @param ask must limit its own time */
   async get<Answer>(key: string, signal: AbortSignal, ask: () => Promise<Sized<Answer>>): Promise<Answer> {
-    const known = this.#kept.get(key)?.answer as Promise<Answer> | undefined
-    return orAborted(known ?? this.#begin(key, ask), signal)
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return orAborted(this.#begin(key, ask), signal)
+    // Becomes the newest: the few answers that all alerts need outlive the many that one alert needs.
+    this.#kept.delete(key)
+    this.#kept.set(key, kept)
+    return orAborted(kept.answer as Promise<Answer>, signal)
   }
 
   #begin<Answer>(key: string, ask: () => Promise<Sized<Answer>>): Promise<Answer> {

@@ -87,15 +87,22 @@ export class RequestSamples {
     reservoir.put(index, toSample(exchange, now, durationMs))
   }
 
-  /** Returns the samples of a period, oldest first. A result that would be too large is thinned evenly. */
+  /**
+   * Returns the samples of a period, oldest first. A result that would be too large is thinned: the good requests first,
+   * down to half of the result, as there are few others and they show the cause.
+   */
   read({ route, fromMs, toMs, limit = MAX_ANSWERED }: SampleQuery): SampleGroup[] {
     const slots = [...this.#closed, this.#slot].filter(
       ({ startMs }) => startMs < toMs && startMs + SAMPLE_SLOT_MS > fromMs && startMs > this.#now() - reachMs,
     )
     const groups = slots.flatMap(slot => groupsIn(slot, route))
-    const total = groups.reduce((sum, { samples }) => sum + samples.length, 0)
+    const good = samplesIn(groups.filter(isGood))
+    const others = samplesIn(groups) - good
     const most = Math.min(limit, MAX_ANSWERED)
-    return total <= most ? groups : thinned(groups, most / total)
+    if (good + others <= most) return groups
+    const mostOthers = Math.min(others, Math.max(most / 2, most - good))
+    const shares = { good: (most - mostOthers) / good, others: mostOthers / others }
+    return groups.flatMap(group => thinned(group, isGood(group) ? shares.good : shares.others))
   }
 
   #kindOf({ outcome, reason, attempts, stream }: Exchange, durationMs: number): SampleKind {
@@ -147,16 +154,23 @@ function groupsIn({ startMs, routes }: Slot, asked: string | undefined): SampleG
   })
 }
 
+function isGood({ kind }: SampleGroup): boolean {
+  return kind === 'good'
+}
+
+function samplesIn(groups: readonly SampleGroup[]): number {
+  return groups.reduce((sum, { samples }) => sum + samples.length, 0)
+}
+
 /**
- * Returns a random part of each group, with the weight raised accordingly. Groups with no sample left are omitted; on
- * average, the others compensate for them.
+ * Returns a random part of a group, with the weight raised accordingly. A group with no sample left is omitted; on
+ * average, the others of its kind compensate for it.
  */
-function thinned(groups: readonly SampleGroup[], share: number): SampleGroup[] {
-  return groups.flatMap(group => {
-    const count = Math.floor(group.samples.length * share + Math.random())
-    if (count === 0) return []
-    return [{ ...group, weight: group.weight / share, samples: randomPart(group.samples, count) }]
-  })
+function thinned(group: SampleGroup, share: number): SampleGroup[] {
+  if (share >= 1) return [group]
+  const count = Math.floor(group.samples.length * share + Math.random())
+  if (count === 0) return []
+  return [{ ...group, weight: group.weight / share, samples: randomPart(group.samples, count) }]
 }
 
 /**

@@ -56,6 +56,14 @@ describe('the work for three hundred alerts of a hundred routes and ten replicas
     assert.equal(all.samples, ROUTES * REPLICAS)
   })
 
+  it('is half of the samples while many alerts wait', async () => {
+    const [route = ''] = routes
+    await shareEvidence(alertOf('First', route), optionsOf(), NOW + 1_000, 0)
+    assert.equal(limitsOfSamples(), '300')
+    await shareEvidence(alertOf('First', route), optionsOf(), NOW + 2_000, 21)
+    assert.equal(limitsOfSamples(), '150')
+  })
+
   it('shares nothing with a later look, which would otherwise repeat what was partial', async () => {
     const options = optionsOf()
     await gather(options, routes.slice(0, 1), ['First'])
@@ -76,6 +84,13 @@ describe('the work for three hundred alerts of a hundred routes and ten replicas
       alerts.map(async alert => shareEvidence(alert, options, askedAtMs, alerts.length + 99)),
     )
     assert.equal(found.length, alerts.length)
+  }
+
+  /** The only limit that replicas were asked with. */
+  function limitsOfSamples(): string {
+    const urls = replicas.flatMap(({ requests }) => requests.splice(0).map(({ url }) => new URL(url, 'http://ops')))
+    const limits = urls.filter(({ pathname }) => pathname === '/samples').map(url => url.searchParams.get('limit'))
+    return [...new Set(limits)].join()
   }
 
   function takeCounts(): { prometheus: number; traces: number; samples: number } {

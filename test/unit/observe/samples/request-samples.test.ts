@@ -85,6 +85,28 @@ describe('the samples of recent requests', () => {
     assert.ok(one.length >= 5 && one.length < 9, `${one.length} slots are left`)
   })
 
+  it('keep the few failing ones when an answer is thinned, and stand for as many requests as before', () => {
+    const fault = { outcome: 'fault', reason: 'reset', target: 'http://10.0.0.7:9001', attempts: 1 }
+    for (let slot = 0; slot < 10; slot++) {
+      times(40, '/r')
+      for (let i = 0; i < 4; i++) samples.note(exchangeOf('/r', fault))
+      now += SAMPLE_SLOT_MS
+    }
+    const groups = samples.read({ ...EVER, limit: 120 })
+    const of = (kind: string): SampleGroup[] => groups.filter(group => group.kind === kind)
+    const standFor = (some: readonly SampleGroup[]): number =>
+      some.reduce((sum, { weight, samples: { length } }) => sum + weight * length, 0)
+    assert.deepEqual(
+      of('fault').map(({ weight, samples: { length } }) => [length, weight]),
+      Array.from({ length: 10 }, () => [4, 1]),
+    )
+    assert.ok(Math.abs(standFor(of('good')) - 400) < 60, `${standFor(of('good'))} of 400`)
+    assert.equal(
+      samples.read({ ...EVER, limit: 40 }).reduce((sum, { kind }) => sum + Number(kind === 'good'), 0),
+      10,
+    )
+  })
+
   function times(count: number, path: string): void {
     for (let i = 0; i < count; i++) samples.note(exchangeOf(path))
   }
