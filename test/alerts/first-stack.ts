@@ -54,7 +54,7 @@ export async function startFirstStack(isChosen: (alert: string) => boolean): Pro
   const mail = await startMailServer()
   const running = await startAlerting(
     {
-      gateways: [gateway, second, third, processBench.gateway()],
+      gateways: [gateway, second, third, ...processBench.gateways()],
       redis,
       moreRedis: redisBench.servers,
       collectors: collectorBench.targets,
@@ -382,8 +382,8 @@ export async function startFirstStack(isChosen: (alert: string) => boolean): Pro
     startedAt,
     acts: [
       [...requests, ...slow, ...states, ...path, ...redisBench.scenarios],
-      [...processBench.scenarios.slice(0, 3), ...slowRedis, ...(collectorBench.acts[0] ?? [])],
-      [...processBench.scenarios.slice(3), ...(collectorBench.acts[1] ?? [])],
+      [...processBench.scenarios.slice(0, 4), ...slowRedis, ...(collectorBench.acts[0] ?? [])],
+      [...processBench.scenarios.slice(4), ...(collectorBench.acts[1] ?? [])],
       ...redisBench.silencing.map(scenario => [scenario]),
       rejected,
       afterwards,

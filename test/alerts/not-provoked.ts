@@ -3,6 +3,4 @@ export const NOT_PROVOKED: Readonly<Record<string, string>> = {
   Watchdog:
     'always fires, and goes to an outside dead man’s switch that is not there; runbooks/Watchdog.md has its own check',
   RedisMaxmemoryUnset: 'severity info: goes to nobody by intent',
-  GatewayWorkerRestarting:
-    'needs a gateway with several workers: promtool sees it fire and end, and test/process/workers.test.ts its metric',
 }

@@ -8,14 +8,18 @@ import type { Scenario } from './scenario'
 const MAX_RESTARTS = 40
 
 export interface ProcessBench {
-  /** The one that runs now. */
-  gateway(): RunningGateway
+  /** Those that run now. */
+  gateways(): readonly RunningGateway[]
   kill(): Promise<unknown>
+  /** The one without workers. */
   startAgain(): Promise<void>
   readonly scenarios: readonly Scenario[]
 }
 
-/** A gateway of its own for what is wrong with a process: many routes, an issuer that does not answer, restarts, no CPU time. */
+/**
+ * Gateways for what is wrong with a process: one with many routes, an issuer that does not answer, restarts and no CPU time,
+ * and one with two workers.
+ */
 export async function startProcessBench(upstreamUrl: string): Promise<ProcessBench> {
   const [issuerPort, opsPort] = await Promise.all([freePort(), freePort()])
   const routes = Array.from({ length: 150 }, (_, index) => ({
@@ -38,13 +42,20 @@ export async function startProcessBench(upstreamUrl: string): Promise<ProcessBen
   })
   const start = async (): Promise<RunningGateway> => startGateway({ config, env: { OPS_PORT: `${opsPort}` } })
   let gateway = await start()
+  const withWorkers = await startGateway({
+    config: JSON.stringify({
+      upstreams: { one: { targets: [upstreamUrl] } },
+      routes: [{ name: 'one', match: { path: '/one' }, upstream: 'one' }],
+    }),
+    env: { WORKERS: '2' },
+  })
   const place = `127.0.0.1:${opsPort}`
   const startAgain = async (): Promise<void> => {
     gateway = await start()
   }
   return {
-    gateway: () => gateway,
-    kill: async () => gateway.kill(),
+    gateways: () => [gateway, withWorkers],
+    kill: async () => Promise.all([gateway.kill(), withWorkers.kill()]),
     startAgain,
     scenarios: [
       {
@@ -83,6 +94,15 @@ export async function startProcessBench(upstreamUrl: string): Promise<ProcessBen
         },
       },
       {
+        alert: 'GatewayWorkerRestarting',
+        cause: 'one of two workers is killed',
+        place: new URL(withWorkers.opsUrl).host,
+        provoke: async () => {
+          await killWorker(withWorkers)
+          return async () => undefined
+        },
+      },
+      {
         alert: 'GatewayRestarting',
         cause: 'a gateway is killed and started again and again',
         place,
@@ -104,4 +124,14 @@ export async function startProcessBench(upstreamUrl: string): Promise<ProcessBen
       },
     ],
   }
+}
+
+/** As the kernel does when there is no memory left. */
+async function killWorker({ opsUrl }: RunningGateway): Promise<void> {
+  const { workers } = (await (await fetch(`${opsUrl}/status`)).json()) as {
+    workers: { running: readonly { readonly pid: number }[] }
+  }
+  const pid = workers.running[0]?.pid
+  if (pid === undefined) throw new Error('no worker runs')
+  process.kill(pid, 'SIGKILL')
 }
