@@ -173,7 +173,6 @@ function routes(tree: Tree, surroundings: Surroundings): Batch[] {
 async function bodies(tree: Tree, surroundings: Surroundings, options: PeerOptions): Promise<Batch[]> {
   const { plain } = await findPeers(surroundings, { ...options, sources: options.sources ?? ['debian'] })
   const { reference, rows } = references(surroundings)
-  // One configuration for all batches: a second one of the same name would overwrite the first one's file.
   const gateways = offAndFull(tree, surroundings, oneRoute(surroundings.upstreamUrl, '/'))
   const batch = (title: string, request: Partial<Request>, effort: number): Batch => ({
     title,

@@ -31,6 +31,8 @@ export function forwarder(name: string, { upstreamUrl }: Surroundings, env: Envi
   return { name, args: [program], env: { BENCH_UPSTREAM: upstreamUrl, ...env } }
 }
 
+let files = 0
+
 /** The built gateway as `npm start` runs it. Its access log is on and goes to the null device. */
 export function gateway(
   name: string,
@@ -39,7 +41,8 @@ export function gateway(
   { folder, upstreamUrl, sinkUrl }: Surroundings,
   configuration: object = oneRoute(upstreamUrl),
 ): ProcessSpec {
-  const file = join(folder, `${name}.yaml`)
+  // Its own file: gateways of several groups may have the same name.
+  const file = join(folder, `${name}-${++files}.yaml`)
   writeFileSync(file, JSON.stringify({ ...NEVER_OVERLOADED, ...configuration })) // JSON is YAML
   return {
     name,
