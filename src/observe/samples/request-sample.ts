@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIPv6 } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { trace, TraceFlags, type Context } from '@opentelemetry/api'
 import { ipKeyGenerator } from 'express-rate-limit'
 import { bodyBytesSent } from '../../entrypoint/express-messages'
 import type { Exchange } from '../../exchange/exchange'
@@ -14,6 +15,8 @@ export interface RequestSample {
   /** Milliseconds since the epoch, when it ended. */
   readonly timeMs: number
   readonly durationMs: number
+  /** Trace id, if the upstream was told to record the trace too: a trace backend may then have the upstream's spans. */
+  readonly traceId: string | undefined
   readonly routeName: string | undefined
   readonly upstream: string | undefined
   /** Variant of a split. */
@@ -51,6 +54,7 @@ export function toSample(exchange: Exchange, timeMs: number, durationMs: number)
   return {
     timeMs,
     durationMs: Math.round(durationMs * 10) / 10,
+    traceId: sampledTraceId(exchange.context),
     routeName: route?.name,
     upstream: route?.upstreamName,
     variant: route?.variant,
@@ -73,6 +77,11 @@ export function toSample(exchange: Exchange, timeMs: number, durationMs: number)
     responseSize: responseSizeClass(request, response),
     headers: SAMPLED_HEADERS.filter(name => headers[name] !== undefined),
   }
+}
+
+function sampledTraceId(context: Context): string | undefined {
+  const span = trace.getSpanContext(context)
+  return span !== undefined && (span.traceFlags & TraceFlags.SAMPLED) !== 0 ? span.traceId : undefined
 }
 
 function withoutScheme(origin: string | undefined): string | undefined {

@@ -18,7 +18,7 @@ const PER_GROUP = 50
 /** The same once a slot has `FULL_SLOT` samples, so that routes that come later still get some. */
 const PER_LATE_GROUP = 5
 const FULL_SLOT = 4_000
-/** Maximum samples of all slots but the newest, about 400 bytes each. Beyond it, the oldest slot is dropped early. */
+/** Maximum samples of all slots but the newest, about 450 bytes each. Beyond it, the oldest slot is dropped early. */
 const MAX_SAMPLES = 40_000
 
 interface Slot {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { ROOT_CONTEXT, trace, TraceFlags } from '@opentelemetry/api'
 import { Exchange } from '../../../../src/exchange/exchange'
 import {
   MAX_ANSWERED,
@@ -39,6 +40,17 @@ describe('the samples of recent requests', () => {
         ['limited', 1, undefined],
         ['refusal', 1, undefined],
       ],
+    )
+  })
+
+  it('name the trace of a request if the upstream was told to record it', () => {
+    const span = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }
+    for (const traceFlags of [TraceFlags.SAMPLED, TraceFlags.NONE]) {
+      samples.note(exchangeOf('/r', { context: trace.setSpanContext(ROOT_CONTEXT, { ...span, traceFlags }) }))
+    }
+    assert.deepEqual(
+      samples.read(EVER).flatMap(group => group.samples.map(({ traceId }) => traceId)),
+      [span.traceId, undefined],
     )
   })
 
@@ -117,7 +129,14 @@ const routes = new Map<string, ReturnType<typeof toRoute>>()
 function exchangeOf(path: string, changes: object = {}): Exchange {
   const request = { method: 'GET', headers: {}, httpVersion: '1.1', socket: {} }
   const response = { statusCode: 200, getHeader: () => undefined, hasHeader: () => false }
-  const origin = { clientAddress: '192.0.2.7', peerIsTrusted: false, path, query: '', host: 'example.com', context: {} }
+  const origin = {
+    clientAddress: '192.0.2.7',
+    peerIsTrusted: false,
+    path,
+    query: '',
+    host: 'example.com',
+    context: ROOT_CONTEXT,
+  }
   const exchange = new Exchange(request as never, response as never, origin as never)
   let route = routes.get(path)
   if (route === undefined) {
