@@ -19,11 +19,12 @@ interface OtlpSpan {
   readonly spanId?: string
   readonly parentSpanId?: string
   readonly name?: string
-  readonly kind?: number
+  /** A number in OTLP/JSON; Tempo writes the name. */
+  readonly kind?: number | string
   readonly startTimeUnixNano?: string
   readonly endTimeUnixNano?: string
   readonly attributes?: readonly OtlpAttribute[]
-  readonly status?: { readonly code?: number; readonly message?: string }
+  readonly status?: { readonly code?: number | string; readonly message?: string }
   readonly events?: readonly { readonly name?: string; readonly attributes?: readonly OtlpAttribute[] }[]
 }
 
@@ -46,15 +47,29 @@ const MAX_SPANS = 256
 
 /** The spans of a trace in the order of their start. */
 export function readSpans(trace: unknown): TraceSpan[] {
-  const spans: TraceSpan[] = []
+  return readSpansWithVersions(trace).map(({ span }) => span)
+}
+
+/** The same spans, each with the `service.version` of its resource. */
+export function readSpansWithVersions(
+  trace: unknown,
+): { readonly span: TraceSpan; readonly version: string | undefined }[] {
+  const spans: { span: TraceSpan; version: string | undefined }[] = []
   for (const { resource, scopeSpans } of (trace as OtlpTrace).resourceSpans ?? []) {
-    const service = attributesOf(resource?.attributes)['service.name'] ?? 'unknown'
+    const { 'service.name': service = 'unknown', 'service.version': version } = attributesOf(resource?.attributes)
     for (const { spans: found } of scopeSpans ?? []) {
-      for (const span of found ?? []) if (spans.length < MAX_SPANS) spans.push(toSpan(span, service))
+      for (const span of found ?? []) if (spans.length < MAX_SPANS) spans.push({ span: toSpan(span, service), version })
     }
   }
-  return spans.sort((a, b) => a.startMs - b.startMs)
+  return spans.sort((a, b) => a.span.startMs - b.span.startMs)
 }
+
+const KINDS = new Map<number | string | undefined, TraceSpan['kind']>([
+  [2, 'server'],
+  ['SPAN_KIND_SERVER', 'server'],
+  [3, 'client'],
+  ['SPAN_KIND_CLIENT', 'client'],
+])
 
 function toSpan(span: OtlpSpan, service: string): TraceSpan {
   const startMs = Number(span.startTimeUnixNano ?? 0) / 1e6
@@ -64,10 +79,10 @@ function toSpan(span: OtlpSpan, service: string): TraceSpan {
     parentSpanId: span.parentSpanId === '' ? undefined : span.parentSpanId,
     service,
     name: span.name ?? '',
-    kind: span.kind === 2 ? 'server' : span.kind === 3 ? 'client' : 'other',
+    kind: KINDS.get(span.kind) ?? 'other',
     startMs,
     durationMs: Math.max(0, Number(span.endTimeUnixNano ?? 0) / 1e6 - startMs),
-    isError: span.status?.code === 2,
+    isError: span.status?.code === 2 || span.status?.code === 'STATUS_CODE_ERROR',
     attributes: attributesOf(span.attributes),
     exception: exception && attributesOf(exception.attributes)['exception.message'],
   }
