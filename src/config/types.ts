@@ -87,7 +87,7 @@ export interface IncidentSettings {
   readonly jaegerPublicUrl: string | undefined
   /** `OPS_LINK_URL`: public address of the gateways' kept traces; default: the address that each gateway reports. */
   readonly opsLinkUrl: string | undefined
-  /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): queried for traces that no gateway has any more. */
+  /** `JAEGER_URL` (API v3) and `TEMPO_URL` (API v2): queried for traces that no gateway has any more, and for releases of upstreams. */
   readonly jaegerUrl: string | undefined
   readonly tempoUrl: string | undefined
   /**

@@ -1,6 +1,6 @@
 import type { Alert } from '../alerts/alert'
 import { findBudget } from './budget'
-import { findComparison } from './comparison/find-comparison'
+import { findComparison, type FoundComparison } from './comparison/find-comparison'
 import { findChanges, nearestChanges } from './changes'
 import { fetchCurve } from './curve'
 import type { Change, Evidence, LimitedClient, ProvingTrace } from './evidence'
@@ -20,12 +20,12 @@ import { SharedAnswers } from './shared-answers'
 import type { Shown } from './shown'
 import { findSignatures } from './signatures'
 import { countStatuses } from './statuses'
-import { findReplicas, gatewayReplica, type ReplicaOptions, type TraceSource } from './trace-sources'
+import { findReplicas, gatewayReplica, type ReplicaOptions, type TraceBackend, type TraceSource } from './trace-sources'
 
 export interface GatherOptions extends ReplicaOptions {
   readonly prometheus: PrometheusClient
-  /** Trace backends queried when no replica has the trace any more. */
-  readonly backends: readonly TraceSource[]
+  /** Trace backends: queried when no replica has the trace any more, and for the releases of targets. */
+  readonly backends: readonly TraceBackend[]
   /** The log store; absent: none. */
   readonly logs?: LogSource | undefined
   readonly shown: Shown
@@ -111,43 +111,35 @@ export async function gatherEvidence(
     }
   }
   const foundTraces = attempt('traces', findTraces(alert, window, { ...options, maxTraces }, signal), [])
-  const [
-    traces,
-    counts,
-    all,
-    statuses,
-    load,
-    budget,
-    turn,
-    changes,
-    curve,
-    limitedClients,
-    comparison,
-    goodTrace,
-    logs,
-  ] = await Promise.all([
-    foundTraces,
-    attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
-    attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
-    attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
-    attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
-    attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
-    attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
-    Promise.all([
-      attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
-      attempt('reloads', findReloadsOfAll(window, options, signal), []),
-      attempt('posted changes', options.otherChanges?.(alert, changesRange(window)) ?? NO_CHANGES, []),
-    ]),
-    attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
-    attempt('limited clients', findLimited(alert, window, options, signal), []),
-    attempt('comparison', findDifferences(alert, window, { ...options, isCrowd }, signal), undefined),
-    foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
-    attempt(
-      'logs',
-      foundTraces.then(async failing => logsOf(failing, options, signal)),
-      undefined,
-    ),
-  ])
+  const [traces, counts, all, statuses, load, budget, turn, changes, curve, limitedClients, compared, goodTrace, logs] =
+    await Promise.all([
+      foundTraces,
+      attempt('counts', countFailures(alert, window, options.prometheus, signal), []),
+      attempt('counts', countAll(alert, window, options.prometheus, signal), undefined),
+      attempt('statuses', countStatuses(alert, window, options.prometheus, signal), []),
+      attempt('load', findLoad(alert, window, options.prometheus, signal), undefined),
+      attempt('error budget', findBudget(alert, window, options.prometheus, signal), undefined),
+      attempt('first failure', findTurn(alert, window, options.prometheus, signal), NO_TURN),
+      Promise.all([
+        attempt('changes', findChanges(options.prometheus, changesRange(window), signal), []),
+        attempt('reloads', findReloadsOfAll(window, options, signal), []),
+        attempt('posted changes', options.otherChanges?.(alert, changesRange(window)) ?? NO_CHANGES, []),
+      ]),
+      attempt('curve', fetchCurve(alert, curveRange(window), options.prometheus, signal), undefined),
+      attempt('limited clients', findLimited(alert, window, options, signal), []),
+      attempt(
+        'comparison',
+        // While many alerts wait, no traces are fetched for the releases of targets.
+        findDifferences(alert, window, { ...options, isCrowd, backends: isCrowd ? [] : options.backends }, signal),
+        undefined,
+      ),
+      foundTraces.then(async failing => findGood(alert, failing, window, options, signal)).catch(() => undefined),
+      attempt(
+        'logs',
+        foundTraces.then(async failing => logsOf(failing, options, signal)),
+        undefined,
+      ),
+    ])
   const firstBadMs = earliest([
     turn.firstBadMs,
     ...traces.map(({ timeMs }) => timeMs).filter(ms => ms >= (turn.firstBadMs ?? 0) - 60_000),
@@ -156,12 +148,15 @@ export async function gatherEvidence(
   return {
     window,
     traces,
-    changes: nearestChanges(changes.flat(), firstBadMs ?? Date.parse(alert.startsAt)),
+    changes: nearestChanges(
+      [...changes.flat(), ...(compared?.changes ?? [])],
+      firstBadMs ?? Date.parse(alert.startsAt),
+    ),
     missing: [...new Set(missing)],
     signatures: findSignatures(counts, traces, all),
     statuses,
     load,
-    comparison,
+    comparison: compared?.comparison,
     goodTrace,
     ...(logs !== undefined && { logs }),
     budget,
@@ -226,9 +221,10 @@ async function findDifferences(
   window: Evidence['window'],
   options: GatherOptions & { readonly isCrowd: boolean },
   signal: AbortSignal,
-): Promise<Evidence['comparison']> {
+): Promise<FoundComparison | undefined> {
   const replicas = await findReplicas(options, { timeMs: window.endMs, signal })
-  return findComparison(alert, window, replicas, { shown: options.shown, signal, isCrowd: options.isCrowd })
+  const { shown, backends, isCrowd } = options
+  return findComparison(alert, window, replicas, { shown, backends, signal, isCrowd })
 }
 
 /** The example requests of the alert, found by its own `exemplar_query`; newest first. */

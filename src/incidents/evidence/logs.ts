@@ -103,9 +103,14 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
 ]
 
 function redactText(text: string, { clients }: Shown): string {
-  const withoutSecrets = SECRETS.reduce((rest, [pattern, instead]) => rest.replaceAll(pattern, instead), text)
-  if (clients) return withoutSecrets
-  return withoutSecrets
+  const rest = withoutSecrets(text)
+  if (clients) return rest
+  return rest
     .replaceAll(IPV4, LEFT_OUT)
     .replaceAll(PERHAPS_IPV6, found => (isIPv6(found.replace(/(?<!:):$/, '')) ? LEFT_OUT : found))
+}
+
+/** Replaces everything in a text that looks like a credential or a mail address. */
+export function withoutSecrets(text: string): string {
+  return SECRETS.reduce((rest, [pattern, instead]) => rest.replaceAll(pattern, instead), text)
 }

@@ -10,6 +10,12 @@ export interface TraceSource {
   fetch(traceId: string, signal: AbortSignal): Promise<unknown>
 }
 
+/** A store of traces of all services. */
+export interface TraceBackend extends TraceSource {
+  /** The same as `fetch`, but without sharing answers and turns with other queries, and bounded by the signal alone. */
+  ask(traceId: string, signal: AbortSignal): Promise<unknown>
+}
+
 /** One replica of the gateway. */
 export interface Replica {
   /** Address of its ops port, without a trailing slash. */
@@ -32,32 +38,33 @@ export function opsHeaders(token: string | undefined): Record<string, string> {
 }
 
 /** Jaeger's API v3, which wraps OTLP in `result`. */
-export function jaeger(url: string, send: Send = fetchDirectly): TraceSource {
-  const base = url.replace(/\/$/, '')
-  return {
-    name: base,
-    async fetch(traceId, signal) {
-      const answer = (await fetchJson(`${base}/api/v3/traces/${traceId}`, signal, {}, send)) as
-        { result?: unknown } | undefined
-      return answer?.result
-    },
-  }
+export function jaeger(url: string, send?: Send): TraceBackend {
+  return traceBackend(url, { path: '/api/v3/traces/', wrappedIn: 'result', headers: {} }, send)
 }
 
 /** Tempo's API v2. */
-export function tempo(url: string, send: Send = fetchDirectly): TraceSource {
+export function tempo(url: string, send?: Send): TraceBackend {
+  return traceBackend(
+    url,
+    { path: '/api/v2/traces/', wrappedIn: 'trace', headers: { accept: 'application/json' } },
+    send,
+  )
+}
+
+interface TraceApi {
+  readonly path: string
+  /** The field of the response that contains the trace. */
+  readonly wrappedIn: string
+  readonly headers: Record<string, string>
+}
+
+function traceBackend(url: string, { path, wrappedIn, headers }: TraceApi, send: Send = fetchDirectly): TraceBackend {
   const base = url.replace(/\/$/, '')
+  const unwrap = (answer: unknown): unknown => (answer as Record<string, unknown> | undefined)?.[wrappedIn]
   return {
     name: base,
-    async fetch(traceId, signal) {
-      const answer = (await fetchJson(
-        `${base}/api/v2/traces/${traceId}`,
-        signal,
-        { accept: 'application/json' },
-        send,
-      )) as { trace?: unknown } | undefined
-      return answer?.trace
-    },
+    fetch: async (traceId, signal) => unwrap(await fetchJson(`${base}${path}${traceId}`, signal, headers, send)),
+    ask: async (traceId, signal) => unwrap((await askJson(`${base}${path}${traceId}`, headers, send, signal)).answer),
   }
 }
 

@@ -48,6 +48,10 @@ const difference = value.extend({
   failingCount: z.number(),
   shareBefore: z.number().optional().describe('Share of the good requests before the first failure.'),
   newSinceMs: timeMs.optional().describe('When it was first seen, where no request of the minutes before had it.'),
+  targets: z
+    .object({ having: z.number(), of: z.number() })
+    .optional()
+    .describe('Of a release: on how many of the targets it ran since the first failure.'),
 })
 
 const comparison = z.object({

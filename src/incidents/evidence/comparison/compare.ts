@@ -1,6 +1,6 @@
 import { DIMENSIONS, SLOW_DIMENSIONS, toRow } from './dimensions'
 import { findDifferences, SAME_TIME, TIME_BEFORE, type Bounds, type Difference, type Row } from './find-differences'
-import type { ReplicaSamples, SampledGroup, SampledRequest } from './sampled-requests'
+import type { ReplicaSamples, SampledGroup, SampledRequest, TracedRequest } from './sampled-requests'
 import { effectiveSize } from './statistics'
 
 /** What distinguishes failing requests from good ones. */
@@ -22,6 +22,8 @@ export interface NamedDifference extends Difference {
   readonly shareBefore: number | undefined
   /** When the value was first seen, if no request before the failures had it. Milliseconds since the epoch. */
   readonly newSinceMs: number | undefined
+  /** Of a release: how many targets ran it since the first failure, and how many there were. Absent for others. */
+  readonly targets?: { readonly having: number; readonly of: number } | undefined
 }
 
 /** The kind of requests an alert is about, by its family. Other families are not compared. */
@@ -44,22 +46,20 @@ const NEAR_MS = 60_000
 /** Minimum earlier requests without a value for it to count as new. */
 const LEAST_BEFORE = 100
 
-/** @param fromMs start of the failing requests; good ones before the first of them belong to the time before */
+export interface Selection {
+  /** Start of the failing requests; good ones before the first of them belong to the time before. */
+  readonly fromMs: number
+  readonly upstream?: string | undefined
+}
+
 export function compare(
   family: string | undefined,
   replicas: readonly ReplicaSamples[],
-  { fromMs, upstream }: { readonly fromMs: number; readonly upstream?: string | undefined },
+  selection: Selection,
 ): Comparison | undefined {
-  const kind = KINDS.get(family ?? '')
-  if (kind === undefined) return undefined
-  const all = readSamples(replicas, upstream)
-  const failing = all.filter(({ group, request }) => group.kind === kind && request.timeMs >= fromMs)
-  if (failing.length === 0) return undefined
-  const onsetMs = Math.min(...failing.map(({ request }) => request.timeMs))
-  // A failed call of a request that succeeded is further evidence, unbiased by which requests may be retried.
-  const isRecovered = ({ group, request }: Sampled): boolean => group.kind === 'recovered' && request.timeMs >= onsetMs
-  const recovered = kind === 'fault' ? all.filter(isRecovered) : []
-  const good = all.filter(({ group }) => group.kind === 'good')
+  const compared = selectCompared(family, replicas, selection)
+  if (compared === undefined) return undefined
+  const { kind, all, failing, recovered, good, onsetMs } = compared
   const before = good.filter(({ request }) => request.timeMs < onsetMs)
   const sameTime = ofSameTime(
     good.filter(({ request }) => request.timeMs >= onsetMs),
@@ -79,11 +79,66 @@ export function compare(
       failingCount: Math.round(difference.failingShare * total),
       shareBefore: before.length < LEAST_BEFORE ? undefined : shareOf(before, difference),
       newSinceMs: newSince(difference, all),
+      ...(difference.dimension === 'release' && { targets: targetsOf(difference, all, onsetMs) }),
     })),
     failing: Math.round(total),
     sampled: failing.length,
     good: isSameTime ? sameTime.length : before.length,
     goodAre: isSameTime ? 'of the same time' : 'of the time before',
+  }
+}
+
+interface Compared {
+  readonly kind: string
+  readonly all: readonly Sampled[]
+  readonly failing: readonly Sampled[]
+  /** Requests with a failed call that succeeded on another target. */
+  readonly recovered: readonly Sampled[]
+  readonly good: readonly Sampled[]
+  /** The first failure. */
+  readonly onsetMs: number
+}
+
+/** Selects the samples that are compared; undefined if the alert is not about requests, or none of them failed. */
+function selectCompared(
+  family: string | undefined,
+  replicas: readonly ReplicaSamples[],
+  { fromMs, upstream }: Selection,
+): Compared | undefined {
+  const kind = KINDS.get(family ?? '')
+  if (kind === undefined) return undefined
+  const all = readSamples(replicas, upstream)
+  const failing = all.filter(({ group, request }) => group.kind === kind && request.timeMs >= fromMs)
+  if (failing.length === 0) return undefined
+  const onsetMs = Math.min(...failing.map(({ request }) => request.timeMs))
+  // A failed call of a request that succeeded is further evidence, unbiased by which requests may be retried.
+  const isRecovered = ({ group, request }: Sampled): boolean => group.kind === 'recovered' && request.timeMs >= onsetMs
+  const recovered = kind === 'fault' ? all.filter(isRecovered) : []
+  const good = all.filter(({ group }) => group.kind === 'good')
+  return { kind, all, failing, recovered, good, onsetMs }
+}
+
+/** The compared requests whose traces may name the release of their target; none if no failing one has a target. */
+export function tracedRequests(
+  family: string | undefined,
+  replicas: readonly ReplicaSamples[],
+  selection: Selection,
+): { readonly requests: readonly TracedRequest[]; readonly onsetMs: number } | undefined {
+  const compared = selectCompared(family, replicas, selection)
+  if (compared === undefined || compared.failing.every(({ request }) => request.target === undefined)) return undefined
+  const { failing, recovered, good, onsetMs } = compared
+  const ofSide = (side: TracedRequest['side'], sampled: readonly Sampled[]): TracedRequest[] =>
+    sampled.flatMap(({ request: { traceId, target, upstream, timeMs } }) =>
+      traceId === undefined || target === undefined || upstream === undefined
+        ? []
+        : [{ traceId, target, upstream, timeMs, side }],
+    )
+  return {
+    onsetMs,
+    requests: [
+      ...ofSide('failing', [...failing, ...recovered]),
+      ...good.flatMap(one => ofSide(one.request.timeMs < onsetMs ? 'before' : 'good', [one])),
+    ],
   }
 }
 
@@ -182,6 +237,17 @@ function ofSameTime(good: readonly Sampled[], failing: readonly Sampled[]): Samp
 
 function slotOf({ group }: Sampled): number {
   return group.startMs
+}
+
+function targetsOf(
+  { dimension, value }: Difference,
+  all: readonly Sampled[],
+  onsetMs: number,
+): NamedDifference['targets'] {
+  const since = all.filter(({ request }) => request.timeMs >= onsetMs && request.target !== undefined)
+  const having = since.filter(({ row }) => row.values[dimension] === value)
+  const count = (sampled: readonly Sampled[]): number => new Set(sampled.map(({ request }) => request.target)).size
+  return { having: count(having), of: count(since) }
 }
 
 /** Only a value that was absent for minutes is new: with occasional errors, the first one is long before the cause. */

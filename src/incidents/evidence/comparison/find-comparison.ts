@@ -1,9 +1,12 @@
 import type { Alert } from '../../alerts/alert'
-import { fetchJson, opsHeaders, type Replica } from '../trace-sources'
-import { compare, isCompared, type Comparison } from './compare'
+import type { Change } from '../evidence'
+import { fetchJson, opsHeaders, type Replica, type TraceBackend } from '../trace-sources'
+import { compare, isCompared, tracedRequests, type Comparison, type Selection } from './compare'
+import { findReleases } from './find-releases'
 import type { Shown } from '../shown'
 import { redacted } from './redact'
 import { sampleAnswer, type ReplicaSamples } from './sampled-requests'
+import { TargetReleases } from './target-releases'
 
 /** How long before the window good requests are read, as the normal state. */
 const BEFORE_MS = 5 * 60_000
@@ -16,9 +19,17 @@ const LEAST_OF_EACH = 100
 
 export interface FindComparisonOptions {
   readonly shown: Shown
+  /** Trace backends that may know the releases of targets. */
+  readonly backends: readonly TraceBackend[]
   readonly signal: AbortSignal
   /** Whether many alerts wait for their evidence. */
   readonly isCrowd?: boolean
+}
+
+export interface FoundComparison {
+  readonly comparison: Comparison | undefined
+  /** Targets whose release changed. */
+  readonly changes: readonly Change[]
 }
 
 /**
@@ -28,8 +39,8 @@ export async function findComparison(
   { labels }: Pick<Alert, 'labels'>,
   window: { readonly startMs: number; readonly endMs: number },
   replicas: ReadonlyMap<string, Replica>,
-  { shown, signal, isCrowd = false }: FindComparisonOptions,
-): Promise<Comparison | undefined> {
+  { shown, backends, signal, isCrowd = false }: FindComparisonOptions,
+): Promise<FoundComparison | undefined> {
   if (labels['component'] !== 'gateway' || !isCompared(labels['family'])) return undefined
   const query = new URLSearchParams({
     from: String(Math.floor(window.startMs - BEFORE_MS)),
@@ -50,9 +61,22 @@ export async function findComparison(
   const answered = answers.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
   const failure = answers.find(result => result.status === 'rejected')
   if (answered.length === 0 && failure !== undefined) throw failure.reason
-  const found = compare(labels['family'], answered, {
-    fromMs: window.startMs,
-    upstream: labels['gateway_upstream_name'],
-  })
-  return found && redacted(found, shown)
+  const selection = { fromMs: window.startMs, upstream: labels['gateway_upstream_name'] }
+  const { replicas: known, changes } = await withReleases(labels['family'], answered, selection, { backends, signal })
+  const found = compare(labels['family'], known, selection)
+  return { comparison: found && redacted(found, shown), changes }
+}
+
+/** The samples with the releases of their targets, and what changed among these. */
+async function withReleases(
+  family: string | undefined,
+  replicas: readonly ReplicaSamples[],
+  selection: Selection,
+  { backends, signal }: Pick<FindComparisonOptions, 'backends' | 'signal'>,
+): Promise<{ readonly replicas: readonly ReplicaSamples[]; readonly changes: readonly Change[] }> {
+  const traced = backends.length === 0 ? undefined : tracedRequests(family, replicas, selection)
+  if (traced === undefined) return { replicas, changes: [] }
+  const seen = await findReleases(traced.requests, backends, { onsetMs: traced.onsetMs, signal })
+  const releases = new TargetReleases(seen, traced.onsetMs)
+  return { replicas: releases.assignedTo(replicas), changes: releases.changes(replicas) }
 }

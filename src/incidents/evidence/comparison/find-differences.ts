@@ -86,6 +86,13 @@ interface Candidate extends Value {
   readonly chanceOfSupport: number
 }
 
+/**
+ * Dimensions that are known of some requests only: requests without a value may have any. With a smaller share of known
+ * ones on either side, the dimension is left out.
+ */
+const PARTLY_KNOWN: ReadonlySet<string> = new Set(['release'])
+const LEAST_KNOWN = 0.9
+
 /** The value that separates the two groups best, with all its names. */
 function findDifference(
   failing: readonly Row[],
@@ -132,6 +139,7 @@ function candidatesOf(
   const leastFailing = Math.max(LEAST_SUPPORT, Math.ceil(leastShare * failingSize))
   return dimensions.flatMap(dimension => {
     const [inFailing, inGood] = [tally(failing, dimension), tally(good, dimension)]
+    if (PARTLY_KNOWN.has(dimension) && !(isKnown(inFailing) && isKnown(inGood))) return []
     return [...inFailing.byValue].map(([value, { weight, count }]): Candidate => {
       const table = {
         failing: failingSize,
@@ -156,25 +164,33 @@ function wholeSize(rows: readonly Row[]): number {
 }
 
 interface Tally {
+  /** Weight of all rows; of a dimension that is partly known, that of the rows with a value. */
   readonly total: number
+  /** Share of the rows with a value. */
+  readonly known: number
   readonly byValue: ReadonlyMap<string, { readonly weight: number; readonly count: number }>
 }
 
 function tally(rows: readonly Row[], dimension: string): Tally {
   const byValue = new Map<string, { weight: number; count: number }>()
-  let total = 0
+  let [total, known] = [0, 0]
   for (const { values, weight } of rows) {
     total += weight
     const value = values[dimension]
     if (value === undefined) continue
-    const known = byValue.get(value)
-    if (known === undefined) byValue.set(value, { weight, count: 1 })
+    known += weight
+    const same = byValue.get(value)
+    if (same === undefined) byValue.set(value, { weight, count: 1 })
     else {
-      known.weight += weight
-      known.count++
+      same.weight += weight
+      same.count++
     }
   }
-  return { total, byValue }
+  return { total: PARTLY_KNOWN.has(dimension) ? known : total, known: known / total, byValue }
+}
+
+function isKnown({ known }: Tally): boolean {
+  return known >= LEAST_KNOWN
 }
 
 function shareOf(rows: readonly Row[], { dimension, value }: Value): number {

@@ -6,7 +6,7 @@ import type { Value } from './find-differences'
 const PHRASES: Readonly<Record<string, (value: string) => string>> = {
   variant: value => `were of variant ${value}`,
   target: value => `went to ${value}`,
-  release: value => `were answered by release ${value}`,
+  release: value => `went to release ${value}`,
   upstream: value => `went to upstream ${value}`,
   instance: value => `came through gateway ${value}`,
   route: value => `were for ${value}`,
@@ -58,7 +58,8 @@ export function differenceLines(comparison: Comparison, family: string | undefin
     const since = difference.newSinceMs === undefined ? '' : `, new since ${clock(difference.newSinceMs)} UTC`
     const others = difference.alsoKnownAs.slice(0, MAX_NAMES).map(nameOf)
     const same = others.length === 0 ? '' : `; the same requests: ${others.join(', ')}`
-    return `${failingInWords(comparison, difference, adjective)} ${inWords(difference)} (${goodInWords(comparison, difference)}${since}${same})`
+    const at = targetsInWords(difference)
+    return `${failingInWords(comparison, difference, adjective)} ${inWords(difference)}${at} (${goodInWords(comparison, difference)}${since}${same})`
   })
 }
 
@@ -77,6 +78,11 @@ function failingInWords({ failing, sampled }: Comparison, difference: NamedDiffe
   return failingCount === failing
     ? `all ${failing} ${adjective} requests`
     : `${failingCount} of ${failing} ${adjective} requests`
+}
+
+/** " on 2 of 3 targets". */
+function targetsInWords({ targets }: NamedDifference): string {
+  return targets === undefined ? '' : ` on ${targets.having} of ${targets.of} targets`
 }
 
 /** "32 % of the good ones did". */
