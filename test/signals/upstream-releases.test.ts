@@ -54,7 +54,7 @@ describe('the releases of the targets of a running gateway', () => {
       new Set(upstreams.map(({ url }, index) => `${url.replace('http://', '')} ${VERSIONS[index]}`)),
     )
     await gateway.stop()
-    await Promise.all([...upstreams, backend].map(async ({ stop }) => stop()))
+    await Promise.all([...upstreams, backend].map(async upstream => upstream.stop()))
   })
 })
 
