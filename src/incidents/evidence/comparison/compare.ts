@@ -1,5 +1,13 @@
 import { DIMENSIONS, SLOW_DIMENSIONS, toRow } from './dimensions'
-import { findDifferences, SAME_TIME, TIME_BEFORE, type Bounds, type Difference, type Row } from './find-differences'
+import {
+  findDifferences,
+  isKnownOf,
+  SAME_TIME,
+  TIME_BEFORE,
+  type Bounds,
+  type Difference,
+  type Row,
+} from './find-differences'
 import type { ReplicaSamples, SampledGroup, SampledRequest, TracedRequest } from './sampled-requests'
 import { effectiveSize } from './statistics'
 
@@ -77,7 +85,7 @@ export function compare(
     differences: differences.map(difference => ({
       ...difference,
       failingCount: Math.round(difference.failingShare * total),
-      shareBefore: before.length < LEAST_BEFORE ? undefined : shareOf(before, difference),
+      shareBefore: shareBefore(difference, before),
       newSinceMs: newSince(difference, all),
       ...(difference.dimension === 'release' && { targets: targetsOf(difference, all, onsetMs) }),
     })),
@@ -257,7 +265,16 @@ function newSince({ dimension, value }: Difference, all: readonly Sampled[]): nu
   )
   const before = all.filter(({ request }) => request.timeMs < firstMs)
   const startMs = Math.min(...before.map(({ request }) => request.timeMs))
-  return before.length >= LEAST_BEFORE && firstMs - startMs >= NEAR_MS ? firstMs : undefined
+  const isNew = isEnoughBefore(before, dimension) && firstMs - startMs >= NEAR_MS
+  return isNew ? firstMs : undefined
+}
+
+function shareBefore(difference: Difference, before: readonly Sampled[]): number | undefined {
+  return isEnoughBefore(before, difference.dimension) ? shareOf(before, difference) : undefined
+}
+
+function isEnoughBefore(before: readonly Sampled[], dimension: string): boolean {
+  return before.length >= LEAST_BEFORE && isKnownOf(before.map(rowOf), dimension)
 }
 
 function sum(values: readonly number[]): number {

@@ -138,8 +138,8 @@ function candidatesOf(
   const [failingSize, goodSize] = [wholeSize(failing), wholeSize(good)]
   const leastFailing = Math.max(LEAST_SUPPORT, Math.ceil(leastShare * failingSize))
   return dimensions.flatMap(dimension => {
+    if (!isKnownOf(failing, dimension) || !isKnownOf(good, dimension)) return []
     const [inFailing, inGood] = [tally(failing, dimension), tally(good, dimension)]
-    if (PARTLY_KNOWN.has(dimension) && !(isKnown(inFailing) && isKnown(inGood))) return []
     return [...inFailing.byValue].map(([value, { weight, count }]): Candidate => {
       const table = {
         failing: failingSize,
@@ -166,8 +166,6 @@ function wholeSize(rows: readonly Row[]): number {
 interface Tally {
   /** Weight of all rows; of a dimension that is partly known, that of the rows with a value. */
   readonly total: number
-  /** Share of the rows with a value. */
-  readonly known: number
   readonly byValue: ReadonlyMap<string, { readonly weight: number; readonly count: number }>
 }
 
@@ -186,11 +184,14 @@ function tally(rows: readonly Row[], dimension: string): Tally {
       same.count++
     }
   }
-  return { total: PARTLY_KNOWN.has(dimension) ? known : total, known: known / total, byValue }
+  return { total: PARTLY_KNOWN.has(dimension) ? known : total, byValue }
 }
 
-function isKnown({ known }: Tally): boolean {
-  return known >= LEAST_KNOWN
+/** Whether enough rows have a value of a dimension that is partly known; of others, a missing value is a value too. */
+export function isKnownOf(rows: readonly Row[], dimension: string): boolean {
+  if (!PARTLY_KNOWN.has(dimension)) return true
+  const { total } = tally(rows, dimension)
+  return total >= LEAST_KNOWN * rows.reduce((sum, { weight }) => sum + weight, 0)
 }
 
 function shareOf(rows: readonly Row[], { dimension, value }: Value): number {

@@ -123,6 +123,16 @@ describe('the releases of targets', () => {
     await assertNoRelease()
   })
 
+  it('are not called new if those of the time before are unknown', async () => {
+    plant([A, B, C], [B, C])
+    versionOf = request => (request.side === 'before' ? undefined : deployedTo(B, C)(request))
+    const found = await find()
+    assert.deepEqual(linesOf(found), [
+      'all 40 failing requests went to release 1.4.2 on 2 of 3 targets (no good one did)',
+    ])
+    assert.deepEqual(found?.changes, [])
+  })
+
   it('are not assumed from the time before for a target that sends no spans any more', async () => {
     plant([A, B, C], [C])
     versionOf = ({ target, side }) => (side === 'failing' ? undefined : target === C ? '1.4.2' : '1.4.1')
