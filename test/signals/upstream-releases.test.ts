@@ -6,11 +6,11 @@ import { listTraces } from '../support/ops-port'
 import { sendMany } from '../support/send-many'
 import { startGateway } from '../support/start-gateway'
 import { startUpstream } from '../support/start-upstream'
+import { startTraceBackend } from '../support/trace-backend'
 import { until } from '../support/until'
 
 const VERSIONS = ['1.4.1', '1.4.2']
 const REQUESTS = 8
-const SERVER = 2
 
 describe('the releases of the targets of a running gateway', () => {
   it('are found by its samples, its traces, and the spans that upstreams send to a trace backend', async () => {
@@ -24,19 +24,10 @@ describe('the releases of the targets of a running gateway', () => {
     await sendMany(gateway.url, REQUESTS, () => ({ path: '/orders' }))
     await until(async () => (await listTraces(gateway.opsUrl)).length === REQUESTS, { what: 'every trace is kept' })
 
-    // Has the spans of the gateway, and for each call one of the upstream, whose parent is the one in `traceparent`.
-    const backend = await startUpstream((request, response) => {
-      const traceId = request.url?.split('/').at(-1) ?? ''
-      const ofUpstreams = upstreams.flatMap(({ requests }, index) =>
-        requests.flatMap(({ headers }) => {
-          const [, id, parentSpanId] = String(headers['traceparent']).split('-')
-          return id === traceId ? [upstreamSpan(VERSIONS[index] ?? '', parentSpanId ?? '')] : []
-        }),
-      )
-      void ownTrace(gateway.opsUrl, traceId).then(({ resourceSpans }) => {
-        response.end(JSON.stringify({ result: { resourceSpans: [...resourceSpans, ...ofUpstreams] } }))
-      })
-    })
+    const backend = await startTraceBackend(
+      () => gateway.opsUrl,
+      new Map(upstreams.map((upstream, index) => [upstream, VERSIONS[index] ?? ''])),
+    )
     const answer = await fetch(`${gateway.opsUrl}/samples`, { headers: { accept: 'application/json' } })
     const { groups } = (await answer.json()) as { groups: SampleGroup[] }
     const requests = groups.flatMap(({ samples }) =>
@@ -57,16 +48,3 @@ describe('the releases of the targets of a running gateway', () => {
     await Promise.all([...upstreams, backend].map(async upstream => upstream.stop()))
   })
 })
-
-async function ownTrace(opsUrl: string, traceId: string): Promise<{ resourceSpans: object[] }> {
-  const answer = await fetch(`${opsUrl}/traces/${traceId}`, { headers: { accept: 'application/json' } })
-  return (await answer.json()) as { resourceSpans: object[] }
-}
-
-function upstreamSpan(version: string, parentSpanId: string): object {
-  const attribute = (key: string, value: string): object => ({ key, value: { stringValue: value } })
-  return {
-    resource: { attributes: [attribute('service.name', 'orders'), attribute('service.version', version)] },
-    scopeSpans: [{ spans: [{ spanId: 'f'.repeat(16), parentSpanId, kind: SERVER }] }],
-  }
-}

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { hashApiKey, newApiKey } from '../../src/cli/hash-key'
 import { startGateway, type RunningGateway } from '../support/start-gateway'
 import { startRedis } from '../support/start-redis'
-import { startUpstream } from '../support/start-upstream'
+import { startUpstream, type RunningUpstream } from '../support/start-upstream'
+import { startTraceBackend } from '../support/trace-backend'
 import { TracedClient } from '../support/traced-client'
 import { withAlerting } from '../support/with-alerting'
 
 const FACTOR = 12.5
 const REQUESTS = 360
-const CAUSES = ['target', 'consumer', 'path', 'user agent'] as const
+const CAUSES = ['target', 'release', 'consumer', 'path', 'user agent'] as const
 /**
  * The fault and its cause, chosen at random in each run, so that no answer can be hard-coded. `COMPARISON_CAUSE=target`
  * plants that one, to repeat a run that failed.
@@ -29,23 +30,27 @@ describe(`the message names what sets the failing requests apart (planted: ${CAU
   this.timeout(110_000)
   const client = new TracedClient()
   const targets: string[] = []
+  const versions = new Map<RunningUpstream, string>()
   let gateway: RunningGateway
 
   const alerting = withAlerting(async () => {
     for (let index = 0; index < 3; index++) {
-      const { url } = await startUpstream((request, response) => {
+      const upstream = await startUpstream((request, response) => {
         const isHit =
           (CAUSE === 'target' && index === BAD_TARGET) ||
+          (CAUSE === 'release' && index !== BAD_TARGET) ||
           (CAUSE === 'consumer' && request.headers['x-shop'] === BAD_SHOP) ||
           (CAUSE === 'path' && request.url?.startsWith(`/shop/${BAD_PATH}`) === true) ||
           (CAUSE === 'user agent' && request.headers['user-agent'] === AGENTS[BAD_AGENT])
         response.writeHead(isHit || Math.random() < BACKGROUND ? 500 : 200).end('{}')
       })
-      targets.push(url)
+      targets.push(upstream.url)
+      versions.set(upstream, CAUSE === 'release' && index !== BAD_TARGET ? '1.4.2' : '1.4.1')
     }
     const redis = await startRedis()
     gateway = await startGateway({ config: configuration(targets), env: { REDIS_URL: redis.url } })
-    const incidents = { REDIS_URL: redis.url, INCIDENTS_SHOW_CONSUMERS: 'true' }
+    const traces = await startTraceBackend(() => gateway.opsUrl, versions)
+    const incidents = { REDIS_URL: redis.url, INCIDENTS_SHOW_CONSUMERS: 'true', JAEGER_URL: traces.url }
     return { gateways: [gateway], redis, factor: FACTOR, incidents, waitForEvidence: true }
   })
 
@@ -79,6 +84,7 @@ describe(`the message names what sets the failing requests apart (planted: ${CAU
   function expected(): RegExp {
     const said = {
       target: `went to ${targets[BAD_TARGET]?.replace('http://', '')}`,
+      release: 'went to release 1\\.4\\.2 on 2 of 3 targets',
       consumer: `came from consumer ${BAD_SHOP}`,
       path: `had a path like /shop/${BAD_PATH}/\\{.+?\\}`,
       'user agent': `came from ${AGENTS[BAD_AGENT]?.split('.')[0]?.replace('/', ' ')}`,
