@@ -89,7 +89,10 @@ describe(`the message names what sets the failing requests apart (planted: ${CAU
       path: `had a path like /shop/${BAD_PATH}/\\{.+?\\}`,
       'user agent': `came from ${AGENTS[BAD_AGENT]?.split('.')[0]?.replace('/', ' ')}`,
     }[CAUSE]
-    return new RegExp(`(?:all \\d+|\\d+ of \\d+|\\d+ %) (?:of the )?failing requests ${said} \\(.* good one.*did`, 'i')
+    return new RegExp(
+      `(?:all(?: \\d+)?|\\d+ of \\d+|\\d+ %) (?:of the )?failing requests ${said} \\(.* good one.*did`,
+      'i',
+    )
   }
 })
 
