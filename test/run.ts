@@ -34,6 +34,11 @@ void main()
 
 async function main(): Promise<void> {
   const given = process.argv.slice(2)
+  // Mocha would take no named test for all of them.
+  const absent = given.filter(
+    argument => /^(?:\.\/)?(?:dist\/)?test\//.test(argument) && !existsSync(join(ROOT, argument)),
+  )
+  if (absent.length > 0) return finish(undefined, [`There is no ${absent.join(', no ')}.`])
   const missing = await findPrograms(given)
   if (CI && missing.length > 0) return finish(undefined, [...missing, 'With CI=true nothing may be missing.'])
   // Every process started in this run inherits it, so that those left behind can be told from others.
