@@ -7,7 +7,7 @@ import { startUpstream, type RunningUpstream } from '../support/start-upstream'
 import { until } from '../support/until'
 import { withAlerting } from '../support/with-alerting'
 
-const FACTOR = 20
+const FACTOR = 25
 const TESTER = { 'x-canary': 'always' }
 
 describe('a canary is rolled out, found bad and rolled back', function () {
