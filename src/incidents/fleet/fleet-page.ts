@@ -1,5 +1,6 @@
 import { BASE_STYLE } from '../../pages/base-style'
 import { html, type Content, type Html } from '../../pages/html'
+import { overviewHeading, thingsToLookAt } from '../../pages/overview-heading'
 import { OVERVIEW_STYLE } from '../../pages/overview-style'
 import { safeUrl } from '../../pages/safe-url'
 import type { Page } from '../../pages/send-page'
@@ -62,32 +63,20 @@ function heading({ concerns, replicas, timeMs }: Fleet, refreshes: boolean): Htm
   const isBad = concerns.some(({ kind }) => kind === 'bad')
   const [kind, word, title] =
     concerns.length > 0
-      ? [
-          isBad ? 'bad' : 'warn',
-          'attention',
-          concerns.length === 1 ? 'One thing to look at' : `${concerns.length} things to look at`,
-        ]
+      ? ([isBad ? 'bad' : 'warn', 'attention', thingsToLookAt(concerns.length)] as const)
       : replicas.length > 0
-        ? ['good', 'ok', 'No problems']
-        : ['warn', 'empty', 'No replicas known']
-  return html`<div class="heading ${kind}">
-    <div>
-      <p><span class="pill ${kind}">${word}</span></p>
-      <h1>${title}</h1>
-      ${
-        concerns.length > 0 &&
-        html`<ul class="concerns">
-          ${concerns.slice(0, MAX_CONCERNS).map(({ kind: severity, text }) => html`<li class="${severity}-text">${text}</li>`)}
-          ${concerns.length > MAX_CONCERNS && html`<li class="muted">and ${concerns.length - MAX_CONCERNS} more</li>`}
-        </ul>`
-      }
-    </div>
-    <p class="muted small made">
-      ${timeElement(timeMs)} UTC as all times here<br />
+        ? (['good', 'ok', 'No problems'] as const)
+        : (['warn', 'empty', 'No replicas known'] as const)
+  return overviewHeading({
+    kind,
+    word,
+    title,
+    concerns: concerns.map(({ kind: severity, text }) => html`<li class="${severity}-text">${text}</li>`),
+    maxConcerns: MAX_CONCERNS,
+    made: html`${timeElement(timeMs)} UTC as all times here<br />
       ${refreshes ? `reloads every ${REFRESH_SECONDS} s` : 'does not reload'} ·
-      <a href="${refreshes ? 'fleet?refresh=off' : 'fleet'}">${refreshes ? 'pause' : 'resume'}</a>
-    </p>
-  </div>`
+      <a href="${refreshes ? 'fleet?refresh=off' : 'fleet'}">${refreshes ? 'pause' : 'resume'}</a>`,
+  })
 }
 
 function tiles({ replicas, versions, configurations, ejected }: Fleet): Html {

@@ -1,6 +1,7 @@
 import { html, type Content, type Html } from '../../pages/html'
 import { clockOrDate, duration, lasted, timeElement } from '../../pages/times'
 import type { Traffic } from '../../observe/recent/recent-requests'
+import { overviewHeading, thingsToLookAt } from '../../pages/overview-heading'
 import { tile } from '../../pages/tile'
 import { milliseconds, perSecond, share } from '../../pages/traffic-wording'
 import type { TraceGroup } from '../trace-groups'
@@ -53,34 +54,26 @@ function heading(status: Status, { curves: focus, refreshes, everySeconds, incid
   } = status
   const [kind, word, title] =
     notReady !== undefined
-      ? ['bad', 'not ready', `Not ready: ${notReady}`]
+      ? (['bad', 'not ready', `Not ready: ${notReady}`] as const)
       : concerns.length > 0
-        ? ['warn', 'attention', concerns.length === 1 ? 'One thing to look at' : `${concerns.length} things to look at`]
-        : ['good', 'ready', 'No problems']
+        ? (['warn', 'attention', thingsToLookAt(concerns.length)] as const)
+        : (['good', 'ready', 'No problems'] as const)
   const query = new URLSearchParams(focus && { route: focus.route })
   if (refreshes) query.set('refresh', 'off')
-  return html`<div class="heading ${kind}">
-    <div>
-      <p><span class="pill ${kind}">${word}</span></p>
-      <h1>${title}</h1>
-      ${
-        concerns.length > 0 &&
-        html`<ul class="concerns">
-          ${concerns.slice(0, MAX_CONCERNS).map(({ text, path }) => html`<li><a href="${path}">${text}</a></li>`)}
-          ${concerns.length > MAX_CONCERNS && html`<li class="muted">and ${concerns.length - MAX_CONCERNS} more</li>`}
-        </ul>`
-      }
-    </div>
-    <p class="muted small made">
-      ${timeElement(timeMs)} UTC as all times here, up for ${lasted(timeMs - startedAtMs)}<br />
+  return overviewHeading({
+    kind,
+    word,
+    title,
+    concerns: concerns.map(({ text, path }) => html`<li><a href="${path}">${text}</a></li>`),
+    maxConcerns: MAX_CONCERNS,
+    made: html`${timeElement(timeMs)} UTC as all times here, up for ${lasted(timeMs - startedAtMs)}<br />
       ${refreshes ? `reloads every ${everySeconds} s` : 'does not reload'} ·
       <a href="/status?${query.toString()}">${refreshes ? 'pause' : 'resume'}</a>
       ${
         incidentsUrl !== undefined &&
         html`<br /><a href="${incidentsUrl}/fleet">all replicas</a> · <a href="${incidentsUrl}/incidents">incidents</a>`
-      }
-    </p>
-  </div>`
+      }`,
+  })
 }
 
 const MAX_CONCERNS = 6
